@@ -1,0 +1,175 @@
+"""The one tree of errors.
+
+Each error carries a stable ``code`` for machines, an HTTP ``status`` for the admin API, and a message that
+names the field and the mend. Messages never hold a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class NotifierError(Exception):
+    """Anything this product raises on purpose."""
+
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConfigError(NotifierError):
+    """A setting has a bad value; the message is one line that names the setting."""
+
+    code = "bad-setting"
+    title = "Bad setting"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One refused field: ``loc`` is its path in the body or query, ``msg`` says what would be accepted."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+
+
+class InvalidInputError(NotifierError):
+    """Something a caller sent was refused; ``errors`` names each field."""
+
+    code = "invalid-request"
+    title = "The request is not valid"
+    status = 422
+
+    def __init__(self, message: str, *errors: FieldError) -> None:
+        super().__init__(message)
+        self.errors = errors
+
+    @classmethod
+    def of(cls, field: str, msg: str) -> InvalidInputError:
+        """Refuse the single body field ``field``."""
+        return cls(f"{field}: {msg}", FieldError(("body", field), msg))
+
+
+class BadRequestError(NotifierError):
+    """The request could not even be read (not JSON, a broken cursor)."""
+
+    code = "bad-request"
+    title = "The request could not be read"
+    status = 400
+
+
+class UnauthorizedError(NotifierError):
+    """No key, or one that is not known."""
+
+    code = "unauthorized"
+    title = "A valid API key is needed"
+    status = 401
+
+
+class ForbiddenError(NotifierError):
+    """The key is good but its scope does not reach this far."""
+
+    code = "forbidden"
+    title = "The key's scope does not allow this"
+    status = 403
+
+
+class NotFoundError(NotifierError):
+    """There is no such record."""
+
+    code = "not-found"
+    title = "Not found"
+    status = 404
+
+    @classmethod
+    def of(cls, kind: str, record_id: str) -> NotFoundError:
+        """There is no ``kind`` with this id."""
+        return cls(f"There is no {kind} {record_id}.")
+
+
+class MethodNotAllowedError(NotifierError):
+    """The path exists, the method does not."""
+
+    code = "method-not-allowed"
+    title = "Method not allowed"
+    status = 405
+
+
+class ConflictError(NotifierError):
+    """The request contradicts what is stored; ``existing_id`` names the record in the way."""
+
+    code = "conflict"
+    title = "Conflict"
+    status = 409
+
+    def __init__(self, message: str, *, existing_id: str | None = None) -> None:
+        super().__init__(message)
+        self.existing_id = existing_id
+
+
+class PayloadTooLargeError(NotifierError):
+    """The body is over the limit."""
+
+    code = "payload-too-large"
+    title = "The body is too large"
+    status = 413
+
+
+class UnsupportedMediaTypeError(NotifierError):
+    """The body is not declared as JSON."""
+
+    code = "unsupported-media-type"
+    title = "Unsupported media type"
+    status = 415
+
+
+class UnavailableError(NotifierError):
+    """Something this product needs (Redis, a worker) does not answer."""
+
+    code = "unavailable"
+    title = "Not ready"
+    status = 503
+
+
+class VersionConflictError(NotifierError):
+    """Another worker committed first; read again and decide again."""
+
+    code = "version-conflict"
+    title = "Changed meanwhile"
+    status = 409
+
+
+class SecretFormError(NotifierError):
+    """A signing secret does not have the form that the Standard Webhooks specification gives it."""
+
+    code = "bad-secret"
+    title = "Bad secret"
+    status = 422
+
+
+class SignatureError(NotifierError):
+    """A received webhook does not verify; the message says why without showing a secret."""
+
+    code = "bad-signature"
+    title = "The signature does not verify"
+    status = 401
+
+
+class AddressError(NotifierError):
+    """A URL or an address that webhooks must not reach; the message says which rule it broke."""
+
+    code = "blocked-address"
+    title = "Forbidden address"
+    status = 422
+
+
+class ScenarioError(NotifierError):
+    """A scenario file is not what docs/simulator.md describes; the message names the place."""
+
+    code = "bad-scenario"
+    title = "Bad scenario"
+    status = 422

@@ -1,0 +1,1 @@
+"""The stand-in for X: scripted timelines, both contracts, fault injection."""

@@ -1,0 +1,1 @@
+"""Where observations come from: the X API client and its request budget."""
