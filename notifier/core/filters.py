@@ -1,0 +1,63 @@
+"""Which endpoints want which events."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from notifier.core.endpoint import Endpoint, EndpointStatus, Filters
+from notifier.core.events import Event, EventType, Routing
+from notifier.errors import InvalidInputError
+
+ALL_TYPES: Final = "*"
+SPACE_TYPES: Final = "space.*"
+
+
+def check_event_types(patterns: tuple[str, ...]) -> None:
+    """Refuse a subscription to something that does not exist.
+
+    Raises:
+        InvalidInputError: A pattern is neither ``*`` nor ``space.*`` nor the name of a type.
+    """
+    known = {ALL_TYPES, SPACE_TYPES, *EventType}
+    for pattern in patterns:
+        if pattern not in known:
+            raise InvalidInputError.of(
+                "event_types", f"{pattern!r} is no event type; see GET /v1/event-types, or use space.* or *"
+            )
+
+
+def wants_type(patterns: tuple[str, ...], event_type: EventType) -> bool:
+    """Tell whether a subscription covers a type; operational types need to be named, or ``*``."""
+    return any(
+        pattern in (ALL_TYPES, event_type) or (pattern == SPACE_TYPES and event_type.startswith("space."))
+        for pattern in patterns
+    )
+
+
+def passes(filters: Filters, routing: Routing) -> bool:
+    """Tell whether an event gets through; events that are not about a Space pass the Space filters."""
+    by_watch = _overlaps(filters.watch_ids, routing.watch_ids)
+    if routing.space_id is None:
+        return by_watch or not routing.watch_ids
+    return (
+        by_watch
+        and _overlaps(filters.space_ids, (routing.space_id,))
+        and _overlaps(filters.creator_ids, routing.creator_ids)
+        and _overlaps(filters.languages, (routing.lang,))
+    )
+
+
+def is_wanted(endpoint: Endpoint, event: Event) -> bool:
+    """Tell whether an event is owed to an endpoint.
+
+    A test goes to the one endpoint that it names, even a disabled one's queue is left alone.
+    """
+    if endpoint.status is not EndpointStatus.ENABLED:
+        return False
+    if event.routing.endpoint_id is not None:
+        return event.routing.endpoint_id == endpoint.id
+    return wants_type(endpoint.event_types, event.type) and passes(endpoint.filters, event.routing)
+
+
+def _overlaps(wanted: tuple[str, ...], given: tuple[str | None, ...]) -> bool:
+    return not wanted or any(item in wanted for item in given)

@@ -1,0 +1,23 @@
+"""Instants: epoch seconds inside, RFC 3339 outside. X's own strings are kept as they came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def instant(raw: str | None) -> float | None:
+    """Read an RFC 3339 date with any offset as epoch seconds; None where it is unknown or cannot be read."""
+    if raw is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(raw)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def rfc3339(epoch_seconds: float) -> str:
+    """Write epoch seconds as UTC with milliseconds, ``2021-07-14T08:00:19.250Z``."""
+    return (
+        datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )

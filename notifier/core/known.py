@@ -1,0 +1,120 @@
+"""What we know of a Space between two looks, and how sure we are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from notifier.core.ids import EventId
+from notifier.core.space import FIELD_KINDS, FieldKind, Phase, Space, User
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A claim that has been seen but not often enough to be believed (rules E2, E3, E5).
+
+    Attributes:
+        claim: What was seen, in a form that can be compared.
+        count: How many times, each at least ``confirm_seconds`` after the one before.
+        first_at: When it was seen first, epoch seconds.
+        last_at: When it was last counted, epoch seconds.
+    """
+
+    claim: str
+    count: int
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSpace:
+    """The known state of one Space.
+
+    Attributes:
+        space: Every field as last believed; replaying the events gives the same (law 2).
+        phase: Where the Space is in its life.
+        sequence: Sequence of the last event, 0 before the first.
+        began_at: When the request of the last applied observation began; older answers are dropped (E4).
+        observed_at: When that observation was answered.
+        peak_participant_count: The highest count seen.
+        phase_since: When the present phase was first observed; over: when to count down to forgetting from.
+        missing_since: When X first said not-found without a sighting since, for the mass-vanish rule (E2).
+        retractable: The inferred end or cancellation that a later sighting may contradict.
+        doubts: Claims that still need confirmation, by what they are about.
+        users: The people whom the Space names, as last described by X.
+    """
+
+    space: Space
+    phase: Phase
+    sequence: int = 0
+    began_at: float
+    observed_at: float
+    phase_since: float
+    peak_participant_count: int | None = None
+    missing_since: float | None = None
+    retractable: EventId | None = None
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    users: Mapping[str, User] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the record that the store keeps; :func:`read_known` reads it back."""
+        return {
+            "space": self.space.as_json(),
+            "phase": self.phase,
+            "sequence": self.sequence,
+            "began_at": self.began_at,
+            "observed_at": self.observed_at,
+            "phase_since": self.phase_since,
+            "peak_participant_count": self.peak_participant_count,
+            "missing_since": self.missing_since,
+            "retractable": self.retractable,
+            "doubts": {
+                name: [doubt.claim, doubt.count, doubt.first_at, doubt.last_at]
+                for name, doubt in self.doubts.items()
+            },
+            "users": [user.as_json() for user in self.users.values()],
+        }
+
+
+def read_known(record: Mapping[str, Any]) -> KnownSpace:
+    """Read back what :meth:`KnownSpace.as_json` wrote."""
+    values = {item.name: record[item.name] for item in fields(KnownSpace) if item.name in record}
+    raw_space = dict(record["space"])
+    for name, kind in FIELD_KINDS.items():
+        if kind is FieldKind.IDS and name in raw_space:
+            raw_space[name] = tuple(raw_space[name])
+    return KnownSpace(
+        **values
+        | {
+            "space": Space(**raw_space),
+            "phase": Phase(record["phase"]),
+            "doubts": {name: Doubt(*parts) for name, parts in record["doubts"].items()},
+            "users": {user["id"]: User(**user) for user in record["users"]},
+        }
+    )
+
+
+def confirm(
+    known: KnownSpace, about: str, claim: str, *, now: float, needed: int, apart: float
+) -> tuple[KnownSpace, bool]:
+    """Count a claim once more and tell whether it has now been seen often enough.
+
+    A sighting less than ``apart`` seconds after the last counted one does not count. Another claim about the
+    same thing starts anew. A confirmed claim is no doubt any more and leaves the record.
+    """
+    doubt = known.doubts.get(about)
+    if doubt is None or doubt.claim != claim:
+        doubt = Doubt(claim, 1, now, now)
+    elif now - doubt.last_at >= apart:
+        doubt = replace(doubt, count=doubt.count + 1, last_at=now)
+    if doubt.count >= needed:
+        return dismiss(known, about), True
+    return replace(known, doubts={**known.doubts, about: doubt}), False
+
+
+def dismiss(known: KnownSpace, about: str) -> KnownSpace:
+    """Forget a doubt that a sighting contradicts or confirms."""
+    if about not in known.doubts:
+        return known
+    return replace(known, doubts={name: doubt for name, doubt in known.doubts.items() if name != about})

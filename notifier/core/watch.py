@@ -1,0 +1,97 @@
+"""Watches: the creators, Spaces and searches that we follow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from notifier.core.ids import WatchId
+from notifier.errors import InvalidInputError
+
+SPACE_ID: Final = re.compile(r"[a-zA-Z0-9]{1,13}")
+USER_ID: Final = re.compile(r"[0-9]{1,19}")
+USER_NAME: Final = re.compile(r"@[A-Za-z0-9_]{1,15}")
+MAX_QUERY: Final = 2048
+
+
+class WatchKind(StrEnum):
+    """What a watch follows."""
+
+    CREATOR = "creator"
+    SPACE = "space"
+    SEARCH = "search"
+
+
+class OnFirstSight(StrEnum):
+    """What happens with the Spaces that a new watch finds on its first look."""
+
+    BASELINE = "baseline"  # one watch.baseline event, no event per Space
+    ANNOUNCE = "announce"  # an event per Space, as if it had just appeared
+
+
+class WatchStatus(StrEnum):
+    """How far a watch has come."""
+
+    RESOLVING = "resolving"  # a name that is still to be turned into a user id
+    ACTIVE = "active"
+    FAILED = "failed"  # the name could not be resolved; failure_reason says why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """One watch. ``created_at`` is epoch seconds.
+
+    Attributes:
+        target: As given: a user id or ``@name``, a Space id, or a query.
+        subject: What X is asked for: the user id once it is known, the Space id, or the query.
+        baselined: Whether the first look at what is there has been committed.
+    """
+
+    id: WatchId
+    kind: WatchKind
+    target: str
+    subject: str | None
+    on_first_sight: OnFirstSight = OnFirstSight.BASELINE
+    label: str | None = None
+    status: WatchStatus = WatchStatus.ACTIVE
+    failure_reason: str | None = None
+    paused: bool = False
+    baselined: bool = False
+    created_at: float
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether X is asked for this watch."""
+        return self.status is WatchStatus.ACTIVE and not self.paused
+
+    @property
+    def identity(self) -> str:
+        """What two watches must not share: the subject, or the name as long as it is not resolved."""
+        return self.subject or self.target.casefold()
+
+
+def check_target(kind: WatchKind, target: str) -> str | None:
+    """Check a watch's target and give its subject, None for a name that the workers still have to resolve.
+
+    Raises:
+        InvalidInputError: The target does not have the form that its kind needs (X's OpenAPI document).
+    """
+    if kind is WatchKind.SPACE:
+        if not SPACE_ID.fullmatch(target):
+            raise InvalidInputError.of(
+                "target", "a Space id is 1 to 13 letters and digits, like 1zqKVXPQhvZJB"
+            )
+        return target
+    if kind is WatchKind.SEARCH:
+        if not target.strip() or len(target) > MAX_QUERY:
+            raise InvalidInputError.of("target", f"a search query is 1 to {MAX_QUERY} characters")
+        return target
+    if USER_ID.fullmatch(target):
+        return target
+    if USER_NAME.fullmatch(target):
+        return None
+    raise InvalidInputError.of(
+        "target", "a creator is a user id of 1 to 19 digits, or @ and a name of 1 to 15 letters, digits and _"
+    )
