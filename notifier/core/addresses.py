@@ -82,7 +82,7 @@ FORBIDDEN_NETWORKS: Final = (
     _forbid("4000::/2", "outside global unicast", "RFC 4291 section 2.4"),
     _forbid("8000::/1", "outside global unicast", "RFC 4291 section 2.4"),
 )
-"""In the order of the look-up: the narrower of two overlapping networks comes first, as its reason says more."""
+"""In the order of the look-up: of two overlapping networks the narrower comes first, its reason says more."""
 
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
@@ -101,6 +101,7 @@ _IPV4_MASK: Final = 0xFFFF_FFFF
 _HOST: Final = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 )
+_BRACKETED: Final = re.compile(r"\[([^\[\]]+)\](?::[0-9]*)?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -152,11 +153,10 @@ def check_url(
     if "@" in parts.netloc:
         raise _bad_url("must not hold a user name or password; use headers instead")
     _check_port(parts)
-    host = parts.hostname or ""
     if "[" in parts.netloc:
-        check_address(host, allowed)
+        _check_bracketed(parts, allowed)
     else:
-        _check_name(host, allowed)
+        _check_name(parts.hostname or "", allowed)
     return parts._replace(fragment="").geturl()
 
 
@@ -210,6 +210,15 @@ def _check_port(parts: SplitResult) -> None:
         raise _bad_url("must have a port from 1 to 65535, or none") from error
     if port is not None and port < FIRST_UNPRIVILEGED_PORT and port not in WELL_KNOWN_PORTS:
         raise _bad_url(f"must not use port {port}; of those below 1024 only 80 and 443 are open to webhooks")
+
+
+def _check_bracketed(parts: SplitResult, allowed: Sequence[IPv4Network | IPv6Network]) -> None:
+    match = _BRACKETED.fullmatch(parts.netloc)
+    try:
+        address = IPv6Address(match[1] if match else "")
+    except ValueError as error:
+        raise _bad_url("must hold nothing but an IPv6 address and a port where it has brackets") from error
+    check_address(address, allowed)
 
 
 def _check_name(host: str, allowed: Sequence[IPv4Network | IPv6Network]) -> None:
