@@ -1,0 +1,157 @@
+"""The stand-in as an aiohttp application: five calls of X, and a page that tells what was asked."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from notifier.errors import ConfigError
+from notifier.simulator import answers
+from notifier.simulator.answers import Stage
+from notifier.simulator.faults import FAULTS, Disturbance, http_response
+from notifier.simulator.limits import Limits, RateBuckets
+from notifier.simulator.parameters import ParameterReader
+from notifier.simulator.play import Play
+from notifier.simulator.problems import plain_problem
+from notifier.simulator.scenario import Call
+from notifier.simulator.timeline import active_fault, spaces_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from notifier.simulator.answers import Responder
+    from notifier.simulator.contracts import Contract
+    from notifier.simulator.problems import Answer
+    from notifier.simulator.scenario import Scenario
+    from notifier.simulator.timeline import PlayedSpace
+
+STATUS_PATH: Final = "/_simulator/status"
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """One path of X's API; the path is also the name of its rate bucket."""
+
+    path: str
+    call: Call
+    respond: Responder
+
+
+_ENDPOINTS: Final = (
+    _Endpoint("/2/spaces", Call.LOOKUP, answers.lookup),
+    _Endpoint("/2/spaces/search", Call.SEARCH, answers.search),
+    _Endpoint("/2/spaces/by/creator_ids", Call.CREATORS, answers.by_creators),
+    _Endpoint("/2/spaces/{id}", Call.LOOKUP, answers.lookup_one),
+    _Endpoint("/2/users/by", Call.USERS, answers.users_by_name),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """The running stand-in: the play, the budgets, and how often each call was asked, whatever came of it."""
+
+    scenario: Scenario
+    contract: Contract
+    play: Play
+    limits: Limits
+    buckets: RateBuckets
+    requests: Counter[Call] = field(default_factory=Counter)
+
+    async def serve(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
+        """Answer one call: credentials, then the budget, then the faults, then the question itself."""
+        self.requests[endpoint.call] += 1
+        now = self.play.clock()
+        if not _has_bearer_token(request):
+            response = http_response(plain_problem(HTTPStatus.UNAUTHORIZED))
+        elif not self.buckets.take(endpoint.path, now):
+            response = http_response(plain_problem(HTTPStatus.TOO_MANY_REQUESTS))
+        else:
+            response = await self._answer(endpoint, request)
+        for name, value in self.buckets.state(endpoint.path, now).headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """``GET /_simulator/status``: where the play stands and what was asked of it."""
+        offset = self.play.offset
+        duration = self.scenario.duration_seconds
+        return web.json_response(
+            {
+                "offset_seconds": offset,
+                "duration_seconds": duration,
+                "ended": offset >= duration,
+                "contract": self.contract,
+                "requests": {call: self.requests[call] for call in Call},
+            }
+        )
+
+    async def _answer(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
+        offset = self.play.offset
+
+        def answer(spaces: Mapping[str, PlayedSpace]) -> Answer:
+            stage = Stage(self.scenario, spaces, self.contract, self.play)
+            return endpoint.respond(stage, ParameterReader(request.query), request.match_info.get("id", ""))
+
+        fault = active_fault(self.scenario, offset, endpoint.call)
+        if fault is None:
+            return http_response(answer(spaces_at(self.scenario, offset)))
+        struck = Disturbance(
+            fault=fault,
+            scenario=self.scenario,
+            contract=self.contract,
+            play=self.play,
+            offset=offset,
+            limit=self.limits.requests,
+            request=request,
+            answer=answer,
+        )
+        return await FAULTS[fault.kind](struck)
+
+
+SIMULATOR: Final = web.AppKey("simulator", Simulator)
+
+
+def create_simulator(
+    scenario: Scenario,
+    *,
+    contract: Contract,
+    speed: float = 1.0,
+    clock: Callable[[], float] = time.time,
+    limits: Limits = Limits(),  # noqa: B008 - frozen, so one instance for all callers is safe
+    started_at: float | None = None,
+) -> web.Application:
+    """Build the stand-in for X; the play starts now, or at ``started_at``.
+
+    Args:
+        scenario: What happens at X.
+        contract: The version of X's API to speak.
+        speed: How many seconds of the play pass in one real second. Clients live on the real clock: a
+            ``+20s`` of the scenario is told as start + 2 s at speed 10.
+        clock: Gives the real time in Unix seconds; tests steer the play by it.
+        limits: The request windows, in real seconds.
+        started_at: The start of the play in Unix seconds; the clock's present value if not given.
+
+    Raises:
+        ConfigError: ``speed`` is not above 0.
+    """
+    if not speed > 0:
+        raise ConfigError(f"speed: must be above 0, not {speed}")
+    play = Play(started_at=clock() if started_at is None else started_at, speed=speed, clock=clock)
+    simulator = Simulator(scenario, contract, play, limits, RateBuckets(limits))
+    app = web.Application()
+    app[SIMULATOR] = simulator
+    for endpoint in _ENDPOINTS:
+        app.router.add_get(endpoint.path, partial(simulator.serve, endpoint), allow_head=False)
+    app.router.add_get(STATUS_PATH, simulator.status)
+    return app
+
+
+def _has_bearer_token(request: web.Request) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return scheme.casefold() == "bearer" and bool(token.strip())

@@ -1,0 +1,68 @@
+"""X's request windows: so many requests per bucket, counted from the first one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many ``requests`` one bucket grants per window of ``window_seconds`` real seconds."""
+
+    requests: int = 300
+    window_seconds: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """A bucket as the answer's headers tell it; ``reset`` is Unix seconds."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The three headers that stand on every answer."""
+        return {
+            "x-rate-limit-limit": str(self.limit),
+            "x-rate-limit-remaining": str(self.remaining),
+            "x-rate-limit-reset": str(self.reset),
+        }
+
+
+@dataclass(slots=True)
+class _Window:
+    reset: int
+    used: int = 0
+
+
+class RateBuckets:
+    """The windows of one stand-in, by bucket name."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._windows: dict[str, _Window] = {}
+
+    def take(self, bucket: str, now: float) -> bool:
+        """Use one request at ``now`` (Unix seconds); false if the window has none left."""
+        window = self._window(bucket, now)
+        if window.used >= self._limits.requests:
+            return False
+        window.used += 1
+        self._windows[bucket] = window
+        return True
+
+    def state(self, bucket: str, now: float) -> RateState:
+        """The bucket at ``now`` (Unix seconds), without using anything."""
+        window = self._window(bucket, now)
+        limit = self._limits.requests
+        return RateState(limit=limit, remaining=limit - window.used, reset=window.reset)
+
+    def _window(self, bucket: str, now: float) -> _Window:
+        """The running window, or a fresh one that is only kept once something is taken from it."""
+        window = self._windows.get(bucket)
+        if window is not None and now < window.reset:
+            return window
+        return _Window(reset=math.ceil(now + self._limits.window_seconds))

@@ -1,0 +1,42 @@
+"""The play's clock: how seconds of the play lie on the real clock that clients live by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from notifier.simulator.times import RelativeTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notifier.simulator.times import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A performance: began at ``started_at`` (Unix seconds), runs ``speed`` times as fast as real time."""
+
+    started_at: float
+    speed: float
+    clock: Callable[[], float]
+
+    @property
+    def offset(self) -> float:
+        """Seconds of the play that have passed; negative before its start."""
+        return (self.clock() - self.started_at) * self.speed
+
+    def real_seconds(self, seconds: float) -> float:
+        """How long ``seconds`` of the play last on the real clock."""
+        return seconds / self.speed
+
+    def real_time(self, offset: float) -> float:
+        """The Unix time at which the play reaches ``offset``."""
+        return self.started_at + self.real_seconds(offset)
+
+    def timestamp(self, moment: Moment) -> str:
+        """A moment as X writes it: ``2021-07-06T18:40:40.000Z``, on the real clock."""
+        unix = self.real_time(moment.seconds) if isinstance(moment, RelativeTime) else moment.timestamp()
+        seconds, milliseconds = divmod(round(unix * 1000), 1000)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"

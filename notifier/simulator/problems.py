@@ -1,0 +1,95 @@
+"""X's answers and problems as plain data: what stands in a body, before any HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from notifier.simulator.contracts import DIALECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notifier.simulator.contracts import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a JSON body."""
+
+    status: HTTPStatus
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One query parameter that X would not take: its name, the values as sent, and why."""
+
+    parameter: str
+    values: tuple[str, ...]
+    message: str
+
+
+def plain_problem(status: HTTPStatus) -> Answer:
+    """A problem without a type of its own, such as 401, 429 by the window, or 503."""
+    body = {"title": status.phrase, "detail": status.phrase, "type": "about:blank", "status": status.value}
+    return Answer(status, body)
+
+
+def invalid_request(contract: Contract, refusals: Sequence[Refusal]) -> Answer:
+    """A 400 that names each refused parameter."""
+    body = {
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": problem_type(contract, "invalid-request"),
+        "errors": [
+            {"parameters": {refusal.parameter: list(refusal.values)}, "message": refusal.message}
+            for refusal in refusals
+        ],
+    }
+    return Answer(HTTPStatus.BAD_REQUEST, body)
+
+
+def credits_depleted(contract: Contract) -> Answer:
+    """A 402: the purse is empty."""
+    status = HTTPStatus.PAYMENT_REQUIRED
+    body = {
+        "title": "CreditsDepleted",
+        "detail": "The account has no credits left for this request.",
+        "type": problem_type(contract, "credits"),
+        "status": status.value,
+    }
+    return Answer(status, body)
+
+
+def usage_capped(contract: Contract) -> Answer:
+    """A 429 that no window explains: the cap of the month is reached."""
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    body = {
+        "title": "UsageCapExceeded",
+        "detail": "Usage cap exceeded: Monthly product cap",
+        "type": problem_type(contract, "usage-capped"),
+        "status": status.value,
+        "period": "Monthly",
+        "scope": "Product",
+    }
+    return Answer(status, body)
+
+
+def not_found(contract: Contract, resource_type: str, parameter: str, value: str) -> dict[str, str]:
+    """One entry of ``errors`` in a healthy answer: the resource that ``parameter`` named is not there."""
+    return {
+        "value": value,
+        "detail": f"Could not find {resource_type} with {parameter}: [{value}].",
+        "title": "Not Found Error",
+        "resource_type": resource_type,
+        "parameter": parameter,
+        "resource_id": value,
+        "type": problem_type(contract, "resource-not-found"),
+    }
+
+
+def problem_type(contract: Contract, name: str) -> str:
+    """The problem's address; only the last segment is the same in both contracts."""
+    return DIALECTS[contract].problem_base + name

@@ -1,0 +1,83 @@
+"""Spaces, people and topics as JSON objects, cut to the fields that were asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from notifier.simulator.times import RelativeTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from notifier.simulator.scenario import FieldValue, Topic, User
+    from notifier.simulator.timeline import PlayedSpace
+    from notifier.simulator.times import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceView:
+    """What a client wants to see of Spaces, and what is known of the people and topics in them."""
+
+    fields: frozenset[str]
+    expansions: frozenset[str]
+    topic_fields: frozenset[str]
+    people: Mapping[str, User]
+    topics: Mapping[str, Topic]
+    timestamp: Callable[[Moment], str]
+
+
+def render_spaces(
+    spaces: Sequence[PlayedSpace], view: SpaceView
+) -> tuple[list[dict[str, object]], dict[str, list[dict[str, str]]]]:
+    """The ``data`` list and the ``includes`` object; whoever the scenario does not list is left out."""
+    topic_ids = _referenced(spaces, view.expansions & {"topic_ids"})
+    user_ids = _referenced(spaces, view.expansions - {"topic_ids"})
+    includes = {
+        "users": [render_user(view.people[user_id]) for user_id in user_ids if user_id in view.people],
+        "topics": [_render_topic(view.topics[topic], view) for topic in topic_ids if topic in view.topics],
+    }
+    filled = {name: objects for name, objects in includes.items() if objects}
+    return [_render_space(space, view) for space in spaces], filled
+
+
+def render_user(user: User) -> dict[str, str]:
+    """The three fields that X always tells of a person."""
+    return {"id": user.id, "name": user.name, "username": user.username}
+
+
+def _render_space(space: PlayedSpace, view: SpaceView) -> dict[str, object]:
+    """The asked fields that have a value; an empty list counts as none, as at X."""
+    everything = {"id": space.id, "creator_id": space.creator_id, **space.fields}
+    return {
+        name: _render_value(value, view)
+        for name, value in everything.items()
+        if name in view.fields and value != ()
+    }
+
+
+def _render_value(value: FieldValue, view: SpaceView) -> object:
+    if isinstance(value, RelativeTime | datetime):
+        return view.timestamp(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _render_topic(topic: Topic, view: SpaceView) -> dict[str, str]:
+    everything = {"id": topic.id, "name": topic.name, "description": topic.description}
+    return {
+        name: value for name, value in everything.items() if value is not None and name in view.topic_fields
+    }
+
+
+def _referenced(spaces: Iterable[PlayedSpace], fields: frozenset[str]) -> list[str]:
+    """Every id that the Spaces name in ``fields``, once, in the order of the Spaces."""
+    ids: dict[str, None] = {}
+    for space in spaces:
+        if "creator_id" in fields:
+            ids[space.creator_id] = None
+        for name in sorted(fields):
+            value = space.fields.get(name, ())
+            if isinstance(value, tuple):
+                ids |= dict.fromkeys(value)
+    return list(ids)

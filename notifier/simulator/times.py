@@ -1,0 +1,57 @@
+"""Times as scenario files write them: durations (``1h30m``) and moments (``+20s`` or RFC 3339)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic_core import PydanticCustomError
+
+_DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_UNITS = (3600.0, 60.0, 1.0)
+_DURATION_HELP = "write a duration such as 5s, 1.5s, 2m or 1h30m"
+_MOMENT_HELP = "write a time of the play such as +20s or -10s, or RFC 3339 such as 2021-07-06T18:40:40Z"
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeTime:
+    """A moment ``seconds`` after the start of the play, in the play's own time; negative is before it."""
+
+    seconds: float
+
+
+Moment = RelativeTime | datetime
+
+
+def parse_duration(text: object) -> float:
+    """Read ``1h30m`` as 5400.0 seconds.
+
+    A bare number is refused: YAML users differ on whether ``1:30`` and ``90`` mean minutes or seconds.
+
+    Raises:
+        PydanticCustomError: ``text`` is not hours, minutes and seconds in this order.
+    """
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise PydanticCustomError("duration", _DURATION_HELP)
+    return sum(float(count) * unit for count, unit in zip(match.groups(), _UNITS, strict=True) if count)
+
+
+def parse_moment(text: object) -> Moment:
+    """Read ``+20s`` and ``-10s`` as relative to the start of the play, anything else as RFC 3339.
+
+    Raises:
+        PydanticCustomError: ``text`` is neither, or a timestamp without an offset.
+    """
+    if not isinstance(text, str):
+        raise PydanticCustomError("moment", _MOMENT_HELP)
+    if text[:1] in {"+", "-"}:
+        return RelativeTime(float(f"{text[0]}{parse_duration(text[1:])}"))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise PydanticCustomError("moment", _MOMENT_HELP) from None
+    if moment.tzinfo is None:
+        raise PydanticCustomError("moment", "give the timestamp an offset such as Z or +02:00")
+    return moment
