@@ -1,0 +1,170 @@
+"""The one place where a look at a Space becomes events.
+
+:func:`decide` is pure: known state and evidence go in, the new state and the events in order come out.
+What may change what is believed stands in the rules E1 to E8 (docs/architecture.md, "Evidence") and in the
+tables of :mod:`notifier.core.transitions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from notifier.core.events import Event
+from notifier.core.ids import WatchId
+from notifier.core.known import KnownSpace, confirm, dismiss
+from notifier.core.merging import Patience, merge
+from notifier.core.narrate import Look, narrate
+from notifier.core.observation import Evidence, Observation, Presence, Snapshot
+from notifier.core.space import SILENT_FIELDS, Phase, Space, User
+from notifier.core.transitions import STEPS, Sight, is_enough, sight_of
+
+VANISH_FLOOR: Final = 5
+VANISH_SHARE: Final = 0.3
+VANISH_HOLD_SECONDS: Final = 600.0
+"""How long a vanishing counts as part of one mass vanish (E2): an outage shorter than this ends no Space."""
+
+MAX_KNOWN_USERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was concluded. ``known`` is None only for a Space that was never seen."""
+
+    known: KnownSpace | None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What surrounds a look.
+
+    Attributes:
+        watch_ids: The watches that the Space matches.
+        silent: Take a Space that was never seen into the known state without an event (a watch's baseline).
+        mass_vanish: So many Spaces vanished lately that not-found proves nothing (E2).
+    """
+
+    watch_ids: tuple[WatchId, ...] = ()
+    silent: bool = False
+    mass_vanish: bool = False
+
+
+def decide(
+    known: KnownSpace | None, evidence: Evidence, *, patience: Patience, around: Circumstances
+) -> Decision:
+    """Conclude what one look means for one Space.
+
+    The same evidence twice gives no event the second time (law 1), and a failed call or mere absence never
+    changes anything (law 4, E1, E8).
+    """
+    if evidence.presence in (Presence.FAILED, Presence.ABSENT):
+        return Decision(known)
+    if evidence.snapshot is None:
+        return Decision(None) if known is None else _missing(known, evidence, patience, around)
+    if known is None:
+        return _first_sight(evidence.snapshot, evidence, around)
+    if evidence.began_at < known.began_at:
+        return Decision(known)
+    return _seen(known, evidence.snapshot, evidence, patience, around)
+
+
+def is_mass_vanish(known: Mapping[str, KnownSpace], observation: Observation) -> bool:
+    """Tell whether more vanished at once than ends can explain: over max(5, 30 % of those asked) (E2)."""
+    alive = [space for space in known.values() if not space.phase.is_over]
+    lately = observation.answered_at - VANISH_HOLD_SECONDS
+    vanished = sum(
+        space.space.id in observation.not_found
+        and space.space.id not in observation.snapshots
+        and (space.missing_since is None or space.missing_since > lately)
+        for space in alive
+    )
+    return vanished > max(VANISH_FLOOR, VANISH_SHARE * len(alive))
+
+
+def _first_sight(snapshot: Snapshot, evidence: Evidence, around: Circumstances) -> Decision:
+    """Take in a Space that was never seen: everything about it is told in one event, or in none."""
+    step = STEPS.get((None, sight_of(snapshot.space, started_at=None)))
+    if step is None:
+        return Decision(None)
+    known = KnownSpace(
+        space=snapshot.space.with_values({"state": step.to}),
+        phase=step.to,
+        began_at=evidence.began_at,
+        observed_at=evidence.answered_at,
+        phase_since=evidence.answered_at,
+        peak_participant_count=snapshot.space.participant_count,
+        users=_users({}, snapshot.users, snapshot.space),
+    )
+    if around.silent or not step.events:
+        return Decision(known)
+    silent = {name: known.space.value(name) for name in SILENT_FIELDS}
+    blank = replace(known, space=Space(id=known.space.id).with_values(silent))
+    told = {name: value for name, value in known.space.known().items() if name not in SILENT_FIELDS}
+    del told["state"]  # the step tells it
+    look = Look(step, Sight(known.phase.value), evidence, around.watch_ids, first=True)
+    return Decision(*narrate(blank, told, look))
+
+
+def _missing(known: KnownSpace, evidence: Evidence, patience: Patience, around: Circumstances) -> Decision:
+    """Weigh a not-found: it counts only often enough, far enough apart, and not in a mass vanish (E2)."""
+    now = evidence.answered_at
+    if evidence.began_at < known.began_at:
+        return Decision(known)
+    known = replace(known, began_at=evidence.began_at, missing_since=known.missing_since or now)
+    step = STEPS.get((known.phase, Sight.MISSING))
+    if step is None or around.mass_vanish:
+        return Decision(known)
+    known, sure = confirm(known, "phase", "over", now=now, needed=patience.needed, apart=patience.apart)
+    if not sure:
+        return Decision(known)
+    return Decision(*narrate(known, {}, Look(step, Sight.MISSING, evidence, around.watch_ids)))
+
+
+def _seen(
+    known: KnownSpace, snapshot: Snapshot, evidence: Evidence, patience: Patience, around: Circumstances
+) -> Decision:
+    """Weigh a sighting of a Space that is known."""
+    now = evidence.answered_at
+    seen = snapshot.space
+    sight = sight_of(seen, started_at=known.space.started_at)
+    known = replace(known, began_at=evidence.began_at, missing_since=None)
+    step = STEPS.get((known.phase, sight))
+    if step is not None and step.retracts and known.retractable is None:
+        step = None
+    if step is None and not _stays(known.phase, sight):
+        return Decision(known)
+    if step is not None and not is_enough(step, seen):
+        claim = "over" if step.to.is_over else str(step.to)
+        known, sure = confirm(known, "phase", claim, now=now, needed=patience.needed, apart=patience.apart)
+        if not sure:
+            return Decision(known)
+    if known.phase.is_over and step is None:
+        # X itself now says what we had inferred: nothing is left to retract.
+        return Decision(replace(dismiss(known, "phase"), retractable=None))
+    if sight is not Sight.UNCLEAR:
+        known = dismiss(known, "phase")
+    merged = merge(known, seen, now=now, patience=patience)
+    known = replace(
+        merged.known,
+        peak_participant_count=max(
+            (count for count in (known.peak_participant_count, seen.participant_count) if count is not None),
+            default=None,
+        ),
+        users=_users(known.users, snapshot.users, merged.known.space.with_values(merged.changes)),
+    )
+    return Decision(*narrate(known, merged.changes, Look(step, sight, evidence, around.watch_ids)))
+
+
+def _stays(phase: Phase, sight: Sight) -> bool:
+    """Tell whether a look without a step still describes the Space in its present phase."""
+    if sight in (Sight.ENDED, Sight.NEVER_STARTED, Sight.CANCELED):
+        return phase.is_over
+    return (sight is Sight.UNCLEAR and not phase.is_over) or sight.value == phase.value
+
+
+def _users(before: Mapping[str, User], seen: Mapping[str, User], space: Space) -> dict[str, User]:
+    """Keep the people whom the Space names, as last described, no more than a record should hold."""
+    every = {**before, **seen}
+    return {person: every[person] for person in space.people()[:MAX_KNOWN_USERS] if person in every}

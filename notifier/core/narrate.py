@@ -1,0 +1,252 @@
+"""From believed changes to events: which event tells of which field, in which order, with which details.
+
+Every change is told exactly once, so that replaying the events gives the state as known (law 2). Order within
+one observation: going live, then metadata, hosts, speakers; when ending, metadata and people first, then the
+end. A field without an event of its own that becomes known rides on the event that moves the phase, and where
+there is none it is told by ``space.updated``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from notifier.core.events import Event, EventType, Sighting, space_event
+from notifier.core.ids import WatchId
+from notifier.core.instants import instant, rfc3339
+from notifier.core.known import KnownSpace
+from notifier.core.observation import Evidence, Presence
+from notifier.core.space import Phase, Space, Value
+from notifier.core.transitions import PHASE_AFTER, Sight, Step
+
+OWN_EVENT: Final[Mapping[str, EventType]] = {
+    "scheduled_start": EventType.RESCHEDULED,
+    "title": EventType.TITLE_CHANGED,
+    "host_ids": EventType.HOSTS_CHANGED,
+    "speaker_ids": EventType.SPEAKERS_ADDED,
+}
+"""Fields whose change is an event of its own; the order is the order of the events."""
+
+RIDES_WITH_PHASE: Final = frozenset({"scheduled_start", "created_at", "started_at", "ended_at", "creator_id"})
+"""Fields whose change says nothing that a move of the phase in the same look does not say already."""
+
+ENDINGS: Final = frozenset({EventType.ENDED, EventType.CANCELED})
+
+OCCURRED_AT: Final[Mapping[EventType, str]] = {
+    EventType.SCHEDULED: "created_at",
+    EventType.STARTED: "started_at",
+    EventType.ENDED: "ended_at",
+}
+"""The field in which X tells when an event happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The look that is being told: the step it proves, if any, and where it comes from."""
+
+    step: Step | None
+    sight: Sight
+    evidence: Evidence
+    watch_ids: tuple[WatchId, ...]
+    first: bool = False
+
+    @property
+    def inferred(self) -> bool:
+        """Whether the step is concluded from silence rather than from X's word."""
+        return self.evidence.presence is Presence.NOT_FOUND
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One event to come and the fields that it tells."""
+
+    type: EventType
+    values: Mapping[str, Value]
+
+
+def narrate(
+    known: KnownSpace, changes: Mapping[str, Value], look: Look
+) -> tuple[KnownSpace, tuple[Event, ...]]:
+    """Tell the changes as events, in order, and give the state that they lead to.
+
+    Args:
+        known: The state before, with its silent fields already brought up to date.
+        changes: The believed new values of every other field but ``state``.
+        look: What was seen.
+    """
+    events: list[Event] = []
+    space = known.space
+    for chapter in _chapters(known, changes, look):
+        after = space.with_values(chapter.values)
+        sequence = known.sequence + len(events) + 1
+        events.append(_event(chapter, space, after, sequence=sequence, known=known, look=look))
+        space = after
+    told = replace(known, space=space, sequence=known.sequence + len(events))
+    if look.evidence.presence is Presence.SEEN:
+        told = replace(told, observed_at=look.evidence.answered_at)
+    if look.step is not None:
+        told = replace(
+            told,
+            phase=look.step.to,
+            phase_since=look.evidence.answered_at,
+            retractable=events[-1].id if look.inferred else None,
+        )
+    return told, tuple(events)
+
+
+def _chapters(known: KnownSpace, changes: Mapping[str, Value], look: Look) -> Iterator[Chapter]:
+    """Deal the changed fields out to the events of this look."""
+    moves = look.step.events if look.step else ()
+    rest = dict(changes)
+    end_time = _take(rest, "ended_at") if EventType.ENDED in moves else {}
+    riders = [name for name in changes if moves and (look.first or _rides(known.space, name))]
+    riding = _take(rest, *riders)
+    openers = [move for move in moves if move not in ENDINGS]
+    endings = [move for move in moves if move in ENDINGS]
+    carrier = (openers[-1:] or endings)[0] if moves else None
+    for move in openers:
+        yield Chapter(move, {"state": _phase_after(move, known.phase)} | (riding if move is carrier else {}))
+    yield from _metadata(known, rest)
+    for move in endings:
+        values = end_time | (riding if move is carrier else {})
+        yield Chapter(move, {"state": _phase_after(move, known.phase)} | values)
+
+
+def _metadata(known: KnownSpace, rest: dict[str, Value]) -> Iterator[Chapter]:
+    """Deal out what is not told by a move of the phase."""
+    own = {name: _take(rest, name) for name in OWN_EVENT if name in rest and _has_own_event(known, name)}
+    for name in ("scheduled_start", "title"):
+        if name in own:
+            yield Chapter(OWN_EVENT[name], own[name])
+    if rest:
+        yield Chapter(EventType.UPDATED, rest)
+    for name in ("host_ids", "speaker_ids"):
+        if name in own:
+            yield Chapter(OWN_EVENT[name], own[name])
+
+
+def _has_own_event(known: KnownSpace, name: str) -> bool:
+    """Tell whether the field changed from one known value to another, where its event means just that."""
+    if name == "speaker_ids":
+        return True
+    if name == "scheduled_start" and known.phase is not Phase.SCHEDULED:
+        return False
+    return known.space.value(name) is not None
+
+
+def _rides(space: Space, name: str) -> bool:
+    return name != "speaker_ids" and (name in RIDES_WITH_PHASE or space.value(name) is None)
+
+
+def _take(values: dict[str, Value], *names: str) -> dict[str, Value]:
+    return {name: values.pop(name) for name in names if name in values}
+
+
+def _phase_after(event_type: EventType, phase: Phase) -> Phase:
+    if event_type is EventType.CORRECTED:
+        return Phase.SCHEDULED if phase is Phase.CANCELED else Phase.LIVE
+    return PHASE_AFTER[event_type]
+
+
+def _event(
+    chapter: Chapter, before: Space, after: Space, *, sequence: int, known: KnownSpace, look: Look
+) -> Event:
+    missed_start = chapter.type is EventType.STARTED and look.sight is Sight.ENDED
+    occurred_at = after.value(OCCURRED_AT[chapter.type]) if chapter.type in OCCURRED_AT else None
+    details = DETAILS.get(chapter.type)
+    return space_event(
+        chapter.type,
+        sequence=sequence,
+        before=None if look.first else before,
+        after=after,
+        changed=tuple(chapter.values),
+        details=details(Facts(before, after, known, look)) if details else {},
+        users=known.users,
+        sighting=_sighting(known, look, occurred_at),
+        occurred_at=str(occurred_at) if occurred_at is not None else None,
+        inferred=look.inferred or missed_start,
+    )
+
+
+def _sighting(known: KnownSpace, look: Look, occurred_at: Value | None) -> Sighting:
+    now = look.evidence.answered_at
+    since = known.observed_at
+    if look.first:
+        told = instant(str(occurred_at)) if occurred_at is not None else None
+        since = now if told is None else min(told, now)
+    return Sighting(now, (since, now), look.first, look.watch_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the details of an event are made from."""
+
+    before: Space
+    after: Space
+    known: KnownSpace
+    look: Look
+
+
+def _started(facts: Facts) -> dict[str, Any]:
+    return {
+        "late_by_seconds": _between(facts.after.scheduled_start, facts.after.started_at),
+        "unscheduled": facts.after.scheduled_start is None,
+    }
+
+
+def _rescheduled(facts: Facts) -> dict[str, Any]:
+    return {"delta_seconds": _between(facts.before.scheduled_start, facts.after.scheduled_start)}
+
+
+def _ended(facts: Facts) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "duration_seconds": _between(facts.after.started_at, facts.after.ended_at),
+        "peak_participant_count": facts.known.peak_participant_count,
+    }
+    if facts.after.ended_at is None:
+        latest = facts.known.missing_since or facts.look.evidence.answered_at
+        details["ended_between"] = [rfc3339(facts.known.observed_at), rfc3339(latest)]
+    return details
+
+
+def _canceled(facts: Facts) -> dict[str, Any]:
+    reasons = {Sight.CANCELED: "explicit", Sight.MISSING: "not_found"}
+    return {"reason": reasons.get(facts.look.sight, "never_started")}
+
+
+def _hosts_changed(facts: Facts) -> dict[str, Any]:
+    before, after = facts.before.host_ids or (), facts.after.host_ids or ()
+    return {
+        "added": [host for host in after if host not in before],
+        "removed": [host for host in before if host not in after],
+    }
+
+
+def _speakers_added(facts: Facts) -> dict[str, Any]:
+    before, after = set(facts.before.speaker_ids or ()), facts.after.speaker_ids or ()
+    return {"added": [speaker for speaker in after if speaker not in before], "total": len(after)}
+
+
+def _corrected(facts: Facts) -> dict[str, Any]:
+    return {"retracts": facts.known.retractable}
+
+
+DETAILS: Final[Mapping[EventType, Callable[[Facts], dict[str, Any]]]] = {
+    EventType.STARTED: _started,
+    EventType.RESCHEDULED: _rescheduled,
+    EventType.ENDED: _ended,
+    EventType.CANCELED: _canceled,
+    EventType.HOSTS_CHANGED: _hosts_changed,
+    EventType.SPEAKERS_ADDED: _speakers_added,
+    EventType.CORRECTED: _corrected,
+}
+
+
+def _between(earlier: str | None, later: str | None) -> float | None:
+    """Give the seconds between two of X's times, whole ones as an int; None where either is unknown."""
+    start, end = instant(earlier), instant(later)
+    if start is None or end is None:
+        return None
+    seconds = round(end - start, 3)
+    return int(seconds) if seconds.is_integer() else seconds
