@@ -1,0 +1,105 @@
+"""One example body per event type, built by the code that builds the real ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from notifier.core.events import Event, EventType, Sighting, encode, plain_event, space_event
+from notifier.core.ids import EndpointId, SpaceId, UserId, WatchId
+from notifier.core.space import Space, User, Value
+
+LOOKED_AT: Final = 1_626_249_619.0
+LOOKED_BEFORE: Final = LOOKED_AT - 10
+WATCH: Final = WatchId("wch_4cQ8mZ1rTgXw0sKd")
+ENDPOINT: Final = EndpointId("ep_Yp3LkV7nBq2HjRxe")
+RETRACTED: Final = "evt_2Jx9QmWc4RtUb7ZsKe1Lpa"
+
+PLANNED: Final = Space(
+    id=SpaceId("1zqKVXPQhvZJB"),
+    state="scheduled",
+    title="Say hello to the Space data object!",
+    lang="en",
+    creator_id="2244994945",
+    created_at="2021-07-11T14:24:44.000Z",
+    scheduled_start="2021-07-14T08:00:00.000Z",
+    is_ticketed=False,
+    host_ids=("2244994945",),
+)
+LIVE: Final = PLANNED.with_values(
+    {"state": "live", "started_at": "2021-07-14T08:00:12.000Z", "speaker_ids": ("2244994945",)}
+)
+OVER: Final = LIVE.with_values({"state": "ended", "ended_at": "2021-07-14T08:00:16.000Z"})
+DEVELOPERS: Final = User(UserId("2244994945"), "Twitter Dev", "TwitterDev")
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """What an example tells: the Space before, what changes, and the facts special to the type."""
+
+    before: Space | None
+    changes: Mapping[str, Value]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    occurred_at: str | None = None
+
+
+STORIES: Final[Mapping[EventType, _Story]] = {
+    EventType.SCHEDULED: _Story(None, PLANNED.known(), occurred_at=PLANNED.created_at),
+    EventType.RESCHEDULED: _Story(
+        PLANNED, {"scheduled_start": "2021-07-14T09:30:00.000Z"}, {"delta_seconds": 5400.0}
+    ),
+    EventType.STARTED: _Story(
+        PLANNED,
+        {"state": "live", "started_at": "2021-07-14T08:00:12.000Z"},
+        {"late_by_seconds": 12.0, "unscheduled": False},
+        occurred_at=LIVE.started_at,
+    ),
+    EventType.ENDED: _Story(
+        LIVE,
+        {"state": "ended", "ended_at": "2021-07-14T08:00:16.000Z"},
+        {"duration_seconds": 4.0, "peak_participant_count": 118},
+        occurred_at=OVER.ended_at,
+    ),
+    EventType.CANCELED: _Story(PLANNED, {"state": "canceled"}, {"reason": "explicit"}),
+    EventType.TITLE_CHANGED: _Story(PLANNED, {"title": "Say hello to Spaces"}),
+    EventType.HOSTS_CHANGED: _Story(
+        LIVE, {"host_ids": ("2244994945", "6253282")}, {"added": ["6253282"], "removed": []}
+    ),
+    EventType.SPEAKERS_ADDED: _Story(
+        LIVE, {"speaker_ids": ("2244994945", "6253282")}, {"added": ["6253282"], "total": 2}
+    ),
+    EventType.UPDATED: _Story(PLANNED, {"is_ticketed": True, "topic_ids": ("848920371311001600",)}),
+    EventType.CORRECTED: _Story(OVER, {"state": "live"}, {"retracts": RETRACTED}),
+}
+
+
+def example(event_type: EventType) -> dict[str, Any]:
+    """Give the full body of one event of this type."""
+    body: dict[str, Any] = json.loads(encode(_event(event_type)))
+    return body
+
+
+def _event(event_type: EventType) -> Event:
+    if event_type is EventType.WEBHOOK_TEST:
+        test = {"endpoint_id": ENDPOINT, "message": "A test of this endpoint."}
+        return plain_event(event_type, content=[ENDPOINT], details=test, observed_at=LOOKED_AT)
+    if event_type is EventType.WATCH_BASELINE:
+        watch = {"id": WATCH, "kind": "creator", "target": "@TwitterDev"}
+        found = {"watch": watch, "spaces": [PLANNED.as_json()]}
+        return plain_event(
+            event_type, content=[WATCH], details=found, observed_at=LOOKED_AT, watch_ids=(WATCH,)
+        )
+    story = STORIES[event_type]
+    return space_event(
+        event_type,
+        sequence=1 if story.before is None else 3,
+        before=story.before,
+        after=(story.before or PLANNED).with_values(story.changes),
+        changed=tuple(story.changes),
+        details=story.details,
+        users={DEVELOPERS.id: DEVELOPERS},
+        sighting=Sighting(LOOKED_AT, (LOOKED_BEFORE, LOOKED_AT), story.before is None, (WATCH,)),
+        occurred_at=story.occurred_at,
+    )
