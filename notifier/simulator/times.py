@@ -8,7 +8,9 @@ from datetime import datetime
 
 from pydantic_core import PydanticCustomError
 
-_DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_DURATION = re.compile(
+    r"(?=[0-9])(?:([0-9]+(?:\.[0-9]+)?)h)?(?:([0-9]+(?:\.[0-9]+)?)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?"
+)
 _UNITS = (3600.0, 60.0, 1.0)
 _DURATION_HELP = "write a duration such as 5s, 1.5s, 2m or 1h30m"
 _MOMENT_HELP = "write a time of the play such as +20s or -10s, or RFC 3339 such as 2021-07-06T18:40:40Z"

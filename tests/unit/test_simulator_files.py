@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from notifier.errors import ScenarioError
+from notifier.simulator import bundled_scenarios, load_scenario
+from notifier.simulator.files import parse_scenario
+from notifier.simulator.scenario import Call, FaultKind, SpaceChange
+from notifier.simulator.times import RelativeTime
+
+CONTRACT_SAMPLE = """
+users: [{id: 2244994945, name: Twitter Dev, username: TwitterDev}]
+spaces:
+  - id: 1zqKVXPQhvZJB
+    creator_id: 2244994945
+    timeline:
+      - {at: 0s, set: {state: scheduled, title: Hello, scheduled_start: +20s}}
+      - {at: 5s, set: {title: Hello again}}
+      - {at: 20s, set: {state: live, started_at: +20s, speaker_ids: [2244994945]}}
+      - {at: 40s, set: {state: ended, ended_at: +40s}}
+      - {at: 50s, gone: true}
+faults: [{at: 10s, for: 55s, kind: unavailable}]
+"""
+
+EVERY_FIELD = {
+    "state": "live",
+    "created_at": RelativeTime(-60.0),
+    "ended_at": datetime(2021, 7, 6, 18, 40, 40, tzinfo=UTC),
+    "host_ids": ("1", "2"),
+    "lang": "no",
+    "is_ticketed": True,
+    "invited_user_ids": ("0123",),
+    "participant_count": 10,
+    "subscriber_count": 20,
+    "scheduled_start": RelativeTime(20.0),
+    "speaker_ids": (),
+    "started_at": RelativeTime(1.5),
+    "title": "12:30",
+    "topic_ids": ("848920371311001600",),
+    "updated_at": RelativeTime(0.0),
+}
+EVERY_FIELD_TEXT = """
+spaces:
+  - id: 1e5
+    creator_id: 007
+    timeline:
+      - at: 0s
+        set:
+          state: live
+          created_at: -1m
+          ended_at: 2021-07-06T18:40:40Z
+          host_ids: [1, 2]
+          lang: no
+          is_ticketed: true
+          invited_user_ids: [0123]
+          participant_count: 10
+          subscriber_count: 20
+          scheduled_start: +20s
+          speaker_ids: []
+          started_at: +1.5s
+          title: 12:30
+          topic_ids: [848920371311001600]
+          updated_at: +0s
+"""
+
+
+def _space(timeline: str, space_id: str = "1abc") -> str:
+    return f"spaces: [{{id: {space_id}, creator_id: 1, timeline: [{timeline}]}}]"
+
+
+def test_the_sample_of_the_format_reads() -> None:
+    scenario = parse_scenario(CONTRACT_SAMPLE, source="sample.yaml")
+    space = scenario.spaces[0]
+    assert [entry.at for entry in space.timeline] == [0, 5, 20, 40, 50]
+    assert space.timeline[-1].gone
+    fault = scenario.faults[0]
+    assert (fault.at, fault.until, fault.kind) == (10, 65, FaultKind.UNAVAILABLE)
+    assert fault.calls == tuple(Call)
+    assert scenario.duration_seconds == 65
+
+
+def test_every_field_of_the_dictionary_reads_as_written() -> None:
+    space = parse_scenario(EVERY_FIELD_TEXT, source="fields.yaml").spaces[0]
+    assert space.id == "1e5"
+    assert space.creator_id == "007"
+    change = space.timeline[0].change
+    assert change is not None
+    assert change.values == EVERY_FIELD
+
+
+def test_an_empty_scenario_is_over_at_once() -> None:
+    assert parse_scenario("description: nothing happens", source="x").duration_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("spaces: [", "bad.yaml: line 1, column "),
+        ("a: 1\na: 2", "bad.yaml: line 1, column 1: a stands twice"),
+        ("\x00", "bad.yaml: is not YAML"),
+        ("just text", "bad.yaml: "),
+        ("actors: []", "bad.yaml: actors: "),
+        (_space("{at: 5, set: {state: live}}"), "bad.yaml: spaces[0].timeline[0].at: write a duration"),
+        (_space("{at: 0s, set: {title: x}}"), "bad.yaml: spaces[0]: the first entry must set state"),
+        (_space("{at: 0s, gone: true}"), "bad.yaml: spaces[0]: the first entry must set state"),
+        (_space("{at: 0s, set: {state: live}, gone: true}"), "spaces[0].timeline[0]: write either"),
+        (_space("{at: 0s}"), "spaces[0].timeline[0]: write either"),
+        (_space("{at: 9s, set: {state: live}}, {at: 8s, gone: true}"), "in the order of their times"),
+        (_space("{at: 0s, set: {state: live, started_at: 20s}}"), "timeline[0].set.started_at: write a time"),
+        (_space("{at: 0s, set: {state: null}}"), "timeline[0].set.state: "),
+        (_space("{at: 0s, set: {state: live, host_ids: [bob]}}"), "timeline[0].set.host_ids[0]: "),
+        (_space("{at: 0s, set: {state: live, mentioned_user_ids: []}}"), "set.mentioned_user_ids: "),
+        (_space("{at: 0s, set: {state: live}}", space_id="not-an-id"), "spaces[0].id: "),
+        (_space(""), "spaces[0].timeline: "),
+        ("faults: [{at: 0s, for: 1s, kind: earthquake}]", "faults[0].kind: "),
+        ("faults: [{at: 0s, kind: slow}]", "faults[0].for: "),
+        ("faults: [{at: 0s, for: 1s, kind: html, delay: 1s}]", "faults[0]: only kind slow takes a delay"),
+        ("faults: [{at: 0s, for: 1s, kind: html, calls: []}]", "faults[0].calls: "),
+        (
+            "users: [{id: 1, name: a, username: A}, {id: 2, name: b, username: a}]",
+            "the username a stands twice",
+        ),
+        ("users: [{id: 1, name: a, username: a}, {id: 1, name: b, username: b}]", "users: the id 1 stands"),
+        ("topics: [{id: 1, name: a}, {id: 1, name: b}]", "topics: the id 1 stands twice"),
+        (
+            "spaces: [&a {id: x, creator_id: 1, timeline: [{at: 0s, set: {state: live}}]}, *a]",
+            "spaces: the id x stands twice",
+        ),
+    ],
+)
+def test_a_mistake_is_reported_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario(text, source="bad.yaml")
+    assert message in caught.value.message
+    assert caught.value.message.startswith("bad.yaml: ")
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    with pytest.raises(ScenarioError, match=r"users\[0\]\.id: .*; faults\[0\]\.kind: "):
+        parse_scenario(
+            "{users: [{id: x, name: x, username: x}], faults: [{at: 0s, for: 1s, kind: x}]}",
+            source="bad.yaml",
+        )
+
+
+def test_ids_that_differ_only_in_case_are_two_spaces() -> None:
+    timeline = "timeline: [{at: 0s, set: {state: live}}]"
+    text = f"spaces: [{{id: abc, creator_id: 1, {timeline}}}, {{id: ABC, creator_id: 1, {timeline}}}]"
+    assert [space.id for space in parse_scenario(text, source="x").spaces] == ["abc", "ABC"]
+
+
+def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(CONTRACT_SAMPLE, encoding="utf-8")
+    assert load_scenario(str(path)).spaces[0].id == "1zqKVXPQhvZJB"
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"description: caf\xe9")
+    with pytest.raises(ScenarioError, match=r"missing\.yaml: cannot be read: No such file"):
+        load_scenario(str(tmp_path / "missing.yaml"))
+    with pytest.raises(ScenarioError, match=r"latin\.yaml: is not UTF-8"):
+        load_scenario(str(tmp_path / "latin.yaml"))
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ScenarioError, match="week: no such scenario; there are day, demo"):
+        load_scenario("week")
+
+
+@pytest.mark.parametrize("name", bundled_scenarios())
+def test_bundled_scenarios_introduce_everyone_they_name(name: str) -> None:
+    scenario = load_scenario(name)
+    people = {user.id for user in scenario.users}
+    for space in scenario.spaces:
+        assert space.creator_id in people
+        for entry in space.timeline:
+            values = entry.change.values if entry.change else {}
+            for field in ("host_ids", "speaker_ids", "invited_user_ids"):
+                ids = values.get(field, ())
+                assert isinstance(ids, tuple)
+                assert people.issuperset(ids)
+
+
+def test_the_demo_can_be_followed_step_by_step() -> None:
+    scenario = load_scenario("demo")
+    main = scenario.spaces[0]
+    assert main.creator_id == "2244994945"
+    assert scenario.duration_seconds <= 110
+    for space in scenario.spaces:
+        times = [entry.at for entry in space.timeline]
+        assert times[0] >= 8
+        assert all(later - earlier >= 10 for earlier, later in pairwise(times))
+
+
+def test_the_day_lasts_a_day() -> None:
+    scenario = load_scenario("day")
+    assert scenario.duration_seconds == 24 * 3600
+    assert len(scenario.users) == 8
+    assert len(scenario.spaces) == 6
+
+
+def test_the_manual_shows_a_scenario_that_plays_and_names_every_fault() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    example = manual.split("```yaml\n")[1].split("```")[0]
+    assert parse_scenario(example, source="docs/simulator.md").duration_seconds == 50
+    assert all(f"| `{kind}` |" in manual for kind in FaultKind)
+    assert all(f"`{field}`" in manual for field in SpaceChange.model_fields)
