@@ -26,7 +26,7 @@ SCENARIO = parse_scenario(
 users:
   - {id: 1, name: Ada, username: Ada_L}
   - {id: 2, name: Bob, username: bob}
-topics: [{id: 77, name: Technology, description: All about technology}]
+topics: [{id: 2, name: Technology, description: All about technology}]
 spaces:
   - id: live1
     creator_id: 1
@@ -42,7 +42,7 @@ spaces:
           host_ids: [1, 2]
           speaker_ids: [2, 3]
           invited_user_ids: []
-          topic_ids: [77, 78]
+          topic_ids: [2, 78]
           lang: en
           is_ticketed: false
           participant_count: 0
@@ -161,7 +161,7 @@ async def test_expansions_tell_the_ids_and_the_objects(serve: Serve, contract: C
                 "creator_id": "1",
                 "host_ids": ["1", "2"],
                 "speaker_ids": ["2", "3"],
-                "topic_ids": ["77", "78"],
+                "topic_ids": ["2", "78"],
             }
         ],
         "includes": {
@@ -169,7 +169,7 @@ async def test_expansions_tell_the_ids_and_the_objects(serve: Serve, contract: C
                 {"id": "1", "name": "Ada", "username": "Ada_L"},
                 {"id": "2", "name": "Bob", "username": "bob"},
             ],
-            "topics": [{"id": "77", "name": "Technology", "description": "All about technology"}],
+            "topics": [{"id": "2", "name": "Technology", "description": "All about technology"}],
         },
     }
 
@@ -181,7 +181,7 @@ async def test_an_expansion_brings_only_its_own_objects(serve: Serve) -> None:
         "includes": {"users": [{"id": "2", "name": "Bob", "username": "bob"}]},
     }
     topics = await x.json("/2/spaces/live1", expansions="topic_ids")
-    assert topics["includes"] == {"topics": [{"id": "77", "name": "Technology"}]}
+    assert topics["includes"] == {"topics": [{"id": "2", "name": "Technology"}]}
 
 
 async def test_the_legacy_contract_tells_lists_as_fields_without_objects(serve: Serve) -> None:
@@ -193,7 +193,7 @@ async def test_the_legacy_contract_tells_lists_as_fields_without_objects(serve: 
             "state": "live",
             "creator_id": "1",
             "host_ids": ["1", "2"],
-            "topic_ids": ["77", "78"],
+            "topic_ids": ["2", "78"],
         }
     }
 
