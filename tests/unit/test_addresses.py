@@ -131,7 +131,7 @@ def test_an_address_is_public(address: str) -> None:
 @pytest.mark.parametrize("rule", FORBIDDEN_NETWORKS, ids=lambda rule: str(rule.network))
 def test_every_rule_holds_from_its_first_to_its_last_address(rule: ForbiddenNetwork) -> None:
     for address in (rule.network[0], rule.network[-1]):
-        with pytest.raises(AddressError, match="RFC|Azure"):
+        with pytest.raises(AddressError, match=r"RFC|Azure"):
             check_address(address)
 
 
