@@ -1,1 +1,81 @@
 """Redis: every key, every script, and one small module per record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from notifier.core.observation import Call
+from notifier.store import keys
+from notifier.store.budget import SharedBudget
+from notifier.store.database import Database, connect
+from notifier.store.deliveries import Claim, Deliveries, Settlement
+from notifier.store.endpoints import EndpointHealth, Endpoints
+from notifier.store.events import Events, LoggedEvent
+from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
+from notifier.store.looks import Looks
+from notifier.store.nudge import Nudge
+from notifier.store.paging import Page
+from notifier.store.partitions import Partitions
+from notifier.store.sealing import SecretBox
+from notifier.store.spaces import Commit, Spaces, TrackedSpace
+from notifier.store.watches import Watches
+
+DAY_SECONDS: Final = 86_400
+
+
+class Store:
+    """All records over one connection pool."""
+
+    def __init__(self, database: Database, *, retention_days: float, partitions: int) -> None:
+        ttl_seconds = int(retention_days * DAY_SECONDS)
+        self.database = database
+        self.partitions = Partitions(database, partitions)
+        self.watches = Watches(database, ttl_seconds=ttl_seconds)
+        self.looks = Looks(database)
+        self.spaces = Spaces(database, ttl_seconds=ttl_seconds)
+        self.events = Events(database, ttl_seconds=ttl_seconds)
+        self.endpoints = Endpoints(database, self.partitions, ttl_seconds=ttl_seconds)
+        self.deliveries = Deliveries(database, self.partitions, self.events, ttl_seconds=ttl_seconds)
+        self.budget = SharedBudget(database)
+        self.workers = Workers(database)
+        self.telemetry = Telemetry(database)
+        self.admin_keys = AdminKeys(database)
+        self.idempotency = Idempotency(database)
+
+    async def ping(self) -> None:
+        """Make sure that Redis answers.
+
+        Raises:
+            UnavailableError: It does not.
+        """
+        await self.database.ping()
+
+    async def waiting_work(self, *, now: float) -> Sequence[str]:
+        """Name the jobs that have something to do and no nudge on its way (see ``waiting_work.lua``)."""
+        jobs: Sequence[str] = await self.database.run(
+            "waiting_work", keys=[keys.OUTBOX], args=[self.partitions.count, int(now * 1000), *Call]
+        )
+        return jobs
+
+    async def begin(self, job: str) -> None:
+        """Let the next nudge of a job through: what turns up from now on needs a new one."""
+        async with self.database.translated():
+            await self.database.redis.delete(keys.nudged(job))
+
+
+__all__ = [
+    "Claim",
+    "Commit",
+    "Database",
+    "EndpointHealth",
+    "LoggedEvent",
+    "Nudge",
+    "Page",
+    "SecretBox",
+    "Settlement",
+    "Store",
+    "StoredAnswer",
+    "TrackedSpace",
+    "connect",
+]

@@ -1,0 +1,290 @@
+"""The delivery queue and the records of deliveries in Redis.
+
+A delivery that was never attempted has no record: it is an entry in its endpoint's due queue, and everything
+else about it follows from its id (docs/architecture.md, "What a pending delivery costs").
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from notifier.core.delivery import Attempt, Delivery, DeliveryStatus, Trigger
+from notifier.core.ids import EndpointId, EventId, delivery_id, split_delivery_id
+from notifier.errors import ConflictError, NotFoundError
+from notifier.store import keys
+from notifier.store.database import Argument, Database
+from notifier.store.events import Events
+from notifier.store.paging import Page, read_cursor, slice_of
+from notifier.store.partitions import Partitions
+
+ATTEMPT = TypeAdapter(Attempt)
+DISPATCH_CHUNK: Final = 500
+"""How many endpoints one script call makes an event owed to: about a millisecond of the server's time."""
+WALKED_AT_ONCE: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery under a lease.
+
+    Attributes:
+        lease_end: Epoch ms by the server's clock; also the token by which the holder settles.
+        attempts_made: All attempts so far.
+        base: Attempts before the last redelivery; the retry schedule counts from there.
+    """
+
+    event_id: EventId
+    endpoint_id: EndpointId
+    lease_end: int
+    attempts_made: int
+    base: int
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of a claimed delivery.
+
+    Attributes:
+        status: Where the delivery stands now.
+        delay: Seconds until the next attempt, for a pending one.
+        attempts_made: All attempts that count, this one among them if it does.
+        resume_after: Seconds for which the endpoint gets nothing more, 0 for none.
+        succeeded: Whether the receiver answered well; None where that is not known.
+    """
+
+    claim: Claim
+    status: DeliveryStatus
+    attempt: Attempt
+    attempts_made: int
+    delay: float = 0.0
+    resume_after: float = 0.0
+    succeeded: bool | None = None
+
+
+class Deliveries:
+    """Claim, settle, and look up."""
+
+    def __init__(
+        self, database: Database, partitions: Partitions, events: Events, *, ttl_seconds: int
+    ) -> None:
+        self._database = database
+        self._partitions = partitions
+        self._events = events
+        self._ttl = ttl_seconds
+
+    async def owe(self, event_id: EventId, endpoint_ids: Sequence[EndpointId]) -> set[int]:
+        """Make an event owed to endpoints and take it out of the outbox; repeating it changes nothing.
+
+        Returns:
+            The partitions that have work now and no nudge on its way.
+        """
+        starts = range(0, max(len(endpoint_ids), 1), DISPATCH_CHUNK)
+        chunks = [endpoint_ids[start : start + DISPATCH_CHUNK] for start in starts]
+        nudges: set[int] = set()
+        for number, chunk in enumerate(chunks, start=1):
+            placed: list[Argument] = []
+            for endpoint_id in chunk:
+                placed += [endpoint_id, self._partitions.of(endpoint_id)]
+            nudges.update(
+                await self._database.run(
+                    "dispatch",
+                    keys=[keys.OUTBOX],
+                    args=[event_id, int(number == len(chunks)), self._ttl, *placed],
+                )
+            )
+        return nudges
+
+    async def claim(self, partition: int, *, limit: int, lease_seconds: float) -> list[Claim]:
+        """Claim due deliveries of a partition, the endpoints taking turns."""
+        rows = await self._database.run(
+            "claim", keys=[keys.ready(partition)], args=[limit, int(lease_seconds * 1000)]
+        )
+        return [
+            Claim(
+                EventId(event_id),
+                EndpointId(endpoint_id),
+                int(lease_end),
+                attempts,
+                base,
+                Trigger.MANUAL if manual else Trigger.SCHEDULED,
+            )
+            for endpoint_id, event_id, lease_end, attempts, base, manual in rows
+        ]
+
+    async def settle(self, partition: int, settlements: Sequence[Settlement]) -> int:
+        """Record outcomes and move the deliveries on.
+
+        Returns:
+            How many leases had run out; those deliveries are settled by whoever holds them now.
+        """
+        args: list[Argument] = [self._ttl]
+        for settlement in settlements:
+            claim = settlement.claim
+            args += [
+                claim.endpoint_id,
+                claim.event_id,
+                claim.lease_end,
+                settlement.status,
+                int(settlement.delay * 1000),
+                settlement.attempts_made,
+                settlement.attempt.reason,
+                ATTEMPT.dump_json(settlement.attempt),
+                int(settlement.resume_after * 1000),
+                "" if settlement.succeeded is None else int(settlement.succeeded),
+            ]
+        stale: int = await self._database.run("settle", keys=[keys.ready(partition)], args=args)
+        return stale
+
+    async def redeliver(self, delivery: str) -> int:
+        """Make a delivery due at once; gives its partition.
+
+        Raises:
+            NotFoundError: There is no such delivery, or its event or endpoint is gone.
+            ConflictError: An attempt is under way.
+        """
+        found = await self.get(delivery)
+        partition = self._partitions.of(found.endpoint_id)
+        done = await self._database.run(
+            "redeliver",
+            keys=[keys.delivery(delivery), keys.ready(partition)],
+            args=[found.endpoint_id, found.event_id],
+        )
+        if done == 0:
+            raise NotFoundError(f"The event or the endpoint of delivery {delivery} is gone.")
+        if done > 1:
+            raise ConflictError(f"An attempt at delivery {delivery} is under way; ask again later.")
+        return partition
+
+    async def get(self, delivery: str) -> Delivery:
+        """Read one delivery.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        owed = split_delivery_id(delivery)
+        if owed is not None:
+            event_id, endpoint_id = owed
+            async with self._database.pipeline() as pipe:
+                pipe.sismember(keys.owed(event_id), endpoint_id)
+                pipe.exists(keys.delivery(delivery))
+                known = await pipe.execute()
+            if any(known):
+                return (await self._read([owed]))[0]
+        raise NotFoundError.of("delivery", delivery)
+
+    async def attempts(self, delivery: str) -> tuple[Attempt, ...]:
+        """List the attempts made at a delivery, oldest first."""
+        async with self._database.translated():
+            documents = await self._database.redis.lrange(keys.attempts(delivery), 0, -1)
+        return tuple(ATTEMPT.validate_json(document) for document in documents)
+
+    async def page(
+        self,
+        *,
+        limit: int,
+        cursor: str | None,
+        endpoint_id: str | None = None,
+        event_id: str | None = None,
+        space_id: str | None = None,
+        status: DeliveryStatus | None = None,
+    ) -> Page[Delivery]:
+        """List deliveries, those of the latest events first.
+
+        A cursor is ``<serial of the event>-<deliveries of it already given>``.
+        """
+        from_serial, skip = _read_position(cursor)
+        found: list[Delivery] = []
+        async for event, serial in self._events_back(from_serial, endpoint_id, event_id):
+            if space_id is not None and not await self._is_about(event, space_id):
+                continue
+            owed = await self._owed(event, endpoint_id)
+            start = skip if serial == from_serial else 0
+            for offset in range(start, len(owed), limit):
+                chunk = await self._read([(event, each) for each in owed[offset : offset + limit]])
+                for position, delivery in enumerate(chunk, start=offset + 1):
+                    if status in (None, delivery.status):
+                        found.append(delivery)
+                    if len(found) == limit:
+                        return Page(tuple(found), f"{serial}-{position}")
+        return Page(tuple(found), None)
+
+    async def _events_back(
+        self, serial: int | None, endpoint_id: str | None, event_id: str | None
+    ) -> AsyncIterator[tuple[EventId, int]]:
+        """Go back through the log, from the event with this serial on, or through what one endpoint is owed."""
+        index = keys.owes(endpoint_id) if endpoint_id is not None else keys.EVENTS
+        if event_id is not None:
+            async with self._database.translated():
+                only = await self._database.redis.zscore(index, event_id)
+            if only is not None and (serial is None or only <= serial):
+                yield EventId(event_id), int(only)
+            return
+        cursor = None if serial is None else str(serial + 1)
+        while True:
+            rows = await slice_of(self._database, index, limit=WALKED_AT_ONCE, cursor=cursor)
+            for event, at in rows:
+                yield EventId(event), at
+            if len(rows) < WALKED_AT_ONCE:
+                return
+            cursor = str(rows[-1][1])
+
+    async def _owed(self, event: EventId, endpoint_id: str | None) -> list[EndpointId]:
+        if endpoint_id is not None:
+            return [EndpointId(endpoint_id)]
+        async with self._database.translated():
+            return sorted(await self._database.redis.smembers(keys.owed(event)))
+
+    async def _is_about(self, event: EventId, space_id: str) -> bool:
+        async with self._database.translated():
+            return bool(await self._database.redis.hget(keys.event(event), "space") == space_id)
+
+    async def _read(self, owed: Sequence[tuple[EventId, EndpointId]]) -> list[Delivery]:
+        """Read the records of deliveries."""
+        async with self._database.pipeline() as pipe:
+            for event_id, endpoint_id in owed:
+                pipe.hmget(
+                    keys.delivery(delivery_id(event_id, endpoint_id)),
+                    ["status", "attempts", "reason", "settled_at"],
+                )
+                pipe.zscore(keys.due(endpoint_id), event_id)
+                pipe.hget(keys.event(event_id), "at")
+                pipe.exists(keys.endpoint(endpoint_id))
+            rows = await pipe.execute()
+        return [_delivery(each, *rows[number * 4 : number * 4 + 4]) for number, each in enumerate(owed)]
+
+
+def _delivery(
+    owed: tuple[EventId, EndpointId],
+    record: Sequence[str | None],
+    due_at: float | None,
+    committed_at: str | None,
+    has_endpoint: int,
+) -> Delivery:
+    """Put a delivery together; one without a record was never attempted."""
+    status, attempts, reason, settled_at = record
+    known = DeliveryStatus(status or DeliveryStatus.PENDING)
+    if known is DeliveryStatus.PENDING and not (has_endpoint and committed_at):
+        known = DeliveryStatus.DISCARDED
+    return Delivery(
+        id=delivery_id(*owed),
+        event_id=owed[0],
+        endpoint_id=owed[1],
+        status=known,
+        created_at=int(committed_at or 0) / 1000,
+        attempts_made=int(attempts or 0),
+        next_attempt_at=due_at / 1000 if due_at and known is DeliveryStatus.PENDING else None,
+        settled_at=int(settled_at) / 1000 if settled_at else None,
+        last_reason=reason,
+    )
+
+
+def _read_position(cursor: str | None) -> tuple[int | None, int]:
+    if cursor is None:
+        return None, 0
+    serial, _, skip = cursor.partition("-")
+    return read_cursor(serial), read_cursor(skip or "0")

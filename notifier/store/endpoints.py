@@ -1,0 +1,161 @@
+"""Endpoints in Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from notifier.core.endpoint import Endpoint, EndpointStatus
+from notifier.core.ids import EndpointId
+from notifier.errors import NotFoundError
+from notifier.store import keys
+from notifier.store.database import Database
+from notifier.store.paging import Page, page_of, slice_of
+from notifier.store.partitions import Partitions
+
+ENDPOINT = TypeAdapter(Endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointHealth:
+    """How an endpoint is doing. Times are epoch seconds."""
+
+    pending: int
+    oldest_due_at: float | None
+    consecutive_failures: int
+    last_success_at: float | None
+    last_failure_at: float | None
+    last_failure_reason: str | None
+
+
+class Endpoints:
+    """The records of subscribers, with the limits that the claim keeps."""
+
+    def __init__(self, database: Database, partitions: Partitions, *, ttl_seconds: int) -> None:
+        self._database = database
+        self._partitions = partitions
+        self._ttl = ttl_seconds
+        self._generation = ""
+        self._all: tuple[Endpoint, ...] = ()
+
+    async def create(self, endpoint: Endpoint) -> None:
+        """Add an endpoint."""
+        await self._save(endpoint, create=True)
+
+    async def save(self, endpoint: Endpoint) -> None:
+        """Replace an endpoint.
+
+        Raises:
+            NotFoundError: It has been deleted.
+        """
+        await self._save(endpoint, create=False)
+
+    async def _save(self, endpoint: Endpoint, *, create: bool) -> None:
+        rate = endpoint.rate_limit_per_second
+        saved = await self._database.run(
+            "save_endpoint",
+            keys=[
+                keys.endpoint(endpoint.id),
+                keys.run(endpoint.id),
+                keys.ready(self._partitions.of(endpoint.id)),
+            ],
+            args=[
+                endpoint.id,
+                ENDPOINT.dump_json(endpoint),
+                int(create),
+                int(endpoint.status is EndpointStatus.DISABLED),
+                endpoint.max_concurrency,
+                0 if rate is None else 1000 / rate,
+            ],
+        )
+        if not saved:
+            raise NotFoundError.of("endpoint", endpoint.id)
+
+    async def get_many(self, endpoint_ids: list[str]) -> dict[EndpointId, Endpoint]:
+        """Read those of the endpoints that exist."""
+        if not endpoint_ids:
+            return {}
+        async with self._database.translated():
+            documents = await self._database.redis.mget(
+                [keys.endpoint(endpoint_id) for endpoint_id in endpoint_ids]
+            )
+        found = [ENDPOINT.validate_json(document) for document in documents if document]
+        return {endpoint.id: endpoint for endpoint in found}
+
+    async def get(self, endpoint_id: str) -> Endpoint:
+        """Read one endpoint.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = await self.get_many([endpoint_id])
+        if endpoint_id not in found:
+            raise NotFoundError.of("endpoint", endpoint_id)
+        return found[EndpointId(endpoint_id)]
+
+    async def all(self) -> tuple[Endpoint, ...]:
+        """Give every endpoint, read again only when one has changed."""
+        async with self._database.translated():
+            generation = await self._database.redis.get(keys.GENERATION) or ""
+            if generation != self._generation:
+                endpoint_ids = await self._database.redis.zrange(keys.ENDPOINTS, 0, -1)
+                self._all = tuple((await self.get_many(endpoint_ids)).values())
+                self._generation = generation
+        return self._all
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[Endpoint]:
+        """List endpoints, newest first."""
+        rows = await slice_of(self._database, keys.ENDPOINTS, limit=limit, cursor=cursor)
+        found = await self.get_many([endpoint_id for endpoint_id, _ in rows])
+        return page_of(
+            [
+                (found[EndpointId(endpoint_id)], serial)
+                for endpoint_id, serial in rows
+                if endpoint_id in found
+            ],
+            limit=limit,
+            taken=len(rows),
+        )
+
+    async def delete(self, endpoint_id: str) -> None:
+        """Remove an endpoint and its queue.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        deleted = await self._database.run(
+            "delete_endpoint",
+            keys=[
+                keys.endpoint(endpoint_id),
+                keys.run(endpoint_id),
+                keys.ready(self._partitions.of(endpoint_id)),
+                keys.due(endpoint_id),
+                keys.leased(endpoint_id),
+                keys.owes(endpoint_id),
+            ],
+            args=[endpoint_id, self._ttl],
+        )
+        if not deleted:
+            raise NotFoundError.of("endpoint", endpoint_id)
+
+    async def health(self, endpoint_id: str) -> EndpointHealth:
+        """Say how an endpoint is doing."""
+        async with self._database.pipeline() as pipe:
+            pipe.zcard(keys.due(endpoint_id))
+            pipe.zcard(keys.leased(endpoint_id))
+            pipe.zrange(keys.due(endpoint_id), 0, 0, withscores=True)
+            pipe.hmget(keys.run(endpoint_id), "failures", "success_at", "failure_at", "failure_reason")
+            due, leased, head, (failures, success_at, failure_at, reason) = await pipe.execute()
+        return EndpointHealth(
+            pending=due + leased,
+            oldest_due_at=head[0][1] / 1000 if head else None,
+            consecutive_failures=int(failures or 0),
+            last_success_at=_seconds(success_at),
+            last_failure_at=_seconds(failure_at),
+            last_failure_reason=reason,
+        )
+
+
+def _seconds(milliseconds: str | None) -> float | None:
+    return None if milliseconds is None else int(milliseconds) / 1000

@@ -1,0 +1,194 @@
+"""The event log and the outbox in Redis."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from notifier.core.events import Event, EventType, Routing, encode
+from notifier.core.ids import EventId, SpaceId
+from notifier.core.watch import Watch
+from notifier.errors import BadRequestError, NotFoundError
+from notifier.store import keys
+from notifier.store.database import Database
+from notifier.store.paging import Page, page_of, read_cursor, slice_of
+from notifier.store.watches import WATCH
+
+FIELDS = ("type", "body", "routing", "space", "sequence", "serial", "at")
+TRIMMED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as the log keeps it: ``body`` is the full payload, the very bytes that are sent.
+
+    ``serial`` is its place in the log, ``at`` the epoch second of its commit.
+    """
+
+    id: EventId
+    type: EventType
+    body: bytes
+    routing: Routing
+    space_id: SpaceId | None
+    sequence: int | None
+    serial: int
+    at: float
+
+
+class Events:
+    """The log of everything that happened, for as long as it is kept."""
+
+    def __init__(self, database: Database, *, ttl_seconds: int) -> None:
+        self._database = database
+        self._ttl = ttl_seconds
+
+    async def commit(self, event: Event, *, first_look_of: Watch | None = None) -> bool:
+        """Log an event that is not about a Space, and put it in the outbox.
+
+        Where it tells of a watch's first look, the watch is stored in the same step.
+
+        Returns:
+            False where that watch has been deleted meanwhile; then nothing is logged.
+        """
+        watch = first_look_of
+        logged = await self._database.run(
+            "log_plain",
+            keys=[keys.watch(watch.id) if watch else ""],
+            args=[
+                event.id,
+                event.type,
+                encode(event),
+                routing_json(event),
+                self._ttl,
+                WATCH.dump_json(watch) if watch else "",
+            ],
+        )
+        return bool(logged)
+
+    async def get_many(self, event_ids: list[str]) -> dict[EventId, LoggedEvent]:
+        """Read those of the events that are still kept."""
+        async with self._database.pipeline() as pipe:
+            for event_id in event_ids:
+                pipe.hmget(keys.event(event_id), FIELDS)
+            rows = await pipe.execute()
+        return {
+            EventId(event_id): _read(event_id, row)
+            for event_id, row in zip(event_ids, rows, strict=True)
+            if row[0] is not None
+        }
+
+    async def get(self, event_id: str) -> LoggedEvent:
+        """Read one event.
+
+        Raises:
+            NotFoundError: There is none, or it is no longer kept.
+        """
+        found = await self.get_many([event_id])
+        if event_id not in found:
+            raise NotFoundError.of("event", event_id)
+        return found[EventId(event_id)]
+
+    async def page(
+        self,
+        *,
+        limit: int,
+        cursor: str | None,
+        event_type: str | None = None,
+        space_id: str | None = None,
+        oldest_first: bool = False,
+    ) -> Page[LoggedEvent]:
+        """List events by their place in the log, newest first unless said."""
+        index = keys.events_of_type(event_type) if event_type is not None else keys.EVENTS
+        found: list[tuple[LoggedEvent, int]] = []
+        while True:
+            rows = await slice_of(
+                self._database, index, limit=limit, cursor=cursor, oldest_first=oldest_first
+            )
+            records = await self.get_many([event_id for event_id, _ in rows])
+            for event_id, serial in rows:
+                cursor = str(serial)
+                event = records.get(EventId(event_id))
+                if event is not None and space_id in (None, event.space_id):
+                    found.append((event, serial))
+                    if len(found) == limit:
+                        return page_of(found, limit=limit)
+            if len(rows) < limit:
+                return page_of(found, limit=limit)
+
+    async def after(
+        self, *, after: str, limit: int, event_type: str | None = None, space_id: str | None = None
+    ) -> Page[LoggedEvent]:
+        """List what was logged after an event or a cursor, oldest first; there is always a next cursor.
+
+        Raises:
+            BadRequestError: ``after`` is neither.
+        """
+        cursor = await self._serial_of(after)
+        page = await self.page(
+            limit=limit, cursor=str(cursor), event_type=event_type, space_id=space_id, oldest_first=True
+        )
+        last = page.items[-1].serial if page.items else cursor
+        return Page(page.items, page.next_cursor or str(last))
+
+    async def _serial_of(self, after: str) -> int:
+        if not after.startswith("evt_"):
+            return read_cursor(after or "0")
+        async with self._database.translated():
+            serial = await self._database.redis.zscore(keys.EVENTS, after)
+        if serial is None:
+            raise BadRequestError(f"after: there is no event {after} any more; begin with after=0")
+        return int(serial)
+
+    async def of_space(self, space_id: str, *, limit: int, cursor: str | None) -> Page[LoggedEvent]:
+        """List a Space's events by sequence, oldest first."""
+        rows = await slice_of(
+            self._database, keys.space_events(space_id), limit=limit, cursor=cursor, oldest_first=True
+        )
+        records = await self.get_many([event_id for event_id, _ in rows])
+        return page_of(
+            [(records[EventId(event_id)], sequence) for event_id, sequence in rows if event_id in records],
+            limit=limit,
+            taken=len(rows),
+        )
+
+    async def undispatched(self, *, limit: int) -> list[LoggedEvent]:
+        """Read the oldest events in the outbox; entries whose event has expired are dropped from it."""
+        async with self._database.translated():
+            event_ids = await self._database.redis.zrange(keys.OUTBOX, 0, limit - 1)
+            found = await self.get_many(event_ids)
+            expired = [event_id for event_id in event_ids if event_id not in found]
+            if expired:
+                await self._database.redis.zrem(keys.OUTBOX, *expired)
+        return [found[event_id] for event_id in event_ids if event_id in found]
+
+    async def trim(self) -> int:
+        """Drop entries of the log's indexes whose events have expired; gives how many."""
+        indexes = [keys.EVENTS, *(keys.events_of_type(event_type) for event_type in EventType)]
+        dropped = [
+            await self._database.run("trim_log", keys=[index], args=[TRIMMED_AT_ONCE]) for index in indexes
+        ]
+        return sum(dropped)
+
+
+def routing_json(event: Event) -> str:
+    """Write what filters look at, as the log keeps it."""
+    return json.dumps({name: value for name, value in asdict(event.routing).items() if value})
+
+
+def _read(event_id: str, row: list[Any]) -> LoggedEvent:
+    event_type, body, routing, space_id, sequence, serial, at = row
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(routing).items()
+    }
+    return LoggedEvent(
+        id=EventId(event_id),
+        type=EventType(event_type),
+        body=body.encode(),
+        routing=Routing(**facts),
+        space_id=SpaceId(space_id) if space_id else None,
+        sequence=int(sequence) if sequence else None,
+        serial=int(serial),
+        at=int(at) / 1000,
+    )

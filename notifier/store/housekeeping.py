@@ -1,0 +1,136 @@
+"""Small records: workers' reports, what was counted, the admin key, answers kept for repeated requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from notifier.errors import ConflictError
+from notifier.store import keys
+from notifier.store.database import Database
+
+WORKER_FORGOTTEN_SECONDS: Final = 60.0
+IDEMPOTENCY_SECONDS: Final = 86_400
+IN_FLIGHT_SECONDS: Final = 60
+
+
+class Workers:
+    """Which workers are alive."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def report(self, worker_id: str, *, now: float) -> None:
+        """Note that a worker is alive; those that have been silent for a minute are forgotten."""
+        async with self._database.pipeline() as pipe:
+            pipe.zadd(keys.WORKERS, {worker_id: now})
+            pipe.zremrangebyscore(keys.WORKERS, "-inf", now - WORKER_FORGOTTEN_SECONDS)
+            await pipe.execute()
+
+    async def sign_off(self, worker_id: str) -> None:
+        """Note that a worker has ended."""
+        async with self._database.translated():
+            await self._database.redis.zrem(keys.WORKERS, worker_id)
+
+    async def reported_within(self, seconds: float, *, now: float) -> bool:
+        """Tell whether any worker has reported lately."""
+        async with self._database.translated():
+            return bool(await self._database.redis.zcount(keys.WORKERS, now - seconds, "+inf"))
+
+
+class Telemetry:
+    """What all processes have counted together, by series name."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, counts: Mapping[str, float]) -> None:
+        """Add to counters."""
+        if not counts:
+            return
+        async with self._database.pipeline() as pipe:
+            for series, count in counts.items():
+                pipe.hincrbyfloat(keys.TELEMETRY, series, count)
+            await pipe.execute()
+
+    async def read(self) -> dict[str, float]:
+        """Give every counter."""
+        async with self._database.translated():
+            counters = await self._database.redis.hgetall(keys.TELEMETRY)
+        return {series: float(count) for series, count in counters.items()}
+
+
+class AdminKeys:
+    """The admin key that the first start made, as a hash."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def set_admin(self, key_hash: str) -> bool:
+        """Keep the hash if none is kept; gives whether it was."""
+        async with self._database.translated():
+            return bool(await self._database.redis.set(keys.ADMIN_KEY, key_hash, nx=True))
+
+    async def admin_hash(self) -> str | None:
+        """Give the hash that is kept."""
+        async with self._database.translated():
+            key_hash: str | None = await self._database.redis.get(keys.ADMIN_KEY)
+        return key_hash
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer that was given to a request with an idempotency key."""
+
+    status: int
+    body: bytes
+    content_type: str
+
+
+class Idempotency:
+    """Answers kept for 24 h, so that a repeated request gets the same one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, key: str, fingerprint: str) -> StoredAnswer | None:
+        """Take the key for a request, or give the answer that it got before.
+
+        Raises:
+            ConflictError: The key was used for another request, or the same one is still under way.
+        """
+        record = keys.idempotency(key)
+        async with self._database.translated():
+            if await self._database.redis.hsetnx(record, "fingerprint", fingerprint):
+                await self._database.redis.expire(record, IN_FLIGHT_SECONDS)
+                return None
+            used_for, status, body, content_type = await self._database.redis.hmget(
+                record, "fingerprint", "status", "body", "content_type"
+            )
+        if used_for != fingerprint:
+            raise ConflictError("Idempotency-Key: it was used for another request; take a new one.")
+        if status is None:
+            raise ConflictError("Idempotency-Key: the first request with it is still under way.")
+        return StoredAnswer(int(status), body.encode(), content_type)
+
+    async def finish(self, key: str, fingerprint: str, answer: StoredAnswer) -> None:
+        """Keep the answer."""
+        record = keys.idempotency(key)
+        async with self._database.pipeline() as pipe:
+            pipe.hset(
+                record,
+                mapping={
+                    "fingerprint": fingerprint,
+                    "status": answer.status,
+                    "body": answer.body,
+                    "content_type": answer.content_type,
+                },
+            )
+            pipe.expire(record, IDEMPOTENCY_SECONDS)
+            await pipe.execute()
+
+    async def abandon(self, key: str) -> None:
+        """Let go of the key of a request that failed."""
+        async with self._database.translated():
+            await self._database.redis.delete(keys.idempotency(key))

@@ -1,0 +1,139 @@
+"""Every key in Redis, in one place: its name, its type and whether it expires.
+
+``TTL`` in a comment means that the key expires by itself; a key without it is permanent by design and stands
+in :data:`PERMANENT`. Scores of sorted sets are milliseconds where they are times, and serial numbers, handed
+out by ``sn:serial``, where they are an order.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PREFIX: Final = "sn:"
+
+SERIAL: Final = "sn:serial"  # string: the last serial number handed out
+PARTITIONS: Final = "sn:partitions"  # string: how many partitions the endpoints are spread over
+
+WATCHES: Final = "sn:watches"  # zset: watch id -> serial
+SPACES: Final = "sn:spaces"  # zset: Space id -> serial of first sight
+EVENTS: Final = "sn:events"  # zset: event id -> serial; the log's order
+OUTBOX: Final = "sn:outbox"  # zset: event id -> serial; committed and not yet dispatched
+ENDPOINTS: Final = "sn:endpoints"  # zset: endpoint id -> serial
+GENERATION: Final = "sn:endpoints:generation"  # string: grows with every change of any endpoint
+
+WORKERS: Final = "sn:workers"  # zset: worker id -> second of its last report
+TELEMETRY: Final = "sn:telemetry"  # hash: series -> value; what all processes have counted together
+ADMIN_KEY: Final = "sn:admin-key"  # string: hash of the admin key that the first start made
+SOURCE: Final = "sn:source"  # hash: paused_until, kind, detail, since
+
+ARQ_QUEUE: Final = "sn:jobs"  # zset of arq's; arq's other keys start with "arq:" and expire
+
+
+def watch(watch_id: str) -> str:
+    """String: a watch as JSON."""
+    return f"sn:watch:{watch_id}"
+
+
+def watch_spaces(watch_id: str) -> str:
+    """Zset: Space id -> serial, the Spaces that a watch has matched."""
+    return f"sn:watch:{watch_id}:spaces"
+
+
+def watch_by(kind: str) -> str:
+    """Hash: identity -> watch id, so that nothing is watched twice."""
+    return f"sn:watch-by:{kind}"
+
+
+def space(space_id: str) -> str:
+    """Hash: doc, version, phase. TTL once the Space is forgotten."""
+    return f"sn:space:{space_id}"
+
+
+def space_watches(space_id: str) -> str:
+    """Set: the ids of the watches that a Space matches."""
+    return f"sn:space:{space_id}:watches"
+
+
+def space_events(space_id: str) -> str:
+    """Zset: event id -> sequence. TTL."""
+    return f"sn:space:{space_id}:events"
+
+
+def spaces_in(phase: str) -> str:
+    """Zset: Space id -> serial, the Spaces in a phase."""
+    return f"sn:spaces:{phase}"
+
+
+def looks(call: str) -> str:
+    """Zset: what to ask X about by this call -> when, in ms."""
+    return f"sn:looks:{call}"
+
+
+def event(event_id: str) -> str:
+    """Hash: type, body, routing, serial, space, sequence, at. TTL."""
+    return f"sn:event:{event_id}"
+
+
+def events_of_type(event_type: str) -> str:
+    """Zset: event id -> serial."""
+    return f"sn:events:type:{event_type}"
+
+
+def owed(event_id: str) -> str:
+    """Set: the endpoints that an event is owed to. TTL."""
+    return f"sn:owed:{event_id}"
+
+
+def endpoint(endpoint_id: str) -> str:
+    """String: an endpoint as JSON."""
+    return f"sn:endpoint:{endpoint_id}"
+
+
+def run(endpoint_id: str) -> str:
+    """Hash: how an endpoint is doing, and the limits that the claim keeps."""
+    return f"sn:run:{endpoint_id}"
+
+
+def due(endpoint_id: str) -> str:
+    """Zset: event id -> when its next attempt is due, in ms."""
+    return f"sn:due:{endpoint_id}"
+
+
+def leased(endpoint_id: str) -> str:
+    """Zset: event id -> when the worker's lease runs out, in ms."""
+    return f"sn:leased:{endpoint_id}"
+
+
+def owes(endpoint_id: str) -> str:
+    """Zset: event id -> serial, everything ever owed to an endpoint and not yet trimmed."""
+    return f"sn:owes:{endpoint_id}"
+
+
+def ready(partition: int) -> str:
+    """Zset: endpoint id -> when it next has something to do, in ms."""
+    return f"sn:ready:{partition}"
+
+
+def nudged(job: str) -> str:
+    """String: a job of this name is on its way already. TTL."""
+    return f"sn:nudged:{job}"
+
+
+def delivery(delivery_id: str) -> str:
+    """Hash: a delivery that has been attempted. TTL once it is terminal."""
+    return f"sn:delivery:{delivery_id}"
+
+
+def attempts(delivery_id: str) -> str:
+    """List of JSON: the attempts made at a delivery, oldest first. TTL."""
+    return f"sn:attempts:{delivery_id}"
+
+
+def bucket(call: str) -> str:
+    """Hash: limit, remaining, reset, next_at of one of X's rate buckets. TTL."""
+    return f"sn:bucket:{call}"
+
+
+def idempotency(key: str) -> str:
+    """Hash: fingerprint and the answer given. TTL."""
+    return f"sn:idempotency:{key}"

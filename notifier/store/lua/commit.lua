@@ -1,0 +1,40 @@
+-- include: lib/log.lua
+-- The atomic commit: the new state of a Space, its events and their outbox entries, or nothing.
+-- KEYS: 1 space:<id>, 2 space:<id>:watches
+-- ARGV: 1 Space id, 2 version that was read, 3 state as JSON, 4 phase, 5 next look in ms ('' = forget),
+--       6 TTL of events and forgotten Spaces in s, 7 number of watches, then the watch ids,
+--       then per event: id, type, body, routing as JSON, sequence
+-- Returns: the new version; -1 when the Space, or one of its watches, changed since it was read
+local id, ttl, watches = ARGV[1], ARGV[6], tonumber(ARGV[7])
+local before = redis.call('HMGET', KEYS[1], 'version', 'phase')
+if tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then return -1 end
+for i = 8, 7 + watches do
+  if redis.call('EXISTS', 'sn:watch:' .. ARGV[i]) == 0 then return -1 end
+end
+
+local serial = redis.call('ZSCORE', 'sn:spaces', id)
+if not serial then
+  serial = redis.call('INCR', 'sn:serial')
+  redis.call('ZADD', 'sn:spaces', serial, id)
+end
+for i = 8, 7 + watches do
+  redis.call('SADD', KEYS[2], ARGV[i])
+  redis.call('ZADD', 'sn:watch:' .. ARGV[i] .. ':spaces', serial, id)
+end
+if before[2] ~= ARGV[4] then
+  if before[2] then redis.call('ZREM', 'sn:spaces:' .. before[2], id) end
+  redis.call('ZADD', 'sn:spaces:' .. ARGV[4], serial, id)
+end
+local version = tonumber(ARGV[2]) + 1
+redis.call('HSET', KEYS[1], 'version', version, 'doc', ARGV[3], 'phase', ARGV[4])
+if ARGV[5] == '' then
+  redis.call('ZREM', 'sn:looks:lookup', id)
+  redis.call('EXPIRE', KEYS[1], ttl)
+else
+  redis.call('ZADD', 'sn:looks:lookup', ARGV[5], id)
+  redis.call('PERSIST', KEYS[1])
+end
+for i = 8 + watches, #ARGV, 5 do
+  log_event(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], id, ARGV[i + 4], ttl)
+end
+return version

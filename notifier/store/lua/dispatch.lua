@@ -1,0 +1,26 @@
+-- include: lib/queue.lua
+-- Makes one event owed to some endpoints: each gets it into its due queue, once however often this runs.
+-- KEYS: 1 outbox
+-- ARGV: 1 event id, 2 last chunk (1/0), 3 TTL of the record of who is owed in s, then per endpoint: id, partition
+-- Returns: the partitions that now have work and no nudge on its way
+local now, event = now_ms(), ARGV[1]
+local owed = 'sn:owed:' .. event
+local serial = redis.call('HGET', 'sn:event:' .. event, 'serial')
+local partitions, nudges = {}, {}
+for i = 4, #ARGV, 2 do
+  local endpoint, partition = ARGV[i], ARGV[i + 1]
+  if serial and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 1 and redis.call('SADD', owed, endpoint) == 1 then
+    redis.call('ZADD', 'sn:due:' .. endpoint, now, event)
+    redis.call('ZADD', 'sn:owes:' .. endpoint, serial, event)
+    file_endpoint('sn:ready:' .. partition, endpoint)
+    partitions[partition] = true
+  end
+end
+redis.call('EXPIRE', owed, ARGV[3])
+if ARGV[2] == '1' then redis.call('ZREM', KEYS[1], event) end
+for partition in pairs(partitions) do
+  if redis.call('SET', 'sn:nudged:deliver:' .. partition, 1, 'NX', 'PX', 5000) then
+    nudges[#nudges + 1] = tonumber(partition)
+  end
+end
+return nudges

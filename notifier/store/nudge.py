@@ -1,0 +1,76 @@
+"""The one place outside the workers that knows arq: to tell them that there is something to do.
+
+A nudge carries ids, never payload, and losing it only delays work until the next sweep.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from arq.connections import ArqRedis
+from redis.asyncio import Redis
+
+from notifier.store import keys
+from notifier.store.database import Database
+
+JOB_EXPIRES_MS: Final = 60_000
+"""A job that nobody took within a minute is dropped: the sweep will have made another."""
+
+
+def to_job(record: dict[str, Any]) -> bytes:
+    """Write a job as JSON: arq's own pickles would let whoever writes to Redis run code in the workers."""
+    return json.dumps(record).encode()
+
+
+def from_job(raw: bytes) -> dict[str, Any]:
+    """Read a job."""
+    job: dict[str, Any] = json.loads(raw)
+    return job
+
+
+def job_queue(redis: Redis) -> ArqRedis:
+    """Give arq's view of a connection."""
+    return ArqRedis(
+        redis.connection_pool,
+        job_serializer=to_job,
+        job_deserializer=from_job,
+        default_queue_name=keys.ARQ_QUEUE,
+        expires_extra_ms=JOB_EXPIRES_MS,
+    )
+
+
+class Nudge:
+    """Enqueues jobs by name."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._jobs = job_queue(database.redis)
+
+    async def observe(self) -> None:
+        """Have what is due looked at."""
+        await self._enqueue("observe")
+
+    async def observe_at(self, moment: float) -> None:
+        """Have what is due looked at, at an epoch second; the same moment twice is one job."""
+        async with self._database.translated():
+            await self._jobs.enqueue_job(
+                "observe",
+                _job_id=f"observe:{int(moment * 1000)}",
+                _defer_until=datetime.fromtimestamp(moment, UTC),
+            )
+
+    async def dispatch(self) -> None:
+        """Have the outbox dispatched."""
+        await self._enqueue("dispatch")
+
+    async def deliver(self, partitions: Iterable[int]) -> None:
+        """Have partitions drained."""
+        for partition in partitions:
+            await self._enqueue("deliver", partition)
+
+    async def _enqueue(self, job: str, *args: int) -> None:
+        async with self._database.translated():
+            await self._jobs.enqueue_job(job, *args)

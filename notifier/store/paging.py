@@ -1,0 +1,58 @@
+"""Pages over sorted sets whose scores are serial numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from notifier.errors import BadRequestError
+from notifier.store.database import Database
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some records and where to go on, None at the end."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+def read_cursor(cursor: str) -> int:
+    """Read a cursor that is a serial number.
+
+    Raises:
+        BadRequestError: It is not one that a page has given out.
+    """
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004 - fits a double
+        raise BadRequestError("cursor: pass the next_cursor of the page before, unchanged")
+    return int(cursor)
+
+
+async def slice_of(
+    database: Database, key: str, *, limit: int, cursor: str | None, oldest_first: bool = False
+) -> list[tuple[str, int]]:
+    """Give up to ``limit`` members of a sorted set with their scores, after the cursor."""
+    edge = f"({read_cursor(cursor)}" if cursor is not None else None
+    async with database.translated():
+        if oldest_first:
+            rows = await database.redis.zrange(
+                key, edge or "-inf", "+inf", byscore=True, offset=0, num=limit, withscores=True
+            )
+        else:
+            rows = await database.redis.zrange(
+                key, edge or "+inf", "-inf", desc=True, byscore=True, offset=0, num=limit, withscores=True
+            )
+    return [(member, int(score)) for member, score in rows]
+
+
+def page_of(rows: Sequence[tuple[T, int]], *, limit: int, taken: int | None = None) -> Page[T]:
+    """Make a page of rows that come with their serial numbers; a short one is the last.
+
+    ``taken`` is how many entries were read where some of them had no record any more.
+    """
+    count = len(rows) if taken is None else taken
+    more = count >= limit and bool(rows)
+    return Page(tuple(item for item, _ in rows), str(rows[-1][1]) if more else None)

@@ -1,0 +1,53 @@
+"""Secrets at rest: AES-256-GCM under a master key that the sealed text names, so that keys can rotate."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from notifier.errors import ConfigError
+
+NONCE_BYTES: Final = 12
+
+
+class SecretBox:
+    """Seals with the first master key and opens with whichever one the sealed text names."""
+
+    def __init__(self, master_keys: Mapping[str, bytes]) -> None:
+        if not master_keys:
+            raise ConfigError("NOTIFIER_MASTER_KEYS: at least one key is needed")
+        self._ciphers = {key_id: AESGCM(key) for key_id, key in master_keys.items()}
+        self._current = next(iter(master_keys))
+
+    def __repr__(self) -> str:
+        return f"SecretBox(keys={list(self._ciphers)})"
+
+    def seal(self, secret: str) -> str:
+        """Encrypt; the result is ``<key id>.<base64 of nonce and ciphertext>``."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = self._ciphers[self._current].encrypt(nonce, secret.encode(), self._current.encode())
+        return f"{self._current}.{base64.b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str) -> str:
+        """Decrypt.
+
+        Raises:
+            ConfigError: The master key that it was sealed under is not among the settings, or is another one.
+        """
+        # A key id may hold dots; base64 does not.
+        key_id, _, encoded = sealed.rpartition(".")
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise ConfigError(f"NOTIFIER_MASTER_KEYS: the key {key_id!r} is missing, and secrets need it")
+        raw = base64.b64decode(encoded)
+        try:
+            return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], key_id.encode()).decode()
+        except InvalidTag:
+            raise ConfigError(
+                f"NOTIFIER_MASTER_KEYS: the key {key_id!r} is not the one that secrets were sealed under"
+            ) from None

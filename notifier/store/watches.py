@@ -1,0 +1,147 @@
+"""Watches in Redis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+
+from notifier.core.ids import SpaceId, WatchId
+from notifier.core.observation import Call
+from notifier.core.watch import Watch, WatchKind, WatchStatus
+from notifier.errors import ConflictError, NotFoundError
+from notifier.store import keys
+from notifier.store.database import Database
+from notifier.store.looks import LOOK_CALLS
+from notifier.store.paging import Page, page_of, slice_of
+
+WATCH = TypeAdapter(Watch)
+
+
+class Watches:
+    """The records of what is followed; each change starts or stops the looks that go with it."""
+
+    def __init__(self, database: Database, *, ttl_seconds: int) -> None:
+        self._database = database
+        self._ttl = ttl_seconds
+
+    async def create(self, watch: Watch, *, now: float) -> None:
+        """Add a watch and make its first look due.
+
+        Raises:
+            ConflictError: Its kind and target are watched already; ``existing_id`` says by which.
+        """
+        await self._save(watch, before=None, now=now)
+
+    async def save(self, watch: Watch, *, now: float) -> None:
+        """Replace a watch.
+
+        Raises:
+            NotFoundError: It has been deleted.
+            ConflictError: Another watch follows the same subject, which can show once a name is resolved.
+        """
+        await self._save(watch, before=await self.get(watch.id), now=now)
+
+    async def _save(self, watch: Watch, *, before: Watch | None, now: float) -> None:
+        old_call, old_subject = _look_of(before)
+        call, subject = _look_of(watch)
+        holder = await self._database.run(
+            "save_watch",
+            keys=[keys.watch(watch.id), keys.watch_by(watch.kind)],
+            args=[
+                watch.id,
+                WATCH.dump_json(watch),
+                int(before is None),
+                before.identity if before else "",
+                watch.identity,
+                *((old_call, old_subject) if (old_call, old_subject) != (call, subject) else ("", "")),
+                *((call, subject) if (old_call, old_subject) != (call, subject) else ("", "")),
+                int(now * 1000),
+                watch.subject if watch.kind is WatchKind.SPACE and watch.subject else "",
+            ],
+        )
+        if holder == "-":
+            raise NotFoundError.of("watch", watch.id)
+        if holder:
+            raise ConflictError(f"{watch.target} is watched already, by {holder}.", existing_id=holder)
+
+    async def get(self, watch_id: str) -> Watch:
+        """Read one watch.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = await self.get_many([watch_id])
+        if watch_id not in found:
+            raise NotFoundError.of("watch", watch_id)
+        return found[WatchId(watch_id)]
+
+    async def get_many(self, watch_ids: list[str]) -> dict[WatchId, Watch]:
+        """Read those of the watches that exist."""
+        if not watch_ids:
+            return {}
+        async with self._database.translated():
+            documents = await self._database.redis.mget([keys.watch(watch_id) for watch_id in watch_ids])
+        found = [WATCH.validate_json(document) for document in documents if document]
+        return {watch.id: watch for watch in found}
+
+    async def by_subjects(self, kind: WatchKind, subjects: list[str]) -> dict[str, Watch]:
+        """Find the watches of a kind that follow these subjects, by subject."""
+        if not subjects:
+            return {}
+        async with self._database.translated():
+            watch_ids = await self._database.redis.hmget(keys.watch_by(kind), subjects)
+        watches = await self.get_many([watch_id for watch_id in watch_ids if watch_id])
+        return {watch.identity: watch for watch in watches.values()}
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[Watch]:
+        """List watches, newest first."""
+        rows = await slice_of(self._database, keys.WATCHES, limit=limit, cursor=cursor)
+        found = await self.get_many([watch_id for watch_id, _ in rows])
+        return page_of(
+            [(found[WatchId(watch_id)], serial) for watch_id, serial in rows if watch_id in found],
+            limit=limit,
+            taken=len(rows),
+        )
+
+    async def delete(self, watch_id: str) -> None:
+        """Remove a watch; Spaces that no other watch matches are no longer looked at.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        watch = await self.get(watch_id)
+        call, subject = _look_of(watch)
+        deleted = await self._database.run(
+            "delete_watch",
+            keys=[keys.watch(watch_id), keys.watch_by(watch.kind), keys.watch_spaces(watch_id)],
+            args=[
+                watch_id,
+                watch.identity,
+                call,
+                subject,
+                self._ttl,
+                watch.subject if watch.kind is WatchKind.SPACE and watch.subject else "",
+            ],
+        )
+        if not deleted:
+            raise NotFoundError.of("watch", watch_id)
+
+    async def space_ids(self, watch_id: str) -> tuple[SpaceId, ...]:
+        """List the Spaces that a watch has matched, newest first."""
+        async with self._database.translated():
+            return tuple(await self._database.redis.zrange(keys.watch_spaces(watch_id), 0, -1, desc=True))
+
+    async def fail(self, watch: Watch, reason: str, *, now: float) -> None:
+        """Mark a watch whose name could not be resolved."""
+        await self.save(replace(watch, status=WatchStatus.FAILED, failure_reason=reason), now=now)
+
+
+def _look_of(watch: Watch | None) -> tuple[str, str]:
+    """Give the call and subject by which X is asked for a watch, empty where it is not asked."""
+    if watch is None or watch.paused or watch.status is WatchStatus.FAILED:
+        return "", ""
+    if watch.status is WatchStatus.RESOLVING:
+        return Call.USERS, watch.id
+    subject = watch.id if watch.kind is WatchKind.SEARCH else watch.subject
+    return LOOK_CALLS[watch.kind], subject or ""
