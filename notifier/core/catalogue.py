@@ -4,9 +4,10 @@ A model's docstring says when the event is sent; ``type`` tells the models apart
 """
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, Field
 
@@ -135,6 +136,10 @@ AnyPayload: TypeAlias = Annotated[
 ]
 """The body of any event."""
 
+PAYLOAD_MODELS: Final[Mapping[EventType, type[EventPayload]]] = {
+    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(AnyPayload)[0])
+}
+
 
 @dataclass(frozen=True, slots=True)
 class EventTypeInfo:
@@ -149,15 +154,11 @@ class EventTypeInfo:
 @cache
 def event_types() -> tuple[EventTypeInfo, ...]:
     """Give the catalogue in the order of :class:`EventType`."""
-    models: dict[EventType, type[EventPayload]] = {
-        get_args(model.model_fields["type"].annotation)[0]: model
-        for model in get_args(get_args(AnyPayload)[0])
-    }
     return tuple(
         EventTypeInfo(
             name=event_type.value,
-            description=inspect.getdoc(models[event_type]) or "",
-            schema=models[event_type].model_json_schema(),
+            description=inspect.getdoc(PAYLOAD_MODELS[event_type]) or "",
+            schema=PAYLOAD_MODELS[event_type].model_json_schema(),
             example=example(event_type),
         )
         for event_type in EventType

@@ -1,0 +1,138 @@
+"""``/v1/deliveries``: what is owed to whom, what was tried, and sending again."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from notifier.api.models import Time, time_or_none
+from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.paging import PageQuery, PageView
+from notifier.core.delivery import Attempt, Delivery, DeliveryStatus, Trigger
+from notifier.core.instants import rfc3339
+
+PATH: Final = "/v1/deliveries"
+ONE: Final = PATH + "/{delivery_id}"
+
+
+class DeliveryListQuery(PageQuery):
+    """Which deliveries to list."""
+
+    endpoint_id: str | None = None
+    event_id: str | None = None
+    space_id: str | None = None
+    status: DeliveryStatus | None = None
+
+
+class DeliveryView(BaseModel):
+    """One event owed to one endpoint."""
+
+    id: str
+    event_id: str
+    endpoint_id: str
+    status: DeliveryStatus
+    attempts_made: int
+    created_at: Time
+    next_attempt_at: Time | None
+    settled_at: Time | None
+    last_reason: str | None
+
+
+class AttemptView(BaseModel):
+    """One POST and its answer."""
+
+    id: str
+    number: int
+    trigger: Trigger
+    started_at: Time
+    outcome: str
+    reason: str
+    status_code: int | None
+    error: str | None
+    duration_ms: float
+    headers: dict[str, str]
+    body: str
+
+
+class DeliveryWithAttemptsView(DeliveryView):
+    """A delivery and every attempt at it, the oldest first."""
+
+    attempts: list[AttemptView]
+
+
+class RedeliveryView(BaseModel):
+    """The delivery that is due again."""
+
+    id: str
+    status: DeliveryStatus
+
+
+def _fields(delivery: Delivery) -> dict[str, Any]:
+    same = {name: getattr(delivery, name) for name in DeliveryView.model_fields}
+    return same | {
+        "created_at": rfc3339(delivery.created_at),
+        "next_attempt_at": time_or_none(delivery.next_attempt_at),
+        "settled_at": time_or_none(delivery.settled_at),
+    }
+
+
+def _attempt_view(attempt: Attempt) -> AttemptView:
+    same = {name: getattr(attempt, name) for name in AttemptView.model_fields}
+    return AttemptView(**same | {"started_at": rfc3339(attempt.started_at), "headers": dict(attempt.headers)})
+
+
+async def list_deliveries(call: Call[None, DeliveryListQuery]) -> Reply:
+    """List deliveries, the newest first."""
+    query = call.query
+    page = await call.runtime.store.deliveries.page(
+        **query.page(),
+        endpoint_id=query.endpoint_id,
+        event_id=query.event_id,
+        space_id=query.space_id,
+        status=query.status,
+    )
+    views = [DeliveryView(**_fields(delivery)) for delivery in page.items]
+    return Reply.of(PageView[DeliveryView](data=views, next_cursor=page.next_cursor))
+
+
+async def get_delivery(call: Call[None, None]) -> Reply:
+    """Give one delivery with its attempts."""
+    deliveries, delivery_id = call.runtime.store.deliveries, call.path["delivery_id"]
+    delivery = await deliveries.get(delivery_id)
+    attempts = [_attempt_view(attempt) for attempt in await deliveries.attempts(delivery_id)]
+    return Reply.of(DeliveryWithAttemptsView(**_fields(delivery), attempts=attempts))
+
+
+async def redeliver(call: Call[None, None]) -> Reply:
+    """Send a delivery again now, whatever became of it before."""
+    deliveries, delivery_id = call.runtime.store.deliveries, call.path["delivery_id"]
+    partition = await deliveries.redeliver(delivery_id)
+    await hint(call.runtime.nudge.deliver([partition]))
+    delivery = await deliveries.get(delivery_id)
+    return Reply.of(RedeliveryView(id=delivery.id, status=delivery.status))
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path=PATH,
+        handler=list_deliveries,
+        summary="List deliveries",
+        query=DeliveryListQuery,
+        answer=PageView[DeliveryView],
+    ),
+    Operation(
+        method="GET",
+        path=ONE,
+        handler=get_delivery,
+        summary="Get a delivery with its attempts",
+        answer=DeliveryWithAttemptsView,
+    ),
+    Operation(
+        method="POST",
+        path=ONE + "/redeliver",
+        handler=redeliver,
+        summary="Send a delivery again",
+        status=202,
+        answer=RedeliveryView,
+    ),
+)

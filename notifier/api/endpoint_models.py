@@ -1,0 +1,219 @@
+"""What callers send and get about endpoints; the models check form, the core's own checks run after them."""
+
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from notifier.api.bodies import Body
+from notifier.api.models import Time, time_or_none
+from notifier.core.endpoint import (
+    DEFAULT_GRACE_SECONDS,
+    DEFAULT_MAX_CONCURRENCY,
+    MAX_GRACE_SECONDS,
+    DisabledReason,
+    Endpoint,
+    EndpointKind,
+    EndpointStatus,
+    Filters,
+    Ordering,
+    PayloadFormat,
+    Signing,
+)
+from notifier.core.events import PayloadForm
+from notifier.core.instants import rfc3339
+from notifier.core.watch import SPACE_ID, USER_ID
+from notifier.store.endpoints import EndpointHealth
+
+MAX_CONCURRENCY: Final = 256
+MAX_RATE: Final = 10_000
+MAX_FILTER_ITEMS: Final = 1_000
+MAX_METADATA_PAIRS: Final = 50
+
+
+def _unique(items: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(items))
+
+
+FILTER_LIST: Final[Any] = Field(strict=False, max_length=MAX_FILTER_ITEMS)
+
+SpaceIdText: TypeAlias = Annotated[str, Field(pattern=f"^{SPACE_ID.pattern}$")]
+UserIdText: TypeAlias = Annotated[str, Field(pattern=f"^{USER_ID.pattern}$")]
+Word: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
+SpaceIds: TypeAlias = Annotated[tuple[SpaceIdText, ...], FILTER_LIST, AfterValidator(_unique)]
+CreatorIds: TypeAlias = Annotated[tuple[UserIdText, ...], FILTER_LIST, AfterValidator(_unique)]
+Words: TypeAlias = Annotated[tuple[Word, ...], FILTER_LIST, AfterValidator(_unique)]
+EventTypes: TypeAlias = Annotated[
+    tuple[str, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)
+]
+Url: TypeAlias = Annotated[str, Field(min_length=1, examples=["https://example.com/hooks/spaces"])]
+OwnSecret: TypeAlias = Annotated[
+    str, Field(description="Your own `whsec_` secret; left out: one is made.", min_length=1)
+]
+Metadata: TypeAlias = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1_000)]],
+    Field(max_length=MAX_METADATA_PAIRS),
+]
+Rate: TypeAlias = Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False)]
+
+
+class FiltersBody(Body):
+    """Narrows a subscription: an empty list lets everything through, several lists must all match."""
+
+    space_ids: SpaceIds = ()
+    creator_ids: CreatorIds = ()
+    watch_ids: Words = ()
+    languages: Words = ()
+
+
+class EndpointChoices(Body):
+    """What a subscriber chooses, at the start and at any time later."""
+
+    description: Annotated[str, Field(max_length=1_000)] | None = None
+    event_types: EventTypes = ("space.*",)
+    filters: FiltersBody = Field(default_factory=FiltersBody)
+    payload: Annotated[PayloadForm, Field(strict=False)] = PayloadForm.FULL
+    format: Annotated[PayloadFormat, Field(strict=False)] = PayloadFormat.STANDARD
+    signing: Annotated[Signing, Field(strict=False)] = Signing.HMAC
+    headers: dict[str, str] = Field(default_factory=dict, description="Sent along with every attempt.")
+    ordering: Annotated[Ordering, Field(strict=False)] = Ordering.NONE
+    max_concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] = DEFAULT_MAX_CONCURRENCY
+    rate_limit_per_second: Rate | None = Field(None, description="null for no limit")
+    metadata: Metadata = Field(default_factory=dict)
+
+    def chosen(self) -> dict[str, Any]:
+        """Give what the caller set, as arguments of the core's Endpoint."""
+        chosen = {name: getattr(self, name) for name in self.model_fields_set & set(SUBSCRIBERS_CHOICES)}
+        if "filters" in chosen:
+            chosen["filters"] = Filters(**self.filters.model_dump())
+        return chosen
+
+
+class EndpointCreate(EndpointChoices):
+    """An endpoint to add."""
+
+    url: Url
+    kind: Annotated[EndpointKind, Field(strict=False)] = EndpointKind.WEBHOOK
+    secret: OwnSecret | None = None
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Take the defaults out of a patch's schema: a name that is left out stays as it is."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+class EndpointPatch(EndpointChoices):
+    """What can be changed about an endpoint; a name that is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    hints: ClassVar[dict[str, str]] = {
+        "secret": "cannot be set here; use POST …/rotate-secret",
+        "status": "cannot be set here; use POST …/enable or …/disable",
+        "kind": "cannot be changed; add another endpoint",
+    }
+
+    url: Url = ""
+
+
+SUBSCRIBERS_CHOICES: Final = tuple(EndpointPatch.model_fields)
+
+
+class SecretRotate(Body):
+    """How to rotate the signing secret."""
+
+    grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] = Field(
+        DEFAULT_GRACE_SECONDS, description="How long the old secret goes on signing beside the new one."
+    )
+    secret: OwnSecret | None = None
+
+
+class FiltersView(BaseModel):
+    """Which events get through."""
+
+    space_ids: list[str]
+    creator_ids: list[str]
+    watch_ids: list[str]
+    languages: list[str]
+
+
+class HealthView(BaseModel):
+    """How deliveries to an endpoint fare."""
+
+    pending: int
+    oldest_due_at: Time | None
+    consecutive_failures: int
+    last_success_at: Time | None
+    last_failure_at: Time | None
+    last_failure_reason: str | None
+
+
+class EndpointView(BaseModel):
+    """An endpoint; its secret is not shown."""
+
+    id: str
+    url: str
+    kind: EndpointKind
+    description: str | None
+    event_types: list[str]
+    filters: FiltersView
+    payload: PayloadForm
+    format: PayloadFormat
+    signing: Signing
+    headers: dict[str, str]
+    ordering: Ordering
+    max_concurrency: int
+    rate_limit_per_second: float | None
+    metadata: dict[str, str]
+    status: EndpointStatus
+    disabled_reason: DisabledReason | None
+    health: HealthView
+    created_at: Time
+    updated_at: Time
+
+
+class CreatedEndpointView(EndpointView):
+    """A new endpoint, with its secret."""
+
+    secret: str
+
+
+class SecretView(BaseModel):
+    """The secret that receivers verify with."""
+
+    secret: str
+
+
+class RotatedSecretView(SecretView):
+    """The new secret, and until when the old one signs beside it."""
+
+    previous_expires_at: Time | None = Field(description="null: the old secret no longer signs.")
+
+
+class TestView(BaseModel):
+    """The test that is on its way."""
+
+    __test__ = False  # not one of pytest's
+
+    event_id: str
+
+
+def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any]:
+    """Give the fields of an :class:`EndpointView`."""
+    same = {name: getattr(endpoint, name) for name in EndpointView.model_fields if name != "health"}
+    return same | {
+        "event_types": list(endpoint.event_types),
+        "filters": FiltersView(
+            **{name: list(getattr(endpoint.filters, name)) for name in FiltersView.model_fields}
+        ),
+        "health": HealthView(
+            pending=health.pending,
+            oldest_due_at=time_or_none(health.oldest_due_at),
+            consecutive_failures=health.consecutive_failures,
+            last_success_at=time_or_none(health.last_success_at),
+            last_failure_at=time_or_none(health.last_failure_at),
+            last_failure_reason=health.last_failure_reason,
+        ),
+        "created_at": rfc3339(endpoint.created_at),
+        "updated_at": rfc3339(endpoint.updated_at),
+    }

@@ -1,0 +1,130 @@
+"""Errors as ``application/problem+json`` (RFC 9457), and the middleware that turns every failure into one."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, Field, ValidationError
+
+from notifier.errors import (
+    BadRequestError,
+    ConflictError,
+    FieldError,
+    InvalidInputError,
+    MethodNotAllowedError,
+    NotFoundError,
+    NotifierError,
+    PayloadTooLargeError,
+)
+
+PROBLEM_JSON: Final = "application/problem+json"
+INTERNAL_STATUS: Final = 500
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class FieldProblem(BaseModel):
+    """One refused field."""
+
+    loc: list[str | int] = Field(description="Where: `body`, `query` or `header`, then the path inside it.")
+    msg: str
+
+
+class Problem(BaseModel):
+    """What went wrong."""
+
+    type: str = Field(description="A stable name of the kind of problem, `/problems/…`.")
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = Field(None, description="On 422: every refused field.")
+    id: str | None = Field(None, description="On 409: the record that is in the way.")
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failure with a problem document; what is unexpected is logged and stays inside."""
+    try:
+        return await handler(request)
+    except NotifierError as error:
+        if error.status != INTERNAL_STATUS:
+            return problem_response(error)
+        failure: Exception = error
+    except web.HTTPException as answer:
+        return _from_http(request, answer)
+    except web.RequestPayloadError:
+        return problem_response(BadRequestError("The body broke off or cannot be decoded."))
+    except Exception as error:  # noqa: BLE001  the border of the API: logged below, nothing internal leaves
+        failure = error
+    log.error("api.failed", method=request.method, route=_route(request), exc_info=failure)
+    return problem_response(NotifierError("Something went wrong on our side; the log says what."))
+
+
+def problem_response(error: NotifierError, headers: dict[str, str] | None = None) -> web.Response:
+    """Write one of our errors as a problem document."""
+    fields = error.errors if isinstance(error, InvalidInputError) else ()
+    return _response(
+        Problem(
+            type=f"/problems/{error.code}",
+            title=error.title,
+            status=error.status,
+            detail=error.message,
+            errors=[FieldProblem(loc=list(field.loc), msg=field.msg) for field in fields] or None,
+            id=error.existing_id if isinstance(error, ConflictError) else None,
+        ),
+        headers,
+    )
+
+
+def invalid(place: str, error: ValidationError, hints: dict[str, str] | None = None) -> InvalidInputError:
+    """Turn pydantic's refusal into ours, without the refused values.
+
+    Args:
+        place: ``body`` or ``query``.
+        error: What pydantic found.
+        hints: For field names that a request does not take: what to do instead.
+    """
+    details = error.errors(include_url=False, include_input=False)
+    fields = [FieldError((place, *detail["loc"]), _text(dict(detail), hints or {})) for detail in details]
+    summary = "; ".join(f"{'.'.join(map(str, field.loc[1:])) or place}: {field.msg}" for field in fields)
+    return InvalidInputError(summary, *fields)
+
+
+def _text(detail: dict[str, Any], hints: dict[str, str]) -> str:
+    """Say what would be accepted."""
+    if detail["type"] == "extra_forbidden":
+        return hints.get(str(detail["loc"][0]), "there is no such field here; leave it out")
+    if detail["type"] == "enum":
+        return f"this version takes {detail['ctx']['expected']}"
+    if detail["type"] == "missing":
+        return "is required"
+    return str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)
+
+
+def _from_http(request: web.Request, answer: web.HTTPException) -> web.Response:
+    """Rewrite an answer of aiohttp's own as a problem document."""
+    if isinstance(answer, web.HTTPNotFound):
+        return problem_response(NotFoundError("There is nothing at this path; see /openapi.json."))
+    if isinstance(answer, web.HTTPMethodNotAllowed):
+        allow = ", ".join(sorted(answer.allowed_methods))
+        text = f"{request.method} is not possible here; allowed: {allow}."
+        return problem_response(MethodNotAllowedError(text), {"Allow": allow})
+    if isinstance(answer, web.HTTPRequestEntityTooLarge):
+        return problem_response(PayloadTooLargeError("A body may have up to 64 KiB."))
+    title = answer.reason
+    return _response(Problem(type="about:blank", title=title, status=answer.status, detail=title))
+
+
+def _response(problem: Problem, headers: dict[str, str] | None = None) -> web.Response:
+    # ASCII escapes: a message may quote a name with a lone surrogate, which has no UTF-8.
+    body = json.dumps(problem.model_dump(exclude_none=True)).encode()
+    return web.Response(status=problem.status, body=body, headers=headers, content_type=PROBLEM_JSON)
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "unknown"

@@ -1,0 +1,38 @@
+"""``/v1/event-types``: what can be subscribed to."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from notifier.api.operations import Call, Operation, Reply
+from notifier.api.paging import PageView
+from notifier.core.catalogue import event_types
+
+
+class EventTypeView(BaseModel):
+    """An event type."""
+
+    name: str
+    description: str
+    json_schema: dict[str, Any] = Field(alias="schema", description="JSON Schema of the body.")
+    example: dict[str, Any]
+
+
+async def list_event_types(_call: Call[None, None]) -> Reply:
+    """List every event type, all on one page."""
+    views = [
+        EventTypeView(name=info.name, description=info.description, schema=info.schema, example=info.example)
+        for info in event_types()
+    ]
+    return Reply.of(PageView[EventTypeView](data=views, next_cursor=None))
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/v1/event-types",
+        handler=list_event_types,
+        summary="List event types",
+        answer=PageView[EventTypeView],
+    ),
+)

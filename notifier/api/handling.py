@@ -1,0 +1,50 @@
+"""From a request to an operation's reply: read, check, call, write."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from notifier.api.bodies import Document, check_body, check_query, read_document
+from notifier.api.idempotency import answer_once, fingerprint, read_key
+from notifier.api.operations import RUNTIME, Call, Operation, Reply
+
+
+def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Give the aiohttp handler of an operation; a POST with an ``Idempotency-Key`` is answered only once."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        document = await read_document(request) if operation.body else {}
+        call = _checked(operation, request, document)
+        key = read_key(request) if operation.method == "POST" else None
+        if key is None:
+            return _response(operation, await operation.handler(call))
+        mark = fingerprint(request.method, request.path, document)
+        reply, replayed = await answer_once(
+            call.runtime, key, mark, status=operation.status, make=lambda: operation.handler(call)
+        )
+        response = _response(operation, reply)
+        if replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        return response
+
+    return handle
+
+
+def _checked(operation: Operation, request: web.Request, document: Document) -> Call[object, object]:
+    return Call(
+        runtime=request.app[RUNTIME],
+        path=dict(request.match_info),
+        body=check_body(operation.body, document) if operation.body else None,
+        query=check_query(operation.query, request) if operation.query else None,
+    )
+
+
+def _response(operation: Operation, reply: Reply) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    if reply.body:
+        headers["Content-Type"] = reply.content_type
+    if reply.location:
+        headers["Location"] = reply.location
+    return web.Response(status=operation.status, body=reply.body, headers=headers)

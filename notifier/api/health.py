@@ -1,0 +1,58 @@
+"""What needs no key: whether we live, whether we are ready, and the metrics."""
+
+import asyncio
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+
+from notifier.api.operations import Call, Operation, Reply
+from notifier.errors import UnavailableError
+
+WORKER_SILENCE_SECONDS: Final = 15.0
+STORE_PATIENCE_SECONDS: Final = 5.0
+METRICS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class StatusView(BaseModel):
+    """All is well."""
+
+    status: Literal["ok"]
+
+
+async def get_health(_call: Call[None, None]) -> Reply:
+    """Tell that the process answers."""
+    return Reply.of(StatusView(status="ok"))
+
+
+async def get_readiness(call: Call[None, None]) -> Reply:
+    """Tell whether Redis answers and a worker is at work; 503 says which is missing."""
+    store = call.runtime.store
+    try:
+        async with asyncio.timeout(STORE_PATIENCE_SECONDS):
+            await store.ping()
+            reported = await store.workers.reported_within(WORKER_SILENCE_SECONDS, now=call.runtime.clock())
+    except (UnavailableError, TimeoutError):
+        raise UnavailableError("redis does not answer") from None
+    if not reported:
+        raise UnavailableError(f"no worker reported within {WORKER_SILENCE_SECONDS:g} s")
+    return Reply.of(StatusView(status="ok"))
+
+
+async def get_metrics(call: Call[Any, Any]) -> Reply:
+    """Give the metrics in Prometheus's text format."""
+    return Reply(await call.runtime.metrics_text(), METRICS_TEXT)
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET", path="/healthz", handler=get_health, summary="Is the process alive?", answer=StatusView
+    ),
+    Operation(
+        method="GET",
+        path="/readyz",
+        handler=get_readiness,
+        summary="Do Redis and a worker answer?",
+        answer=StatusView,
+    ),
+    Operation(method="GET", path="/metrics", handler=get_metrics, summary="Metrics for Prometheus"),
+)

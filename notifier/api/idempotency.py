@@ -1,0 +1,86 @@
+"""``Idempotency-Key``: the same POST sent again gets the stored answer and does nothing.
+
+Only answers of success are stored: a refused request changed nothing and may be mended under the same key.
+What is stored is encrypted, because some answers show a signing secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from notifier.api.bodies import Document
+from notifier.api.operations import Reply
+from notifier.errors import FieldError, InvalidInputError, UnavailableError
+from notifier.runtime import Runtime
+from notifier.store import StoredAnswer
+
+HEADER: Final = "Idempotency-Key"
+MAX_KEY_CHARS: Final = 255
+
+log = structlog.get_logger(__name__)
+
+
+def read_key(request: web.Request) -> str | None:
+    """Give the request's key, None where it has none.
+
+    Raises:
+        InvalidInputError: The key is not 1 to 255 printable ASCII characters.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_CHARS or not (key.isascii() and key.isprintable()):
+        msg = f"must be 1 to {MAX_KEY_CHARS} printable ASCII characters"
+        raise InvalidInputError(f"{HEADER}: {msg}", FieldError(("header", HEADER), msg))
+    return key
+
+
+def fingerprint(method: str, path: str, document: Document) -> str:
+    """Tell requests apart by what they ask for; the order of the names in the body does not matter."""
+    content = json.dumps([method, path, document], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+async def answer_once(
+    runtime: Runtime, key: str, mark: str, *, status: int, make: Callable[[], Awaitable[Reply]]
+) -> tuple[Reply, bool]:
+    """Answer a POST, or give again what was answered to it before; the flag tells which.
+
+    Raises:
+        ConflictError: The key is in use for another request, or for this one at this moment.
+    """
+    answers = runtime.store.idempotency
+    stored = await answers.begin(key, mark)
+    if stored is not None:
+        return _unpack(runtime, stored), True
+    try:
+        reply = await make()
+    except Exception:
+        await _unless_down(answers.abandon(key), "api.idempotency_not_released")
+        raise
+    # The work is done: a failure to remember the answer must not look like a failure of the request.
+    await _unless_down(answers.finish(key, mark, _pack(runtime, reply, status)), "api.idempotency_not_stored")
+    return reply, False
+
+
+def _pack(runtime: Runtime, reply: Reply, status: int) -> StoredAnswer:
+    content = json.dumps([reply.body.decode(), reply.location])
+    return StoredAnswer(status, runtime.secrets.seal(content).encode(), reply.content_type)
+
+
+def _unpack(runtime: Runtime, stored: StoredAnswer) -> Reply:
+    body, location = json.loads(runtime.secrets.open(stored.body.decode()))
+    return Reply(body.encode(), stored.content_type, location)
+
+
+async def _unless_down(step: Awaitable[None], event: str) -> None:
+    try:
+        await step
+    except UnavailableError as error:
+        log.warning(event, reason=error.message)

@@ -1,0 +1,100 @@
+"""``/v1/spaces``: the Spaces that are tracked, as they are known."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic import create_model
+
+from notifier.api.events import EventView, event_view
+from notifier.api.models import Time
+from notifier.api.operations import Call, Operation, Reply
+from notifier.api.paging import PageQuery, PageView
+from notifier.core.events import SPACE_URL
+from notifier.core.instants import rfc3339
+from notifier.core.known import KnownSpace
+from notifier.core.payload_data import SpaceObject
+from notifier.core.space import Phase
+from notifier.errors import NotFoundError
+
+PATH: Final = "/v1/spaces"
+ONE: Final = PATH + "/{space_id}"
+
+SpaceView: Final = create_model(
+    "SpaceView",
+    __base__=SpaceObject,
+    __doc__="A Space under X's names, with what we know about it; unknown fields are left out.",
+    state=(Phase, ...),
+    url=(str, ...),
+    watch_ids=(list[str], ...),
+    sequence=(int, ...),
+    observed_at=(Time, ...),
+)
+
+
+class SpaceListQuery(PageQuery):
+    """Which Spaces to list."""
+
+    state: Phase | None = None
+    watch_id: str | None = None
+
+
+def _view(known: KnownSpace, watch_ids: Sequence[str]) -> SpaceView:
+    return SpaceView(
+        **known.space.as_json()
+        | {
+            "state": known.phase,
+            "url": SPACE_URL + known.space.id,
+            "watch_ids": list(watch_ids),
+            "sequence": known.sequence,
+            "observed_at": rfc3339(known.observed_at),
+        }
+    )
+
+
+async def list_spaces(call: Call[None, SpaceListQuery]) -> Reply:
+    """List the tracked Spaces, the newest first."""
+    query = call.query
+    page = await call.runtime.store.spaces.page(**query.page(), state=query.state, watch_id=query.watch_id)
+    views = [_view(tracked.known, tracked.watch_ids) for tracked in page.items if tracked.known is not None]
+    return Reply.of(PageView[SpaceView](data=views, next_cursor=page.next_cursor))
+
+
+async def get_space(call: Call[None, None]) -> Reply:
+    """Give one Space."""
+    space_id = call.path["space_id"]
+    tracked = await call.runtime.store.spaces.get(space_id)
+    if tracked.known is None:
+        raise NotFoundError.of("Space", space_id)
+    return Reply.of(_view(tracked.known, tracked.watch_ids))
+
+
+async def list_space_events(call: Call[None, PageQuery]) -> Reply:
+    """List the events of one Space by sequence, the oldest first."""
+    space_id, store = call.path["space_id"], call.runtime.store
+    page = await store.events.of_space(space_id, **call.query.page())
+    if not page.items and call.query.cursor is None:
+        # A Space without events is empty, one that was never seen is not found; a forgotten one has its log.
+        await store.spaces.get(space_id)
+    views = [event_view(event) for event in page.items]
+    return Reply.of(PageView[EventView](data=views, next_cursor=page.next_cursor))
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path=PATH,
+        handler=list_spaces,
+        summary="List Spaces",
+        query=SpaceListQuery,
+        answer=PageView[SpaceView],
+    ),
+    Operation(method="GET", path=ONE, handler=get_space, summary="Get a Space", answer=SpaceView),
+    Operation(
+        method="GET",
+        path=ONE + "/events",
+        handler=list_space_events,
+        summary="List the events of a Space",
+        query=PageQuery,
+        answer=PageView[EventView],
+    ),
+)

@@ -1,0 +1,151 @@
+"""``/v1/watches``: the creators, Spaces and searches that we follow."""
+
+from dataclasses import replace
+from typing import Annotated, ClassVar, Final, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from notifier.api.bodies import Body
+from notifier.api.models import Time, random_tail
+from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.paging import PageQuery, PageView
+from notifier.core.ids import WatchId
+from notifier.core.instants import rfc3339
+from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchStatus, check_target
+from notifier.runtime import Runtime
+
+PATH: Final = "/v1/watches"
+ONE: Final = PATH + "/{watch_id}"
+
+Label: TypeAlias = Annotated[str, Field(max_length=200)]
+
+
+class WatchCreate(Body):
+    """A watch to add."""
+
+    kind: Annotated[WatchKind, Field(strict=False)]
+    target: str = Field(
+        description="A user id or @name, a Space id, or a search query.", examples=["@TwitterDev"]
+    )
+    on_first_sight: Annotated[OnFirstSight, Field(strict=False)] = OnFirstSight.BASELINE
+    label: Label | None = None
+
+
+class WatchPatch(Body):
+    """What can be changed about a watch; a name that is left out stays as it is."""
+
+    hints: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("kind", "target", "on_first_sight"), "cannot be changed; delete the watch and add another"
+    )
+
+    paused: bool = False
+    label: Label | None = None
+
+
+class WatchView(BaseModel):
+    """A watch."""
+
+    id: str
+    kind: WatchKind
+    target: str
+    user_id: str | None = Field(description="Of a creator, once the name is resolved.")
+    on_first_sight: OnFirstSight
+    label: str | None
+    status: WatchStatus
+    failure_reason: str | None
+    paused: bool
+    spaces: list[str] = Field(description="The ids of the Spaces that it follows at present.")
+    created_at: Time
+
+
+async def _view(runtime: Runtime, watch: Watch) -> WatchView:
+    return WatchView(
+        id=watch.id,
+        kind=watch.kind,
+        target=watch.target,
+        user_id=watch.subject if watch.kind is WatchKind.CREATOR else None,
+        on_first_sight=watch.on_first_sight,
+        label=watch.label,
+        status=watch.status,
+        failure_reason=watch.failure_reason,
+        paused=watch.paused,
+        spaces=list(await runtime.store.watches.space_ids(watch.id)),
+        created_at=rfc3339(watch.created_at),
+    )
+
+
+async def create_watch(call: Call[WatchCreate, None]) -> Reply:
+    """Add a watch; a creator's name is resolved by the workers."""
+    subject = check_target(call.body.kind, call.body.target)
+    watch = Watch(
+        id=WatchId("wch_" + random_tail()),
+        kind=call.body.kind,
+        target=call.body.target,
+        subject=subject,
+        on_first_sight=call.body.on_first_sight,
+        label=call.body.label,
+        status=WatchStatus.RESOLVING if subject is None else WatchStatus.ACTIVE,
+        created_at=call.runtime.clock(),
+    )
+    await call.runtime.store.watches.create(watch, now=watch.created_at)
+    await hint(call.runtime.nudge.observe())
+    return Reply.of(await _view(call.runtime, watch), location=f"{PATH}/{watch.id}")
+
+
+async def list_watches(call: Call[None, PageQuery]) -> Reply:
+    """List the watches, the newest first."""
+    page = await call.runtime.store.watches.page(**call.query.page())
+    views = [await _view(call.runtime, watch) for watch in page.items]
+    return Reply.of(PageView[WatchView](data=views, next_cursor=page.next_cursor))
+
+
+async def get_watch(call: Call[None, None]) -> Reply:
+    """Give one watch."""
+    return Reply.of(await _view(call.runtime, await call.runtime.store.watches.get(call.path["watch_id"])))
+
+
+async def change_watch(call: Call[WatchPatch, None]) -> Reply:
+    """Pause, resume or rename a watch."""
+    watch = await call.runtime.store.watches.get(call.path["watch_id"])
+    changed = replace(watch, **{name: getattr(call.body, name) for name in call.body.model_fields_set})
+    await call.runtime.store.watches.save(changed, now=call.runtime.clock())
+    if watch.paused and not changed.paused:
+        await hint(call.runtime.nudge.observe())
+    return Reply.of(await _view(call.runtime, changed))
+
+
+async def delete_watch(call: Call[None, None]) -> Reply:
+    """Remove a watch; Spaces that no other watch matches are no longer tracked, without an event."""
+    await call.runtime.store.watches.delete(call.path["watch_id"])
+    return Reply()
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path=PATH,
+        handler=create_watch,
+        summary="Add a watch",
+        status=201,
+        body=WatchCreate,
+        answer=WatchView,
+    ),
+    Operation(
+        method="GET",
+        path=PATH,
+        handler=list_watches,
+        summary="List watches",
+        query=PageQuery,
+        answer=PageView[WatchView],
+    ),
+    Operation(method="GET", path=ONE, handler=get_watch, summary="Get a watch", answer=WatchView),
+    Operation(
+        method="PATCH",
+        path=ONE,
+        handler=change_watch,
+        summary="Pause or label a watch",
+        body=WatchPatch,
+        answer=WatchView,
+    ),
+    Operation(method="DELETE", path=ONE, handler=delete_watch, summary="Remove a watch", status=204),
+)
