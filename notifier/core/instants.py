@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
+
+MAX_LENGTH: Final = 64
+"""Longer texts are no dates, although a parser would read any number of digits after the second."""
 
 
 def instant(raw: str | None) -> float | None:
     """Read an RFC 3339 date with any offset as epoch seconds; None where it is unknown or cannot be read."""
-    if raw is None:
+    if raw is None or len(raw) > MAX_LENGTH:
         return None
     try:
         moment = datetime.fromisoformat(raw)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        # An offset can carry a date of the year 1 or 9999 out of the years that can be written back.
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 

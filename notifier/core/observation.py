@@ -5,13 +5,17 @@ Everything here reads parsed JSON of any shape without raising; the worst answer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from notifier.core.ids import SpaceId
 from notifier.core.space import Space, User, read_space, read_user
+
+SPACE_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
+"""What is taken for a Space's id. X's pattern ends at 13; there is room for ids to grow, not for anything."""
 
 
 class Call(StrEnum):
@@ -137,7 +141,8 @@ def read_answer(question: Question, body: object, began_at: float, answered_at: 
 
 def problem_type(problem: Mapping[str, Any]) -> str:
     """Give the last path segment of a problem's type: X moved the host between its two contracts."""
-    return str(problem.get("type") or "").rstrip("/").rsplit("/", 1)[-1]
+    named = problem.get("type")
+    return named.rstrip("/").rsplit("/", 1)[-1] if isinstance(named, str) else ""
 
 
 def _misshapen(body: object) -> str | None:
@@ -152,7 +157,7 @@ def _misshapen(body: object) -> str | None:
 
 def _records(data: object) -> Iterator[Mapping[str, Any]]:
     for raw in data if isinstance(data, list) else [data]:
-        if isinstance(raw, dict) and isinstance(raw.get("id"), str) and raw["id"]:
+        if isinstance(raw, dict) and isinstance(raw.get("id"), str) and SPACE_ID.fullmatch(raw["id"]):
             yield raw
 
 

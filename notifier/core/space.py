@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from notifier.core.ids import SpaceId, UserId
-from notifier.core.instants import instant
+from notifier.core.instants import MAX_LENGTH, instant
 
 Value: TypeAlias = str | int | bool | tuple[str, ...]
 
@@ -48,6 +48,10 @@ FIELD_KINDS: Final[Mapping[str, FieldKind]] = {
 
 SILENT_FIELDS: Final = frozenset({"participant_count", "subscriber_count", "updated_at"})
 """Fields without an event of their own (law 2 sets them aside)."""
+
+
+MAX_COUNT: Final = 2**53 - 1
+"""The highest count that every reader of JSON keeps exactly."""
 
 
 class Phase(StrEnum):
@@ -128,19 +132,22 @@ def jsonable(value: Value) -> str | int | bool | list[str]:
     return list(value) if isinstance(value, tuple) else value
 
 
+def meaning(field: str, value: Value | None) -> str | float | list[str] | None:
+    """Give what a value means, in a form of JSON that is equal for equal meaning.
+
+    Times become instants, where they can be read, and lists lose their order.
+    """
+    if isinstance(value, tuple):
+        return sorted(set(value))
+    if FIELD_KINDS[field] is FieldKind.TIME and isinstance(value, str):
+        moment = instant(value)
+        return value if moment is None else moment
+    return value
+
+
 def same(field: str, one: Value | None, other: Value | None) -> bool:
-    """Tell whether two values of a field mean the same: times as instants, lists as sets."""
-    if one == other:
-        return True
-    if one is None or other is None:
-        return False
-    kind = FIELD_KINDS[field]
-    if kind is FieldKind.TIME:
-        moment = instant(str(one))
-        return moment is not None and moment == instant(str(other))
-    if kind is FieldKind.IDS and isinstance(one, tuple) and isinstance(other, tuple):
-        return set(one) == set(other)
-    return False
+    """Tell whether two values of a field mean the same."""
+    return meaning(field, one) == meaning(field, other)
 
 
 def read_space(space_id: SpaceId, raw: Mapping[str, Any]) -> Space:
@@ -153,7 +160,9 @@ def read_space(space_id: SpaceId, raw: Mapping[str, Any]) -> Space:
     }
     topics = raw.get("topics")
     if values.get("topic_ids") is None and isinstance(topics, list):
-        values["topic_ids"] = _read_ids([topic.get("id") for topic in topics if isinstance(topic, dict)])
+        values["topic_ids"] = _read_ids(
+            [topic.get("id") if isinstance(topic, dict) else None for topic in topics]
+        )
     return Space(id=space_id, **values)
 
 
@@ -174,23 +183,30 @@ def _read_text(raw: object) -> str | None:
     return raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def _read_time(raw: object) -> str | None:
+    text = _read_text(raw)
+    return text if text is not None and len(text) <= MAX_LENGTH else None
+
+
 def _read_flag(raw: object) -> bool | None:
     return raw if isinstance(raw, bool) else None
 
 
 def _read_count(raw: object) -> int | None:
-    return raw if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0 else None
+    return raw if isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw <= MAX_COUNT else None
 
 
 def _read_ids(raw: object) -> tuple[str, ...] | None:
+    """Read a list of ids; one item of another form makes the whole list unknown, or hosts seem to leave."""
     if not isinstance(raw, list):
         return None
-    return tuple(dict.fromkeys(text for item in raw if (text := _read_text(item))))
+    ids = [_read_text(item) for item in raw]
+    return None if None in ids else tuple(dict.fromkeys(text for text in ids if text))
 
 
 READERS: Final[Mapping[FieldKind, Callable[[object], Value | None]]] = {
     FieldKind.TEXT: _read_text,
-    FieldKind.TIME: _read_text,
+    FieldKind.TIME: _read_time,
     FieldKind.FLAG: _read_flag,
     FieldKind.COUNT: _read_count,
     FieldKind.IDS: _read_ids,
