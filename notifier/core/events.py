@@ -10,12 +10,19 @@ from typing import Any, Final
 
 from notifier.core.ids import EndpointId, EventId, SpaceId, WatchId, event_id
 from notifier.core.instants import rfc3339
-from notifier.core.space import Space, User, Value, jsonable
+from notifier.core.space import FIELD_KINDS, FieldKind, Space, User, Value, jsonable, meaning
 
 MAX_BODY_BYTES: Final = 20_000
-"""Bodies stay under 20 kB; lists of people are cut to get there (contract: the event)."""
+"""Bodies stay under 20 kB; lists are cut to get there (contract: the event)."""
 
-PEOPLE_FIELDS: Final = ("invited_user_ids", "speaker_ids", "host_ids")
+CUT_LISTS: Final = frozenset(
+    {
+        *(name for name, kind in FIELD_KINDS.items() if kind is FieldKind.IDS),
+        *("users", "added", "removed", "spaces", "watch_ids"),
+    }
+)
+"""The lists that may be cut, wherever in the payload they stand."""
+
 SPACE_URL: Final = "https://x.com/i/spaces/"
 
 
@@ -91,11 +98,11 @@ def space_event(
 ) -> Event:
     """Build an event about a Space.
 
-    The id depends on the Space, the sequence, the type and the new values of what changed, and on nothing
-    that differs between two looks at the same transition (law 3).
+    The id depends on the Space, the sequence, the type and what the new values of what changed mean, and on
+    nothing that differs between two looks at the same transition (law 3).
     """
     values = {name: after.value(name) for name in sorted(changed)}
-    content = canonical({name: None if value is None else jsonable(value) for name, value in values.items()})
+    content = canonical({name: meaning(name, value) for name, value in values.items()})
     identity = event_id(after.id, str(sequence), event_type, content)
     observed_at = rfc3339(sighting.observed_at)
     data = {
@@ -162,19 +169,19 @@ def canonical(document: Mapping[str, Any]) -> str:
 def encode(event: Event) -> bytes:
     """Write the full payload: the very bytes that are logged, signed and sent.
 
-    A body over 20 kB loses people from its longest lists first; ``truncated`` says so and ``counts`` keeps
-    how many there were.
+    A body over 20 kB loses items from its longest lists first; texts are cut only where no list is left to
+    cut. ``truncated`` says so and ``counts`` keeps how long the lists of the Space and the details were.
     """
     body = _payload(event, event.data)
     if len(body) < MAX_BODY_BYTES:
         return body
-    counts = {
-        name: len(event.data["space"][name]) for name in PEOPLE_FIELDS if name in event.data.get("space", {})
-    }
-    keep = max((*counts.values(), len(event.data.get("users", ()))), default=0)
-    while len(body) >= MAX_BODY_BYTES and keep > 0:
-        keep //= 2
-        body = _payload(event, _cut(event.data, keep) | {"truncated": True, "counts": counts})
+    parts = (event.data.get("space", {}), event.data["details"])
+    counts = {name: len(value) for part in parts for name, value in part.items() if _may_be_cut(name, value)}
+    items, letters = _longest(event.data), MAX_BODY_BYTES
+    while len(body) >= MAX_BODY_BYTES and letters > 0:
+        items, letters = items // 2, letters if items else letters // 2
+        cut = _cut(event.data, items, letters)
+        body = _payload(event, {**cut, "truncated": True, "counts": counts})
     return body
 
 
@@ -194,14 +201,27 @@ def _payload(event: Event, data: Mapping[str, Any]) -> bytes:
     return canonical({"type": event.type, "timestamp": event.timestamp, "data": data}).encode()
 
 
-def _cut(document: Mapping[str, Any], keep: int) -> dict[str, Any]:
-    """Keep the first ``keep`` of every list of people, wherever in the payload it stands."""
-    cut: dict[str, Any] = {}
-    for name, value in document.items():
-        if isinstance(value, Mapping):
-            cut[name] = _cut(value, keep)
-        elif isinstance(value, list) and name in {*PEOPLE_FIELDS, "users", "added", "removed", "spaces"}:
-            cut[name] = value[:keep]
-        else:
-            cut[name] = value
-    return cut
+def _may_be_cut(name: str, value: object) -> bool:
+    return name in CUT_LISTS and isinstance(value, list)
+
+
+def _longest(value: object) -> int:
+    """Give the length of the longest list that may be cut."""
+    if isinstance(value, list):
+        return max(map(_longest, value), default=0)
+    if not isinstance(value, Mapping):
+        return 0
+    lengths = (len(inner) for name, inner in value.items() if _may_be_cut(name, inner))
+    return max((*lengths, *map(_longest, value.values())), default=0)
+
+
+def _cut(value: Any, items: int, letters: int) -> Any:  # noqa: ANN401  any part of a JSON document
+    """Keep the first items of every list that may be cut, and the first letters of every text."""
+    if isinstance(value, Mapping):
+        return {
+            name: _cut(inner[:items] if _may_be_cut(name, inner) else inner, items, letters)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_cut(inner, items, letters) for inner in value]
+    return value[:letters] if isinstance(value, str) else value
