@@ -31,10 +31,12 @@ class Cadence:
 def next_look(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> float | None:
     """Give the epoch second at which to look at a Space again; None when it can be forgotten.
 
-    A doubt is never left waiting for longer than it takes to confirm it.
+    A doubt is never left waiting for longer than it takes to confirm it; what is over is forgotten with its
+    doubts, or a claim that is never heard again would be waited for without end.
     """
-    if known.phase.is_over and not known.doubts:
-        return next((at for after in AFTERLOOKS_SECONDS if (at := known.phase_since + after) > now), None)
+    afterlook = next((at for after in AFTERLOOKS_SECONDS if (at := known.phase_since + after) > now), None)
+    if known.phase.is_over and (afterlook is None or not known.doubts):
+        return afterlook
     wait = cadence.scheduled
     if known.phase is Phase.LIVE:
         wait = cadence.live

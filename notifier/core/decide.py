@@ -114,8 +114,11 @@ def _missing(known: KnownSpace, evidence: Evidence, patience: Patience, around: 
         return Decision(known)
     known = replace(known, began_at=evidence.began_at, missing_since=known.missing_since or now)
     step = STEPS.get((known.phase, Sight.MISSING))
-    if step is None or around.mass_vanish:
+    if around.mass_vanish:
         return Decision(known)
+    if step is None:
+        # It is over, and what a single sighting made doubtful is settled.
+        return Decision(dismiss(known, "phase"))
     known, sure = confirm(known, "phase", "over", now=now, needed=patience.needed, apart=patience.apart)
     if not sure:
         return Decision(known)
@@ -143,9 +146,8 @@ def _seen(
     if known.phase.is_over and step is None:
         # X itself now says what we had inferred: nothing is left to retract.
         return Decision(replace(dismiss(known, "phase"), retractable=None))
-    if sight is not Sight.UNCLEAR:
-        known = dismiss(known, "phase")
-    merged = merge(known, seen, now=now, patience=patience)
+    # Presence alone contradicts a not-found, whatever else the look leaves open (E1).
+    merged = merge(dismiss(known, "phase"), seen, now=now, patience=patience)
     known = replace(
         merged.known,
         peak_participant_count=max(

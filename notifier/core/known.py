@@ -100,13 +100,14 @@ def confirm(
 ) -> tuple[KnownSpace, bool]:
     """Count a claim once more and tell whether it has now been seen often enough.
 
-    A sighting less than ``apart`` seconds after the last counted one does not count. Another claim about the
+    A sighting less than ``apart`` seconds after the last counted one does not count, nor does the same one
+    again, however small ``apart`` is. Another claim about the
     same thing starts anew. A confirmed claim is no doubt any more and leaves the record.
     """
     doubt = known.doubts.get(about)
     if doubt is None or doubt.claim != claim:
         doubt = Doubt(claim, 1, now, now)
-    elif now - doubt.last_at >= apart:
+    elif now > doubt.last_at and now - doubt.last_at >= apart:
         doubt = replace(doubt, count=doubt.count + 1, last_at=now)
     if doubt.count >= needed:
         return dismiss(known, about), True

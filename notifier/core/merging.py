@@ -49,9 +49,14 @@ def merge(known: KnownSpace, seen: Space, *, now: float, patience: Patience) -> 
     changes = {
         name: value
         for name, value in proposed.items()
-        if value is not None and not same(name, known.space.value(name), value)
+        if value is not None and _is_news(name, known.space.value(name), value)
     }
     return Merge(replace(known, space=known.space.with_values(silent)), changes)
+
+
+def _is_news(name: str, before: Value | None, value: Value) -> bool:
+    """Tell whether a value says more than is known; an empty list where nothing was known does not."""
+    return not same(name, before, value) and not (before is None and value == ())
 
 
 def _is_older(seen: Space, known: Space) -> bool:

@@ -90,6 +90,7 @@ def narrate(
             told,
             phase=look.step.to,
             phase_since=look.evidence.answered_at,
+            doubts={} if look.step.to.is_over else told.doubts,
             retractable=events[-1].id if look.inferred else None,
         )
     return told, tuple(events)
@@ -153,7 +154,7 @@ def _event(
     chapter: Chapter, before: Space, after: Space, *, sequence: int, known: KnownSpace, look: Look
 ) -> Event:
     missed_start = chapter.type is EventType.STARTED and look.sight is Sight.ENDED
-    occurred_at = after.value(OCCURRED_AT[chapter.type]) if chapter.type in OCCURRED_AT else None
+    occurred_at = _occurred_at(chapter.type, after)
     details = DETAILS.get(chapter.type)
     return space_event(
         chapter.type,
@@ -164,18 +165,22 @@ def _event(
         details=details(Facts(before, after, known, look)) if details else {},
         users=known.users,
         sighting=_sighting(known, look, occurred_at),
-        occurred_at=str(occurred_at) if occurred_at is not None else None,
+        occurred_at=occurred_at,
         inferred=look.inferred or missed_start,
     )
 
 
-def _sighting(known: KnownSpace, look: Look, occurred_at: Value | None) -> Sighting:
+def _occurred_at(event_type: EventType, space: Space) -> str | None:
+    """Give X's own time of the event, where it tells one that can be read."""
+    told = space.value(OCCURRED_AT[event_type]) if event_type in OCCURRED_AT else None
+    return told if isinstance(told, str) and instant(told) is not None else None
+
+
+def _sighting(known: KnownSpace, look: Look, occurred_at: str | None) -> Sighting:
     now = look.evidence.answered_at
-    since = known.observed_at
-    if look.first:
-        told = instant(str(occurred_at)) if occurred_at is not None else None
-        since = now if told is None else min(told, now)
-    return Sighting(now, (since, now), look.first, look.watch_ids)
+    since = instant(occurred_at) if look.first else known.observed_at
+    # An answer that overtook this one was taken in first, so "since" may lie later.
+    return Sighting(now, (now if since is None else min(since, now), now), look.first, look.watch_ids)
 
 
 @dataclass(frozen=True, slots=True)

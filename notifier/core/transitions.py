@@ -98,14 +98,19 @@ PHASE_AFTER: Final[Mapping[EventType, Phase]] = {
 """The phase that an event leaves a Space in; ``space.corrected`` restores the one before the mistake."""
 
 
+WORDS: Final[Mapping[str | None, Sight]] = {
+    "scheduled": Sight.SCHEDULED,
+    "live": Sight.LIVE,
+    "canceled": Sight.CANCELED,
+}
+"""X's words for a phase that need no more than the word."""
+
+
 def sight_of(space: Space, *, started_at: str | None) -> Sight:
     """Read a snapshot's phase; ``started_at`` is what is already known of a start."""
     if space.state == "ended":
         return Sight.ENDED if space.started_at or started_at else Sight.NEVER_STARTED
-    try:
-        return Sight(space.state or Sight.UNCLEAR)
-    except ValueError:
-        return Sight.UNCLEAR
+    return WORDS.get(space.state, Sight.UNCLEAR)
 
 
 def is_enough(step: Step, snapshot: Space | None) -> bool:
