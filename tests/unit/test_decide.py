@@ -1,0 +1,210 @@
+"""The transition table row by row, and what surrounds a look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from notifier.core.decide import Circumstances, decide, is_mass_vanish
+from notifier.core.ids import SpaceId
+from notifier.core.known import KnownSpace
+from notifier.core.observation import Call, Evidence, Observation, Question, Snapshot
+from notifier.core.space import Phase, Space
+from tests.support.space_builders import (
+    CANCELED_BY_SILENCE,
+    ENDED,
+    ENDED_BY_SILENCE,
+    LIVE,
+    PATIENCE,
+    PLANNED,
+    SPACE_ID,
+    START,
+    History,
+    absent,
+    at,
+    failed_call,
+    not_found,
+    seen,
+    space,
+    types,
+)
+
+SCHEDULED, STARTED, ENDED_EVENT = "space.scheduled", "space.started", "space.ended"
+CANCELED, CORRECTED = "space.canceled", "space.corrected"
+
+HISTORIES: dict[str, tuple[Evidence, ...]] = {
+    "unseen": (),
+    "scheduled": (seen(0, space("scheduled")),),
+    "live": (seen(0, space("live")),),
+    "ended": (seen(0, space("live")), seen(10, space("ended", ended_at=at(9)))),
+    "ended, inferred": ENDED_BY_SILENCE,
+    "canceled": (seen(0, space("scheduled")), seen(10, space("canceled"))),
+    "canceled, inferred": CANCELED_BY_SILENCE,
+}
+
+SIGHTS: dict[str, Space | None] = {
+    "scheduled": space("scheduled"),
+    "live": space("live"),
+    "ended": space("ended", started_at=at(-60)),
+    "ended, with its time": space("ended", started_at=at(-60), ended_at=at(-1)),
+    "never started": space("ended"),
+    "never started, with its time": space("ended", ended_at=at(-1)),
+    "canceled": space("canceled"),
+    "missing": None,
+    "without a state": space(title=None, lang=None),
+    "in a state that nobody knows": space("paused"),
+}
+
+MOVES: dict[tuple[str, str], tuple[int, Phase, list[str]]] = {
+    ("unseen", "scheduled"): (1, Phase.SCHEDULED, [SCHEDULED]),
+    ("unseen", "live"): (1, Phase.LIVE, [STARTED]),
+    ("unseen", "ended"): (1, Phase.ENDED, []),
+    ("unseen", "ended, with its time"): (1, Phase.ENDED, []),
+    ("unseen", "never started"): (1, Phase.ENDED, []),
+    ("unseen", "never started, with its time"): (1, Phase.ENDED, []),
+    ("unseen", "canceled"): (1, Phase.CANCELED, []),
+    ("scheduled", "live"): (1, Phase.LIVE, [STARTED]),
+    ("scheduled", "ended"): (2, Phase.ENDED, [STARTED, ENDED_EVENT]),
+    ("scheduled", "ended, with its time"): (1, Phase.ENDED, [STARTED, ENDED_EVENT]),
+    ("scheduled", "never started"): (2, Phase.CANCELED, [CANCELED]),
+    ("scheduled", "never started, with its time"): (1, Phase.CANCELED, [CANCELED]),
+    ("scheduled", "canceled"): (1, Phase.CANCELED, [CANCELED]),
+    ("scheduled", "missing"): (2, Phase.CANCELED, [CANCELED]),
+    ("live", "ended"): (2, Phase.ENDED, [ENDED_EVENT]),
+    ("live", "ended, with its time"): (1, Phase.ENDED, [ENDED_EVENT]),
+    ("live", "never started"): (2, Phase.ENDED, [ENDED_EVENT]),
+    ("live", "never started, with its time"): (1, Phase.ENDED, [ENDED_EVENT]),
+    ("live", "canceled"): (2, Phase.ENDED, [ENDED_EVENT]),
+    ("live", "missing"): (2, Phase.ENDED, [ENDED_EVENT]),
+    ("ended, inferred", "live"): (2, Phase.LIVE, [CORRECTED]),
+    ("canceled, inferred", "scheduled"): (2, Phase.SCHEDULED, [CORRECTED]),
+    ("canceled, inferred", "live"): (2, Phase.LIVE, [CORRECTED, STARTED]),
+    ("canceled, inferred", "ended"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
+    ("canceled, inferred", "ended, with its time"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
+}
+"""How many looks it takes, where they lead, and what is told on the way."""
+
+STANDSTILLS = [(start, sight) for start in HISTORIES for sight in SIGHTS if (start, sight) not in MOVES]
+
+
+def the_look(sight: str, seconds: float) -> Evidence:
+    found = SIGHTS[sight]
+    return not_found(seconds) if found is None else seen(seconds, found)
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["in one run", "restarted between looks"])
+@pytest.mark.parametrize(("start", "sight"), MOVES)
+def test_a_row_of_the_table(start: str, sight: str, restart: bool) -> None:
+    looks, phase, told = MOVES[start, sight]
+    history = History(*HISTORIES[start], restart=restart)
+    before = history.known
+    for number in range(1, looks):
+        assert history.look(the_look(sight, 100 + 31 * number)) == ()
+        assert before is not None
+        assert history.phase is before.phase
+    assert types(history.look(the_look(sight, 300))) == told
+    assert history.phase is phase
+    assert history.state.space.state == phase.value
+
+
+@pytest.mark.parametrize(("start", "sight"), STANDSTILLS)
+def test_what_is_not_in_the_table_moves_nothing(start: str, sight: str) -> None:
+    history = History(*HISTORIES[start])
+    before = history.known
+    for number in range(4):
+        assert history.look(the_look(sight, 100 + 31 * number)) == ()
+        assert (history.known and history.phase) == (before and before.phase)
+
+
+@pytest.mark.parametrize("word", ["missing", "never_started", "unclear", "Live", "LIVE", "running"])
+def test_a_word_that_x_does_not_use_is_unknown_even_where_it_is_one_of_ours(word: str) -> None:
+    assert History(seen(0, space(word))).known is None
+    history = History(seen(0, PLANNED))
+    for seconds in (100, 200, 300):
+        assert history.look(seen(seconds, space(word))) == ()
+    assert history.phase is Phase.SCHEDULED
+
+
+def test_an_unknown_state_still_lets_the_rest_of_the_snapshot_speak() -> None:
+    history = History(seen(0, LIVE))
+    assert types(history.look(seen(30, space("paused", title="Renamed")))) == ["space.title_changed"]
+    assert history.state.space.state == "live"
+
+
+class TestMassVanish:
+    def known(self, count: int) -> dict[str, KnownSpace]:
+        found = {}
+        for number in range(count):
+            space_id = f"space{number}"
+            described = Space(id=SpaceId(space_id), state="live")
+            decision = decide(None, seen(0, described), patience=PATIENCE, around=Circumstances())
+            assert decision.known is not None
+            found[space_id] = decision.known
+        return found
+
+    def answer(self, seconds: float, gone: int, *, asked: int = 100, found: int = 0) -> Observation:
+        names = tuple(f"space{number}" for number in range(asked))
+        question = Question(Call.LOOKUP, names)
+        snapshots = {SpaceId(name): Snapshot(Space(id=SpaceId(name))) for name in names[:found]}
+        return Observation(
+            question,
+            START + seconds - 1,
+            START + seconds,
+            snapshots=snapshots,
+            not_found=frozenset(names[:gone]),
+        )
+
+    @pytest.mark.parametrize(
+        ("tracked", "gone", "is_mass"),
+        [(1, 1, False), (5, 5, False), (10, 5, False), (6, 6, True), (100, 30, False), (100, 31, True)],
+    )
+    def test_is_more_than_five_and_more_than_thirty_percent(
+        self, tracked: int, gone: int, is_mass: bool
+    ) -> None:
+        assert is_mass_vanish(self.known(tracked), self.answer(10, gone)) is is_mass
+
+    def test_counts_neither_what_is_over_nor_what_data_names_too(self) -> None:
+        known = self.known(10)
+        assert not is_mass_vanish(known, self.answer(10, 10, found=5))
+        for name in list(known)[:5]:
+            known[name] = replace(known[name], phase=Phase.ENDED)
+        assert not is_mass_vanish(known, self.answer(10, 10))
+
+    def test_proves_nothing_while_it_lasts_and_ends_nothing_when_it_is_over(self) -> None:
+        history = History(seen(0, LIVE))
+        for seconds in range(30, 600, 30):
+            assert history.look(not_found(seconds), mass_vanish=True) == ()
+        assert history.look(seen(600, LIVE)) == ()
+        assert history.state.missing_since is None
+
+    def test_holds_for_ten_minutes_after_which_ends_are_believed_again(self) -> None:
+        known = self.known(10)
+        for name, state in known.items():
+            decision = decide(
+                state,
+                self.answer(30, 10).evidence(SpaceId(name)),
+                patience=PATIENCE,
+                around=Circumstances(mass_vanish=True),
+            )
+            assert decision.known is not None
+            known[name] = decision.known
+        assert is_mass_vanish(known, self.answer(30 + 599, 10))
+        assert not is_mass_vanish(known, self.answer(30 + 600, 10))
+
+
+def test_a_space_that_was_never_seen_cannot_go_missing() -> None:
+    assert History(not_found(0), absent(30), failed_call(60)).known is None
+
+
+def test_a_silent_first_look_takes_the_space_in_without_an_event() -> None:
+    history = History(seen(0, LIVE), silent=True)
+    assert (history.events, history.state.sequence) == ([], 0)
+    (event,) = history.look(seen(4300, ENDED))
+    assert (event.sequence, event.type) == (1, ENDED_EVENT)
+
+
+def test_nothing_is_announced_to_the_wrong_watches() -> None:
+    (event,) = History(seen(0, PLANNED)).events
+    assert event.data["watch_ids"] == list(event.routing.watch_ids) == ["wch_0000000000000001"]
+    assert event.routing.space_id == SPACE_ID

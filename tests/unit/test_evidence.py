@@ -1,0 +1,255 @@
+"""The rules of evidence: what a look may change in what is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notifier.core.decide import MAX_KNOWN_USERS
+from notifier.core.merging import Patience
+from notifier.core.space import Phase, Space
+from tests.support.space_builders import (
+    ENDED_BY_SILENCE,
+    LIVE,
+    PLANNED,
+    History,
+    absent,
+    at,
+    but,
+    failed_call,
+    not_found,
+    seen,
+    space,
+    types,
+    user,
+)
+
+STARTED, ENDED_EVENT = "space.started", "space.ended"
+CORRECTED, UPDATED = "space.corrected", "space.updated"
+
+
+class TestConfirmations:
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_count_only_when_far_enough_apart(self, restart: bool) -> None:
+        history = History(seen(0, LIVE), not_found(100), restart=restart)
+        assert history.look(not_found(129.9)) == ()
+        assert types(history.look(not_found(130))) == [ENDED_EVENT]
+
+    def test_of_two_kinds_of_end_add_up(self) -> None:
+        history = History(seen(0, LIVE), not_found(100))
+        assert types(history.look(seen(130, space("ended", started_at=at(612))))) == [ENDED_EVENT]
+
+    @pytest.mark.parametrize("between", [LIVE, space("paused"), space()])
+    def test_start_anew_after_any_sighting(self, between: Space) -> None:
+        history = History(seen(0, LIVE), not_found(100), seen(110, between), not_found(140))
+        assert history.phase is Phase.LIVE
+        assert types(history.look(not_found(170))) == [ENDED_EVENT]
+
+    @pytest.mark.parametrize("nothing", [absent, failed_call])
+    def test_are_neither_made_nor_undone_by_silence(self, nothing: Any) -> None:
+        history = History(seen(0, LIVE), not_found(100), nothing(135))
+        assert history.phase is Phase.LIVE
+        assert types(history.look(not_found(170))) == [ENDED_EVENT]
+
+    def test_of_a_return_start_anew_after_a_not_found(self) -> None:
+        history = History(*ENDED_BY_SILENCE, seen(100, LIVE), not_found(135), seen(170, LIVE))
+        assert history.phase is Phase.ENDED
+        assert types(history.look(seen(201, LIVE)))[0] == CORRECTED
+
+    @pytest.mark.parametrize("needed", [1, 2, 3, 5])
+    def test_are_as_many_as_the_setting_says(self, needed: int) -> None:
+        history = History(seen(0, LIVE), patience=Patience(needed, apart=10.0))
+        for number in range(needed - 1):
+            assert history.look(not_found(100 + 10 * number)) == ()
+        assert types(history.look(not_found(100 + 10 * needed))) == [ENDED_EVENT]
+
+    def test_are_never_made_by_the_same_look_twice_even_without_a_distance(self) -> None:
+        history = History(seen(0, LIVE), not_found(100), not_found(100), patience=Patience(2, apart=0.0))
+        assert history.phase is Phase.LIVE
+        assert types(history.look(not_found(101))) == [ENDED_EVENT]
+
+    def test_leave_no_doubt_behind_when_the_space_is_over(self) -> None:
+        without_host_2 = but(LIVE, host_ids=("1",))
+        history = History(seen(0, LIVE), seen(30, without_host_2))
+        assert set(history.state.doubts) == {"host_ids"}
+        history.look(seen(40, but(without_host_2, state="ended", ended_at=at(39))))
+        assert history.phase is Phase.ENDED
+        assert history.state.doubts == {}
+
+    def test_of_a_return_are_settled_by_a_not_found(self) -> None:
+        history = History(*ENDED_BY_SILENCE, seen(100, LIVE))
+        assert set(history.state.doubts) == {"phase"}
+        history.look(not_found(160))
+        assert history.state.doubts == {}
+
+
+class TestLateAnswers:
+    @pytest.mark.parametrize("late", [but(LIVE, title="Old"), space("ended", ended_at=at(1))])
+    def test_are_dropped_when_asked_before_the_last_applied_look(self, late: Space) -> None:
+        history = History(seen(100, LIVE, took=1))
+        before = history.known
+        assert history.look(seen(130, late, took=32)) == ()
+        assert history.known == before
+
+    def test_of_not_found_are_dropped_too(self) -> None:
+        history = History(seen(100, LIVE, took=1))
+        before = history.known
+        assert history.look(not_found(160, took=62)) == ()
+        assert history.known == before
+
+    def test_count_from_a_not_found_as_well(self) -> None:
+        history = History(seen(0, LIVE), not_found(100, took=1))
+        assert history.look(seen(120, but(LIVE, title="Old"), took=30)) == ()
+        assert history.state.space.title == "Planned"
+
+    def test_asked_later_but_answered_earlier_are_taken_and_keep_the_window_in_order(self) -> None:
+        history = History(seen(100, LIVE, took=60))
+        (event,) = history.look(seen(90, but(LIVE, title="New"), took=1))
+        earliest, latest = event.data["observed_between"]
+        assert earliest <= latest == at(90)
+
+
+class TestUpdatedAt:
+    CURRENT = but(PLANNED, updated_at=at(0))
+
+    def test_an_older_one_blocks_title_and_scheduled_start_and_nothing_else(self) -> None:
+        history = History(seen(10, self.CURRENT))
+        stale = but(
+            self.CURRENT,
+            updated_at=at(-1),
+            title="Old",
+            scheduled_start=at(900),
+            lang="de",
+            host_ids=("1", "2", "3"),
+            participant_count=7,
+        )
+        events = history.look(seen(20, stale))
+        assert types(events) == [UPDATED, "space.hosts_changed"]
+        known = history.state.space
+        assert (known.title, known.scheduled_start) == ("Planned", at(600))
+        assert (known.updated_at, known.participant_count) == (at(0), 7)
+
+    def test_an_older_one_does_not_block_going_live(self) -> None:
+        history = History(seen(10, self.CURRENT))
+        assert types(history.look(seen(20, but(LIVE, updated_at=at(-259_200))))) == [STARTED]
+
+    @pytest.mark.parametrize("updated_at", [None, at(0), at(1), "2021-07-14T10:00:00+02:00", "yesterday"])
+    def test_one_that_is_not_older_blocks_nothing(self, updated_at: str | None) -> None:
+        history = History(seen(10, self.CURRENT))
+        renamed = but(self.CURRENT, updated_at=updated_at, title="Renamed")
+        assert types(history.look(seen(20, renamed))) == ["space.title_changed"]
+
+
+class TestUnknownValues:
+    FULL = space(
+        "live",
+        title="Full",
+        lang="en",
+        creator_id="1",
+        created_at=at(-60),
+        scheduled_start=at(0),
+        started_at=at(1),
+        ended_at=at(2),
+        updated_at=at(3),
+        is_ticketed=True,
+        participant_count=4,
+        subscriber_count=5,
+        host_ids=("1", "2"),
+        speaker_ids=("3",),
+        invited_user_ids=("4",),
+        topic_ids=("5",),
+    )
+
+    def test_keep_what_is_known_without_an_event(self) -> None:
+        history = History(seen(10, self.FULL))
+        assert history.look(seen(40, space("live"))) == ()
+        assert history.state.space == self.FULL
+
+    @pytest.mark.parametrize("name", ["topic_ids", "invited_user_ids"])
+    def test_an_emptied_list_is_unknown_until_confirmed(self, name: str) -> None:
+        history = History(seen(0, self.FULL))
+        emptied = but(self.FULL, **{name: ()})
+        assert history.look(seen(30, emptied)) == ()
+        assert history.look(seen(59, emptied)) == ()
+        (event,) = history.look(seen(60, emptied))
+        assert (event.type, event.data["changed"], event.data["space"][name]) == (UPDATED, [name], [])
+
+    @pytest.mark.parametrize("name", ["topic_ids", "invited_user_ids"])
+    def test_an_emptied_list_that_fills_again_leaves_no_trace(self, name: str) -> None:
+        history = History(seen(0, self.FULL))
+        emptied = but(self.FULL, **{name: ()})
+        for number in range(1, 6):
+            assert history.look(seen(60 * number, emptied)) == ()
+            assert history.look(seen(60 * number + 30, self.FULL)) == ()
+        assert history.state.doubts == {}
+
+    @pytest.mark.parametrize("name", ["host_ids", "speaker_ids", "topic_ids", "invited_user_ids"])
+    def test_an_empty_list_where_nothing_was_known_is_no_news(self, name: str) -> None:
+        history = History(seen(0, space("live")))
+        for seconds in (30, 60, 90):
+            assert history.look(seen(seconds, space("live", **{name: ()}))) == ()
+
+
+class TestPeople:
+    def test_a_removed_host_is_believed_when_confirmed(self) -> None:
+        history = History(seen(0, LIVE))
+        assert history.look(seen(30, but(LIVE, host_ids=("2",)))) == ()
+        assert history.state.space.host_ids == ("1", "2")
+        (event,) = history.look(seen(60, but(LIVE, host_ids=("2",))))
+        assert event.data["details"] == {"added": [], "removed": ["1"]}
+        assert event.data["space"]["host_ids"] == ["2"]
+
+    def test_an_added_host_is_told_at_once_beside_a_removal_in_doubt(self) -> None:
+        history = History(seen(0, LIVE))
+        (event,) = history.look(seen(30, but(LIVE, host_ids=("2", "3"))))
+        assert event.data["details"] == {"added": ["3"], "removed": []}
+        (event,) = history.look(seen(60, but(LIVE, host_ids=("2", "3"))))
+        assert event.data["details"] == {"added": [], "removed": ["1"]}
+
+    def test_another_removal_starts_the_count_anew(self) -> None:
+        history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))))
+        assert history.look(seen(60, but(LIVE, host_ids=("1",)))) == ()
+        assert types(history.look(seen(90, but(LIVE, host_ids=("1",))))) == ["space.hosts_changed"]
+
+    def test_all_hosts_gone_is_believed_when_confirmed(self) -> None:
+        history = History(seen(0, LIVE))
+        assert history.look(seen(30, but(LIVE, host_ids=()))) == ()
+        (event,) = history.look(seen(60, but(LIVE, host_ids=())))
+        assert event.data["details"]["removed"] == ["1", "2"]
+
+    def test_the_order_of_a_list_says_nothing(self) -> None:
+        mixed = but(LIVE, speaker_ids=("7", "8"), topic_ids=("5", "6"), invited_user_ids=("3", "4"))
+        history = History(seen(0, mixed))
+        turned = but(
+            mixed,
+            host_ids=("2", "1"),
+            speaker_ids=("8", "7"),
+            topic_ids=("6", "5"),
+            invited_user_ids=("4", "3"),
+        )
+        assert history.look(seen(30, turned)) == ()
+
+    def test_speakers_are_told_once_against_everyone_ever_seen(self) -> None:
+        history = History(seen(0, but(LIVE, speaker_ids=("7",))))
+        (event,) = history.look(seen(30, but(LIVE, speaker_ids=("8", "9"))))
+        assert event.data["details"] == {"added": ["8", "9"], "total": 3}
+        assert event.data["space"]["speaker_ids"] == ["7", "8", "9"]
+
+    def test_the_first_speakers_of_a_running_space_are_told(self) -> None:
+        history = History(seen(0, LIVE))
+        (event,) = history.look(seen(30, but(LIVE, speaker_ids=("7",))))
+        assert event.data["details"] == {"added": ["7"], "total": 1}
+
+    def test_the_people_whom_a_space_names_are_remembered_as_last_described(self) -> None:
+        history = History(seen(0, LIVE, users=[user("1", "One"), user("99", "A stranger")]))
+        (event,) = history.look(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7"), user("1")]))
+        assert [person["id"] for person in event.data["users"]] == ["1", "7"]
+        assert event.data["users"][0]["name"] == "Twitter Dev"
+
+    def test_a_record_holds_only_so_many_people(self) -> None:
+        crowd = tuple(str(number) for number in range(3 * MAX_KNOWN_USERS))
+        full = but(LIVE, speaker_ids=crowd)
+        history = History(seen(0, full, users=[user(person) for person in crowd]))
+        assert len(history.state.users) == MAX_KNOWN_USERS
+        assert history.state.space.speaker_ids == crowd

@@ -1,0 +1,226 @@
+"""The events of a look: their order, what each tells, and its details."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from notifier.core.observation import Evidence
+from notifier.core.space import Phase
+from tests.support.space_builders import (
+    CANCELED_BY_SILENCE,
+    ENDED,
+    ENDED_BY_SILENCE,
+    LIVE,
+    PLANNED,
+    History,
+    at,
+    but,
+    not_found,
+    seen,
+    space,
+    types,
+)
+
+STARTED, ENDED_EVENT = "space.started", "space.ended"
+CANCELED, UPDATED = "space.canceled", "space.updated"
+
+
+class TestOrder:
+    CHANGED: ClassVar[dict[str, object]] = {
+        "title": "Renamed",
+        "lang": "de",
+        "host_ids": ("1", "2", "3"),
+        "speaker_ids": ("7",),
+    }
+
+    @pytest.fixture
+    def history(self) -> History:
+        return History(seen(0, but(PLANNED, lang="en")))
+
+    def test_when_nothing_begins_or_ends(self, history: History) -> None:
+        put_off = but(PLANNED, scheduled_start=at(900), **self.CHANGED)
+        assert types(history.look(seen(30, put_off))) == [
+            "space.rescheduled",
+            "space.title_changed",
+            UPDATED,
+            "space.hosts_changed",
+            "space.speakers_added",
+        ]
+
+    def test_going_live_comes_first(self, history: History) -> None:
+        live = but(LIVE, **self.CHANGED)
+        assert types(history.look(seen(620, live))) == [
+            STARTED,
+            "space.title_changed",
+            UPDATED,
+            "space.hosts_changed",
+            "space.speakers_added",
+        ]
+
+    def test_the_end_comes_last(self, history: History) -> None:
+        history.look(seen(620, LIVE))
+        ended = but(ENDED, **self.CHANGED)
+        assert types(history.look(seen(4300, ended))) == [
+            "space.title_changed",
+            UPDATED,
+            "space.hosts_changed",
+            "space.speakers_added",
+            ENDED_EVENT,
+        ]
+
+    def test_a_cancellation_comes_last(self, history: History) -> None:
+        canceled = but(PLANNED, state="canceled", scheduled_start=at(900), title="Renamed")
+        assert types(history.look(seen(30, canceled))) == ["space.title_changed", CANCELED]
+
+    def test_a_start_and_an_end_in_one_look_enclose_the_rest(self, history: History) -> None:
+        ended = but(ENDED, **self.CHANGED)
+        events = history.look(seen(4300, ended))
+        assert types(events)[0] == STARTED
+        assert types(events)[-1] == ENDED_EVENT
+        assert len(events) == 6
+
+    def test_sequences_have_no_gap_and_each_event_shows_the_state_it_leads_to(self, history: History) -> None:
+        history.look(seen(4300, but(ENDED, **self.CHANGED)))
+        assert [event.sequence for event in history.events] == list(range(1, 8))
+        started, renamed, *_, ended = history.events[1:]
+        assert started.data["space"]["title"] == "Planned"
+        assert "ended_at" not in started.data["space"]
+        assert renamed.data["space"]["title"] == "Renamed"
+        assert renamed.data["previous"] == {"title": "Planned"}
+        assert ended.data["space"]["state"] == "ended"
+
+
+class TestFieldsWithoutAnEventOfTheirOwn:
+    def test_ride_on_the_move_when_they_become_known_with_it(self) -> None:
+        history = History(seen(0, space("scheduled")))
+        (event,) = history.look(seen(620, but(LIVE, lang="en", creator_id="1")))
+        assert event.type == STARTED
+        assert event.data["changed"] == [
+            "creator_id",
+            "host_ids",
+            "lang",
+            "scheduled_start",
+            "started_at",
+            "state",
+            "title",
+        ]
+
+    def test_are_told_by_an_update_when_nothing_moves(self) -> None:
+        history = History(seen(0, space("live")))
+        (event,) = history.look(seen(30, but(LIVE, speaker_ids=None)))
+        assert event.type == UPDATED
+        assert event.data["changed"] == ["host_ids", "scheduled_start", "started_at", "title"]
+
+    def test_a_scheduled_start_that_changes_while_live_is_an_update(self) -> None:
+        history = History(seen(0, LIVE))
+        (event,) = history.look(seen(30, but(LIVE, scheduled_start=at(660))))
+        assert (event.type, event.data["previous"]) == (UPDATED, {"scheduled_start": at(600)})
+
+    def test_counts_and_updated_at_are_known_without_any_event(self) -> None:
+        history = History(seen(0, LIVE))
+        moved = but(LIVE, participant_count=9, subscriber_count=8, updated_at=at(20))
+        assert history.look(seen(30, moved)) == ()
+        assert history.state.space == moved
+
+
+class TestDetails:
+    def details(self, *looks: Evidence) -> dict[str, Any]:
+        return dict(History(*looks).events[-1].data["details"])
+
+    @pytest.mark.parametrize("put_off_by", [300, -300])
+    def test_of_a_reschedule(self, put_off_by: int) -> None:
+        moved = but(PLANNED, scheduled_start=at(600 + put_off_by))
+        assert self.details(seen(0, PLANNED), seen(30, moved)) == {"delta_seconds": put_off_by}
+
+    def test_of_a_start(self) -> None:
+        assert self.details(seen(0, PLANNED), seen(620, LIVE)) == {
+            "late_by_seconds": 12,
+            "unscheduled": False,
+        }
+
+    def test_of_a_start_that_nobody_planned(self) -> None:
+        live = space("live", started_at=at(0.25))
+        assert self.details(seen(1, live)) == {"late_by_seconds": None, "unscheduled": True}
+
+    def test_of_an_end_that_x_tells(self) -> None:
+        looks = [
+            seen(700 + 30 * number, but(LIVE, participant_count=count))
+            for number, count in enumerate((10, 250, 40))
+        ]
+        assert self.details(*looks, seen(4300, ENDED)) == {
+            "duration_seconds": 3600,
+            "peak_participant_count": 250,
+        }
+
+    def test_the_last_look_may_have_the_highest_count(self) -> None:
+        details = self.details(seen(700, LIVE), seen(4300, but(ENDED, participant_count=9)))
+        assert details["peak_participant_count"] == 9
+
+    def test_of_an_inferred_end(self) -> None:
+        history = History(seen(700, LIVE), not_found(730), not_found(760))
+        event = history.events[-1]
+        assert event.data["details"] == {
+            "duration_seconds": None,
+            "peak_participant_count": None,
+            "ended_between": [at(700), at(730)],
+        }
+        assert event.data["inferred"] is True
+        assert event.data["occurred_at"] is None
+        assert event.timestamp == at(760)
+
+    @pytest.mark.parametrize(
+        ("looks", "reason"),
+        [
+            ((seen(30, space("canceled")),), "explicit"),
+            ((not_found(30), not_found(60)), "not_found"),
+            ((seen(30, space("ended", ended_at=at(20))),), "never_started"),
+            ((not_found(30), seen(60, space("ended"))), "never_started"),
+        ],
+    )
+    def test_of_a_cancellation(self, looks: tuple[Evidence, ...], reason: str) -> None:
+        assert self.details(seen(0, PLANNED), *looks) == {"reason": reason}
+
+    def test_of_a_correction(self) -> None:
+        history = History(*ENDED_BY_SILENCE)
+        wrong = history.events[-1]
+        history.look(seen(100, space("live")))
+        (correction,) = history.look(seen(130, space("live")))
+        assert correction.data["details"] == {"retracts": wrong.id}
+        assert (correction.data["previous"], correction.data["inferred"]) == ({"state": "ended"}, False)
+
+    def test_a_time_that_cannot_be_read_is_kept_but_dates_no_event(self) -> None:
+        (event,) = History(seen(10, space("live", started_at="2021-7-14T04:35:55Z"))).events
+        assert event.data["space"]["started_at"] == "2021-7-14T04:35:55Z"
+        assert (event.data["occurred_at"], event.timestamp) == (None, at(10))
+
+    def test_a_date_at_the_edge_of_the_calendar_harms_nothing(self) -> None:
+        (event,) = History(seen(10, space("live", started_at="0001-01-01T00:00:00+23:59"))).events
+        assert event.data["observed_between"] == [at(10), at(10)]
+
+    def test_an_event_of_a_known_space_lies_between_the_two_last_sightings(self) -> None:
+        history = History(seen(0, PLANNED), not_found(10), seen(30, but(PLANNED, title="Renamed")))
+        event = history.events[-1]
+        assert event.data["observed_between"] == [at(0), at(30)]
+        assert (event.data["observed_at"], event.data["first_sighting"]) == (at(30), False)
+
+
+class TestCorrections:
+    def test_what_is_corrected_can_end_again(self) -> None:
+        history = History(*ENDED_BY_SILENCE, seen(100, LIVE), seen(130, LIVE))
+        history.look(seen(4300, ENDED))
+        assert history.types[-1] == ENDED_EVENT
+        assert history.state.retractable is None
+
+    def test_an_inferred_end_that_x_confirms_stays(self) -> None:
+        history = History(*ENDED_BY_SILENCE, seen(100, ENDED))
+        assert history.state.retractable is None
+        for seconds in (140, 180, 220):
+            assert history.look(seen(seconds, LIVE)) == ()
+        assert history.phase is Phase.ENDED
+
+    def test_a_correction_is_not_itself_corrected(self) -> None:
+        history = History(*CANCELED_BY_SILENCE, seen(100, PLANNED), seen(130, PLANNED))
+        assert history.state.retractable is None
+        assert types(history.look(seen(620, LIVE))) == [STARTED]
