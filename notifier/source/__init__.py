@@ -1,1 +1,7 @@
 """Where observations come from: the X API client and its request budget."""
+
+from __future__ import annotations
+
+from notifier.source.client import BATCH, XClient
+
+__all__ = ["BATCH", "XClient"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from notifier.core.endpoint import EndpointStatus
 from notifier.core.observation import Call
 from notifier.store import keys
 from notifier.store.budget import SharedBudget
@@ -62,6 +64,20 @@ class Store:
         """Let the next nudge of a job through: what turns up from now on needs a new one."""
         async with self.database.translated():
             await self.database.redis.delete(keys.nudged(job))
+
+    async def gauges(self, *, now: float) -> dict[str, float]:
+        """Measure what is shown and not counted; the names are those of :mod:`notifier.telemetry`."""
+        endpoints = await self.endpoints.all()
+        health = [await self.endpoints.health(endpoint.id) for endpoint in endpoints]
+        oldest = min((each.oldest_due_at for each in health if each.oldest_due_at is not None), default=now)
+        statuses = Counter(endpoint.status for endpoint in endpoints)
+        remaining = await self.budget.remaining()
+        return {
+            "notifier_deliveries_pending": sum(each.pending for each in health),
+            "notifier_oldest_due_seconds": max(now - oldest, 0.0),
+            **{f"notifier_endpoints|{status}": statuses[status] for status in EndpointStatus},
+            **{f"notifier_x_requests_remaining|{call}": left for call, left in remaining.items()},
+        }
 
 
 __all__ = [

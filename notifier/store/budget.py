@@ -46,6 +46,14 @@ class SharedBudget:
         )
         return left
 
+    async def remaining(self) -> dict[Call, int]:
+        """Give what is left in each bucket that X has described."""
+        async with self._database.pipeline() as pipe:
+            for call in Call:
+                pipe.hget(keys.bucket(call), "remaining")
+            figures = await pipe.execute()
+        return {call: int(left) for call, left in zip(Call, figures, strict=True) if left is not None}
+
     async def pause(self, kind: FailureKind, detail: str, *, now: float, until: float) -> bool:
         """Stop asking until a time; gives True when the trouble is new, so that it is told once."""
         async with self._database.pipeline() as pipe:

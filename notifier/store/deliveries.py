@@ -216,7 +216,7 @@ class Deliveries:
     async def _events_back(
         self, serial: int | None, endpoint_id: str | None, event_id: str | None
     ) -> AsyncIterator[tuple[EventId, int]]:
-        """Go back through the log, from the event with this serial on, or through what one endpoint is owed."""
+        """Go back through the log, or what one endpoint is owed, from the event with this serial on."""
         index = keys.owes(endpoint_id) if endpoint_id is not None else keys.EVENTS
         if event_id is not None:
             async with self._database.translated():

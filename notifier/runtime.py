@@ -1,0 +1,150 @@
+"""The composition root: from settings to everything that a process works with."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from notifier.config import Settings
+from notifier.core.cadence import Cadence
+from notifier.core.merging import Patience
+from notifier.core.retry import RetrySchedule
+from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
+from notifier.errors import ConfigError
+from notifier.source import XClient
+from notifier.store import Database, Nudge, SecretBox, Store, connect
+from notifier.telemetry import Tally, render
+
+MASTER_KEY_FILE: Final = "master.key"
+MASTER_KEY_BYTES: Final = 32
+ADMIN_KEY_PREFIX: Final = "snk_"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What every process has. ``clock`` gives epoch seconds."""
+
+    settings: Settings
+    store: Store
+    secrets: SecretBox
+    nudge: Nudge
+    clock: Callable[[], float] = time.time
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def cadence(self) -> Cadence:
+        """How often to look."""
+        settings = self.settings
+        return Cadence(
+            discovery=settings.poll_discovery_seconds,
+            near=settings.poll_near_seconds,
+            live=settings.poll_live_seconds,
+            scheduled=settings.poll_scheduled_seconds,
+            near_window=settings.near_window_seconds,
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """How often a doubtful claim must be seen."""
+        return Patience(self.settings.confirmations, self.settings.confirm_seconds)
+
+    @property
+    def retry_schedule(self) -> RetrySchedule:
+        """When a failed delivery is tried again."""
+        return RetrySchedule(tuple(self.settings.retry_schedule_seconds))
+
+    async def metrics_text(self) -> bytes:
+        """Write the metrics of all processes in Prometheus' text format."""
+        await self.store.telemetry.add(self.tally.take())
+        return render(await self.store.telemetry.read(), await self.store.gauges(now=self.clock()))
+
+    def x_client(self) -> XClient | None:
+        """Make a client for X's API; None without a bearer token."""
+        token = self.settings.x_bearer_token
+        if token is None:
+            return None
+        return XClient(self.settings.x_api_url, token.get_secret_value(), self.store.budget, clock=self.clock)
+
+    def delivery_client(self) -> DeliveryClient:
+        """Make the client that posts deliveries."""
+        settings = self.settings
+        return DeliveryClient(
+            DeliveryClientSettings(
+                timeout_seconds=settings.request_timeout_seconds,
+                allowed_networks=settings.allowed_networks,
+                proxy=settings.outbound_proxy.get_secret_value() if settings.outbound_proxy else None,
+            )
+        )
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Runtime]:
+    """Connect to Redis and put a runtime together.
+
+    Raises:
+        ConfigError: There is no Redis URL, or a key cannot be read.
+        UnavailableError: Redis does not answer.
+    """
+    if settings.redis_url is None:
+        raise ConfigError(
+            "NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` brings its own server"
+        )
+    box = SecretBox(dict(settings.master_key_ring or [_own_master_key(settings.data_dir)]))
+    database = Database(connect(settings.redis_url))
+    try:
+        await database.ping()
+        store = Store(
+            database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
+        )
+        await store.partitions.settle_in()
+        yield Runtime(settings, store, box, Nudge(database), clock)
+    finally:
+        await database.close()
+
+
+async def make_admin_key(runtime: Runtime) -> str | None:
+    """Make an admin key on the first start; gives it, to be shown this once, or None where there is one."""
+    if runtime.settings.admin_key is not None:
+        return None
+    key = ADMIN_KEY_PREFIX + secrets.token_urlsafe(32)
+    made = await runtime.store.admin_keys.set_admin(sha256(key.encode()).hexdigest())
+    return key if made else None
+
+
+def _own_master_key(data_dir: Path) -> tuple[str, bytes]:
+    """Read the master key beside the data, or make it; processes on one machine share it that way."""
+    path = data_dir / MASTER_KEY_FILE
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _write_once(path, secrets.token_bytes(MASTER_KEY_BYTES))
+        key = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"NOTIFIER_DATA_DIR: {path} cannot be used ({type(error).__name__}); set NOTIFIER_MASTER_KEYS"
+        ) from None
+    if len(key) != MASTER_KEY_BYTES:
+        raise ConfigError(f"NOTIFIER_DATA_DIR: {path} does not hold a key of {MASTER_KEY_BYTES} bytes")
+    return "local", key
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Put a file in place whole; of two processes that try, one wins and both read the same."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600, exist_ok=True)
+    draft.write_bytes(content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
