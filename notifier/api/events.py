@@ -45,7 +45,7 @@ def event_view(event: LoggedEvent) -> EventView:
 async def list_events(call: Call[None, EventListQuery]) -> Reply:
     """List events, the newest first; with ``after``, the oldest first."""
     query, log = call.query, call.runtime.store.events
-    wanted = {"limit": query.limit, "event_type": query.type, "space_id": query.space_id}
+    wanted: dict[str, Any] = {"limit": query.limit, "event_type": query.type, "space_id": query.space_id}
     if query.after is None:
         page = await log.page(cursor=query.cursor, **wanted)
     else:

@@ -1,0 +1,270 @@
+"""``/v1/endpoints``."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from notifier.core.signing import parse_signing_key
+from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
+
+PATH = "/v1/endpoints"
+URL = "https://example.com/hook"
+
+
+def whsec(length: int, fill: int = 7) -> str:
+    return "whsec_" + base64.b64encode(bytes([fill]) * length).decode()
+
+
+async def test_a_new_endpoint_has_the_defaults_and_shows_its_secret(api_client: Client) -> None:
+    response = await api_client.post(PATH, json={"url": f"{URL}#part"})
+    endpoint = await response.json()
+    assert response.status == 201
+    assert response.headers["Location"] == f"{PATH}/{endpoint['id']}"
+    parse_signing_key(endpoint.pop("secret"))
+    assert endpoint.pop("id").startswith("ep_")
+    assert endpoint.pop("created_at") == endpoint.pop("updated_at")
+    assert endpoint == {
+        "url": URL,
+        "kind": "webhook",
+        "description": None,
+        "event_types": ["space.*"],
+        "filters": {"space_ids": [], "creator_ids": [], "watch_ids": [], "languages": []},
+        "payload": "full",
+        "format": "standard",
+        "signing": "hmac",
+        "headers": {},
+        "ordering": "none",
+        "max_concurrency": 16,
+        "rate_limit_per_second": None,
+        "metadata": {},
+        "status": "enabled",
+        "disabled_reason": None,
+        "health": {
+            "pending": 0,
+            "oldest_due_at": None,
+            "consecutive_failures": 0,
+            "last_success_at": None,
+            "last_failure_at": None,
+            "last_failure_reason": None,
+        },
+    }
+
+
+CHOICES: dict[str, Any] = {
+    "description": "Ours",
+    "event_types": ["space.started", "watch.baseline"],
+    "filters": {
+        "space_ids": ["1abc"],
+        "creator_ids": ["2244994945"],
+        "watch_ids": ["wch_1"],
+        "languages": ["en"],
+    },
+    "payload": "thin",
+    "headers": {"X-Team": "spaces"},
+    "max_concurrency": 256,
+    "rate_limit_per_second": 0.5,
+    "metadata": {"team": "spaces"},
+}
+
+
+async def test_what_is_chosen_is_kept_and_the_secret_is_not_shown_again(api_client: Client) -> None:
+    created = await add_endpoint(api_client, **CHOICES)
+    secret = created.pop("secret")
+    one = await api_client.get(f"{PATH}/{created['id']}")
+    page = await api_client.get(PATH)
+    assert await one.json() == created
+    assert (await page.json())["data"] == [created]
+    assert secret not in await one.text() + await page.text()
+    assert {name: created[name] for name in CHOICES} == CHOICES
+    shown = await api_client.get(f"{PATH}/{created['id']}/secret")
+    assert await shown.json() == {"secret": secret}
+
+
+async def test_an_own_secret_is_taken(api_client: Client) -> None:
+    assert (await add_endpoint(api_client, secret=whsec(24)))["secret"] == whsec(24)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"url": "http://example.com/"}, "url"),
+        ({"url": "https://user:pass@example.com/"}, "url"),
+        ({"url": "https://10.0.0.1/"}, "url"),
+        ({"url": "https://[::ffff:10.0.0.1]/"}, "url"),
+        ({"url": "https://example.com:22/"}, "url"),
+        ({"url": ""}, "url"),
+        ({"url": None}, "url"),
+        ({"kind": "slack"}, "kind"),
+        ({"format": "cloudevents"}, "format"),
+        ({"signing": "ed25519"}, "signing"),
+        ({"ordering": "space"}, "ordering"),
+        ({"payload": "half"}, "payload"),
+        ({"event_types": []}, "event_types"),
+        ({"event_types": ["space.exploded"]}, "event_types"),
+        ({"event_types": "space.*"}, "event_types"),
+        ({"event_types": None}, "event_types"),
+        ({"filters": {"creator_ids": ["@TwitterDev"]}}, "filters.creator_ids.0"),
+        ({"filters": {"space_ids": ["1abc\n"]}}, "filters.space_ids.0"),
+        ({"filters": {"topics": []}}, "filters.topics"),
+        ({"secret": "hush"}, "secret"),
+        ({"secret": whsec(23)}, "secret"),
+        ({"secret": "whsk_" + base64.b64encode(bytes(32)).decode()}, "secret"),
+        ({"headers": {"webhook-id": "x"}}, "headers.webhook-id"),
+        ({"headers": {"X": "a\r\nb: c"}}, "headers.X"),
+        ({"headers": {"X": 1}}, "headers.X"),
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"max_concurrency": 257}, "max_concurrency"),
+        ({"max_concurrency": 1.5}, "max_concurrency"),
+        ({"max_concurrency": True}, "max_concurrency"),
+        ({"rate_limit_per_second": 0}, "rate_limit_per_second"),
+        ({"rate_limit_per_second": 10_001}, "rate_limit_per_second"),
+        ({"rate_limit_per_second": "5"}, "rate_limit_per_second"),
+        ({"metadata": {str(number): "" for number in range(51)}}, "metadata"),
+        ({"metadata": {"a": 1}}, "metadata.a"),
+        ({"status": "disabled"}, "status"),
+        ({"id": "ep_mine"}, "id"),
+    ],
+)
+async def test_what_this_version_does_not_take_is_named(
+    api_client: Client, body: dict[str, Any], field: str
+) -> None:
+    response = await api_client.post(PATH, json={"url": URL, **body})
+    assert await refused_fields(response) == {f"body.{field}"}
+    assert "whsec_B" not in await response.text()
+    patched = await add_endpoint(api_client)
+    response = await api_client.patch(f"{PATH}/{patched['id']}", json=body)
+    assert {name.split(".")[1] for name in await refused_fields(response)} == {field.partition(".")[0]}
+
+
+async def test_a_refused_choice_names_those_that_there_are(api_client: Client) -> None:
+    response = await api_client.post(PATH, json={"url": URL, "ordering": "space"})
+    assert "'none'" in (await problem(response, 422))["errors"][0]["msg"]
+
+
+async def test_a_url_is_required(api_client: Client) -> None:
+    assert await refused_fields(await api_client.post(PATH)) == {"body.url"}
+
+
+async def test_plain_http_and_private_networks_can_be_allowed(api_client: Client, api_runtime: Any) -> None:
+    url = "http://127.0.0.1:9000/"
+    assert await refused_fields(await api_client.post(PATH, json={"url": url})) == {"body.url"}
+    api_runtime.settings = api_runtime.settings.model_copy(update={"allow_http": True})
+    assert (await add_endpoint(api_client, url=url))["url"] == url
+
+
+async def test_a_patch_changes_what_it_names_and_nothing_else(api_client: Client, api_runtime: Any) -> None:
+    before = await add_endpoint(api_client, **CHOICES)
+    del before["secret"]
+    path = f"{PATH}/{before['id']}"
+    api_runtime.now += 60
+    changes = {"description": None, "rate_limit_per_second": None, "url": "https://example.org/"}
+    after = await (await api_client.patch(path, json=changes)).json()
+    assert after["updated_at"] > before["updated_at"]
+    assert after == {**before, **changes, "updated_at": after["updated_at"]}
+    assert await (await api_client.get(path)).json() == after
+
+
+async def test_a_patch_points_to_the_way_to_rotate(api_client: Client) -> None:
+    endpoint = await add_endpoint(api_client)
+    response = await api_client.patch(f"{PATH}/{endpoint['id']}", json={"secret": whsec(32)})
+    assert "rotate-secret" in (await problem(response, 422))["errors"][0]["msg"]
+
+
+async def test_disable_and_enable(api_client: Client, api_runtime: Any) -> None:
+    path = f"{PATH}/{(await add_endpoint(api_client))['id']}"
+    for _ in range(2):
+        response = await api_client.post(f"{path}/disable")
+        endpoint = await response.json()
+        assert (response.status, endpoint["status"], endpoint["disabled_reason"]) == (
+            200,
+            "disabled",
+            "by_hand",
+        )
+    await problem(await api_client.post(f"{path}/test"), 409)
+    endpoint = await (await api_client.post(f"{path}/enable")).json()
+    assert (endpoint["status"], endpoint["disabled_reason"]) == ("enabled", None)
+    assert api_runtime.nudge.jobs == [("deliver", api_runtime.store.partitions.of(endpoint["id"]))]
+
+
+async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
+    api_client: Client, api_runtime: Any
+) -> None:
+    created = await add_endpoint(api_client)
+    path = f"{PATH}/{created['id']}"
+    response = await api_client.post(f"{path}/rotate-secret", json={"grace_seconds": 60})
+    rotated = await response.json()
+    assert response.status == 200
+    assert rotated["secret"] != created["secret"]
+    assert rotated["previous_expires_at"] == "2023-11-14T22:14:20.000Z"
+    assert await (await api_client.get(f"{path}/secret")).json() == {"secret": rotated["secret"]}
+    stored = await api_runtime.store.endpoints.get(created["id"])
+    assert [(api_runtime.secrets.open(it.sealed), it.expires_at) for it in stored.secrets] == [
+        (rotated["secret"], None),
+        (created["secret"], api_runtime.now + 60),
+    ]
+
+
+async def test_without_grace_the_old_secret_goes_at_once(api_client: Client, api_runtime: Any) -> None:
+    endpoint = await add_endpoint(api_client)
+    body = {"grace_seconds": 0, "secret": whsec(64)}
+    response = await api_client.post(f"{PATH}/{endpoint['id']}/rotate-secret", json=body)
+    assert await response.json() == {"secret": whsec(64), "previous_expires_at": None}
+    assert len((await api_runtime.store.endpoints.get(endpoint["id"])).secrets) == 1
+
+
+async def test_five_secrets_sign_at_once_and_no_more(api_client: Client, api_runtime: Any) -> None:
+    path = f"{PATH}/{(await add_endpoint(api_client))['id']}/rotate-secret"
+    for _ in range(4):
+        assert (await api_client.post(path)).status == 200
+    await problem(await api_client.post(path), 409)
+    api_runtime.now += 86_401
+    assert (await api_client.post(path)).status == 200
+
+
+async def test_a_secret_that_signs_already_is_refused(api_client: Client) -> None:
+    endpoint = await add_endpoint(api_client, secret=whsec(32))
+    path = f"{PATH}/{endpoint['id']}/rotate-secret"
+    response = await api_client.post(path, json={"secret": whsec(32)})
+    assert await refused_fields(response) == {"body.secret"}
+
+
+@pytest.mark.parametrize("grace", [-1, 604_801, "60", None, 1.5])
+async def test_a_grace_period_is_0_to_7_days(api_client: Client, grace: object) -> None:
+    endpoint = await add_endpoint(api_client)
+    response = await api_client.post(f"{PATH}/{endpoint['id']}/rotate-secret", json={"grace_seconds": grace})
+    assert await refused_fields(response) == {"body.grace_seconds"}
+
+
+async def test_a_test_event_is_for_this_endpoint_alone(api_client: Client, api_runtime: Any) -> None:
+    endpoint = await add_endpoint(api_client)
+    ids = set()
+    for _ in range(2):
+        response = await api_client.post(f"{PATH}/{endpoint['id']}/test")
+        assert response.status == 202
+        ids.add((await response.json())["event_id"])
+    assert len(ids) == 2
+    assert api_runtime.nudge.jobs == ["dispatch", "dispatch"]
+    for event_id in ids:
+        event = await (await api_client.get(f"/v1/events/{event_id}")).json()
+        assert event["type"] == "webhook.test"
+        assert event["data"]["details"]["endpoint_id"] == endpoint["id"]
+        logged = await api_runtime.store.events.get(event_id)
+        assert logged.routing.endpoint_id == endpoint["id"]
+
+
+async def test_a_removed_endpoint_is_gone(api_client: Client) -> None:
+    path = f"{PATH}/{(await add_endpoint(api_client))['id']}"
+    assert (await api_client.delete(path)).status == 204
+    for method, tail in [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("GET", "/secret"),
+        ("POST", "/enable"),
+        ("POST", "/disable"),
+        ("POST", "/rotate-secret"),
+        ("POST", "/test"),
+    ]:
+        await problem(await api_client.request(method, path + tail), 404)

@@ -1,0 +1,42 @@
+"""Talking to the admin API in tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+Client = TestClient[web.Request, web.Application]
+KEY = {"Authorization": "Bearer test-key"}
+
+
+async def create(client: Client, path: str, **body: Any) -> dict[str, Any]:
+    """Add a record and give what the API answered."""
+    response = await client.post(path, json=body)
+    assert response.status == 201, await response.text()
+    created: dict[str, Any] = await response.json()
+    return created
+
+
+async def add_endpoint(client: Client, **body: Any) -> dict[str, Any]:
+    """Add an endpoint with a URL that is good."""
+    return await create(client, "/v1/endpoints", **{"url": "https://example.com/hook", **body})
+
+
+async def problem(response: Any, status: int) -> dict[str, Any]:
+    """Check that a response is a problem document of this status, and give it."""
+    assert response.status == status, await response.text()
+    assert response.content_type == "application/problem+json"
+    document: dict[str, Any] = await response.json()
+    assert document["status"] == status
+    assert document["type"].startswith("/problems/")
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+async def refused_fields(response: Any) -> set[str]:
+    """Check that a response is a 422 and give the refused fields as dotted paths."""
+    document = await problem(response, 422)
+    return {".".join(map(str, error["loc"])) for error in document["errors"] if error["msg"]}
