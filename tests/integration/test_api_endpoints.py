@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from notifier.core.signing import parse_signing_key
-from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
+from notifier.runtime import Runtime
+from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
+from tests.support.api_runtime import clock_of, nudges_of
 
 PATH = "/v1/endpoints"
 URL = "https://example.com/hook"
@@ -148,18 +151,24 @@ async def test_a_url_is_required(api_client: Client) -> None:
     assert await refused_fields(await api_client.post(PATH)) == {"body.url"}
 
 
-async def test_plain_http_and_private_networks_can_be_allowed(api_client: Client, api_runtime: Any) -> None:
+async def test_plain_http_can_be_allowed_and_so_can_networks(
+    api_client: Client, api_runtime: Runtime, serve: Serve
+) -> None:
     url = "http://127.0.0.1:9000/"
     assert await refused_fields(await api_client.post(PATH, json={"url": url})) == {"body.url"}
-    api_runtime.settings = api_runtime.settings.model_copy(update={"allow_http": True})
-    assert (await add_endpoint(api_client, url=url))["url"] == url
+    settings = api_runtime.settings.model_copy(update={"allow_http": True})
+    lenient = await serve(replace(api_runtime, settings=settings))
+    lenient.session.headers.update(KEY)
+    assert (await add_endpoint(lenient, url=url))["url"] == url
 
 
-async def test_a_patch_changes_what_it_names_and_nothing_else(api_client: Client, api_runtime: Any) -> None:
+async def test_a_patch_changes_what_it_names_and_nothing_else(
+    api_client: Client, api_runtime: Runtime
+) -> None:
     before = await add_endpoint(api_client, **CHOICES)
     del before["secret"]
     path = f"{PATH}/{before['id']}"
-    api_runtime.now += 60
+    clock_of(api_runtime).now += 60
     changes = {"description": None, "rate_limit_per_second": None, "url": "https://example.org/"}
     after = await (await api_client.patch(path, json=changes)).json()
     assert after["updated_at"] > before["updated_at"]
@@ -173,7 +182,7 @@ async def test_a_patch_points_to_the_way_to_rotate(api_client: Client) -> None:
     assert "rotate-secret" in (await problem(response, 422))["errors"][0]["msg"]
 
 
-async def test_disable_and_enable(api_client: Client, api_runtime: Any) -> None:
+async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client))['id']}"
     for _ in range(2):
         response = await api_client.post(f"{path}/disable")
@@ -186,11 +195,11 @@ async def test_disable_and_enable(api_client: Client, api_runtime: Any) -> None:
     await problem(await api_client.post(f"{path}/test"), 409)
     endpoint = await (await api_client.post(f"{path}/enable")).json()
     assert (endpoint["status"], endpoint["disabled_reason"]) == ("enabled", None)
-    assert api_runtime.nudge.jobs == [("deliver", api_runtime.store.partitions.of(endpoint["id"]))]
+    assert nudges_of(api_runtime).jobs == [("deliver", api_runtime.store.partitions.of(endpoint["id"]))]
 
 
 async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
-    api_client: Client, api_runtime: Any
+    api_client: Client, api_runtime: Runtime
 ) -> None:
     created = await add_endpoint(api_client)
     path = f"{PATH}/{created['id']}"
@@ -203,11 +212,11 @@ async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
     stored = await api_runtime.store.endpoints.get(created["id"])
     assert [(api_runtime.secrets.open(it.sealed), it.expires_at) for it in stored.secrets] == [
         (rotated["secret"], None),
-        (created["secret"], api_runtime.now + 60),
+        (created["secret"], api_runtime.clock() + 60),
     ]
 
 
-async def test_without_grace_the_old_secret_goes_at_once(api_client: Client, api_runtime: Any) -> None:
+async def test_without_grace_the_old_secret_goes_at_once(api_client: Client, api_runtime: Runtime) -> None:
     endpoint = await add_endpoint(api_client)
     body = {"grace_seconds": 0, "secret": whsec(64)}
     response = await api_client.post(f"{PATH}/{endpoint['id']}/rotate-secret", json=body)
@@ -215,12 +224,12 @@ async def test_without_grace_the_old_secret_goes_at_once(api_client: Client, api
     assert len((await api_runtime.store.endpoints.get(endpoint["id"])).secrets) == 1
 
 
-async def test_five_secrets_sign_at_once_and_no_more(api_client: Client, api_runtime: Any) -> None:
+async def test_five_secrets_sign_at_once_and_no_more(api_client: Client, api_runtime: Runtime) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client))['id']}/rotate-secret"
     for _ in range(4):
         assert (await api_client.post(path)).status == 200
     await problem(await api_client.post(path), 409)
-    api_runtime.now += 86_401
+    clock_of(api_runtime).now += 86_401
     assert (await api_client.post(path)).status == 200
 
 
@@ -238,7 +247,7 @@ async def test_a_grace_period_is_0_to_7_days(api_client: Client, grace: object) 
     assert await refused_fields(response) == {"body.grace_seconds"}
 
 
-async def test_a_test_event_is_for_this_endpoint_alone(api_client: Client, api_runtime: Any) -> None:
+async def test_a_test_event_is_for_this_endpoint_alone(api_client: Client, api_runtime: Runtime) -> None:
     endpoint = await add_endpoint(api_client)
     ids = set()
     for _ in range(2):
@@ -246,7 +255,7 @@ async def test_a_test_event_is_for_this_endpoint_alone(api_client: Client, api_r
         assert response.status == 202
         ids.add((await response.json())["event_id"])
     assert len(ids) == 2
-    assert api_runtime.nudge.jobs == ["dispatch", "dispatch"]
+    assert nudges_of(api_runtime).jobs == ["dispatch", "dispatch"]
     for event_id in ids:
         event = await (await api_client.get(f"/v1/events/{event_id}")).json()
         assert event["type"] == "webhook.test"

@@ -6,15 +6,15 @@ import asyncio
 import gzip
 import json
 import re
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from yarl import URL
 
 from notifier.api.app import OPERATIONS
-from notifier.api.auth import hash_key
-from notifier.config import load_settings
-from tests.support.admin_api import KEY, Client, add_endpoint, problem, refused_fields
+from notifier.runtime import Runtime, make_admin_key
+from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
+from tests.support.api_runtime import clock_of, nudges_of, without_redis
 
 WATCH = {"kind": "space", "target": "1zqKVXPQhvZJB"}
 
@@ -43,13 +43,14 @@ async def test_the_key_opens(bare_client: Client, scheme: str) -> None:
     assert response.status == 200
 
 
-async def test_the_key_of_the_first_start_is_known_by_its_hash(bare_client: Client, api_runtime: Any) -> None:
-    api_runtime.settings = load_settings()
-    assert (await bare_client.get("/v1/watches", headers=KEY)).status == 401
-    api_runtime.stored_hash = hash_key("test-key")
-    assert (await bare_client.get("/v1/watches", headers=KEY)).status == 200
-    other = {"Authorization": "Bearer test-keY"}
-    assert (await bare_client.get("/v1/watches", headers=other)).status == 401
+async def test_the_key_of_the_first_start_is_known_by_its_hash(api_runtime: Runtime, serve: Serve) -> None:
+    runtime = replace(api_runtime, settings=api_runtime.settings.model_copy(update={"admin_key": None}))
+    client = await serve(runtime)
+    assert (await client.get("/v1/watches", headers=KEY)).status == 401
+    made = await make_admin_key(runtime)
+    for key, status in ((made, 200), (f"{made}x", 401), ("test-key", 401)):
+        response = await client.get("/v1/watches", headers={"Authorization": f"Bearer {key}"})
+        assert response.status == status
 
 
 async def test_an_unknown_path_is_not_found(api_client: Client) -> None:
@@ -180,14 +181,15 @@ async def test_the_same_post_again_gets_the_same_answer_and_does_nothing(api_cli
     await problem(elsewhere, 409)
 
 
-async def test_a_stored_answer_does_not_show_the_secret(api_client: Client, api_runtime: Any) -> None:
+async def test_no_secret_is_stored_as_it_is(api_client: Client, api_runtime: Runtime) -> None:
     response = await api_client.post(
         "/v1/endpoints", json={"url": "https://example.com/"}, headers={"Idempotency-Key": "one"}
     )
     secret = (await response.json())["secret"]
-    ((_, answer),) = api_runtime.store.idempotency.items.values()
-    assert secret not in repr(answer)
-    assert secret not in repr(api_runtime.store.endpoints.items)
+    redis = api_runtime.store.database.redis
+    stored = [await redis.dump(key) async for key in redis.scan_iter()]
+    assert stored
+    assert not any(secret.encode() in content for content in stored)
 
 
 async def test_a_refused_post_may_be_mended_under_the_same_key(api_client: Client) -> None:
@@ -213,35 +215,39 @@ async def test_two_posts_with_one_key_at_once_do_the_work_once(api_client: Clien
     assert len((await (await api_client.get("/v1/endpoints")).json())["data"]) == 1
 
 
-async def test_a_lost_nudge_does_not_fail_the_call(api_client: Client, api_runtime: Any) -> None:
-    api_runtime.nudge.lost = True
+async def test_a_lost_nudge_does_not_fail_the_call(api_client: Client, api_runtime: Runtime) -> None:
+    nudges_of(api_runtime).lost = True
     assert (await api_client.post("/v1/watches", json=WATCH)).status == 201
 
 
-async def test_what_breaks_inside_stays_inside(api_client: Client, api_runtime: Any) -> None:
-    async def broken(*_: object, **__: object) -> None:
+async def test_what_breaks_inside_stays_inside(
+    api_client: Client, api_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(**_: object) -> None:
         raise RuntimeError("the-inner-secret")
 
-    api_runtime.store.watches.page = broken
+    monkeypatch.setattr(api_runtime.store.watches, "page", broken)
     response = await api_client.get("/v1/watches")
     await problem(response, 500)
     assert "the-inner-secret" not in await response.text()
 
 
-async def test_without_redis_the_api_says_so(api_client: Client, api_runtime: Any) -> None:
-    api_runtime.settings = load_settings()
-    api_runtime.redis_down = True
-    await problem(await api_client.get("/v1/watches"), 503)
+async def test_without_redis_the_api_says_so(api_runtime: Runtime, serve: Serve) -> None:
+    async with without_redis(api_runtime) as runtime:
+        client = await serve(runtime)
+        await problem(await client.get("/v1/watches", headers=KEY), 503)
+        assert "redis" in (await problem(await client.get("/readyz"), 503))["detail"]
+        assert (await client.get("/healthz")).status == 200
 
 
-async def test_health_needs_no_key(bare_client: Client, api_runtime: Any) -> None:
+async def test_ready_is_who_has_redis_and_a_worker(bare_client: Client, api_runtime: Runtime) -> None:
     assert await (await bare_client.get("/healthz")).json() == {"status": "ok"}
-    assert await (await bare_client.get("/readyz")).json() == {"status": "ok"}
-    api_runtime.reported = False
     assert "no worker" in (await problem(await bare_client.get("/readyz"), 503))["detail"]
-    api_runtime.redis_down = True
-    assert "redis" in (await problem(await bare_client.get("/readyz"), 503))["detail"]
-    assert (await bare_client.get("/healthz")).status == 200
+    await api_runtime.store.workers.report("one", now=api_runtime.clock())
+    clock_of(api_runtime).now += 15
+    assert await (await bare_client.get("/readyz")).json() == {"status": "ok"}
+    clock_of(api_runtime).now += 0.1
+    assert "no worker" in (await problem(await bare_client.get("/readyz"), 503))["detail"]
 
 
 async def test_metrics_are_prometheus_text(bare_client: Client) -> None:

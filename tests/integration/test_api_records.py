@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
-
-import pytest
 
 from notifier.core.catalogue_examples import DEVELOPERS, LIVE, PLANNED
-from notifier.core.delivery import Attempt, Delivery, DeliveryStatus, Trigger
+from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.events import Event, EventType, Sighting, space_event
-from notifier.core.ids import AttemptId, EndpointId, delivery_id, event_id
+from notifier.core.ids import AttemptId, DeliveryId, WatchId, delivery_id
 from notifier.core.known import KnownSpace
 from notifier.core.space import Phase
-from tests.support.admin_api import Client, problem, refused_fields
+from notifier.runtime import Runtime
+from notifier.store import Commit, Settlement
+from tests.support.admin_api import Client, add_endpoint, create, problem, refused_fields
+from tests.support.api_runtime import nudges_of
 
 
 def started(sequence: int) -> Event:
@@ -29,52 +29,53 @@ def started(sequence: int) -> Event:
     )
 
 
-@pytest.fixture
-def live_space(api_runtime: Any) -> KnownSpace:
+async def store(runtime: Runtime, *events: Event, watch_ids: tuple[WatchId, ...] = ()) -> KnownSpace:
     known = KnownSpace(
         space=LIVE, phase=Phase.LIVE, sequence=2, began_at=0.0, observed_at=10.0, phase_since=0.0
     )
-    api_runtime.store.spaces.put(known, "wch_1")
+    commit = Commit(known, version=0, events=events, watch_ids=watch_ids, look_at=None)
+    assert await runtime.store.spaces.commit([commit]) == [True]
     return known
 
 
-async def test_a_space_has_xs_names_and_what_we_know(api_client: Client, live_space: KnownSpace) -> None:
+async def test_a_space_has_xs_names_and_what_we_know(api_client: Client, api_runtime: Runtime) -> None:
+    watch = await create(api_client, "/v1/watches", kind="creator", target="2244994945")
+    known = await store(api_runtime, watch_ids=(watch["id"],))
     space = await (await api_client.get(f"/v1/spaces/{LIVE.id}")).json()
     assert space == {
-        **live_space.space.as_json(),
+        **known.space.as_json(),
         "url": "https://x.com/i/spaces/1zqKVXPQhvZJB",
-        "watch_ids": ["wch_1"],
+        "watch_ids": [watch["id"]],
         "sequence": 2,
         "observed_at": "1970-01-01T00:00:10.000Z",
     }
     assert "topic_ids" not in space
+    assert (await (await api_client.get(f"/v1/watches/{watch['id']}")).json())["spaces"] == [LIVE.id]
 
 
-@pytest.mark.parametrize(
-    ("query", "count"),
-    [
+async def test_spaces_are_listed_by_state_and_watch(api_client: Client, api_runtime: Runtime) -> None:
+    watch = await create(api_client, "/v1/watches", kind="creator", target="2244994945")
+    await store(api_runtime, watch_ids=(watch["id"],))
+    for query, count in (
         ("", 1),
         ("?state=live", 1),
         ("?state=ended", 0),
-        ("?watch_id=wch_1", 1),
-        ("?watch_id=wch_2", 0),
+        (f"?watch_id={watch['id']}", 1),
+        ("?watch_id=wch_other", 0),
+        (f"?state=ended&watch_id={watch['id']}", 0),
         ("?state=&watch_id=", 1),
-    ],
-)
-@pytest.mark.usefixtures("live_space")
-async def test_spaces_are_listed_by_state_and_watch(api_client: Client, query: str, count: int) -> None:
-    page = await (await api_client.get(f"/v1/spaces{query}")).json()
-    assert len(page["data"]) == count
-    assert page["next_cursor"] is None
+    ):
+        page = await (await api_client.get(f"/v1/spaces{query}")).json()
+        assert len(page["data"]) == count, query
+        assert page["next_cursor"] is None
 
 
 async def test_an_unknown_state_is_refused(api_client: Client) -> None:
     assert await refused_fields(await api_client.get("/v1/spaces?state=running")) == {"query.state"}
 
 
-async def test_the_events_of_a_space_come_by_sequence(api_client: Client, api_runtime: Any) -> None:
-    for sequence in (1, 2, 3):
-        await api_runtime.store.events.commit(started(sequence))
+async def test_the_events_of_a_space_come_by_sequence(api_client: Client, api_runtime: Runtime) -> None:
+    await store(api_runtime, started(1), started(2), started(3))
     page = await (await api_client.get(f"/v1/spaces/{LIVE.id}/events?limit=2")).json()
     assert [event["data"]["sequence"] for event in page["data"]] == [1, 2]
     rest = await api_client.get(f"/v1/spaces/{LIVE.id}/events?limit=2&cursor={page['next_cursor']}")
@@ -86,25 +87,25 @@ async def test_a_space_that_was_never_seen_is_not_found(api_client: Client) -> N
     await problem(await api_client.get("/v1/spaces/1none/events"), 404)
 
 
-async def test_a_known_space_may_have_no_events(api_client: Client, live_space: KnownSpace) -> None:
-    response = await api_client.get(f"/v1/spaces/{live_space.space.id}/events")
+async def test_a_known_space_may_have_no_events(api_client: Client, api_runtime: Runtime) -> None:
+    await store(api_runtime)
+    response = await api_client.get(f"/v1/spaces/{LIVE.id}/events")
     assert await response.json() == {"data": [], "next_cursor": None}
 
 
-async def test_an_event_is_shown_as_it_is_sent(api_client: Client, api_runtime: Any) -> None:
+async def test_an_event_is_shown_as_it_is_sent(api_client: Client, api_runtime: Runtime) -> None:
     event = started(1)
-    await api_runtime.store.events.commit(event)
+    await store(api_runtime, event)
     body = json.loads((await api_runtime.store.events.get(event.id)).body)
     assert await (await api_client.get(f"/v1/events/{event.id}")).json() == {"id": event.id, **body}
     await problem(await api_client.get("/v1/events/evt_none"), 404)
 
 
 async def test_events_are_listed_newest_first_and_polled_oldest_first(
-    api_client: Client, api_runtime: Any
+    api_client: Client, api_runtime: Runtime
 ) -> None:
     events = [started(sequence) for sequence in range(1, 6)]
-    for event in events:
-        await api_runtime.store.events.commit(event)
+    await store(api_runtime, *events)
     ids = [event.id for event in events]
 
     async def read(query: str) -> tuple[list[str], str | None]:
@@ -124,20 +125,13 @@ async def test_events_are_listed_newest_first_and_polled_oldest_first(
     assert await refused_fields(await api_client.get("/v1/events?type=space.exploded")) == {"query.type"}
 
 
-@pytest.fixture
-def delivery(api_runtime: Any) -> Delivery:
-    endpoint_id = EndpointId("ep_" + "a" * 16)
-    event = event_id("x")
-    owed = Delivery(
-        id=delivery_id(event, endpoint_id),
-        event_id=event,
-        endpoint_id=endpoint_id,
-        status=DeliveryStatus.EXHAUSTED,
-        created_at=0.0,
-        attempts_made=1,
-        settled_at=1.0,
-        last_reason="status_500",
-    )
+async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
+    """Have one event owed to one endpoint, and give up on it after one attempt."""
+    endpoint = await add_endpoint(client)
+    event = started(1)
+    await store(runtime, event)
+    (partition,) = await runtime.store.deliveries.owe(event.id, [endpoint["id"]])
+    (claim,) = await runtime.store.deliveries.claim(partition, limit=10, lease_seconds=30)
     attempt = Attempt(
         id=AttemptId("att_1"),
         number=1,
@@ -150,58 +144,75 @@ def delivery(api_runtime: Any) -> Delivery:
         headers={"retry-after": "5"},
         body="oops",
     )
-    api_runtime.store.deliveries.put(owed, attempt)
-    return owed
+    settlement = Settlement(claim, DeliveryStatus.EXHAUSTED, attempt, attempts_made=1, succeeded=False)
+    await runtime.store.deliveries.settle(partition, [settlement])
+    return delivery_id(event.id, endpoint["id"])
 
 
-async def test_a_delivery_shows_its_attempts(api_client: Client, delivery: Delivery) -> None:
-    plain = {
-        "id": delivery.id,
-        "event_id": delivery.event_id,
-        "endpoint_id": delivery.endpoint_id,
+async def test_a_delivery_shows_its_attempts(api_client: Client, api_runtime: Runtime) -> None:
+    delivery = await exhaust(api_client, api_runtime)
+    one = await (await api_client.get(f"/v1/deliveries/{delivery}")).json()
+    assert one.pop("attempts") == [
+        {
+            "id": "att_1",
+            "number": 1,
+            "trigger": "scheduled",
+            "started_at": "1970-01-01T00:00:00.500Z",
+            "outcome": "retry",
+            "reason": "status_500",
+            "status_code": 500,
+            "error": None,
+            "duration_ms": 12.5,
+            "headers": {"retry-after": "5"},
+            "body": "oops",
+        }
+    ]
+    assert (await (await api_client.get("/v1/deliveries")).json())["data"] == [one]
+    assert one.pop("created_at") <= one.pop("settled_at")
+    assert one == {
+        "id": delivery,
+        "event_id": started(1).id,
+        "endpoint_id": (await (await api_client.get("/v1/endpoints")).json())["data"][0]["id"],
         "status": "exhausted",
         "attempts_made": 1,
-        "created_at": "1970-01-01T00:00:00.000Z",
         "next_attempt_at": None,
-        "settled_at": "1970-01-01T00:00:01.000Z",
         "last_reason": "status_500",
     }
-    attempt = {
-        "id": "att_1",
-        "number": 1,
-        "trigger": "scheduled",
-        "started_at": "1970-01-01T00:00:00.500Z",
-        "outcome": "retry",
-        "reason": "status_500",
-        "status_code": 500,
-        "error": None,
-        "duration_ms": 12.5,
-        "headers": {"retry-after": "5"},
-        "body": "oops",
-    }
-    assert (await (await api_client.get("/v1/deliveries")).json())["data"] == [plain]
-    one = await api_client.get(f"/v1/deliveries/{delivery.id}")
-    assert await one.json() == {**plain, "attempts": [attempt]}
     await problem(await api_client.get("/v1/deliveries/dlv_none"), 404)
 
 
-async def test_deliveries_are_listed_by_what_they_belong_to(api_client: Client, delivery: Delivery) -> None:
+async def test_deliveries_are_listed_by_what_they_belong_to(api_client: Client, api_runtime: Runtime) -> None:
+    one = await api_runtime.store.deliveries.get(await exhaust(api_client, api_runtime))
     for query, count in (
-        (f"endpoint_id={delivery.endpoint_id}&event_id={delivery.event_id}&status=exhausted", 1),
+        (f"endpoint_id={one.endpoint_id}&event_id={one.event_id}&status=exhausted", 1),
+        (f"space_id={LIVE.id}", 1),
+        ("space_id=1other", 0),
         ("status=pending", 0),
         ("endpoint_id=ep_other", 0),
+        ("event_id=evt_other", 0),
     ):
         page = await (await api_client.get(f"/v1/deliveries?{query}")).json()
-        assert len(page["data"]) == count
+        assert len(page["data"]) == count, query
     assert await refused_fields(await api_client.get("/v1/deliveries?status=lost")) == {"query.status"}
 
 
-async def test_a_delivery_is_sent_again(api_client: Client, api_runtime: Any, delivery: Delivery) -> None:
-    response = await api_client.post(f"/v1/deliveries/{delivery.id}/redeliver")
+async def test_a_delivery_is_sent_again(api_client: Client, api_runtime: Runtime) -> None:
+    delivery = await exhaust(api_client, api_runtime)
+    response = await api_client.post(f"/v1/deliveries/{delivery}/redeliver")
     assert response.status == 202
-    assert await response.json() == {"id": delivery.id, "status": "pending"}
-    assert api_runtime.nudge.jobs == [("deliver", 3)]
+    assert await response.json() == {"id": delivery, "status": "pending"}
+    endpoint_id = (await api_runtime.store.deliveries.get(delivery)).endpoint_id
+    assert nudges_of(api_runtime).jobs == [("deliver", api_runtime.store.partitions.of(endpoint_id))]
     await problem(await api_client.post("/v1/deliveries/dlv_none/redeliver"), 404)
+
+
+async def test_what_was_owed_to_a_removed_endpoint_cannot_be_sent_again(
+    api_client: Client, api_runtime: Runtime
+) -> None:
+    delivery = await exhaust(api_client, api_runtime)
+    endpoint_id = (await api_runtime.store.deliveries.get(delivery)).endpoint_id
+    await api_client.delete(f"/v1/endpoints/{endpoint_id}")
+    await problem(await api_client.post(f"/v1/deliveries/{delivery}/redeliver"), 404)
 
 
 async def test_event_types_have_a_schema_and_an_example(api_client: Client) -> None:

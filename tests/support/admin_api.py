@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-Client = TestClient[web.Request, web.Application]
+from notifier.runtime import Runtime
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+Serve: TypeAlias = Callable[[Runtime], Awaitable[Client]]
 KEY = {"Authorization": "Bearer test-key"}
 
 

@@ -1,0 +1,81 @@
+"""A runtime on a real server whose clock stands still and whose nudges are noted instead of sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from notifier.config import load_settings
+from notifier.errors import UnavailableError
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Database, Nudge, Store, connect
+
+MASTER_KEY = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+DEAD_URL = "redis://127.0.0.1:1"
+
+
+@dataclass
+class Clock:
+    """Epoch seconds that a test sets."""
+
+    now: float = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class NotedNudges(Nudge):
+    """Notes the nudges; while ``lost`` is set, the queue is down."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.jobs: list[object] = []
+        self.lost = False
+
+    async def observe(self) -> None:
+        self._note("observe")
+
+    async def dispatch(self) -> None:
+        self._note("dispatch")
+
+    async def deliver(self, partitions: Iterable[int]) -> None:
+        self._note(("deliver", *partitions))
+
+    def _note(self, job: object) -> None:
+        if self.lost:
+            raise UnavailableError("Redis does not serve: ConnectionError")
+        self.jobs.append(job)
+
+
+@asynccontextmanager
+async def open_test_runtime(redis_url: str) -> AsyncIterator[Runtime]:
+    """Open a runtime on an empty database, with the admin key ``test-key``."""
+    settings = load_settings(
+        redis_url=redis_url, admin_key="test-key", master_keys=MASTER_KEY, allowed_networks="127.0.0.0/8"
+    )
+    async with open_runtime(settings, clock=Clock()) as runtime:
+        await runtime.store.database.redis.flushdb()
+        yield replace(runtime, nudge=NotedNudges(runtime.store.database))
+
+
+def clock_of(runtime: Runtime) -> Clock:
+    """Give the clock that a test may turn."""
+    assert isinstance(runtime.clock, Clock)
+    return runtime.clock
+
+
+def nudges_of(runtime: Runtime) -> NotedNudges:
+    """Give the nudges that were noted."""
+    assert isinstance(runtime.nudge, NotedNudges)
+    return runtime.nudge
+
+
+@asynccontextmanager
+async def without_redis(runtime: Runtime) -> AsyncIterator[Runtime]:
+    """Give the runtime with a store that nothing answers."""
+    database = Database(connect(DEAD_URL))
+    try:
+        yield replace(runtime, store=Store(database, retention_days=1, partitions=1))
+    finally:
+        await database.close()
