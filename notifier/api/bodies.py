@@ -84,6 +84,10 @@ def check_query(model: type[QueryT], request: web.Request) -> QueryT:
     Raises:
         InvalidInputError: It names every refused parameter.
     """
+    twice = [name for name in request.query if len(request.query.getall(name)) > 1]
+    if twice:
+        msg = "is given more than once"
+        raise InvalidInputError(f"{twice[0]}: {msg}", FieldError(("query", twice[0]), msg))
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:

@@ -25,6 +25,7 @@ from notifier.core.watch import SPACE_ID, USER_ID
 from notifier.store.endpoints import EndpointHealth
 
 MAX_CONCURRENCY: Final = 256
+MIN_RATE: Final = 0.00001  # a little less than one a day
 MAX_RATE: Final = 10_000
 MAX_FILTER_ITEMS: Final = 1_000
 MAX_METADATA_PAIRS: Final = 50
@@ -53,7 +54,7 @@ Metadata: TypeAlias = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1_000)]],
     Field(max_length=MAX_METADATA_PAIRS),
 ]
-Rate: TypeAlias = Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False)]
+Rate: TypeAlias = Annotated[float, Field(ge=MIN_RATE, le=MAX_RATE, allow_inf_nan=False)]
 
 
 class FiltersBody(Body):

@@ -22,6 +22,16 @@ from notifier.errors import (
 PROBLEM_JSON: Final = "application/problem+json"
 INTERNAL_STATUS: Final = 500
 
+PLAIN_WORDS: Final = {
+    "missing": "is required",
+    "tuple_type": "should be a list",
+    "dict_type": "should be an object",
+    "model_type": "should be an object",
+    "too_short": "should have at least {min_length} items",
+    "too_long": "should have at most {max_length} items",
+}
+"""For pydantic's kinds of errors whose own text speaks of Python."""
+
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -100,8 +110,8 @@ def _text(detail: dict[str, Any], hints: dict[str, str]) -> str:
         return hints.get(str(detail["loc"][0]), "there is no such field here; leave it out")
     if detail["type"] == "enum":
         return f"this version takes {detail['ctx']['expected']}"
-    if detail["type"] == "missing":
-        return "is required"
+    if detail["type"] in PLAIN_WORDS:
+        return PLAIN_WORDS[detail["type"]].format(**detail.get("ctx", {}))
     return str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)
 
 

@@ -48,18 +48,18 @@ class _Story:
 STORIES: Final[Mapping[EventType, _Story]] = {
     EventType.SCHEDULED: _Story(None, PLANNED.known(), occurred_at=PLANNED.created_at),
     EventType.RESCHEDULED: _Story(
-        PLANNED, {"scheduled_start": "2021-07-14T09:30:00.000Z"}, {"delta_seconds": 5400.0}
+        PLANNED, {"scheduled_start": "2021-07-14T09:30:00.000Z"}, {"delta_seconds": 5400}
     ),
     EventType.STARTED: _Story(
         PLANNED,
         {"state": "live", "started_at": "2021-07-14T08:00:12.000Z"},
-        {"late_by_seconds": 12.0, "unscheduled": False},
+        {"late_by_seconds": 12, "unscheduled": False},
         occurred_at=LIVE.started_at,
     ),
     EventType.ENDED: _Story(
         LIVE,
         {"state": "ended", "ended_at": "2021-07-14T08:00:16.000Z"},
-        {"duration_seconds": 4.0, "peak_participant_count": 118},
+        {"duration_seconds": 4, "peak_participant_count": 118},
         occurred_at=OVER.ended_at,
     ),
     EventType.CANCELED: _Story(PLANNED, {"state": "canceled"}, {"reason": "explicit"}),

@@ -153,8 +153,12 @@ class PlainData(BaseModel, Generic[DetailsT]):
     observed_at: str = Field(description="When we saw it.")
     inferred: bool = Field(description="Concluded from silence rather than told by X.")
     watch_ids: list[str]
-    truncated: bool | None = _left_out("Lists of people were cut to keep the body under 20 kB.")
-    counts: dict[str, int] | None = _left_out("How long the Space's lists of people were before the cut.")
+    truncated: bool | None = _left_out(
+        "Lists, and texts where that is not enough, were cut to keep the body under 20 kB."
+    )
+    counts: dict[str, int] | None = _left_out(
+        "How long the lists of the Space and of the details were before the cut."
+    )
 
 
 class SpaceData(PlainData[DetailsT], Generic[DetailsT]):

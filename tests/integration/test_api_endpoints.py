@@ -123,6 +123,7 @@ async def test_an_own_secret_is_taken(api_client: Client) -> None:
         ({"max_concurrency": 1.5}, "max_concurrency"),
         ({"max_concurrency": True}, "max_concurrency"),
         ({"rate_limit_per_second": 0}, "rate_limit_per_second"),
+        ({"rate_limit_per_second": 1e-300}, "rate_limit_per_second"),
         ({"rate_limit_per_second": 10_001}, "rate_limit_per_second"),
         ({"rate_limit_per_second": "5"}, "rate_limit_per_second"),
         ({"metadata": {str(number): "" for number in range(51)}}, "metadata"),

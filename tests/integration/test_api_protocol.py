@@ -141,6 +141,7 @@ async def test_unknown_and_wrong_fields_are_all_named(api_client: Client) -> Non
         ("limit=251", "limit"),
         ("limit=many", "limit"),
         ("offset=3", "offset"),
+        ("limit=5&limit=6", "limit"),
     ],
 )
 async def test_a_wrong_parameter_is_named(api_client: Client, query: str, field: str) -> None:

@@ -130,7 +130,7 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
     endpoint = await add_endpoint(client)
     event = started(1)
     await store(runtime, event)
-    (partition,) = await runtime.store.deliveries.owe(event.id, [endpoint["id"]])
+    (partition,) = await runtime.store.deliveries.owe([(event.id, [endpoint["id"]])])
     (claim,) = await runtime.store.deliveries.claim(partition, limit=10, lease_seconds=30)
     attempt = Attempt(
         id=AttemptId("att_1"),

@@ -85,3 +85,12 @@ def test_a_space_has_every_field_of_the_dictionary_and_only_the_id_is_sure() -> 
     assert set(schema["properties"]) == {"id", *FIELD_KINDS}
     assert schema["required"] == ["id"]
     assert schema["properties"]["host_ids"]["type"] == "array"
+
+
+def test_an_inferred_end_fits_the_model() -> None:
+    (body,) = (info.example for info in event_types() if info.name == EventType.ENDED)
+    between = ["2021-07-14T08:00:09.000Z", "2021-07-14T08:00:19.000Z"]
+    details = {"duration_seconds": None, "peak_participant_count": None, "ended_between": between}
+    inferred = {**body, "data": {**body["data"], "details": details, "occurred_at": None, "inferred": True}}
+    payload = PAYLOADS.validate_python(inferred)
+    assert PAYLOADS.dump_python(payload, mode="json", exclude_unset=True) == inferred
