@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from notifier.core.endpoint import Endpoint, EndpointStatus, Filters
-from notifier.core.events import Event, EventType, Routing
+from notifier.core.events import EventType, Routing
 from notifier.errors import InvalidInputError
 
 ALL_TYPES: Final = "*"
@@ -47,16 +47,13 @@ def passes(filters: Filters, routing: Routing) -> bool:
     )
 
 
-def is_wanted(endpoint: Endpoint, event: Event) -> bool:
-    """Tell whether an event is owed to an endpoint.
-
-    A test goes to the one endpoint that it names, even a disabled one's queue is left alone.
-    """
+def is_wanted(endpoint: Endpoint, event_type: EventType, routing: Routing) -> bool:
+    """Tell whether an endpoint is owed an event: a disabled one never, a test only the one that it names."""
     if endpoint.status is not EndpointStatus.ENABLED:
         return False
-    if event.routing.endpoint_id is not None:
-        return event.routing.endpoint_id == endpoint.id
-    return wants_type(endpoint.event_types, event.type) and passes(endpoint.filters, event.routing)
+    if routing.endpoint_id is not None:
+        return routing.endpoint_id == endpoint.id
+    return wants_type(endpoint.event_types, event_type) and passes(endpoint.filters, routing)
 
 
 def _overlaps(wanted: tuple[str, ...], given: tuple[str | None, ...]) -> bool:

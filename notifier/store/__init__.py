@@ -9,7 +9,7 @@ from typing import Final
 from notifier.core.endpoint import EndpointStatus
 from notifier.core.observation import Call
 from notifier.store import keys
-from notifier.store.budget import SharedBudget
+from notifier.store.budget import SharedBudget, SourcePause
 from notifier.store.database import Database, connect
 from notifier.store.deliveries import Claim, Deliveries, Settlement
 from notifier.store.endpoints import EndpointHealth, Endpoints
@@ -68,9 +68,9 @@ class Store:
     async def gauges(self, *, now: float) -> dict[str, float]:
         """Measure what is shown and not counted; the names are those of :mod:`notifier.telemetry`."""
         endpoints = await self.endpoints.all()
-        health = [await self.endpoints.health(endpoint.id) for endpoint in endpoints]
+        health = await self.endpoints.health_of(list(endpoints))
         oldest = min((each.oldest_due_at for each in health if each.oldest_due_at is not None), default=now)
-        statuses = Counter(endpoint.status for endpoint in endpoints)
+        statuses = Counter(endpoint.status for endpoint in endpoints.values())
         remaining = await self.budget.remaining()
         return {
             "notifier_deliveries_pending": sum(each.pending for each in health),
@@ -90,6 +90,7 @@ __all__ = [
     "Page",
     "SecretBox",
     "Settlement",
+    "SourcePause",
     "Store",
     "StoredAnswer",
     "TrackedSpace",

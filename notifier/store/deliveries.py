@@ -16,7 +16,7 @@ from notifier.core.delivery import Attempt, Delivery, DeliveryStatus, Trigger
 from notifier.core.ids import EndpointId, EventId, delivery_id, split_delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.store import keys
-from notifier.store.database import Argument, Database
+from notifier.store.database import Argument, Database, ScriptCall, script
 from notifier.store.events import Events
 from notifier.store.paging import Page, read_cursor, slice_of
 from notifier.store.partitions import Partitions
@@ -77,32 +77,42 @@ class Deliveries:
         self._events = events
         self._ttl = ttl_seconds
 
-    async def owe(self, event_id: EventId, endpoint_ids: Sequence[EndpointId]) -> set[int]:
-        """Make an event owed to endpoints and take it out of the outbox; repeating it changes nothing.
+    async def owe(self, wanted: Sequence[tuple[EventId, Sequence[EndpointId]]]) -> set[int]:
+        """Make events owed to endpoints and take them out of the outbox; repeating it changes nothing.
 
         Returns:
             The partitions that have work now and no nudge on its way.
         """
-        starts = range(0, max(len(endpoint_ids), 1), DISPATCH_CHUNK)
-        chunks = [endpoint_ids[start : start + DISPATCH_CHUNK] for start in starts]
         nudges: set[int] = set()
-        for number, chunk in enumerate(chunks, start=1):
-            placed: list[Argument] = []
-            for endpoint_id in chunk:
-                placed += [endpoint_id, self._partitions.of(endpoint_id)]
-            nudges.update(
-                await self._database.run(
-                    "dispatch",
-                    keys=[keys.OUTBOX],
-                    args=[event_id, int(number == len(chunks)), self._ttl, *placed],
+        batch: list[ScriptCall] = []
+        placed_in_batch = 0
+        for event_id, endpoint_ids in wanted:
+            for start in range(0, max(len(endpoint_ids), 1), DISPATCH_CHUNK):
+                chunk = endpoint_ids[start : start + DISPATCH_CHUNK]
+                batch.append(
+                    self._dispatch_call(event_id, chunk, last=start + DISPATCH_CHUNK >= len(endpoint_ids))
                 )
-            )
+                placed_in_batch += len(chunk)
+                if placed_in_batch >= DISPATCH_CHUNK:
+                    nudges.update(*await self._database.run_all(batch))
+                    batch, placed_in_batch = [], 0
+        nudges.update(*await self._database.run_all(batch))
         return nudges
+
+    def _dispatch_call(
+        self, event_id: EventId, endpoint_ids: Sequence[EndpointId], *, last: bool
+    ) -> ScriptCall:
+        placed: list[Argument] = []
+        for endpoint_id in endpoint_ids:
+            placed += [endpoint_id, self._partitions.of(endpoint_id)]
+        return ScriptCall(script("dispatch"), [keys.OUTBOX], [event_id, int(last), self._ttl, *placed])
 
     async def claim(self, partition: int, *, limit: int, lease_seconds: float) -> list[Claim]:
         """Claim due deliveries of a partition, the endpoints taking turns."""
         rows = await self._database.run(
-            "claim", keys=[keys.ready(partition)], args=[limit, int(lease_seconds * 1000)]
+            "claim",
+            keys=[keys.ready(partition), keys.nudged(f"deliver:{partition}")],
+            args=[limit, int(lease_seconds * 1000)],
         )
         return [
             Claim(

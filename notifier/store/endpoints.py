@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -15,6 +17,7 @@ from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
 
 ENDPOINT = TypeAdapter(Endpoint)
+RUN_FIELDS: Final = ("failures", "success_at", "failure_at", "failure_reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Endpoints:
         self._partitions = partitions
         self._ttl = ttl_seconds
         self._generation = ""
-        self._all: tuple[Endpoint, ...] = ()
+        self._all: dict[EndpointId, Endpoint] = {}
 
     async def create(self, endpoint: Endpoint) -> None:
         """Add an endpoint."""
@@ -94,13 +97,13 @@ class Endpoints:
             raise NotFoundError.of("endpoint", endpoint_id)
         return found[EndpointId(endpoint_id)]
 
-    async def all(self) -> tuple[Endpoint, ...]:
-        """Give every endpoint, read again only when one has changed."""
+    async def all(self) -> Mapping[EndpointId, Endpoint]:
+        """Give every endpoint by id, read again only when one has changed."""
         async with self._database.translated():
             generation = await self._database.redis.get(keys.GENERATION) or ""
             if generation != self._generation:
                 endpoint_ids = await self._database.redis.zrange(keys.ENDPOINTS, 0, -1)
-                self._all = tuple((await self.get_many(endpoint_ids)).values())
+                self._all = await self.get_many(endpoint_ids)
                 self._generation = generation
         return self._all
 
@@ -141,20 +144,30 @@ class Endpoints:
 
     async def health(self, endpoint_id: str) -> EndpointHealth:
         """Say how an endpoint is doing."""
+        return (await self.health_of([endpoint_id]))[0]
+
+    async def health_of(self, endpoint_ids: Sequence[str]) -> list[EndpointHealth]:
+        """Say how endpoints are doing, in one round trip."""
         async with self._database.pipeline() as pipe:
-            pipe.zcard(keys.due(endpoint_id))
-            pipe.zcard(keys.leased(endpoint_id))
-            pipe.zrange(keys.due(endpoint_id), 0, 0, withscores=True)
-            pipe.hmget(keys.run(endpoint_id), "failures", "success_at", "failure_at", "failure_reason")
-            due, leased, head, (failures, success_at, failure_at, reason) = await pipe.execute()
-        return EndpointHealth(
-            pending=due + leased,
-            oldest_due_at=head[0][1] / 1000 if head else None,
-            consecutive_failures=int(failures or 0),
-            last_success_at=_seconds(success_at),
-            last_failure_at=_seconds(failure_at),
-            last_failure_reason=reason,
-        )
+            for endpoint_id in endpoint_ids:
+                pipe.zcard(keys.due(endpoint_id))
+                pipe.zcard(keys.leased(endpoint_id))
+                pipe.zrange(keys.due(endpoint_id), 0, 0, withscores=True)
+                pipe.hmget(keys.run(endpoint_id), RUN_FIELDS)
+            rows = await pipe.execute()
+        return [_health(*rows[start : start + 4]) for start in range(0, len(rows), 4)]
+
+
+def _health(due: int, leased: int, head: list[tuple[str, float]], run: list[str | None]) -> EndpointHealth:
+    failures, success_at, failure_at, reason = run
+    return EndpointHealth(
+        pending=due + leased,
+        oldest_due_at=head[0][1] / 1000 if head else None,
+        consecutive_failures=int(failures or 0),
+        last_success_at=_seconds(success_at),
+        last_failure_at=_seconds(failure_at),
+        last_failure_reason=reason,
+    )
 
 
 def _seconds(milliseconds: str | None) -> float | None:

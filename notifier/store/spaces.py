@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from notifier.core.events import Event, encode
 from notifier.core.ids import SpaceId, WatchId
@@ -15,6 +16,9 @@ from notifier.store import keys
 from notifier.store.database import Argument, Database, ScriptCall, script
 from notifier.store.events import routing_json
 from notifier.store.paging import Page, page_of, slice_of
+
+RECENT_SPACES: Final = 20
+"""How far back a watch's Spaces are looked through for some that are still alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,22 @@ class Spaces:
                         return page_of(found, limit=limit)
             if len(rows) < limit:
                 return page_of(found, limit=limit)
+
+    async def alive_of(self, watch_ids: Sequence[str]) -> set[SpaceId]:
+        """Give the scheduled and live Spaces among those that the watches matched last."""
+        async with self._database.pipeline() as pipe:
+            for watch_id in watch_ids:
+                pipe.zrange(keys.watch_spaces(watch_id), 0, RECENT_SPACES - 1, desc=True)
+            space_ids = sorted({each for recent in await pipe.execute() for each in recent})
+        async with self._database.pipeline() as pipe:
+            for space_id in space_ids:
+                pipe.hget(keys.space(space_id), "phase")
+            phases = await pipe.execute()
+        return {
+            SpaceId(space_id)
+            for space_id, phase in zip(space_ids, phases, strict=True)
+            if phase in (Phase.SCHEDULED, Phase.LIVE)
+        }
 
     async def commit(self, commits: Iterable[Commit]) -> list[bool]:
         """Store decisions, each wholly or not at all, in one round trip.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
 from pydantic import TypeAdapter
 
@@ -76,7 +76,7 @@ class Watches:
             raise NotFoundError.of("watch", watch_id)
         return found[WatchId(watch_id)]
 
-    async def get_many(self, watch_ids: list[str]) -> dict[WatchId, Watch]:
+    async def get_many(self, watch_ids: Collection[str]) -> dict[WatchId, Watch]:
         """Read those of the watches that exist."""
         if not watch_ids:
             return {}
@@ -85,12 +85,12 @@ class Watches:
         found = [WATCH.validate_json(document) for document in documents if document]
         return {watch.id: watch for watch in found}
 
-    async def by_subjects(self, kind: WatchKind, subjects: list[str]) -> dict[str, Watch]:
+    async def by_subjects(self, kind: WatchKind, subjects: Sequence[str]) -> dict[str, Watch]:
         """Find the watches of a kind that follow these subjects, by subject."""
         if not subjects:
             return {}
         async with self._database.translated():
-            watch_ids = await self._database.redis.hmget(keys.watch_by(kind), subjects)
+            watch_ids = await self._database.redis.hmget(keys.watch_by(kind), list(subjects))
         watches = await self.get_many([watch_id for watch_id in watch_ids if watch_id])
         return {watch.identity: watch for watch in watches.values()}
 
@@ -131,10 +131,6 @@ class Watches:
         """List the Spaces that a watch has matched, newest first."""
         async with self._database.translated():
             return tuple(await self._database.redis.zrange(keys.watch_spaces(watch_id), 0, -1, desc=True))
-
-    async def fail(self, watch: Watch, reason: str, *, now: float) -> None:
-        """Mark a watch whose name could not be resolved."""
-        await self.save(replace(watch, status=WatchStatus.FAILED, failure_reason=reason), now=now)
 
 
 def _look_of(watch: Watch | None) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 -- Claims due deliveries of one partition under a lease, the endpoints taking turns.
 -- A lease that has run out makes its delivery due again. Per endpoint, no more than max_concurrency are out at
 -- once and no more than rate_limit start a second (generic cell rate: rate_at is when the next may start).
--- KEYS: 1 ready:<partition>
+-- The partition's nudge is taken at the same time: what becomes due from now on needs a new one.
+-- KEYS: 1 ready:<partition>, 2 nudged:deliver:<partition>
 -- ARGV: 1 how many at most, 2 lease in ms
 -- Returns: {endpoint, event, lease end in ms, attempts made, attempts before the last redeliver, manual} each
+redis.call('DEL', KEYS[2])
 local now = now_ms()
 local wanted, lease_end = tonumber(ARGV[1]), now + tonumber(ARGV[2])
 local waiting = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, wanted)

@@ -1,0 +1,45 @@
+"""Which watches a Space belongs to, and what a new watch's first look amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from notifier.core.events import Event, EventType, plain_event
+from notifier.core.observation import Snapshot
+from notifier.core.space import Space
+from notifier.core.watch import OnFirstSight, Watch
+
+
+def creators_of(snapshot: Snapshot | None, known: Space | None) -> tuple[str, ...]:
+    """Give whose creator watches match: the creator's, or the hosts' where X does not name the creator."""
+    for space in (snapshot.space if snapshot else None, known):
+        if space is not None and space.creator_id:
+            return (space.creator_id,)
+    return snapshot.space.host_ids or () if snapshot else ()
+
+
+def is_silent(watches: Iterable[Watch]) -> bool:
+    """Tell whether a Space that was never seen is taken in without an event.
+
+    It is while every watch that it belongs to is on its first look and wants a baseline.
+    """
+    return all(wants_baseline(watch) for watch in watches)
+
+
+def wants_baseline(watch: Watch) -> bool:
+    """Tell whether the next look of a watch is its baseline."""
+    return watch.on_first_sight is OnFirstSight.BASELINE and not watch.baselined
+
+
+def baseline_event(watch: Watch, spaces: Sequence[Space], *, now: float) -> Event:
+    """Tell of everything that a new watch found on its first look, in one event."""
+    return plain_event(
+        EventType.WATCH_BASELINE,
+        content=(watch.id,),
+        details={
+            "watch": {"id": watch.id, "kind": watch.kind, "target": watch.target},
+            "spaces": [space.as_json() for space in spaces],
+        },
+        observed_at=now,
+        watch_ids=(watch.id,),
+    )

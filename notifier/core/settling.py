@@ -1,0 +1,71 @@
+"""What becomes of a delivery after an attempt, and of its endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from notifier.core.delivery import DeliveryStatus
+from notifier.core.outcome import Outcome, OutcomeKind
+from notifier.core.retry import RetrySchedule, next_attempt_at
+
+SLOW_DOWN_SECONDS: Final = 5.0
+"""The pause that an overloaded receiver gets when it does not say how long it wants (spec: the answer)."""
+
+LONGEST_PAUSE_SECONDS: Final = 300.0
+"""A long Retry-After holds back its own delivery; the endpoint's others wait no longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows from an attempt.
+
+    Attributes:
+        delay: Seconds until the next attempt, for a pending delivery.
+        attempts_made: All that counted so far, this one included if it does.
+        resume_after: Seconds for which the endpoint gets nothing, 0 for none.
+        succeeded: For the endpoint's health; None where the attempt says nothing of the receiver.
+        disables: Whether the endpoint is disabled.
+    """
+
+    status: DeliveryStatus
+    delay: float
+    attempts_made: int
+    resume_after: float
+    succeeded: bool | None
+    disables: bool = False
+
+
+def judge(
+    outcome: Outcome, *, attempts_before: int, base: int, schedule: RetrySchedule, jitter: float
+) -> Verdict:
+    """Judge an attempt.
+
+    Args:
+        outcome: Of the attempt.
+        attempts_before: Attempts that counted before it.
+        base: Those made before the last redelivery, from which the schedule counts.
+        schedule: Of the retries.
+        jitter: 0 to 1, from a random source.
+    """
+    made = attempts_before + outcome.counted
+    if outcome.kind is OutcomeKind.DELIVERED:
+        return Verdict(DeliveryStatus.DELIVERED, 0.0, made, 0.0, succeeded=True)
+    if outcome.kind is OutcomeKind.GONE:
+        # The delivery stays due: the endpoint's queue stands still, and goes on if it is enabled again.
+        return Verdict(DeliveryStatus.PENDING, 0.0, made, 0.0, succeeded=False, disables=True)
+    pause = 0.0
+    if outcome.slow_down:
+        pause = min(outcome.retry_after_seconds or SLOW_DOWN_SECONDS, LONGEST_PAUSE_SECONDS)
+    delay = next_attempt_at(
+        schedule,
+        attempts_made=made - base,
+        now=0.0,
+        jitter=jitter,
+        retry_after=outcome.retry_after_seconds,
+        counted=outcome.counted,
+    )
+    succeeded = False if outcome.counted else None
+    if delay is None:
+        return Verdict(DeliveryStatus.EXHAUSTED, 0.0, made, pause, succeeded)
+    return Verdict(DeliveryStatus.PENDING, delay, made, pause, succeeded)

@@ -1,0 +1,179 @@
+"""From an observation to the store: read what is known, decide, commit, and tell of first looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from notifier.core.cadence import next_look
+from notifier.core.decide import Circumstances, decide, is_mass_vanish
+from notifier.core.events import Event, EventType
+from notifier.core.ids import SpaceId
+from notifier.core.instants import instant
+from notifier.core.known import KnownSpace
+from notifier.core.matching import baseline_event, creators_of, is_silent, wants_baseline
+from notifier.core.observation import Call, Observation
+from notifier.core.watch import Watch, WatchKind
+from notifier.errors import VersionConflictError
+from notifier.store import Commit, TrackedSpace
+from workers.context import Worker
+from workers.dispatch import empty_outbox
+
+TRIES: Final = 10
+"""How often a Space is decided on again because another worker was quicker. Two workers need two."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A Space's record and the watches that it belongs to now."""
+
+    tracked: TrackedSpace
+    watches: tuple[Watch, ...]
+
+
+async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Observation) -> None:
+    """Apply an answer about Spaces.
+
+    Raises:
+        VersionConflictError: Others kept changing the same Spaces; the look's lease makes it due again.
+    """
+    call = observation.question.call
+    asking = await _asking(worker, call, subjects)
+    remaining = tuple(dict.fromkeys((*(subjects if call is Call.LOOKUP else ()), *observation.snapshots)))
+    for _ in range(TRIES):
+        remaining = await _apply(worker, [SpaceId(each) for each in remaining], observation, asking)
+        if not remaining:
+            break
+    else:
+        raise VersionConflictError(f"{len(remaining)} Spaces kept changing while they were decided on")
+    await _tell_first_looks(worker, asking, observation)
+    if call is not Call.LOOKUP:
+        await _look_at_absent(worker, asking, observation)
+        due = observation.answered_at + worker.runtime.cadence.discovery
+        await worker.runtime.store.looks.schedule(call, dict.fromkeys(subjects, due))
+    await empty_outbox(worker.runtime)
+
+
+async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[Watch, ...]:
+    """Find the watches for which a question was asked."""
+    watches = worker.runtime.store.watches
+    if call is Call.SEARCH:
+        found = await watches.get_many(subjects)
+        return tuple(watch for watch in found.values() if watch.is_looking)
+    kind = WatchKind.SPACE if call is Call.LOOKUP else WatchKind.CREATOR
+    by_subject = await watches.by_subjects(kind, subjects)
+    return tuple(watch for watch in by_subject.values() if watch.is_looking)
+
+
+async def _apply(
+    worker: Worker, space_ids: Sequence[SpaceId], observation: Observation, asking: Sequence[Watch]
+) -> tuple[SpaceId, ...]:
+    """Decide and commit once; gives the Spaces that others changed meanwhile."""
+    store, runtime = worker.runtime.store, worker.runtime
+    matched = await _match(worker, space_ids, observation, asking)
+    known: dict[str, KnownSpace] = {
+        each: record.tracked.known for each, record in matched.items() if record.tracked.known
+    }
+    mass_vanish = is_mass_vanish(known, observation)
+    commits: list[Commit] = []
+    due: dict[str, float | None] = {}
+    for space_id, record in matched.items():
+        around = Circumstances(
+            tuple(watch.id for watch in record.watches), is_silent(record.watches), mass_vanish
+        )
+        decision = decide(
+            record.tracked.known, observation.evidence(space_id), patience=runtime.patience, around=around
+        )
+        if not record.watches:
+            due[space_id] = None
+        elif decision.known is None:
+            due[space_id] = observation.answered_at + runtime.cadence.scheduled
+        else:
+            look_at = next_look(
+                decision.known, now=runtime.clock(), cadence=runtime.cadence, patience=runtime.patience
+            )
+            commits.append(
+                Commit(decision.known, record.tracked.version, decision.events, around.watch_ids, look_at)
+            )
+    if mass_vanish:
+        log.warning("source.mass_vanish", asked=len(space_ids), not_found=len(observation.not_found))
+    await store.looks.schedule(Call.LOOKUP, due)
+    done = await store.spaces.commit(commits)
+    for commit, went_in in zip(commits, done, strict=True):
+        if went_in:
+            _count(worker, commit.events)
+    return tuple(commit.known.space.id for commit, went_in in zip(commits, done, strict=True) if not went_in)
+
+
+async def _match(
+    worker: Worker, space_ids: Sequence[SpaceId], observation: Observation, asking: Sequence[Watch]
+) -> dict[SpaceId, Matched]:
+    """Read the Spaces' records and find every watch that each belongs to."""
+    store = worker.runtime.store
+    tracked = await store.spaces.read_many(space_ids)
+    creators = {
+        space_id: creators_of(
+            observation.snapshots.get(space_id), record.known.space if record.known else None
+        )
+        for space_id, record in tracked.items()
+    }
+    linked = await store.watches.get_many({each for record in tracked.values() for each in record.watch_ids})
+    by_space = await store.watches.by_subjects(WatchKind.SPACE, space_ids)
+    by_creator = await store.watches.by_subjects(
+        WatchKind.CREATOR, sorted({creator for each in creators.values() for creator in each})
+    )
+    searching = [watch for watch in asking if watch.kind is WatchKind.SEARCH]
+    matched = {}
+    for space_id, record in tracked.items():
+        watches = [linked[each] for each in record.watch_ids if each in linked]
+        watches += [by_space[space_id]] if space_id in by_space else []
+        watches += [by_creator[creator] for creator in creators[space_id] if creator in by_creator]
+        watches += searching if space_id in observation.snapshots else []
+        looking = {watch.id: watch for watch in watches if watch.is_looking}
+        matched[space_id] = Matched(record, tuple(looking[each] for each in sorted(looking)))
+    return matched
+
+
+async def _tell_first_looks(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
+    """Tell of what each new watch found, once; from then on its Spaces are news."""
+    for watch in asking:
+        if not wants_baseline(watch):
+            continue
+        found = [
+            snapshot.space
+            for space_id, snapshot in observation.snapshots.items()
+            if watch.kind is WatchKind.SEARCH or watch.subject in (space_id, *creators_of(snapshot, None))
+        ]
+        event = baseline_event(watch, found, now=observation.answered_at)
+        if await worker.runtime.store.events.commit(event, first_look_of=replace(watch, baselined=True)):
+            _count(worker, [event])
+
+
+async def _look_at_absent(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
+    """Queue a lookup of every Space that an answer should have had: absence itself proves nothing (E1)."""
+    alive = await worker.runtime.store.spaces.alive_of([watch.id for watch in asking])
+    absent = alive - observation.snapshots.keys()
+    await worker.runtime.store.looks.add(Call.LOOKUP, dict.fromkeys(absent, observation.answered_at))
+
+
+def _count(worker: Worker, events: Sequence[Event]) -> None:
+    tally = worker.runtime.tally
+    for event in events:
+        tally.count("notifier_events_total", event.type)
+        log.info(
+            "event.committed",
+            event_id=event.id,
+            type=event.type,
+            space_id=event.routing.space_id,
+            sequence=event.sequence,
+        )
+        occurred_at = instant(event.data["occurred_at"])
+        observed_at = instant(event.data["observed_at"])
+        is_timed = event.type in (EventType.STARTED, EventType.ENDED) and not event.data["first_sighting"]
+        if is_timed and occurred_at is not None and observed_at is not None:
+            tally.observe("notifier_detection_lag_seconds", max(observed_at - occurred_at, 0.0))

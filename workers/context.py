@@ -1,0 +1,61 @@
+"""What the jobs of one worker process share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from notifier.core.endpoint import Endpoint
+from notifier.core.ids import EndpointId
+from notifier.core.signing import SigningKey, parse_signing_key
+from notifier.delivery.client import DeliveryClient
+from notifier.runtime import Runtime
+from notifier.source import XClient
+
+if TYPE_CHECKING:
+    from workers.deliver import Drain
+
+WORKER = "worker"
+"""Where the worker stands in arq's context."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process.
+
+    Attributes:
+        x: The client for X; None without a bearer token, and then nothing is observed.
+        drains: The partitions that this process drains at present.
+        signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
+    """
+
+    id: str
+    runtime: Runtime
+    x: XClient | None
+    client: DeliveryClient
+    drains: dict[int, Drain] = field(default_factory=dict)
+    signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
+        default_factory=dict
+    )
+
+    def signing_keys(self, endpoint: Endpoint, *, now: float) -> list[SigningKey]:
+        """Give the keys that sign for an endpoint now, the current one first."""
+        known = self.signers.get(endpoint.id)
+        if known is None or known[0] is not endpoint:
+            keys = tuple(
+                (parse_signing_key(self.runtime.secrets.open(secret.sealed)), secret.expires_at)
+                for secret in endpoint.secrets
+            )
+            known = self.signers[endpoint.id] = endpoint, keys
+        return [key for key, expires_at in known[1] if expires_at is None or expires_at > now]
+
+    def forget_signers(self, endpoints: Mapping[EndpointId, Endpoint]) -> None:
+        """Let go of the keys of endpoints that are gone."""
+        for endpoint_id in self.signers.keys() - endpoints.keys():
+            del self.signers[endpoint_id]
+
+
+def worker_of(ctx: dict[str, Any]) -> Worker:
+    """Take the worker out of arq's context."""
+    return cast("Worker", ctx[WORKER])

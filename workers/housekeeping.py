@@ -1,0 +1,50 @@
+"""What repeats: the sweep that makes up for lost nudges, the heartbeat, and the trimming of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import structlog
+
+from notifier.errors import UnavailableError
+from workers.context import Worker, worker_of
+
+HEARTBEAT_SECONDS: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep(ctx: dict[str, Any]) -> None:
+    """Job: nudge for everything that is due, whatever became of earlier nudges."""
+    runtime = worker_of(ctx).runtime
+    for job in await runtime.store.waiting_work(now=runtime.clock()):
+        name, _, partition = job.partition(":")
+        if name == "deliver":
+            await runtime.nudge.deliver([int(partition)])
+        elif name == "dispatch":
+            await runtime.nudge.dispatch()
+        else:
+            await runtime.nudge.observe()
+
+
+async def trim(ctx: dict[str, Any]) -> None:
+    """Job: drop what the log's indexes say of events that have expired."""
+    worker = worker_of(ctx)
+    dropped = await worker.runtime.store.events.trim()
+    if dropped:
+        log.info("log.trimmed", events=dropped)
+
+
+async def beat(worker: Worker) -> None:
+    """Report that the worker is alive and hand over what it has counted, until cancelled."""
+    runtime = worker.runtime
+    while True:
+        counts = runtime.tally.take()
+        try:
+            await runtime.store.workers.report(worker.id, now=runtime.clock())
+            await runtime.store.telemetry.add(counts)
+        except UnavailableError as error:
+            runtime.tally.give_back(counts)
+            log.warning("worker.heartbeat_failed", reason=error.message)
+        await asyncio.sleep(HEARTBEAT_SECONDS)

@@ -1,0 +1,110 @@
+"""How arq runs the workers: ``space-notifier worker``, or ``arq workers.settings.WorkerSettings``.
+
+Nothing is read from the environment at import: :func:`__getattr__` builds ``WorkerSettings`` when arq asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
+
+import structlog
+import uvloop
+from arq.cron import cron
+from arq.worker import create_worker
+
+from notifier.config import Settings, load_settings
+from notifier.errors import ConfigError
+from notifier.runtime import open_runtime
+from notifier.store import connect, keys
+from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
+from notifier.telemetry import configure_logging
+from workers.context import WORKER, Worker
+from workers.deliver import deliver
+from workers.dispatch import dispatch
+from workers.housekeeping import beat, sweep, trim
+from workers.observe import observe
+
+POLL_SECONDS: Final = 0.02
+"""How often arq looks for jobs. It is the wait of a nudge: half of it on average, at about 1 % of a core."""
+
+JOB_TIMEOUT_SECONDS: Final = 180
+"""Longer than any job takes; arq cancels what exceeds it, and the leases make up for it."""
+
+MAX_JOBS: Final = 64
+
+log = structlog.get_logger(__name__)
+
+
+async def _start(ctx: dict[str, Any]) -> None:
+    settings: Settings = ctx["settings"]
+    stack: AsyncExitStack = ctx["stack"]
+    runtime = await stack.enter_async_context(open_runtime(settings))
+    client = await stack.enter_async_context(runtime.delivery_client())
+    x = runtime.x_client()
+    if x is not None:
+        await stack.enter_async_context(x)
+    worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    ctx[WORKER] = worker = Worker(worker_id, runtime, x, client)
+    ctx["beat"] = asyncio.create_task(beat(worker))
+    log.info("worker.started", worker_id=worker_id, observes=x is not None)
+
+
+async def _stop(ctx: dict[str, Any]) -> None:
+    worker: Worker = ctx[WORKER]
+    ctx["beat"].cancel()
+    with suppress(asyncio.CancelledError):
+        await ctx["beat"]
+    await worker.runtime.store.telemetry.add(worker.runtime.tally.take())
+    await worker.runtime.store.workers.sign_off(worker.id)
+    await ctx["stack"].aclose()
+    log.info("worker.stopped", worker_id=worker.id)
+
+
+def worker_settings(settings: Settings) -> dict[str, Any]:
+    """Give what arq needs to run a worker.
+
+    Raises:
+        ConfigError: There is no Redis URL.
+    """
+    if settings.redis_url is None:
+        raise ConfigError("NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` has its own server")
+    return {
+        "functions": [observe, dispatch, deliver],
+        "cron_jobs": [
+            cron(sweep, second=None, microsecond=0, max_tries=1, keep_result=0),
+            cron(trim, minute=None, second=17, max_tries=1, keep_result=0),
+        ],
+        "queue_name": keys.ARQ_QUEUE,
+        "redis_pool": job_queue(connect(settings.redis_url, decode=False)),
+        "job_serializer": to_job,
+        "job_deserializer": from_job,
+        "expires_extra_ms": JOB_EXPIRES_MS,
+        "on_startup": _start,
+        "on_shutdown": _stop,
+        "max_jobs": MAX_JOBS,
+        "poll_delay": POLL_SECONDS,
+        "job_timeout": JOB_TIMEOUT_SECONDS,
+        "keep_result": 0,
+        "log_results": False,
+        "ctx": {"settings": settings, "stack": AsyncExitStack()},
+    }
+
+
+def run_worker(settings: Settings) -> None:
+    """Run one worker until SIGTERM or SIGINT; what is under way is finished first."""
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    create_worker(worker_settings(settings)).run()
+
+
+def __getattr__(name: str) -> type:
+    if name != "WorkerSettings":
+        raise AttributeError(name)
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    return type("WorkerSettings", (), worker_settings(settings))
