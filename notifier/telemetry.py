@@ -1,7 +1,7 @@
 """Logs and metrics.
 
-Every process counts into a :class:`Tally` of its own; the workers add theirs to the store once a second, and the
-API shows the sum, so that one scrape of any API process covers all workers on all machines.
+Every process counts into a :class:`Tally` of its own; the workers add theirs to the store once a second, and
+the API shows the sum, so that one scrape of any API process covers all workers on all machines.
 """
 
 from __future__ import annotations

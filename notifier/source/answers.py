@@ -66,7 +66,7 @@ def read_failure(status: int, headers: Mapping[str, str], raw: bytes) -> Failure
 def refused_values(raw: bytes) -> dict[str, set[str]]:
     """Read from the body of a 400 which values of which parameters X does not know.
 
-    The older contract lists them under ``errors[].parameters``, the newer one has ``parameter`` and ``value``.
+    The older contract has them under ``errors[].parameters``, the newer one as ``parameter`` and ``value``.
     """
     body = read_json(raw)
     refused: dict[str, set[str]] = {}
