@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
 MAX_LENGTH: Final = 64
-"""Longer texts are no dates, although a parser would read any number of digits after the second."""
+"""Nothing longer is a date, however many digits stand after the second."""
+
+RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.IGNORECASE,
+)
+"""The form of a date. A missing offset, which RFC 3339 does not allow, is taken for UTC."""
 
 
 def instant(raw: str | None) -> float | None:
     """Read an RFC 3339 date with any offset as epoch seconds; None where it is unknown or cannot be read."""
-    if raw is None or len(raw) > MAX_LENGTH:
+    if raw is None or len(raw) > MAX_LENGTH or not RFC_3339.fullmatch(raw):
         return None
     try:
-        moment = datetime.fromisoformat(raw)
+        moment = datetime.fromisoformat(raw.upper())
         # An offset can carry a date of the year 1 or 9999 out of the years that can be written back.
         return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):

@@ -17,7 +17,7 @@ from notifier.core.ids import WatchId
 from notifier.core.known import KnownSpace, read_known
 from notifier.core.merging import Patience
 from notifier.core.observation import Call, Evidence, Presence, Question, Snapshot, read_answer
-from notifier.core.space import FIELD_KINDS, FieldKind
+from notifier.core.space import FIELD_KINDS, FieldKind, Space
 from tests.support.space_builders import (
     PATIENCE,
     SPACE_ID,
@@ -37,7 +37,7 @@ from tests.support.space_builders import (
 
 STATES = ["scheduled", "live", "ended", "canceled", "paused", None]
 TIMES = [at(0), at(60), "2021-07-14T10:01:00.000+02:00", at(3600), "soon"]
-ANY_WILL_DO = settings(max_examples=3000, database=None, deadline=None, phases=[Phase.generate])
+ANY_WILL_DO = settings(max_examples=20_000, database=None, deadline=None, phases=[Phase.generate])
 PEOPLE = st.lists(st.sampled_from(["1", "2", "3", "4"]), unique=True, max_size=4).map(tuple)
 
 VALUES: dict[FieldKind, st.SearchStrategy[Any]] = {

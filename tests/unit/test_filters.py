@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, Filters
+from notifier.core.events import EventType, Routing, plain_event
+from notifier.core.filters import check_event_types, is_wanted, passes, wants_type
+from notifier.core.ids import EndpointId, SpaceId, WatchId
+from notifier.errors import InvalidInputError
+from tests.support.space_builders import LIVE, History, but, seen
+
+ENDPOINT = Endpoint(id=EndpointId("ep_1"), url="https://example.com", created_at=0.0, updated_at=0.0)
+WATCH = WatchId("wch_0000000000000001")
+(STARTED,) = History(seen(700, but(LIVE, creator_id="9", lang="en"))).events
+
+SPACE_TYPES = [event_type for event_type in EventType if event_type.value.startswith("space.")]
+OTHER_TYPES = [event_type for event_type in EventType if event_type not in SPACE_TYPES]
+
+
+@pytest.mark.parametrize(
+    "patterns", [("*",), ("space.*",), ("space.started", "webhook.test"), tuple(EventType), ()]
+)
+def test_types_that_exist_can_be_subscribed_to(patterns: tuple[str, ...]) -> None:
+    check_event_types(patterns)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "space", "space.start", "space.st*", "watch.*", "SPACE.STARTED", "**"]
+)
+def test_anything_else_is_refused_by_name(pattern: str) -> None:
+    with pytest.raises(InvalidInputError, match="is no event type") as refusal:
+        check_event_types(("space.*", pattern))
+    assert [error.loc for error in refusal.value.errors] == [("body", "event_types")]
+
+
+@pytest.mark.parametrize("event_type", EventType)
+def test_a_type_is_wanted_by_its_name_and_by_the_star(event_type: EventType) -> None:
+    assert wants_type((event_type.value,), event_type)
+    assert wants_type(("*",), event_type)
+    assert not wants_type((), event_type)
+    assert not wants_type(tuple(other for other in EventType if other is not event_type), event_type)
+
+
+@pytest.mark.parametrize("event_type", SPACE_TYPES)
+def test_space_types_are_wanted_by_space_star(event_type: EventType) -> None:
+    assert wants_type(("space.*",), event_type)
+
+
+@pytest.mark.parametrize("event_type", OTHER_TYPES)
+def test_operational_types_are_not_wanted_by_space_star(event_type: EventType) -> None:
+    assert not wants_type(("space.*",), event_type)
+
+
+MATCHING = {
+    "space_ids": ("x", LIVE.id),
+    "creator_ids": ("x", "9"),
+    "watch_ids": ("x", WATCH),
+    "languages": ("x", "en"),
+}
+
+
+@pytest.mark.parametrize("name", MATCHING)
+def test_a_filter_lets_through_what_it_lists_and_nothing_else(name: str) -> None:
+    assert passes(replace(Filters(), **{name: MATCHING[name]}), STARTED.routing)
+    assert not passes(replace(Filters(), **{name: ("x",)}), STARTED.routing)
+
+
+@pytest.mark.parametrize("name", MATCHING)
+def test_several_filters_must_all_match(name: str) -> None:
+    every = Filters(**MATCHING)
+    assert passes(every, STARTED.routing)
+    assert not passes(replace(every, **{name: ("x",)}), STARTED.routing)
+
+
+def test_a_host_counts_as_a_creator() -> None:
+    assert passes(Filters(creator_ids=("2",)), STARTED.routing)
+
+
+def test_ids_are_compared_with_their_case() -> None:
+    assert not passes(Filters(space_ids=(LIVE.id.swapcase(),)), STARTED.routing)
+
+
+def test_an_unknown_language_passes_no_language_filter() -> None:
+    routing = Routing(space_id=SpaceId("1"))
+    assert not passes(Filters(languages=("en",)), routing)
+    assert passes(Filters(), routing)
+
+
+@pytest.mark.parametrize("name", ["space_ids", "creator_ids", "languages"])
+def test_events_that_are_not_about_a_space_pass_the_filters_on_spaces(name: str) -> None:
+    assert passes(replace(Filters(), **{name: ("x",)}), Routing(watch_ids=(WATCH,)))
+
+
+def test_events_about_a_watch_obey_the_filter_on_watches() -> None:
+    assert passes(Filters(watch_ids=(WATCH,)), Routing(watch_ids=(WATCH,)))
+    assert not passes(Filters(watch_ids=("x",)), Routing(watch_ids=(WATCH,)))
+    assert passes(Filters(watch_ids=("x",)), Routing())
+
+
+def test_an_endpoint_wants_by_default_every_event_of_every_space() -> None:
+    assert is_wanted(ENDPOINT, STARTED.type, STARTED.routing)
+
+
+def test_an_endpoint_wants_neither_other_types_nor_what_it_filters_out() -> None:
+    assert not is_wanted(replace(ENDPOINT, event_types=("space.ended",)), STARTED.type, STARTED.routing)
+    assert not is_wanted(replace(ENDPOINT, filters=Filters(languages=("de",))), STARTED.type, STARTED.routing)
+
+
+def test_a_disabled_endpoint_is_owed_nothing() -> None:
+    disabled = replace(ENDPOINT, status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.GONE)
+    assert not is_wanted(disabled, STARTED.type, STARTED.routing)
+
+
+def test_a_test_goes_to_the_endpoint_that_it_names_and_to_no_other() -> None:
+    test = plain_event(
+        EventType.WEBHOOK_TEST, content=["1"], details={}, observed_at=0.0, endpoint_id=ENDPOINT.id
+    )
+    assert is_wanted(ENDPOINT, test.type, test.routing)
+    assert not is_wanted(
+        replace(ENDPOINT, id=EndpointId("ep_2"), event_types=("*",)), test.type, test.routing
+    )
