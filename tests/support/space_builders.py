@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from notifier.core.decide import Circumstances, decide
-from notifier.core.events import Event
+from notifier.core.events import MAX_BODY_BYTES, Event, encode
 from notifier.core.ids import SpaceId, UserId, WatchId
 from notifier.core.instants import rfc3339
 from notifier.core.known import KnownSpace, read_known
@@ -116,6 +116,21 @@ class History:
 
 def types(events: Iterable[Event]) -> list[str]:
     return [event.type.value for event in events]
+
+
+def body_of(event: Event) -> dict[str, Any]:
+    """Write the event, check that it is small enough, and read it back."""
+    body = encode(event)
+    assert len(body) < MAX_BODY_BYTES
+    read: dict[str, Any] = json.loads(body)
+    return read
+
+
+def change(before: Space, after: Space) -> Event:
+    """The one event that tells how ``before`` became ``after``."""
+    history = History(seen(700, before))
+    (event,) = history.look(seen(730, after))
+    return event
 
 
 def replay(events: Iterable[Event], taken_in: Space | None) -> Space:

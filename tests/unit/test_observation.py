@@ -1,0 +1,204 @@
+"""Reading X's answers, in both of its contracts and in no contract at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notifier.core.ids import SpaceId, UserId
+from notifier.core.observation import (
+    Call,
+    Failure,
+    FailureKind,
+    Observation,
+    Presence,
+    Question,
+    failed,
+    problem_type,
+    read_answer,
+)
+from notifier.core.space import Space, User
+
+ID, OTHER = SpaceId("1zqKVXPQhvZJB"), SpaceId("1DXxyRYNejbKM")
+LOOKUP = Question(Call.LOOKUP, (ID, OTHER))
+HOSTS = ["https://api.twitter.com", "https://api.x.com"]
+
+
+def read(body: object, question: Question = LOOKUP) -> Observation:
+    return read_answer(question, body, 100.0, 101.5)
+
+
+def missing(space_id: str, host: str = HOSTS[1], **changes: Any) -> dict[str, Any]:
+    """The error with which X names a Space as not found."""
+    return {
+        "value": space_id,
+        "detail": f"Could not find space with ids: [{space_id}].",
+        "title": "Not Found Error",
+        "resource_type": "space",
+        "parameter": "ids",
+        "resource_id": space_id,
+        "type": f"{host}/2/problems/resource-not-found",
+    } | changes
+
+
+def test_data_is_a_list_or_for_a_single_lookup_an_object() -> None:
+    raw = {"id": ID, "state": "live"}
+    for body in ({"data": [raw]}, {"data": raw}):
+        evidence = read(body).evidence(ID)
+        assert evidence.presence is Presence.SEEN
+        assert evidence.snapshot is not None
+        assert evidence.snapshot.space == Space(id=ID, state="live")
+        assert (evidence.began_at, evidence.answered_at) == (100.0, 101.5)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_not_found_is_a_healthy_answer_with_an_error_of_either_contract(host: str) -> None:
+    answer = read({"data": [{"id": OTHER, "state": "live"}], "errors": [missing(ID, host)]})
+    assert answer.failure is None
+    assert answer.evidence(ID).presence is Presence.NOT_FOUND
+    assert answer.evidence(OTHER).presence is Presence.SEEN
+
+
+def test_not_found_may_name_the_space_by_its_value_alone() -> None:
+    assert read({"errors": [missing(ID, resource_id=None)]}).evidence(ID).presence is Presence.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resource_type": "user"},
+        {"resource_type": "topic"},
+        {"resource_type": None},
+        {"resource_id": "somebody", "value": "somebody"},
+        {"resource_id": ID.swapcase(), "value": None},
+        {"resource_id": [ID]},
+        {"type": "https://api.x.com/2/problems/not-authorized-for-resource"},
+        {"type": "about:blank"},
+        {"type": None},
+        {"type": ["resource-not-found"]},
+    ],
+)
+def test_any_other_error_says_nothing_of_the_space(changes: dict[str, Any]) -> None:
+    assert read({"errors": [missing(ID, **changes)]}).evidence(ID).presence is Presence.ABSENT
+
+
+def test_data_wins_where_errors_name_the_same_space() -> None:
+    answer = read({"data": [{"id": ID, "state": "live"}], "errors": [missing(ID)]})
+    assert answer.evidence(ID).presence is Presence.SEEN
+
+
+@pytest.mark.parametrize("call", [Call.CREATORS, Call.SEARCH])
+@pytest.mark.parametrize("body", [{"meta": {"result_count": 0}}, {"data": []}, {"errors": [missing(ID)]}])
+def test_not_being_there_is_absence_in_creators_and_search(call: Call, body: dict[str, Any]) -> None:
+    assert read(body, Question(call, (ID,))).evidence(ID).presence is Presence.ABSENT
+
+
+def test_a_space_that_nobody_asked_for_is_seen_all_the_same() -> None:
+    answer = read({"data": [{"id": ID, "state": "live"}]}, Question(Call.CREATORS, ("2244994945",)))
+    assert set(answer.snapshots) == {ID}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        "",
+        "<html>",
+        7,
+        True,
+        {},
+        {"title": "Service Unavailable", "status": 503},
+        {"data": "x"},
+        {"data": 7},
+        {"data": None},
+        {"data": [], "errors": {}},
+        {"data": [], "errors": "x"},
+    ],
+)
+def test_a_body_that_no_contract_knows_is_a_failed_call(body: object) -> None:
+    answer = read(body)
+    assert answer.failure is not None
+    assert answer.failure.kind is FailureKind.UNAVAILABLE
+    assert answer.failure.detail
+    assert answer.evidence(ID).presence is Presence.FAILED
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(None, 7, "x", [], {}),
+        *(
+            {"id": named}
+            for named in (None, 7, "", "a b", "a/b", "a\n", "\u00e9", "\ud800", "a" * 65, {"a": 1})
+        ),
+    ],
+)
+def test_a_record_without_the_id_of_a_space_is_passed_over(record: object) -> None:
+    answer = read({"data": [record, {"id": ID, "state": "live"}]})
+    assert set(answer.snapshots) == {ID}
+
+
+def test_a_snapshot_brings_the_people_whom_its_space_names_and_no_others() -> None:
+    included = [{"id": str(number), "name": f"N{number}", "username": f"n{number}"} for number in range(6)]
+    body = {
+        "data": [
+            {"id": ID, "creator_id": "0", "host_ids": ["1"], "speaker_ids": ["2", "7"]},
+            {"id": OTHER, "host_ids": ["3"]},
+        ],
+        "includes": {"users": included, "topics": [{"id": "4"}]},
+    }
+    answer = read(body)
+    assert set(answer.snapshots[ID].users) == {"0", "1", "2"}
+    assert set(answer.snapshots[OTHER].users) == {"3"}
+    assert set(answer.users) == {"0", "1", "2", "3", "4", "5"}
+
+
+@pytest.mark.parametrize(
+    "includes", [None, [], "x", {"users": None}, {"users": {"id": "1"}}, {"users": [None, 7]}]
+)
+def test_includes_of_another_form_hold_nobody(includes: object) -> None:
+    assert read({"data": [{"id": ID, "host_ids": ["1"]}], "includes": includes}).users == {}
+
+
+def test_names_are_turned_into_users() -> None:
+    question = Question(Call.USERS, ("TwitterDev", "nobody"))
+    body = {
+        "data": [{"id": "2244994945", "name": "Twitter Dev", "username": "TwitterDev"}],
+        "errors": [missing("nobody", resource_type="user", parameter="usernames")],
+    }
+    answer = read(body, question)
+    assert list(answer.users.values()) == [User(UserId("2244994945"), "Twitter Dev", "TwitterDev")]
+    assert answer.not_found == {"nobody"}
+    assert answer.snapshots == {}
+
+
+def test_a_failed_call_says_nothing_of_anybody() -> None:
+    failure = Failure(FailureKind.RATE_LIMITED, "wait", retry_at=200.0)
+    answer = failed(LOOKUP, failure, 100.0, 101.5)
+    assert answer.failure is failure
+    for space_id in (ID, OTHER):
+        evidence = answer.evidence(space_id)
+        assert (evidence.presence, evidence.snapshot) == (Presence.FAILED, None)
+
+
+@pytest.mark.parametrize(
+    ("named", "name"),
+    [
+        ("https://api.twitter.com/2/problems/resource-not-found", "resource-not-found"),
+        ("https://api.x.com/2/problems/resource-not-found", "resource-not-found"),
+        ("https://api.x.com/2/problems/usage-capped/", "usage-capped"),
+        ("about:blank", "about:blank"),
+        ("", ""),
+        (None, ""),
+        (7, ""),
+        ({"a": 1}, ""),
+    ],
+)
+def test_a_problem_is_known_by_the_last_segment_of_its_type(named: object, name: str) -> None:
+    assert problem_type({"type": named}) == name
+
+
+def test_a_problem_without_a_type_has_none() -> None:
+    assert problem_type({}) == ""
