@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -150,7 +150,7 @@ async def _tell_first_looks(worker: Worker, asking: Sequence[Watch], observation
             if watch.kind is WatchKind.SEARCH or watch.subject in (space_id, *creators_of(snapshot, None))
         ]
         event = baseline_event(watch, found, now=observation.answered_at)
-        if await worker.runtime.store.events.commit(event, first_look_of=replace(watch, baselined=True)):
+        if await worker.runtime.store.events.commit(event, first_look_of=watch):
             _count(worker, [event])
 
 

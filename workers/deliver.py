@@ -18,7 +18,7 @@ from notifier.core.ids import AttemptId, delivery_id, new_tail
 from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
 from notifier.core.request import build_request
 from notifier.core.settling import Verdict, judge
-from notifier.errors import ConfigError, NotFoundError
+from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, LoggedEvent, Settlement
 from workers.context import Worker, worker_of
 
@@ -173,8 +173,9 @@ class Drain:
             disabled_reason=DisabledReason.GONE,
             updated_at=self._worker.runtime.clock(),
         )
-        with contextlib.suppress(NotFoundError):
-            await self._store.endpoints.save(disabled)
+        # Deleted or changed meanwhile, by another attempt at it or by its owner: the next 410 will tell.
+        with contextlib.suppress(NotFoundError, VersionConflictError):
+            await self._store.endpoints.save(disabled, replacing=endpoint)
         log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=DisabledReason.GONE)
 
     def _tell(

@@ -10,7 +10,7 @@ import structlog
 
 from notifier.core.observation import Call, Observation
 from notifier.core.watch import Watch, WatchStatus
-from notifier.errors import ConflictError, NotFoundError
+from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from workers.context import Worker
 
 UNNAMED_RETRY_SECONDS: Final = 60.0
@@ -37,11 +37,12 @@ async def apply_names(worker: Worker, watch_ids: Sequence[str], observation: Obs
 async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> None:
     active = replace(watch, subject=user_id, status=WatchStatus.ACTIVE)
     try:
-        await worker.runtime.store.watches.save(active, now=now)
+        await worker.runtime.store.watches.save(active, replacing=watch, now=now)
     except ConflictError as conflict:
         await _fail(worker, watch, f"the same creator is watched by {conflict.existing_id}", now)
-    except NotFoundError:
-        log.debug("watch.deleted_meanwhile", watch_id=watch.id)
+    except (NotFoundError, VersionConflictError):
+        # Its owner was quicker; if it still needs its name, its look's lease makes it due again.
+        log.info("watch.changed_meanwhile", watch_id=watch.id)
     else:
         log.info("watch.resolved", watch_id=watch.id, user_id=user_id)
 
@@ -49,8 +50,9 @@ async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> N
 async def _fail(worker: Worker, watch: Watch, reason: str, now: float) -> None:
     failed = replace(watch, status=WatchStatus.FAILED, failure_reason=reason)
     try:
-        await worker.runtime.store.watches.save(failed, now=now)
-    except NotFoundError:
-        log.debug("watch.deleted_meanwhile", watch_id=watch.id)
+        await worker.runtime.store.watches.save(failed, replacing=watch, now=now)
+    except (NotFoundError, VersionConflictError):
+        # Its owner was quicker; if it still needs its name, its look's lease makes it due again.
+        log.info("watch.changed_meanwhile", watch_id=watch.id)
     else:
         log.warning("watch.failed", watch_id=watch.id, reason=reason)

@@ -58,7 +58,11 @@ async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply:
 async def list_endpoints(call: Call[None, PageQuery]) -> Reply:
     """List the endpoints, the newest first."""
     page = await call.runtime.store.endpoints.page(**call.query.page())
-    views = [await _view(call.runtime, endpoint) for endpoint in page.items]
+    health = await call.runtime.store.endpoints.health_of([endpoint.id for endpoint in page.items])
+    views = [
+        EndpointView(**endpoint_fields(endpoint, each))
+        for endpoint, each in zip(page.items, health, strict=True)
+    ]
     return Reply.of(PageView[EndpointView](data=views, next_cursor=page.next_cursor))
 
 
@@ -107,7 +111,9 @@ async def rotate_secret(call: Call[SecretRotate, None]) -> Reply:
     secret = new_secret(call.body.secret)
     expires_at = now + call.body.grace_seconds
     rotated = rotate(endpoint, secret, call.runtime.secrets, now=now, expires_at=expires_at)
-    await call.runtime.store.endpoints.save(replace(endpoint, secrets=rotated, updated_at=now))
+    await call.runtime.store.endpoints.save(
+        replace(endpoint, secrets=rotated, updated_at=now), replacing=endpoint
+    )
     previous = rfc3339(expires_at) if call.body.grace_seconds else None
     return Reply.of(RotatedSecretView(secret=secret, previous_expires_at=previous))
 
@@ -139,7 +145,7 @@ async def _view(runtime: Runtime, endpoint: Endpoint) -> EndpointView:
 
 async def _save(call: Call[Any, Any], endpoint: Endpoint, **changes: Any) -> Reply:  # noqa: ANN401  fields of Endpoint
     changed = replace(endpoint, **changes, updated_at=call.runtime.clock())
-    await call.runtime.store.endpoints.save(changed)
+    await call.runtime.store.endpoints.save(changed, replacing=endpoint)
     return Reply.of(await _view(call.runtime, changed))
 
 

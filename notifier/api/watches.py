@@ -1,5 +1,6 @@
 """``/v1/watches``: the creators, Spaces and searches that we follow."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Final, TypeAlias
 
@@ -54,11 +55,20 @@ class WatchView(BaseModel):
     status: WatchStatus
     failure_reason: str | None
     paused: bool
-    spaces: list[str] = Field(description="The ids of the Spaces that it follows at present.")
+    spaces: list[str] = Field(description="The ids of the Spaces that it has matched, the newest first.")
     created_at: Time
 
 
-async def _view(runtime: Runtime, watch: Watch) -> WatchView:
+async def _views(runtime: Runtime, watches: Sequence[Watch]) -> list[WatchView]:
+    spaces = await runtime.store.watches.space_ids([watch.id for watch in watches])
+    return [_view(watch, space_ids) for watch, space_ids in zip(watches, spaces, strict=True)]
+
+
+async def _reply(runtime: Runtime, watch: Watch, *, location: str | None = None) -> Reply:
+    return Reply.of((await _views(runtime, [watch]))[0], location=location)
+
+
+def _view(watch: Watch, space_ids: Sequence[str]) -> WatchView:
     return WatchView(
         id=watch.id,
         kind=watch.kind,
@@ -69,7 +79,7 @@ async def _view(runtime: Runtime, watch: Watch) -> WatchView:
         status=watch.status,
         failure_reason=watch.failure_reason,
         paused=watch.paused,
-        spaces=list(await runtime.store.watches.space_ids(watch.id)),
+        spaces=list(space_ids),
         created_at=rfc3339(watch.created_at),
     )
 
@@ -89,29 +99,29 @@ async def create_watch(call: Call[WatchCreate, None]) -> Reply:
     )
     await call.runtime.store.watches.create(watch, now=watch.created_at)
     await hint(call.runtime.nudge.observe())
-    return Reply.of(await _view(call.runtime, watch), location=f"{PATH}/{watch.id}")
+    return await _reply(call.runtime, watch, location=f"{PATH}/{watch.id}")
 
 
 async def list_watches(call: Call[None, PageQuery]) -> Reply:
     """List the watches, the newest first."""
     page = await call.runtime.store.watches.page(**call.query.page())
-    views = [await _view(call.runtime, watch) for watch in page.items]
+    views = await _views(call.runtime, page.items)
     return Reply.of(PageView[WatchView](data=views, next_cursor=page.next_cursor))
 
 
 async def get_watch(call: Call[None, None]) -> Reply:
     """Give one watch."""
-    return Reply.of(await _view(call.runtime, await call.runtime.store.watches.get(call.path["watch_id"])))
+    return await _reply(call.runtime, await call.runtime.store.watches.get(call.path["watch_id"]))
 
 
 async def change_watch(call: Call[WatchPatch, None]) -> Reply:
     """Pause, resume or rename a watch."""
     watch = await call.runtime.store.watches.get(call.path["watch_id"])
     changed = replace(watch, **{name: getattr(call.body, name) for name in call.body.model_fields_set})
-    await call.runtime.store.watches.save(changed, now=call.runtime.clock())
+    await call.runtime.store.watches.save(changed, replacing=watch, now=call.runtime.clock())
     if watch.paused and not changed.paused:
         await hint(call.runtime.nudge.observe())
-    return Reply.of(await _view(call.runtime, changed))
+    return await _reply(call.runtime, changed)
 
 
 async def delete_watch(call: Call[None, None]) -> Reply:

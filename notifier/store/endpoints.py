@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from notifier.core.endpoint import Endpoint, EndpointStatus
 from notifier.core.ids import EndpointId
-from notifier.errors import NotFoundError
+from notifier.errors import NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.paging import Page, page_of, slice_of
@@ -44,17 +44,18 @@ class Endpoints:
 
     async def create(self, endpoint: Endpoint) -> None:
         """Add an endpoint."""
-        await self._save(endpoint, create=True)
+        await self._save(endpoint, replacing=None)
 
-    async def save(self, endpoint: Endpoint) -> None:
-        """Replace an endpoint.
+    async def save(self, endpoint: Endpoint, *, replacing: Endpoint) -> None:
+        """Put an endpoint in the place of what was read before.
 
         Raises:
             NotFoundError: It has been deleted.
+            VersionConflictError: It was changed meanwhile, say disabled by an answer of 410.
         """
-        await self._save(endpoint, create=False)
+        await self._save(endpoint, replacing=replacing)
 
-    async def _save(self, endpoint: Endpoint, *, create: bool) -> None:
+    async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None) -> None:
         rate = endpoint.rate_limit_per_second
         saved = await self._database.run(
             "save_endpoint",
@@ -66,14 +67,18 @@ class Endpoints:
             args=[
                 endpoint.id,
                 ENDPOINT.dump_json(endpoint),
-                int(create),
+                ENDPOINT.dump_json(replacing) if replacing else "",
                 int(endpoint.status is EndpointStatus.DISABLED),
                 endpoint.max_concurrency,
                 0 if rate is None else 1000 / rate,
             ],
         )
-        if not saved:
+        if saved == 0:
             raise NotFoundError.of("endpoint", endpoint.id)
+        if saved < 0:
+            raise VersionConflictError(
+                f"Endpoint {endpoint.id} was changed meanwhile; read it and try again."
+            )
 
     async def get_many(self, endpoint_ids: list[str]) -> dict[EndpointId, Endpoint]:
         """Read those of the endpoints that exist."""
@@ -112,13 +117,7 @@ class Endpoints:
         rows = await slice_of(self._database, keys.ENDPOINTS, limit=limit, cursor=cursor)
         found = await self.get_many([endpoint_id for endpoint_id, _ in rows])
         return page_of(
-            [
-                (found[EndpointId(endpoint_id)], serial)
-                for endpoint_id, serial in rows
-                if endpoint_id in found
-            ],
-            limit=limit,
-            taken=len(rows),
+            [(found.get(EndpointId(endpoint_id)), serial) for endpoint_id, serial in rows], limit=limit
         )
 
     async def delete(self, endpoint_id: str) -> None:

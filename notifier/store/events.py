@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from notifier.core.events import Event, EventType, Routing, encode
@@ -46,10 +46,10 @@ class Events:
     async def commit(self, event: Event, *, first_look_of: Watch | None = None) -> bool:
         """Log an event that is not about a Space, and put it in the outbox.
 
-        Where it tells of a watch's first look, the watch is stored in the same step.
+        Where it tells of a watch's first look, the watch is marked in the same step.
 
         Returns:
-            False where that watch has been deleted meanwhile; then nothing is logged.
+            False where that watch has been deleted or changed meanwhile; then nothing is logged.
         """
         watch = first_look_of
         logged = await self._database.run(
@@ -61,6 +61,7 @@ class Events:
                 encode(event),
                 routing_json(event),
                 self._ttl,
+                WATCH.dump_json(replace(watch, baselined=True)) if watch else "",
                 WATCH.dump_json(watch) if watch else "",
             ],
         )
@@ -147,9 +148,7 @@ class Events:
         )
         records = await self.get_many([event_id for event_id, _ in rows])
         return page_of(
-            [(records[EventId(event_id)], sequence) for event_id, sequence in rows if event_id in records],
-            limit=limit,
-            taken=len(rows),
+            [(records.get(EventId(event_id)), sequence) for event_id, sequence in rows], limit=limit
         )
 
     async def undispatched(self, *, limit: int) -> list[LoggedEvent]:

@@ -31,9 +31,17 @@ def from_job(raw: bytes) -> dict[str, Any]:
     return job
 
 
+class JobQueue(ArqRedis):
+    """arq's view of a connection."""
+
+    async def close(self, close_connection_pool: bool | None = None) -> None:
+        """Close, under the name that arq uses and redis-py has deprecated."""
+        await self.aclose(close_connection_pool)
+
+
 def job_queue(redis: Redis) -> ArqRedis:
     """Give arq's view of a connection."""
-    return ArqRedis(
+    return JobQueue(
         redis.connection_pool,
         job_serializer=to_job,
         job_deserializer=from_job,

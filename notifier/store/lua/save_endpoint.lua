@@ -1,15 +1,19 @@
 -- include: lib/queue.lua
 -- Creates an endpoint or changes one, together with the limits that the claim keeps.
 -- KEYS: 1 endpoint:<id>, 2 run:<id>, 3 ready:<partition>
--- ARGV: 1 id, 2 endpoint as JSON, 3 create (1/0), 4 paused (1/0), 5 max_concurrency, 6 ms between two sends (0 = no limit)
--- Returns: 1, or 0 when there is no such endpoint
-if ARGV[3] == '0' and redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+-- ARGV: 1 id, 2 endpoint as JSON, 3 the JSON that it replaces ('' = create), 4 paused (1/0), 5 max_concurrency, 6 ms between two sends (0 = no limit)
+-- Returns: 1; 0 when there is no such endpoint; -1 when it was changed since it was read
+if ARGV[3] ~= '' then
+  local stored = redis.call('GET', KEYS[1])
+  if not stored then return 0 end
+  if stored ~= ARGV[3] then return -1 end
+end
 local was_paused = redis.call('HGET', KEYS[2], 'paused') == '1'
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('HSET', KEYS[2], 'paused', ARGV[4], 'max_concurrency', ARGV[5], 'interval_ms', ARGV[6])
 -- Whoever enables an endpoint has mended it: its record of failures starts anew.
 if was_paused and ARGV[4] == '0' then redis.call('HSET', KEYS[2], 'failures', 0, 'resume_at', 0) end
-if ARGV[3] == '1' then redis.call('ZADD', 'sn:endpoints', redis.call('INCR', 'sn:serial'), ARGV[1]) end
+if ARGV[3] == '' then redis.call('ZADD', 'sn:endpoints', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 redis.call('INCR', 'sn:endpoints:generation')
 file_endpoint(KEYS[3], ARGV[1])
 return 1

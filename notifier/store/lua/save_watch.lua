@@ -1,17 +1,19 @@
 -- Creates a watch or changes one, keeps its kind's identities unique, and starts or stops its looks.
 -- KEYS: 1 watch:<id>, 2 watch-by:<kind>
--- ARGV: 1 id, 2 watch as JSON, 3 create (1/0), 4 identity so far ('' = none), 5 identity, 6 call and
+-- ARGV: 1 id, 2 watch as JSON, 3 the JSON that it replaces ('' = create), 4 identity so far ('' = none), 5 identity, 6 call and
 --       7 subject of the look that ends ('' = none), 8 call and 9 subject of the look that begins ('' = none),
 --       10 now in ms, 11 Space id of a watch of one Space ('' = other kinds)
--- Returns: '' when done, '-' when there is no such watch, else the id of the watch that has the identity
-local exists = redis.call('EXISTS', KEYS[1]) == 1
-if ARGV[3] == '0' and not exists then return '-' end
+-- Returns: '' when done, '-' when there is no such watch, '~' when it was changed since it was read, else the
+--          id of the watch that has the identity
+local stored = redis.call('GET', KEYS[1])
+if ARGV[3] ~= '' and not stored then return '-' end
+if ARGV[3] ~= '' and stored ~= ARGV[3] then return '~' end
 local holder = redis.call('HGET', KEYS[2], ARGV[5])
 if holder and holder ~= ARGV[1] then return holder end
 if ARGV[4] ~= '' and ARGV[4] ~= ARGV[5] then redis.call('HDEL', KEYS[2], ARGV[4]) end
 redis.call('HSET', KEYS[2], ARGV[5], ARGV[1])
 redis.call('SET', KEYS[1], ARGV[2])
-if not exists then redis.call('ZADD', 'sn:watches', redis.call('INCR', 'sn:serial'), ARGV[1]) end
+if not stored then redis.call('ZADD', 'sn:watches', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 if ARGV[11] ~= '' then redis.call('SADD', 'sn:space:' .. ARGV[11] .. ':watches', ARGV[1]) end
 if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then redis.call('ZREM', 'sn:looks:' .. ARGV[6], ARGV[7]) end
 if ARGV[8] ~= '' then

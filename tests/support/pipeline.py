@@ -1,0 +1,102 @@
+"""What tests of the whole pipeline begin with: settings for loopback, endpoints, watches, plays."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from aiohttp.test_utils import TestServer
+
+from notifier.config import Settings, load_settings
+from notifier.core.endpoint import Endpoint, SealedSecret
+from notifier.core.events import Event, EventType, plain_event
+from notifier.core.ids import EndpointId, WatchId
+from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchStatus, check_target
+from notifier.runtime import Runtime
+from notifier.simulator import Contract, create_simulator
+from notifier.simulator.files import parse_scenario
+from tests.support.receiver import Receiver
+
+SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+MASTER_KEY: Final = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+NOWHERE: Final = "http://127.0.0.1:9"
+
+
+def quick_settings(redis_url: str, *, x_url: str = NOWHERE, **changes: Any) -> Settings:
+    """Settings under which everything happens within a second, on loopback."""
+    values: dict[str, Any] = {
+        "redis_url": redis_url,
+        "admin_key": "test-key",
+        "master_keys": MASTER_KEY,
+        "x_bearer_token": "token",
+        "x_api_url": x_url,
+        "allow_http": True,
+        "allowed_networks": "127.0.0.0/8",
+        "poll_discovery_seconds": 0.1,
+        "poll_near_seconds": 0.1,
+        "poll_live_seconds": 0.1,
+        "poll_scheduled_seconds": 0.1,
+        "confirm_seconds": 0.2,
+        "request_timeout_seconds": 2,
+        "lease_seconds": 7,
+    }
+    return load_settings(**values | changes)
+
+
+@asynccontextmanager
+async def playing(scenario: str) -> AsyncIterator[str]:
+    """Play a scenario on a stand-in for X; gives its URL."""
+    simulator = create_simulator(parse_scenario(scenario, source="test"), contract=Contract.CURRENT)
+    async with TestServer(simulator) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+async def add_endpoint(runtime: Runtime, receiver: Receiver, path: str, **changes: Any) -> Endpoint:
+    """Register an endpoint at a path of the receiver, which will verify what it gets there."""
+    receiver.verify(path, SECRET)
+    now = runtime.clock()
+    endpoint = Endpoint(
+        id=EndpointId("ep_" + path.strip("/").rjust(16, "0")),
+        url=receiver.url(path),
+        secrets=(SealedSecret(runtime.secrets.seal(SECRET)),),
+        created_at=now,
+        updated_at=now,
+    )
+    endpoint = replace(endpoint, **changes)
+    await runtime.store.endpoints.create(endpoint)
+    return endpoint
+
+
+async def add_watch(
+    runtime: Runtime,
+    kind: WatchKind,
+    target: str,
+    *,
+    on_first_sight: OnFirstSight = OnFirstSight.ANNOUNCE,
+) -> Watch:
+    """Register a watch as the API does."""
+    subject = check_target(kind, target)
+    watch = Watch(
+        id=WatchId(f"wch_{kind}_{target.strip('@')}"),
+        kind=kind,
+        target=target,
+        subject=subject,
+        status=WatchStatus.RESOLVING if subject is None else WatchStatus.ACTIVE,
+        on_first_sight=on_first_sight,
+        created_at=runtime.clock(),
+    )
+    await runtime.store.watches.create(watch, now=runtime.clock())
+    await runtime.nudge.observe()
+    return watch
+
+
+def test_event(number: int) -> Event:
+    """Make an event that every endpoint with ``*`` wants."""
+    return plain_event(
+        EventType.WEBHOOK_TEST,
+        content=(str(number),),
+        details={"endpoint_id": "", "message": f"number {number}"},
+        observed_at=1_700_000_000.0 + number,
+    )
