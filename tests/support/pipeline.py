@@ -92,7 +92,7 @@ async def add_watch(
     return watch
 
 
-def test_event(number: int) -> Event:
+def numbered_event(number: int) -> Event:
     """Make an event that every endpoint with ``*`` wants."""
     return plain_event(
         EventType.WEBHOOK_TEST,

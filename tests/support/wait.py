@@ -16,7 +16,7 @@ async def wait_until(
     timeout: float = 10.0,  # noqa: ASYNC109  the deadline of a poll: the predicate itself is never cut short
     interval: float = 0.01,
     message: str | Callable[[], str] = "the condition did not become true",
-) -> Any:  # noqa: ANN401  what the predicate gives, plain or awaited
+) -> Any:
     """Poll ``predicate`` until it is truthy and return what it gave.
 
     Args:

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
+from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
+from notifier.core.ids import AttemptId, EndpointId, EventId, delivery_id
+from notifier.errors import ConflictError, NotFoundError, VersionConflictError
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Claim, Settlement, Store
+from tests.support.pipeline import numbered_event as make_event
+from tests.support.pipeline import quick_settings
+from tests.support.wait import wait_until
+
+ATTEMPT = Attempt(
+    id=AttemptId("att_1"),
+    number=1,
+    trigger=Trigger.SCHEDULED,
+    started_at=1.0,
+    outcome="retry",
+    reason="the receiver failed",
+)
+
+
+@pytest.fixture
+async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(runtime: Runtime) -> Store:
+    return runtime.store
+
+
+async def add(store: Store, name: str, **changes: Any) -> Endpoint:
+    endpoint = Endpoint(
+        id=EndpointId("ep_" + name.rjust(16, "0")), url="https://x.example/", created_at=1.0, updated_at=1.0
+    )
+    endpoint = replace(endpoint, **changes)
+    await store.endpoints.create(endpoint)
+    return endpoint
+
+
+async def owe(store: Store, endpoints: list[Endpoint], *numbers: int) -> list[EventId]:
+    events = [make_event(number) for number in numbers]
+    for event in events:
+        await store.events.commit(event)
+    await store.deliveries.owe([(event.id, [each.id for each in endpoints]) for event in events])
+    return [event.id for event in events]
+
+
+async def claim(store: Store, limit: int = 100, lease_seconds: float = 30) -> list[Claim]:
+    return await store.deliveries.claim(0, limit=limit, lease_seconds=lease_seconds)
+
+
+def settled(claim: Claim, status: DeliveryStatus = DeliveryStatus.DELIVERED, **changes: Any) -> Settlement:
+    return replace(Settlement(claim, status, ATTEMPT, claim.attempts_made + 1, succeeded=True), **changes)
+
+
+async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
+    endpoint = await add(store, "a")
+    events = await owe(store, [endpoint], 1)
+    await store.deliveries.owe([(events[0], [endpoint.id])])
+    assert [each.event_id for each in await claim(store)] == events
+    assert await claim(store) == []
+    assert await store.events.undispatched(limit=10) == []
+
+
+async def test_a_dispatch_nudges_each_partition_once_until_it_is_drained(store: Store) -> None:
+    endpoint = await add(store, "a")
+    first, second, third = make_event(1), make_event(2), make_event(3)
+    for event in (first, second, third):
+        await store.events.commit(event)
+    assert await store.deliveries.owe([(first.id, [endpoint.id])]) == {0}
+    assert await store.deliveries.owe([(second.id, [endpoint.id])]) == set()
+    await claim(store)
+    assert await store.deliveries.owe([(third.id, [endpoint.id])]) == {0}
+
+
+async def test_endpoints_take_turns(store: Store) -> None:
+    busy, quiet = await add(store, "busy", max_concurrency=100), await add(store, "quiet")
+    await owe(store, [busy], *range(50))
+    await owe(store, [quiet], 100)
+    first = await claim(store, limit=4)
+    assert {each.endpoint_id for each in first} == {busy.id, quiet.id}
+
+
+async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> None:
+    endpoint = await add(store, "a", max_concurrency=2)
+    await owe(store, [endpoint], 1, 2, 3)
+    first = await claim(store)
+    assert len(first) == 2
+    assert await claim(store) == []
+    await store.deliveries.settle(0, [settled(first[0])])
+    assert len(await claim(store)) == 1
+
+
+async def test_no_more_than_a_second_of_the_rate_limit_goes_at_once(store: Store) -> None:
+    endpoint = await add(store, "a", rate_limit_per_second=5)
+    await owe(store, [endpoint], *range(12))
+    first = await claim(store)
+    assert len(first) == 5
+    await store.deliveries.settle(0, [settled(each) for each in first])
+    assert len(await claim(store)) <= 1
+
+
+async def test_a_lease_that_ran_out_makes_the_delivery_due_again_and_its_holder_too_late(
+    store: Store,
+) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], 1)
+    (late,) = await claim(store, lease_seconds=0.05)
+    second: list[Claim] = []
+
+    async def is_due_again() -> bool:
+        second.extend(await claim(store))
+        return bool(second)
+
+    await wait_until(is_due_again, message="the lease runs out")
+    assert await store.deliveries.settle(0, [settled(late)]) == 1
+    assert (await store.deliveries.get(delivery_id(late.event_id, endpoint.id))).status == "pending"
+    assert await store.deliveries.settle(0, [settled(second[0])]) == 0
+    assert (await store.deliveries.get(delivery_id(late.event_id, endpoint.id))).status == "delivered"
+
+
+async def test_a_failed_attempt_comes_back_after_its_delay_with_its_count(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], 1)
+    (first,) = await claim(store)
+    again = settled(first, DeliveryStatus.PENDING, delay=0.05, succeeded=False)
+    await store.deliveries.settle(0, [again])
+    assert await claim(store) == []
+    delivery = await store.deliveries.get(delivery_id(first.event_id, endpoint.id))
+    assert (delivery.status, delivery.attempts_made, delivery.last_reason) == ("pending", 1, ATTEMPT.reason)
+    assert delivery.next_attempt_at is not None
+    assert await store.deliveries.attempts(delivery.id) == (ATTEMPT,)
+    assert (await store.endpoints.health(endpoint.id)).consecutive_failures == 1
+    second: list[Claim] = []
+
+    async def is_due_again() -> bool:
+        second.extend(await claim(store))
+        return bool(second)
+
+    await wait_until(is_due_again, message="the delay passes")
+    assert second[0].attempts_made == 1
+
+
+async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_ahead(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], 1)
+    (first,) = await claim(store)
+    await store.deliveries.settle(0, [settled(first, DeliveryStatus.EXHAUSTED, attempts_made=10)])
+    delivery = delivery_id(first.event_id, endpoint.id)
+    assert (await store.deliveries.get(delivery)).status == "exhausted"
+    await store.deliveries.redeliver(delivery)
+    (second,) = await claim(store)
+    assert (second.attempts_made, second.base, second.trigger) == (10, 10, Trigger.MANUAL)
+    with pytest.raises(ConflictError, match="under way"):
+        await store.deliveries.redeliver(delivery)
+
+
+async def test_a_disabled_endpoint_keeps_what_it_is_owed_until_it_is_enabled(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], 1, 2)
+    disabled = replace(endpoint, status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.GONE)
+    await store.endpoints.save(disabled, replacing=endpoint)
+    assert await claim(store) == []
+    assert (await store.endpoints.health(endpoint.id)).pending == 2
+    await store.endpoints.save(endpoint, replacing=disabled)
+    assert len(await claim(store)) == 2
+
+
+async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_discarded(store: Store) -> None:
+    endpoint = await add(store, "a")
+    (event,) = await owe(store, [endpoint], 1)
+    await store.endpoints.delete(endpoint.id)
+    assert await claim(store) == []
+    assert (await store.deliveries.get(delivery_id(event, endpoint.id))).status == "discarded"
+    with pytest.raises(NotFoundError):
+        await store.deliveries.redeliver(delivery_id(event, endpoint.id))
+    late = make_event(2)
+    await store.events.commit(late)
+    await store.deliveries.owe([(late.id, [endpoint.id])])
+    with pytest.raises(NotFoundError):
+        await store.deliveries.get(delivery_id(late.id, endpoint.id))
+
+
+async def test_an_endpoint_is_only_replaced_as_it_was_read(store: Store) -> None:
+    endpoint = await add(store, "a")
+    changed = replace(endpoint, description="mine")
+    await store.endpoints.save(changed, replacing=endpoint)
+    with pytest.raises(VersionConflictError):
+        await store.endpoints.save(replace(endpoint, description="late"), replacing=endpoint)
+    assert (await store.endpoints.get(endpoint.id)).description == "mine"
+
+
+async def test_deliveries_are_listed_in_pages_that_meet_without_gap_or_overlap(store: Store) -> None:
+    endpoints = [await add(store, f"e{number}") for number in range(7)]
+    await owe(store, endpoints, 1, 2, 3)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = await store.deliveries.page(limit=4, cursor=cursor)
+        assert len(page.items) <= 4
+        seen += [delivery.id for delivery in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 21
+    only = await store.deliveries.page(limit=50, cursor=None, endpoint_id=endpoints[0].id)
+    assert {delivery.endpoint_id for delivery in only.items} == {endpoints[0].id}
+    assert len(only.items) == 3
+
+
+async def test_deliveries_are_filtered_by_event_and_status(store: Store) -> None:
+    endpoints = [await add(store, "a"), await add(store, "b")]
+    events = await owe(store, endpoints, 1, 2)
+    claims = await claim(store)
+    await store.deliveries.settle(
+        0, [settled(each) for each in claims if each.endpoint_id == endpoints[0].id]
+    )
+    delivered = await store.deliveries.page(limit=50, cursor=None, status=DeliveryStatus.DELIVERED)
+    assert {each.endpoint_id for each in delivered.items} == {endpoints[0].id}
+    one = await store.deliveries.page(limit=50, cursor=None, event_id=events[0])
+    assert {each.event_id for each in one.items} == {events[0]}
+    assert len(one.items) == 2
+
+
+async def test_another_number_of_partitions_loses_nobody(redis_url: str) -> None:
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
+        endpoints = [await add(runtime.store, f"e{number}") for number in range(20)]
+        await owe(runtime.store, endpoints, 1)
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=3)) as runtime:
+        claimed = [
+            each
+            for partition in range(3)
+            for each in await runtime.store.deliveries.claim(partition, limit=100, lease_seconds=30)
+        ]
+    assert {each.endpoint_id for each in claimed} == {endpoint.id for endpoint in endpoints}
+
+
+async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: Store) -> None:
+    assert await store.waiting_work(now=1.0) == []
+    endpoint = await add(store, "a")
+    event = make_event(1)
+    await store.events.commit(event)
+    assert await store.waiting_work(now=1.0) == ["dispatch"]
+    assert await store.waiting_work(now=1.0) == []
+    await store.begin("dispatch")
+    await store.deliveries.owe([(event.id, [endpoint.id])])
+    await store.begin("deliver:0")
+    assert await store.waiting_work(now=1.0) == ["deliver:0"]
+
+
+async def test_a_restarted_server_gets_its_scripts_again(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await store.database.redis.script_flush()
+    await owe(store, [endpoint], 1)
+    assert len(await claim(store)) == 1
