@@ -1,0 +1,63 @@
+"""The command line.
+
+The modules of commands import typer only; what a command needs beyond that it loads when it runs, so that the
+help and the small commands are quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from notifier import __version__
+from notifier.cli.console import UNUSABLE, complain
+from notifier.cli.deliveries import app as deliveries
+from notifier.cli.endpoints import app as endpoints
+from notifier.cli.events import app as events
+from notifier.cli.receiving import listen
+from notifier.cli.running import api, demo, simulate, up, worker
+from notifier.cli.signing import sign, verify
+from notifier.cli.watches import app as watches
+from notifier.errors import NotifierError
+
+app = typer.Typer(
+    name="space-notifier",
+    help="Watches X Spaces and brings every change that matters to webhooks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (up, api, worker, simulate, listen, sign, verify, demo):
+    app.command()(command)
+for name, group in (
+    ("watches", watches),
+    ("endpoints", endpoints),
+    ("events", events),
+    ("deliveries", deliveries),
+):
+    app.add_typer(group, name=name)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"space-notifier {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run a command; an error of ours is one line and exit code 2."""
+    try:
+        app()
+    except NotifierError as error:
+        complain(error.message)
+        sys.exit(UNUSABLE)

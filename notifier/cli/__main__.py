@@ -1,0 +1,5 @@
+"""``python -m notifier.cli``."""
+
+from notifier.cli import main
+
+main()

@@ -1,0 +1,41 @@
+"""What the terminal shows: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final, NoReturn
+
+import typer
+from rich.console import Console
+
+FAILED: Final = 1
+"""The exit code of a command that ran and was refused."""
+
+UNUSABLE: Final = 2
+"""The exit code of a command that could not run: a bad setting, option or file."""
+
+UNLIMITED_WIDTH: Final = 100_000
+
+
+def output() -> Console:
+    """Give the console for results; away from a terminal no line is folded or cut."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
+
+
+def printable(text: str) -> str:
+    """Replace what could steer a terminal: texts come from strangers by way of X."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
+def complain(message: str) -> None:
+    """Print one line on standard error."""
+    line = printable(" ".join(message.split()))
+    sys.stderr.write(f"space-notifier: {line}\n")
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line on standard error and end with exit code 1."""
+    complain(message)
+    raise typer.Exit(FAILED)

@@ -1,0 +1,106 @@
+"""A receiver that verifies what it gets: behind ``listen``, and the judge in the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from rich.text import Text
+
+from notifier.cli.console import complain, output
+from notifier.cli.event_lines import event_line
+from notifier.cli.serving import bind, port_of, served
+from notifier.core.signing import parse_verification_key, verify
+from notifier.errors import SignatureError
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request: ``refusal`` says why it does not verify, ``body`` is None where it is no JSON object."""
+
+    event_id: str
+    body: dict[str, Any] | None
+    refusal: str | None
+    received_at: float
+
+
+def create_listener(
+    secret: str, on_received: Callable[[Received], None], *, status: int = HTTPStatus.NO_CONTENT
+) -> web.Application:
+    """Build a receiver: POST on any path; 401 where the signature does not verify, else ``status``.
+
+    Raises:
+        SecretFormError: ``secret`` does not have the form of one.
+    """
+    parse_verification_key(secret)
+
+    async def receive(request: web.Request) -> web.Response:
+        raw = await request.read()
+        now = time.time()
+        refusal = _refusal(secret, request, raw, now)
+        event_id = request.headers.get("webhook-id", "")
+        on_received(Received(event_id, _json_object(raw), refusal, now))
+        return web.Response(status=status if refusal is None else HTTPStatus.UNAUTHORIZED)
+
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_post("/{path:.*}", receive)
+    return app
+
+
+async def run_listener(secret: str, *, host: str, port: int, status: int, as_json: bool) -> None:
+    """Listen and print until cancelled.
+
+    With ``as_json`` only what verifies is printed, a body a line, and refusals go to standard error: whoever
+    reads the lines may trust them.
+    """
+    console = output()
+
+    def show(received: Received) -> None:
+        if not as_json:
+            console.print(received_line(received), soft_wrap=True)
+        elif received.refusal is not None:
+            complain(f"refused {received.event_id or 'a request'}: {received.refusal}")
+        else:
+            console.print(json.dumps(received.body), markup=False, soft_wrap=True)
+
+    app = create_listener(secret, show, status=status)
+    with bind(host, port, names="--host, --port") as listening:
+        async with served(app, listening):
+            address = f"[{host}]" if ":" in host else host
+            complain(f"listening on http://{address}:{port_of(listening)}")
+            await asyncio.Event().wait()
+
+
+def received_line(received: Received) -> Text:
+    """Write one request for people: when, what, and whether it verifies."""
+    clock = datetime.fromtimestamp(received.received_at).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    line = Text(f"{clock}  ", style="dim")
+    line.append_text(event_line(received.body))
+    if received.refusal is None:
+        return line.append("  ✓ verified", style="green")
+    return line.append(f"  ✗ {received.refusal}", style="bold red")
+
+
+def _refusal(secret: str, request: web.Request, raw: bytes, now: float) -> str | None:
+    try:
+        verify(secret, request.headers, raw, now=now)
+    except SignatureError as error:
+        return error.message
+    return None
+
+
+def _json_object(raw: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None

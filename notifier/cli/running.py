@@ -1,0 +1,77 @@
+"""Commands that run: everything in one, single processes, the stand-in for X, and the demo."""
+# ruff: noqa: PLC0415 - each command loads only what it needs
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+Speed: TypeAlias = Annotated[float, typer.Option(help="Seconds of the play in one real second.")]
+ContractName: TypeAlias = Annotated[
+    str, typer.Option("--contract", help="The version of X's API: current or legacy.")
+]
+
+
+def up(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    simulation: Annotated[
+        str | None,
+        typer.Option(
+            "--simulate", metavar="SCENARIO", help="Watch a stand-in for X that plays this scenario."
+        ),
+    ] = None,
+    speed: Speed = 1.0,
+    contract: ContractName = "current",
+) -> None:
+    """Run everything in one: API, workers and, unless NOTIFIER_REDIS_URL is set, an embedded server."""
+    from notifier.cli.serving import run_until_signal
+    from notifier.cli.up import Simulation, run_up
+
+    simulated = None if simulation is None else Simulation(simulation, contract, speed)
+    run_until_signal(run_up(workers=workers, simulation=simulated))
+
+
+def api() -> None:
+    """Run one API process."""
+    from notifier.cli.serving import run_until_signal
+    from notifier.cli.up import run_api
+
+    run_until_signal(run_api())
+
+
+def worker(
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+) -> None:
+    """Run one worker process."""
+    from notifier.cli.worker import end_with_supervisor
+    from notifier.config import load_settings
+    from notifier.telemetry import configure_logging
+    from workers.settings import run_worker
+
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    if supervised:
+        end_with_supervisor()
+    run_worker(settings)
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="A scenario that comes along (demo, day) or a file.")],
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0: a free port.")] = 8090,
+    speed: Speed = 1.0,
+    contract: ContractName = "current",
+) -> None:
+    """Run the stand-in for X's API alone; docs/simulator.md describes scenarios."""
+    from notifier.cli.serving import run_until_signal
+    from notifier.cli.up import Simulation, run_simulator
+
+    run_until_signal(run_simulator(Simulation(scenario, contract, speed), host=host, port=port))
+
+
+def demo() -> None:
+    """Play two minutes of Spaces in 15 seconds through the whole pipeline, and check what arrives."""
+    from notifier.cli.demo import play_demo
+
+    raise typer.Exit(play_demo())

@@ -1,0 +1,78 @@
+"""Sockets, applications on them, and running until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Final
+
+import uvloop
+from aiohttp import web
+
+from notifier.errors import ConfigError
+
+DRAIN_SECONDS: Final = 1.5
+"""How long calls that are under way may take when a server stops."""
+
+
+def bind(host: str, port: int, *, names: str) -> socket.socket:
+    """Open a listening socket; port 0 takes a free one.
+
+    Args:
+        host: A name, or an IPv4 or IPv6 address.
+        port: 0 to 65535.
+        names: The settings or options that ``host`` and ``port`` came from, for the message.
+
+    Raises:
+        ConfigError: The address is taken, or is not one of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigError(f"{names}: cannot listen on {host}, port {port}: {error.strerror}") from None
+
+
+def port_of(listening: socket.socket) -> int:
+    """Give the port of a listening socket."""
+    port: int = listening.getsockname()[1]
+    return port
+
+
+@asynccontextmanager
+async def served(app: web.Application, listening: socket.socket) -> AsyncIterator[None]:
+    """Serve an application, and let the calls that are under way finish at the end."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        yield
+    finally:
+        await runner.cleanup()
+        listening.close()
+
+
+def run_until_signal(work: Coroutine[object, object, None]) -> None:
+    """Run ``work``; the first SIGTERM or SIGINT cancels it, further ones do not disturb its clean-up."""
+    uvloop.run(_until_signal(work))
+
+
+async def _until_signal(work: Coroutine[object, object, None]) -> None:
+    loop, task = asyncio.get_running_loop(), asyncio.create_task(work)
+    told = asyncio.Event()
+
+    def tell() -> None:
+        if not told.is_set():
+            told.set()
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise

@@ -1,0 +1,116 @@
+"""What ``up``, ``api`` and ``simulate`` do until they are told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from notifier.cli.console import output
+from notifier.cli.serving import bind, port_of, served
+from notifier.cli.stack import all_in_one, serve_api
+from notifier.config import load_settings
+from notifier.errors import ConfigError
+from notifier.runtime import Runtime, make_admin_key
+from notifier.simulator import Contract, create_simulator, load_scenario
+from notifier.telemetry import configure_logging
+
+LOOPBACK: Final = "127.0.0.1"
+ANY_TOKEN: Final = "stand-in"  # noqa: S105  the stand-in takes any token
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What the stand-in plays: a scenario's name or file, the contract's name, and how fast."""
+
+    scenario: str
+    contract: str = Contract.CURRENT
+    speed: float = 1.0
+
+
+@asynccontextmanager
+async def stand_in(simulation: Simulation, listening: socket.socket) -> AsyncIterator[None]:
+    """Serve the stand-in for X; the play starts now.
+
+    Raises:
+        ConfigError: The contract or the speed is none.
+        ScenarioError: The scenario cannot be read.
+    """
+    try:
+        contract = Contract(simulation.contract)
+    except ValueError:
+        names = " or ".join(Contract)
+        raise ConfigError(f"--contract: must be {names}, not {simulation.contract}") from None
+    app = create_simulator(load_scenario(simulation.scenario), contract=contract, speed=simulation.speed)
+    async with served(app, listening):
+        yield
+
+
+def source_overrides(listening: socket.socket) -> dict[str, str]:
+    """Give the settings that make a stand-in the source."""
+    return {"x_api_url": f"http://{LOOPBACK}:{port_of(listening)}", "x_bearer_token": ANY_TOKEN}
+
+
+async def run_up(*, workers: int, simulation: Simulation | None) -> None:
+    """Run everything in one until cancelled."""
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    overrides: dict[str, str] = {}
+    async with AsyncExitStack() as stack:
+        if simulation is not None:
+            listening = stack.enter_context(bind(LOOPBACK, 0, names="--simulate"))
+            overrides = source_overrides(listening)
+            await stack.enter_async_context(stand_in(simulation, listening))
+            log.info("simulating", scenario=simulation.scenario, url=overrides["x_api_url"])
+        elif settings.x_bearer_token is None:
+            log.warning("not_observing", reason="nothing is observed until NOTIFIER_X_BEARER_TOKEN is set")
+        running = await stack.enter_async_context(all_in_one(overrides, workers=workers))
+        await _show_admin_key(running.runtime)
+        await running.ready()
+        log.info("ready", url=running.url)
+        await _for_ever()
+
+
+async def run_api() -> None:
+    """Run one API process until cancelled."""
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    async with serve_api(settings) as runtime:
+        await _show_admin_key(runtime)
+        log.info("serving", url=runtime.settings.base_url)
+        await _for_ever()
+
+
+async def run_simulator(simulation: Simulation, *, host: str, port: int) -> None:
+    """Run the stand-in alone until cancelled."""
+    with bind(host, port, names="--host, --port") as listening:
+        async with stand_in(simulation, listening):
+            address = f"[{host}]" if ":" in host else host
+            output().print(
+                f"Playing {simulation.scenario} at speed {simulation.speed:g} "
+                f"on http://{address}:{port_of(listening)}",
+                markup=False,
+            )
+            await _for_ever()
+
+
+async def _show_admin_key(runtime: Runtime) -> None:
+    """Show the key that the first start makes, once."""
+    key = await make_admin_key(runtime)
+    if key is None:
+        return
+    console = output()
+    console.print("\n[bold]The admin key, shown this once; only its hash is kept:[/bold]\n")
+    console.print(f"    {key}\n", markup=False, soft_wrap=True)
+    console.print("Commands and programs take it as NOTIFIER_ADMIN_KEY or as a bearer token.\n")
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
