@@ -1,0 +1,1 @@
+"""Small programs on the receiving side, to start from."""

@@ -1,0 +1,59 @@
+"""A webhook receiver: it verifies, drops what it has seen, does its work, and answers.
+
+    WEBHOOK_SECRET=whsec_… python examples/webhook_receiver.py
+
+It listens on http://127.0.0.1:9000/hooks/spaces. All that it needs is aiohttp and standardwebhooks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import Any, Final
+
+from aiohttp import web
+from standardwebhooks import Webhook, WebhookVerificationError
+
+PATH: Final = "/hooks/spaces"
+REMEMBERED: Final = 10_000
+"""How many ids are remembered. A receiver with a database makes the id a unique key there instead."""
+
+
+def handle(event: dict[str, Any]) -> None:
+    """Do what the event calls for; here it is told in one line."""
+    space = event["data"].get("space", {})
+    print(event["type"], space.get("id", ""), space.get("title", ""), flush=True)  # noqa: T201 - the output
+
+
+class Receiver:
+    """Takes webhooks that are signed with one secret."""
+
+    def __init__(self, secret: str) -> None:
+        self._webhook = Webhook(secret)
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answer 204 to what is taken, or was before, and 401 to what does not verify."""
+        body = await request.read()  # the very bytes: JSON that was parsed and written again does not verify
+        try:
+            event = self._webhook.verify(body, dict(request.headers))
+        except (WebhookVerificationError, ValueError):  # ValueError: a malformed header
+            return web.Response(status=401)
+        event_id = request.headers["webhook-id"]  # the same on every attempt
+        if event_id not in self._seen:
+            handle(event)  # if this fails the answer is 500, and the event comes again
+            self._seen[event_id] = None
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        return web.Response(status=204)
+
+
+def create_app(secret: str) -> web.Application:
+    """Build the receiver."""
+    app = web.Application()
+    app.router.add_post(PATH, Receiver(secret).receive)
+    return app
+
+
+if __name__ == "__main__":
+    web.run_app(create_app(os.environ["WEBHOOK_SECRET"]), host="127.0.0.1", port=9000)
