@@ -15,6 +15,8 @@ UNUSABLE: Final = 2
 """The exit code of a command that could not run: a bad setting, option or file."""
 
 UNLIMITED_WIDTH: Final = 100_000
+JOINER: Final = "\N{ZERO WIDTH JOINER}"
+"""Not printable by itself, but emoji are put together with it."""
 
 
 def output() -> Console:
@@ -25,7 +27,8 @@ def output() -> Console:
 def printable(text: str) -> str:
     """Replace what could steer a terminal: texts come from strangers by way of X."""
     return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+        character if character.isprintable() or character == JOINER else "\N{REPLACEMENT CHARACTER}"
+        for character in text
     )
 
 

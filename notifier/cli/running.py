@@ -44,7 +44,9 @@ def worker(
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Run one worker process."""
-    from notifier.cli.worker import end_with_supervisor
+    import asyncio
+
+    from notifier.cli.worker import check_start, end_with_supervisor
     from notifier.config import load_settings
     from notifier.telemetry import configure_logging
     from workers.settings import run_worker
@@ -53,6 +55,7 @@ def worker(
     configure_logging(settings.log_format, settings.log_level)
     if supervised:
         end_with_supervisor()
+    asyncio.run(check_start(settings))
     run_worker(settings)
 
 

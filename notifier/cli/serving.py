@@ -33,7 +33,8 @@ def bind(host: str, port: int, *, names: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise ConfigError(f"{names}: cannot listen on {host}, port {port}: {error.strerror}") from None
+        reason = (error.strerror or "").partition(" (while")[0]  # the rest repeats the address
+        raise ConfigError(f"{names}: cannot listen on {host}, port {port}: {reason}") from None
 
 
 def port_of(listening: socket.socket) -> int:

@@ -69,10 +69,10 @@ async def run_up(*, workers: int, simulation: Simulation | None) -> None:
             overrides = source_overrides(listening)
             await stack.enter_async_context(stand_in(simulation, listening))
             log.info("simulating", scenario=simulation.scenario, url=overrides["x_api_url"])
-        elif settings.x_bearer_token is None:
-            log.warning("not_observing", reason="nothing is observed until NOTIFIER_X_BEARER_TOKEN is set")
         running = await stack.enter_async_context(all_in_one(overrides, workers=workers))
         await _show_admin_key(running.runtime)
+        if running.runtime.settings.x_bearer_token is None:
+            log.warning("not_observing", reason="nothing is observed until NOTIFIER_X_BEARER_TOKEN is set")
         await running.ready()
         log.info("ready", url=running.url)
         await _for_ever()

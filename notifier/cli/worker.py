@@ -1,4 +1,4 @@
-"""What a worker process owes to the process that supervises it."""
+"""What a worker process does around its work."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ import signal
 from threading import Thread
 from typing import Final
 
+from notifier.config import Settings
+from notifier.runtime import open_runtime
+
 STANDARD_INPUT: Final = 0
 
 
 def end_with_supervisor() -> None:
     """End this process when the supervisor is gone: its end of our standard input closes, even by SIGKILL."""
     Thread(target=_wait_for_end, name="supervisor", daemon=True).start()
+
+
+async def check_start(settings: Settings) -> None:
+    """Make sure that the work can begin: the keys can be read, and Redis answers.
+
+    Raises:
+        ConfigError: There is no Redis URL, or a key cannot be read.
+        UnavailableError: Redis does not answer.
+    """
+    async with open_runtime(settings):
+        pass
 
 
 def _wait_for_end() -> None:
