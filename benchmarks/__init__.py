@@ -1,1 +1,1 @@
-"""Benchmarks: figures as ratios from one run."""
+"""Benchmarks on loopback: ``python -m benchmarks``; docs/performance.md has figures."""

