@@ -1,0 +1,89 @@
+"""How commands begin and fail: quickly, on one line, without a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import notifier
+from notifier.cli.console import printable
+
+PROGRAM = [sys.executable, "-m", "notifier.cli"]
+HEAVY = ("aiohttp", "redis", "arq", "pydantic", "cryptography", "structlog", "uvloop", "yaml")
+
+
+def run(*arguments: str, directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": "/usr/bin:/bin", "COLUMNS": "120", **settings}
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=directory,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_help_loads_nothing_heavy() -> None:
+    code = f"import sys, notifier.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_help_names_every_command(tmp_path: Path) -> None:
+    done = run("--help", directory=tmp_path)
+    assert done.returncode == 0
+    for command in ("up", "api", "worker", "simulate", "listen", "sign", "verify", "demo"):
+        assert f"│ {command} " in done.stdout
+    for group in ("watches", "endpoints", "events", "deliveries"):
+        assert f"│ {group} " in done.stdout
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert run("--version", directory=tmp_path).stdout == f"space-notifier {notifier.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "named"),
+    [
+        (["up"], {"NOTIFIER_PORT": "many"}, "NOTIFIER_PORT: "),
+        (["api"], {"NOTIFIER_LEASE_SECONDS": "1"}, "NOTIFIER_LEASE_SECONDS: "),
+        (["api"], {}, "NOTIFIER_REDIS_URL: "),
+        (["worker"], {}, "NOTIFIER_REDIS_URL: "),
+        (["worker"], {"NOTIFIER_REDIS_URL": "redis://127.0.0.1:1"}, "Redis"),
+        (["up"], {"NOTIFIER_HOST": "192.0.2.1"}, "NOTIFIER_HOST, NOTIFIER_PORT: "),
+        (["up"], {"NOTIFIER_DATA_DIR": "file"}, "NOTIFIER_DATA_DIR: "),
+        (["up", "--simulate", "nothing"], {}, "nothing: no such scenario"),
+        (["simulate", "demo", "--contract", "old"], {}, "--contract: "),
+        (["simulate", "demo", "--speed", "0"], {}, "speed: "),
+        (["listen", "--secret", "hunter2", "--port", "0"], {}, "whsec_"),
+        (["sign", "--secret", "hunter2", "--id", "evt_1", "file"], {}, "whsec_"),
+    ],
+)
+def test_what_cannot_run_says_so_on_one_line(
+    tmp_path: Path, arguments: list[str], settings: dict[str, str], named: str
+) -> None:
+    (tmp_path / "file").touch()
+    done = run(*arguments, directory=tmp_path, **({"NOTIFIER_PORT": "0"} | settings))
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_a_call_without_a_key_or_an_answer_fails_with_code_1(tmp_path: Path) -> None:
+    keyless = run("watches", "list", directory=tmp_path)
+    assert (keyless.returncode, keyless.stderr.count("\n")) == (1, 1)
+    assert "NOTIFIER_ADMIN_KEY" in keyless.stderr
+    deaf = run("watches", "list", "--url", "http://127.0.0.1:1", directory=tmp_path, NOTIFIER_ADMIN_KEY="k")
+    assert (deaf.returncode, deaf.stderr.count("\n")) == (1, 1)
+    assert "http://127.0.0.1:1 does not answer" in deaf.stderr
+
+
+def test_texts_cannot_steer_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\u202ec\ud800\n") == "a�[2Jb�c��"
+    assert printable("👨\u200d👩\u200d👧 café") == "👨\u200d👩\u200d👧 café"
