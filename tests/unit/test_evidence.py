@@ -64,6 +64,11 @@ class TestConfirmations:
             assert history.look(not_found(100 + 10 * number)) == ()
         assert types(history.look(not_found(100 + 10 * needed))) == [ENDED_EVENT]
 
+    def test_keep_their_distance_each_from_the_one_before(self) -> None:
+        history = History(seen(0, LIVE), not_found(100), not_found(130), patience=Patience(3, apart=30.0))
+        assert history.look(not_found(140)) == ()
+        assert types(history.look(not_found(160))) == [ENDED_EVENT]
+
     def test_are_never_made_by_the_same_look_twice_even_without_a_distance(self) -> None:
         history = History(seen(0, LIVE), not_found(100), not_found(100), patience=Patience(2, apart=0.0))
         assert history.phase is Phase.LIVE
@@ -91,6 +96,10 @@ class TestLateAnswers:
         before = history.known
         assert history.look(seen(130, late, took=32)) == ()
         assert history.known == before
+
+    def test_are_measured_against_the_last_look_not_the_first(self) -> None:
+        history = History(seen(0, LIVE), seen(100, LIVE))
+        assert history.look(seen(120, but(LIVE, title="Old"), took=50)) == ()
 
     def test_of_not_found_are_dropped_too(self) -> None:
         history = History(seen(100, LIVE, took=1))
@@ -211,6 +220,11 @@ class TestPeople:
         history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))))
         assert history.look(seen(60, but(LIVE, host_ids=("1",)))) == ()
         assert types(history.look(seen(90, but(LIVE, host_ids=("1",))))) == ["space.hosts_changed"]
+
+    def test_a_host_who_is_back_starts_the_count_anew(self) -> None:
+        history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))), seen(60, LIVE))
+        assert history.look(seen(90, but(LIVE, host_ids=("2",)))) == ()
+        assert types(history.look(seen(120, but(LIVE, host_ids=("2",))))) == ["space.hosts_changed"]
 
     def test_all_hosts_gone_is_believed_when_confirmed(self) -> None:
         history = History(seen(0, LIVE))

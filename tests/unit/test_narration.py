@@ -213,6 +213,18 @@ class TestCorrections:
         assert history.types[-1] == ENDED_EVENT
         assert history.state.retractable is None
 
+    def test_what_x_tells_of_the_start_is_told_by_the_start_and_not_by_the_correction(self) -> None:
+        live = space("live", started_at=at(90))
+        history = History(*CANCELED_BY_SILENCE, seen(100, live), seen(130, live))
+        corrected, started = history.events[-2:]
+        assert corrected.data["changed"] == ["state"]
+        assert corrected.data["space"]["state"] == "scheduled"
+        assert started.data["changed"] == ["started_at", "state"]
+
+    def test_a_correction_lies_after_the_last_sighting_before_the_mistake(self) -> None:
+        history = History(*ENDED_BY_SILENCE, seen(100, space("live")), seen(130, space("live")))
+        assert history.events[-1].data["observed_between"] == [at(0), at(130)]
+
     def test_an_inferred_end_that_x_confirms_stays(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, ENDED))
         assert history.state.retractable is None

@@ -80,7 +80,9 @@ def test_not_found_may_name_the_space_by_its_value_alone() -> None:
     ],
 )
 def test_any_other_error_says_nothing_of_the_space(changes: dict[str, Any]) -> None:
-    assert read({"errors": [missing(ID, **changes)]}).evidence(ID).presence is Presence.ABSENT
+    answer = read({"errors": [missing(ID, **changes)]})
+    assert answer.evidence(ID).presence is Presence.ABSENT
+    assert answer.not_found == frozenset()
 
 
 def test_data_wins_where_errors_name_the_same_space() -> None:
