@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +27,7 @@ class Worker:
 
     Attributes:
         x: The client for X; None without a bearer token, and then nothing is observed.
+        stopping: Set when the process is about to end: what is under way is finished, nothing new begun.
         drains: The partitions that this process drains at present.
         signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
     """
@@ -34,6 +36,7 @@ class Worker:
     runtime: Runtime
     x: XClient | None
     client: DeliveryClient
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     drains: dict[int, Drain] = field(default_factory=dict)
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
         default_factory=dict

@@ -66,7 +66,7 @@ class Drain:
         self._changed.set()
 
     async def run(self) -> None:
-        """Drain until nothing is due; on cancellation finish what is under way and leave the rest."""
+        """Drain until nothing is due, or the worker stops."""
         ends_at = asyncio.get_running_loop().time() + LONGEST_DRAIN_SECONDS
         try:
             while True:
@@ -78,7 +78,7 @@ class Drain:
                     break
                 await self._changed.wait()
         finally:
-            # Also when the worker is told to stop, or Redis fails: finish and record what is under way.
+            # Also when the job is cancelled or Redis fails: finish and record what is under way.
             if self._under_way:
                 await asyncio.wait(self._under_way)
             await self._settle()
@@ -91,6 +91,8 @@ class Drain:
         if room <= 0:
             return
         self._may_claim = False
+        if self._worker.stopping.is_set():
+            return
         claims = await self._store.deliveries.claim(
             self._partition, limit=room, lease_seconds=self._worker.runtime.settings.lease_seconds
         )

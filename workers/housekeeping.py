@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -37,9 +38,9 @@ async def trim(ctx: dict[str, Any]) -> None:
 
 
 async def beat(worker: Worker) -> None:
-    """Report that the worker is alive and hand over what it has counted, until cancelled."""
+    """Report that the worker is alive and hand over what it has counted, until the worker stops."""
     runtime = worker.runtime
-    while True:
+    while not worker.stopping.is_set():
         counts = runtime.tally.take()
         try:
             await runtime.store.workers.report(worker.id, now=runtime.clock())
@@ -47,4 +48,6 @@ async def beat(worker: Worker) -> None:
         except UnavailableError as error:
             runtime.tally.give_back(counts)
             log.warning("worker.heartbeat_failed", reason=error.message)
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                await worker.stopping.wait()

@@ -40,7 +40,7 @@ async def observe(ctx: dict[str, Any]) -> None:
         return
     for _ in range(ROUNDS):
         trouble = await store.budget.paused()
-        if trouble is not None and trouble.until > clock():
+        if worker.stopping.is_set() or (trouble is not None and trouble.until > clock()):
             return
         looks = await _claim(worker)
         if not looks:

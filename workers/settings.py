@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import socket
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import structlog
 import uvloop
 from arq.cron import cron
+from arq.worker import Worker as ArqWorker
 from arq.worker import create_worker
+from redis.exceptions import RedisError
 
 from notifier.config import Settings, load_settings
-from notifier.errors import ConfigError
+from notifier.errors import ConfigError, UnavailableError
 from notifier.runtime import open_runtime
 from notifier.store import connect, keys
 from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
@@ -34,6 +38,9 @@ POLL_SECONDS: Final = 0.02
 
 JOB_TIMEOUT_SECONDS: Final = 180
 """Longer than any job takes; arq cancels what exceeds it, and the leases make up for it."""
+
+GRACE_SECONDS: Final = 17
+"""How long a worker that is told to stop may finish what is under way: a request's time-out and a bit."""
 
 MAX_JOBS: Final = 64
 
@@ -51,17 +58,20 @@ async def _start(ctx: dict[str, Any]) -> None:
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     ctx[WORKER] = worker = Worker(worker_id, runtime, x, client)
     ctx["beat"] = asyncio.create_task(beat(worker))
+    if ctx["started"] is not None:
+        ctx["started"](worker)
     log.info("worker.started", worker_id=worker_id, observes=x is not None)
 
 
 async def _stop(ctx: dict[str, Any]) -> None:
     worker: Worker = ctx[WORKER]
-    ctx["beat"].cancel()
-    with suppress(asyncio.CancelledError):
+    worker.stopping.set()
+    try:
         await ctx["beat"]
-    await worker.runtime.store.telemetry.add(worker.runtime.tally.take())
-    await worker.runtime.store.workers.sign_off(worker.id)
-    await ctx["stack"].aclose()
+        await worker.runtime.store.telemetry.add(worker.runtime.tally.take())
+        await worker.runtime.store.workers.sign_off(worker.id)
+    finally:
+        await ctx["stack"].aclose()
     log.info("worker.stopped", worker_id=worker.id)
 
 
@@ -91,15 +101,67 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "job_timeout": JOB_TIMEOUT_SECONDS,
         "keep_result": 0,
         "log_results": False,
-        "ctx": {"settings": settings, "stack": AsyncExitStack()},
+        "job_completion_wait": GRACE_SECONDS,
+        "ctx": {"settings": settings, "stack": AsyncExitStack(), "started": None},
     }
 
 
 def run_worker(settings: Settings) -> None:
-    """Run one worker until SIGTERM or SIGINT; what is under way is finished first."""
-    loop = uvloop.new_event_loop()
-    asyncio.set_event_loop(loop)
-    create_worker(worker_settings(settings)).run()
+    """Run one worker until SIGTERM or SIGINT; what is under way is finished first.
+
+    Raises:
+        UnavailableError: Redis did not answer; whoever watches over the process restarts it.
+    """
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        await run_until(stop, settings)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+async def run_until(
+    stop: asyncio.Event, settings: Settings, *, started: Callable[[Worker], None] | None = None
+) -> None:
+    """Run one worker in this event loop until ``stop`` is set.
+
+    arq's own way to stop is to cancel its jobs and its main task. A cancelled job can be cut in the middle of
+    a delivery, and a cancellation can be swallowed, or leave a connection behind, inside redis-py. So arq is
+    told that it is in burst mode and has had its burst: it begins nothing more and returns when its jobs have
+    ended. Only what does not end in time is cancelled.
+
+    Raises:
+        UnavailableError: Redis did not answer.
+    """
+    worker = create_worker(worker_settings(settings), handle_signals=False)
+    worker.ctx["started"] = started
+    main = asyncio.create_task(worker.async_run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({main, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if WORKER in worker.ctx:
+            worker.ctx[WORKER].stopping.set()
+        worker.burst, worker.max_burst_jobs = True, 0
+        await asyncio.wait({main}, timeout=GRACE_SECONDS)
+    finally:
+        stopping.cancel()
+        while not main.done():
+            main.cancel()
+            await asyncio.wait({main}, timeout=POLL_SECONDS)
+        await _close(worker)
+    if not main.cancelled() and (error := main.exception()) is not None:
+        raise UnavailableError(f"the worker lost Redis: {type(error).__name__}") from error
+
+
+async def _close(worker: ArqWorker) -> None:
+    """Close what the worker holds, also where Redis is gone."""
+    try:
+        await worker.close()
+    except (RedisError, OSError) as error:
+        log.warning("worker.closed_without_redis", error=type(error).__name__)
 
 
 def __getattr__(name: str) -> type:

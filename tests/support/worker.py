@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
-from arq.worker import create_worker
+from contextlib import asynccontextmanager
 
 from notifier.config import Settings
 from tests.support.wait import wait_until
-from workers.context import WORKER, Worker
-from workers.settings import worker_settings
+from workers.context import Worker
+from workers.settings import run_until
 
 
 @asynccontextmanager
 async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
-    """Run a worker as arq does, jobs, sweep and heartbeat, until the block ends."""
-    worker = create_worker(worker_settings(settings), handle_signals=False)
-    main = asyncio.create_task(worker.async_run())
-    await wait_until(lambda: WORKER in worker.ctx or main.done(), message="the worker starts")
+    """Run a worker as its process does, jobs, sweep and heartbeat, until the block ends."""
+    stop = asyncio.Event()
+    started: list[Worker] = []
+    main = asyncio.create_task(run_until(stop, settings, started=started.append))
     try:
+        await wait_until(lambda: started or main.done(), message="the worker starts")
         if main.done():
             main.result()
-        yield worker.ctx[WORKER]
+        yield started[0]
     finally:
-        main.cancel()
-        with suppress(asyncio.CancelledError):
-            await main
-        await worker.close()
+        stop.set()
+        await main
