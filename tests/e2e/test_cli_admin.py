@@ -1,0 +1,134 @@
+"""The admin API from a terminal, against a real installation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import NotifierProcess, free_port
+from tests.support.receiver import Receiver
+
+KEY = "a-key-for-tests"
+
+
+class Terminal:
+    """Runs commands against an installation; nothing here is a tty."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self._directory = directory
+        self._url = f"http://127.0.0.1:{port}"
+
+    async def run(self, *arguments: str, exit_code: int = 0) -> str:
+        """Run a command and give what it printed: the result, or on failure the complaint."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "notifier.cli",
+            *arguments,
+            "--url",
+            self._url,
+            cwd=self._directory,
+            env={"NOTIFIER_ADMIN_KEY": KEY, "COLUMNS": "40"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        printed, complaint = await process.communicate()
+        assert process.returncode == exit_code, complaint.decode()
+        return (complaint if exit_code else printed).decode()
+
+    async def json(self, *arguments: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(await self.run(*arguments, "--json"))
+        return answer
+
+
+@pytest.fixture
+async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+    port = free_port()
+    settings = {
+        "PORT": str(port),
+        "ADMIN_KEY": KEY,
+        "ALLOW_HTTP": "true",
+        "ALLOWED_NETWORKS": "127.0.0.0/8",
+    }
+    with NotifierProcess("up", directory=tmp_path, settings=settings) as up:
+        await up.wait_for("ready")
+        yield Terminal(tmp_path, port)
+
+
+async def test_watches(terminal: Terminal) -> None:
+    watch = await terminal.json("watches", "create", "creator", "2244994945", "--announce", "--label", "devs")
+    assert (watch["on_first_sight"], watch["label"]) == ("announce", "devs")
+    table = await terminal.run("watches", "list")
+    assert watch["id"] in table  # whole, although the terminal would be narrow
+    assert (await terminal.json("watches", "pause", watch["id"]))["paused"] is True
+    assert (await terminal.json("watches", "resume", watch["id"]))["paused"] is False
+    assert f"{watch['id']}\n" in (await terminal.run("watches", "get", watch["id"])).replace(" ", "")[2:]
+    await terminal.run("watches", "delete", watch["id"])
+    assert (await terminal.json("watches", "list"))["data"] == []
+
+
+async def test_lists_have_pages(terminal: Terminal) -> None:
+    for user in ("1", "2", "3"):
+        await terminal.run("watches", "create", "creator", user)
+    first = await terminal.run("watches", "list", "--limit", "2")
+    cursor = first.partition("More: --cursor ")[2].strip()
+    page = await terminal.json("watches", "list", "--cursor", cursor)
+    assert [watch["target"] for watch in page["data"]] == ["1"]
+
+
+async def test_refusals_are_one_line_and_exit_code_1(terminal: Terminal) -> None:
+    for arguments, told in (
+        (("watches", "get", "wch_none"), "Not found: There is no watch wch_none."),
+        (("watches", "get", "../../healthz"), "Not found: "),
+        (("watches", "create", "band", "Queen"), "The request is not valid: body.kind: "),
+        (("watches", "list", "--limit", "999"), "The request is not valid: query.limit: "),
+        (("watches", "list", "--key", "wrong"), "A valid API key is needed: This key is not known."),
+    ):
+        complaint = await terminal.run(*arguments, exit_code=1)
+        assert complaint.startswith(f"space-notifier: {told}")
+        assert complaint.count("\n") == 1
+
+
+async def test_endpoints_events_and_deliveries(terminal: Terminal) -> None:
+    async with Receiver() as receiver:
+        endpoint = await terminal.json(
+            "endpoints",
+            "create",
+            receiver.url(),
+            "--event-type",
+            "*",
+            "--language",
+            "en",
+            "--max-concurrency",
+            "3",
+        )
+        assert endpoint["filters"]["languages"] == ["en"]
+        assert endpoint["max_concurrency"] == 3
+        receiver.verify("/hook", endpoint["secret"])
+        assert endpoint["id"] in await terminal.run("endpoints", "list")
+        shown = await terminal.json("endpoints", "secret", endpoint["id"])
+        assert shown["secret"] == endpoint["secret"]
+
+        event_id = (await terminal.json("endpoints", "test", endpoint["id"]))["event_id"]
+        (request,) = await receiver.wait_for("/hook", timeout=20)
+        assert (request.event_id, request.verified) == (event_id, True)
+        assert event_id in await terminal.run("events", "list", "--type", "webhook.test")
+        assert (await terminal.json("events", "get", event_id))["id"] == event_id
+
+        (delivery,) = (await terminal.json("deliveries", "list", "--event-id", event_id))["data"]
+        await terminal.run("deliveries", "redeliver", delivery["id"])
+        await receiver.wait_for("/hook", 2, timeout=20)
+        assert "manual" in await terminal.run("deliveries", "get", delivery["id"])
+
+    rotated = await terminal.json("endpoints", "rotate-secret", endpoint["id"], "--grace-seconds", "0")
+    assert rotated["secret"] != endpoint["secret"]
+    assert (await terminal.json("endpoints", "disable", endpoint["id"]))["status"] == "disabled"
+    assert (await terminal.json("endpoints", "enable", endpoint["id"]))["status"] == "enabled"
+    await terminal.run("endpoints", "delete", endpoint["id"])
+    assert (await terminal.json("endpoints", "list"))["data"] == []

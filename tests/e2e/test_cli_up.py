@@ -1,0 +1,211 @@
+"""``up``: everything in one, as a real process with its children."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.processes import NotifierProcess, free_port, is_alive
+from tests.support.receiver import Receiver
+from tests.support.wait import wait_until
+
+KEY = "a-key-for-tests"
+SCENARIO = """
+users: [{id: 2244994945, name: X Developers, username: TwitterDev}]
+spaces:
+  - id: 1zqKVXPQhvZJB
+    creator_id: 2244994945
+    timeline:
+      - {at: 0s, set: {state: live, title: Hello, started_at: -10s}}
+"""
+
+
+class Installation:
+    """One data directory with its settings, over several runs."""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / "hello.yaml").write_text(SCENARIO)
+        self.directory = directory
+        self.port = free_port()
+        self.runs = 0
+        self.settings = {
+            "PORT": str(self.port),
+            "ADMIN_KEY": KEY,
+            "POLL_DISCOVERY_SECONDS": "0.3",
+            "ALLOW_HTTP": "true",
+            "ALLOWED_NETWORKS": "127.0.0.0/8",
+        }
+
+    def up(self, *arguments: str, **settings: str) -> NotifierProcess:
+        self.runs += 1
+        return NotifierProcess(
+            "up",
+            *arguments,
+            directory=self.directory,
+            settings=self.settings | settings,
+            name=f"up-{self.runs}",
+        )
+
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as session,
+            session.request(method, f"http://127.0.0.1:{self.port}{path}", json=body) as response,
+        ):
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return Installation(tmp_path)
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Give the processes that ``pid`` started, with their command lines."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child): Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ") for child in listed}
+
+
+def child_like(pid: int, text: str) -> int:
+    (child,) = (child for child, command in children_of(pid).items() if text in command)
+    return child
+
+
+async def test_an_event_goes_all_the_way(installation: Installation) -> None:
+    async with Receiver() as receiver:
+        with installation.up("--simulate", "hello.yaml") as up:
+            await up.wait_for("ready")
+            endpoint = await installation.call("POST", "/v1/endpoints", {"url": receiver.url()})
+            receiver.verify("/hook", endpoint["secret"])
+            watch = {"kind": "creator", "target": "2244994945", "on_first_sight": "announce"}
+            await installation.call("POST", "/v1/watches", watch)
+            (request,) = await receiver.wait_for("/hook", timeout=20)
+    assert request.json["type"] == "space.started"
+    assert request.json["data"]["space"]["id"] == "1zqKVXPQhvZJB"
+    assert request.verified
+
+
+async def test_it_ends_in_order_and_leaves_nothing_running(installation: Installation) -> None:
+    with installation.up("--workers", "2") as up:
+        await up.wait_for("ready")
+        children = children_of(up.pid)
+        assert Counter("worker" in command for command in children.values()) == {True: 2, False: 1}
+        began = time.monotonic()
+        up.signal(signal.SIGTERM)
+        up.signal(signal.SIGTERM)  # a second one must not disturb the first
+        assert await up.wait() == 0
+        assert time.monotonic() - began < 20
+        assert "Traceback" not in up.output
+        assert "child.died" not in up.output
+    assert not [pid for pid in children if is_alive(pid)]
+
+
+async def test_told_to_end_while_it_starts_it_leaves_nothing_running(installation: Installation) -> None:
+    with installation.up() as up:
+        url = installation.directory / "data" / "valkey" / "url"
+        await wait_until(url.exists, interval=0.001)
+        children = children_of(up.pid)
+        up.signal(signal.SIGTERM)
+        assert await up.wait() == 0
+        assert "Traceback" not in up.output
+    assert not [pid for pid in children if is_alive(pid)]
+
+
+async def test_data_survives_a_restart(installation: Installation) -> None:
+    with installation.up() as up:
+        await up.wait_for("ready")
+        watch = await installation.call("POST", "/v1/watches", {"kind": "creator", "target": "2244994945"})
+        endpoint = await installation.call("POST", "/v1/endpoints", {"url": "http://127.0.0.1:9999/hook"})
+    with installation.up() as up:
+        await up.wait_for("ready")
+        assert (await installation.call("GET", "/v1/watches"))["data"][0]["id"] == watch["id"]
+        secret = await installation.call("GET", f"/v1/endpoints/{endpoint['id']}/secret")
+    assert secret["secret"] == endpoint["secret"]
+
+
+async def test_after_a_kill_the_next_run_takes_over(installation: Installation) -> None:
+    with installation.up() as up:
+        await up.wait_for("ready")
+        watch = await installation.call("POST", "/v1/watches", {"kind": "creator", "target": "2244994945"})
+        server, worker = child_like(up.pid, "valkey"), child_like(up.pid, "worker")
+        up.signal(signal.SIGKILL)
+        await up.wait()
+    await wait_until(lambda: not is_alive(worker), timeout=20, message="the worker outlives its supervisor")
+    assert is_alive(server)
+    with installation.up() as up:
+        await up.wait_for("ready")
+        assert "valkey.taken_over" in up.output
+        assert not is_alive(server)
+        assert (await installation.call("GET", "/v1/watches"))["data"][0]["id"] == watch["id"]
+
+
+async def test_one_data_directory_is_for_one_run(installation: Installation) -> None:
+    with installation.up() as first:
+        await first.wait_for("ready")
+        with installation.up(PORT="0") as second:
+            assert await second.wait() == 2
+            assert f"is in use by process {first.pid}" in second.output
+        assert (await installation.call("GET", "/readyz")) == {"status": "ok"}
+
+
+@pytest.mark.parametrize("part", ["valkey", "worker"])
+async def test_what_dies_is_started_again(installation: Installation, part: str) -> None:
+    with installation.up() as up:
+        await up.wait_for("ready")
+        watch = await installation.call("POST", "/v1/watches", {"kind": "creator", "target": "2244994945"})
+        await wait_until(lambda: appended(installation, watch["id"]), message="nothing is on the disk")
+        died = child_like(up.pid, part)
+        os.kill(died, signal.SIGKILL)
+        await up.wait_for("child.died")
+        await wait_until(lambda: any(part in each for each in children_of(up.pid).values()), timeout=20)
+        assert child_like(up.pid, part) != died
+        await wait_until(lambda: "worker.started" in up.output.partition("child.died")[2], timeout=20)
+        assert (await installation.call("GET", "/v1/watches"))["data"][0]["id"] == watch["id"]
+
+
+def appended(installation: Installation, text: str) -> bool:
+    folder = installation.directory / "data" / "valkey" / "appendonlydir"
+    return any(text.encode() in path.read_bytes() for path in folder.glob("*.incr.aof"))
+
+
+async def test_the_first_start_shows_a_key_that_works_and_no_later_start_shows_it(
+    installation: Installation,
+) -> None:
+    with installation.up(ADMIN_KEY="") as up:
+        await up.wait_for("ready")
+        (key,) = {word for word in up.output.split() if word.startswith("snk_")}
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
+            answer = await session.get(f"http://127.0.0.1:{installation.port}/v1/watches")
+            assert answer.status == 200
+    with installation.up(ADMIN_KEY="") as up:
+        await up.wait_for("ready")
+        assert "snk_" not in up.output
+    stored = b"".join(path.read_bytes() for path in installation.directory.glob("data/**/*.aof"))
+    assert stored
+    assert key.encode() not in stored
+
+
+async def test_without_a_token_it_runs_and_says_that_nothing_is_observed(installation: Installation) -> None:
+    with installation.up() as up:
+        await up.wait_for("ready")
+        assert "nothing is observed until NOTIFIER_X_BEARER_TOKEN is set" in up.output
+
+
+async def test_the_embedded_server_lets_nobody_else_in(installation: Installation) -> None:
+    with installation.up() as up:
+        await up.wait_for("ready")
+        folder = installation.directory / "data" / "valkey"
+        url = (folder / "url").read_text()
+        command = children_of(up.pid)[child_like(up.pid, "valkey")]
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / "url").stat().st_mode & 0o777 == 0o600
+        password, _, _ = url.removeprefix("redis://:").partition("@")
+        assert password not in command + up.output
+    assert not (folder / "url").exists()
