@@ -109,6 +109,14 @@ def test_case_4_without_a_start_it_never_started() -> None:
     assert history.types == ["space.scheduled", "space.canceled"]
 
 
+def test_case_4_with_a_start_that_an_earlier_look_told_it_did_start() -> None:
+    history = History(seen(0, but(PLANNED, started_at=at(612))))
+    assert types(history.look(seen(4300, space("ended", ended_at=at(4212))))) == [
+        "space.started",
+        "space.ended",
+    ]
+
+
 def test_case_5_rescheduled_twice_between_looks_is_one_reschedule() -> None:
     history = History(seen(0, PLANNED))
     (event,) = history.look(seen(60, but(PLANNED, scheduled_start=at(1800))))
