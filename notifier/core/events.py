@@ -191,9 +191,10 @@ def thin(body: bytes) -> bytes:
     data = payload["data"]
     if "space" in data:
         data["space"] = {"id": data["space"]["id"]}
-    for content in ("users", "previous", "truncated", "counts"):
+    for content in ("users", "previous"):
         data.pop(content, None)
-    data["details"] = {name: value for name, value in data["details"].items() if not isinstance(value, list)}
+    if "spaces" in data["details"]:
+        data["details"]["spaces"] = [{"id": space["id"]} for space in data["details"]["spaces"]]
     return canonical(payload).encode()
 
 

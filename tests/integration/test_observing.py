@@ -17,6 +17,7 @@ from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
 LIVE = "{at: 0s, set: {state: live, title: one, started_at: -60s}}"
+END = "{at: 3s, set: {state: ended, ended_at: +3s}}"
 SIX_LIVE = "spaces:\n" + "".join(
     f'  - {{id: S{number}, creator_id: "{number}", timeline: [{LIVE}]}}\n' for number in range(6)
 )
@@ -42,7 +43,7 @@ async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwar
 ) -> None:
     play = (
         SIX_LIVE
-        + f'  - {{id: LAST, creator_id: "9", timeline: [{LIVE}, {{at: 3s, set: {{state: ended, ended_at: +3s}}}}]}}\n'
+        + f'  - {{id: LAST, creator_id: "9", timeline: [{LIVE}, {END}]}}\n'
         + f"faults: [{{at: 1s, for: 1.5s, kind: {fault}}}]\n"
     )
     async with playing(play) as x_url:

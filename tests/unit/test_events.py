@@ -17,7 +17,6 @@ from notifier.core.events import (
     thin,
 )
 from notifier.core.ids import EndpointId, WatchId
-from notifier.core.space import Space
 from tests.support.space_builders import (
     LIVE,
     PLANNED,
@@ -209,13 +208,16 @@ class TestTheThinForm:
         assert (data["changed"], data["details"]) == (["title"], {})
         assert (data["id"], data["sequence"], data["url"]) == (event.id, 2, event.data["url"])
 
-    @pytest.mark.parametrize("found", [but(LIVE, host_ids=("1", "2", "31337")), but(LIVE, speaker_ids=MANY)])
-    def test_names_nobody(self, found: Space) -> None:
-        event = change(LIVE, found)
-        body = thin(encode(event)).decode()
-        assert "31337" not in body
-        assert MANY[0] not in body
-        assert "truncated" not in body
+    def test_tells_of_people_by_their_ids_alone(self) -> None:
+        event = change(LIVE, but(LIVE, host_ids=("1", "2", "31337")))
+        body = json.loads(thin(encode(event)))
+        assert body["data"]["details"] == {"added": ["31337"], "removed": []}
+
+    def test_says_that_people_were_cut(self) -> None:
+        body = json.loads(thin(encode(change(LIVE, but(LIVE, speaker_ids=MANY)))))
+        assert body["data"]["truncated"] is True
+        assert 0 < len(body["data"]["details"]["added"]) < len(MANY)
+        assert body["data"]["counts"]["added"] == len(MANY)
 
     def test_keeps_type_timestamp_and_plain_facts(self) -> None:
         event = History(seen(0, PLANNED), seen(620, LIVE)).events[-1]
@@ -223,14 +225,14 @@ class TestTheThinForm:
         assert (body["type"], body["timestamp"]) == ("space.started", at(612))
         assert body["data"]["details"] == {"late_by_seconds": 12, "unscheduled": False}
 
-    def test_of_a_baseline_holds_no_space(self) -> None:
+    def test_of_a_baseline_names_the_spaces_by_their_ids_alone(self) -> None:
         event = plain_event(
             EventType.WATCH_BASELINE,
             content=["wch_1"],
             details={"spaces": [LIVE.as_json()]},
             observed_at=START,
         )
-        assert json.loads(thin(encode(event)))["data"]["details"] == {}
+        assert json.loads(thin(encode(event)))["data"]["details"] == {"spaces": [{"id": SPACE_ID}]}
 
 
 @pytest.mark.parametrize(
