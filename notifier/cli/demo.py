@@ -82,13 +82,19 @@ class Demo:
             source = await stack.enter_async_context(AsyncExitStack())
             overrides = {**SETTINGS, **source_overrides(x), "admin_key": key}
             running = await stack.enter_async_context(all_in_one(overrides, workers=1))
-            await running.ready()
-            # The play begins when all is ready, and ends after the workers, which would miss it.
-            self._began = time.monotonic()
-            await source.enter_async_context(stand_in(PLAY, x))
             api = _Api(running.url, key)
-            await api.subscribe(f"http://{LOOPBACK}:{port_of(hook)}/hook", secret)
-            await self._wait()
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    await running.ready()
+                    # The play begins when all is ready, and ends after the workers, which would miss it.
+                    self._began = time.monotonic()
+                    await source.enter_async_context(stand_in(PLAY, x))
+                    await api.subscribe(f"http://{LOOPBACK}:{port_of(hook)}/hook", secret)
+                    self._show_progress()
+                    await self._settled.wait()
+            except TimeoutError:
+                self._console.print(f"The deadline of {DEADLINE_SECONDS:g} s has passed.", style="bold red")
+            self._took = time.monotonic() - self._began
             self._logged = await api.logged()
 
     def conclude(self) -> int:
@@ -109,14 +115,6 @@ class Demo:
             style="bold green",
         )
         return 0
-
-    async def _wait(self) -> None:
-        self._show_progress()
-        try:
-            await asyncio.wait_for(self._settled.wait(), DEADLINE_SECONDS)
-        except TimeoutError:
-            self._console.print(f"The deadline of {DEADLINE_SECONDS:g} s has passed.", style="bold red")
-        self._took = time.monotonic() - self._began
 
     def _receive(self, received: Received) -> None:
         if self._record.add(received):
