@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from notifier.cli.console import fail, output, printable
+from notifier.errors import UnavailableError
 
 Record: TypeAlias = dict[str, Any]
 Columns: TypeAlias = Sequence[str]
@@ -96,13 +97,13 @@ class AdminApi:
     ) -> Record:
         import asyncio
 
-        from notifier.cli.admin_call import NoAnswerError, Refusal, call
+        from notifier.cli.admin_call import Refusal, call
 
         given = {name: str(value) for name, value in (query or {}).items() if value is not None}
         try:
             answer = asyncio.run(call(method, self.url + path, self.key, query=given, body=body))
-        except NoAnswerError as error:
-            fail(f"{self.url} does not answer ({error}); is `space-notifier up` running there?")
+        except UnavailableError as error:
+            fail(f"{self.url} does not answer ({error.message}); is `space-notifier up` running there?")
         if isinstance(answer, Refusal):
             fail(str(answer))
         return answer

@@ -10,11 +10,9 @@ from typing import Any, Final
 
 import aiohttp
 
+from notifier.errors import UnavailableError
+
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
-
-
-class NoAnswerError(Exception):
-    """Nothing that speaks like the admin API answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ async def call(
     """Call, and give the answer's object (empty for 204) or the refusal.
 
     Raises:
-        NoAnswerError: There is no connection, no answer in time, or one that is not the admin API's.
+        UnavailableError: There is no connection, no answer in time, or one that is not the admin API's.
     """
     headers = {"Authorization": f"Bearer {key}"}
     try:
@@ -53,9 +51,9 @@ async def call(
             raw = await response.read()
             status = response.status
     except TimeoutError:
-        raise NoAnswerError("time-out") from None
+        raise UnavailableError("time-out") from None
     except (aiohttp.ClientError, ValueError) as error:  # ValueError: a key that cannot stand in a header
-        raise NoAnswerError(type(error).__name__) from None
+        raise UnavailableError(type(error).__name__) from None
     if status == HTTPStatus.NO_CONTENT:
         return {}
     try:
@@ -63,7 +61,7 @@ async def call(
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise NoAnswerError(f"status {status}, not the admin API's JSON")
+        raise UnavailableError(f"status {status}, not the admin API's JSON")
     return document if status < HTTPStatus.MULTIPLE_CHOICES else _refusal(status, document)
 
 
