@@ -12,6 +12,8 @@ from typing import Final
 import uvloop
 from rich.console import Console
 
+from benchmarks.idle import idle
+from benchmarks.latency import latency
 from benchmarks.processes import BenchmarkError
 from benchmarks.throughput import throughput
 
@@ -42,6 +44,10 @@ async def run(arguments: argparse.Namespace) -> None:
     wanted = arguments.names or NAMES
     if "throughput" in wanted:
         await throughput(console, deliveries=arguments.deliveries, rounds=arguments.rounds)
+    if "latency" in wanted:
+        await latency(console, events=arguments.events)
+    if "idle" in wanted:
+        await idle(console, seconds=arguments.seconds)
 
 
 def main() -> int:

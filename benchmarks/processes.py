@@ -17,6 +17,7 @@ from typing import Final
 from notifier.config import ENV_PREFIX
 
 PYTHON: Final = sys.executable
+WORKER: Final = (PYTHON, "-m", "notifier.cli", "worker")
 ROOT: Final = Path(__file__).resolve().parent.parent
 STOP_SECONDS: Final = 20.0
 START_SECONDS: Final = 20.0

@@ -12,14 +12,13 @@ import json
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 import uvloop
 
-HEAD_END: Final = b"\r\n\r\n"
-CONTENT_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
+from benchmarks.serving import NO_CONTENT, Connection, json_answer
+
 WEBHOOK_ID: Final = re.compile(rb"(?i)\r\nwebhook-id: *([^\r]+)")
-NO_CONTENT: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 BACKLOG: Final = 1024
 
 
@@ -59,51 +58,23 @@ class Sink:
     def __init__(self) -> None:
         self.count = Count()
 
-    def answer(self, head: bytes) -> bytes:
-        """Take one request, whose body has been read and dropped, and give the answer."""
+    def answer(self, head: bytes, _body: bytes, transport: asyncio.Transport) -> None:
+        """Take one request, whose body was read to its end."""
         if head.startswith(b"POST"):
             self.count.add(head)
-            return NO_CONTENT
-        if head.startswith(b"DELETE"):
+            transport.write(NO_CONTENT)
+        elif head.startswith(b"DELETE"):
             self.count = Count()
-            return NO_CONTENT
-        body = self.count.as_json()
-        return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-            len(body),
-            body,
-        )
-
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection that carries requests with a content-length."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete."""
-        received = self._received + data
-        while (head_end := received.find(HEAD_END)) >= 0:
-            head = received[:head_end]
-            length = CONTENT_LENGTH.search(head)
-            end = head_end + len(HEAD_END) + (int(length[1]) if length else 0)
-            if len(received) < end:
-                break
-            received = received[end:]
-            self._transport.write(self._sink.answer(head))
-        self._received = received
+            transport.write(NO_CONTENT)
+        else:
+            transport.write(json_answer(self.count.as_json()))
 
 
 async def serve() -> None:
     """Listen on a free port of 127.0.0.1 until the process is ended."""
     sink = Sink()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(sink), "127.0.0.1", 0, backlog=BACKLOG
+        lambda: Connection(sink.answer), "127.0.0.1", 0, backlog=BACKLOG
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

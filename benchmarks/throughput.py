@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import naive
-from benchmarks.processes import PYTHON, can_read_usage, line_of, piped, process, usage_of, valkey
+from benchmarks.processes import PYTHON, WORKER, can_read_usage, line_of, piped, process, usage_of, valkey
 from benchmarks.receiving import Arrivals, SinkClient, running_sink
 from benchmarks.waiting import wait_until
 from benchmarks.workload import (
@@ -33,7 +33,6 @@ from benchmarks.workload import (
 )
 from notifier.runtime import Runtime, open_runtime
 
-WORKER: Final = (PYTHON, "-m", "notifier.cli", "worker")
 WARM_UP: Final = 20
 SETTLE_SECONDS: Final = 20.0
 
@@ -71,7 +70,7 @@ async def _measured(measure: Measure, shape: Shape) -> Run:
 
 
 async def measure_bare(shape: Shape, sink: SinkClient, folder: Path) -> Run:
-    """Post the same signed bodies with nothing around them; from the first arrival to the last."""
+    """Post the same signed bodies with nothing around them; from the start of the client to the last arrival."""
     async with valkey(folder) as (url, _), open_runtime(load(settings_of(url, folder))) as runtime:
         receivers = subscribers(runtime, sink.url, shape.endpoints)
     file = folder / "requests.jsonl"
@@ -79,8 +78,8 @@ async def measure_bare(shape: Shape, sink: SinkClient, folder: Path) -> Run:
     log = folder / "bare.log"
     async with piped(PYTHON, "-m", "benchmarks.bare", str(file), log=log) as sender:
         arrivals = await sink.wait_for(shape.deliveries)
-        cpu_seconds = float(await line_of(sender, log))
-    return Run(_rate(shape, arrivals, arrivals.first_at), cpu_seconds * 1000 / shape.deliveries)
+        began_at, cpu_seconds = map(float, (await line_of(sender, log)).split())
+    return Run(_rate(shape, arrivals, began_at), cpu_seconds * 1000 / shape.deliveries)
 
 
 async def measure_naive(shape: Shape, sink: SinkClient, folder: Path) -> Run:

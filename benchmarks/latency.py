@@ -1,0 +1,163 @@
+"""How long an event takes through an idle system: from X's answer, and from a commit by another process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import quantiles
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.processes import WORKER, BenchmarkError, process, valkey
+from benchmarks.serving import NO_CONTENT, Answer, Connection, json_answer
+from benchmarks.waiting import wait_until
+from benchmarks.workload import load, register, settings_of, space_answer, subscribers, test_event
+from notifier.core.ids import EndpointId, WatchId
+from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.runtime import Runtime, open_runtime
+
+SPACE_ID: Final = "1benchLATENCY"
+LOOK_SECONDS: Final = "0.2"
+WARM_UP: Final = 5
+EVENT_SECONDS: Final = 10.0
+LONGEST_PAUSE_SECONDS: Final = 0.05
+TITLE: Final = re.compile(rb'"title":"Number ([0-9]+)"')
+MESSAGE: Final = re.compile(rb'"message":"number ([0-9]+)"')
+
+
+class Ends:
+    """Both ends of the pipeline in this process: X, which tells a new title each time, and the receiver."""
+
+    def __init__(self) -> None:
+        self.began: dict[int, float] = {}
+        self.ended: dict[int, float] = {}
+        self._answers = 0
+
+    def x(self, _head: bytes, _body: bytes, transport: asyncio.Transport) -> None:
+        """Answer a lookup; the clock starts when the answer is written."""
+        self._answers += 1
+        transport.write(json_answer(json.dumps(space_answer(SPACE_ID, f"Number {self._answers}")).encode()))
+        self.began[self._answers] = time.perf_counter()
+
+    def receiver(self, _head: bytes, body: bytes, transport: asyncio.Transport) -> None:
+        """Take a delivery; the clock stops before the answer."""
+        now = time.perf_counter()
+        # The Space stands ahead of what it was before, so the first title is the new one.
+        number = TITLE.search(body) or MESSAGE.search(body)
+        if number is not None:
+            self.ended.setdefault(int(number[1]), now)
+        transport.write(NO_CONTENT)
+
+    def missing(self, count: int) -> list[int]:
+        """List which of the first events, those of the warm-up among them, did not arrive."""
+        return [number for number in range(1, WARM_UP + count + 1) if number not in self.ended]
+
+    def delays(self, count: int) -> list[float]:
+        """Give the seconds that each event after the warm-up took; none may be left out.
+
+        Raises:
+            BenchmarkError: One never arrived.
+        """
+        if lost := self.missing(count):
+            raise BenchmarkError(f"these events never arrived: {lost}")
+        return [self.ended[each] - self.began[each] for each in range(WARM_UP + 1, WARM_UP + count + 1)]
+
+
+async def latency(console: Console, *, events: int) -> None:
+    """Measure both ways, one event at a time, and print the percentiles."""
+    table = Table("", "p50", "p95", "p99", "max", title=f"{events} events one at a time: milliseconds")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, measure in (
+        ("X has answered → POST received", from_answer),
+        ("another process has committed → POST received", from_commit),
+    ):
+        console.print(f"[dim]{name}[/dim]")
+        table.add_row(name, *(f"{value * 1000:.1f}" for value in _percentiles(await measure(events))))
+    console.print(table)
+
+
+async def from_answer(count: int) -> list[float]:
+    """Let a worker look at a Space whose title is another one each time."""
+    ends = Ends()
+    async with _serving(ends.x) as x_url, _serving(ends.receiver) as url:
+        more = {"x_api_url": x_url, "x_bearer_token": "none", "poll_live_seconds": LOOK_SECONDS}
+        async with _running(more) as runtime:
+            await register(runtime, subscribers(runtime, url, 1))
+            await runtime.store.watches.create(_watch(), now=runtime.clock())
+            await runtime.nudge.observe()
+
+            async def is_done() -> bool:
+                return not ends.missing(count)
+
+            await wait_until(is_done, seconds=EVENT_SECONDS + count * 1.0, what="every title was delivered")
+    return ends.delays(count)
+
+
+async def from_commit(count: int) -> list[float]:
+    """Commit events as the API does for a test, with a nudge to dispatch; the next when one has arrived."""
+    ends = Ends()
+    async with _serving(ends.receiver) as url, _running({}) as runtime:
+        receivers = subscribers(runtime, url, 1)
+        await register(runtime, receivers)
+        for number in range(1, count + WARM_UP + 1):
+            await _commit_one(runtime, ends, number, receivers[0].endpoint.id)
+            # Not in step with the workers' polling.
+            await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311  guards nothing
+    return ends.delays(count)
+
+
+async def _commit_one(runtime: Runtime, ends: Ends, number: int, endpoint: EndpointId) -> None:
+    await runtime.store.events.commit(test_event(number, endpoint))
+    ends.began[number] = time.perf_counter()
+    await runtime.nudge.dispatch()
+
+    async def has_arrived() -> bool:
+        return number in ends.ended
+
+    await wait_until(has_arrived, seconds=EVENT_SECONDS, what=f"event {number} arrived", every=0.002)
+
+
+@asynccontextmanager
+async def _running(more: dict[str, str]) -> AsyncIterator[Runtime]:
+    with TemporaryDirectory(prefix="notifier-bench-") as name:
+        folder = Path(name)
+        async with valkey(folder) as (url, _):
+            settings = settings_of(url, folder, **more)
+            async with (
+                open_runtime(load(settings)) as runtime,
+                process(*WORKER, log=folder / "worker.log", settings=settings),
+            ):
+                yield runtime
+
+
+@asynccontextmanager
+async def _serving(answer: Answer) -> AsyncIterator[str]:
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(answer), "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def _watch() -> Watch:
+    return Watch(
+        id=WatchId("wch_bench"),
+        kind=WatchKind.SPACE,
+        target=SPACE_ID,
+        subject=SPACE_ID,
+        on_first_sight=OnFirstSight.ANNOUNCE,
+        created_at=time.time(),
+    )
+
+
+def _percentiles(seconds: Sequence[float]) -> tuple[float, float, float, float]:
+    cuts = quantiles(seconds, n=100, method="inclusive")
+    return cuts[49], cuts[94], cuts[98], max(seconds)
