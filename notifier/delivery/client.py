@@ -18,7 +18,7 @@ from multidict import istr
 from yarl import URL
 
 from notifier.core.outcome import KEPT_HEADERS, MAX_KEPT_BODY_BYTES, Answer, ErrorClass
-from notifier.delivery.failures import POST_FAILURES, describe_failure, is_stale_connection
+from notifier.delivery.failures import POST_FAILURES, describe_failure, is_stale_connection, well_formed
 from notifier.delivery.guard import DialGuard, begin_dial
 from notifier.delivery.resolver import ThreadResolver
 
@@ -168,4 +168,4 @@ class DeliveryClient:
 
 
 def _kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: headers[key][:MAX_KEPT_HEADER_CHARS] for key, name in _KEPT if key in headers}
+    return {name: well_formed(headers[key][:MAX_KEPT_HEADER_CHARS]) for key, name in _KEPT if key in headers}

@@ -82,6 +82,11 @@ def describe_failure(
     return _class_of(error), _text_of(error)
 
 
+def well_formed(text: str) -> str:
+    """Replace the lone surrogates that stand for bytes which are not UTF-8: no record can be written of them."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def is_stale_connection(error: BaseException, dial: DialRecord) -> bool:
     """Tell whether a pooled connection turned out dead, without a byte of answer on it."""
     if not dial.reused:
@@ -143,4 +148,4 @@ def _text_of(error: BaseException) -> str:
         text = "closed without an answer" if isinstance(error.message, str) else "closed amid the headers"
     else:
         text = str(error)
-    return " ".join(text.split())[:MAX_DETAIL_CHARS]
+    return well_formed(" ".join(text.split())[:MAX_DETAIL_CHARS])

@@ -56,6 +56,13 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert classify(answer, now=0).kind is OutcomeKind.RETRY
 
 
+async def test_kept_headers_are_short_and_can_be_written_down() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nserver: \xe9\xff\r\nvia: %b\r\ncontent-length: 0\r\n\r\n" % (b"v" * 5000)
+    async with peer(answering(raw)) as url:
+        answer = await post(url)
+    assert answer.headers == {"server": "??", "via": "v" * 256}
+
+
 async def test_a_compressed_body_stays_compressed_and_is_cut() -> None:
     bomb = gzip.compress(bytes(8 * 1024 * 1024))
     raw = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(bomb), bomb)
