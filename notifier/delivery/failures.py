@@ -83,7 +83,7 @@ def describe_failure(
 
 
 def well_formed(text: str) -> str:
-    """Replace the lone surrogates that stand for bytes which are not UTF-8: no record can be written of them."""
+    """Replace the lone surrogates that stand for bytes other than UTF-8: no record can be written of them."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 

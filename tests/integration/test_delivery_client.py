@@ -207,6 +207,23 @@ async def test_a_stale_connection_that_resets_is_replaced() -> None:
     assert connections == 2
 
 
+async def test_a_late_end_on_a_reused_connection_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.delivery.client.STALE_WINDOW_SECONDS", 0.0)
+    connections = 0
+
+    async def closes_when_used_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await read_request(reader)
+        writer.write(OK)
+        await read_request(reader)
+
+    async with peer(closes_when_used_again) as url, client_for() as client:
+        answers = [await client.post(request_to(url)) for _ in range(2)]
+    assert [answer.error for answer in answers] == [None, ErrorClass.CONNECTION_RESET]
+    assert connections == 1
+
+
 async def test_a_fresh_connection_that_closes_is_not_tried_twice() -> None:
     connections = 0
 

@@ -109,6 +109,22 @@ async def test_a_closed_port_refuses() -> None:
     assert answer.detail
 
 
+@pytest.mark.parametrize(
+    ("order", "error"), [(1, ErrorClass.CONNECTION_REFUSED), (-1, ErrorClass.UNREACHABLE)]
+)
+async def test_a_name_with_a_public_address_as_well_is_not_blocked(
+    order: int, error: ErrorClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two_addresses(_host: str, port: int, **_: Any) -> Any:
+        found = ["10.0.0.1", "127.0.0.1"][::order]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    answer = await post(f"http://receiver.example:{free_port()}/")
+    assert answer.error is error
+    assert classify(answer, now=0).kind is OutcomeKind.RETRY
+
+
 async def test_tls_on_a_plain_port_is_a_tls_failure() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(1)

@@ -38,6 +38,10 @@ def test_each_failure_has_its_delay(attempts_made: int, delay: float) -> None:
     assert next_attempt_at(DEFAULT_SCHEDULE, attempts_made=attempts_made, now=NOW, jitter=0) == NOW + delay
 
 
+def test_before_any_attempt_counted_the_first_delay_holds() -> None:
+    assert next_attempt_at(DEFAULT_SCHEDULE, attempts_made=0, now=NOW, jitter=0) == NOW + 5
+
+
 def test_the_schedule_ends() -> None:
     assert next_attempt_at(DEFAULT_SCHEDULE, attempts_made=10, now=NOW, jitter=0, retry_after=60) is None
     assert next_attempt_at(RetrySchedule(()), attempts_made=1, now=NOW, jitter=0) is None
