@@ -70,7 +70,7 @@ async def _measured(measure: Measure, shape: Shape) -> Run:
 
 
 async def measure_bare(shape: Shape, sink: SinkClient, folder: Path) -> Run:
-    """Post the same signed bodies with nothing around them; from the start of the client to the last arrival."""
+    """Post equally signed bodies with nothing around them; from the client's start to the last arrival."""
     async with valkey(folder) as (url, _), open_runtime(load(settings_of(url, folder))) as runtime:
         receivers = subscribers(runtime, sink.url, shape.endpoints)
     file = folder / "requests.jsonl"
