@@ -72,12 +72,13 @@ class Runtime:
             return None
         return XClient(self.settings.x_api_url, token.get_secret_value(), self.store.budget, clock=self.clock)
 
-    def delivery_client(self) -> DeliveryClient:
+    def delivery_client(self, *, max_connections: int) -> DeliveryClient:
         """Make the client that posts deliveries."""
         settings = self.settings
         return DeliveryClient(
             DeliveryClientSettings(
                 timeout_seconds=settings.request_timeout_seconds,
+                max_connections=max_connections,
                 allowed_networks=settings.allowed_networks,
                 proxy=settings.outbound_proxy.get_secret_value() if settings.outbound_proxy else None,
             )

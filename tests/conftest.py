@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import redis
 
+from notifier.store import keys
 from tests.support.processes import RedisServer
 
 
@@ -19,11 +21,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """The URL of an empty database."""
-    with redis.Redis.from_url(redis_server.url) as client:
+def redis_url(redis_server: RedisServer) -> Iterator[str]:
+    """The URL of an empty database, in which no key may be left that neither expires nor is meant to stay."""
+    with redis.Redis.from_url(redis_server.url, decode_responses=True) as client:
         client.flushall()
-    return redis_server.url
+        yield redis_server.url
+        leaks = [
+            key
+            for key in client.scan_iter(count=1000)
+            if client.ttl(key) == -1 and not any(fnmatchcase(key, form) for form in keys.PERMANENT)
+        ]
+    assert leaks == []
 
 
 @pytest.fixture(autouse=True)

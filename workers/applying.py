@@ -45,8 +45,11 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
     call = observation.question.call
     asking = await _asking(worker, call, subjects)
     remaining = tuple(dict.fromkeys((*(subjects if call is Call.LOOKUP else ()), *observation.snapshots)))
+    mass_vanish = await _is_mass_vanish(worker, observation)
     for _ in range(TRIES):
-        remaining = await _apply(worker, [SpaceId(each) for each in remaining], observation, asking)
+        remaining = await _apply(
+            worker, [SpaceId(each) for each in remaining], observation, asking, mass_vanish=mass_vanish
+        )
         if not remaining:
             break
     else:
@@ -71,15 +74,16 @@ async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[
 
 
 async def _apply(
-    worker: Worker, space_ids: Sequence[SpaceId], observation: Observation, asking: Sequence[Watch]
+    worker: Worker,
+    space_ids: Sequence[SpaceId],
+    observation: Observation,
+    asking: Sequence[Watch],
+    *,
+    mass_vanish: bool,
 ) -> tuple[SpaceId, ...]:
     """Decide and commit once; gives the Spaces that others changed meanwhile."""
     store, runtime = worker.runtime.store, worker.runtime
     matched = await _match(worker, space_ids, observation, asking)
-    known: dict[str, KnownSpace] = {
-        each: record.tracked.known for each, record in matched.items() if record.tracked.known
-    }
-    mass_vanish = is_mass_vanish(known, observation)
     commits: list[Commit] = []
     due: dict[str, float | None] = {}
     for space_id, record in matched.items():
@@ -100,14 +104,24 @@ async def _apply(
             commits.append(
                 Commit(decision.known, record.tracked.version, decision.events, around.watch_ids, look_at)
             )
-    if mass_vanish:
-        log.warning("source.mass_vanish", asked=len(space_ids), not_found=len(observation.not_found))
     await store.looks.schedule(Call.LOOKUP, due)
     done = await store.spaces.commit(commits)
     for commit, went_in in zip(commits, done, strict=True):
         if went_in:
             _count(worker, commit.events)
     return tuple(commit.known.space.id for commit, went_in in zip(commits, done, strict=True) if not went_in)
+
+
+async def _is_mass_vanish(worker: Worker, observation: Observation) -> bool:
+    """Judge the answer as a whole, before any of it is applied."""
+    if not observation.not_found:
+        return False
+    tracked = await worker.runtime.store.spaces.read_many(observation.question.subjects)
+    known: dict[str, KnownSpace] = {each: record.known for each, record in tracked.items() if record.known}
+    mass_vanish = is_mass_vanish(known, observation)
+    if mass_vanish:
+        log.warning("source.mass_vanish", asked=len(tracked), not_found=len(observation.not_found))
+    return mass_vanish
 
 
 async def _match(

@@ -22,8 +22,9 @@ from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, LoggedEvent, Settlement
 from workers.context import Worker, worker_of
 
-WINDOW: Final = 64
-"""How many attempts of one partition are under way in one worker at a time."""
+WINDOW: Final = 128
+"""How many attempts of one partition are under way in one worker at a time. With 16 to an endpoint it takes
+eight endpoints that hang to their time-out, in one partition, to fill it."""
 
 LONGEST_DRAIN_SECONDS: Final = 60.0
 """After this long a drain ends and nudges for another, well before arq takes it for stuck."""
@@ -175,10 +176,10 @@ class Drain:
             disabled_reason=DisabledReason.GONE,
             updated_at=self._worker.runtime.clock(),
         )
-        # Deleted or changed meanwhile, by another attempt at it or by its owner: the next 410 will tell.
+        # Where it was deleted or changed meanwhile, by another attempt or its owner, the next 410 will tell.
         with contextlib.suppress(NotFoundError, VersionConflictError):
             await self._store.endpoints.save(disabled, replacing=endpoint)
-        log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=DisabledReason.GONE)
+            log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=DisabledReason.GONE)
 
     def _tell(
         self, claim: Claim, event: LoggedEvent, verdict: Verdict, outcome: Outcome, answer: Answer

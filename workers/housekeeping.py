@@ -30,11 +30,11 @@ async def sweep(ctx: dict[str, Any]) -> None:
 
 
 async def trim(ctx: dict[str, Any]) -> None:
-    """Job: drop what the log's indexes say of events that have expired."""
-    worker = worker_of(ctx)
-    dropped = await worker.runtime.store.events.trim()
-    if dropped:
-        log.info("log.trimmed", events=dropped)
+    """Job: drop what the indexes say of events and Spaces that have expired."""
+    store = worker_of(ctx).runtime.store
+    events, owed, spaces = await store.events.trim(), await store.endpoints.trim(), await store.spaces.trim()
+    if events or owed or spaces:
+        log.info("store.trimmed", events=events, owed=owed, spaces=spaces)
 
 
 async def beat(worker: Worker) -> None:

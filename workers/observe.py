@@ -10,6 +10,7 @@ import structlog
 
 from notifier.core.observation import Call, Failure, Question
 from notifier.core.trouble import respond
+from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
 from notifier.store import SourcePause
 from workers.applying import apply_spaces
@@ -85,10 +86,14 @@ async def _take(worker: Worker, x: XClient, look: Look, trouble: SourcePause | N
             kind=trouble.kind,
             after_seconds=round(worker.runtime.clock() - trouble.since, 1),
         )
-    if call is Call.USERS:
-        await apply_names(worker, look.subjects, observation)
-    else:
-        await apply_spaces(worker, look.subjects, observation)
+    try:
+        if call is Call.USERS:
+            await apply_names(worker, look.subjects, observation)
+        else:
+            await apply_spaces(worker, look.subjects, observation)
+    except VersionConflictError as error:
+        # The look stays leased and comes back; the other looks of this job go on.
+        log.warning("observe.contended", call=call, reason=error.message)
 
 
 async def _put_off(worker: Worker, look: Look, failure: Failure) -> None:

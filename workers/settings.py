@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -28,7 +29,7 @@ from notifier.store import connect, keys
 from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 from workers.context import WORKER, Worker
-from workers.deliver import deliver
+from workers.deliver import WINDOW, deliver
 from workers.dispatch import dispatch
 from workers.housekeeping import beat, sweep, trim
 from workers.observe import observe
@@ -39,8 +40,11 @@ POLL_SECONDS: Final = 0.02
 JOB_TIMEOUT_SECONDS: Final = 180
 """Longer than any job takes; arq cancels what exceeds it, and the leases make up for it."""
 
-GRACE_SECONDS: Final = 17
+GRACE_SECONDS: Final = 16
 """How long a worker that is told to stop may finish what is under way: a request's time-out and a bit."""
+
+SPARE_FILES: Final = 128
+"""Open files beside the sockets of deliveries: Redis, X, logs."""
 
 MAX_JOBS: Final = 64
 
@@ -51,7 +55,9 @@ async def _start(ctx: dict[str, Any]) -> None:
     settings: Settings = ctx["settings"]
     stack: AsyncExitStack = ctx["stack"]
     runtime = await stack.enter_async_context(open_runtime(settings))
-    client = await stack.enter_async_context(runtime.delivery_client())
+    connections = WINDOW * settings.delivery_partitions
+    _allow_files(connections + SPARE_FILES)
+    client = await stack.enter_async_context(runtime.delivery_client(max_connections=connections))
     x = runtime.x_client()
     if x is not None:
         await stack.enter_async_context(x)
@@ -61,6 +67,16 @@ async def _start(ctx: dict[str, Any]) -> None:
     if ctx["started"] is not None:
         ctx["started"](worker)
     log.info("worker.started", worker_id=worker_id, observes=x is not None)
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's limit of open files, so that every attempt can have its socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+    if target < wanted:
+        log.warning("worker.few_files", limit=target, wanted=wanted)
 
 
 async def _stop(ctx: dict[str, Any]) -> None:
@@ -87,7 +103,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "functions": [observe, dispatch, deliver],
         "cron_jobs": [
             cron(sweep, second=None, microsecond=0, max_tries=1, keep_result=0),
-            cron(trim, minute=None, second=17, max_tries=1, keep_result=0),
+            cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),
         ],
         "queue_name": keys.ARQ_QUEUE,
         "redis_pool": job_queue(connect(settings.redis_url, decode=False)),

@@ -22,7 +22,7 @@ from notifier.cli.valkey import embedded_valkey
 from notifier.config import ENV_PREFIX, Settings, load_settings
 from notifier.runtime import Runtime, open_runtime
 
-WORKER_STOP_SECONDS: Final = 17.0
+WORKER_STOP_SECONDS: Final = 17.5
 LOOK_AGAIN_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 10.0
 DATA_FOLDER: Final = "valkey"

@@ -162,7 +162,7 @@ class Deliveries:
         done = await self._database.run(
             "redeliver",
             keys=[keys.delivery(delivery), keys.ready(partition)],
-            args=[found.endpoint_id, found.event_id],
+            args=[found.endpoint_id, found.event_id, self._ttl],
         )
         if done == 0:
             raise NotFoundError(f"The event or the endpoint of delivery {delivery} is gone.")
@@ -209,10 +209,7 @@ class Deliveries:
         """
         from_serial, skip = _read_position(cursor)
         found: list[Delivery] = []
-        async for event, serial in self._events_back(from_serial, endpoint_id, event_id):
-            if space_id is not None and not await self._is_about(event, space_id):
-                continue
-            owed = await self._owed(event, endpoint_id)
+        async for event, serial, owed in self._owed_back(from_serial, endpoint_id, event_id, space_id):
             start = skip if serial == from_serial else 0
             for offset in range(start, len(owed), limit):
                 chunk = await self._read([(event, each) for each in owed[offset : offset + limit]])
@@ -223,35 +220,35 @@ class Deliveries:
                         return Page(tuple(found), f"{serial}-{position}")
         return Page(tuple(found), None)
 
-    async def _events_back(
-        self, serial: int | None, endpoint_id: str | None, event_id: str | None
-    ) -> AsyncIterator[tuple[EventId, int]]:
-        """Go back through the log, or what one endpoint is owed, from the event with this serial on."""
+    async def _owed_back(
+        self, serial: int | None, endpoint_id: str | None, event_id: str | None, space_id: str | None
+    ) -> AsyncIterator[tuple[EventId, int, list[EndpointId]]]:
+        """Go back through the log, from the event with this serial on, with whom each event is owed to."""
         index = keys.owes(endpoint_id) if endpoint_id is not None else keys.EVENTS
-        if event_id is not None:
-            async with self._database.translated():
-                only = await self._database.redis.zscore(index, event_id)
-            if only is not None and (serial is None or only <= serial):
-                yield EventId(event_id), int(only)
-            return
         cursor = None if serial is None else str(serial + 1)
         while True:
-            rows = await slice_of(self._database, index, limit=WALKED_AT_ONCE, cursor=cursor)
-            for event, at in rows:
-                yield EventId(event), at
+            if event_id is None:
+                rows = await slice_of(self._database, index, limit=WALKED_AT_ONCE, cursor=cursor)
+            else:
+                rows = await self._only(index, event_id, before=cursor)
+            async with self._database.pipeline() as pipe:
+                for event, _ in rows:
+                    pipe.hget(keys.event(event), "space")
+                    pipe.smembers(keys.owed(event))
+                answers = await pipe.execute()
+            for (event, at), space, owed in zip(rows, answers[::2], answers[1::2], strict=True):
+                if space_id in (None, space):
+                    wanted = owed if endpoint_id is None else owed & {endpoint_id}
+                    yield EventId(event), at, sorted(wanted)
             if len(rows) < WALKED_AT_ONCE:
                 return
             cursor = str(rows[-1][1])
 
-    async def _owed(self, event: EventId, endpoint_id: str | None) -> list[EndpointId]:
-        if endpoint_id is not None:
-            return [EndpointId(endpoint_id)]
+    async def _only(self, index: str, event_id: str, *, before: str | None) -> list[tuple[str, int]]:
         async with self._database.translated():
-            return sorted(await self._database.redis.smembers(keys.owed(event)))
-
-    async def _is_about(self, event: EventId, space_id: str) -> bool:
-        async with self._database.translated():
-            return bool(await self._database.redis.hget(keys.event(event), "space") == space_id)
+            serial = await self._database.redis.zscore(index, event_id)
+        is_there = serial is not None and (before is None or serial < int(before))
+        return [(event_id, int(serial))] if is_there else []
 
     async def _read(self, owed: Sequence[tuple[EventId, EndpointId]]) -> list[Delivery]:
         """Read the records of deliveries."""

@@ -13,8 +13,10 @@ from notifier.core.ids import EndpointId
 from notifier.errors import NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
+from notifier.store.events import trim_index
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
+from notifier.store.records import CHANGED, text_of
 
 ENDPOINT = TypeAdapter(Endpoint)
 RUN_FIELDS: Final = ("failures", "success_at", "failure_at", "failure_reason")
@@ -56,18 +58,22 @@ class Endpoints:
         await self._save(endpoint, replacing=replacing)
 
     async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None) -> None:
+        key = keys.endpoint(endpoint.id)
+        replaced: str | None = ""
+        if replacing is not None:
+            replaced = await text_of(self._database, key, ENDPOINT, replacing)
         rate = endpoint.rate_limit_per_second
         saved = await self._database.run(
             "save_endpoint",
             keys=[
-                keys.endpoint(endpoint.id),
+                key,
                 keys.run(endpoint.id),
                 keys.ready(self._partitions.of(endpoint.id)),
             ],
             args=[
                 endpoint.id,
                 ENDPOINT.dump_json(endpoint),
-                ENDPOINT.dump_json(replacing) if replacing else "",
+                CHANGED if replaced is None else replaced,
                 int(endpoint.status is EndpointStatus.DISABLED),
                 endpoint.max_concurrency,
                 0 if rate is None else 1000 / rate,
@@ -101,6 +107,13 @@ class Endpoints:
         if endpoint_id not in found:
             raise NotFoundError.of("endpoint", endpoint_id)
         return found[EndpointId(endpoint_id)]
+
+    async def trim(self) -> int:
+        """Drop from what endpoints are owed the events that have expired; gives how many."""
+        dropped = 0
+        for endpoint_id in await self.all():
+            dropped += await trim_index(self._database, keys.owes(endpoint_id))
+        return dropped
 
     async def all(self) -> Mapping[EndpointId, Endpoint]:
         """Give every endpoint by id, read again only when one has changed."""

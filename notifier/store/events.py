@@ -13,6 +13,7 @@ from notifier.errors import BadRequestError, NotFoundError
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.paging import Page, page_of, read_cursor, slice_of
+from notifier.store.records import text_of
 from notifier.store.watches import WATCH
 
 FIELDS = ("type", "body", "routing", "space", "sequence", "serial", "at")
@@ -51,7 +52,11 @@ class Events:
         Returns:
             False where that watch has been deleted or changed meanwhile; then nothing is logged.
         """
-        watch = first_look_of
+        watch, replaced = first_look_of, None
+        if watch is not None:
+            replaced = await text_of(self._database, keys.watch(watch.id), WATCH, watch)
+            if replaced is None:
+                return False
         logged = await self._database.run(
             "log_plain",
             keys=[keys.watch(watch.id) if watch else ""],
@@ -62,7 +67,7 @@ class Events:
                 routing_json(event),
                 self._ttl,
                 WATCH.dump_json(replace(watch, baselined=True)) if watch else "",
-                WATCH.dump_json(watch) if watch else "",
+                replaced or "",
             ],
         )
         return bool(logged)
@@ -164,10 +169,17 @@ class Events:
     async def trim(self) -> int:
         """Drop entries of the log's indexes whose events have expired; gives how many."""
         indexes = [keys.EVENTS, *(keys.events_of_type(event_type) for event_type in EventType)]
-        dropped = [
-            await self._database.run("trim_log", keys=[index], args=[TRIMMED_AT_ONCE]) for index in indexes
-        ]
-        return sum(dropped)
+        return sum([await trim_index(self._database, index) for index in indexes])
+
+
+async def trim_index(database: Database, index: str) -> int:
+    """Drop the oldest entries of an index of the log for as long as their events have expired."""
+    dropped = 0
+    while True:
+        count: int = await database.run("trim_log", keys=[index], args=[TRIMMED_AT_ONCE])
+        dropped += count
+        if count < TRIMMED_AT_ONCE:
+            return dropped
 
 
 def routing_json(event: Event) -> str:

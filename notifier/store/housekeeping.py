@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -100,35 +101,30 @@ class Idempotency:
         Raises:
             ConflictError: The key was used for another request, or the same one is still under way.
         """
-        record = keys.idempotency(key)
+        claim = json.dumps({"fingerprint": fingerprint})
         async with self._database.translated():
-            if await self._database.redis.hsetnx(record, "fingerprint", fingerprint):
-                await self._database.redis.expire(record, IN_FLIGHT_SECONDS)
-                return None
-            used_for, status, body, content_type = await self._database.redis.hmget(
-                record, "fingerprint", "status", "body", "content_type"
+            before = await self._database.redis.set(
+                keys.idempotency(key), claim, nx=True, get=True, ex=IN_FLIGHT_SECONDS
             )
-        if used_for != fingerprint:
+        if before is None:
+            return None
+        record = json.loads(before)
+        if record["fingerprint"] != fingerprint:
             raise ConflictError("Idempotency-Key: it was used for another request; take a new one.")
-        if status is None:
+        if "status" not in record:
             raise ConflictError("Idempotency-Key: the first request with it is still under way.")
-        return StoredAnswer(int(status), body.encode(), content_type)
+        return StoredAnswer(record["status"], record["body"].encode(), record["content_type"])
 
     async def finish(self, key: str, fingerprint: str, answer: StoredAnswer) -> None:
         """Keep the answer."""
-        record = keys.idempotency(key)
-        async with self._database.pipeline() as pipe:
-            pipe.hset(
-                record,
-                mapping={
-                    "fingerprint": fingerprint,
-                    "status": answer.status,
-                    "body": answer.body,
-                    "content_type": answer.content_type,
-                },
-            )
-            pipe.expire(record, IDEMPOTENCY_SECONDS)
-            await pipe.execute()
+        record = {
+            "fingerprint": fingerprint,
+            "status": answer.status,
+            "body": answer.body.decode(),
+            "content_type": answer.content_type,
+        }
+        async with self._database.translated():
+            await self._database.redis.set(keys.idempotency(key), json.dumps(record), ex=IDEMPOTENCY_SECONDS)
 
     async def abandon(self, key: str) -> None:
         """Let go of the key of a request that failed."""

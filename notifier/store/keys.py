@@ -1,8 +1,8 @@
 """Every key in Redis, in one place: its name, its type and whether it expires.
 
-``TTL`` in a comment means that the key expires by itself; a key without it is permanent by design and stands
-in :data:`PERMANENT`. Scores of sorted sets are milliseconds where they are times, and serial numbers, handed
-out by ``sn:serial``, where they are an order.
+``TTL`` in a comment means that the key expires by itself. A key without it is permanent by design, and its
+form stands in :data:`PERMANENT`, which the tests hold every database against. Scores of sorted sets are
+milliseconds where they are times, and serial numbers, handed out by ``sn:serial``, where they are an order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GENERATION: Final = "sn:endpoints:generation"  # string: grows with every change
 WORKERS: Final = "sn:workers"  # zset: worker id -> second of its last report
 TELEMETRY: Final = "sn:telemetry"  # hash: series -> value; what all processes have counted together
 ADMIN_KEY: Final = "sn:admin-key"  # string: hash of the admin key that the first start made
-SOURCE: Final = "sn:source"  # hash: paused_until, kind, detail, since
+SOURCE: Final = "sn:source"  # hash: kind, detail, since, until; only while X gives trouble
 
 ARQ_QUEUE: Final = "sn:jobs"  # zset of arq's; arq's other keys start with "arq:" and expire
 
@@ -120,7 +120,7 @@ def nudged(job: str) -> str:
 
 
 def delivery(delivery_id: str) -> str:
-    """Hash: a delivery that has been attempted. TTL once it is terminal."""
+    """Hash: a delivery that has been attempted. TTL."""
     return f"sn:delivery:{delivery_id}"
 
 
@@ -135,5 +135,16 @@ def bucket(call: str) -> str:
 
 
 def idempotency(key: str) -> str:
-    """Hash: fingerprint and the answer given. TTL."""
+    """String: fingerprint and the answer given, as JSON. TTL."""
     return f"sn:idempotency:{key}"
+
+
+PERMANENT: Final = (
+    *(SERIAL, PARTITIONS, WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, GENERATION),
+    *(WORKERS, TELEMETRY, ADMIN_KEY, SOURCE, ARQ_QUEUE),
+    *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
+    *(looks("*"), events_of_type("*"), endpoint("*"), run("*"), due("*"), leased("*"), owes("*")),
+    "sn:ready:*",
+)
+"""The forms of the keys that do not expire, as patterns. Each is bounded by what it counts (watches,
+endpoints, Spaces that are followed, deliveries that are owed) or trimmed by the housekeeping."""

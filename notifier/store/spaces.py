@@ -17,6 +17,7 @@ from notifier.store.database import Argument, Database, ScriptCall, script
 from notifier.store.events import routing_json
 from notifier.store.paging import Page, page_of, slice_of
 
+TRIMMED_AT_ONCE: Final = 250
 RECENT_SPACES: Final = 20
 """How far back a watch's Spaces are looked through for some that are still alive."""
 
@@ -122,6 +123,26 @@ class Spaces:
             for space_id, phase in zip(space_ids, phases, strict=True)
             if phase in (Phase.SCHEDULED, Phase.LIVE)
         }
+
+    async def trim(self) -> int:
+        """Drop what the indexes say of Spaces whose records have expired; gives how many."""
+        indexes = [keys.SPACES, *(keys.spaces_in(phase) for phase in Phase)]
+        dropped, cursor = 0, None
+        while rows := await slice_of(self._database, keys.SPACES, limit=TRIMMED_AT_ONCE, cursor=cursor):
+            cursor = str(rows[-1][1])
+            dropped += sum(
+                await self._database.run_all(
+                    [
+                        ScriptCall(
+                            script("forget_space"),
+                            [keys.space(space_id), keys.space_watches(space_id), *indexes],
+                            [space_id],
+                        )
+                        for space_id, _ in rows
+                    ]
+                )
+            )
+        return dropped
 
     async def commit(self, commits: Iterable[Commit]) -> list[bool]:
         """Store decisions, each wholly or not at all, in one round trip.

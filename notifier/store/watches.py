@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -14,8 +15,10 @@ from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.looks import LOOK_CALLS
 from notifier.store.paging import Page, page_of, slice_of
+from notifier.store.records import CHANGED, text_of
 
 WATCH = TypeAdapter(Watch)
+MAX_LISTED_SPACES: Final = 100
 
 
 class Watches:
@@ -44,6 +47,9 @@ class Watches:
         await self._save(watch, before=replacing, now=now)
 
     async def _save(self, watch: Watch, *, before: Watch | None, now: float) -> None:
+        replaced: str | None = ""
+        if before is not None:
+            replaced = await text_of(self._database, keys.watch(watch.id), WATCH, before)
         old_call, old_subject = _look_of(before)
         call, subject = _look_of(watch)
         holder = await self._database.run(
@@ -52,7 +58,7 @@ class Watches:
             args=[
                 watch.id,
                 WATCH.dump_json(watch),
-                WATCH.dump_json(before) if before else "",
+                CHANGED if replaced is None else replaced,
                 before.identity if before else "",
                 watch.identity,
                 *((old_call, old_subject) if (old_call, old_subject) != (call, subject) else ("", "")),
@@ -127,10 +133,10 @@ class Watches:
             raise NotFoundError.of("watch", watch_id)
 
     async def space_ids(self, watch_ids: Sequence[str]) -> list[tuple[SpaceId, ...]]:
-        """List the Spaces that each watch has matched, newest first."""
+        """List the Spaces that each watch matched last, newest first."""
         async with self._database.pipeline() as pipe:
             for watch_id in watch_ids:
-                pipe.zrange(keys.watch_spaces(watch_id), 0, -1, desc=True)
+                pipe.zrange(keys.watch_spaces(watch_id), 0, MAX_LISTED_SPACES - 1, desc=True)
             return [tuple(space_ids) for space_ids in await pipe.execute()]
 
 

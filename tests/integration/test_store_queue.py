@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
 from notifier.core.ids import AttemptId, EndpointId, EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Settlement, Store
+from notifier.store import Claim, Settlement, Store, keys
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
 from tests.support.wait import wait_until
@@ -88,6 +89,43 @@ async def test_endpoints_take_turns(store: Store) -> None:
     await owe(store, [quiet], 100)
     first = await claim(store, limit=4)
     assert {each.endpoint_id for each in first} == {busy.id, quiet.id}
+
+
+async def test_a_newcomer_is_served_soon_beside_many_with_a_backlog(store: Store) -> None:
+    crowd = [await add(store, f"e{number}", max_concurrency=4) for number in range(30)]
+    await owe(store, crowd, *range(40))
+    backlog = [await claim(store, limit=8) for _ in range(3)]
+    newcomer = await add(store, "new")
+    await owe(store, [newcomer], 1000)
+    for _ in range(6):
+        await store.deliveries.settle(0, [settled(each) for each in backlog.pop(0)])
+        backlog.append(await claim(store, limit=8))
+        if any(each.endpoint_id == newcomer.id for each in backlog[-1]):
+            break
+    else:
+        # Eight go at a time, and thirty are ahead of it in the line.
+        pytest.fail("the newcomer had no turn within six rounds")
+
+
+async def test_an_endpoint_whose_record_an_older_version_wrote_can_be_changed(store: Store) -> None:
+    endpoint = await add(store, "a")
+    key = keys.endpoint(endpoint.id)
+    older = json.loads(await store.database.redis.get(key))
+    del older["metadata"], older["rate_limit_per_second"]
+    await store.database.redis.set(key, json.dumps(older))
+    read = await store.endpoints.get(endpoint.id)
+    await store.endpoints.save(replace(read, description="mine"), replacing=read)
+    assert (await store.endpoints.get(endpoint.id)).description == "mine"
+
+
+async def test_what_has_expired_leaves_the_indexes(store: Store) -> None:
+    endpoint = await add(store, "a")
+    (event,) = await owe(store, [endpoint], 1)
+    await store.database.redis.delete(keys.event(event))
+    assert await store.events.trim() == 2
+    assert await store.endpoints.trim() == 1
+    assert await store.database.redis.zcard(keys.EVENTS) == 0
+    assert await store.database.redis.exists(keys.owes(endpoint.id)) == 0
 
 
 async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> None:

@@ -44,7 +44,11 @@ for _, endpoint in ipairs(waiting) do
   if interval and interval > 0 then
     redis.call('HSET', 'sn:run:' .. endpoint, 'rate_at', rate_at + #taken * interval)
   end
-  -- Whoever was served stands behind those who were not.
-  file_endpoint(KEYS[1], endpoint, now)
+  -- Whoever was served goes to the end of the line; whoever was not keeps its place.
+  if #taken > 0 then
+    file_endpoint(KEYS[1], endpoint, now)
+  else
+    file_endpoint(KEYS[1], endpoint, tonumber(redis.call('ZSCORE', KEYS[1], endpoint)))
+  end
 end
 return claimed

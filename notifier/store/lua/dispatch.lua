@@ -7,12 +7,16 @@ local now, event = now_ms(), ARGV[1]
 local owed = 'sn:owed:' .. event
 local serial = redis.call('HGET', 'sn:event:' .. event, 'serial')
 local partitions, nudges = {}, {}
+-- Events of one millisecond leave in the order of the log: the serial's last digits are the fraction.
+local due = now - 1 + (tonumber(serial or 0) % 1000) / 1000
 for i = 4, #ARGV, 2 do
   local endpoint, partition = ARGV[i], ARGV[i + 1]
   if serial and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 1 and redis.call('SADD', owed, endpoint) == 1 then
-    redis.call('ZADD', 'sn:due:' .. endpoint, now, event)
+    redis.call('ZADD', 'sn:due:' .. endpoint, due, event)
     redis.call('ZADD', 'sn:owes:' .. endpoint, serial, event)
-    file_endpoint('sn:ready:' .. partition, endpoint)
+    -- Whoever waits for its turn already keeps it.
+    local filed = redis.call('ZSCORE', 'sn:ready:' .. partition, endpoint)
+    if not filed or tonumber(filed) > now then file_endpoint('sn:ready:' .. partition, endpoint, due) end
     partitions[partition] = true
   end
 end

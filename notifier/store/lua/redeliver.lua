@@ -1,13 +1,13 @@
 -- include: lib/queue.lua
 -- Makes a delivery due at once, whatever became of it before, with the whole retry schedule ahead of it.
 -- KEYS: 1 delivery:<id>, 2 ready:<partition>
--- ARGV: 1 endpoint, 2 event
+-- ARGV: 1 endpoint, 2 event, 3 TTL of the record in s
 -- Returns: 1; 0 when the event or the endpoint is gone; 2 when an attempt is under way
 if redis.call('EXISTS', 'sn:event:' .. ARGV[2], 'sn:endpoint:' .. ARGV[1]) < 2 then return 0 end
 if redis.call('ZSCORE', 'sn:leased:' .. ARGV[1], ARGV[2]) then return 2 end
 redis.call('HSET', KEYS[1], 'status', 'pending', 'manual', 1, 'base', redis.call('HGET', KEYS[1], 'attempts') or 0)
 redis.call('HDEL', KEYS[1], 'settled_at')
-redis.call('PERSIST', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('ZADD', 'sn:due:' .. ARGV[1], now_ms(), ARGV[2])
-file_endpoint(KEYS[2], ARGV[1])
+file_endpoint(KEYS[2], ARGV[1], 0)
 return 1

@@ -15,5 +15,5 @@ redis.call('HSET', KEYS[2], 'paused', ARGV[4], 'max_concurrency', ARGV[5], 'inte
 if was_paused and ARGV[4] == '0' then redis.call('HSET', KEYS[2], 'failures', 0, 'resume_at', 0) end
 if ARGV[3] == '' then redis.call('ZADD', 'sn:endpoints', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 redis.call('INCR', 'sn:endpoints:generation')
-file_endpoint(KEYS[3], ARGV[1])
+file_endpoint(KEYS[3], ARGV[1], 0)
 return 1

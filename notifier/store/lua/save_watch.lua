@@ -9,7 +9,8 @@ local stored = redis.call('GET', KEYS[1])
 if ARGV[3] ~= '' and not stored then return '-' end
 if ARGV[3] ~= '' and stored ~= ARGV[3] then return '~' end
 local holder = redis.call('HGET', KEYS[2], ARGV[5])
-if holder and holder ~= ARGV[1] then return holder end
+-- A watch that was deleted while its name was resolved may have left its identity behind.
+if holder and holder ~= ARGV[1] and redis.call('EXISTS', 'sn:watch:' .. holder) == 1 then return holder end
 if ARGV[4] ~= '' and ARGV[4] ~= ARGV[5] then redis.call('HDEL', KEYS[2], ARGV[4]) end
 redis.call('HSET', KEYS[2], ARGV[5], ARGV[1])
 redis.call('SET', KEYS[1], ARGV[2])

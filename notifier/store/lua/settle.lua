@@ -2,7 +2,7 @@
 -- Records the outcomes of attempts and moves each delivery on: done, or due again later.
 -- A delivery whose lease this worker no longer holds is left alone: whoever holds it now will settle it.
 -- KEYS: 1 ready:<partition>
--- ARGV: 1 TTL of terminal records in s, then per attempt: endpoint, event, lease end, verdict (status of the
+-- ARGV: 1 TTL of the records in s, then per attempt: endpoint, event, lease end, verdict (status of the
 --       delivery), delay in ms (pending), attempts made, reason, attempt as JSON, slow-down in ms, succeeded (1/0/'')
 -- Returns: how many were stale
 local now, ttl, stale = now_ms(), tonumber(ARGV[1]), 0
@@ -20,11 +20,11 @@ for i = 2, #ARGV, 10 do
     redis.call('HSET', delivery, 'status', verdict, 'attempts', ARGV[i + 5], 'reason', ARGV[i + 6], 'manual', 0)
     redis.call('RPUSH', attempts, ARGV[i + 7])
     redis.call('EXPIRE', attempts, ttl)
+    redis.call('EXPIRE', delivery, ttl)
     if verdict == 'pending' then
       redis.call('ZADD', 'sn:due:' .. endpoint, now + tonumber(ARGV[i + 4]), event)
     else
       redis.call('HSET', delivery, 'settled_at', now)
-      redis.call('EXPIRE', delivery, ttl)
     end
     if ARGV[i + 9] == '1' then
       redis.call('HSET', run, 'failures', 0, 'success_at', now)
@@ -36,5 +36,9 @@ for i = 2, #ARGV, 10 do
     touched[endpoint] = true
   end
 end
-for endpoint in pairs(touched) do file_endpoint(KEYS[1], endpoint) end
+for endpoint in pairs(touched) do
+  -- One that still waits for its turn keeps it.
+  local filed = tonumber(redis.call('ZSCORE', KEYS[1], endpoint) or now)
+  file_endpoint(KEYS[1], endpoint, math.min(filed, now))
+end
 return stale

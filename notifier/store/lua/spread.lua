@@ -4,6 +4,6 @@
 -- ARGV: partitions so far, partitions now, then per endpoint: id, partition
 -- Returns: how many endpoints were filed
 for partition = 0, tonumber(ARGV[1]) - 1 do redis.call('DEL', 'sn:ready:' .. partition) end
-for i = 3, #ARGV, 2 do file_endpoint('sn:ready:' .. ARGV[i + 1], ARGV[i]) end
+for i = 3, #ARGV, 2 do file_endpoint('sn:ready:' .. ARGV[i + 1], ARGV[i], 0) end
 redis.call('SET', 'sn:partitions', ARGV[2])
 return (#ARGV - 2) / 2

@@ -12,15 +12,18 @@ local function head(key)
 end
 
 -- Files an endpoint in its partition under the next moment at which there is something to do for it:
--- its first due delivery, not before it may be sent to again, or the end of its first lease.
+-- its first due delivery, not before it may be sent to again, or the end of its first lease. The partition is
+-- served in this order, so a backlog must not carry its age into it: whoever is filed anew because something
+-- has happened to it gives not_before, and stands behind those who wait already.
 local function file_endpoint(ready, endpoint, not_before)
-  local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'rate_at')
+  local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'rate_at', 'interval_ms')
   local lease_end = head('sn:leased:' .. endpoint)
   local at = nil
   local busy = redis.call('ZCARD', 'sn:leased:' .. endpoint)
   if run[1] ~= '1' and busy < tonumber(run[3] or 16) then
     at = head('sn:due:' .. endpoint)
-    if at then at = math.max(at, tonumber(run[2] or 0), tonumber(run[4] or 0), not_before or 0) end
+    local next_token = tonumber(run[4] or 0) + tonumber(run[5] or 0)
+    if at then at = math.max(at, tonumber(run[2] or 0), next_token, not_before) end
   end
   if lease_end and (not at or lease_end < at) then at = lease_end end
   if at then

@@ -1,0 +1,114 @@
+"""Laws of the store, over whatever happens in whatever order, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import redis as blocking_redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from notifier.core.delivery import DeliveryStatus
+from notifier.core.endpoint import Endpoint, EndpointStatus
+from notifier.core.ids import EventId, delivery_id
+from notifier.errors import ConflictError, NotFoundError
+from notifier.runtime import open_runtime
+from notifier.store import Claim, Store, keys
+from tests.integration.test_store_queue import add, claim, owe, settled
+from tests.support.pipeline import quick_settings
+
+OPERATIONS: Final = st.one_of(
+    st.tuples(st.just("owe"), st.integers(0, 5)),
+    st.tuples(st.just("owe again"), st.integers(0, 5)),
+    st.tuples(st.just("claim"), st.integers(1, 4)),
+    st.tuples(st.just("lose the lease"), st.integers(0, 3)),
+    st.tuples(st.just("deliver"), st.integers(0, 3)),
+    st.tuples(st.just("retry"), st.integers(0, 3)),
+    st.tuples(st.just("exhaust"), st.integers(0, 3)),
+    st.tuples(st.just("redeliver"), st.integers(0, 5)),
+    st.tuples(st.just("toggle"), st.integers(0, 1)),
+)
+
+
+class Play:
+    """One history of a queue of two endpoints."""
+
+    def __init__(self, store: Store, endpoints: list[Endpoint]) -> None:
+        self.store = store
+        self.endpoints = endpoints
+        self.events: dict[int, EventId] = {}
+        self.claims: list[Claim] = []
+
+    async def do(self, operation: str, number: int) -> None:
+        deliveries = self.store.deliveries
+        ids = [endpoint.id for endpoint in self.endpoints]
+        if operation == "owe" and number not in self.events:
+            (self.events[number],) = await owe(self.store, self.endpoints, number)
+        elif operation == "owe again" and number in self.events:
+            await deliveries.owe([(self.events[number], ids)])
+        elif operation == "claim":
+            self.claims += await claim(self.store, limit=number)
+        elif operation == "redeliver" and number in self.events:
+            try:
+                await deliveries.redeliver(delivery_id(self.events[number], ids[number % 2]))
+            except (ConflictError, NotFoundError):
+                return
+        elif operation == "toggle":
+            await self._toggle(number)
+        elif number < len(self.claims):
+            await self._end(operation, self.claims.pop(number))
+
+    async def _toggle(self, number: int) -> None:
+        before = self.endpoints[number]
+        enabled = before.status is EndpointStatus.ENABLED
+        status = EndpointStatus.DISABLED if enabled else EndpointStatus.ENABLED
+        self.endpoints[number] = replace(before, status=status)
+        await self.store.endpoints.save(self.endpoints[number], replacing=before)
+
+    async def _end(self, operation: str, claimed: Claim) -> None:
+        if operation == "lose the lease":
+            await self.store.database.redis.zadd(keys.leased(claimed.endpoint_id), {claimed.event_id: 1})
+            self.claims += await claim(self.store, limit=1)
+            operation = "deliver"
+        status = {
+            "deliver": DeliveryStatus.DELIVERED,
+            "retry": DeliveryStatus.PENDING,
+            "exhaust": DeliveryStatus.EXHAUSTED,
+        }[operation]
+        await self.store.deliveries.settle(0, [settled(claimed, status)])
+
+    async def places_of(self, event: EventId, endpoint: Endpoint) -> list[str]:
+        redis = self.store.database.redis
+        status = await redis.hget(keys.delivery(delivery_id(event, endpoint.id)), "status")
+        places = {
+            "due": await redis.zscore(keys.due(endpoint.id), event) is not None,
+            "leased": await redis.zscore(keys.leased(endpoint.id), event) is not None,
+            "terminal": status is not None and status != DeliveryStatus.PENDING,
+        }
+        return [place for place, is_there in places.items() if is_there]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(operations=st.lists(OPERATIONS, max_size=25))
+def test_law_5_a_delivery_is_in_exactly_one_of_due_leased_and_terminal(
+    redis_url: str, operations: Sequence[tuple[str, int]]
+) -> None:
+    async def play() -> None:
+        async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
+            played = Play(runtime.store, [await add(runtime.store, name) for name in ("a", "b")])
+            for operation, number in operations:
+                await played.do(operation, number)
+                for event in played.events.values():
+                    for endpoint in played.endpoints:
+                        assert len(await played.places_of(event, endpoint)) == 1, (operation, number)
+
+    with blocking_redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    asyncio.run(play())
