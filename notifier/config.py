@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     ] = ()
     outbound_proxy: Annotated[SecretStr, AfterValidator(_secret_url)] | None = None
     retention_days: float = Field(30, gt=0, le=3660, allow_inf_nan=False)
-    delivery_partitions: int = Field(8, ge=1, le=1024)
+    delivery_partitions: int = Field(4, ge=1, le=1024)
 
     log_format: Literal["console", "json"] = "console"
     log_level: Annotated[

@@ -6,6 +6,7 @@ the API shows the sum, so that one scrape of any API process covers all workers 
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from bisect import bisect_left
@@ -143,20 +144,19 @@ def configure_logging(log_format: str, level: str) -> None:
         level: The lowest level shown, by its standard name.
     """
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info if log_format == "json" else _leave,
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(_to_json)
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -170,6 +170,14 @@ def configure_logging(log_format: str, level: str) -> None:
     # arq tells of every job and aiohttp of every request; our own lines say what matters of both.
     for noisy in ("arq", "aiohttp.access", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+ENCODER: Final = json.JSONEncoder(default=repr)
+"""One for all lines: json.dumps with a default would make a new one for each."""
+
+
+def _to_json(line: object, **_options: object) -> str:
+    return ENCODER.encode(line)
 
 
 def _leave(

@@ -59,7 +59,7 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
         await _look_at_absent(worker, asking, observation)
         due = observation.answered_at + worker.runtime.cadence.discovery
         await worker.runtime.store.looks.schedule(call, dict.fromkeys(subjects, due))
-    await empty_outbox(worker.runtime)
+    await empty_outbox(worker)
 
 
 async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[Watch, ...]:

@@ -28,6 +28,8 @@ class Worker:
     Attributes:
         x: The client for X; None without a bearer token, and then nothing is observed.
         stopping: Set when the process is about to end: what is under way is finished, nothing new begun.
+        dispatching: Whether the outbox is being emptied by this process.
+        outbox_changed: Whether something may have come into it since it was last looked at.
         drains: The partitions that this process drains at present.
         signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
     """
@@ -37,6 +39,8 @@ class Worker:
     x: XClient | None
     client: DeliveryClient
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    dispatching: bool = False
+    outbox_changed: bool = False
     drains: dict[int, Drain] = field(default_factory=dict)
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
         default_factory=dict

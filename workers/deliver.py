@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import secrets
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any, Final
 
 import structlog
@@ -19,12 +19,21 @@ from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
 from notifier.core.request import build_request
 from notifier.core.settling import Verdict, judge
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
-from notifier.store import Claim, LoggedEvent, Settlement
+from notifier.store import Claim, Settlement, Turn
 from workers.context import Worker, worker_of
 
-WINDOW: Final = 128
-"""How many attempts of one partition are under way in one worker at a time. With 16 to an endpoint it takes
-eight endpoints that hang to their time-out, in one partition, to fill it."""
+WINDOW: Final = 32
+"""How many attempts of one partition are under way in one worker at a time, while receivers answer quickly.
+More would only open more connections: a worker's one core is busy by then."""
+
+LARGEST_WINDOW: Final = 256
+"""The same with the slow ones, which cost a socket and no work, and must not take the room of the others."""
+
+SLOW_SECONDS: Final = 0.25
+"""An attempt that takes longer than this counts as slow."""
+
+GATHER_SECONDS: Final = 0.005
+"""How long an outcome waits for others to be recorded with it."""
 
 LONGEST_DRAIN_SECONDS: Final = 60.0
 """After this long a drain ends and nudges for another, well before arq takes it for stuck."""
@@ -56,9 +65,13 @@ class Drain:
         self._worker = worker
         self._store = worker.runtime.store
         self._partition = partition
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._ends_at = self._loop.time() + LONGEST_DRAIN_SECONDS
+        self._under_way: dict[asyncio.Task[None], float] = {}  # with the loop's time of each one's start
         self._done: list[Settlement] = []
+        self._enough = 1
         self._changed = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._may_claim = True
 
     def look_again(self) -> None:
@@ -68,76 +81,94 @@ class Drain:
 
     async def run(self) -> None:
         """Drain until nothing is due, or the worker stops."""
-        ends_at = asyncio.get_running_loop().time() + LONGEST_DRAIN_SECONDS
         try:
             while True:
                 self._changed.clear()
-                await self._settle()
-                if self._may_claim and asyncio.get_running_loop().time() < ends_at:
-                    await self._claim()
+                await self._turn()
                 if not (self._under_way or self._done):
                     break
                 await self._changed.wait()
         finally:
             # Also when the job is cancelled or Redis fails: finish and record what is under way.
+            self._silence()
             if self._under_way:
                 await asyncio.wait(self._under_way)
-            await self._settle()
+            await self._settle_and_claim(limit=0)
         if self._may_claim:
             await self._worker.runtime.nudge.deliver([self._partition])
 
-    async def _claim(self) -> None:
-        """Claim what there is room for, and set it off."""
-        room = WINDOW - len(self._under_way)
-        if room <= 0:
-            return
-        self._may_claim = False
-        if self._worker.stopping.is_set():
-            return
-        claims = await self._store.deliveries.claim(
-            self._partition, limit=room, lease_seconds=self._worker.runtime.settings.lease_seconds
+    async def _turn(self) -> None:
+        """Record what has ended, claim what there is room for, and set it off."""
+        self._silence()
+        # What was held back by an endpoint's concurrency may go once an outcome is recorded.
+        self._may_claim = self._may_claim or bool(self._done)
+        goes_on = self._loop.time() < self._ends_at and not self._worker.stopping.is_set()
+        room = self._room() if self._may_claim and goes_on else 0
+        if room > 0:
+            self._may_claim = False
+        turn = await self._settle_and_claim(limit=room)
+        if turn.claims:
+            self._may_claim = True
+            endpoints = await self._store.endpoints.all(turn.generation)
+            for claim in turn.claims:
+                task = self._loop.create_task(self._attempt(claim, endpoints.get(claim.endpoint_id)))
+                self._under_way[task] = self._loop.time()
+                task.add_done_callback(self._ended)
+        self._enough = max(1, min(len(self._under_way), WINDOW) // 2)
+        if self._may_claim:
+            # Those under way may turn out to be slow, and then there is room for others.
+            self._alarm = self._loop.call_later(SLOW_SECONDS, self._changed.set)
+
+    def _room(self) -> int:
+        """Say how many more attempts may be set off."""
+        since = self._loop.time() - SLOW_SECONDS
+        # The dictionary keeps the order in which they began.
+        slow = sum(1 for _ in takewhile(lambda started: started < since, self._under_way.values()))
+        return min(WINDOW + slow, LARGEST_WINDOW) - len(self._under_way)
+
+    async def _settle_and_claim(self, *, limit: int) -> Turn:
+        done = list(self._done)
+        turn = await self._store.deliveries.turn(
+            self._partition,
+            done,
+            limit=limit,
+            lease_seconds=self._worker.runtime.settings.lease_seconds,
         )
-        if not claims:
-            return
-        self._may_claim = True
-        endpoints = await self._store.endpoints.all()
-        events = await self._store.events.get_many(list(dict.fromkeys(claim.event_id for claim in claims)))
-        for claim in claims:
-            task = asyncio.create_task(
-                self._attempt(claim, endpoints.get(claim.endpoint_id), events.get(claim.event_id))
-            )
-            self._under_way.add(task)
-            task.add_done_callback(self._ended)
+        del self._done[: len(done)]
+        if turn.stale:
+            log.warning("delivery.lease_lost", partition=self._partition, count=turn.stale)
+        return turn
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        self._changed.set()
+        """Note the end of an attempt, and take the next turn when enough have ended or a moment has passed.
+
+        A turn costs about the same for one outcome as for a hundred.
+        """
+        del self._under_way[task]
+        if len(self._done) >= self._enough or not self._under_way:
+            self._changed.set()
+        elif len(self._done) == 1:
+            self._silence()
+            self._alarm = self._loop.call_later(GATHER_SECONDS, self._changed.set)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # The lease will run out and the delivery be tried again; that this is a fault of ours must show.
             log.error("delivery.crashed", partition=self._partition, exc_info=error)
 
-    async def _settle(self) -> None:
-        """Record what has ended since the last time."""
-        if not self._done:
-            return
-        done = list(self._done)
-        stale = await self._store.deliveries.settle(self._partition, done)
-        del self._done[: len(done)]
-        if stale:
-            log.warning("delivery.lease_lost", partition=self._partition, count=stale)
-        # What was held back by an endpoint's concurrency may go now.
-        self._may_claim = True
+    def _silence(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
-    async def _attempt(self, claim: Claim, endpoint: Endpoint | None, event: LoggedEvent | None) -> None:
+    async def _attempt(self, claim: Claim, endpoint: Endpoint | None) -> None:
         """Make one attempt and note what follows from it."""
         if endpoint is None:
             return  # Deleted a moment ago, and its queue with it.
         started_at = self._worker.runtime.clock()
-        if event is None:
+        if not claim.body:
             self._done.append(_discard(claim, started_at))
             return
-        answer = await self._post(endpoint, event, started_at)
+        answer = await self._post(endpoint, claim, started_at)
         outcome = classify(answer, now=self._worker.runtime.clock())
         verdict = judge(
             outcome,
@@ -149,9 +180,9 @@ class Drain:
         if verdict.disables:
             await self._disable(endpoint)
         self._done.append(_settlement(claim, verdict, outcome, answer, started_at))
-        self._tell(claim, event, verdict, outcome, answer)
+        self._tell(claim, verdict, outcome, answer)
 
-    async def _post(self, endpoint: Endpoint, event: LoggedEvent, now: float) -> Answer:
+    async def _post(self, endpoint: Endpoint, claim: Claim, now: float) -> Answer:
         try:
             keys = self._worker.signing_keys(endpoint, now=now)
         except ConfigError as error:
@@ -159,8 +190,8 @@ class Drain:
             return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message)
         request = build_request(
             url=endpoint.url,
-            event_id=event.id,
-            body=thin(event.body) if endpoint.payload is PayloadForm.THIN else event.body,
+            event_id=claim.event_id,
+            body=thin(claim.body) if endpoint.payload is PayloadForm.THIN else claim.body,
             content_type="application/json",
             keys=keys,
             timestamp=int(now),
@@ -181,15 +212,15 @@ class Drain:
             await self._store.endpoints.save(disabled, replacing=endpoint)
             log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=DisabledReason.GONE)
 
-    def _tell(
-        self, claim: Claim, event: LoggedEvent, verdict: Verdict, outcome: Outcome, answer: Answer
-    ) -> None:
+    def _tell(self, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:
         """Log the attempt in one line and count it."""
         tally = self._worker.runtime.tally
         tally.count("notifier_attempts_total", outcome.kind)
         tally.observe("notifier_attempt_seconds", answer.duration_ms / 1000)
         if verdict.status is DeliveryStatus.DELIVERED:
-            tally.observe("notifier_detect_to_delivered_seconds", self._worker.runtime.clock() - event.at)
+            tally.observe(
+                "notifier_detect_to_delivered_seconds", self._worker.runtime.clock() - claim.committed_at
+            )
         log.info(
             "delivery.attempted",
             delivery_id=delivery_id(claim.event_id, claim.endpoint_id),
@@ -245,4 +276,4 @@ def _discard(claim: Claim, now: float) -> Settlement:
 
 
 def _attempt_id() -> AttemptId:
-    return AttemptId("att_" + new_tail(secrets.token_bytes(12)))
+    return AttemptId("att_" + new_tail(random.randbytes(12)))  # noqa: S311 - a name, no secret

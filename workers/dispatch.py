@@ -6,23 +6,37 @@ from typing import Any, Final
 
 from notifier.core.filters import is_wanted
 from notifier.runtime import Runtime
-from workers.context import worker_of
+from workers.context import Worker, worker_of
 
 BATCH: Final = 100
 
 
 async def dispatch(ctx: dict[str, Any]) -> None:
     """Job: dispatch everything that is in the outbox."""
-    await empty_outbox(worker_of(ctx).runtime)
+    await empty_outbox(worker_of(ctx))
 
 
-async def empty_outbox(runtime: Runtime) -> None:
+async def empty_outbox(worker: Worker) -> None:
     """Make every event in the outbox owed to the endpoints that want it, and have those served.
 
-    Doing it twice, or in two workers at once, changes nothing: an event is owed to an endpoint once.
+    Doing it twice, or in two workers at once, changes nothing: an event is owed to an endpoint once. Within
+    one worker it is done once at a time; what arrives meanwhile is seen by whoever is at it.
     """
+    await worker.runtime.store.begin("dispatch")
+    worker.outbox_changed = True
+    if worker.dispatching:
+        return
+    worker.dispatching = True
+    try:
+        while worker.outbox_changed:
+            worker.outbox_changed = False
+            await _dispatch_all(worker.runtime)
+    finally:
+        worker.dispatching = False
+
+
+async def _dispatch_all(runtime: Runtime) -> None:
     store = runtime.store
-    await store.begin("dispatch")
     while events := await store.events.undispatched(limit=BATCH):
         endpoints = await store.endpoints.all()
         wanted = [

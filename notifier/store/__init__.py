@@ -11,7 +11,7 @@ from notifier.core.observation import Call
 from notifier.store import keys
 from notifier.store.budget import SharedBudget, SourcePause
 from notifier.store.database import Database, connect
-from notifier.store.deliveries import Claim, Deliveries, Settlement
+from notifier.store.deliveries import Claim, Deliveries, Settlement, Turn
 from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
@@ -94,5 +94,6 @@ __all__ = [
     "Store",
     "StoredAnswer",
     "TrackedSpace",
+    "Turn",
     "connect",
 ]

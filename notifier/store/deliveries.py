@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -33,6 +33,8 @@ class Claim:
 
     Attributes:
         lease_end: Epoch ms by the server's clock; also the token by which the holder settles.
+        body: The event's full payload; empty when the event is no longer kept.
+        committed_at: When the event was committed, epoch seconds.
         attempts_made: All attempts so far.
         base: Attempts before the last redelivery; the retry schedule counts from there.
     """
@@ -43,6 +45,8 @@ class Claim:
     attempts_made: int
     base: int
     trigger: Trigger
+    body: bytes
+    committed_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,20 @@ class Settlement:
     delay: float = 0.0
     resume_after: float = 0.0
     succeeded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn at a partition gave.
+
+    Attributes:
+        stale: How many leases had run out; those deliveries are settled by whoever holds them now.
+        generation: Of the endpoints' records, at the moment of the claims.
+    """
+
+    stale: int
+    claims: Sequence[Claim]
+    generation: str
 
 
 class Deliveries:
@@ -107,31 +125,28 @@ class Deliveries:
             placed += [endpoint_id, self._partitions.of(endpoint_id)]
         return ScriptCall(script("dispatch"), [keys.OUTBOX], [event_id, int(last), self._ttl, *placed])
 
-    async def claim(self, partition: int, *, limit: int, lease_seconds: float) -> list[Claim]:
-        """Claim due deliveries of a partition, the endpoints taking turns."""
-        rows = await self._database.run(
-            "claim",
-            keys=[keys.ready(partition), keys.nudged(f"deliver:{partition}")],
-            args=[limit, int(lease_seconds * 1000)],
-        )
-        return [
-            Claim(
-                EventId(event_id),
-                EndpointId(endpoint_id),
-                int(lease_end),
-                attempts,
-                base,
-                Trigger.MANUAL if manual else Trigger.SCHEDULED,
-            )
-            for endpoint_id, event_id, lease_end, attempts, base, manual in rows
-        ]
+    async def turn(
+        self, partition: int, settlements: Sequence[Settlement], *, limit: int, lease_seconds: float
+    ) -> Turn:
+        """Record outcomes and claim up to ``limit`` due deliveries of a partition, in one round trip.
 
-    async def settle(self, partition: int, settlements: Sequence[Settlement]) -> int:
-        """Record outcomes and move the deliveries on.
-
-        Returns:
-            How many leases had run out; those deliveries are settled by whoever holds them now.
+        The endpoints take turns, and what the outcomes set free can be claimed at once.
         """
+        calls = [self._settle_call(partition, settlements)] if settlements else []
+        if limit > 0:
+            calls.append(
+                ScriptCall(
+                    script("claim"),
+                    [keys.ready(partition), keys.nudged(f"deliver:{partition}")],
+                    [limit, int(lease_seconds * 1000)],
+                )
+            )
+        answers = await self._database.run_all(calls)
+        stale = answers.pop(0) if settlements else 0
+        generation, rows = answers.pop(0) if limit > 0 else ("", [])
+        return Turn(stale, [_claim(row) for row in rows], generation)
+
+    def _settle_call(self, partition: int, settlements: Sequence[Settlement]) -> ScriptCall:
         args: list[Argument] = [self._ttl]
         for settlement in settlements:
             claim = settlement.claim
@@ -147,8 +162,7 @@ class Deliveries:
                 int(settlement.resume_after * 1000),
                 "" if settlement.succeeded is None else int(settlement.succeeded),
             ]
-        stale: int = await self._database.run("settle", keys=[keys.ready(partition)], args=args)
-        return stale
+        return ScriptCall(script("settle"), [keys.ready(partition)], args)
 
     async def redeliver(self, delivery: str) -> int:
         """Make a delivery due at once; gives its partition.
@@ -263,6 +277,20 @@ class Deliveries:
                 pipe.exists(keys.endpoint(endpoint_id))
             rows = await pipe.execute()
         return [_delivery(each, *rows[number * 4 : number * 4 + 4]) for number, each in enumerate(owed)]
+
+
+def _claim(row: Sequence[Any]) -> Claim:
+    endpoint_id, event_id, lease_end, attempts, base, manual, body, at = row
+    return Claim(
+        EventId(event_id),
+        EndpointId(endpoint_id),
+        int(lease_end),
+        attempts,
+        base,
+        Trigger.MANUAL if manual else Trigger.SCHEDULED,
+        body.encode(),
+        at / 1000,
+    )
 
 
 def _delivery(

@@ -115,10 +115,15 @@ class Endpoints:
             dropped += await trim_index(self._database, keys.owes(endpoint_id))
         return dropped
 
-    async def all(self) -> Mapping[EndpointId, Endpoint]:
-        """Give every endpoint by id, read again only when one has changed."""
+    async def all(self, generation: str | None = None) -> Mapping[EndpointId, Endpoint]:
+        """Give every endpoint by id, read again only when one has changed.
+
+        Args:
+            generation: Of the records, where the caller has just learned it; else it is asked for.
+        """
         async with self._database.translated():
-            generation = await self._database.redis.get(keys.GENERATION) or ""
+            if generation is None:
+                generation = await self._database.redis.get(keys.GENERATION) or ""
             if generation != self._generation:
                 endpoint_ids = await self._database.redis.zrange(keys.ENDPOINTS, 0, -1)
                 self._all = await self.get_many(endpoint_ids)

@@ -37,6 +37,15 @@ class LoggedEvent:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """What it takes to dispatch an event."""
+
+    id: EventId
+    type: EventType
+    routing: Routing
+
+
 class Events:
     """The log of everything that happened, for as long as it is kept."""
 
@@ -156,15 +165,23 @@ class Events:
             [(records.get(EventId(event_id)), sequence) for event_id, sequence in rows], limit=limit
         )
 
-    async def undispatched(self, *, limit: int) -> list[LoggedEvent]:
-        """Read the oldest events in the outbox; entries whose event has expired are dropped from it."""
+    async def undispatched(self, *, limit: int) -> list[OutboxEntry]:
+        """Read the oldest entries of the outbox; those whose event has expired are dropped from it."""
         async with self._database.translated():
             event_ids = await self._database.redis.zrange(keys.OUTBOX, 0, limit - 1)
-            found = await self.get_many(event_ids)
-            expired = [event_id for event_id in event_ids if event_id not in found]
+        async with self._database.pipeline() as pipe:
+            for event_id in event_ids:
+                pipe.hmget(keys.event(event_id), "type", "routing")
+            rows = dict(zip(event_ids, await pipe.execute(), strict=True))
+            expired = [event_id for event_id, (event_type, _) in rows.items() if event_type is None]
             if expired:
-                await self._database.redis.zrem(keys.OUTBOX, *expired)
-        return [found[event_id] for event_id in event_ids if event_id in found]
+                pipe.zrem(keys.OUTBOX, *expired)
+                await pipe.execute()
+        return [
+            OutboxEntry(EventId(event_id), EventType(event_type), _read_routing(routing))
+            for event_id, (event_type, routing) in rows.items()
+            if event_type is not None
+        ]
 
     async def trim(self) -> int:
         """Drop entries of the log's indexes whose events have expired; gives how many."""
@@ -189,17 +206,21 @@ def routing_json(event: Event) -> str:
 
 def _read(event_id: str, row: list[Any]) -> LoggedEvent:
     event_type, body, routing, space_id, sequence, serial, at = row
-    facts: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in json.loads(routing).items()
-    }
     return LoggedEvent(
         id=EventId(event_id),
         type=EventType(event_type),
         body=body.encode(),
-        routing=Routing(**facts),
+        routing=_read_routing(routing),
         space_id=SpaceId(space_id) if space_id else None,
         sequence=int(sequence) if sequence else None,
         serial=int(serial),
         at=int(at) / 1000,
     )
+
+
+def _read_routing(routing: str) -> Routing:
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(routing).items()
+    }
+    return Routing(**facts)

@@ -131,7 +131,7 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
     event = started(1)
     await store(runtime, event)
     (partition,) = await runtime.store.deliveries.owe([(event.id, [endpoint["id"]])])
-    (claim,) = await runtime.store.deliveries.claim(partition, limit=10, lease_seconds=30)
+    (claim,) = (await runtime.store.deliveries.turn(partition, [], limit=10, lease_seconds=30)).claims
     attempt = Attempt(
         id=AttemptId("att_1"),
         number=1,
@@ -145,7 +145,7 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
         body="oops",
     )
     settlement = Settlement(claim, DeliveryStatus.EXHAUSTED, attempt, attempts_made=1, succeeded=False)
-    await runtime.store.deliveries.settle(partition, [settlement])
+    await runtime.store.deliveries.turn(partition, [settlement], limit=0, lease_seconds=30)
     return delivery_id(event.id, endpoint["id"])
 
 

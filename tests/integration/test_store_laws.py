@@ -17,7 +17,7 @@ from notifier.core.ids import EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, keys
-from tests.integration.test_store_queue import add, claim, owe, settled
+from tests.integration.test_store_queue import add, claim, owe, settle, settled
 from tests.support.pipeline import quick_settings
 
 OPERATIONS: Final = st.one_of(
@@ -78,7 +78,7 @@ class Play:
             "retry": DeliveryStatus.PENDING,
             "exhaust": DeliveryStatus.EXHAUSTED,
         }[operation]
-        await self.store.deliveries.settle(0, [settled(claimed, status)])
+        await settle(self.store, settled(claimed, status))
 
     async def places_of(self, event: EventId, endpoint: Endpoint) -> list[str]:
         redis = self.store.database.redis

@@ -56,7 +56,11 @@ async def owe(store: Store, endpoints: list[Endpoint], *numbers: int) -> list[Ev
 
 
 async def claim(store: Store, limit: int = 100, lease_seconds: float = 30) -> list[Claim]:
-    return await store.deliveries.claim(0, limit=limit, lease_seconds=lease_seconds)
+    return list((await store.deliveries.turn(0, [], limit=limit, lease_seconds=lease_seconds)).claims)
+
+
+async def settle(store: Store, *settlements: Settlement) -> int:
+    return (await store.deliveries.turn(0, settlements, limit=0, lease_seconds=30)).stale
 
 
 def settled(claim: Claim, status: DeliveryStatus = DeliveryStatus.DELIVERED, **changes: Any) -> Settlement:
@@ -98,7 +102,7 @@ async def test_a_newcomer_is_served_soon_beside_many_with_a_backlog(store: Store
     newcomer = await add(store, "new")
     await owe(store, [newcomer], 1000)
     for _ in range(6):
-        await store.deliveries.settle(0, [settled(each) for each in backlog.pop(0)])
+        await settle(store, *[settled(each) for each in backlog.pop(0)])
         backlog.append(await claim(store, limit=8))
         if any(each.endpoint_id == newcomer.id for each in backlog[-1]):
             break
@@ -134,7 +138,7 @@ async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> Non
     first = await claim(store)
     assert len(first) == 2
     assert await claim(store) == []
-    await store.deliveries.settle(0, [settled(first[0])])
+    await settle(store, settled(first[0]))
     assert len(await claim(store)) == 1
 
 
@@ -143,7 +147,7 @@ async def test_no_more_than_a_second_of_the_rate_limit_goes_at_once(store: Store
     await owe(store, [endpoint], *range(12))
     first = await claim(store)
     assert len(first) == 5
-    await store.deliveries.settle(0, [settled(each) for each in first])
+    await settle(store, *[settled(each) for each in first])
     assert len(await claim(store)) <= 1
 
 
@@ -160,9 +164,9 @@ async def test_a_lease_that_ran_out_makes_the_delivery_due_again_and_its_holder_
         return bool(second)
 
     await wait_until(is_due_again, message="the lease runs out")
-    assert await store.deliveries.settle(0, [settled(late)]) == 1
+    assert await settle(store, settled(late)) == 1
     assert (await store.deliveries.get(delivery_id(late.event_id, endpoint.id))).status == "pending"
-    assert await store.deliveries.settle(0, [settled(second[0])]) == 0
+    assert await settle(store, settled(second[0])) == 0
     assert (await store.deliveries.get(delivery_id(late.event_id, endpoint.id))).status == "delivered"
 
 
@@ -171,7 +175,7 @@ async def test_a_failed_attempt_comes_back_after_its_delay_with_its_count(store:
     await owe(store, [endpoint], 1)
     (first,) = await claim(store)
     again = settled(first, DeliveryStatus.PENDING, delay=0.05, succeeded=False)
-    await store.deliveries.settle(0, [again])
+    await settle(store, again)
     assert await claim(store) == []
     delivery = await store.deliveries.get(delivery_id(first.event_id, endpoint.id))
     assert (delivery.status, delivery.attempts_made, delivery.last_reason) == ("pending", 1, ATTEMPT.reason)
@@ -192,7 +196,7 @@ async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_
     endpoint = await add(store, "a")
     await owe(store, [endpoint], 1)
     (first,) = await claim(store)
-    await store.deliveries.settle(0, [settled(first, DeliveryStatus.EXHAUSTED, attempts_made=10)])
+    await settle(store, settled(first, DeliveryStatus.EXHAUSTED, attempts_made=10))
     delivery = delivery_id(first.event_id, endpoint.id)
     assert (await store.deliveries.get(delivery)).status == "exhausted"
     await store.deliveries.redeliver(delivery)
@@ -259,9 +263,7 @@ async def test_deliveries_are_filtered_by_event_and_status(store: Store) -> None
     endpoints = [await add(store, "a"), await add(store, "b")]
     events = await owe(store, endpoints, 1, 2)
     claims = await claim(store)
-    await store.deliveries.settle(
-        0, [settled(each) for each in claims if each.endpoint_id == endpoints[0].id]
-    )
+    await settle(store, *[settled(each) for each in claims if each.endpoint_id == endpoints[0].id])
     delivered = await store.deliveries.page(limit=50, cursor=None, status=DeliveryStatus.DELIVERED)
     assert {each.endpoint_id for each in delivered.items} == {endpoints[0].id}
     one = await store.deliveries.page(limit=50, cursor=None, event_id=events[0])
@@ -277,7 +279,9 @@ async def test_another_number_of_partitions_loses_nobody(redis_url: str) -> None
         claimed = [
             each
             for partition in range(3)
-            for each in await runtime.store.deliveries.claim(partition, limit=100, lease_seconds=30)
+            for each in (
+                await runtime.store.deliveries.turn(partition, [], limit=100, lease_seconds=30)
+            ).claims
         ]
     assert {each.endpoint_id for each in claimed} == {endpoint.id for endpoint in endpoints}
 

@@ -5,7 +5,9 @@
 -- The partition's nudge is taken at the same time: what becomes due from now on needs a new one.
 -- KEYS: 1 ready:<partition>, 2 nudged:deliver:<partition>
 -- ARGV: 1 how many at most, 2 lease in ms
--- Returns: {endpoint, event, lease end in ms, attempts made, attempts before the last redeliver, manual} each
+-- Returns: {generation of the endpoints, claims}, a claim being {endpoint, event, lease end in ms, attempts
+--          made, attempts before the last redeliver, manual (1/0), body or '' when the event has expired,
+--          when it was committed in ms}
 redis.call('DEL', KEYS[2])
 local now = now_ms()
 local wanted, lease_end = tonumber(ARGV[1]), now + tonumber(ARGV[2])
@@ -39,7 +41,11 @@ for _, endpoint in ipairs(waiting) do
     redis.call('ZADD', leased, lease_end, event)
     local delivery = 'sn:delivery:dlv_' .. string.sub(event, 5) .. string.sub(endpoint, 4)
     local record = redis.call('HMGET', delivery, 'attempts', 'base', 'manual')
-    claimed[#claimed + 1] = {endpoint, event, lease_end, tonumber(record[1] or 0), tonumber(record[2] or 0), tonumber(record[3] or 0)}
+    local logged = redis.call('HMGET', 'sn:event:' .. event, 'body', 'at')
+    claimed[#claimed + 1] = {
+      endpoint, event, lease_end, tonumber(record[1] or 0), tonumber(record[2] or 0), tonumber(record[3] or 0),
+      logged[1] or '', tonumber(logged[2] or 0),
+    }
   end
   if interval and interval > 0 then
     redis.call('HSET', 'sn:run:' .. endpoint, 'rate_at', rate_at + #taken * interval)
@@ -51,4 +57,4 @@ for _, endpoint in ipairs(waiting) do
     file_endpoint(KEYS[1], endpoint, tonumber(redis.call('ZSCORE', KEYS[1], endpoint)))
   end
 end
-return claimed
+return {redis.call('GET', 'sn:endpoints:generation') or '', claimed}
