@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 import structlog
@@ -93,6 +94,7 @@ class Tally:
             self._counts[series] += count
 
 
+@cache
 def _series(metric: str, labels: tuple[str, ...]) -> str:
     return "|".join((metric, *labels))
 

@@ -14,7 +14,7 @@ import structlog
 from notifier.core.delivery import Attempt, DeliveryStatus
 from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
 from notifier.core.events import PayloadForm, thin
-from notifier.core.ids import AttemptId, delivery_id, new_tail
+from notifier.core.ids import AttemptId, delivery_id
 from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
 from notifier.core.request import build_request
 from notifier.core.settling import Verdict, judge
@@ -65,6 +65,7 @@ class Drain:
         self._worker = worker
         self._store = worker.runtime.store
         self._partition = partition
+        self._schedule = worker.runtime.retry_schedule
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + LONGEST_DRAIN_SECONDS
         self._under_way: dict[asyncio.Task[None], float] = {}  # with the loop's time of each one's start
@@ -174,7 +175,7 @@ class Drain:
             outcome,
             attempts_before=claim.attempts_made,
             base=claim.base,
-            schedule=self._worker.runtime.retry_schedule,
+            schedule=self._schedule,
             jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
         )
         if verdict.disables:
@@ -276,4 +277,4 @@ def _discard(claim: Claim, now: float) -> Settlement:
 
 
 def _attempt_id() -> AttemptId:
-    return AttemptId("att_" + new_tail(random.randbytes(12)))  # noqa: S311 - a name, no secret
+    return AttemptId(f"att_{random.getrandbits(80):020x}")

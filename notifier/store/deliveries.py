@@ -6,6 +6,7 @@ else about it follows from its id (docs/architecture.md, "What a pending deliver
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -147,22 +148,22 @@ class Deliveries:
         return Turn(stale, [_claim(row) for row in rows], generation)
 
     def _settle_call(self, partition: int, settlements: Sequence[Settlement]) -> ScriptCall:
-        args: list[Argument] = [self._ttl]
-        for settlement in settlements:
-            claim = settlement.claim
-            args += [
-                claim.endpoint_id,
-                claim.event_id,
-                claim.lease_end,
+        batch = [
+            [
+                settlement.claim.endpoint_id,
+                settlement.claim.event_id,
+                settlement.claim.lease_end,
                 settlement.status,
                 int(settlement.delay * 1000),
                 settlement.attempts_made,
                 settlement.attempt.reason,
-                ATTEMPT.dump_json(settlement.attempt),
+                ATTEMPT.dump_json(settlement.attempt).decode(),
                 int(settlement.resume_after * 1000),
-                "" if settlement.succeeded is None else int(settlement.succeeded),
+                settlement.succeeded,
             ]
-        return ScriptCall(script("settle"), [keys.ready(partition)], args)
+            for settlement in settlements
+        ]
+        return ScriptCall(script("settle"), [keys.ready(partition)], [self._ttl, json.dumps(batch)])
 
     async def redeliver(self, delivery: str) -> int:
         """Make a delivery due at once; gives its partition.
