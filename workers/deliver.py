@@ -116,9 +116,11 @@ class Drain:
                 self._under_way[task] = self._loop.time()
                 task.add_done_callback(self._ended)
         self._enough = max(1, min(len(self._under_way), WINDOW) // 2)
-        if self._may_claim:
+        if self._done:
+            self._wake_within(GATHER_SECONDS)
+        elif self._may_claim:
             # Those under way may turn out to be slow, and then there is room for others.
-            self._alarm = self._loop.call_later(SLOW_SECONDS, self._changed.set)
+            self._wake_within(SLOW_SECONDS)
 
     def _room(self) -> int:
         """Say how many more attempts may be set off."""
@@ -148,13 +150,19 @@ class Drain:
         del self._under_way[task]
         if len(self._done) >= self._enough or not self._under_way:
             self._changed.set()
-        elif len(self._done) == 1:
-            self._silence()
-            self._alarm = self._loop.call_later(GATHER_SECONDS, self._changed.set)
+        else:
+            self._wake_within(GATHER_SECONDS)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # The lease will run out and the delivery be tried again; that this is a fault of ours must show.
             log.error("delivery.crashed", partition=self._partition, exc_info=error)
+
+    def _wake_within(self, seconds: float) -> None:
+        """Take a turn after this long at the latest; an earlier moment that is set already stays."""
+        at = self._loop.time() + seconds
+        if self._alarm is None or self._alarm.when() > at:
+            self._silence()
+            self._alarm = self._loop.call_at(at, self._changed.set)
 
     def _silence(self) -> None:
         if self._alarm is not None:

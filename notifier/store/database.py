@@ -77,16 +77,21 @@ class Database:
             UnavailableError: Redis does not answer, or is not able to write.
         """
         async with self.translated():
-            try:
-                return await self._pipeline(calls)
-            except NoScriptError:
-                # A restarted server has forgotten its scripts. Every script may run twice: what the first
-                # run has done, the second one finds done.
-                await self.load({call.script for call in calls})
-                return await self._pipeline(calls)
+            answers = await self._pipeline(calls)
+            unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if unknown:
+                # A new or restarted server does not know the script. Only those calls are made again: the
+                # others have happened.
+                again = [calls[number] for number in unknown]
+                await self._load({call.script for call in again})
+                for number, answer in zip(unknown, await self._pipeline(again), strict=True):
+                    answers[number] = answer
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return answers
 
-    async def load(self, scripts: Iterable[Script]) -> None:
-        """Make scripts known to the server."""
+    async def _load(self, scripts: Iterable[Script]) -> None:
         async with self.redis.pipeline(transaction=False) as pipe:
             for each in scripts:
                 pipe.script_load(each.source)
@@ -96,7 +101,7 @@ class Database:
         async with self.redis.pipeline(transaction=False) as pipe:
             for call in calls:
                 pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-            answers: list[Any] = await pipe.execute()
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
             return answers
 
     @asynccontextmanager
@@ -110,8 +115,6 @@ class Database:
         """Turn the errors of the connection and of a server that cannot serve into ours."""
         try:
             yield
-        except NoScriptError:
-            raise
         except (RedisError, OSError) as error:
             raise UnavailableError(f"Redis does not serve: {type(error).__name__}") from error
 

@@ -32,6 +32,14 @@ OPERATIONS: Final = st.one_of(
     st.tuples(st.just("toggle"), st.integers(0, 1)),
 )
 
+ENDS: Final = {
+    "deliver": DeliveryStatus.DELIVERED,
+    "lose the lease": DeliveryStatus.DELIVERED,
+    "retry": DeliveryStatus.PENDING,
+    "exhaust": DeliveryStatus.EXHAUSTED,
+}
+"""How each way to end an attempt settles its delivery."""
+
 
 class Play:
     """One history of a queue of two endpoints."""
@@ -58,7 +66,7 @@ class Play:
                 return
         elif operation == "toggle":
             await self._toggle(number)
-        elif number < len(self.claims):
+        elif operation in ENDS and number < len(self.claims):
             await self._end(operation, self.claims.pop(number))
 
     async def _toggle(self, number: int) -> None:
@@ -72,13 +80,7 @@ class Play:
         if operation == "lose the lease":
             await self.store.database.redis.zadd(keys.leased(claimed.endpoint_id), {claimed.event_id: 1})
             self.claims += await claim(self.store, limit=1)
-            operation = "deliver"
-        status = {
-            "deliver": DeliveryStatus.DELIVERED,
-            "retry": DeliveryStatus.PENDING,
-            "exhaust": DeliveryStatus.EXHAUSTED,
-        }[operation]
-        await settle(self.store, settled(claimed, status))
+        await settle(self.store, settled(claimed, ENDS[operation]))
 
     async def places_of(self, event: EventId, endpoint: Endpoint) -> list[str]:
         redis = self.store.database.redis

@@ -302,5 +302,9 @@ async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: S
 async def test_a_restarted_server_gets_its_scripts_again(store: Store) -> None:
     endpoint = await add(store, "a")
     await store.database.redis.script_flush()
-    await owe(store, [endpoint], 1)
-    assert len(await claim(store)) == 1
+    await owe(store, [endpoint], 1, 2)
+    (first,) = await claim(store, limit=1)
+    # The claim is known by now and the settling is not: the claim must not be made a second time.
+    turn = await store.deliveries.turn(0, [settled(first)], limit=1, lease_seconds=30)
+    assert [each.event_id for each in turn.claims] != [first.event_id]
+    assert len(turn.claims) == 1
