@@ -17,7 +17,7 @@ from notifier.core.cadence import Cadence
 from notifier.core.merging import Patience
 from notifier.core.retry import RetrySchedule
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
-from notifier.errors import ConfigError
+from notifier.errors import ConfigError, UnavailableError
 from notifier.source import XClient
 from notifier.store import Database, Nudge, SecretBox, Store, connect
 from notifier.telemetry import Tally, render
@@ -102,7 +102,7 @@ async def open_runtime(
     box = SecretBox(dict(settings.master_key_ring or [_own_master_key(settings.data_dir)]))
     database = Database(connect(settings.redis_url))
     try:
-        await database.ping()
+        await _reach(database)
         store = Store(
             database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
         )
@@ -110,6 +110,15 @@ async def open_runtime(
         yield Runtime(settings, store, box, Nudge(database), clock)
     finally:
         await database.close()
+
+
+async def _reach(database: Database) -> None:
+    try:
+        await database.ping()
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"NOTIFIER_REDIS_URL: nothing that serves is there. {error.message}"
+        ) from error
 
 
 async def make_admin_key(runtime: Runtime) -> str | None:
