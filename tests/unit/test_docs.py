@@ -22,6 +22,10 @@ from notifier.cli import app
 from notifier.config import ENV_PREFIX, Settings
 from notifier.core.events import EventType
 from notifier.core.signing import parse_signing_key, sign
+from notifier.store.watches import MAX_LISTED_SPACES
+from notifier.telemetry import METRICS
+from workers import deliver
+from workers.settings import GRACE_SECONDS
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text()
@@ -40,6 +44,23 @@ ROUTES: Final = {
 each_page: Final = pytest.mark.parametrize("page", PAGES)
 
 
+FIGURES: Final = {
+    "docs/architecture.md": (
+        f"up to {deliver.WINDOW} attempts under way",
+        f"more than {deliver.SLOW_SECONDS:g} s only waits",
+        f"up to {deliver.LARGEST_WINDOW} in all",
+        f"no longer than {deliver.GATHER_SECONDS * 1000:g} ms",
+        f"does not end within {GRACE_SECONDS} s",
+    ),
+    "docs/api.md": (f"the newest {MAX_LISTED_SPACES}",),
+    "README.md": (
+        f"get {GRACE_SECONDS} seconds to end",
+        f"above {GRACE_SECONDS}, a worker that stops",
+    ),
+}
+"""Sentences that tell a constant of the code, which has to be changed with it."""
+
+
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
@@ -49,6 +70,14 @@ def shell_lines() -> Iterator[tuple[str, str]]:
         for block in blocks(page, "sh"):
             for line in block.replace("\\\n", " ").splitlines():
                 yield name, line.partition("  #")[0]
+
+
+def section(page: str, title: str) -> str:
+    return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def sources(*patterns: str) -> Iterator[str]:
+    return (path.read_text() for pattern in patterns for path in ROOT.glob(pattern))
 
 
 def table_rows(page: str, first_cell: str) -> list[list[str]]:
@@ -130,18 +159,54 @@ class TestNames:
         assert written == layers
 
     def test_the_code_refers_to_sections_that_exist(self) -> None:
-        sources = [
-            *ROOT.glob("notifier/**/*.py"),
-            *ROOT.glob("notifier/**/*.lua"),
-            *ROOT.glob("workers/*.py"),
-        ]
         referred = {
-            section
-            for source in sources
-            for section in re.findall(r'docs/architecture\.md, "([^"]+)"', source.read_text())
+            title
+            for source in sources("notifier/**/*.py", "notifier/**/*.lua", "workers/*.py")
+            for title in re.findall(r'docs/architecture\.md, "([^"]+)"', source)
         }
         assert referred
         assert referred <= set(re.findall(r"^## (.+)$", ARCHITECTURE, re.MULTILINE))
+
+
+class TestFigures:
+    @pytest.mark.parametrize("page", FIGURES)
+    def test_a_page_tells_the_figures_of_the_code(self, page: str) -> None:
+        text = " ".join(PAGES[page].split())
+        assert [sentence for sentence in FIGURES[page] if sentence not in text] == []
+
+
+class TestWhatIsMissing:
+    """The README's list of what is not there yet names nothing that is there."""
+
+    missing = section(README, "What it does not do yet")
+
+    def test_events(self) -> None:
+        named = set(re.findall(r"`((?:space|source|endpoint|watch|webhook)\.[a-z_]+)`", self.missing))
+        assert named
+        assert named & set(EventType) == set()
+
+    def test_paths(self) -> None:
+        named = set(re.findall(r"`(/[\w/-]+)`", self.missing))
+        assert named
+        # Literally: the route of one event would take any last part, also "stream".
+        assert named & {each.path for each in OPERATIONS} == set()
+
+    def test_metrics(self) -> None:
+        named = set(re.findall(r"`(notifier_\w+)`", self.missing))
+        assert named
+        assert named & set(METRICS) == set()
+
+    def test_settings_without_effect(self) -> None:
+        (line,) = re.findall(r"\*\*Settings without effect\*\*:(.*?)\n- ", self.missing, re.DOTALL)
+        named = {name.removeprefix(ENV_PREFIX).lower() for name in re.findall(r"NOTIFIER_[A-Z_]+[A-Z]", line)}
+        told_in_table = {
+            name.removeprefix(ENV_PREFIX).lower()
+            for name, _, meaning in table_rows(README, "NOTIFIER_[A-Z_]+")
+            if "without effect" in meaning
+        }
+        assert named == told_in_table
+        code = "".join(sources("notifier/**/*.py", "workers/*.py"))
+        assert {name for name in Settings.model_fields if f".{name}" not in code} == named
 
 
 class TestCommands:
