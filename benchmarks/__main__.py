@@ -26,7 +26,7 @@ def read_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all, where none is named")
-    parser.add_argument("--deliveries", type=int, default=5000, help="of each throughput run (%(default)s)")
+    parser.add_argument("--deliveries", type=int, default=10_000, help="of each throughput run (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of each throughput figure (%(default)s)")
     parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="of idling (%(default)s)")

@@ -59,6 +59,8 @@ class Worker:
 
     def forget_signers(self, endpoints: Mapping[EndpointId, Endpoint]) -> None:
         """Let go of the keys of endpoints that are gone."""
+        if len(self.signers) <= len(endpoints):
+            return
         for endpoint_id in self.signers.keys() - endpoints.keys():
             del self.signers[endpoint_id]
 

@@ -22,7 +22,7 @@ from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement, Turn
 from workers.context import Worker, worker_of
 
-WINDOW: Final = 32
+WINDOW: Final = 64
 """How many attempts of one partition are under way in one worker at a time, while receivers answer quickly.
 More would only open more connections: a worker's one core is busy by then."""
 
@@ -111,6 +111,7 @@ class Drain:
         if turn.claims:
             self._may_claim = True
             endpoints = await self._store.endpoints.all(turn.generation)
+            self._worker.forget_signers(endpoints)
             for claim in turn.claims:
                 task = self._loop.create_task(self._attempt(claim, endpoints.get(claim.endpoint_id)))
                 self._under_way[task] = self._loop.time()

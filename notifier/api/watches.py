@@ -55,7 +55,7 @@ class WatchView(BaseModel):
     status: WatchStatus
     failure_reason: str | None
     paused: bool
-    spaces: list[str] = Field(description="The ids of the Spaces that it has matched, the newest first.")
+    spaces: list[str] = Field(description="The ids of the last 100 Spaces that it matched, the newest first.")
     created_at: Time
 
 

@@ -47,7 +47,7 @@ class PayloadForm(StrEnum):
     """How much of the event a body holds."""
 
     FULL = "full"
-    THIN = "thin"  # ids, type and times only
+    THIN = "thin"  # ids, type, times and plain facts; nothing that X would have us erase
 
 
 @dataclass(frozen=True, slots=True)
