@@ -36,9 +36,16 @@ for _, endpoint in ipairs(waiting) do
   local free, interval, rate_at = allowance(endpoint, leased)
   local taken = {}
   if free > 0 then taken = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, free) end
+  if #taken > 0 then
+    local leases = {}
+    for _, event in ipairs(taken) do
+      leases[#leases + 1] = lease_end
+      leases[#leases + 1] = event
+    end
+    redis.call('ZREM', due, unpack(taken))
+    redis.call('ZADD', leased, unpack(leases))
+  end
   for _, event in ipairs(taken) do
-    redis.call('ZREM', due, event)
-    redis.call('ZADD', leased, lease_end, event)
     local delivery = 'sn:delivery:dlv_' .. string.sub(event, 5) .. string.sub(endpoint, 4)
     local record = redis.call('HMGET', delivery, 'attempts', 'base', 'manual')
     local logged = redis.call('HMGET', 'sn:event:' .. event, 'body', 'at')

@@ -14,9 +14,9 @@ for i = 4, #ARGV, 2 do
   if serial and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 1 and redis.call('SADD', owed, endpoint) == 1 then
     redis.call('ZADD', 'sn:due:' .. endpoint, due, event)
     redis.call('ZADD', 'sn:owes:' .. endpoint, serial, event)
-    -- Whoever waits for its turn already keeps it.
-    local filed = redis.call('ZSCORE', 'sn:ready:' .. partition, endpoint)
-    if not filed or tonumber(filed) > now then file_endpoint('sn:ready:' .. partition, endpoint, due) end
+    -- Whoever waits for its turn already keeps it. One that may get nothing now (disabled, busy, slowed down)
+    -- comes up all the same, and the claim files it where it belongs: rare, and cheaper than asking here.
+    redis.call('ZADD', 'sn:ready:' .. partition, 'LT', due, endpoint)
     partitions[partition] = true
   end
 end
