@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from notifier.core.endpoint import Endpoint
 from notifier.core.ids import EndpointId
@@ -14,11 +14,16 @@ from notifier.delivery.client import DeliveryClient
 from notifier.runtime import Runtime
 from notifier.source import XClient
 
-if TYPE_CHECKING:
-    from workers.deliver import Drain
-
 WORKER = "worker"
 """Where the worker stands in arq's context."""
+
+
+class Draining(Protocol):
+    """A run over a partition, as far as a nudge needs to know it."""
+
+    def look_again(self) -> None:
+        """Tell that there may be more to claim."""
+        ...
 
 
 @dataclass(slots=True)
@@ -41,7 +46,7 @@ class Worker:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     dispatching: bool = False
     outbox_changed: bool = False
-    drains: dict[int, Drain] = field(default_factory=dict)
+    drains: dict[int, Draining] = field(default_factory=dict)
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
         default_factory=dict
     )

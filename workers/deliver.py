@@ -132,7 +132,7 @@ class Drain:
 
     async def _settle_and_claim(self, *, limit: int) -> Turn:
         done = list(self._done)
-        turn = await self._store.deliveries.turn(
+        turn = await self._store.queue.turn(
             self._partition,
             done,
             limit=limit,

@@ -46,4 +46,4 @@ async def _dispatch_all(runtime: Runtime) -> None:
             )
             for event in events
         ]
-        await runtime.nudge.deliver(await store.deliveries.owe(wanted))
+        await runtime.nudge.deliver(await store.queue.owe(wanted))

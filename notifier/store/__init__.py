@@ -11,7 +11,8 @@ from notifier.core.observation import Call
 from notifier.store import keys
 from notifier.store.budget import SharedBudget, SourcePause
 from notifier.store.database import Database, connect
-from notifier.store.deliveries import Claim, Deliveries, Settlement, Turn
+from notifier.store.deliveries import Deliveries
+from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
 from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
@@ -38,7 +39,8 @@ class Store:
         self.spaces = Spaces(database, ttl_seconds=ttl_seconds)
         self.events = Events(database, ttl_seconds=ttl_seconds)
         self.endpoints = Endpoints(database, self.partitions, ttl_seconds=ttl_seconds)
-        self.deliveries = Deliveries(database, self.partitions, self.events, ttl_seconds=ttl_seconds)
+        self.queue = DeliveryQueue(database, self.partitions, ttl_seconds=ttl_seconds)
+        self.deliveries = Deliveries(database, self.partitions, ttl_seconds=ttl_seconds)
         self.budget = SharedBudget(database)
         self.workers = Workers(database)
         self.telemetry = Telemetry(database)

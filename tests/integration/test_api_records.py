@@ -130,8 +130,8 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
     endpoint = await add_endpoint(client)
     event = started(1)
     await store(runtime, event)
-    (partition,) = await runtime.store.deliveries.owe([(event.id, [endpoint["id"]])])
-    (claim,) = (await runtime.store.deliveries.turn(partition, [], limit=10, lease_seconds=30)).claims
+    (partition,) = await runtime.store.queue.owe([(event.id, [endpoint["id"]])])
+    (claim,) = (await runtime.store.queue.turn(partition, [], limit=10, lease_seconds=30)).claims
     attempt = Attempt(
         id=AttemptId("att_1"),
         number=1,
@@ -145,7 +145,7 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
         body="oops",
     )
     settlement = Settlement(claim, DeliveryStatus.EXHAUSTED, attempt, attempts_made=1, succeeded=False)
-    await runtime.store.deliveries.turn(partition, [settlement], limit=0, lease_seconds=30)
+    await runtime.store.queue.turn(partition, [settlement], limit=0, lease_seconds=30)
     return delivery_id(event.id, endpoint["id"])
 
 

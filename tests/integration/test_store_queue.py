@@ -51,16 +51,16 @@ async def owe(store: Store, endpoints: list[Endpoint], *numbers: int) -> list[Ev
     events = [make_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
-    await store.deliveries.owe([(event.id, [each.id for each in endpoints]) for event in events])
+    await store.queue.owe([(event.id, [each.id for each in endpoints]) for event in events])
     return [event.id for event in events]
 
 
 async def claim(store: Store, limit: int = 100, lease_seconds: float = 30) -> list[Claim]:
-    return list((await store.deliveries.turn(0, [], limit=limit, lease_seconds=lease_seconds)).claims)
+    return list((await store.queue.turn(0, [], limit=limit, lease_seconds=lease_seconds)).claims)
 
 
 async def settle(store: Store, *settlements: Settlement) -> int:
-    return (await store.deliveries.turn(0, settlements, limit=0, lease_seconds=30)).stale
+    return (await store.queue.turn(0, settlements, limit=0, lease_seconds=30)).stale
 
 
 def settled(claim: Claim, status: DeliveryStatus = DeliveryStatus.DELIVERED, **changes: Any) -> Settlement:
@@ -70,7 +70,7 @@ def settled(claim: Claim, status: DeliveryStatus = DeliveryStatus.DELIVERED, **c
 async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
     endpoint = await add(store, "a")
     events = await owe(store, [endpoint], 1)
-    await store.deliveries.owe([(events[0], [endpoint.id])])
+    await store.queue.owe([(events[0], [endpoint.id])])
     assert [each.event_id for each in await claim(store)] == events
     assert await claim(store) == []
     assert await store.events.undispatched(limit=10) == []
@@ -81,10 +81,10 @@ async def test_a_dispatch_nudges_each_partition_once_until_it_is_drained(store: 
     first, second, third = make_event(1), make_event(2), make_event(3)
     for event in (first, second, third):
         await store.events.commit(event)
-    assert await store.deliveries.owe([(first.id, [endpoint.id])]) == {0}
-    assert await store.deliveries.owe([(second.id, [endpoint.id])]) == set()
+    assert await store.queue.owe([(first.id, [endpoint.id])]) == {0}
+    assert await store.queue.owe([(second.id, [endpoint.id])]) == set()
     await claim(store)
-    assert await store.deliveries.owe([(third.id, [endpoint.id])]) == {0}
+    assert await store.queue.owe([(third.id, [endpoint.id])]) == {0}
 
 
 async def test_endpoints_take_turns(store: Store) -> None:
@@ -227,7 +227,7 @@ async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_disca
         await store.deliveries.redeliver(delivery_id(event, endpoint.id))
     late = make_event(2)
     await store.events.commit(late)
-    await store.deliveries.owe([(late.id, [endpoint.id])])
+    await store.queue.owe([(late.id, [endpoint.id])])
     with pytest.raises(NotFoundError):
         await store.deliveries.get(delivery_id(late.id, endpoint.id))
 
@@ -279,9 +279,7 @@ async def test_another_number_of_partitions_loses_nobody(redis_url: str) -> None
         claimed = [
             each
             for partition in range(3)
-            for each in (
-                await runtime.store.deliveries.turn(partition, [], limit=100, lease_seconds=30)
-            ).claims
+            for each in (await runtime.store.queue.turn(partition, [], limit=100, lease_seconds=30)).claims
         ]
     assert {each.endpoint_id for each in claimed} == {endpoint.id for endpoint in endpoints}
 
@@ -294,7 +292,7 @@ async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: S
     assert await store.waiting_work(now=1.0) == ["dispatch"]
     assert await store.waiting_work(now=1.0) == []
     await store.begin("dispatch")
-    await store.deliveries.owe([(event.id, [endpoint.id])])
+    await store.queue.owe([(event.id, [endpoint.id])])
     await store.begin("deliver:0")
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
 
@@ -305,6 +303,6 @@ async def test_a_restarted_server_gets_its_scripts_again(store: Store) -> None:
     await owe(store, [endpoint], 1, 2)
     (first,) = await claim(store, limit=1)
     # The claim is known by now and the settling is not: the claim must not be made a second time.
-    turn = await store.deliveries.turn(0, [settled(first)], limit=1, lease_seconds=30)
+    turn = await store.queue.turn(0, [settled(first)], limit=1, lease_seconds=30)
     assert [each.event_id for each in turn.claims] != [first.event_id]
     assert len(turn.claims) == 1
