@@ -19,6 +19,9 @@ PAUSE_SECONDS: Final[Mapping[FailureKind, float]] = {
 WINDOW_SECONDS: Final = 900.0
 """X's rate windows; no reset lies farther away, whatever a header says."""
 
+LEAST_WAIT_SECONDS: Final = 1.0
+"""The wait after a rate limit whose reset has passed by our clock: it is in whole seconds, and clocks differ."""
+
 BLIND_WAIT_SECONDS: Final = 60.0
 """The wait after a rate limit that does not say when it ends."""
 
@@ -48,6 +51,6 @@ def respond(failure: Failure, *, now: float, cadence: Cadence) -> Response:
     if failure.kind is FailureKind.UNAVAILABLE:
         return Response(now + cadence.near)
     until = failure.retry_at if failure.retry_at is not None else now + BLIND_WAIT_SECONDS
-    return Response(
-        min(max(until, now), now + WINDOW_SECONDS), is_trouble=failure.kind is not FailureKind.HELD_BACK
-    )
+    is_ours = failure.kind is FailureKind.HELD_BACK
+    earliest = now if is_ours else now + LEAST_WAIT_SECONDS
+    return Response(min(max(until, earliest), now + WINDOW_SECONDS), is_trouble=not is_ours)

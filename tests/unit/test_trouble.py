@@ -4,7 +4,14 @@ import pytest
 
 from notifier.core.cadence import Cadence
 from notifier.core.observation import Failure, FailureKind
-from notifier.core.trouble import BLIND_WAIT_SECONDS, PAUSE_SECONDS, WINDOW_SECONDS, Response, respond
+from notifier.core.trouble import (
+    BLIND_WAIT_SECONDS,
+    LEAST_WAIT_SECONDS,
+    PAUSE_SECONDS,
+    WINDOW_SECONDS,
+    Response,
+    respond,
+)
 
 NOW = 1000.0
 CADENCE = Cadence()
@@ -32,7 +39,7 @@ def test_a_question_that_x_refuses_waits_long() -> None:
     ("retry_at", "again_at"),
     [
         (NOW + 60, NOW + 60),
-        (NOW - 60, NOW),
+        (NOW - 60, NOW + LEAST_WAIT_SECONDS),
         (NOW + 1e9, NOW + WINDOW_SECONDS),
         (None, NOW + BLIND_WAIT_SECONDS),
     ],
@@ -43,3 +50,5 @@ def test_a_rate_limit_is_waited_for_within_a_window(retry_at: float | None, agai
 
 def test_holding_back_is_no_trouble() -> None:
     assert response(FailureKind.HELD_BACK, NOW + 5) == Response(NOW + 5, is_trouble=False)
+    assert response(FailureKind.HELD_BACK, NOW - 5) == Response(NOW, is_trouble=False)
+    assert response(FailureKind.HELD_BACK, NOW + 1e9).ask_again_at == NOW + WINDOW_SECONDS
