@@ -20,7 +20,7 @@ WINDOW_SECONDS: Final = 900.0
 """X's rate windows; no reset lies farther away, whatever a header says."""
 
 LEAST_WAIT_SECONDS: Final = 1.0
-"""The wait after a rate limit whose reset has passed by our clock: it is in whole seconds, and clocks differ."""
+"""The wait after a rate limit whose reset is past by our clock: it is in whole seconds, and clocks differ."""
 
 BLIND_WAIT_SECONDS: Final = 60.0
 """The wait after a rate limit that does not say when it ends."""
