@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from notifier.core.retry import DEFAULT_SCHEDULE
 from notifier.errors import ConfigError
 
 ENV_PREFIX: Final = "NOTIFIER_"
@@ -151,7 +152,7 @@ class Settings(BaseSettings):
 
     retry_schedule_seconds: Annotated[
         tuple[Seconds, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
-    ] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    ] = DEFAULT_SCHEDULE.delays
     request_timeout_seconds: Seconds = 15
     lease_seconds: Seconds = 30
     allow_http: bool = False

@@ -70,14 +70,6 @@ class UnauthorizedError(NotifierError):
     status = 401
 
 
-class ForbiddenError(NotifierError):
-    """The key is good but its scope does not reach this far."""
-
-    code = "forbidden"
-    title = "The key's scope does not allow this"
-    status = 403
-
-
 class NotFoundError(NotifierError):
     """There is no such record."""
 

@@ -36,7 +36,7 @@ class KnownSpace:
         phase: Where the Space is in its life.
         sequence: Sequence of the last event, 0 before the first.
         began_at: When the request of the last applied observation began; older answers are dropped (E4).
-        observed_at: When that observation was answered.
+        observed_at: When the Space was last seen in a phase that is believed; a not-found does not move it.
         peak_participant_count: The highest count seen.
         phase_since: When the present phase was first observed; over: when to count down to forgetting from.
         missing_since: When X first said not-found without a sighting since, for the mass-vanish rule (E2).

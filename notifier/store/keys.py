@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-PREFIX: Final = "sn:"
-
 SERIAL: Final = "sn:serial"  # string: the last serial number handed out
 PARTITIONS: Final = "sn:partitions"  # string: how many partitions the endpoints are spread over
 
