@@ -50,10 +50,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked: Space ids, creator ids, user names, or the one query of a search."""
+    """What was asked: Space ids, creator ids, user names, or the one query of a search.
+
+    ``people``: whether hosts, speakers and guests are asked for too, each of whom X may bill as a read.
+    """
 
     call: Call
     subjects: tuple[str, ...]
+    people: bool = True
 
 
 @dataclass(frozen=True, slots=True)
