@@ -12,6 +12,16 @@ ContractName: TypeAlias = Annotated[
     str, typer.Option("--contract", help="The version of X's API: current or legacy.")
 ]
 
+BehaviourLines: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--x",
+        metavar="NAME=VALUE",
+        help="How X behaves, over what the scenario says: ended=gone, canceled=gone, buckets=shared, "
+        "creators_per_second=0. May be given several times.",
+    ),
+]
+
 
 def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
@@ -23,12 +33,13 @@ def up(
     ] = None,
     speed: Speed = 1.0,
     contract: ContractName = "current",
+    x: BehaviourLines = None,
 ) -> None:
     """Run everything in one: API, workers and, unless NOTIFIER_REDIS_URL is set, an embedded server."""
     from notifier.cli.serving import run_until_signal
     from notifier.cli.up import Simulation, run_up
 
-    simulated = None if simulation is None else Simulation(simulation, contract, speed)
+    simulated = None if simulation is None else Simulation(simulation, contract, speed, tuple(x or ()))
     run_until_signal(run_up(workers=workers, simulation=simulated))
 
 
@@ -60,17 +71,22 @@ def worker(
 
 
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="A scenario that comes along (demo, day) or a file.")],
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario that comes along (demo, day, storm) or a file.")
+    ],
+    *,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0: a free port.")] = 8090,
     speed: Speed = 1.0,
     contract: ContractName = "current",
+    x: BehaviourLines = None,
 ) -> None:
     """Run the stand-in for X's API alone; docs/simulator.md describes scenarios."""
     from notifier.cli.serving import run_until_signal
     from notifier.cli.up import Simulation, run_simulator
 
-    run_until_signal(run_simulator(Simulation(scenario, contract, speed), host=host, port=port))
+    simulation = Simulation(scenario, contract, speed, tuple(x or ()))
+    run_until_signal(run_simulator(simulation, host=host, port=port))
 
 
 def demo() -> None:

@@ -17,7 +17,7 @@ from notifier.cli.stack import all_in_one, serve_api
 from notifier.config import load_settings
 from notifier.errors import ConfigError
 from notifier.runtime import Runtime, make_admin_key
-from notifier.simulator import Contract, create_simulator, load_scenario
+from notifier.simulator import Contract, create_simulator, load_scenario, read_behaviour
 from notifier.telemetry import configure_logging
 
 LOOPBACK: Final = "127.0.0.1"
@@ -28,11 +28,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What the stand-in plays: a scenario's name or file, the contract's name, and how fast."""
+    """What the stand-in plays: a scenario's name or file, the contract's name, how fast, and ``--x``."""
 
     scenario: str
     contract: str = Contract.CURRENT
     speed: float = 1.0
+    behaviour: tuple[str, ...] = ()
 
 
 @asynccontextmanager
@@ -40,7 +41,7 @@ async def stand_in(simulation: Simulation, listening: socket.socket) -> AsyncIte
     """Serve the stand-in for X; the play starts now.
 
     Raises:
-        ConfigError: The contract or the speed is none.
+        ConfigError: The contract or the speed is none, or X cannot behave so.
         ScenarioError: The scenario cannot be read.
     """
     try:
@@ -48,7 +49,10 @@ async def stand_in(simulation: Simulation, listening: socket.socket) -> AsyncIte
     except ValueError:
         names = " or ".join(Contract)
         raise ConfigError(f"--contract: must be {names}, not {simulation.contract}") from None
-    app = create_simulator(load_scenario(simulation.scenario), contract=contract, speed=simulation.speed)
+    scenario = load_scenario(simulation.scenario)
+    lines = (line.partition("=") for line in simulation.behaviour)
+    behaviour = read_behaviour(scenario.x, {name: value for name, _, value in lines}, source="--x")
+    app = create_simulator(scenario, contract=contract, speed=simulation.speed, behaviour=behaviour)
     async with served(app, listening):
         yield
 

@@ -4,9 +4,21 @@
 """
 
 from notifier.simulator.app import create_simulator
+from notifier.simulator.behaviour import Behaviour, Buckets, Ending
 from notifier.simulator.contracts import Contract
-from notifier.simulator.files import bundled_scenarios, load_scenario
+from notifier.simulator.files import bundled_scenarios, load_scenario, read_behaviour
 from notifier.simulator.limits import Limits
 from notifier.simulator.scenario import Scenario
 
-__all__ = ["Contract", "Limits", "Scenario", "bundled_scenarios", "create_simulator", "load_scenario"]
+__all__ = [
+    "Behaviour",
+    "Buckets",
+    "Contract",
+    "Ending",
+    "Limits",
+    "Scenario",
+    "bundled_scenarios",
+    "create_simulator",
+    "load_scenario",
+    "read_behaviour",
+]

@@ -7,20 +7,21 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from notifier.simulator.contracts import DIALECTS, EXPANSIONS, TOPIC_FIELDS
-from notifier.simulator.problems import Answer, invalid_request, not_found
-from notifier.simulator.rendering import SpaceView, render_spaces, render_user
+from notifier.simulator.problems import Answer, invalid_request, not_found, suspended
+from notifier.simulator.rendering import SpaceView, render_spaces, render_user, suspended_references
 from notifier.simulator.scenario import SPACE_ID_PATTERN, USER_ID_PATTERN, USERNAME_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from notifier.simulator.contracts import Contract
     from notifier.simulator.parameters import ParameterReader
     from notifier.simulator.play import Play
     from notifier.simulator.scenario import Scenario
-    from notifier.simulator.timeline import PlayedSpace
+    from notifier.simulator.timeline import PlayedSpace, Scene
 
     Responder = Callable[["Stage", ParameterReader, str], Answer]
+    Error = dict[str, str]
 
 MAX_QUERY_LENGTH = 2048
 MAX_RESULTS = 100
@@ -29,10 +30,10 @@ LISTED_STATES = ("live", "scheduled")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What an answer is made from: the Spaces of one moment, and how they are to be told."""
+    """What an answer is made from: what stands at X, and how it is to be told."""
 
     scenario: Scenario
-    spaces: Mapping[str, PlayedSpace]
+    scene: Scene
     contract: Contract
     play: Play
 
@@ -43,11 +44,11 @@ def lookup(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
     view = _space_view(stage, reader)
     if refusals := reader.refusals():
         return invalid_request(stage.contract, refusals)
-    found = [stage.spaces[space_id] for space_id in ids if space_id in stage.spaces]
-    missing = [space_id for space_id in ids if space_id not in stage.spaces]
+    spaces = stage.scene.spaces
+    found = [spaces[space_id] for space_id in ids if space_id in spaces]
+    missing = [not_found(stage.contract, "space", "ids", each) for each in ids if each not in spaces]
     data, includes = render_spaces(found, view)
-    errors = [not_found(stage.contract, "space", "ids", space_id) for space_id in missing]
-    return _healthy(data=data, includes=includes, errors=errors)
+    return _healthy(data=data, includes=includes, errors=[*missing, *_suspensions(stage, found, view)])
 
 
 def lookup_one(stage: Stage, reader: ParameterReader, path_id: str) -> Answer:
@@ -56,20 +57,31 @@ def lookup_one(stage: Stage, reader: ParameterReader, path_id: str) -> Answer:
     view = _space_view(stage, reader)
     if refusals := reader.refusals():
         return invalid_request(stage.contract, refusals)
-    space = stage.spaces.get(space_id)
+    space = stage.scene.spaces.get(space_id)
     if space is None:
         return _healthy(errors=[not_found(stage.contract, "space", "id", space_id)])
     data, includes = render_spaces([space], view)
-    return _healthy(data=data[0], includes=includes)
+    return _healthy(data=data[0], includes=includes, errors=_suspensions(stage, [space], view))
 
 
 def by_creators(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
-    """``GET /2/spaces/by/creator_ids?user_ids=``: live and scheduled Spaces of these people."""
+    """``GET /2/spaces/by/creator_ids?user_ids=``: live and scheduled Spaces of these people.
+
+    Whoever the scenario neither lists nor has create a Space is nobody.
+    """
     creators = reader.ids("user_ids", USER_ID_PATTERN)
     view = _space_view(stage, reader)
     if refusals := reader.refusals():
         return invalid_request(stage.contract, refusals)
-    return _listing([space for space in _listed(stage) if space.creator_id in creators], view)
+    anybody = {user.id for user in stage.scenario.users} | {each.creator_id for each in stage.scenario.spaces}
+    unknown = [creator for creator in creators if creator not in anybody]
+    hidden = [creator for creator in creators if creator in stage.scene.suspended]
+    errors = [
+        *(not_found(stage.contract, "user", "user_ids", each) for each in unknown),
+        *(suspended(stage.contract, "user_ids", each) for each in hidden),
+    ]
+    asked = set(creators) - set(hidden)
+    return _listing(stage, [space for space in _listed(stage) if space.creator_id in asked], view, errors)
 
 
 def search(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
@@ -81,7 +93,7 @@ def search(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
     if refusals := reader.refusals():
         return invalid_request(stage.contract, refusals)
     found = [space for space in _listed(stage) if state in {"all", space.state} and _title_has(space, words)]
-    return _listing(found[:max_results], view)
+    return _listing(stage, found[:max_results], view)
 
 
 def users_by_name(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
@@ -91,9 +103,15 @@ def users_by_name(stage: Stage, reader: ParameterReader, _path_id: str) -> Answe
     if refusals := reader.refusals():
         return invalid_request(stage.contract, refusals)
     people = {user.username.casefold(): user for user in stage.scenario.users}
-    data = [render_user(people[name.casefold()]) for name in names if name.casefold() in people]
-    missing = [name for name in names if name.casefold() not in people]
-    errors = [not_found(stage.contract, "user", "usernames", name) for name in missing]
+    data, errors = [], []
+    for name in names:
+        person = people.get(name.casefold())
+        if person is None:
+            errors.append(not_found(stage.contract, "user", "usernames", name))
+        elif person.id in stage.scene.suspended:
+            errors.append(suspended(stage.contract, "usernames", name))
+        else:
+            data.append(render_user(person))
     return _healthy(data=data, errors=errors)
 
 
@@ -107,7 +125,8 @@ def _space_view(stage: Stage, reader: ParameterReader) -> SpaceView:
         fields=fields | expansions | {"id", "state"},
         expansions=expansions,
         topic_fields=reader.choices("topic.fields", TOPIC_FIELDS) | {"id", "name"},
-        people={user.id: user for user in stage.scenario.users},
+        people={user.id: user for user in stage.scenario.users if user.id not in stage.scene.suspended},
+        suspended=stage.scene.suspended,
         topics={topic.id: topic for topic in stage.scenario.topics},
         timestamp=stage.play.timestamp,
     )
@@ -115,7 +134,7 @@ def _space_view(stage: Stage, reader: ParameterReader) -> SpaceView:
 
 def _listed(stage: Stage) -> list[PlayedSpace]:
     """The Spaces that X lists without being asked for them by id."""
-    return [space for space in stage.spaces.values() if space.state in LISTED_STATES]
+    return [space for space in stage.scene.spaces.values() if space.state in LISTED_STATES]
 
 
 def _title_has(space: PlayedSpace, words: Sequence[str]) -> bool:
@@ -123,9 +142,18 @@ def _title_has(space: PlayedSpace, words: Sequence[str]) -> bool:
     return all(word in title for word in words)
 
 
-def _listing(found: Sequence[PlayedSpace], view: SpaceView) -> Answer:
+def _listing(
+    stage: Stage, found: Sequence[PlayedSpace], view: SpaceView, errors: Sequence[Error] = ()
+) -> Answer:
     data, includes = render_spaces(found, view)
-    return _healthy(data=data, includes=includes, meta={"result_count": len(data)})
+    told = [*errors, *_suspensions(stage, found, view)]
+    return _healthy(data=data, includes=includes, errors=told, meta={"result_count": len(data)})
+
+
+def _suspensions(stage: Stage, found: Sequence[PlayedSpace], view: SpaceView) -> list[Error]:
+    """What stands in ``errors`` for people whom an expansion asked for and X does not describe."""
+    named = suspended_references(found, view)
+    return [suspended(stage.contract, expansion, user_id) for expansion, user_id in named]
 
 
 def _healthy(**parts: object) -> Answer:

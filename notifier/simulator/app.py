@@ -14,22 +14,24 @@ from aiohttp import web
 from notifier.errors import ConfigError
 from notifier.simulator import answers
 from notifier.simulator.answers import Stage
+from notifier.simulator.behaviour import Behaviour, Buckets
 from notifier.simulator.faults import FAULTS, Disturbance, http_response
-from notifier.simulator.limits import Limits, RateBuckets
+from notifier.simulator.limits import Limits, Pace, RateBuckets
+from notifier.simulator.meter import CostMeter
 from notifier.simulator.parameters import ParameterReader
 from notifier.simulator.play import Play
 from notifier.simulator.problems import plain_problem
 from notifier.simulator.scenario import Call
-from notifier.simulator.timeline import active_fault, spaces_at
+from notifier.simulator.timeline import active_fault, scene_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from notifier.simulator.answers import Responder
     from notifier.simulator.contracts import Contract
     from notifier.simulator.problems import Answer
     from notifier.simulator.scenario import Scenario
-    from notifier.simulator.timeline import PlayedSpace
+    from notifier.simulator.timeline import Scene
 
 STATUS_PATH: Final = "/_simulator/status"
 
@@ -54,13 +56,21 @@ _ENDPOINTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """The running stand-in: the play, the budgets, and how often each call was asked, whatever came of it."""
+    """The running stand-in: the play, the budgets, and what was asked and answered so far.
+
+    Attributes:
+        pace: How many requests by creator a second takes.
+        requests: How often each call was asked, whatever came of it.
+        meter: What the answers would cost at X.
+    """
 
     scenario: Scenario
     contract: Contract
     play: Play
     limits: Limits
     buckets: RateBuckets
+    pace: Pace
+    meter: CostMeter = field(default_factory=CostMeter)
     requests: Counter[Call] = field(default_factory=Counter)
 
     async def serve(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
@@ -69,7 +79,7 @@ class Simulator:
         now = self.play.clock()
         if not _has_bearer_token(request):
             response = http_response(plain_problem(HTTPStatus.UNAUTHORIZED))
-        elif not self.buckets.take(endpoint.path, now):
+        elif not self._take(endpoint, now):
             response = http_response(plain_problem(HTTPStatus.TOO_MANY_REQUESTS))
         else:
             response = await self._answer(endpoint, request)
@@ -88,19 +98,28 @@ class Simulator:
                 "ended": offset >= duration,
                 "contract": self.contract,
                 "requests": {call: self.requests[call] for call in Call},
+                "cost": self.meter.as_json(),
             }
         )
+
+    def _take(self, endpoint: _Endpoint, now: float) -> bool:
+        """Use one request of the endpoint's limits; one that comes too soon uses up nothing."""
+        if endpoint.call is Call.CREATORS and not self.pace.take(now):
+            return False
+        return self.buckets.take(endpoint.path, now)
 
     async def _answer(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
         offset = self.play.offset
 
-        def answer(spaces: Mapping[str, PlayedSpace]) -> Answer:
-            stage = Stage(self.scenario, spaces, self.contract, self.play)
-            return endpoint.respond(stage, ParameterReader(request.query), request.match_info.get("id", ""))
+        def answer(scene: Scene) -> Answer:
+            stage = Stage(self.scenario, scene, self.contract, self.play)
+            told = endpoint.respond(stage, ParameterReader(request.query), request.match_info.get("id", ""))
+            self.meter.note(endpoint.call, told.body, self.play.clock())
+            return told
 
         fault = active_fault(self.scenario, offset, endpoint.call)
         if fault is None:
-            return http_response(answer(spaces_at(self.scenario, offset)))
+            return http_response(answer(scene_at(self.scenario, offset)))
         struck = Disturbance(
             fault=fault,
             scenario=self.scenario,
@@ -108,6 +127,7 @@ class Simulator:
             play=self.play,
             offset=offset,
             limit=self.limits.requests,
+            number=self.requests[endpoint.call],
             request=request,
             answer=answer,
         )
@@ -125,6 +145,7 @@ def create_simulator(
     clock: Callable[[], float] = time.time,
     limits: Limits = Limits(),  # noqa: B008 - frozen, so one instance for all callers is safe
     started_at: float | None = None,
+    behaviour: Behaviour | None = None,
 ) -> web.Application:
     """Build the stand-in for X; the play starts now, or at ``started_at``.
 
@@ -136,6 +157,7 @@ def create_simulator(
         clock: Gives the real time in Unix seconds; tests steer the play by it.
         limits: The request windows, in real seconds.
         started_at: The start of the play in Unix seconds; the clock's present value if not given.
+        behaviour: Stands in for the ``x`` block of the scenario.
 
     Raises:
         ConfigError: ``speed`` is not above 0.
@@ -143,7 +165,15 @@ def create_simulator(
     if not speed > 0:
         raise ConfigError(f"speed: must be above 0, not {speed}")
     play = Play(started_at=clock() if started_at is None else started_at, speed=speed, clock=clock)
-    simulator = Simulator(scenario, contract, play, limits, RateBuckets(limits))
+    x = behaviour or scenario.x
+    simulator = Simulator(
+        scenario.model_copy(update={"x": x}),
+        contract,
+        play,
+        limits,
+        RateBuckets(limits, shared=x.buckets is Buckets.SHARED),
+        Pace(x.creators_per_second),
+    )
     app = web.Application()
     app[SIMULATOR] = simulator
     for endpoint in _ENDPOINTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from notifier.simulator.limits import RateState
-from notifier.simulator.problems import credits_depleted, plain_problem, usage_capped
-from notifier.simulator.scenario import FaultKind
-from notifier.simulator.timeline import spaces_at
+from notifier.simulator.problems import credits_depleted, old_rate_limit, plain_problem, usage_capped
+from notifier.simulator.scenario import FaultKind, RateLimitShape
+from notifier.simulator.timeline import scene_at
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from notifier.simulator.play import Play
     from notifier.simulator.problems import Answer
     from notifier.simulator.scenario import Fault, Scenario
-    from notifier.simulator.timeline import PlayedSpace
+    from notifier.simulator.timeline import Scene
 
     Handler = Callable[["Disturbance"], Awaitable[web.Response]]
 
-STALE_SECONDS: Final = 30.0
 _MONTHLY_CAP: Final = 40_000
 _EDGE_PAGE: Final = (
     "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head>\n"
@@ -38,7 +37,13 @@ _EDGE_PAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """A fault that strikes one request; ``answer`` gives what would be said of other Spaces than today's."""
+    """A fault that strikes one request.
+
+    Attributes:
+        limit: How many requests a window grants.
+        number: How many requests of this call there were, this one included.
+        answer: Gives what is said of a scene, be it today's or another.
+    """
 
     fault: Fault
     scenario: Scenario
@@ -46,17 +51,18 @@ class Disturbance:
     play: Play
     offset: float
     limit: int
+    number: int
     request: web.Request
-    answer: Callable[[Mapping[str, PlayedSpace]], Answer]
+    answer: Callable[[Scene], Answer]
 
-    def undisturbed(self) -> web.Response:
-        """The answer as it would be without the fault."""
-        return http_response(self.answer(spaces_at(self.scenario, self.offset)))
+    def answer_of(self, seconds_ago: float) -> Answer:
+        """What would have been said without the fault, ``seconds_ago`` seconds of the play earlier."""
+        return self.answer(scene_at(self.scenario, self.offset - seconds_ago))
 
 
 def http_response(answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An answer on the wire: JSON if it went well, a problem document otherwise."""
-    content_type = "application/json" if answer.status == HTTPStatus.OK else "application/problem+json"
+    """An answer on the wire; what has the type of a problem is a problem document."""
+    content_type = "application/problem+json" if "type" in answer.body else "application/json"
     text = json.dumps(answer.body, ensure_ascii=False)
     return web.Response(
         status=answer.status, text=text, content_type=content_type, charset="utf-8", headers=headers
@@ -70,7 +76,9 @@ async def _unavailable(_struck: Disturbance) -> web.Response:
 async def _rate_limited(struck: Disturbance) -> web.Response:
     reset = math.ceil(struck.play.real_time(struck.fault.until))
     window = RateState(limit=struck.limit, remaining=0, reset=reset)
-    return http_response(plain_problem(HTTPStatus.TOO_MANY_REQUESTS), window.headers)
+    is_old = struck.fault.shape is RateLimitShape.LEGACY
+    answer = old_rate_limit() if is_old else plain_problem(HTTPStatus.TOO_MANY_REQUESTS)
+    return http_response(answer, window.headers)
 
 
 async def _unauthorized(_struck: Disturbance) -> web.Response:
@@ -93,13 +101,13 @@ async def _html(_struck: Disturbance) -> web.Response:
 
 async def _truncated(struck: Disturbance) -> web.Response:
     """Half of the body, with a length that says it is whole: only the JSON gives it away."""
-    whole = json.dumps(struck.answer(spaces_at(struck.scenario, struck.offset)).body).encode()
+    whole = json.dumps(struck.answer_of(seconds_ago=0).body).encode()
     return web.Response(body=whole[: len(whole) // 2], content_type="application/json", charset="utf-8")
 
 
 async def _slow(struck: Disturbance) -> web.Response:
     """What was true when the question came, told late."""
-    response = struck.undisturbed()
+    response = http_response(struck.answer_of(seconds_ago=0))
     await asyncio.sleep(struck.play.real_seconds(struck.fault.delay))
     return response
 
@@ -112,11 +120,14 @@ async def _reset(struck: Disturbance) -> web.Response:
 
 
 async def _stale(struck: Disturbance) -> web.Response:
-    return http_response(struck.answer(spaces_at(struck.scenario, struck.offset - STALE_SECONDS)))
+    """An answer from a replica that lags; between such requests, others may reach one that does not."""
+    lags = struck.number % struck.fault.every == 0
+    return http_response(struck.answer_of(seconds_ago=struck.fault.lag if lags else 0))
 
 
 async def _vanish_all(struck: Disturbance) -> web.Response:
-    return http_response(struck.answer({}))
+    scene = scene_at(struck.scenario, struck.offset)
+    return http_response(struck.answer(replace(scene, spaces={})))
 
 
 FAULTS: Final[Mapping[FaultKind, Handler]] = MappingProxyType(

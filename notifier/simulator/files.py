@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 import yaml
 from pydantic import ValidationError
 
-from notifier.errors import ScenarioError
+from notifier.errors import ConfigError, ScenarioError
+from notifier.simulator.behaviour import Behaviour
 from notifier.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
     from importlib.resources.abc import Traversable
 
 _SUFFIX: Final = ".yaml"
@@ -85,12 +86,27 @@ def parse_scenario(text: str, *, source: str) -> Scenario:
     try:
         return Scenario.model_validate(document)
     except ValidationError as error:
-        mistakes = (f"{_path(mistake['loc'])}{mistake['msg']}" for mistake in error.errors())
-        raise ScenarioError(f"{source}: {'; '.join(mistakes)}") from error
+        raise ScenarioError(f"{source}: {_mistakes(error)}") from error
+
+
+def read_behaviour(base: Behaviour, changes: Mapping[str, str], *, source: str) -> Behaviour:
+    """Change lines of a scenario's ``x`` block; ``source`` names where the changes come from in messages.
+
+    Raises:
+        ConfigError: There is no such line, or it does not take this value.
+    """
+    try:
+        return Behaviour.model_validate({**base.model_dump(), **changes})
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_mistakes(error)}") from error
 
 
 def _bundle() -> Traversable:
     return resources.files("notifier.simulator") / "scenarios"
+
+
+def _mistakes(error: ValidationError) -> str:
+    return "; ".join(f"{_path(mistake['loc'])}{mistake['msg']}" for mistake in error.errors())
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

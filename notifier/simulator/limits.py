@@ -1,9 +1,14 @@
-"""X's request windows: so many requests per bucket, counted from the first one."""
+"""X's limits: so many requests per bucket and window, and for one call also so many a second."""
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
+from typing import Final
+
+SECOND: Final = 0.9
+"""How long a second of :class:`Pace` is: who asks once a second shall not fail by the network's jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,11 @@ class _Window:
 
 
 class RateBuckets:
-    """The windows of one stand-in, by bucket name."""
+    """The windows of one stand-in, by bucket name; ``shared`` makes all names one bucket."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, shared: bool = False) -> None:
         self._limits = limits
+        self._shared = shared
         self._windows: dict[str, _Window] = {}
 
     def take(self, bucket: str, now: float) -> bool:
@@ -51,7 +57,7 @@ class RateBuckets:
         if window.used >= self._limits.requests:
             return False
         window.used += 1
-        self._windows[bucket] = window
+        self._windows[self._key(bucket)] = window
         return True
 
     def state(self, bucket: str, now: float) -> RateState:
@@ -62,7 +68,26 @@ class RateBuckets:
 
     def _window(self, bucket: str, now: float) -> _Window:
         """The running window, or a fresh one that is only kept once something is taken from it."""
-        window = self._windows.get(bucket)
+        window = self._windows.get(self._key(bucket))
         if window is not None and now < window.reset:
             return window
         return _Window(reset=math.ceil(now + self._limits.window_seconds))
+
+    def _key(self, bucket: str) -> str:
+        return "" if self._shared else bucket
+
+
+class Pace:
+    """So many requests a second, whatever the window still grants; ``per_second`` of 0 is any number."""
+
+    def __init__(self, per_second: int) -> None:
+        self._limited = per_second > 0
+        self._granted: deque[float] = deque(maxlen=per_second)
+
+    def take(self, now: float) -> bool:
+        """Answer one request at ``now`` (Unix seconds); false if it comes too soon."""
+        is_full = self._limited and len(self._granted) == self._granted.maxlen
+        if is_full and 0 <= now - self._granted[0] < SECOND:
+            return False
+        self._granted.append(now)
+        return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from notifier.simulator.contracts import DIALECTS
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from notifier.simulator.contracts import Contract
+
+RATE_LIMIT_CODE: Final = 88
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ def credits_depleted(contract: Contract) -> Answer:
     return Answer(status, body)
 
 
+def old_rate_limit() -> Answer:
+    """A 429 for a used-up window in the form that X's API had before problem documents."""
+    errors = [{"code": RATE_LIMIT_CODE, "message": "Rate limit exceeded"}]
+    return Answer(HTTPStatus.TOO_MANY_REQUESTS, {"errors": errors})
+
+
 def usage_capped(contract: Contract) -> Answer:
     """A 429 that no window explains: the cap of the month is reached."""
     status = HTTPStatus.TOO_MANY_REQUESTS
@@ -80,9 +88,24 @@ def usage_capped(contract: Contract) -> Answer:
 def not_found(contract: Contract, resource_type: str, parameter: str, value: str) -> dict[str, str]:
     """One entry of ``errors`` in a healthy answer: the resource that ``parameter`` named is not there."""
     return {
-        "value": value,
-        "detail": f"Could not find {resource_type} with {parameter}: [{value}].",
         "title": "Not Found Error",
+        "detail": f"Could not find {resource_type} with {parameter}: [{value}].",
+        **_missing_resource(contract, resource_type, parameter, value),
+    }
+
+
+def suspended(contract: Contract, parameter: str, value: str) -> dict[str, str]:
+    """The entry for a suspended account; of the same type as one that is not there, only the words differ."""
+    return {
+        "title": HTTPStatus.FORBIDDEN.phrase,
+        "detail": f"User has been suspended: [{value}].",
+        **_missing_resource(contract, "user", parameter, value),
+    }
+
+
+def _missing_resource(contract: Contract, resource_type: str, parameter: str, value: str) -> dict[str, str]:
+    return {
+        "value": value,
         "resource_type": resource_type,
         "parameter": parameter,
         "resource_id": value,

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SpaceView:
-    """What a client wants to see of Spaces, and what is known of the people and topics in them."""
+    """What a client wants to see of Spaces, and what is known of the people and topics in them.
+
+    Attributes:
+        people: Whoever is described, by id: not those who are suspended.
+        suspended: The ids of those who are.
+    """
 
     fields: frozenset[str]
     expansions: frozenset[str]
     topic_fields: frozenset[str]
     people: Mapping[str, User]
+    suspended: frozenset[str]
     topics: Mapping[str, Topic]
     timestamp: Callable[[Moment], str]
 
@@ -40,6 +46,16 @@ def render_spaces(
     }
     filled = {name: objects for name, objects in includes.items() if objects}
     return [_render_space(space, view) for space in spaces], filled
+
+
+def suspended_references(spaces: Sequence[PlayedSpace], view: SpaceView) -> list[tuple[str, str]]:
+    """Each suspended account that the Spaces name, with the expansion that asked for it."""
+    return [
+        (field, user_id)
+        for field in sorted(view.expansions - {"topic_ids"})
+        for user_id in _referenced(spaces, frozenset({field}))
+        if user_id in view.suspended
+    ]
 
 
 def render_user(user: User) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
+from notifier.simulator.behaviour import Behaviour
 from notifier.simulator.times import Moment, parse_duration, parse_moment
 
 SPACE_ID_PATTERN = r"^[a-zA-Z0-9]{1,13}$"
@@ -14,6 +15,7 @@ USER_ID_PATTERN = r"^[0-9]{1,19}$"
 USERNAME_PATTERN = r"^[A-Za-z0-9_]{1,15}$"
 
 DEFAULT_DELAY_SECONDS = 5.0
+DEFAULT_LAG_SECONDS = 30.0
 
 SpaceId = Annotated[str, Field(pattern=SPACE_ID_PATTERN)]
 UserId = Annotated[str, Field(pattern=USER_ID_PATTERN)]
@@ -50,16 +52,33 @@ class FaultKind(StrEnum):
     VANISH_ALL = "vanish_all"
 
 
+class RateLimitShape(StrEnum):
+    """The body of a 429 for a used-up window: today's problem document, or the list of codes before it."""
+
+    WINDOW = "window"
+    LEGACY = "legacy"
+
+
+FAULT_OPTIONS = {
+    "delay": FaultKind.SLOW,
+    "lag": FaultKind.STALE,
+    "every": FaultKind.STALE,
+    "shape": FaultKind.RATE_LIMITED,
+}
+"""What one kind of fault alone can be told."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class User(_Model):
-    """A person who may appear in ``includes.users`` and be found by name."""
+    """A person who may appear in ``includes.users`` and be found by name, until the account is suspended."""
 
     id: UserId
     name: str
     username: Annotated[str, Field(pattern=USERNAME_PATTERN)]
+    suspended_at: Duration | None = None
 
 
 class Topic(_Model):
@@ -128,13 +147,23 @@ class ScriptedSpace(_Model):
 
 
 class Fault(_Model):
-    """From ``at``, for ``lasts`` seconds of the play, the named calls (default: all) go wrong."""
+    """From ``at``, for ``lasts`` seconds of the play, the named calls (default: all) go wrong.
+
+    Attributes:
+        delay: How many seconds of the play a slow answer takes.
+        lag: How many seconds of the play a stale answer is old.
+        every: Every how many requests of a call reach a replica that lags; 1 is all of them.
+        shape: The body of a 429.
+    """
 
     at: Duration
     lasts: Duration = Field(alias="for")
     kind: FaultKind
     calls: Annotated[tuple[Call, ...], Field(min_length=1)] = tuple(Call)
     delay: Duration = DEFAULT_DELAY_SECONDS
+    lag: Duration = DEFAULT_LAG_SECONDS
+    every: Annotated[int, Field(ge=1)] = 1
+    shape: RateLimitShape = RateLimitShape.WINDOW
 
     @property
     def until(self) -> float:
@@ -142,9 +171,12 @@ class Fault(_Model):
         return self.at + self.lasts
 
     @model_validator(mode="after")
-    def _delay_belongs_to_slow(self) -> Self:
-        if "delay" in self.model_fields_set and self.kind is not FaultKind.SLOW:
-            raise PydanticCustomError("fault", "only kind slow takes a delay")
+    def _options_belong_to_the_kind(self) -> Self:
+        for name, kind in FAULT_OPTIONS.items():
+            if name in self.model_fields_set and self.kind is not kind:
+                raise PydanticCustomError(
+                    "fault", "only kind {kind} takes {name}", {"kind": kind, "name": name}
+                )
         return self
 
 
@@ -152,6 +184,7 @@ class Scenario(_Model):
     """A whole play. Build it with ``load_scenario`` or ``parse_scenario``."""
 
     description: str = ""
+    x: Behaviour = Behaviour()
     users: tuple[User, ...] = ()
     topics: tuple[Topic, ...] = ()
     spaces: tuple[ScriptedSpace, ...] = ()
@@ -169,7 +202,8 @@ class Scenario(_Model):
     def duration_seconds(self) -> float:
         """The moment of the play after which nothing changes any more."""
         changes = (entry.at for space in self.spaces for entry in space.timeline)
-        return max((*changes, *(fault.until for fault in self.faults)), default=0.0)
+        suspensions = (user.suspended_at for user in self.users if user.suspended_at is not None)
+        return max((*changes, *suspensions, *(fault.until for fault in self.faults)), default=0.0)
 
 
 def _refuse_twins(what: str, ids: Sequence[str]) -> None:

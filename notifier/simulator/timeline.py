@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Scene:
+    """What stands at X at one second of the play.
+
+    Attributes:
+        spaces: Those that are found, by id, in the order of the scenario.
+        suspended: The ids of the accounts that are suspended.
+    """
+
+    spaces: Mapping[str, PlayedSpace]
+    suspended: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class PlayedSpace:
     """A Space at one second of the play; ``fields`` has only what X knows then, always with ``state``."""
 
@@ -30,10 +43,18 @@ class PlayedSpace:
         return str(self.fields["state"])
 
 
+def scene_at(scenario: Scenario, offset: float) -> Scene:
+    """Everything that stands at X at ``offset``."""
+    suspended = (
+        user.id for user in scenario.users if user.suspended_at is not None and user.suspended_at <= offset
+    )
+    return Scene(spaces_at(scenario, offset), frozenset(suspended))
+
+
 def spaces_at(scenario: Scenario, offset: float) -> dict[str, PlayedSpace]:
-    """The Spaces that exist at ``offset``, by id, in the order of the scenario."""
+    """The Spaces that are found at ``offset``, by id, in the order of the scenario."""
     played = (_space_at(script, offset) for script in scenario.spaces)
-    return {space.id: space for space in played if space is not None}
+    return {space.id: space for space in played if space is not None and not scenario.x.hides(space.state)}
 
 
 def active_fault(scenario: Scenario, offset: float, call: Call) -> Fault | None:

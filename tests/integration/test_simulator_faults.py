@@ -100,6 +100,18 @@ async def test_a_rate_limit_tells_when_the_fault_is_over(aiohttp_client: Aiohttp
         assert response.headers["x-rate-limit-reset"] == str(int(START) + 18)  # 70 s at speed 4 are 17.5
 
 
+async def test_a_rate_limit_may_have_the_old_shape(aiohttp_client: AiohttpClient) -> None:
+    client, clock = await start(aiohttp_client, scenario_with("rate_limited", shape="legacy"))
+    async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
+        assert response.status == 429
+        assert response.content_type == "application/json"
+        assert await response.json() == {"errors": [{"code": 88, "message": "Rate limit exceeded"}]}
+        assert response.headers["x-rate-limit-remaining"] == "0"
+        assert response.headers["x-rate-limit-reset"] == str(int(START) + 70)
+    clock.now = START + 70
+    assert await ask(client) == LIVE
+
+
 async def test_a_usage_cap_leaves_the_window_looking_free(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("usage_capped"))
     async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
@@ -146,6 +158,27 @@ async def test_a_stale_answer_is_half_a_minute_old(aiohttp_client: AiohttpClient
     assert await ask(client) == (200, {"data": {"id": "live1", "state": "scheduled"}})
     clock.now = START + 70
     assert await ask(client) == LIVE
+
+
+async def test_a_stale_answer_may_be_of_another_age(aiohttp_client: AiohttpClient) -> None:
+    client, _ = await start(aiohttp_client, scenario_with("stale", lag="15s"))
+    assert await ask(client) == LIVE  # 50 s: the Space has just gone live
+    client, _ = await start(aiohttp_client, scenario_with("stale", lag="15.5s"))
+    assert (await ask(client))[1]["data"]["state"] == "scheduled"
+
+
+async def test_only_every_third_answer_comes_from_a_replica_that_lags(aiohttp_client: AiohttpClient) -> None:
+    client, clock = await start(aiohttp_client, scenario_with("stale", every="3"))
+    told = []
+    for number in range(7):
+        told.append((await ask(client))[1]["data"]["state"])
+        if number == 3:
+            # Another call in between does not shift the turns of this one.
+            body = (await ask(client, "/2/spaces/search?query=hello"))[1]
+            assert body["data"][0]["state"] == "live"
+    assert told == ["live", "live", "scheduled", "live", "live", "scheduled", "live"]
+    clock.now = START + 70
+    assert [await ask(client) for _ in range(3)] == [LIVE] * 3
 
 
 async def test_when_all_vanish_lookups_find_nothing_and_lists_are_empty(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from notifier.simulator.files import parse_scenario
 from notifier.simulator.scenario import Call, FaultKind, Scenario
-from notifier.simulator.timeline import active_fault, spaces_at
+from notifier.simulator.timeline import active_fault, scene_at, spaces_at
 from notifier.simulator.times import RelativeTime
 
 SCENARIO = parse_scenario(
@@ -57,6 +57,38 @@ def test_a_gone_space_comes_back_as_it_was_when_it_changes_again() -> None:
     assert back.state == "live"
     assert back.fields["title"] == "Hello again"
     assert back.fields["participant_count"] == 3
+
+
+def test_a_space_that_is_over_keeps_its_state_or_is_gone() -> None:
+    timeline = """
+x: {%s}
+spaces:
+  - {id: e, creator_id: 1, timeline: [{at: 0s, set: {state: live}}, {at: 5s, set: {state: ended}}]}
+  - {id: c, creator_id: 1, timeline: [{at: 0s, set: {state: scheduled}}, {at: 5s, set: {state: canceled}}]}
+  - {id: l, creator_id: 1, timeline: [{at: 0s, set: {state: live}}]}
+"""
+    told = {
+        line: list(spaces_at(parse_scenario(timeline % line, source="over"), 5.0))
+        for line in ("", "ended: state", "ended: gone", "canceled: gone", "ended: gone, canceled: gone")
+    }
+    assert told == {
+        "": ["e", "c", "l"],
+        "ended: state": ["e", "c", "l"],
+        "ended: gone": ["c", "l"],
+        "canceled: gone": ["e", "l"],
+        "ended: gone, canceled: gone": ["l"],
+    }
+    for line in told:
+        assert list(spaces_at(parse_scenario(timeline % line, source="over"), 4.999)) == ["e", "c", "l"]
+
+
+def test_an_account_is_suspended_from_its_moment_on() -> None:
+    scenario = parse_scenario(
+        "users: [{id: 1, name: a, username: a, suspended_at: 10s}, {id: 2, name: b, username: b}]", source="x"
+    )
+    assert scene_at(scenario, 9.999).suspended == frozenset()
+    assert scene_at(scenario, 10.0).suspended == {"1"}
+    assert scenario.duration_seconds == 10
 
 
 def test_a_space_was_created_at_its_first_entry_unless_it_says_otherwise() -> None:
