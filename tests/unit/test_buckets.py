@@ -1,0 +1,321 @@
+"""Rate buckets against a simulated X: what is granted, how fast, and what is learned of shared buckets."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from notifier.core.buckets import (
+    KEPT_BACK,
+    LEAD,
+    PATIENT_SHARE,
+    WINDOW_SECONDS,
+    Bucket,
+    Buckets,
+    learn,
+    learn_nothing,
+    take,
+    wait,
+)
+from notifier.core.looking import Urgency
+from notifier.core.observation import Call
+
+LOOKUP, CREATORS, SEARCH, USERS = Call
+URGENT, PATIENT = Urgency
+CALLS = st.sampled_from(Call)
+START = 1_700_000_000.0
+
+
+@dataclass
+class SimulatedX:
+    """X's windows, each beginning with its first request; ``bucket_of`` says which calls count together."""
+
+    limit: int
+    bucket_of: Callable[[Call], str]
+    windows: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def answer(self, call: Call, now: float) -> tuple[int, float]:
+        """Count a request; gives what remains, and the reset."""
+        used, reset = self.used(call, now), self.reset(call, now)
+        self.windows[self.bucket_of(call)] = (used + 1, reset)
+        return self.limit - used - 1, reset
+
+    def used(self, call: Call, now: float) -> int:
+        used, reset = self.windows.get(self.bucket_of(call), (0, 0.0))
+        return used if now < reset else 0
+
+    def reset(self, call: Call, now: float) -> float:
+        _, reset = self.windows.get(self.bucket_of(call), (0, 0.0))
+        return reset if now < reset else math.ceil(now + WINDOW_SECONDS)
+
+
+@dataclass
+class Client:
+    """Asks as the product does, with answers that arrive in order, some of them late."""
+
+    x: SimulatedX
+    buckets: Buckets = field(default_factory=Buckets)
+    now: float = START
+    under_way: deque[tuple[Call, int, float]] = field(default_factory=deque)
+
+    def ask(self, call: Call, urgency: Urgency = URGENT, *, at_most_late: int = 0) -> None:
+        self.buckets = take(self.buckets, call, urgency, now=self.now)
+        self.under_way.append((call, *self.x.answer(call, self.now)))
+        self.hear(at_most_late)
+
+    def hear(self, at_most_late: int = 0) -> None:
+        while len(self.under_way) > at_most_late:
+            answered, remaining, reset = self.under_way.popleft()
+            self.buckets = learn(
+                self.buckets, answered, limit=self.x.limit, remaining=remaining, reset=reset, now=self.now
+            )
+
+    def wait(self, call: Call, urgency: Urgency = URGENT) -> float:
+        return wait(self.buckets, call, urgency, now=self.now)
+
+    def ask_in_time(self, call: Call, urgency: Urgency = URGENT, *, at_most_late: int = 0) -> None:
+        """Wait for as long as it takes, in which all answers arrive, then ask."""
+        while (seconds := self.wait(call, urgency)) > 0:
+            self.hear()
+            self.now += seconds + 1e-6
+        self.ask(call, urgency, at_most_late=at_most_late)
+
+
+def one_for_all(_: Call) -> str:
+    return "all"
+
+
+def one_each(call: Call) -> str:
+    return call
+
+
+def described(*calls: Call, limit: int = 300, remaining: int, reset: float = START + 900) -> Buckets:
+    told = dict.fromkeys(calls, remaining)
+    return Buckets((Bucket(frozenset(calls), limit, remaining, reset, told=told),))
+
+
+class TestOneBucket:
+    def test_an_unknown_bucket_is_open(self) -> None:
+        assert wait(Buckets(), LOOKUP, PATIENT, now=START) == 0
+
+    def test_a_bucket_whose_window_is_over_is_open(self) -> None:
+        buckets = described(LOOKUP, remaining=0, reset=START)
+        assert wait(buckets, LOOKUP, PATIENT, now=START) == 0
+        assert wait(buckets, LOOKUP, PATIENT, now=START - 5) == 5
+
+    def test_a_tenth_is_kept_back_until_the_window_ends(self) -> None:
+        near_the_end = START + 890
+        assert wait(described(LOOKUP, remaining=33), LOOKUP, PATIENT, now=near_the_end) == 0
+        assert wait(described(LOOKUP, remaining=30), LOOKUP, URGENT, now=near_the_end) == 10
+        assert wait(described(LOOKUP, remaining=30), LOOKUP, PATIENT, now=near_the_end) == 10
+
+    def test_no_wait_is_longer_than_a_window(self) -> None:
+        buckets = described(LOOKUP, remaining=0, reset=START + 1700)
+        assert wait(buckets, LOOKUP, URGENT, now=START) == WINDOW_SECONDS
+
+    def test_creators_are_asked_about_once_a_second(self) -> None:
+        buckets = take(Buckets(), CREATORS, PATIENT, now=START)
+        assert wait(buckets, CREATORS, PATIENT, now=START + 0.4) == pytest.approx(0.6)
+        assert wait(buckets, CREATORS, PATIENT, now=START + 1) == 0
+        assert wait(buckets, LOOKUP, PATIENT, now=START + 0.4) == 0
+
+    @pytest.mark.parametrize(
+        ("remaining", "reset", "left"),
+        [
+            (199, 900.0, 199),  # lower: later
+            (210, 900.0, 200),  # higher: an answer that was overtaken
+            (150, 901.0, 150),  # the same window
+            (299, 902.0, 299),  # the next one
+            (100, 898.0, 200),  # the one before
+            (100, -1.0, 200),  # past
+            (100, 1801.0, 200),  # farther away than any window
+        ],
+    )
+    def test_what_an_answer_says_of_a_window(self, remaining: int, reset: float, left: int) -> None:
+        buckets = described(LOOKUP, remaining=200)
+        buckets = learn(buckets, LOOKUP, limit=300, remaining=remaining, reset=START + reset, now=START)
+        assert buckets.of(LOOKUP).remaining == left
+
+    def test_a_limit_of_nothing_is_no_description(self) -> None:
+        assert learn(Buckets(), LOOKUP, limit=0, remaining=0, reset=START + 9, now=START).by_call == {}
+
+    def test_what_is_under_way_is_off_what_the_first_answer_tells(self) -> None:
+        buckets = Buckets()
+        for _ in range(5):
+            buckets = take(buckets, LOOKUP, URGENT, now=START)
+        buckets = learn(buckets, LOOKUP, limit=300, remaining=299, reset=START + 900, now=START)
+        assert buckets.of(LOOKUP).remaining == 295
+        for _ in range(4):
+            buckets = learn_nothing(buckets, LOOKUP, now=START)
+        assert (buckets.of(LOOKUP).remaining, buckets.of(LOOKUP).unanswered) == (295, 0)
+
+    def test_requests_that_were_lost_in_one_window_do_not_count_in_the_next(self) -> None:
+        buckets = described(LOOKUP, remaining=200)
+        for _ in range(50):
+            buckets = take(buckets, LOOKUP, URGENT, now=START)
+        buckets = take(buckets, LOOKUP, URGENT, now=START + 900)
+        buckets = learn(buckets, LOOKUP, limit=300, remaining=299, reset=START + 1800, now=START + 900)
+        assert buckets.of(LOOKUP).remaining == 299
+
+    @given(st.lists(st.tuples(CALLS, st.sampled_from(Urgency)), max_size=20))
+    def test_the_record_survives_json(self, asked: list[tuple[Call, Urgency]]) -> None:
+        client = Client(SimulatedX(300, one_for_all))
+        for call, urgency in asked:
+            client.ask(call, urgency)
+        records = TypeAdapter(Buckets)
+        assert records.validate_json(records.dump_json(client.buckets)) == client.buckets
+
+
+class TestPace:
+    @given(st.integers(20, 2000), st.integers(0, 8))
+    def test_urgent_overload_goes_on_through_the_window_and_never_above_its_share(
+        self, limit: int, late: int
+    ) -> None:
+        client = Client(SimulatedX(limit, one_each))
+        times = []
+        while client.now < START + 2.5 * WINDOW_SECONDS:
+            client.ask_in_time(LOOKUP, at_most_late=late)
+            times.append(client.now)
+            assert client.x.used(LOOKUP, client.now) <= limit * (1 - KEPT_BACK)
+        longest = max(after - before for before, after in pairwise(times))
+        slowest = WINDOW_SECONDS / (limit * (1 - KEPT_BACK - LEAD[URGENT]))
+        assert longest <= 2 * slowest + 1
+        first_window = sum(at < START + WINDOW_SECONDS for at in times)
+        assert first_window >= limit * (1 - KEPT_BACK) - 2 - late
+
+    @given(
+        st.lists(st.tuples(CALLS, st.floats(0, 30)), min_size=50, max_size=150),
+        st.sampled_from([one_each, one_for_all]),
+    )
+    def test_a_patient_call_is_held_no_longer_than_its_share_says(
+        self, asked: list[tuple[Call, float]], bucket_of: Callable[[Call], str]
+    ) -> None:
+        limit = 100
+        client = Client(SimulatedX(limit, bucket_of))
+        share = WINDOW_SECONDS / (limit * (1 - KEPT_BACK) * PATIENT_SHARE)
+        last_at: dict[Call, float] = {}
+        for call, pause in asked:
+            while client.wait(LOOKUP) == 0:
+                client.ask(LOOKUP)
+            client.now += pause
+            bucket = client.buckets.of(call).at(client.now)
+            is_hard = bool(bucket.reset) and limit - bucket.remaining + 1 > limit * (1 - KEPT_BACK)
+            held = client.wait(call, PATIENT)
+            if not is_hard:
+                spaced = max(client.buckets.next_at.get(call, 0) - client.now, 0)
+                assert held <= max(last_at.get(call, -math.inf) + share - client.now, spaced, 0)
+            if held == 0:
+                client.ask(call, PATIENT)
+                last_at[call] = client.now
+
+    def test_urgent_requests_may_be_half_the_limit_ahead_and_patient_ones_a_tenth(self) -> None:
+        for urgency, ahead in ((URGENT, 150), (PATIENT, 30)):
+            buckets = described(LOOKUP, remaining=300)
+            buckets = take(buckets, LOOKUP, PATIENT, now=START)
+            granted = 1
+            while wait(buckets, LOOKUP, urgency, now=START) == 0:
+                buckets = take(buckets, LOOKUP, urgency, now=START)
+                granted += 1
+            assert granted == ahead
+
+    def test_a_tenth_of_the_budget_is_a_patient_request_every_27th_of_the_window(self) -> None:
+        buckets = take(described(LOOKUP, remaining=100), LOOKUP, PATIENT, now=START)
+        assert wait(buckets, LOOKUP, PATIENT, now=START) == pytest.approx(WINDOW_SECONDS / 27)
+
+
+class TestSharing:
+    def test_one_bucket_is_learned_when_a_count_falls_faster_than_its_own_requests(self) -> None:
+        client = Client(SimulatedX(300, one_for_all))
+        for call in (LOOKUP, CREATORS, LOOKUP):
+            client.ask(call)
+        assert client.buckets.shared == (frozenset({LOOKUP, CREATORS}),)
+        assert client.buckets.of(CREATORS).remaining == 297
+
+    def test_the_tightest_count_holds_for_all_that_share(self) -> None:
+        buckets = described(LOOKUP, CREATORS, remaining=40)
+        for call in (LOOKUP, CREATORS) * 5:
+            buckets = take(buckets, call, URGENT, now=START + 800)
+        assert buckets.of(LOOKUP).remaining == 30
+        assert wait(buckets, LOOKUP, URGENT, now=START + 800) == 100
+
+    @given(st.lists(CALLS, min_size=30, max_size=150), st.integers(20, 60), st.integers(0, 8))
+    def test_a_shared_bucket_is_never_used_beyond_its_share_once_it_is_learned(
+        self, asked: list[Call], limit: int, late: int
+    ) -> None:
+        client = Client(SimulatedX(limit, one_for_all))
+        learned = False
+        for call in asked:
+            client.ask_in_time(call, at_most_late=late)
+            if learned:
+                assert client.x.used(call, client.now) <= limit * (1 - KEPT_BACK)
+                assert client.buckets.shared == (frozenset(Call),)
+            learned = client.buckets.shared == (frozenset(Call),)
+
+    @given(st.lists(CALLS, max_size=30), st.integers(0, 4))
+    def test_a_shared_bucket_is_learned_within_a_few_answers(self, asked: list[Call], late: int) -> None:
+        client = Client(SimulatedX(300, one_for_all))
+        for call in (*asked, *Call, *Call, *Call):
+            client.ask(call, at_most_late=late)
+        assert client.buckets.shared == (frozenset(Call),)
+
+    @given(st.lists(CALLS, max_size=40), st.integers(0, 8))
+    def test_buckets_of_their_own_are_never_taken_for_one(self, asked: list[Call], late: int) -> None:
+        client = Client(SimulatedX(300, one_each))
+        for call in asked:
+            client.ask(call, at_most_late=late)
+            assert client.buckets.shared == ()
+
+    @given(st.lists(CALLS, max_size=40))
+    def test_a_wrong_verdict_is_undone_within_a_few_answers_and_nothing_stays_lost(
+        self, asked: list[Call]
+    ) -> None:
+        client = Client(SimulatedX(300, one_each), Buckets((Bucket(frozenset(Call)),)))
+        for call in (*asked, *tuple(Call) * 10):
+            client.ask(call)
+        assert client.buckets.shared == ()
+        for call in Call:
+            assert client.buckets.of(call).remaining == 300 - client.x.used(call, client.now)
+
+    def test_a_window_of_its_own_proves_a_bucket_of_its_own(self) -> None:
+        buckets = described(LOOKUP, CREATORS, remaining=200)
+        buckets = learn(buckets, CREATORS, limit=300, remaining=299, reset=START + 1000, now=START + 100)
+        assert buckets.shared == ()
+        assert (buckets.of(LOOKUP).remaining, buckets.of(CREATORS).remaining) == (200, 299)
+
+    def test_a_limit_of_its_own_proves_a_bucket_of_its_own(self) -> None:
+        buckets = described(LOOKUP, USERS, remaining=200)
+        buckets = learn(buckets, USERS, limit=900, remaining=190, reset=START + 900, now=START)
+        assert buckets.shared == ()
+
+    def test_a_new_window_near_the_end_of_the_last_one_proves_nothing(self) -> None:
+        buckets = described(LOOKUP, CREATORS, remaining=200)
+        buckets = learn(buckets, CREATORS, limit=300, remaining=299, reset=START + 1795, now=START + 895)
+        assert buckets.shared == (frozenset({LOOKUP, CREATORS}),)
+        assert buckets.of(LOOKUP).remaining == 299
+
+    def test_what_is_shared_is_still_shared_in_the_next_window(self) -> None:
+        client = Client(SimulatedX(300, one_for_all))
+        for call in (LOOKUP, CREATORS, LOOKUP):
+            client.ask(call)
+        client.now += WINDOW_SECONDS + 1
+        client.ask(LOOKUP)
+        client.ask(LOOKUP)
+        assert client.buckets.of(CREATORS).remaining == 298
+
+    def test_others_who_use_the_same_credentials_make_no_shared_bucket(self) -> None:
+        client = Client(SimulatedX(300, one_each))
+        for _ in range(40):
+            client.ask(LOOKUP)
+            client.ask(CREATORS)
+            client.x.answer(LOOKUP, client.now)
+            client.x.answer(LOOKUP, client.now)
+        assert client.buckets.shared == ()
+        assert client.buckets.of(CREATORS).remaining == 260
