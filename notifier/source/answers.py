@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from notifier.core.observation import Failure, FailureKind, problem_type
 
 DETAIL_LENGTH: Final = 200
+MESSAGE_LENGTH: Final = 10_000
+TOO_MANY_REQUESTS: Final = 429
+
+ALLOWED: Final = re.compile(r"is not one of \[([^\]]*)\]")
+"""Where the message of a 400 lists the values that X would take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,8 @@ def read_failure(status: int, headers: Mapping[str, str], raw: bytes) -> Failure
     """Classify an answer other than 200.
 
     A 429 has three shapes: the window's end, the older ``code: 88``, and the month's cap, at which tens of
-    thousands of requests may seem to remain.
+    thousands of requests may seem to remain. One with requests left in its window comes from another limit
+    (one request a second, say), whose end it does not tell.
     """
     body = read_json(raw)
     problem: Mapping[str, Any] = body if isinstance(body, dict) else {}
@@ -53,38 +60,60 @@ def read_failure(status: int, headers: Mapping[str, str], raw: bytes) -> Failure
         return Failure(FailureKind.UNAUTHORIZED, detail)
     if status == 402:  # noqa: PLR2004 - Payment Required
         return Failure(FailureKind.CREDITS_DEPLETED, detail)
-    if status == 429:  # noqa: PLR2004 - Too Many Requests
-        if problem_type(problem) == "usage-capped":
-            return Failure(FailureKind.USAGE_CAPPED, detail)
+    if is_usage_capped(status, raw):
+        return Failure(FailureKind.USAGE_CAPPED, detail)
+    if status == TOO_MANY_REQUESTS:
         rate = read_rate_headers(headers)
-        return Failure(FailureKind.RATE_LIMITED, detail, rate.reset if rate else None)
+        return Failure(FailureKind.RATE_LIMITED, detail, rate.reset if rate and rate.remaining == 0 else None)
     if status == 400 and problem:  # noqa: PLR2004 - Bad Request
         return Failure(FailureKind.REFUSED, detail)
     return Failure(FailureKind.UNAVAILABLE, detail)
 
 
+def is_usage_capped(status: int, raw: bytes) -> bool:
+    """Tell a 429 for the month's cap from one for a window."""
+    return status == TOO_MANY_REQUESTS and any(
+        problem_type(problem) == "usage-capped" for problem in _problems(read_json(raw))
+    )
+
+
 def refused_values(raw: bytes) -> dict[str, set[str]]:
-    """Read from the body of a 400 which values of which parameters X does not know.
+    """Read from the body of a 400 which values of which parameters X does not accept.
 
     The older contract has them under ``errors[].parameters``, the newer one as ``parameter`` and ``value``.
+    Several may stand in one text with commas, good ones among them: then the message lists what is allowed.
     """
-    body = read_json(raw)
     refused: dict[str, set[str]] = {}
-    errors = body.get("errors") if isinstance(body, dict) else None
-    for problem in [body, *(errors if isinstance(errors, list) else [])]:
-        if not isinstance(problem, dict):
-            continue
-        parameters = problem.get("parameters")
-        for name, values in parameters.items() if isinstance(parameters, dict) else ():
-            if isinstance(values, list):
-                refused.setdefault(str(name), set()).update(map(str, values))
-        if isinstance(problem.get("parameter"), str) and isinstance(problem.get("value"), str):
-            refused.setdefault(problem["parameter"], set()).add(problem["value"])
+    for problem in _problems(read_json(raw)):
+        named = problem.get("parameters")
+        parameters = dict(named) if isinstance(named, dict) else {}
+        if isinstance(problem.get("parameter"), str):
+            parameters[problem["parameter"]] = [problem.get("value")]
+        allowed = _allowed(problem.get("message")) | _allowed(problem.get("detail"))
+        for name, values in parameters.items():
+            texts = [
+                value for value in (values if isinstance(values, list) else []) if isinstance(value, str)
+            ]
+            split = {part.strip() for text in texts for part in text.split(",")}
+            refused.setdefault(name, set()).update(split - allowed)
     return refused
 
 
+def _problems(body: object) -> Iterator[Mapping[str, Any]]:
+    """Give the problem that a body is and those that it lists."""
+    listed = body.get("errors") if isinstance(body, dict) else None
+    for problem in [body, *(listed if isinstance(listed, list) else [])]:
+        if isinstance(problem, dict):
+            yield problem
+
+
+def _allowed(message: object) -> set[str]:
+    listed = ALLOWED.search(message[:MESSAGE_LENGTH]) if isinstance(message, str) else None
+    return {part.strip() for part in listed[1].split(",")} if listed else set()
+
+
 def _detail(status: int, problem: Mapping[str, Any]) -> str:
-    errors = problem.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    told = problem.get("detail") or problem.get("title") or first.get("message") or "no explanation"
+    """Put a problem into words. The ``detail`` of a 400 is general; what is wrong stands in its errors."""
+    listed = next((each for each in _problems(problem) if each is not problem), {})
+    told = listed.get("message") or problem.get("detail") or problem.get("title") or "no explanation"
     return f"HTTP {status}: {str(told)[:DETAIL_LENGTH]}"

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 
+from notifier.core.looking import Urgency
 from notifier.core.observation import Call
-
-KEPT_BACK: Final = 0.1
-"""The share of every window that is left for others who use the same credentials (spec: budget)."""
-
-LEAST_SECONDS_APART: Final[dict[Call, float]] = {Call.CREATORS: 1.0}
-"""``by/creator_ids`` takes one request a second."""
 
 
 class Budget(Protocol):
-    """Rate buckets that all workers share."""
+    """X's rate buckets, which all workers share; ``now`` and ``reset`` are epoch seconds."""
 
-    async def take(self, call: Call, *, now: float, kept_back: float, apart: float) -> float:
+    async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:
         """Take one request; gives 0, or the seconds to wait for one."""
         ...
 
-    async def note(self, call: Call, *, limit: int, remaining: int, reset: float) -> int:
-        """Take over what X's headers say of a bucket; gives what is left."""
+    async def note(self, call: Call, *, limit: int, remaining: int, reset: float, now: float) -> None:
+        """Take over what the headers of an answer say of the bucket that a request was taken from."""
+        ...
+
+    async def note_nothing(self, call: Call, *, now: float) -> None:
+        """Note that a request has ended without a word of its bucket."""
         ...

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 import structlog
 
+from notifier.core.looking import Urgency
 from notifier.core.observation import Call, Failure, FailureKind, Observation, Question, failed, read_answer
-from notifier.source.answers import read_failure, read_json, read_rate_headers, refused_values
-from notifier.source.budget import KEPT_BACK, LEAST_SECONDS_APART, Budget
+from notifier.source.answers import (
+    is_usage_capped,
+    read_failure,
+    read_json,
+    read_rate_headers,
+    refused_values,
+)
+from notifier.source.budget import Budget
 
 BATCH: Final = 100
 """How many ids one request may carry (X's OpenAPI document)."""
@@ -27,6 +35,9 @@ SPACE_FIELDS: Final = (
 EXPANSIONS: Final = ("creator_id", "host_ids", "invited_user_ids", "speaker_ids", "topic_ids")
 """The id lists come with their expansions in both contracts, and as fields only in the older one (2.166)."""
 
+WITHOUT_PEOPLE: Final = ("creator_id", "topic_ids")
+"""What a question that leaves the people out expands: without its creator a Space cannot be matched."""
+
 USER_FIELDS: Final = ("id", "name", "username")
 
 PATHS: Final[Mapping[Call, tuple[str, str]]] = {
@@ -35,6 +46,17 @@ PATHS: Final[Mapping[Call, tuple[str, str]]] = {
     Call.SEARCH: ("/2/spaces/search", "query"),
     Call.USERS: ("/2/users/by", "usernames"),
 }
+
+SPACE_OPTIONS: Final = ("space.fields", "expansions", "user.fields")
+
+OPTIONAL: Final[Mapping[Call, tuple[str, ...]]] = {
+    Call.LOOKUP: SPACE_OPTIONS,
+    Call.CREATORS: SPACE_OPTIONS,
+    Call.SEARCH: (*SPACE_OPTIONS, "state", "max_results"),
+    Call.USERS: ("user.fields",),
+}
+"""What each call may be asked beside its subjects. Where X refuses all values of one, it is left out: what
+X does by itself then is what we ask for, or less of it."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +83,8 @@ class XClient:
             "space.fields": SPACE_FIELDS,
             "expansions": EXPANSIONS,
             "user.fields": USER_FIELDS,
+            "state": ("all",),
+            "max_results": (str(BATCH),),
         }
 
     async def __aenter__(self) -> Self:
@@ -76,36 +100,46 @@ class XClient:
             await self._session.close()
             self._session = None
 
-    async def ask(self, question: Question) -> Observation:
+    async def ask(self, question: Question, *, urgency: Urgency = Urgency.PATIENT) -> Observation:
         """Ask one question of up to :data:`BATCH` subjects (one for a search).
 
         Never raises for anything that X does: every failure is an observation that failed. A value that X
-        does not know is dropped, told once, and the question is asked again.
+        does not know is dropped, told once, and the question is asked again, as a request like any other.
         """
         while True:
             began_at = self._clock()
-            apart = LEAST_SECONDS_APART.get(question.call, 0.0)
-            wait = await self._budget.take(question.call, now=began_at, kept_back=KEPT_BACK, apart=apart)
+            wait = await self._budget.take(question.call, urgency, now=began_at)
             if wait > 0:
                 failure = Failure(FailureKind.HELD_BACK, "the budget is used up", began_at + wait)
                 return failed(question, failure, began_at, began_at)
-            status, headers, raw = await self._get(question)
+            asked = self._optional(question)
+            status, headers, raw = await self._get(question, asked)
             answered_at = self._clock()
-            await self._note_rate(question.call, headers)
+            await self._note_rate(question.call, status, headers, raw, answered_at)
             if status == 200:  # noqa: PLR2004 - OK
                 return read_answer(question, read_json(raw), began_at, answered_at)
             if status == 0:
                 failure = Failure(FailureKind.UNAVAILABLE, raw.decode())
                 return failed(question, failure, began_at, answered_at)
-            if status != 400 or not self._drop(refused_values(raw)):  # noqa: PLR2004 - Bad Request
-                return failed(question, read_failure(status, headers, raw), began_at, answered_at)
+            if status == 400:  # noqa: PLR2004 - Bad Request
+                refused = refused_values(raw)
+                subjects = _refused_subjects(question, refused)
+                if self._drop(asked, refused) and not subjects:
+                    continue
+                failure = replace(read_failure(status, headers, raw), refused=subjects)
+            else:
+                failure = read_failure(status, headers, raw)
+            return failed(question, failure, began_at, answered_at)
 
-    async def _get(self, question: Question) -> tuple[int, Mapping[str, str], bytes]:
+    async def _get(
+        self, question: Question, asked: Mapping[str, tuple[str, ...]]
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """Send the request; no answer at all is status 0 with the reason as body."""
         if self._session is None:
             raise RuntimeError("XClient is used outside its context")
         path, parameter = PATHS[question.call]
-        query = {parameter: ",".join(question.subjects), **self._fields(question.call)}
+        query = {parameter: ",".join(question.subjects)}
+        query |= {name: ",".join(values) for name, values in asked.items()}
         try:
             async with self._session.get(
                 self._base_url + path, params=query, allow_redirects=False
@@ -114,29 +148,53 @@ class XClient:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return 0, {}, f"no answer from X: {type(error).__name__}".encode()
 
-    def _fields(self, call: Call) -> dict[str, str]:
-        if call is Call.USERS:
-            return {"user.fields": ",".join(self._asked["user.fields"])}
-        wanted = {name: ",".join(values) for name, values in self._asked.items() if values}
-        if call is Call.SEARCH:
-            wanted |= {"state": "all", "max_results": str(BATCH)}
-        return wanted
+    def _optional(self, question: Question) -> dict[str, tuple[str, ...]]:
+        """Give the optional parameters of a question, without what X has refused before."""
+        asked = {name: self._asked[name] for name in OPTIONAL[question.call]}
+        if not question.people and "expansions" in asked:
+            asked["expansions"] = tuple(each for each in asked["expansions"] if each in WITHOUT_PEOPLE)
+        return {name: values for name, values in asked.items() if values}
 
-    def _drop(self, refused: Mapping[str, set[str]]) -> bool:
-        """Stop asking for values that X does not know; gives whether there was one to drop."""
-        dropped = False
-        for name, values in self._asked.items():
-            keep = tuple(value for value in values if value not in refused.get(name, ()))
-            if keep != values:
-                log.warning("source.values_dropped", parameter=name, values=sorted(set(values) - set(keep)))
+    def _drop(self, asked: Mapping[str, tuple[str, ...]], refused: Mapping[str, set[str]]) -> bool:
+        """Stop asking for values that X does not know; gives whether this question had any of them.
+
+        Another question may have had the same one refused meanwhile, and this one goes on without it too.
+        """
+        unknown = {name: _unknown(values, refused.get(name)) for name, values in asked.items()}
+        for name, values in unknown.items():
+            keep = tuple(value for value in self._asked[name] if value not in values)
+            if keep != self._asked[name]:
+                log.warning("source.values_dropped", parameter=name, values=sorted(values))
                 self._asked[name] = keep
-                dropped = True
-        return dropped
+        return any(unknown.values())
 
-    async def _note_rate(self, call: Call, headers: Mapping[str, str]) -> None:
+    async def _note_rate(
+        self, call: Call, status: int, headers: Mapping[str, str], raw: bytes, now: float
+    ) -> None:
+        """Hand on what an answer says of its bucket; the headers of a used-up month speak of another one."""
         rate = read_rate_headers(headers)
-        if rate is not None:
-            await self._budget.note(call, limit=rate.limit, remaining=rate.remaining, reset=rate.reset)
+        if rate is None or is_usage_capped(status, raw):
+            await self._budget.note_nothing(call, now=now)
+        else:
+            await self._budget.note(
+                call, limit=rate.limit, remaining=rate.remaining, reset=rate.reset, now=now
+            )
+
+
+def _unknown(asked: tuple[str, ...], refused: set[str] | None) -> set[str]:
+    """Give what X refused of a parameter's values; naming the parameter is enough where it has only one."""
+    if refused is None:
+        return set()
+    return set(asked) if len(asked) == 1 and not refused else refused & set(asked)
+
+
+def _refused_subjects(question: Question, refused: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """Give the subjects that X does not accept; a search has one, however many commas stand in it."""
+    _, parameter = PATHS[question.call]
+    values = refused.get(parameter, set())
+    if question.call is Call.SEARCH:
+        return question.subjects if parameter in refused else ()
+    return tuple(subject for subject in question.subjects if subject in values)
 
 
 async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:

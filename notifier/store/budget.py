@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
+from pydantic import TypeAdapter
+
+from notifier.core import buckets
+from notifier.core.buckets import Buckets
+from notifier.core.looking import Urgency
 from notifier.core.observation import Call, FailureKind
 from notifier.store import keys
 from notifier.store.database import Database
+
+BUCKETS = TypeAdapter(Buckets)
+
+TTL_SECONDS: Final = 3600
+"""Four windows: what was learned of shared buckets outlives a pause, and a record of no use goes away."""
+
+TRIES: Final = 50
+"""How often a change is tried; each failure means that another worker's has gone through."""
+
+CONTENDED_SECONDS: Final = 1.0
+"""The wait for a request that found the record busy all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,39 +38,67 @@ class SourcePause:
 
 
 class SharedBudget:
-    """Rate buckets as X's headers describe them."""
+    """Rate buckets as X's headers describe them: one record, changed by :mod:`notifier.core.buckets`.
+
+    ``now`` and ``reset`` are epoch seconds throughout.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, call: Call, *, now: float, kept_back: float, apart: float) -> float:
-        """Take one request; gives 0, or the seconds to wait for one.
+    async def wait(self, call: Call, urgency: Urgency, *, now: float) -> float:
+        """Give the seconds to wait for a request, 0 where it may go now; takes none."""
+        _, record = await self._read()
+        return buckets.wait(record, call, urgency, now=now)
 
-        Args:
-            call: The bucket.
-            now: Epoch seconds.
-            kept_back: The share of the window's requests that is never used.
-            apart: The least seconds between two requests.
-        """
-        wait: int = await self._database.run(
-            "take_request", keys=[keys.bucket(call)], args=[int(now * 1000), kept_back, int(apart * 1000)]
-        )
-        return wait / 1000
+    async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:
+        """Take one request; gives 0, or the seconds to wait for one."""
+        for _ in range(TRIES):
+            text, record = await self._read()
+            seconds = buckets.wait(record, call, urgency, now=now)
+            if seconds > 0:
+                return seconds
+            if await self._replace(text, buckets.take(record, call, urgency, now=now)):
+                return 0.0
+        return CONTENDED_SECONDS
 
-    async def note(self, call: Call, *, limit: int, remaining: int, reset: float) -> int:
-        """Take over what X's headers say; ``reset`` is epoch seconds. Gives what is left."""
-        left: int = await self._database.run(
-            "note_limits", keys=[keys.bucket(call)], args=[limit, remaining, int(reset * 1000)]
+    async def note(self, call: Call, *, limit: int, remaining: int, reset: float, now: float) -> None:
+        """Take over what the headers of an answer say."""
+        await self._note(
+            lambda record: buckets.learn(record, call, limit=limit, remaining=remaining, reset=reset, now=now)
         )
-        return left
+
+    async def note_nothing(self, call: Call, *, now: float) -> None:
+        """Note that a request has ended without a word of its bucket."""
+        await self._note(lambda record: buckets.learn_nothing(record, call, now=now))
+
+    async def describe(self, *, now: float) -> Buckets:
+        """Give what is known of all buckets."""
+        _, record = await self._read()
+        return record.at(now)
 
     async def remaining(self) -> dict[Call, int]:
         """Give what is left in each bucket that X has described."""
-        async with self._database.pipeline() as pipe:
-            for call in Call:
-                pipe.hget(keys.bucket(call), "remaining")
-            figures = await pipe.execute()
-        return {call: int(left) for call, left in zip(Call, figures, strict=True) if left is not None}
+        _, record = await self._read()
+        return {call: bucket.remaining for call, bucket in record.by_call.items()}
+
+    async def _note(self, change: Callable[[Buckets], Buckets]) -> None:
+        """Change the record. One that is busy all the time is left: the next answer tells the same."""
+        for _ in range(TRIES):
+            text, record = await self._read()
+            if await self._replace(text, change(record)):
+                return
+
+    async def _read(self) -> tuple[str, Buckets]:
+        async with self._database.translated():
+            text: str | None = await self._database.redis.get(keys.BUCKETS)
+        return text or "", BUCKETS.validate_json(text) if text else Buckets()
+
+    async def _replace(self, text: str, record: Buckets) -> bool:
+        replaced = await self._database.run(
+            "replace", keys=[keys.BUCKETS], args=[BUCKETS.dump_json(record), text, TTL_SECONDS]
+        )
+        return bool(replaced)
 
     async def pause(self, kind: FailureKind, detail: str, *, now: float, until: float) -> bool:
         """Stop asking until a time; gives True when the trouble is new, so that it is told once."""

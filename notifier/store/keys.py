@@ -22,6 +22,7 @@ GENERATION: Final = "sn:endpoints:generation"  # string: grows with every change
 WORKERS: Final = "sn:workers"  # zset: worker id -> second of its last report
 TELEMETRY: Final = "sn:telemetry"  # hash: series -> value; what all processes have counted together
 ADMIN_KEY: Final = "sn:admin-key"  # string: hash of the admin key that the first start made
+BUCKETS: Final = "sn:buckets"  # string: X's rate buckets as JSON. TTL
 SOURCE: Final = "sn:source"  # hash: kind, detail, since, until; only while X gives trouble
 
 ARQ_QUEUE: Final = "sn:jobs"  # zset of arq's; arq's other keys start with "arq:" and expire
@@ -127,9 +128,14 @@ def attempts(delivery_id: str) -> str:
     return f"sn:attempts:{delivery_id}"
 
 
-def bucket(call: str) -> str:
-    """Hash: limit, remaining, reset, next_at of one of X's rate buckets. TTL."""
-    return f"sn:bucket:{call}"
+def billed(day: str) -> str:
+    """Set: the resources that X has billed in a UTC day, ``s:<Space id>`` and ``u:<user id>``. TTL."""
+    return f"sn:billed:{day}"
+
+
+def spent(day: str) -> str:
+    """Hash: ``spaces:<hour>`` and ``users:<hour>`` -> how many X billed in that hour of a UTC day. TTL."""
+    return f"sn:spent:{day}"
 
 
 def idempotency(key: str) -> str:

@@ -3,14 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from notifier.core.observation import Call, FailureKind, Question
+from notifier.core.observation import FailureKind
 from notifier.core.watch import WatchKind
 from notifier.runtime import Runtime, open_runtime
-from notifier.source import XClient
-from notifier.source.client import EXPANSIONS
 from notifier.store import Store
 from tests.support.pipeline import add_watch, playing, quick_settings
 from tests.support.wait import wait_until
@@ -95,87 +91,6 @@ async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> 
             trouble = await runtime.store.budget.paused()
     assert trouble is not None
     assert trouble.kind is FailureKind.UNAUTHORIZED
-
-
-async def test_a_tenth_of_the_window_is_kept_back_and_shared_between_workers(redis_url: str) -> None:
-    async with open_runtime(quick_settings(redis_url)) as runtime:
-        budget = runtime.store.budget
-        await budget.note(Call.LOOKUP, limit=10, remaining=3, reset=1000.0)
-        assert await budget.take(Call.LOOKUP, now=900.0, kept_back=0.1, apart=0) == 0
-        assert await budget.take(Call.LOOKUP, now=900.0, kept_back=0.1, apart=0) == 0
-        assert await budget.take(Call.LOOKUP, now=900.0, kept_back=0.1, apart=0) == 100
-        assert await budget.take(Call.LOOKUP, now=1000.0, kept_back=0.1, apart=0) == 0
-
-
-async def test_creators_are_asked_about_once_a_second(redis_url: str) -> None:
-    async with open_runtime(quick_settings(redis_url)) as runtime:
-        budget = runtime.store.budget
-        assert await budget.take(Call.CREATORS, now=900.0, kept_back=0.1, apart=1) == 0
-        assert await budget.take(Call.CREATORS, now=900.4, kept_back=0.1, apart=1) == pytest.approx(0.6)
-        assert await budget.take(Call.CREATORS, now=901.0, kept_back=0.1, apart=1) == 0
-
-
-async def test_values_that_x_does_not_know_are_dropped_and_the_question_asked_again(redis_url: str) -> None:
-    asked: list[str] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        asked.append(request.query.get("expansions", ""))
-        if "topic_ids" in asked[-1]:
-            problem = {
-                "title": "Invalid Request",
-                "type": "https://api.x.com/2/problems/invalid-request",
-                "errors": [{"parameters": {"expansions": ["topic_ids"]}, "message": "no such expansion"}],
-            }
-            return web.json_response(problem, status=400)
-        return web.json_response({"data": [{"id": "A", "state": "live"}]})
-
-    app = web.Application()
-    app.router.add_get("/2/spaces", answer)
-    async with open_runtime(quick_settings(redis_url)) as runtime, TestServer(app) as server:
-        url = str(server.make_url("")).rstrip("/")
-        async with XClient(url, "token", runtime.store.budget) as x:
-            observation = await x.ask(Question(Call.LOOKUP, ("A",)))
-            await x.ask(Question(Call.LOOKUP, ("A",)))
-    assert observation.failure is None
-    assert list(observation.snapshots) == ["A"]
-    assert asked[0] == ",".join(EXPANSIONS)
-    assert all("topic_ids" not in each for each in asked[1:])
-    assert len(asked) == 3
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        (401, '{"title": "Unauthorized"}', FailureKind.UNAUTHORIZED),
-        (403, "", FailureKind.UNAUTHORIZED),
-        (402, '{"title": "CreditsDepleted"}', FailureKind.CREDITS_DEPLETED),
-        (429, '{"type": "about:blank", "title": "Too Many Requests"}', FailureKind.RATE_LIMITED),
-        (429, '{"errors": [{"code": 88, "message": "Rate limit exceeded"}]}', FailureKind.RATE_LIMITED),
-        (429, '{"type": "https://api.twitter.com/2/problems/usage-capped"}', FailureKind.USAGE_CAPPED),
-        (400, '{"title": "Invalid Request"}', FailureKind.REFUSED),
-        (404, "", FailureKind.UNAVAILABLE),
-        (503, "<html>over capacity</html>", FailureKind.UNAVAILABLE),
-        (200, "<html>fine</html>", FailureKind.UNAVAILABLE),
-        (200, "[" * 100_000, FailureKind.UNAVAILABLE),
-        (200, '{"data": 7}', FailureKind.UNAVAILABLE),
-        (200, "", FailureKind.UNAVAILABLE),
-        (302, "", FailureKind.UNAVAILABLE),
-    ],
-)
-async def test_every_answer_of_x_that_is_none_is_a_failed_call(
-    redis_url: str, status: int, body: str, kind: FailureKind
-) -> None:
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, text=body)
-
-    app = web.Application()
-    app.router.add_get("/2/spaces", answer)
-    async with open_runtime(quick_settings(redis_url)) as runtime, TestServer(app) as server:
-        url = str(server.make_url("")).rstrip("/")
-        async with XClient(url, "token", runtime.store.budget) as x:
-            observation = await x.ask(Question(Call.LOOKUP, ("A",)))
-    assert observation.failure is not None
-    assert observation.failure.kind is kind
 
 
 async def test_a_paused_watch_is_not_asked_about_and_goes_on_when_resumed(redis_url: str) -> None:
