@@ -149,6 +149,7 @@ class Settings(BaseSettings):
     reminder_minutes: float = Field(15, gt=0, le=MAX_SECONDS / 60, allow_inf_nan=False)
     overdue_seconds: Seconds = 600
     daily_budget_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
+    x_expanded_users_billed: bool = True
 
     retry_schedule_seconds: Annotated[
         tuple[Seconds, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)

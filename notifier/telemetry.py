@@ -62,6 +62,7 @@ METRICS: Final[Mapping[str, Definition]] = {
     "notifier_x_requests_remaining": Definition(
         MetricKind.GAUGE, "Requests that X still grants in the window.", ("bucket",)
     ),
+    "notifier_x_cost_usd_total": Definition(MetricKind.COUNTER, "US dollars that X has billed, as we count."),
     "notifier_endpoints": Definition(MetricKind.GAUGE, "Endpoints.", ("status",)),
 }
 

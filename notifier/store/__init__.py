@@ -22,6 +22,7 @@ from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
 from notifier.store.sealing import SecretBox
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
+from notifier.store.spending import Spending
 from notifier.store.watches import Watches
 
 DAY_SECONDS: Final = 86_400
@@ -42,6 +43,7 @@ class Store:
         self.queue = DeliveryQueue(database, self.partitions, ttl_seconds=ttl_seconds)
         self.deliveries = Deliveries(database, self.partitions, ttl_seconds=ttl_seconds)
         self.budget = SharedBudget(database)
+        self.spending = Spending(database)
         self.workers = Workers(database)
         self.telemetry = Telemetry(database)
         self.admin_keys = AdminKeys(database)

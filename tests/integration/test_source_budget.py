@@ -17,13 +17,16 @@ from aiohttp.test_utils import TestServer
 
 from notifier.core.looking import Urgency
 from notifier.core.observation import Call, FailureKind, Observation, Question
+from notifier.core.spending import Bill, next_day
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS
 from notifier.store import keys
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
 from notifier.store.database import Database, connect
+from notifier.store.spending import Spending
 
-NOW = 1_700_000_000.0
+NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+NOON = NOW - 10 * 3600 - 800
 URGENT, PATIENT = Urgency
 LOOKUP = Question(Call.LOOKUP, ("A", "B"))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -419,6 +422,47 @@ class TestFailures:
         async with asking(budget, break_off) as x:
             assert kind_of(await x.ask(LOOKUP)) is FailureKind.UNAVAILABLE
         assert (await budget.describe(now=NOW)).of(Call.LOOKUP).unanswered == 0
+
+
+class TestSpending:
+    """The store's record of what was billed."""
+
+    async def test_each_resource_costs_once_a_day(self, database: Database) -> None:
+        spending = Spending(database)
+        assert await spending.bill(["A", "B"], ["1"], now=NOON) == Bill(2, 1)
+        assert await spending.bill(["B", "a", "1"], ["1", "2"], now=NOON + 3600) == Bill(2, 1)
+        assert await spending.bill([], [], now=NOON) == Bill(0, 0)
+        ledger = await spending.ledger(now=NOON + 3600)
+        assert (ledger.space_reads, ledger.user_reads) == (4, 2)
+        assert ledger.spent == pytest.approx(0.04)
+        assert {hour: usd for hour, usd in enumerate(ledger.hourly) if usd} == {12: 0.02, 13: 0.02}
+
+    async def test_at_midnight_everything_costs_again(self, database: Database) -> None:
+        spending, midnight = Spending(database), next_day(NOON)
+        await spending.bill(["A"], ["1"], now=midnight - 0.001)
+        assert await spending.paid(["A", "B"], now=midnight - 0.001) == {"A"}
+        assert await spending.paid(["A", "B"], now=midnight) == set()
+        assert await spending.bill(["A"], ["1"], now=midnight) == Bill(1, 1)
+        ledger = await spending.ledger(now=midnight)
+        assert ledger.spent == pytest.approx(0.015)
+        assert [ledger.yesterday[23], ledger.hourly[0]] == [pytest.approx(0.015)] * 2
+
+    async def test_a_user_is_no_space(self, database: Database) -> None:
+        spending = Spending(database)
+        await spending.bill([], ["1"], now=NOON)
+        assert await spending.paid(["1"], now=NOON) == set()
+        assert await spending.paid([], now=NOON) == set()
+
+    async def test_workers_that_see_the_same_at_once_pay_once(self, database: Database) -> None:
+        spaces = [f"S{number}" for number in range(100)]
+        bills = await asyncio.gather(*(Spending(database).bill(spaces, ["1"], now=NOW) for _ in range(8)))
+        assert sum(bill.space_reads for bill in bills) == 100
+        assert sum(bill.user_reads for bill in bills) == 1
+
+    async def test_a_day_is_forgotten_after_the_next(self, database: Database) -> None:
+        await Spending(database).bill(["A"], [], now=NOON)
+        for key in (keys.billed("2023-11-14"), keys.spent("2023-11-14")):
+            assert 2 * 86_400 < await database.redis.ttl(key) <= 3 * 86_400
 
 
 def kind_of(observation: Observation) -> FailureKind | None:

@@ -42,6 +42,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.request_timeout_seconds, settings.lease_seconds) == (15, 30)
     assert settings.allowed_networks == ()
     assert settings.daily_budget_usd is None
+    assert settings.x_expanded_users_billed is True
     assert settings.master_key_ring == ()
 
 

@@ -1,0 +1,201 @@
+"""Money: what is billed, where a day will end, and what goes without first."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.core.ids import SpaceId, UserId
+from notifier.core.looking import Urgency
+from notifier.core.observation import Call, Observation, Question, Snapshot
+from notifier.core.space import Space, User
+from notifier.core.spending import (
+    DAY_SECONDS,
+    Bill,
+    Ledger,
+    ThriftLevel,
+    billable,
+    discovery_stretch,
+    forecast,
+    hour_of,
+    may_read,
+    next_day,
+    price,
+    thrift_level,
+)
+
+MIDNIGHT = 19_675 * DAY_SECONDS
+NOON = MIDNIGHT + DAY_SECONDS / 2
+URGENT, PATIENT = Urgency
+
+HOURLY_READS = st.lists(st.integers(0, 5000), min_size=24, max_size=24)
+TIMES = st.floats(0, DAY_SECONDS - 1).map(lambda seconds: MIDNIGHT + seconds)
+BUDGETS = st.floats(0.01, 1000)
+
+
+def ledger(today: dict[int, int], yesterday: dict[int, int] | None = None) -> Ledger:
+    """Make a ledger of Space reads by hour."""
+    return Ledger(
+        space_reads=sum(today.values()),
+        hourly=tuple(price(today.get(hour, 0), 0) for hour in range(24)),
+        yesterday=tuple(price((yesterday or {}).get(hour, 0), 0) for hour in range(24)),
+    )
+
+
+def until(now: float, reads: list[int]) -> dict[int, int]:
+    """Give the reads of the hours that have begun."""
+    return {hour: count for hour, count in enumerate(reads) if hour <= hour_of(now)}
+
+
+def observed(call: Call) -> Observation:
+    users = {number: User(UserId(number), "", "") for number in ("1", "2")}
+    snapshots = {SpaceId(each): Snapshot(Space(id=SpaceId(each))) for each in ("A", "B")}
+    if call is Call.USERS:
+        return Observation(Question(call, ("one", "two")), 0, 0, users=users)
+    return Observation(Question(call, ("A", "B", "C")), 0, 0, snapshots=snapshots, users=users)
+
+
+class TestBilling:
+    @pytest.mark.parametrize("billed", [True, False])
+    @pytest.mark.parametrize("call", [Call.LOOKUP, Call.CREATORS, Call.SEARCH])
+    def test_people_who_come_along_are_billed_as_the_setting_says(self, call: Call, billed: bool) -> None:
+        spaces, users = billable(observed(call), expanded_users_billed=billed)
+        assert spaces == {"A", "B"}
+        assert users == ({"1", "2"} if billed else set())
+
+    def test_users_who_were_asked_for_are_always_billed(self) -> None:
+        spaces, users = billable(observed(Call.USERS), expanded_users_billed=False)
+        assert spaces == set()
+        assert users == {"1", "2"}
+
+    def test_a_bill_adds_up(self) -> None:
+        assert Bill(100, 10).usd == pytest.approx(0.60)
+        assert Ledger(space_reads=100, user_reads=10).spent == pytest.approx(0.60)
+
+    @pytest.mark.parametrize("seconds", [0, 0.5, 3600, DAY_SECONDS - 0.001])
+    def test_the_next_day_begins_at_midnight_in_utc(self, seconds: float) -> None:
+        assert next_day(MIDNIGHT + seconds) == MIDNIGHT + DAY_SECONDS
+
+    @pytest.mark.parametrize(("seconds", "hour"), [(0, 0), (3599.9, 0), (3600, 1), (DAY_SECONDS - 1, 23)])
+    def test_hours_are_those_of_the_utc_day(self, seconds: float, hour: int) -> None:
+        assert hour_of(MIDNIGHT + seconds) == hour
+
+
+class TestForecast:
+    def test_the_first_hour_pays_for_everything_and_is_no_pace(self) -> None:
+        today = ledger({0: 1000, 1: 10, 2: 10})
+        assert forecast(today, now=MIDNIGHT + 3 * 3600 - 1) == pytest.approx(5.10 + 21 * 0.05, abs=0.001)
+
+    def test_while_the_first_hour_lasts_nothing_is_projected(self) -> None:
+        assert forecast(ledger({9: 1000}), now=MIDNIGHT + 9.9 * 3600) == 5
+
+    def test_a_second_hour_that_has_just_begun_is_not_blown_up(self) -> None:
+        assert forecast(ledger({0: 1000, 1: 10}), now=MIDNIGHT + 3660) < 5 + 24 * 0.05
+
+    def test_the_hours_that_are_left_cost_what_they_cost_yesterday(self) -> None:
+        yesterday = dict.fromkeys(range(24), 10) | {0: 1000, 20: 500}
+        expected = 5.0 + 0.5 * 0.05 + 10 * 0.05 + 2.50
+        assert forecast(ledger({0: 1000}, yesterday), now=NOON + 1800) == pytest.approx(expected)
+
+    def test_the_rest_of_the_first_hour_does_not_pay_for_everything_again(self) -> None:
+        yesterday = dict.fromkeys(range(24), 10) | {0: 1000}
+        today = ledger({0: 1000}, yesterday)
+        assert forecast(today, now=MIDNIGHT + 60) == pytest.approx(5 + 24 * 0.05, abs=0.01)
+
+    def test_hours_before_yesterdays_beginning_are_not_known(self) -> None:
+        yesterday = {18: 1000} | dict.fromkeys(range(19, 24), 20)
+        today = ledger({0: 1000} | dict.fromkeys(range(1, 12), 10), yesterday)
+        assert forecast(today, now=NOON) == pytest.approx(5.55 + 7 * 0.05 + 5 * 0.10)
+
+    @given(HOURLY_READS, HOURLY_READS, TIMES)
+    def test_a_forecast_is_never_below_what_is_spent(
+        self, today: list[int], yesterday: list[int], now: float
+    ) -> None:
+        day = ledger(until(now, today), dict(enumerate(yesterday)))
+        assert 0 <= day.spent <= forecast(day, now=now) < math.inf
+
+    @given(HOURLY_READS, HOURLY_READS, TIMES, st.integers(1, 1000))
+    def test_to_spend_more_now_never_lowers_it(
+        self, today: list[int], yesterday: list[int], now: float, more: int
+    ) -> None:
+        reads, before = until(now, today), dict(enumerate(yesterday))
+        known = any(reads[hour] for hour in range(hour_of(now)))
+        dearer = reads | {hour_of(now): reads[hour_of(now)] + more}
+        if known or reads[hour_of(now)]:
+            assert forecast(ledger(dearer, before), now=now) > forecast(ledger(reads, before), now=now)
+
+    @given(HOURLY_READS, HOURLY_READS)
+    def test_at_the_end_of_the_day_it_is_what_is_spent(self, today: list[int], yesterday: list[int]) -> None:
+        day = ledger(dict(enumerate(today)), dict(enumerate(yesterday)))
+        assert forecast(day, now=MIDNIGHT + DAY_SECONDS - 1e-3) == pytest.approx(day.spent, abs=0.001)
+
+
+class TestThrift:
+    def test_without_a_budget_nothing_is_saved(self) -> None:
+        day = ledger({0: 10**9})
+        assert discovery_stretch(day, None, now=NOON) == 1
+        assert may_read(PATIENT, day, None, spaces=10**9)
+        assert thrift_level(day, None, now=NOON) is ThriftLevel.NONE
+
+    @pytest.mark.parametrize(
+        ("spent", "level", "stretch", "may"),
+        [
+            (0, "none", 1.0, (True, True)),
+            (10, "none", 1.0, (True, True)),
+            (60, "discovery_slowed", 0.6 + 0.6 * 12 / 11, (True, True)),
+            (89, "discovery_slowed", 0.89 + 0.89 * 12 / 11, (True, True)),
+            (90, "discovery_stopped", math.inf, (True, True)),
+            (94, "discovery_stopped", math.inf, (True, True)),
+            (95, "scheduled_stopped", math.inf, (True, False)),
+            (99, "scheduled_stopped", math.inf, (True, False)),
+            (100, "everything_stopped", math.inf, (False, False)),
+            (130, "everything_stopped", math.inf, (False, False)),
+        ],
+    )
+    def test_what_can_wait_goes_first(
+        self, spent: int, level: str, stretch: float, may: tuple[bool, bool]
+    ) -> None:
+        """Half of the day is over, and the other half will cost the same."""
+        hourly = (0.001, *[spent / 11] * 11, *[0.0] * 12)
+        day = Ledger(space_reads=spent * 200, hourly=hourly)
+        assert thrift_level(day, 100.0, now=NOON) == level
+        assert discovery_stretch(day, 100.0, now=NOON) == pytest.approx(stretch)
+        assert (may_read(URGENT, day, 100.0), may_read(PATIENT, day, 100.0)) == may
+
+    def test_no_read_is_begun_that_would_go_above_the_budget(self) -> None:
+        day = ledger({0: 1990})
+        assert may_read(URGENT, day, 10.0, spaces=10)
+        assert not may_read(URGENT, day, 10.0, spaces=11)
+
+    def test_discovery_is_slowed_by_ten_times_at_most(self) -> None:
+        day = ledger({0: 1} | dict.fromkeys(range(1, 12), 16))
+        assert discovery_stretch(day, 1.0, now=NOON) < 10
+        yesterday = dict.fromkeys(range(24), 10**6)
+        assert discovery_stretch(ledger({0: 1}, yesterday), 1.0, now=NOON) == 10
+
+    @given(HOURLY_READS, HOURLY_READS, TIMES, BUDGETS)
+    def test_the_order_of_thrift(
+        self, today: list[int], yesterday: list[int], now: float, budget: float
+    ) -> None:
+        day = ledger(until(now, today), dict(enumerate(yesterday)))
+        stretch = discovery_stretch(day, budget, now=now)
+        assert stretch >= 1
+        # Whatever is stopped, what can wait longer was stopped before it.
+        if not may_read(URGENT, day, budget):
+            assert not may_read(PATIENT, day, budget)
+        if not may_read(PATIENT, day, budget, spaces=0):
+            assert stretch == math.inf
+        if forecast(day, now=now) <= budget and day.spent < 0.9 * budget:
+            assert stretch == 1
+
+    @given(HOURLY_READS, TIMES, BUDGETS)
+    def test_a_larger_budget_never_means_more_thrift(
+        self, today: list[int], now: float, budget: float
+    ) -> None:
+        day, levels = ledger(until(now, today)), list(ThriftLevel)
+        tight, wide = thrift_level(day, budget, now=now), thrift_level(day, 2 * budget, now=now)
+        assert levels.index(wide) <= levels.index(tight)
+        assert discovery_stretch(day, 2 * budget, now=now) <= discovery_stretch(day, budget, now=now)
