@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from notifier.errors import ScenarioError
 from notifier.simulator import bundled_scenarios, load_scenario
 from notifier.simulator.files import parse_scenario
-from notifier.simulator.scenario import Call, FaultKind, SpaceChange
+from notifier.simulator.scenario import Call, FaultKind, RateLimitShape, Scenario, SpaceChange
+from notifier.simulator.timeline import spaces_at
 from notifier.simulator.times import RelativeTime
 
 CONTRACT_SAMPLE = """
@@ -180,7 +182,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ScenarioError, match="week: no such scenario; there are day, demo"):
+    with pytest.raises(ScenarioError, match="week: no such scenario; there are day, demo, storm"):
         load_scenario("week")
 
 
@@ -214,6 +216,55 @@ def test_the_day_lasts_a_day() -> None:
     assert scenario.duration_seconds == 24 * 3600
     assert len(scenario.users) == 8
     assert len(scenario.spaces) == 6
+
+
+def _calm_stretches(scenario: Scenario) -> list[tuple[float, float]]:
+    """The times between the faults."""
+    ends = [0.0, *(fault.until for fault in scenario.faults)]
+    begins = [*(fault.at for fault in scenario.faults), math.inf]
+    return list(zip(ends, begins, strict=True))
+
+
+def test_whatever_a_space_does_in_the_storm_stands_through_ten_seconds_of_calm() -> None:
+    scenario = load_scenario("storm")
+    assert 120 <= scenario.duration_seconds <= 185
+    calm = _calm_stretches(scenario)
+    for space in scenario.spaces:
+        times = [entry.at for entry in space.timeline]
+        assert times[0] >= 10
+        for begin, end in pairwise([*times, math.inf]):
+            assert any(min(end, stop) - max(begin, start) >= 10 for start, stop in calm), (space.id, begin)
+
+
+def test_the_storm_has_everything_that_can_go_wrong() -> None:
+    scenario = load_scenario("storm")
+    faults = scenario.faults
+    assert {fault.kind for fault in faults} == set(FaultKind)
+    assert {fault.shape for fault in faults if fault.kind is FaultKind.RATE_LIMITED} == set(RateLimitShape)
+    assert {fault.every > 1 for fault in faults if fault.kind is FaultKind.STALE} == {True, False}
+    (vanishing,) = (fault for fault in faults if fault.kind is FaultKind.VANISH_ALL)
+    alive = [space for space in spaces_at(scenario, vanishing.at).values() if space.state != "canceled"]
+    assert len(alive) == 11
+    suspended = {user.id for user in scenario.users if user.suspended_at is not None}
+    assert len(suspended) == 2
+    assert [space.id for space in alive if space.creator_id in suspended] == ["1StormOrphanL"]
+    entries = [entry for space in scenario.spaces for entry in space.timeline]
+    states = {entry.change.state for entry in entries if entry.change is not None}
+    assert states == {"", "scheduled", "live", "ended", "canceled", "on_break"}
+    assert sum(entry.gone for entry in entries) == 3
+    assert any("@everyone" in (entry.change.title or "") for entry in entries if entry.change is not None)
+
+
+def test_nothing_appears_or_goes_for_good_where_an_answer_of_the_storm_is_old() -> None:
+    """An old answer must contradict what is known, not what nobody could know better."""
+    scenario = load_scenario("storm")
+    told_late = [
+        (fault.at - fault.lag, fault.until) for fault in scenario.faults if fault.kind is FaultKind.STALE
+    ]
+    for space in scenario.spaces:
+        for entry in space.timeline:
+            if entry is space.timeline[0] or entry.gone:
+                assert not any(start < entry.at < end for start, end in told_late), space.id
 
 
 def test_the_manual_shows_a_scenario_that_plays_and_names_every_fault() -> None:
