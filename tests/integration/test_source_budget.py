@@ -331,6 +331,22 @@ class TestRefusedValues:
         assert refused[0] in observation.failure.detail
         assert asked == 1
 
+    async def test_beside_a_refused_subject_a_refused_value_is_dropped_for_the_next_question(
+        self, budget: SharedBudget
+    ) -> None:
+        asked: list[str] = []
+
+        async def answer(request: web.Request) -> web.Response:
+            asked.append(request.query["expansions"])
+            errors = [{"parameters": {"ids": ["A"], "expansions": ["topic_ids"]}, "message": "no"}]
+            return web.json_response({"errors": errors}, status=400)
+
+        async with asking(budget, answer) as x:
+            for number in (1, 2):
+                assert kind_of(await x.ask(LOOKUP)) is FailureKind.REFUSED
+                assert len(asked) == number
+        assert ["topic_ids" in each for each in asked] == [True, False]
+
     async def test_a_value_that_was_never_asked_for_changes_nothing(self, budget: SharedBudget) -> None:
         problem = RefusingX("2.167").problem("space.fields", ["created_athost_ids"])
         async with asking(budget, answering(400, problem)) as x:
