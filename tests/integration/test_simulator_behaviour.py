@@ -234,6 +234,8 @@ async def test_the_bill_counts_each_space_and_each_person_once_a_day(serve: Serv
     await x.get("/2/spaces/two")
     assert (await x.cost())["space_reads"] == 3
     assert (await x.cost())["user_reads"] == 2
+    await x.get("/2/users/by?usernames=bob")
+    assert (await x.cost())["user_reads"] == 3
 
 
 @pytest.mark.parametrize(

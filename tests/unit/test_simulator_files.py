@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from notifier.errors import ScenarioError
-from notifier.simulator import bundled_scenarios, load_scenario
+from notifier.simulator import Behaviour, bundled_scenarios, load_scenario
 from notifier.simulator.files import parse_scenario
-from notifier.simulator.scenario import Call, FaultKind, RateLimitShape, Scenario, SpaceChange
+from notifier.simulator.scenario import (
+    FAULT_OPTIONS,
+    Call,
+    FaultKind,
+    RateLimitShape,
+    Scenario,
+    SpaceChange,
+)
 from notifier.simulator.timeline import spaces_at
 from notifier.simulator.times import RelativeTime
 
@@ -267,9 +274,12 @@ def test_nothing_appears_or_goes_for_good_where_an_answer_of_the_storm_is_old() 
                 assert not any(start < entry.at < end for start, end in told_late), space.id
 
 
-def test_the_manual_shows_a_scenario_that_plays_and_names_every_fault() -> None:
+def test_the_manual_shows_a_scenario_that_plays_and_names_everything_in_one() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
     example = manual.split("```yaml\n")[1].split("```")[0]
     assert parse_scenario(example, source="docs/simulator.md").duration_seconds == 50
     assert all(f"| `{kind}` |" in manual for kind in FaultKind)
     assert all(f"`{field}`" in manual for field in SpaceChange.model_fields)
+    assert all(f"{option}:" in manual or f"`{option}`" in manual for option in FAULT_OPTIONS)
+    assert all(f"| `{line}` |" in manual for line in Behaviour.model_fields)
+    assert all(f"| `{name}` |" in manual for name in bundled_scenarios())

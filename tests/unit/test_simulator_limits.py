@@ -61,6 +61,13 @@ def test_who_asks_once_a_second_is_not_refused_for_a_little_jitter() -> None:
     assert all(pace.take(now) for now in (100.04, 101.0, 102.03, 102.95))
 
 
+def test_a_clock_that_is_set_back_holds_nobody_up() -> None:
+    pace = Pace(1)
+    assert pace.take(100.0)
+    assert pace.take(40.0)
+    assert not pace.take(40.5)
+
+
 def test_a_pace_of_three_takes_three_at_once() -> None:
     pace = Pace(3)
     assert [pace.take(now) for now in (100.0, 100.0, 100.5, 100.6, 101.0, 101.2, 101.3)] == [
