@@ -105,7 +105,7 @@ def commits(count: int) -> Iterator[Commit]:
         )
         decision = decide(None, evidence, patience=PATIENCE, around=Circumstances())
         if decision.known is not None:
-            yield Commit(decision.known, 0, decision.events, (), None)
+            yield Commit(decision.known, 0, decision.events, (), timers={})
 
 
 def space_answer(space_id: str, title: str) -> dict[str, object]:

@@ -52,8 +52,14 @@ class Runtime:
 
     @property
     def patience(self) -> Patience:
-        """How often a doubtful claim must be seen."""
-        return Patience(self.settings.confirmations, self.settings.confirm_seconds)
+        """How long to wait before something is believed or told."""
+        settings = self.settings
+        return Patience(
+            settings.confirmations,
+            settings.confirm_seconds,
+            reminder=settings.reminder_minutes * 60,
+            overdue=settings.overdue_seconds,
+        )
 
     @property
     def retry_schedule(self) -> RetrySchedule:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 
-from notifier.core.cadence import next_look
-from notifier.core.decide import Circumstances, decide, is_mass_vanish
+from notifier.core.cadence import NextLook, next_look
+from notifier.core.decide import Circumstances, decide
 from notifier.core.events import Event, EventType
+from notifier.core.health import after_cycle
 from notifier.core.ids import SpaceId
 from notifier.core.instants import instant
 from notifier.core.known import KnownSpace
+from notifier.core.looking import Urgency
 from notifier.core.matching import baseline_event, creators_of, is_silent, wants_baseline
 from notifier.core.observation import Call, Observation
+from notifier.core.timers import timers_of
+from notifier.core.vanishing import is_mass_vanish
 from notifier.core.watch import Watch, WatchKind
 from notifier.errors import VersionConflictError
 from notifier.store import Commit, TrackedSpace
 from workers.context import Worker
-from workers.dispatch import empty_outbox
+from workers.health import note_health
 
 TRIES: Final = 10
 """How often a Space is decided on again because another worker was quicker. Two workers need two."""
@@ -57,9 +62,6 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
     await _tell_first_looks(worker, asking, observation)
     if call is not Call.LOOKUP:
         await _look_at_absent(worker, asking, observation)
-        due = observation.answered_at + worker.runtime.cadence.discovery
-        await worker.runtime.store.looks.schedule(call, dict.fromkeys(subjects, due))
-    await empty_outbox(worker)
 
 
 async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[Watch, ...]:
@@ -85,7 +87,8 @@ async def _apply(
     store, runtime = worker.runtime.store, worker.runtime
     matched = await _match(worker, space_ids, observation, asking)
     commits: list[Commit] = []
-    due: dict[str, float | None] = {}
+    unseen: dict[str, NextLook | None] = {}
+    unfollowed: list[SpaceId] = []
     for space_id, record in matched.items():
         around = Circumstances(
             tuple(watch.id for watch in record.watches), is_silent(record.watches), mass_vanish
@@ -94,33 +97,46 @@ async def _apply(
             record.tracked.known, observation.evidence(space_id), patience=runtime.patience, around=around
         )
         if not record.watches:
-            due[space_id] = None
+            unfollowed.append(space_id)
         elif decision.known is None:
-            due[space_id] = observation.answered_at + runtime.cadence.scheduled
+            later = observation.answered_at + runtime.cadence.scheduled
+            unseen[space_id] = NextLook(later, Urgency.PATIENT)
         else:
-            look_at = next_look(
-                decision.known, now=runtime.clock(), cadence=runtime.cadence, patience=runtime.patience
-            )
-            commits.append(
-                Commit(decision.known, record.tracked.version, decision.events, around.watch_ids, look_at)
-            )
-    await store.looks.schedule(Call.LOOKUP, due)
+            commits.append(_commit(worker, decision.known, decision.events, record))
+    await store.looks.schedule(Call.LOOKUP, unseen)
+    await store.timers.untrack(unfollowed, now=runtime.clock())
     done = await store.spaces.commit(commits)
     for commit, went_in in zip(commits, done, strict=True):
         if went_in:
-            _count(worker, commit.events)
+            count_events(worker, commit.events)
     return tuple(commit.known.space.id for commit, went_in in zip(commits, done, strict=True) if not went_in)
 
 
+def _commit(worker: Worker, known: KnownSpace, events: tuple[Event, ...], matched: Matched) -> Commit:
+    """Put together what a decision stores."""
+    runtime = worker.runtime
+    return Commit(
+        known,
+        matched.tracked.version,
+        events,
+        tuple(watch.id for watch in matched.watches),
+        timers_of(known, patience=runtime.patience),
+        next_look(known, now=runtime.clock(), cadence=runtime.cadence, patience=runtime.patience),
+    )
+
+
 async def _is_mass_vanish(worker: Worker, observation: Observation) -> bool:
-    """Judge the answer as a whole, before any of it is applied."""
-    if not observation.not_found:
-        return False
-    tracked = await worker.runtime.store.spaces.read_many(observation.question.subjects)
-    known: dict[str, KnownSpace] = {each: record.known for each, record in tracked.items() if record.known}
-    mass_vanish = is_mass_vanish(known, observation)
-    if mass_vanish:
-        log.warning("source.mass_vanish", asked=len(tracked), not_found=len(observation.not_found))
+    """Judge what an answer did not find together with all other late looks, before any of it is applied."""
+    store, now = worker.runtime.store, observation.answered_at
+    tracked = await store.spaces.read_many([*{*observation.snapshots, *observation.not_found}])
+    alive = [each for each, record in tracked.items() if record.known and not record.known.phase.is_over]
+    found = [each for each in alive if each in observation.snapshots]
+    missing = [each for each in alive if each in observation.not_found and each not in observation.snapshots]
+    cycle = await store.health.note_cycle(found, missing, now=now)
+    mass_vanish = is_mass_vanish(cycle.missing_since, cycle.looked, now=now)
+    health, _ = await store.health.read()
+    if mass_vanish != (health.vanish_since is not None):
+        await note_health(worker, partial(after_cycle, mass_vanish=mass_vanish, now=now))
     return mass_vanish
 
 
@@ -165,17 +181,18 @@ async def _tell_first_looks(worker: Worker, asking: Sequence[Watch], observation
         ]
         event = baseline_event(watch, found, now=observation.answered_at)
         if await worker.runtime.store.events.commit(event, first_look_of=watch):
-            _count(worker, [event])
+            count_events(worker, [event])
 
 
 async def _look_at_absent(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
     """Queue a lookup of every Space that an answer should have had: absence itself proves nothing (E1)."""
     alive = await worker.runtime.store.spaces.alive_of([watch.id for watch in asking])
     absent = alive - observation.snapshots.keys()
-    await worker.runtime.store.looks.add(Call.LOOKUP, dict.fromkeys(absent, observation.answered_at))
+    await worker.runtime.store.looks.add(Call.LOOKUP, absent, at=observation.answered_at)
 
 
-def _count(worker: Worker, events: Sequence[Event]) -> None:
+def count_events(worker: Worker, events: Sequence[Event]) -> None:
+    """Count events that were committed, and how long after the fact they were seen."""
     tally = worker.runtime.tally
     for event in events:
         tally.count("notifier_events_total", event.type)

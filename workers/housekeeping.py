@@ -23,6 +23,8 @@ async def sweep(ctx: dict[str, Any]) -> None:
         name, _, partition = job.partition(":")
         if name == "deliver":
             await runtime.nudge.deliver([int(partition)])
+        elif name == "ring":
+            await runtime.nudge.ring()
         elif name == "dispatch":
             await runtime.nudge.dispatch()
         else:

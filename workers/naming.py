@@ -1,4 +1,4 @@
-"""Turning the names of watched creators into user ids."""
+"""Turning the names of watched creators into user ids, and giving up what X does not accept."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Final
 
 import structlog
 
-from notifier.core.observation import Call, Observation
-from notifier.core.watch import Watch, WatchStatus
+from notifier.core.cadence import NextLook
+from notifier.core.looking import Urgency
+from notifier.core.observation import Call, Failure, Observation, Question
+from notifier.core.watch import Watch, WatchKind, WatchStatus
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from workers.context import Worker
+
+WATCHES_BY: Final = {Call.LOOKUP: WatchKind.SPACE, Call.CREATORS: WatchKind.CREATOR}
+"""The calls whose subjects are those of watches of one kind; the others' looks are filed by watch."""
 
 UNNAMED_RETRY_SECONDS: Final = 60.0
 """When to ask again about a name of which an answer says nothing at all."""
@@ -31,7 +36,37 @@ async def apply_names(worker: Worker, watch_ids: Sequence[str], observation: Obs
         elif name in unknown:
             await _fail(worker, watch, f"X knows no user {watch.target}", now)
         else:
-            await store.looks.schedule(Call.USERS, {watch.id: now + UNNAMED_RETRY_SECONDS})
+            later = NextLook(now + UNNAMED_RETRY_SECONDS, Urgency.PATIENT)
+            await store.looks.schedule(Call.USERS, {watch.id: later})
+
+
+async def refuse_subjects(
+    worker: Worker, question: Question, subjects: Sequence[str], failure: Failure
+) -> set[str]:
+    """Give up the subjects that X names as ones that it does not accept, and say so in their watches.
+
+    Args:
+        worker: Whose store is meant.
+        question: What was asked.
+        subjects: What the looks are filed under, in the order of the question's subjects.
+        failure: What came of it.
+
+    Returns:
+        The subjects that are not asked about any more.
+    """
+    store, now = worker.runtime.store, worker.runtime.clock()
+    asked = zip(subjects, question.subjects, strict=True)
+    refused = {subject for subject, named in asked if named in failure.refused}
+    if not refused:
+        return refused
+    if question.call in WATCHES_BY:
+        watches = (await store.watches.by_subjects(WATCHES_BY[question.call], sorted(refused))).values()
+    else:
+        watches = (await store.watches.get_many(refused)).values()
+    for watch in watches:
+        await _fail(worker, watch, f"X does not accept {watch.target}: {failure.detail}", now)
+    await store.looks.schedule(question.call, dict.fromkeys(refused))
+    return refused
 
 
 async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> None:

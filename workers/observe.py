@@ -1,35 +1,71 @@
-"""Looking: claim what is due, ask X, hand each answer on to be applied, and come back in time."""
+"""Looking: choose what is due, ask X, hand each answer on to be applied, and come back in time."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
-from notifier.core.observation import Call, Failure, Question
+from notifier.core.cadence import NextLook
+from notifier.core.filters import needs_people
+from notifier.core.health import Health, after_answer, after_failure
+from notifier.core.looking import DueLook, Urgency, fill
+from notifier.core.observation import Call, Failure, Observation, Question
+from notifier.core.spending import billable, discovery_stretch, may_read, next_day
 from notifier.core.trouble import respond
 from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
-from notifier.store import SourcePause
 from workers.applying import apply_spaces
 from workers.context import Worker, worker_of
-from workers.naming import apply_names
+from workers.dispatch import empty_outbox
+from workers.health import note_health
+from workers.naming import apply_names, refuse_subjects
 
-SEARCHES_AT_ONCE: Final = 10
 ROUNDS: Final = 20
 """How many times one job claims; whatever is still due then is for the next one."""
+
+UNAFFORDABLE_SECONDS: Final = 600.0
+"""When a look that today's money does not reach for is considered again."""
+
+DISCOVERY: Final = frozenset({Call.CREATORS, Call.SEARCH})
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A question, and the subjects that its look is filed under in the schedule."""
+    """A question, and the looks that it answers."""
 
     question: Question
-    subjects: tuple[str, ...]
+    due: tuple[DueLook, ...]
+
+    @property
+    def call(self) -> Call:
+        """By which call X is asked."""
+        return self.question.call
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What the looks are filed under in the schedule."""
+        return tuple(look.subject for look in self.due)
+
+    @property
+    def urgency(self) -> Urgency:
+        """That of its most urgent part."""
+        is_urgent = any(look.urgency is Urgency.URGENT for look in self.due)
+        return Urgency.URGENT if is_urgent else Urgency.PATIENT
+
+
+@dataclass(slots=True)
+class Round:
+    """What one round of claiming came to: the looks, and when there will be more."""
+
+    looks: list[Look]
+    wake_at: float = math.inf
 
 
 async def observe(ctx: dict[str, Any]) -> None:
@@ -39,69 +75,175 @@ async def observe(ctx: dict[str, Any]) -> None:
     await store.begin("observe")
     if worker.x is None:
         return
+    wake_at = math.inf
     for _ in range(ROUNDS):
-        trouble = await store.budget.paused()
-        if worker.stopping.is_set() or (trouble is not None and trouble.until > clock()):
+        if worker.stopping.is_set():
             return
-        looks = await _claim(worker)
-        if not looks:
+        health, _ = await store.health.read()
+        claimed = await _claim(worker, health)
+        wake_at = claimed.wake_at
+        if not claimed.looks:
             break
         async with asyncio.TaskGroup() as group:
-            for look in looks:
-                group.create_task(_take(worker, worker.x, look, trouble))
-    next_due = await store.looks.next_due()
-    if next_due is not None:
-        await worker.runtime.nudge.observe_at(max(next_due, clock()))
+            for look in claimed.looks:
+                group.create_task(_take(worker, worker.x, look, health))
+    if wake_at < math.inf:
+        await worker.runtime.nudge.observe_at(max(wake_at, clock()))
 
 
-async def _claim(worker: Worker) -> list[Look]:
-    """Claim what is due and put it into questions."""
-    due, watches, now = worker.runtime.store.looks, worker.runtime.store.watches, worker.runtime.clock()
-    spaces = await due.claim(Call.LOOKUP, now=now, limit=BATCH)
-    creators = await due.claim(Call.CREATORS, now=now, limit=BATCH)
-    searches = await watches.get_many(await due.claim(Call.SEARCH, now=now, limit=SEARCHES_AT_ONCE))
-    named = await watches.get_many(await due.claim(Call.USERS, now=now, limit=BATCH))
-    names = tuple(watch.target.removeprefix("@") for watch in named.values())
-    looks = [
-        Look(Question(Call.LOOKUP, spaces), spaces),
-        Look(Question(Call.CREATORS, creators), creators),
-        *(Look(Question(Call.SEARCH, (watch.target,)), (watch.id,)) for watch in searches.values()),
-        Look(Question(Call.USERS, names), tuple(named)),
+async def _claim(worker: Worker, health: Health) -> Round:
+    """Claim one question by each call that may be made now."""
+    people = needs_people((await worker.runtime.store.endpoints.all()).values())
+    found = Round([])
+    for call in Call:
+        now = worker.runtime.clock()
+        chosen, wake_at = await _choose(worker, call, now=now)
+        if chosen:
+            wake_at = await _not_before(worker, health, call, chosen, now=now)
+            if wake_at <= now:
+                claimed = await worker.runtime.store.looks.claim(call, chosen, now=now)
+                found.looks += await _questions(worker, call, claimed, people=people)
+        found.wake_at = min(found.wake_at, wake_at)
+    return found
+
+
+async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLook], float]:
+    """Choose the subjects of the next question by a call, or say when there will be one."""
+    limit = 1 if call is Call.SEARCH else BATCH
+    urgent, patient = await worker.runtime.store.looks.first(call, now=now, limit=limit)
+    if call is Call.LOOKUP:
+        urgent, patient = await _afford(worker, urgent, now=now), await _afford(worker, patient, now=now)
+    cadence = worker.runtime.cadence
+    ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
+    chosen = fill(urgent, patient, now=now, soon=now + ahead, limit=limit)
+    return chosen, min((look.at for look in (*urgent[:1], *patient[:1])), default=math.inf)
+
+
+async def _afford(worker: Worker, looks: list[DueLook], *, now: float) -> list[DueLook]:
+    """Put off what the day's money does not reach for; what was read today is free."""
+    budget, store = worker.runtime.settings.daily_budget_usd, worker.runtime.store
+    if budget is None or not looks:
+        return looks
+    paid = await store.spending.paid([look.subject for look in looks], now=now)
+    unpaid = [look for look in looks if look.subject not in paid]
+    ledger, within_reach = await store.spending.ledger(now=now), len(unpaid)
+    while within_reach and not may_read(looks[0].urgency, ledger, budget, spaces=within_reach):
+        within_reach -= 1
+    beyond = {look.subject: look.at for look in unpaid[within_reach:]}
+    later = NextLook(now + UNAFFORDABLE_SECONDS, looks[0].urgency)
+    due = [subject for subject, at in beyond.items() if at <= now]
+    await store.looks.schedule(Call.LOOKUP, dict.fromkeys(due, later))
+    return [look for look in looks if look.subject not in beyond]
+
+
+async def _not_before(
+    worker: Worker, health: Health, call: Call, chosen: list[DueLook], *, now: float
+) -> float:
+    """Give the epoch second before which the chosen question cannot be asked."""
+    paused_until = health.paused_until(call)
+    if paused_until > now:
+        return paused_until
+    if call in DISCOVERY and math.isinf(await _discovery_stretch(worker, now=now)):
+        return next_day(now)
+    urgency = Look(Question(call, ()), tuple(chosen)).urgency
+    return now + await worker.runtime.store.budget.wait(call, urgency, now=now)
+
+
+async def _discovery_stretch(worker: Worker, *, now: float) -> float:
+    """Give by how much discovery is slowed down for the sake of the day's money."""
+    budget = worker.runtime.settings.daily_budget_usd
+    if budget is None:
+        return 1.0
+    return discovery_stretch(await worker.runtime.store.spending.ledger(now=now), budget, now=now)
+
+
+async def _questions(worker: Worker, call: Call, claimed: list[DueLook], *, people: bool) -> list[Look]:
+    """Put claimed looks into words; those of watches that are gone are dropped."""
+    if call in (Call.LOOKUP, Call.CREATORS):
+        subjects = tuple(look.subject for look in claimed)
+        return [Look(Question(call, subjects, people=people), tuple(claimed))] if claimed else []
+    watches = await worker.runtime.store.watches.get_many([look.subject for look in claimed])
+    named = [
+        (look, watches[watch_id]) for look in claimed for watch_id in watches if watch_id == look.subject
     ]
-    return [look for look in looks if look.subjects]
+    gone = [look.subject for look in claimed if look.subject not in watches]
+    await worker.runtime.store.looks.schedule(call, dict.fromkeys(gone))
+    if not named:
+        return []
+    targets = tuple(
+        watch.target.removeprefix("@") if call is Call.USERS else watch.target for _, watch in named
+    )
+    return [Look(Question(call, targets, people=people), tuple(look for look, _ in named))]
 
 
-async def _take(worker: Worker, x: XClient, look: Look, trouble: SourcePause | None) -> None:
+async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
     """Take one look."""
-    observation = await x.ask(look.question)
-    call = look.question.call
+    observation = await x.ask(look.question, urgency=look.urgency)
     result = observation.failure.kind if observation.failure else "ok"
-    worker.runtime.tally.count("notifier_observations_total", call, result)
-    if observation.failure is not None:
-        await _put_off(worker, look, observation.failure)
-        return
-    if trouble is not None and await worker.runtime.store.budget.resume():
-        log.info(
-            "source.recovered",
-            kind=trouble.kind,
-            after_seconds=round(worker.runtime.clock() - trouble.since, 1),
-        )
+    worker.runtime.tally.count("notifier_observations_total", look.call, result)
     try:
-        if call is Call.USERS:
-            await apply_names(worker, look.subjects, observation)
+        if observation.failure is not None:
+            await _put_off(worker, look, observation.failure)
         else:
-            await apply_spaces(worker, look.subjects, observation)
+            await _apply(worker, look, observation, health)
     except VersionConflictError as error:
         # The look stays leased and comes back; the other looks of this job go on.
-        log.warning("observe.contended", call=call, reason=error.message)
+        log.warning("observe.contended", call=look.call, reason=error.message)
+    await empty_outbox(worker)
+
+
+async def _apply(worker: Worker, look: Look, observation: Observation, health: Health) -> None:
+    """Take in an answer."""
+    await _bill(worker, observation)
+    if look.call in health.calls:
+        await note_health(worker, partial(after_answer, call=look.call))
+    if look.call is Call.USERS:
+        await apply_names(worker, look.subjects, observation)
+        return
+    await apply_spaces(worker, look.subjects, observation)
+    await _come_back(worker, look, observation)
+
+
+async def _come_back(worker: Worker, look: Look, observation: Observation) -> None:
+    """File the next look of creators and searches; a Space's own is filed with its commit."""
+    if look.call in DISCOVERY:
+        wait = worker.runtime.cadence.discovery
+        wait *= min(await _discovery_stretch(worker, now=observation.answered_at), 86_400 / wait)
+        later = NextLook(observation.answered_at + wait, Urgency.PATIENT)
+        await worker.runtime.store.looks.schedule(look.call, dict.fromkeys(look.subjects, later))
+
+
+async def _bill(worker: Worker, observation: Observation) -> None:
+    """Note what an answer costs."""
+    runtime = worker.runtime
+    spaces, users = billable(observation, expanded_users_billed=runtime.settings.x_expanded_users_billed)
+    if spaces or users:
+        bill = await runtime.store.spending.bill(spaces, users, now=observation.answered_at)
+        runtime.tally.count("notifier_x_cost_usd_total", by=bill.usd)
 
 
 async def _put_off(worker: Worker, look: Look, failure: Failure) -> None:
     """File a look that failed again; trouble is told once, when it begins."""
     store, now = worker.runtime.store, worker.runtime.clock()
+    refused = await refuse_subjects(worker, look.question, look.subjects, failure)
     response = respond(failure, now=now, cadence=worker.runtime.cadence)
-    if response.is_trouble:
-        until = response.pause_until or now
-        if await store.budget.pause(failure.kind, failure.detail, now=now, until=until):
-            log.warning("source.degraded", kind=failure.kind, detail=failure.detail, call=look.question.call)
-    await store.looks.schedule(look.question.call, dict.fromkeys(look.subjects, response.ask_again_at))
+    again_at = now if refused else response.ask_again_at
+    await store.looks.schedule(
+        look.call,
+        {
+            due.subject: NextLook(max(due.at, again_at), due.urgency)
+            for due in look.due
+            if due.subject not in refused
+        },
+    )
+    await note_health(
+        worker,
+        lambda health: after_failure(
+            health,
+            look.call,
+            replace(failure, refused=tuple(refused)),
+            until=response.pause_until,
+            now=now,
+            cadence=worker.runtime.cadence,
+        ),
+    )

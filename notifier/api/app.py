@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from notifier.api import deliveries, endpoints, event_types, events, health, spaces, watches
+from notifier.api import deliveries, endpoints, event_types, events, health, source, spaces, watches
 from notifier.api.auth import authenticate
 from notifier.api.bodies import JSON, MAX_BODY_BYTES
 from notifier.api.errors import problems
@@ -22,6 +22,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *events.OPERATIONS,
     *deliveries.OPERATIONS,
     *event_types.OPERATIONS,
+    *source.OPERATIONS,
     *health.OPERATIONS,
 )
 

@@ -126,7 +126,7 @@ async def change_watch(call: Call[WatchPatch, None]) -> Reply:
 
 async def delete_watch(call: Call[None, None]) -> Reply:
     """Remove a watch; Spaces that no other watch matches are no longer tracked, without an event."""
-    await call.runtime.store.watches.delete(call.path["watch_id"])
+    await call.runtime.store.watches.delete(call.path["watch_id"], now=call.runtime.clock())
     return Reply()
 
 

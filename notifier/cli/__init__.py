@@ -19,6 +19,7 @@ from notifier.cli.events import app as events
 from notifier.cli.receiving import listen
 from notifier.cli.running import api, demo, simulate, up, worker
 from notifier.cli.signing import sign, verify
+from notifier.cli.source import app as source
 from notifier.cli.watches import app as watches
 from notifier.errors import NotifierError
 
@@ -37,6 +38,7 @@ for name, group in (
     ("deliveries", deliveries),
 ):
     app.add_typer(group, name=name)
+app.add_typer(source)
 
 
 def _show_version(wanted: bool) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from notifier.core.instants import instant
+from notifier.core import plan
 from notifier.core.known import KnownSpace
+from notifier.core.looking import Urgency
 from notifier.core.merging import Patience
 from notifier.core.space import Phase
 
@@ -15,6 +16,9 @@ NEAR_AFTER_SECONDS: Final = 1800.0
 
 AFTERLOOKS_SECONDS: Final = (60.0, 86_400.0)
 """A Space that is over is looked at again this long after, then forgotten."""
+
+FORGOTTEN_SECONDS: Final = AFTERLOOKS_SECONDS[-1] + 3600.0
+"""How long after its end a Space is forgotten even if X leaves a doubt open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +32,51 @@ class Cadence:
     near_window: float = 600.0
 
 
-def next_look(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> float | None:
-    """Give the epoch second at which to look at a Space again; None when it can be forgotten.
+@dataclass(frozen=True, slots=True)
+class NextLook:
+    """When to look again, in epoch seconds, and how much that look loses by waiting."""
 
-    A doubt is never left waiting for longer than it takes to confirm it; what is over is forgotten with its
-    doubts, or a claim that is never heard again would be waited for without end.
+    at: float
+    urgency: Urgency
+
+
+def next_look(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> NextLook | None:
+    """Give when to look at a Space again; None when it can be forgotten.
+
+    A doubt is not left waiting for longer than it takes to confirm it.
     """
-    afterlook = next((at for after in AFTERLOOKS_SECONDS if (at := known.phase_since + after) > now), None)
-    if known.phase.is_over and (afterlook is None or not known.doubts):
-        return afterlook
-    wait = cadence.scheduled
+    routine = _routine(known, now, cadence)
+    special = [at for at in _moments(known, now, cadence, patience) if routine is None or at < routine.at]
+    return NextLook(min(special), Urgency.URGENT) if special else routine
+
+
+def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextLook | None:
+    """Give the next look that the Space's phase alone asks for."""
     if known.phase is Phase.LIVE:
-        wait = cadence.live
-    elif known.phase is Phase.SCHEDULED:
-        wait = _until_start(known, now, cadence)
-    confirmations = [doubt.last_at + patience.apart - now for doubt in known.doubts.values()]
-    return now + min([wait, *(max(left, cadence.near) for left in confirmations)])
+        return NextLook(now + cadence.live, Urgency.URGENT)
+    if known.phase is Phase.SCHEDULED:
+        start = plan.planned_start(known)
+        is_near = start is not None and start - cadence.near_window <= now <= start + NEAR_AFTER_SECONDS
+        if is_near:
+            return NextLook(now + cadence.near, Urgency.URGENT)
+        return NextLook(now + cadence.scheduled, Urgency.PATIENT)
+    afterlook = next((at for after in AFTERLOOKS_SECONDS if (at := known.phase_since + after) > now), None)
+    return None if afterlook is None else NextLook(afterlook, Urgency.PATIENT)
 
 
-def _until_start(known: KnownSpace, now: float, cadence: Cadence) -> float:
-    start = instant(known.space.scheduled_start)
-    if start is None or now > start + NEAR_AFTER_SECONDS:
-        return cadence.scheduled
-    near_from = start - cadence.near_window
-    if now >= near_from:
-        return cadence.near
-    return max(min(cadence.scheduled, near_from - now), cadence.near)
+def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> list[float]:
+    """Give the moments at which there is something to be seen besides the routine."""
+    if known.phase.is_over and now > known.phase_since + FORGOTTEN_SECONDS:
+        return []
+    moments = [max(doubt.last_at + patience.apart, now + cadence.near) for doubt in known.doubts.values()]
+    start = plan.planned_start(known)
+    reminder_at = plan.reminder_at(known, lead=patience.reminder)
+    overdue_at = plan.overdue_at(known, overdue=patience.overdue)
+    if start is not None:
+        moments.append(start - cadence.near_window)
+    if reminder_at is not None:
+        # Shortly before somebody is reminded of a Space, make sure that it is still to come.
+        moments.append(reminder_at - cadence.near)
+    if overdue_at is not None:
+        moments.append(overdue_at)
+    return [at for at in moments if at > now]

@@ -17,10 +17,16 @@ from notifier.core.payload_data import (
     BaselineDetails,
     CanceledDetails,
     CorrectedDetails,
+    DegradedDetails,
+    DisabledDetails,
     EndedDetails,
     HostsChangedDetails,
+    MilestoneDetails,
     NoDetails,
+    OverdueDetails,
     PlainData,
+    RecoveredDetails,
+    ReminderDetails,
     RescheduledDetails,
     SpaceData,
     SpeakersAddedDetails,
@@ -105,11 +111,69 @@ class SpaceCorrected(EventPayload):
     data: SpaceData[CorrectedDetails]
 
 
+class SpaceParticipantsMilestone(EventPayload):
+    """Sent when the listeners of a Space reach 100, 500, 1000, 5000, 10000 and so on, once for each number.
+
+    Numbers that were reached before the Space was first seen are not told.
+    """
+
+    type: Literal[EventType.PARTICIPANTS_MILESTONE]
+    data: SpaceData[MilestoneDetails]
+
+
+class SpaceReminder(EventPayload):
+    """Sent some minutes before the planned start of a Space, once for each planned start.
+
+    A start that is learned of later than that has no reminder.
+    """
+
+    type: Literal[EventType.REMINDER]
+    data: SpaceData[ReminderDetails]
+
+
+class SpaceStartOverdue(EventPayload):
+    """Sent when a Space still waits some minutes after its planned start, once for each planned start."""
+
+    type: Literal[EventType.START_OVERDUE]
+    data: SpaceData[OverdueDetails]
+
+
+class SpaceRedacted(EventPayload):
+    """Sent when X does not have a Space any more: what you keep of its content should go.
+
+    We have erased it from our own records, also from the earlier events of the Space.
+    """
+
+    type: Literal[EventType.REDACTED]
+    data: SpaceData[NoDetails]
+
+
 class WatchBaseline(EventPayload):
     """Sent when a new watch has had its first look: all that is there already, in one event."""
 
     type: Literal[EventType.WATCH_BASELINE]
     data: PlainData[BaselineDetails]
+
+
+class SourceDegraded(EventPayload):
+    """Sent when X stops answering in some way; until it recovers, changes may be told late."""
+
+    type: Literal[EventType.SOURCE_DEGRADED]
+    data: PlainData[DegradedDetails]
+
+
+class SourceRecovered(EventPayload):
+    """Sent when a kind of trouble with X is over."""
+
+    type: Literal[EventType.SOURCE_RECOVERED]
+    data: PlainData[RecoveredDetails]
+
+
+class EndpointDisabled(EventPayload):
+    """Sent to other endpoints when one is disabled, by hand or because its receiver is gone."""
+
+    type: Literal[EventType.ENDPOINT_DISABLED]
+    data: PlainData[DisabledDetails]
 
 
 class WebhookTest(EventPayload):
@@ -130,7 +194,14 @@ AnyPayload: TypeAlias = Annotated[
     | SpaceSpeakersAdded
     | SpaceUpdated
     | SpaceCorrected
+    | SpaceParticipantsMilestone
+    | SpaceReminder
+    | SpaceStartOverdue
+    | SpaceRedacted
     | WatchBaseline
+    | SourceDegraded
+    | SourceRecovered
+    | EndpointDisabled
     | WebhookTest,
     Field(discriminator="type"),
 ]

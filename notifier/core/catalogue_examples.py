@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from notifier.core.events import Event, EventType, Sighting, encode, plain_event, space_event
 from notifier.core.ids import EndpointId, SpaceId, UserId, WatchId
+from notifier.core.instants import rfc3339
 from notifier.core.space import Space, User, Value
 
 LOOKED_AT: Final = 1_626_249_619.0
@@ -72,7 +73,29 @@ STORIES: Final[Mapping[EventType, _Story]] = {
     ),
     EventType.UPDATED: _Story(PLANNED, {"is_ticketed": True, "topic_ids": ("848920371311001600",)}),
     EventType.CORRECTED: _Story(OVER, {"state": "live"}, {"retracts": RETRACTED}),
+    EventType.PARTICIPANTS_MILESTONE: _Story(LIVE, {}, {"threshold": 100}),
+    EventType.REMINDER: _Story(PLANNED, {}, {"minutes_before": 15}),
+    EventType.START_OVERDUE: _Story(PLANNED, {}, {"overdue_seconds": 600.412}),
+    EventType.REDACTED: _Story(Space(id=PLANNED.id), {}),
 }
+
+SINCE: Final = rfc3339(LOOKED_BEFORE)
+
+PLAIN: Final[Mapping[EventType, Mapping[str, Any]]] = {
+    EventType.WATCH_BASELINE: {
+        "watch": {"id": WATCH, "kind": "creator", "target": "@TwitterDev"},
+        "spaces": [PLANNED.as_json()],
+    },
+    EventType.SOURCE_DEGRADED: {
+        "kind": "credits_depleted",
+        "since": SINCE,
+        "detail": "HTTP 402: no credits are left",
+    },
+    EventType.SOURCE_RECOVERED: {"kind": "credits_depleted", "since": SINCE, "after_seconds": 10.0},
+    EventType.ENDPOINT_DISABLED: {"endpoint_id": ENDPOINT, "reason": "gone"},
+    EventType.WEBHOOK_TEST: {"endpoint_id": ENDPOINT, "message": "A test of this endpoint."},
+}
+"""The details of the events that are not about one Space."""
 
 
 def example(event_type: EventType) -> dict[str, Any]:
@@ -82,14 +105,14 @@ def example(event_type: EventType) -> dict[str, Any]:
 
 
 def _event(event_type: EventType) -> Event:
-    if event_type is EventType.WEBHOOK_TEST:
-        test = {"endpoint_id": ENDPOINT, "message": "A test of this endpoint."}
-        return plain_event(event_type, content=[ENDPOINT], details=test, observed_at=LOOKED_AT)
-    if event_type is EventType.WATCH_BASELINE:
-        watch = {"id": WATCH, "kind": "creator", "target": "@TwitterDev"}
-        found = {"watch": watch, "spaces": [PLANNED.as_json()]}
+    if event_type in PLAIN:
+        watch_ids = (WATCH,) if event_type is EventType.WATCH_BASELINE else ()
         return plain_event(
-            event_type, content=[WATCH], details=found, observed_at=LOOKED_AT, watch_ids=(WATCH,)
+            event_type,
+            content=[ENDPOINT],
+            details=PLAIN[event_type],
+            observed_at=LOOKED_AT,
+            watch_ids=watch_ids,
         )
     story = STORIES[event_type]
     return space_event(
@@ -99,7 +122,7 @@ def _event(event_type: EventType) -> Event:
         after=(story.before or PLANNED).with_values(story.changes),
         changed=tuple(story.changes),
         details=story.details,
-        users={DEVELOPERS.id: DEVELOPERS},
+        users={} if event_type is EventType.REDACTED else {DEVELOPERS.id: DEVELOPERS},
         sighting=Sighting(LOOKED_AT, (LOOKED_BEFORE, LOOKED_AT), story.before is None, (WATCH,)),
         occurred_at=story.occurred_at,
     )

@@ -11,19 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from notifier.core import plan
 from notifier.core.events import Event
 from notifier.core.ids import WatchId
 from notifier.core.known import KnownSpace, confirm, dismiss
 from notifier.core.merging import Patience, merge
+from notifier.core.milestones import crossed
 from notifier.core.narrate import Look, narrate
-from notifier.core.observation import Evidence, Observation, Presence, Snapshot
+from notifier.core.observation import Evidence, Presence, Snapshot
 from notifier.core.space import SILENT_FIELDS, Phase, Space, User
 from notifier.core.transitions import STEPS, Sight, is_enough, sight_of
-
-VANISH_FLOOR: Final = 5
-VANISH_SHARE: Final = 0.3
-VANISH_HOLD_SECONDS: Final = 600.0
-"""How long a vanishing counts as part of one mass vanish (E2): an outage shorter than this ends no Space."""
 
 MAX_KNOWN_USERS: Final = 100
 
@@ -64,27 +61,19 @@ def decide(
     if evidence.snapshot is None:
         return Decision(None) if known is None else _missing(known, evidence, patience, around)
     if known is None:
-        return _first_sight(evidence.snapshot, evidence, around)
+        return _first_sight(evidence.snapshot, evidence, patience, around)
     if evidence.began_at < known.began_at:
         return Decision(known)
     return _seen(known, evidence.snapshot, evidence, patience, around)
 
 
-def is_mass_vanish(known: Mapping[str, KnownSpace], observation: Observation) -> bool:
-    """Tell whether more vanished at once than ends can explain: over max(5, 30 % of those asked) (E2)."""
-    alive = [space for space in known.values() if not space.phase.is_over]
-    lately = observation.answered_at - VANISH_HOLD_SECONDS
-    vanished = sum(
-        space.space.id in observation.not_found
-        and space.space.id not in observation.snapshots
-        and (space.missing_since is None or space.missing_since > lately)
-        for space in alive
-    )
-    return vanished > max(VANISH_FLOOR, VANISH_SHARE * len(alive))
+def _first_sight(
+    snapshot: Snapshot, evidence: Evidence, patience: Patience, around: Circumstances
+) -> Decision:
+    """Take in a Space that was never seen: everything about it is told in one event, or in none.
 
-
-def _first_sight(snapshot: Snapshot, evidence: Evidence, around: Circumstances) -> Decision:
-    """Take in a Space that was never seen: everything about it is told in one event, or in none."""
+    What was reached before, a number of listeners or the time of a reminder, is not told afterwards.
+    """
     step = STEPS.get((None, sight_of(snapshot.space, started_at=None)))
     if step is None:
         return Decision(None)
@@ -94,9 +83,11 @@ def _first_sight(snapshot: Snapshot, evidence: Evidence, around: Circumstances) 
         began_at=evidence.began_at,
         observed_at=evidence.answered_at,
         phase_since=evidence.answered_at,
-        peak_participant_count=snapshot.space.participant_count,
+        peak_participant_count=None if step.to is Phase.SCHEDULED else snapshot.space.participant_count,
+        gone_since=evidence.answered_at if step.to is Phase.CANCELED else None,
         users=_users({}, snapshot.users, snapshot.space),
     )
+    known = plan.skip_passed_reminder(known, now=evidence.answered_at, lead=patience.reminder)
     if around.silent or not step.events:
         return Decision(known)
     silent = {name: known.space.value(name) for name in SILENT_FIELDS}
@@ -117,12 +108,22 @@ def _missing(known: KnownSpace, evidence: Evidence, patience: Patience, around: 
     if around.mass_vanish:
         return Decision(known)
     if step is None:
-        # It is over, and what a single sighting made doubtful is settled.
-        return Decision(dismiss(known, "phase"))
+        return Decision(_gone(dismiss(known, "phase"), now, patience))
     known, sure = confirm(known, "phase", "over", now=now, needed=patience.needed, apart=patience.apart)
     if not sure:
         return Decision(known)
     return Decision(*narrate(known, {}, Look(step, Sight.MISSING, evidence, around.watch_ids)))
+
+
+def _gone(known: KnownSpace, now: float, patience: Patience) -> KnownSpace:
+    """Weigh that X does not have a Space which is over: often enough, and its content is gone for good.
+
+    What a single sighting had made doubtful is settled by now.
+    """
+    if known.gone_since is not None:
+        return known
+    known, sure = confirm(known, "gone", "gone", now=now, needed=patience.needed, apart=patience.apart)
+    return replace(known, gone_since=known.missing_since) if sure else known
 
 
 def _seen(
@@ -132,7 +133,8 @@ def _seen(
     now = evidence.answered_at
     seen = snapshot.space
     sight = sight_of(seen, started_at=known.space.started_at)
-    known = replace(known, began_at=evidence.began_at, missing_since=None)
+    is_another = evidence.began_at > known.began_at
+    known = replace(dismiss(known, "gone"), began_at=evidence.began_at, missing_since=None)
     step = STEPS.get((known.phase, sight))
     if step is not None and step.retracts and known.retractable is None:
         step = None
@@ -144,19 +146,52 @@ def _seen(
         if not sure:
             return Decision(known)
     if known.phase.is_over and step is None:
-        # X itself now says what we had inferred: nothing is left to retract.
-        return Decision(replace(dismiss(known, "phase"), retractable=None))
+        # X itself now says what we had inferred: nothing is left to retract, and its content is there.
+        known = replace(dismiss(known, "phase"), retractable=None)
+        return Decision(known if sight is Sight.CANCELED else replace(known, gone_since=None))
     # Presence alone contradicts a not-found, whatever else the look leaves open (E1).
     merged = merge(dismiss(known, "phase"), seen, now=now, patience=patience)
+    after = merged.known
+    if step is not None or merged.changes:
+        space = after.space.with_values(merged.changes)
+        after = replace(after, phase=step.to if step else known.phase, space=space)
+    peak, milestones = _listeners(known, after.phase, seen.participant_count)
+    look = Look(
+        step,
+        sight,
+        evidence,
+        around.watch_ids,
+        milestones=milestones,
+        overdue_since=_overdue_since(after, sight, evidence, patience) if is_another else None,
+    )
     known = replace(
         merged.known,
-        peak_participant_count=max(
-            (count for count in (known.peak_participant_count, seen.participant_count) if count is not None),
-            default=None,
-        ),
-        users=_users(known.users, snapshot.users, merged.known.space.with_values(merged.changes)),
+        peak_participant_count=peak,
+        erased=False,
+        users=_users(known.users, snapshot.users, after.space),
     )
-    return Decision(*narrate(known, merged.changes, Look(step, sight, evidence, around.watch_ids)))
+    known, events = narrate(known, merged.changes, look)
+    if look.overdue_since is not None:
+        known = plan.told(known, plan.OVERDUE)
+    if step is not None or "scheduled_start" in merged.changes:
+        known = plan.skip_passed_reminder(known, now=now, lead=patience.reminder)
+    return Decision(known, events)
+
+
+def _listeners(known: KnownSpace, phase: Phase, count: int | None) -> tuple[int | None, tuple[int, ...]]:
+    """Give the highest number of listeners, and the milestones that it has just reached."""
+    peak = known.peak_participant_count
+    was_on_air = Phase.LIVE in (known.phase, phase) or phase is Phase.ENDED
+    if count is None or not was_on_air or (peak is not None and count <= peak):
+        return peak, ()
+    return count, crossed(peak or 0, count)
+
+
+def _overdue_since(after: KnownSpace, sight: Sight, evidence: Evidence, patience: Patience) -> float | None:
+    """Give the planned start that is long past, where this look was asked for after it was missed."""
+    missed_at = plan.overdue_at(after, overdue=patience.overdue)
+    is_missed = missed_at is not None and sight is Sight.SCHEDULED and evidence.began_at >= missed_at
+    return plan.planned_start(after) if is_missed else None
 
 
 def _stays(phase: Phase, sight: Sight) -> bool:

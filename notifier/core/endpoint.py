@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from notifier.core.events import PayloadForm
+from notifier.core.events import Event, EventType, PayloadForm, plain_event
 from notifier.core.ids import EndpointId
+from notifier.core.instants import rfc3339
 
 DEFAULT_MAX_CONCURRENCY: Final = 16
 DEFAULT_GRACE_SECONDS: Final = 86_400
@@ -98,3 +99,15 @@ class Endpoint:
     secrets: tuple[SealedSecret, ...] = ()
     created_at: float
     updated_at: float
+
+
+def disabled_event(before: Endpoint, after: Endpoint) -> Event | None:
+    """Tell that an endpoint has been disabled; None where it was before, or is not."""
+    if after.status is before.status or after.status is EndpointStatus.ENABLED:
+        return None
+    return plain_event(
+        EventType.ENDPOINT_DISABLED,
+        content=(after.id, rfc3339(after.updated_at)),
+        details={"endpoint_id": after.id, "reason": after.disabled_reason or DisabledReason.BY_HAND},
+        observed_at=after.updated_at,
+    )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from notifier.core.endpoint import Endpoint, EndpointStatus, Filters
-from notifier.core.events import EventType, Routing
+from notifier.core.events import EventType, PayloadForm, Routing
 from notifier.errors import InvalidInputError
 
 ALL_TYPES: Final = "*"
 SPACE_TYPES: Final = "space.*"
+ABOUT_PEOPLE: Final = (EventType.HOSTS_CHANGED, EventType.SPEAKERS_ADDED, EventType.UPDATED)
 
 
 def check_event_types(patterns: tuple[str, ...]) -> None:
@@ -31,6 +33,19 @@ def wants_type(patterns: tuple[str, ...], event_type: EventType) -> bool:
     return any(
         pattern in (ALL_TYPES, event_type) or (pattern == SPACE_TYPES and event_type.startswith("space."))
         for pattern in patterns
+    )
+
+
+def needs_people(endpoints: Iterable[Endpoint]) -> bool:
+    """Tell whether X is to be asked for hosts, speakers and guests, each of whom it may bill as a read.
+
+    Full payloads show them, and some events are about them. Where nobody subscribes, events are polled, and
+    then they are shown in full.
+    """
+    enabled = [each for each in endpoints if each.status is EndpointStatus.ENABLED]
+    return not enabled or any(
+        each.payload is PayloadForm.FULL or any(wants_type(each.event_types, about) for about in ABOUT_PEOPLE)
+        for each in enabled
     )
 
 

@@ -41,6 +41,9 @@ class KnownSpace:
         phase_since: When the present phase was first observed; over: when to count down to forgetting from.
         missing_since: When X first said not-found without a sighting since, for the mass-vanish rule (E2).
         retractable: The inferred end or cancellation that a later sighting may contradict.
+        gone_since: When X stopped having the Space, as far as that is believed: its content must go.
+        erased: Whether its content has gone: what is left is ids, times and types.
+        told: Occasions that are told once and have been (see :mod:`notifier.core.plan`).
         doubts: Claims that still need confirmation, by what they are about.
         users: The people whom the Space names, as last described by X.
     """
@@ -54,45 +57,45 @@ class KnownSpace:
     peak_participant_count: int | None = None
     missing_since: float | None = None
     retractable: EventId | None = None
+    gone_since: float | None = None
+    erased: bool = False
+    told: tuple[str, ...] = ()
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     users: Mapping[str, User] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the record that the store keeps; :func:`read_known` reads it back."""
-        return {
-            "space": self.space.as_json(),
-            "phase": self.phase,
-            "sequence": self.sequence,
-            "began_at": self.began_at,
-            "observed_at": self.observed_at,
-            "phase_since": self.phase_since,
-            "peak_participant_count": self.peak_participant_count,
-            "missing_since": self.missing_since,
-            "retractable": self.retractable,
-            "doubts": {
-                name: [doubt.claim, doubt.count, doubt.first_at, doubt.last_at]
-                for name, doubt in self.doubts.items()
-            },
-            "users": [user.as_json() for user in self.users.values()],
+        """Give the record that the store keeps; :func:`read_known` reads it back.
+
+        What has its default is left out: a hundred thousand of these are kept at once.
+        """
+        record: dict[str, Any] = {
+            item.name: value
+            for item in fields(self)
+            if (value := getattr(self, item.name)) is not None and value is not False and value != ()
         }
+        record["space"] = self.space.as_json()
+        record["doubts"] = {
+            name: [doubt.claim, doubt.count, doubt.first_at, doubt.last_at]
+            for name, doubt in self.doubts.items()
+        }
+        record["users"] = [[user.id, user.name, user.username] for user in self.users.values()]
+        return {name: value for name, value in record.items() if value not in ({}, [])}
 
 
 def read_known(record: Mapping[str, Any]) -> KnownSpace:
     """Read back what :meth:`KnownSpace.as_json` wrote."""
-    values = {item.name: record[item.name] for item in fields(KnownSpace) if item.name in record}
     raw_space = dict(record["space"])
     for name, kind in FIELD_KINDS.items():
         if kind is FieldKind.IDS and name in raw_space:
             raw_space[name] = tuple(raw_space[name])
-    return KnownSpace(
-        **values
-        | {
-            "space": Space(**raw_space),
-            "phase": Phase(record["phase"]),
-            "doubts": {name: Doubt(*parts) for name, parts in record["doubts"].items()},
-            "users": {user["id"]: User(**user) for user in record["users"]},
-        }
-    )
+    values = dict(record) | {
+        "space": Space(**raw_space),
+        "phase": Phase(record["phase"]),
+        "told": tuple(record.get("told", ())),
+        "doubts": {name: Doubt(*parts) for name, parts in record.get("doubts", {}).items()},
+        "users": {user_id: User(user_id, *names) for user_id, *names in record.get("users", ())},
+    }
+    return KnownSpace(**values)
 
 
 def confirm(

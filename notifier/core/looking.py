@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+PATIENT_SHARE: Final = 0.1
+"""The part of each request that is for patient looks that are due, however many urgent ones wait."""
 
 
 class Urgency(StrEnum):
@@ -10,3 +16,50 @@ class Urgency(StrEnum):
 
     URGENT = "urgent"  # something happens there now: live, about to start, in doubt, asked for by somebody
     PATIENT = "patient"  # the rest: discovery, what is planned for later, what is over
+
+
+@dataclass(frozen=True, slots=True)
+class DueLook:
+    """One subject (a Space, a creator, a watch) and the epoch second at which its look is due."""
+
+    subject: str
+    at: float
+    urgency: Urgency
+
+
+def fill(
+    urgent: Sequence[DueLook], patient: Sequence[DueLook], *, now: float, soon: float, limit: int
+) -> list[DueLook]:
+    """Choose the subjects of one request.
+
+    What is due and urgent goes first, but for a share that is for the rest, so that nothing starves. A
+    request costs the same for one subject as for a hundred, so it is filled with what falls due by ``soon``.
+
+    Args:
+        urgent: The first ``limit`` urgent looks by time, due or not.
+        patient: The same of the patient ones.
+        now: Epoch seconds.
+        soon: Epoch second up to which a look may be taken ahead of its time.
+        limit: How many subjects the request may carry.
+
+    Returns:
+        The chosen looks; none where nothing is due yet.
+    """
+    due_urgent = [look for look in urgent if look.at <= now]
+    due_patient = [look for look in patient if look.at <= now]
+    if not due_urgent and not due_patient:
+        return []
+    if limit == 1:
+        # No share can be cut from a single place, so whoever has waited longest has it.
+        return [min((*due_urgent, *due_patient), key=lambda look: look.at)]
+    reserved = min(len(due_patient), int(limit * PATIENT_SHARE) or 1)
+    first = due_urgent[: limit - reserved]
+    chosen = [*first, *due_patient[: limit - len(first)]]
+    taken = {look.subject for look in chosen}
+    for look in sorted((*urgent, *patient), key=lambda look: look.at):
+        if len(chosen) == limit or look.at > soon:
+            break
+        if look.subject not in taken:
+            chosen.append(look)
+            taken.add(look.subject)
+    return chosen

@@ -18,10 +18,19 @@ CONFIRMED_WHEN_EMPTY: Final = ("topic_ids", "invited_user_ids")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a doubtful claim must be seen: ``needed`` times, ``apart`` seconds between them."""
+    """How long to wait before something is believed or told.
+
+    Attributes:
+        needed: How often a doubtful claim must be seen.
+        apart: Seconds between two sightings that count.
+        reminder: Seconds before a planned start at which subscribers are reminded.
+        overdue: Seconds after a planned start at which it counts as missed.
+    """
 
     needed: int
     apart: float
+    reminder: float = 900.0
+    overdue: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +54,19 @@ def merge(known: KnownSpace, seen: Space, *, now: float, patience: Patience) -> 
     known, proposed["host_ids"] = _hosts(known, seen.host_ids, now=now, patience=patience)
     for name in CONFIRMED_WHEN_EMPTY:
         known, proposed[name] = _unless_emptied(known, name, proposed[name], now=now, patience=patience)
-    silent = {name: value for name in SILENT_FIELDS if (value := proposed.pop(name)) is not None}
+    silent = {
+        name: value
+        for name in SILENT_FIELDS
+        if (value := proposed.pop(name)) is not None and value != known.space.value(name)
+    }
     changes = {
         name: value
         for name, value in proposed.items()
         if value is not None and _is_news(name, known.space.value(name), value)
     }
-    return Merge(replace(known, space=known.space.with_values(silent)), changes)
+    if silent:
+        known = replace(known, space=known.space.with_values(silent))
+    return Merge(known, changes)
 
 
 def _is_news(name: str, before: Value | None, value: Value) -> bool:
@@ -60,6 +75,8 @@ def _is_news(name: str, before: Value | None, value: Value) -> bool:
 
 
 def _is_older(seen: Space, known: Space) -> bool:
+    if seen.updated_at == known.updated_at:
+        return False
     seen_at, known_at = instant(seen.updated_at), instant(known.updated_at)
     return seen_at is not None and known_at is not None and seen_at < known_at
 

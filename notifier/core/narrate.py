@@ -1,15 +1,15 @@
 """From believed changes to events: which event tells of which field, in which order, with which details.
 
 Every change is told exactly once, so that replaying the events gives the state as known (law 2). Order within
-one observation: going live, then metadata, hosts, speakers; when ending, metadata and people first, then the
-end. A field without an event of its own that becomes known rides on the event that moves the phase, and where
-there is none it is told by ``space.updated``.
+one observation: going live, then metadata, hosts, speakers, listeners; when ending, metadata and people
+first, then the end. A field without an event of its own that becomes known rides on the event that moves the
+phase, and where there is none it is told by ``space.updated``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from notifier.core.events import Event, EventType, Sighting, space_event
@@ -17,6 +17,7 @@ from notifier.core.ids import WatchId
 from notifier.core.instants import instant, rfc3339
 from notifier.core.known import KnownSpace
 from notifier.core.observation import Evidence, Presence
+from notifier.core.plan import OVERDUE, occasion
 from notifier.core.space import Phase, Space, Value
 from notifier.core.transitions import PHASE_AFTER, Sight, Step
 
@@ -43,13 +44,20 @@ OCCURRED_AT: Final[Mapping[EventType, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The look that is being told: the step it proves, if any, and where it comes from."""
+    """The look that is being told: the step it proves, if any, and where it comes from.
+
+    Attributes:
+        milestones: The numbers of listeners that were reached since the last look.
+        overdue_since: The planned start, in epoch seconds, long after which it found a Space still waiting.
+    """
 
     step: Step | None
     sight: Sight
     evidence: Evidence
     watch_ids: tuple[WatchId, ...]
     first: bool = False
+    milestones: tuple[int, ...] = ()
+    overdue_since: float | None = None
 
     @property
     def inferred(self) -> bool:
@@ -59,10 +67,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One event to come and the fields that it tells."""
+    """One event to come, the fields that it tells, and the facts of one that tells no field."""
 
     type: EventType
-    values: Mapping[str, Value]
+    values: Mapping[str, Value] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    occasion: str = ""
 
 
 def narrate(
@@ -92,6 +102,7 @@ def narrate(
             phase_since=look.evidence.answered_at,
             doubts={} if look.step.to.is_over else told.doubts,
             retractable=events[-1].id if look.inferred else None,
+            gone_since=_gone_since(told, look),
         )
     return told, tuple(events)
 
@@ -109,9 +120,30 @@ def _chapters(known: KnownSpace, changes: Mapping[str, Value], look: Look) -> It
     for move in openers:
         yield Chapter(move, {"state": _phase_after(move, known.phase)} | (riding if move is carrier else {}))
     yield from _metadata(known, rest)
+    for threshold in look.milestones:
+        yield Chapter(
+            EventType.PARTICIPANTS_MILESTONE, facts={"threshold": threshold}, occasion=str(threshold)
+        )
+    if look.overdue_since is not None:
+        yield _overdue(look.overdue_since, look.evidence.answered_at)
     for move in endings:
         values = end_time | (riding if move is carrier else {})
         yield Chapter(move, {"state": _phase_after(move, known.phase)} | values)
+
+
+def _overdue(start: float, now: float) -> Chapter:
+    return Chapter(
+        EventType.START_OVERDUE,
+        facts={"overdue_seconds": round(now - start, 3)},
+        occasion=occasion(OVERDUE, start),
+    )
+
+
+def _gone_since(known: KnownSpace, look: Look) -> float | None:
+    """Give since when X has not had the Space: what it calls canceled counts as gone from that word on."""
+    if look.inferred:
+        return known.missing_since
+    return look.evidence.answered_at if look.sight is Sight.CANCELED else None
 
 
 def _metadata(known: KnownSpace, rest: dict[str, Value]) -> Iterator[Chapter]:
@@ -162,11 +194,12 @@ def _event(
         before=None if look.first else before,
         after=after,
         changed=tuple(chapter.values),
-        details=details(Facts(before, after, known, look)) if details else {},
+        details=details(Facts(before, after, known, look)) if details else chapter.facts,
         users=known.users,
         sighting=_sighting(known, look, occurred_at),
         occurred_at=occurred_at,
         inferred=look.inferred or missed_start,
+        occasion=chapter.occasion,
     )
 
 

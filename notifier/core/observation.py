@@ -41,11 +41,17 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call. ``retry_at`` is the epoch second before which asking again is useless, where known."""
+    """A failed call.
+
+    Attributes:
+        retry_at: The epoch second before which asking again is useless, where known.
+        refused: The subjects of the question that X does not accept, where it names them.
+    """
 
     kind: FailureKind
     detail: str
     retry_at: float | None = None
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

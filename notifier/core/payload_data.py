@@ -9,6 +9,8 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, create_model
 
+from notifier.core.endpoint import DisabledReason
+from notifier.core.health import TroubleKind
 from notifier.core.space import FIELD_KINDS, FieldKind
 
 
@@ -113,6 +115,56 @@ class CorrectedDetails(BaseModel):
     """What to take back."""
 
     retracts: str = Field(description="The id of the event that turned out wrong.")
+
+
+class MilestoneDetails(BaseModel):
+    """What was reached."""
+
+    threshold: int = Field(description="The round number of listeners.")
+
+
+class ReminderDetails(BaseModel):
+    """How soon it begins."""
+
+    minutes_before: float = Field(
+        description="As set; less where the reminder was held up because X could not be asked."
+    )
+
+
+class OverdueDetails(BaseModel):
+    """How late it is."""
+
+    overdue_seconds: float = Field(description="From the planned start to the look that found it waiting.")
+
+
+class SourceDetails(BaseModel):
+    """What is wrong with X, or was."""
+
+    kind: TroubleKind = Field(
+        description="X fails or cannot be reached; grants no more requests in this window; in this month; the"
+        " credits are used up; the credentials do not reach; X does not accept what we ask; too many Spaces"
+        " are suddenly not found."
+    )
+    since: str = Field(description="When it began; the same in the event that tells of its end.")
+
+
+class DegradedDetails(SourceDetails):
+    """What is wrong with X."""
+
+    detail: str = Field(description="The same for people, in X's own words where it has any.")
+
+
+class RecoveredDetails(SourceDetails):
+    """What was wrong with X."""
+
+    after_seconds: float = Field(description="How long it lasted.")
+
+
+class DisabledDetails(BaseModel):
+    """Which endpoint, and why."""
+
+    endpoint_id: str
+    reason: DisabledReason = Field(description="By hand, or the receiver answered 410 Gone.")
 
 
 class WatchSummary(BaseModel):

@@ -111,7 +111,7 @@ class Space:
     def with_values(self, values: Mapping[str, Value | None]) -> Space:
         """Give the Space with these fields set."""
         changes: dict[str, Any] = dict(values)
-        return replace(self, **changes)
+        return replace(self, **changes) if changes else self
 
     def known(self) -> dict[str, Value]:
         """Give every known field but the id."""
@@ -120,6 +120,15 @@ class Space:
     def as_json(self) -> dict[str, Any]:
         """Give the Space as X writes it: the id and every known field, lists as lists."""
         return {"id": self.id, **{name: jsonable(value) for name, value in self.known().items()}}
+
+    def without_content(self) -> Space:
+        """Give what may be kept of a Space that X does not have any more: ids, times and the state."""
+        kept = {
+            name: self.value(name)
+            for name, kind in FIELD_KINDS.items()
+            if kind is FieldKind.TIME or name in ("state", "creator_id")
+        }
+        return Space(id=self.id).with_values(kept)
 
     def people(self) -> tuple[str, ...]:
         """Give the ids of the users that the Space names, the creator and hosts first, each once."""
@@ -147,7 +156,7 @@ def meaning(field: str, value: Value | None) -> str | float | list[str] | None:
 
 def same(field: str, one: Value | None, other: Value | None) -> bool:
     """Tell whether two values of a field mean the same."""
-    return meaning(field, one) == meaning(field, other)
+    return one == other or meaning(field, one) == meaning(field, other)
 
 
 def read_space(space_id: SpaceId, raw: Mapping[str, Any]) -> Space:

@@ -14,7 +14,7 @@ PAUSE_SECONDS: Final[Mapping[FailureKind, float]] = {
     FailureKind.CREDITS_DEPLETED: 300.0,
     FailureKind.USAGE_CAPPED: 900.0,
 }
-"""Failures of the whole account: asking anything soon cannot help, so keep trying, rarely."""
+"""Failures of the account: asking the same way soon cannot help, so keep trying, rarely."""
 
 WINDOW_SECONDS: Final = 900.0
 """X's rate windows; no reset lies farther away, whatever a header says."""
@@ -32,13 +32,11 @@ class Response:
 
     Attributes:
         ask_again_at: When the same question is due again.
-        pause_until: Until when nothing at all is asked; None where others may go on.
-        is_trouble: Whether the operator should hear of it; holding back is our own good order.
+        pause_until: Until when nothing is asked by this call; None where other questions may be.
     """
 
     ask_again_at: float
     pause_until: float | None = None
-    is_trouble: bool = True
 
 
 def respond(failure: Failure, *, now: float, cadence: Cadence) -> Response:
@@ -51,6 +49,7 @@ def respond(failure: Failure, *, now: float, cadence: Cadence) -> Response:
     if failure.kind is FailureKind.UNAVAILABLE:
         return Response(now + cadence.near)
     until = failure.retry_at if failure.retry_at is not None else now + BLIND_WAIT_SECONDS
-    is_ours = failure.kind is FailureKind.HELD_BACK
-    earliest = now if is_ours else now + LEAST_WAIT_SECONDS
-    return Response(min(max(until, earliest), now + WINDOW_SECONDS), is_trouble=not is_ours)
+    if failure.kind is FailureKind.HELD_BACK:
+        return Response(min(max(until, now), now + WINDOW_SECONDS))
+    until = min(max(until, now + LEAST_WAIT_SECONDS), now + WINDOW_SECONDS)
+    return Response(until, until)

@@ -9,20 +9,23 @@ from typing import Final
 from notifier.core.endpoint import EndpointStatus
 from notifier.core.observation import Call
 from notifier.store import keys
-from notifier.store.budget import SharedBudget, SourcePause
+from notifier.store.budget import SharedBudget
 from notifier.store.database import Database, connect
 from notifier.store.deliveries import Deliveries
 from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
 from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
-from notifier.store.looks import Looks
+from notifier.store.looks import LookQueue, Looks
 from notifier.store.nudge import Nudge
 from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
+from notifier.store.redaction import Redaction
 from notifier.store.sealing import SecretBox
+from notifier.store.source_health import Cycle, SourceHealth
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
 from notifier.store.spending import Spending
+from notifier.store.timers import Timers
 from notifier.store.watches import Watches
 
 DAY_SECONDS: Final = 86_400
@@ -42,6 +45,9 @@ class Store:
         self.endpoints = Endpoints(database, self.partitions, ttl_seconds=ttl_seconds)
         self.queue = DeliveryQueue(database, self.partitions, ttl_seconds=ttl_seconds)
         self.deliveries = Deliveries(database, self.partitions, ttl_seconds=ttl_seconds)
+        self.timers = Timers(database)
+        self.redaction = Redaction(database)
+        self.health = SourceHealth(database, ttl_seconds=ttl_seconds)
         self.budget = SharedBudget(database)
         self.spending = Spending(database)
         self.workers = Workers(database)
@@ -87,14 +93,15 @@ class Store:
 __all__ = [
     "Claim",
     "Commit",
+    "Cycle",
     "Database",
     "EndpointHealth",
     "LoggedEvent",
+    "LookQueue",
     "Nudge",
     "Page",
     "SecretBox",
     "Settlement",
-    "SourcePause",
     "Store",
     "StoredAnswer",
     "TrackedSpace",

@@ -1,9 +1,8 @@
-"""What X lets us ask, shared between all workers: rate buckets, and whether the source is paused."""
+"""What X lets us ask, shared between all workers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -11,7 +10,7 @@ from pydantic import TypeAdapter
 from notifier.core import buckets
 from notifier.core.buckets import Buckets
 from notifier.core.looking import Urgency
-from notifier.core.observation import Call, FailureKind
+from notifier.core.observation import Call
 from notifier.store import keys
 from notifier.store.database import Database
 
@@ -25,16 +24,6 @@ TRIES: Final = 50
 
 CONTENDED_SECONDS: Final = 1.0
 """The wait for a request that found the record busy all the time."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePause:
-    """Why nothing is asked, since when and until when (epoch seconds)."""
-
-    kind: FailureKind
-    detail: str
-    since: float
-    until: float
 
 
 class SharedBudget:
@@ -99,27 +88,3 @@ class SharedBudget:
             "replace", keys=[keys.BUCKETS], args=[BUCKETS.dump_json(record), text, TTL_SECONDS]
         )
         return bool(replaced)
-
-    async def pause(self, kind: FailureKind, detail: str, *, now: float, until: float) -> bool:
-        """Stop asking until a time; gives True when the trouble is new, so that it is told once."""
-        async with self._database.pipeline() as pipe:
-            pipe.hget(keys.SOURCE, "kind")
-            pipe.hset(keys.SOURCE, mapping={"kind": kind, "detail": detail, "until": until})
-            pipe.hsetnx(keys.SOURCE, "since", now)
-            before, *_ = await pipe.execute()
-        return bool(before != kind)
-
-    async def resume(self) -> bool:
-        """Note that X answers again; gives True when it was in trouble before."""
-        async with self._database.translated():
-            return bool(await self._database.redis.delete(keys.SOURCE))
-
-    async def paused(self) -> SourcePause | None:
-        """Give the present trouble, if any."""
-        async with self._database.translated():
-            kind, detail, since, until = await self._database.redis.hmget(
-                keys.SOURCE, "kind", "detail", "since", "until"
-            )
-        if kind is None:
-            return None
-        return SourcePause(FailureKind(kind), detail, float(since), float(until))

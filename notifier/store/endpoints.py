@@ -8,12 +8,13 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.endpoint import Endpoint, EndpointStatus
+from notifier.core.endpoint import Endpoint, EndpointStatus, disabled_event
+from notifier.core.events import encode
 from notifier.core.ids import EndpointId
 from notifier.errors import NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
-from notifier.store.events import trim_index
+from notifier.store.events import routing_json, trim_index
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
 from notifier.store.records import CHANGED, text_of
@@ -49,7 +50,7 @@ class Endpoints:
         await self._save(endpoint, replacing=None)
 
     async def save(self, endpoint: Endpoint, *, replacing: Endpoint) -> None:
-        """Put an endpoint in the place of what was read before.
+        """Put an endpoint in the place of what was read before; where that disables it, an event tells so.
 
         Raises:
             NotFoundError: It has been deleted.
@@ -63,6 +64,7 @@ class Endpoints:
         if replacing is not None:
             replaced = await text_of(self._database, key, ENDPOINT, replacing)
         rate = endpoint.rate_limit_per_second
+        event = disabled_event(replacing, endpoint) if replacing else None
         saved = await self._database.run(
             "save_endpoint",
             keys=[
@@ -77,6 +79,8 @@ class Endpoints:
                 int(endpoint.status is EndpointStatus.DISABLED),
                 endpoint.max_concurrency,
                 0 if rate is None else 1000 / rate,
+                self._ttl,
+                *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
             ],
         )
         if saved == 0:

@@ -77,6 +77,7 @@ class Events:
                 self._ttl,
                 WATCH.dump_json(replace(watch, baselined=True)) if watch else "",
                 replaced or "",
+                *(space["id"] for space in event.data["details"].get("spaces", ())),
             ],
         )
         return bool(logged)

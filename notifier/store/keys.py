@@ -23,7 +23,9 @@ WORKERS: Final = "sn:workers"  # zset: worker id -> second of its last report
 TELEMETRY: Final = "sn:telemetry"  # hash: series -> value; what all processes have counted together
 ADMIN_KEY: Final = "sn:admin-key"  # string: hash of the admin key that the first start made
 BUCKETS: Final = "sn:buckets"  # string: X's rate buckets as JSON. TTL
-SOURCE: Final = "sn:source"  # hash: kind, detail, since, until; only while X gives trouble
+HEALTH: Final = "sn:health"  # string: which calls to X fail and why, as JSON; only while one does
+CYCLE_LOOKED: Final = "sn:cycle:looked"  # zset: Space id -> when a living Space was looked at, in ms. TTL
+CYCLE_MISSING: Final = "sn:cycle:missing"  # zset: Space id -> since when it is not found, in ms. TTL
 
 ARQ_QUEUE: Final = "sn:jobs"  # zset of arq's; arq's other keys start with "arq:" and expire
 
@@ -63,9 +65,24 @@ def spaces_in(phase: str) -> str:
     return f"sn:spaces:{phase}"
 
 
-def looks(call: str) -> str:
-    """Zset: what to ask X about by this call -> when, in ms."""
-    return f"sn:looks:{call}"
+def space_mentions(space_id: str) -> str:
+    """Set: events that tell of a Space among others (a watch's baseline). TTL."""
+    return f"sn:space:{space_id}:mentions"
+
+
+def looks(call: str, part: str) -> str:
+    """Zset: what to ask X about by this call -> when, in ms; urgent, patient, and leased ones apart."""
+    return f"sn:looks:{call}:{part}"
+
+
+def looks_of(call: str) -> tuple[str, str, str]:
+    """Name the three sets of a call, in the order in which the scripts take them."""
+    return looks(call, "urgent"), looks(call, "patient"), looks(call, "leased")
+
+
+def timers(kind: str) -> str:
+    """Zset: Space id -> when its timer of this kind rings, in ms."""
+    return f"sn:timers:{kind}"
 
 
 def event(event_id: str) -> str:
@@ -145,9 +162,10 @@ def idempotency(key: str) -> str:
 
 PERMANENT: Final = (
     *(SERIAL, PARTITIONS, WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, GENERATION),
-    *(WORKERS, TELEMETRY, ADMIN_KEY, SOURCE, ARQ_QUEUE),
+    *(WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ARQ_QUEUE),
     *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
-    *(looks("*"), events_of_type("*"), endpoint("*"), run("*"), due("*"), leased("*"), owes("*")),
+    *(looks("*", "*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),
+    *(due("*"), leased("*"), owes("*")),
     "sn:ready:*",
 )
 """The forms of the keys that do not expire, as patterns. Each is bounded by what it counts (watches,

@@ -5,13 +5,16 @@ Subjects are Space ids (lookup), user ids (creators), and watch ids (search, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from notifier.core.cadence import NextLook
+from notifier.core.looking import DueLook, Urgency
 from notifier.core.observation import Call
 from notifier.core.watch import WatchKind
 from notifier.store import keys
-from notifier.store.database import Database
+from notifier.store.database import Argument, Database
 
 LOOK_CALLS: Final[Mapping[WatchKind, Call]] = {
     WatchKind.CREATOR: Call.CREATORS,
@@ -22,51 +25,79 @@ LOOK_CALLS: Final[Mapping[WatchKind, Call]] = {
 LEASE_SECONDS: Final = 30.0
 """How long a claimed look stays with its worker: longer than a call to X can take."""
 
-SOON_SECONDS: Final = 10.0
-"""What is due this soon fills a request up."""
+
+@dataclass(frozen=True, slots=True)
+class LookQueue:
+    """How many looks of a call there are, how many are due, and the epoch second of the first one."""
+
+    waiting: int
+    due: int
+    under_way: int
+    first_at: float | None
 
 
 class Looks:
-    """One sorted set per call."""
+    """Three sorted sets per call: urgent, patient, and leased."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, call: Call, *, now: float, limit: int) -> tuple[str, ...]:
-        """Claim up to ``limit`` subjects if any is due, filled up with those that are due soon."""
-        soon = 0.0 if call is Call.SEARCH else SOON_SECONDS
-        subjects = await self._database.run(
-            "claim_looks",
-            keys=[keys.looks(call)],
-            args=[int(now * 1000), limit, int((now + LEASE_SECONDS) * 1000), int((now + soon) * 1000)],
+    async def first(self, call: Call, *, now: float, limit: int) -> tuple[list[DueLook], list[DueLook]]:
+        """Show the first urgent and the first patient looks, ``limit`` of each, due or not."""
+        urgent, patient = await self._database.run(
+            "due_looks", keys=keys.looks_of(call), args=[int(now * 1000), limit]
         )
-        return tuple(subjects)
+        return _read(urgent, Urgency.URGENT), _read(patient, Urgency.PATIENT)
 
-    async def schedule(self, call: Call, due: Mapping[str, float | None]) -> None:
-        """Set when subjects are looked at next, in epoch seconds; None stops looking.
+    async def claim(self, call: Call, looks: Sequence[DueLook], *, now: float) -> list[DueLook]:
+        """Claim these looks; gives those that no other worker was quicker to claim."""
+        lease_end = int((now + LEASE_SECONDS) * 1000)
+        claimed = set(
+            await self._database.run(
+                "claim_looks", keys=keys.looks_of(call), args=[lease_end, *(look.subject for look in looks)]
+            )
+        )
+        return [look for look in looks if look.subject in claimed]
+
+    async def schedule(self, call: Call, due: Mapping[str, NextLook | None]) -> None:
+        """Set when subjects are looked at next; None stops looking.
 
         A subject that was taken off the schedule meanwhile stays off.
         """
-        later = {subject: int(at * 1000) for subject, at in due.items() if at is not None}
-        stopped = [subject for subject, at in due.items() if at is None]
-        async with self._database.pipeline() as pipe:
-            if later:
-                pipe.zadd(keys.looks(call), later, xx=True)
-            if stopped:
-                pipe.zrem(keys.looks(call), *stopped)
-            await pipe.execute()
+        args: list[Argument] = [call]
+        for subject, look in due.items():
+            args += [subject, "", ""] if look is None else [subject, int(look.at * 1000), look.urgency]
+        if due:
+            await self._database.run("schedule_looks", args=args)
 
-    async def add(self, call: Call, subjects: Mapping[str, float]) -> None:
-        """Bring looks forward, or begin them."""
+    async def add(self, call: Call, subjects: Collection[str], *, at: float) -> None:
+        """Have subjects looked at by an epoch second, whether or not they are on the schedule."""
         if subjects:
-            scores = {subject: int(at * 1000) for subject, at in subjects.items()}
-            async with self._database.translated():
-                await self._database.redis.zadd(keys.looks(call), scores, lt=True)
+            await self._database.run("add_looks", args=[call, int(at * 1000), *subjects])
 
-    async def next_due(self) -> float | None:
-        """Give the epoch second of the first look of any call."""
+    async def queues(self, *, now: float) -> dict[Call, LookQueue]:
+        """Measure the schedule."""
         async with self._database.pipeline() as pipe:
             for call in Call:
-                pipe.zrange(keys.looks(call), 0, 0, withscores=True)
-            heads = await pipe.execute()
-        return min((head[0][1] / 1000 for head in heads if head), default=None)
+                for key in keys.looks_of(call):
+                    pipe.zcard(key)
+                    pipe.zcount(key, "-inf", int(now * 1000))
+                    pipe.zrange(key, 0, 0, withscores=True)
+            rows = iter(await pipe.execute())
+        return {call: _queue([(next(rows), next(rows), next(rows)) for _ in range(3)]) for call in Call}
+
+
+def _queue(parts: Sequence[tuple[int, int, list[tuple[str, float]]]]) -> LookQueue:
+    *waiting, leased = parts
+    firsts = [first[0][1] / 1000 for _, _, first in waiting if first]
+    return LookQueue(
+        waiting=sum(count for count, _, _ in waiting),
+        due=sum(due for _, due, _ in waiting),
+        under_way=leased[0],
+        first_at=min(firsts, default=None),
+    )
+
+
+def _read(flat: Sequence[Any], urgency: Urgency) -> list[DueLook]:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return [DueLook(subject, float(at) / 1000, urgency) for subject, at in pairs]

@@ -74,6 +74,10 @@ class Nudge:
         """Have the outbox dispatched."""
         await self._enqueue("dispatch")
 
+    async def ring(self) -> None:
+        """Have the timers that ring attended to."""
+        await self._enqueue("ring")
+
     async def deliver(self, partitions: Iterable[int]) -> None:
         """Have partitions drained."""
         for partition in partitions:

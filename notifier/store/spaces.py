@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from notifier.core.cadence import NextLook
 from notifier.core.events import Event, encode
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.known import KnownSpace, read_known
 from notifier.core.space import Phase
+from notifier.core.timers import TimerKind
 from notifier.errors import NotFoundError
 from notifier.store import keys
 from notifier.store.database import Argument, Database, ScriptCall, script
@@ -41,14 +43,18 @@ class Commit:
     Attributes:
         version: Of the record that was decided on.
         watch_ids: The watches that match the Space; they are linked to it.
-        look_at: Epoch second of the next look; None forgets the Space.
+        timers: When which of its timers rings, in epoch seconds; the others are dropped.
+        look: The next look; None forgets the Space.
+        keeps_look: Leave the looks as they are, whatever ``look`` says.
     """
 
     known: KnownSpace
     version: int
     events: tuple[Event, ...]
     watch_ids: tuple[WatchId, ...]
-    look_at: float | None
+    timers: Mapping[TimerKind, float]
+    look: NextLook | None = None
+    keeps_look: bool = False
 
 
 class Spaces:
@@ -155,7 +161,6 @@ class Spaces:
 
     def _call(self, commit: Commit) -> ScriptCall:
         space_id = commit.known.space.id
-        look_at: Argument = "" if commit.look_at is None else int(commit.look_at * 1000)
         events: list[Argument] = []
         for event in commit.events:
             events += [event.id, event.type, encode(event), routing_json(event), event.sequence or 0]
@@ -167,10 +172,22 @@ class Spaces:
                 commit.version,
                 json.dumps(commit.known.as_json(), ensure_ascii=False, separators=(",", ":")),
                 commit.known.phase,
-                look_at,
+                *_look(commit),
+                *(_timer(commit.timers.get(kind)) for kind in (TimerKind.REMINDER, TimerKind.ERASURE)),
                 self._ttl,
                 len(commit.watch_ids),
                 *commit.watch_ids,
                 *events,
             ],
         )
+
+
+def _look(commit: Commit) -> tuple[Argument, Argument]:
+    """Give when and how urgently to look, as the script takes it."""
+    if commit.keeps_look:
+        return "keep", ""
+    return ("", "") if commit.look is None else (int(commit.look.at * 1000), commit.look.urgency)
+
+
+def _timer(at: float | None) -> Argument:
+    return "" if at is None else int(at * 1000)

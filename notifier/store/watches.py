@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.observation import Call
+from notifier.core.timers import ERASE_AFTER_SECONDS
 from notifier.core.watch import Watch, WatchKind, WatchStatus
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store import keys
@@ -109,7 +110,7 @@ class Watches:
         found = await self.get_many([watch_id for watch_id, _ in rows])
         return page_of([(found.get(WatchId(watch_id)), serial) for watch_id, serial in rows], limit=limit)
 
-    async def delete(self, watch_id: str) -> None:
+    async def delete(self, watch_id: str, *, now: float) -> None:
         """Remove a watch; Spaces that no other watch matches are no longer looked at.
 
         Raises:
@@ -127,6 +128,7 @@ class Watches:
                 subject,
                 self._ttl,
                 watch.subject if watch.kind is WatchKind.SPACE and watch.subject else "",
+                int((now + ERASE_AFTER_SECONDS) * 1000),
             ],
         )
         if not deleted:

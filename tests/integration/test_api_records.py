@@ -33,7 +33,7 @@ async def store(runtime: Runtime, *events: Event, watch_ids: tuple[WatchId, ...]
     known = KnownSpace(
         space=LIVE, phase=Phase.LIVE, sequence=2, began_at=0.0, observed_at=10.0, phase_since=0.0
     )
-    commit = Commit(known, version=0, events=events, watch_ids=watch_ids, look_at=None)
+    commit = Commit(known, version=0, events=events, watch_ids=watch_ids, timers={})
     assert await runtime.store.spaces.commit([commit]) == [True]
     return known
 

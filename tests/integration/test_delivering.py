@@ -74,10 +74,11 @@ async def test_a_schedule_that_is_used_up_leaves_the_delivery_exhausted(redis_ur
     assert [each.trigger for each in attempts] == ["scheduled"] * 4 + ["manual"]
 
 
-async def test_410_disables_the_endpoint_and_keeps_what_it_is_owed(redis_url: str) -> None:
+async def test_410_disables_the_endpoint_tells_others_and_keeps_what_it_is_owed(redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
-        endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
+        endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("webhook.test",))
+        await add_endpoint(runtime, receiver, "/other", event_types=("endpoint.disabled",))
         receiver.answer("/hook", statuses=[410])
         (event,) = await send(runtime, 1)
         await becomes(runtime, event, endpoint, DeliveryStatus.PENDING, attempts=1)
@@ -86,7 +87,11 @@ async def test_410_disables_the_endpoint_and_keeps_what_it_is_owed(redis_url: st
         receiver.answer("/hook", statuses=[200])
         await runtime.store.endpoints.save(endpoint, replacing=disabled)
         await becomes(runtime, event, endpoint, DeliveryStatus.DELIVERED, attempts=2)
+        await wait_until(lambda: bool(receiver.received("/other")), message="the other endpoint is told")
     assert len(receiver.received("/hook")) == 2
+    (told,) = receiver.received("/other")
+    assert told.json["type"] == "endpoint.disabled"
+    assert told.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "gone"}
 
 
 async def test_retry_after_is_a_floor(redis_url: str) -> None:

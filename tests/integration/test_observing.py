@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.core.observation import FailureKind
+from notifier.core.health import TroubleKind
+from notifier.core.observation import Call
 from notifier.core.watch import WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store
@@ -49,12 +50,17 @@ async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwar
                 await add_watch(runtime, WatchKind.SPACE, f"S{number}")
             await add_watch(runtime, WatchKind.SPACE, "LAST")
 
-            async def has_ended() -> bool:
-                return "space.ended" in await types_of(runtime)
+            async def is_over() -> bool:
+                types = await types_of(runtime)
+                return "space.ended" in types and "source.recovered" in types
 
-            await wait_until(has_ended, message="the end is seen")
+            await wait_until(is_over, message="the end is seen, and that X is back")
             types = await types_of(runtime)
-    assert sorted(types) == ["space.ended"] + ["space.started"] * 7
+    about_spaces = [event_type for event_type in types if event_type.startswith("space.")]
+    assert sorted(about_spaces) == ["space.ended"] + ["space.started"] * 7
+    about_source = [event_type for event_type in types if event_type.startswith("source.")]
+    assert about_source[::2] == ["source.degraded"] * (len(about_source) // 2)
+    assert about_source[1::2] == ["source.recovered"] * (len(about_source) // 2)
 
 
 async def test_a_rate_limit_is_obeyed_until_it_ends(redis_url: str) -> None:
@@ -84,13 +90,13 @@ async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> 
             await add_watch(runtime, WatchKind.SPACE, "S1")
 
             async def is_paused() -> bool:
-                trouble = await runtime.store.budget.paused()
-                return trouble is not None and trouble.until > runtime.clock() + 200
+                health, _ = await runtime.store.health.read()
+                return health.paused_until(Call.LOOKUP) > runtime.clock() + 200
 
             await wait_until(is_paused, message="the source is paused")
-            trouble = await runtime.store.budget.paused()
-    assert trouble is not None
-    assert trouble.kind is FailureKind.UNAUTHORIZED
+            health, _ = await runtime.store.health.read()
+            assert set(health.troubles()) == {TroubleKind.UNAUTHORIZED}
+            assert await types_of(runtime) == ["source.degraded"]
 
 
 async def test_a_paused_watch_is_not_asked_about_and_goes_on_when_resumed(redis_url: str) -> None:
@@ -101,6 +107,6 @@ async def test_a_paused_watch_is_not_asked_about_and_goes_on_when_resumed(redis_
             watch = await add_watch(runtime, WatchKind.CREATOR, "1")
             paused = replace(watch, paused=True)
             await store.watches.save(paused, replacing=watch, now=runtime.clock())
-            assert await store.looks.next_due() is None
+            assert (await store.looks.queues(now=runtime.clock()))[Call.CREATORS].waiting == 0
             await store.watches.save(watch, replacing=paused, now=runtime.clock())
-            assert await store.looks.next_due() is not None
+            assert (await store.looks.queues(now=runtime.clock()))[Call.CREATORS].waiting == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from notifier.core.endpoint import Filters
+from notifier.core.observation import Call
 from notifier.core.watch import OnFirstSight, WatchKind, WatchStatus
 from notifier.runtime import open_runtime
 from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
@@ -137,10 +138,11 @@ spaces:
                 return len(page.items) == 1
 
             await wait_until(is_seen, message="the Space is seen")
-            await runtime.store.watches.delete(watch.id)
+            await runtime.store.watches.delete(watch.id, now=runtime.clock())
 
             async def is_quiet() -> bool:
-                return await runtime.store.looks.next_due() is None
+                queues = await runtime.store.looks.queues(now=runtime.clock())
+                return queues[Call.LOOKUP].waiting + queues[Call.LOOKUP].under_way == 0
 
             await wait_until(is_quiet, message="nothing is looked at any more")
             log = await runtime.store.events.page(limit=10, cursor=None)

@@ -1,14 +1,17 @@
+-- include: lib/looks.lua
 -- include: lib/log.lua
--- The atomic commit: the new state of a Space, its events and their outbox entries, or nothing.
+-- The atomic commit: the new state of a Space, its events and their outbox entries, its next look and its
+-- timers, or nothing.
 -- KEYS: 1 space:<id>, 2 space:<id>:watches
--- ARGV: 1 Space id, 2 version that was read, 3 state as JSON, 4 phase, 5 next look in ms ('' = forget),
---       6 TTL of events and forgotten Spaces in s, 7 number of watches, then the watch ids,
+-- ARGV: 1 Space id, 2 version that was read, 3 state as JSON, 4 phase, 5 next look in ms ('' = forget,
+--       'keep' = as it is), 6 its urgency, 7 reminder and 8 erasure in ms ('' = none), 9 TTL of events and
+--       forgotten Spaces in s, 10 number of watches, then the watch ids,
 --       then per event: id, type, body, routing as JSON, sequence
 -- Returns: the new version; -1 when the Space, or one of its watches, changed since it was read
-local id, ttl, watches = ARGV[1], ARGV[6], tonumber(ARGV[7])
+local id, look, ttl, watches = ARGV[1], ARGV[5], ARGV[9], tonumber(ARGV[10])
 local before = redis.call('HMGET', KEYS[1], 'version', 'phase')
 if tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then return -1 end
-for i = 8, 7 + watches do
+for i = 11, 10 + watches do
   if redis.call('EXISTS', 'sn:watch:' .. ARGV[i]) == 0 then return -1 end
 end
 
@@ -17,7 +20,7 @@ if not serial then
   serial = redis.call('INCR', 'sn:serial')
   redis.call('ZADD', 'sn:spaces', serial, id)
 end
-for i = 8, 7 + watches do
+for i = 11, 10 + watches do
   redis.call('SADD', KEYS[2], ARGV[i])
   redis.call('ZADD', 'sn:watch:' .. ARGV[i] .. ':spaces', serial, id)
 end
@@ -27,14 +30,23 @@ if before[2] ~= ARGV[4] then
 end
 local version = tonumber(ARGV[2]) + 1
 redis.call('HSET', KEYS[1], 'version', version, 'doc', ARGV[3], 'phase', ARGV[4])
-if ARGV[5] == '' then
-  redis.call('ZREM', 'sn:looks:lookup', id)
+if look == '' then
+  drop_look('lookup', id)
   redis.call('EXPIRE', KEYS[1], ttl)
-else
-  redis.call('ZADD', 'sn:looks:lookup', ARGV[5], id)
+elseif look ~= 'keep' then
+  file_look('lookup', id, look, ARGV[6])
   redis.call('PERSIST', KEYS[1])
 end
-for i = 8 + watches, #ARGV, 5 do
+for i, kind in ipairs({'reminder', 'erasure'}) do
+  local at = ARGV[6 + i]
+  if at == '' then redis.call('ZREM', 'sn:timers:' .. kind, id) else redis.call('ZADD', 'sn:timers:' .. kind, at, id) end
+end
+if ARGV[4] == 'ended' or ARGV[4] == 'canceled' then
+  -- Its end is believed, so it is no longer a vanishing that has to be explained.
+  redis.call('ZREM', 'sn:cycle:looked', id)
+  redis.call('ZREM', 'sn:cycle:missing', id)
+end
+for i = 11 + watches, #ARGV, 5 do
   log_event(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], id, ARGV[i + 4], ttl)
 end
 return version

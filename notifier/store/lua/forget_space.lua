@@ -7,5 +7,6 @@ for _, watch in ipairs(redis.call('SMEMBERS', KEYS[2])) do
   redis.call('ZREM', 'sn:watch:' .. watch .. ':spaces', ARGV[1])
 end
 redis.call('DEL', KEYS[2])
+redis.call('ZREM', 'sn:timers:erasure', ARGV[1])
 for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 1

@@ -1,7 +1,10 @@
 -- include: lib/queue.lua
--- Creates an endpoint or changes one, together with the limits that the claim keeps.
+-- include: lib/log.lua
+-- Creates an endpoint or changes one, together with the limits that the claim keeps and the event that tells
+-- of the change, if any.
 -- KEYS: 1 endpoint:<id>, 2 run:<id>, 3 ready:<partition>
--- ARGV: 1 id, 2 endpoint as JSON, 3 the JSON that it replaces ('' = create), 4 paused (1/0), 5 max_concurrency, 6 ms between two sends (0 = no limit)
+-- ARGV: 1 id, 2 endpoint as JSON, 3 the JSON that it replaces ('' = create), 4 paused (1/0), 5 max_concurrency, 6 ms between two sends (0 = no limit),
+--       7 TTL of the event in s, then the event, if any: id, type, body, routing as JSON
 -- Returns: 1; 0 when there is no such endpoint; -1 when it was changed since it was read
 if ARGV[3] ~= '' then
   local stored = redis.call('GET', KEYS[1])
@@ -16,4 +19,5 @@ if was_paused and ARGV[4] == '0' then redis.call('HSET', KEYS[2], 'failures', 0,
 if ARGV[3] == '' then redis.call('ZADD', 'sn:endpoints', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 redis.call('INCR', 'sn:endpoints:generation')
 file_endpoint(KEYS[3], ARGV[1], 0)
+if ARGV[8] then log_event(ARGV[8], ARGV[9], ARGV[10], ARGV[11], '', '', ARGV[7]) end
 return 1

@@ -1,3 +1,4 @@
+-- include: lib/looks.lua
 -- Creates a watch or changes one, keeps its kind's identities unique, and starts or stops its looks.
 -- KEYS: 1 watch:<id>, 2 watch-by:<kind>
 -- ARGV: 1 id, 2 watch as JSON, 3 the JSON that it replaces ('' = create), 4 identity so far ('' = none), 5 identity, 6 call and
@@ -16,12 +17,12 @@ redis.call('HSET', KEYS[2], ARGV[5], ARGV[1])
 redis.call('SET', KEYS[1], ARGV[2])
 if not stored then redis.call('ZADD', 'sn:watches', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 if ARGV[11] ~= '' then redis.call('SADD', 'sn:space:' .. ARGV[11] .. ':watches', ARGV[1]) end
-if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then redis.call('ZREM', 'sn:looks:' .. ARGV[6], ARGV[7]) end
+if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then drop_look(ARGV[6], ARGV[7]) end
 if ARGV[8] ~= '' then
-  redis.call('ZADD', 'sn:looks:' .. ARGV[8], 'LT', ARGV[10], ARGV[9])
+  bring_forward(ARGV[8], ARGV[9], ARGV[10])
   for _, space in ipairs(redis.call('ZRANGE', 'sn:watch:' .. ARGV[1] .. ':spaces', 0, -1)) do
     local phase = redis.call('HGET', 'sn:space:' .. space, 'phase')
-    if phase == 'scheduled' or phase == 'live' then redis.call('ZADD', 'sn:looks:lookup', 'LT', ARGV[10], space) end
+    if phase == 'scheduled' or phase == 'live' then bring_forward('lookup', space, ARGV[10]) end
   end
 end
 return ''

@@ -2,7 +2,7 @@
 -- A job that was nudged lately and has not begun is left out.
 -- KEYS: 1 outbox
 -- ARGV: 1 number of partitions, 2 now in ms by the workers' clock, then the calls that looks are kept for
--- Returns: the names of the jobs: 'dispatch', 'observe', 'deliver:<partition>'
+-- Returns: the names of the jobs: 'dispatch', 'observe', 'ring', 'deliver:<partition>'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local jobs = {}
@@ -13,7 +13,13 @@ local function consider(job, key, until_ms)
 end
 
 consider('dispatch', KEYS[1], '+inf')
-for i = 3, #ARGV do consider('observe', 'sn:looks:' .. ARGV[i], ARGV[2]) end
+for i = 3, #ARGV do
+  for _, part in ipairs({'urgent', 'patient', 'leased'}) do
+    consider('observe', 'sn:looks:' .. ARGV[i] .. ':' .. part, ARGV[2])
+  end
+end
+consider('ring', 'sn:timers:reminder', ARGV[2])
+consider('ring', 'sn:timers:erasure', ARGV[2])
 for partition = 0, tonumber(ARGV[1]) - 1 do
   consider('deliver:' .. partition, 'sn:ready:' .. partition, now)
 end

@@ -1,0 +1,159 @@
+"""``/v1/source``: how X is doing, what may still be asked of it, what it costs, and how far behind we are."""
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, Field
+
+from notifier.api.models import Time, time_or_none
+from notifier.api.operations import Call, Operation, Reply
+from notifier.core import observation
+from notifier.core.buckets import Buckets
+from notifier.core.health import Health, TroubleKind
+from notifier.core.instants import rfc3339
+from notifier.core.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
+from notifier.store import LookQueue
+
+PATH: Final = "/v1/source"
+LAG: Final = "notifier_detection_lag_seconds|"
+
+
+class TroubleView(BaseModel):
+    """A kind of trouble that goes on, as ``source.degraded`` told it."""
+
+    kind: TroubleKind
+    since: Time
+    detail: str
+
+
+class RequestsView(BaseModel):
+    """One of X's rate buckets as its headers last described it, less what was taken since."""
+
+    calls: list[observation.Call] = Field(description="Which calls draw on it, as far as that was learned.")
+    limit: int
+    remaining: int
+    resets_at: Time
+
+
+class MoneyView(BaseModel):
+    """What the UTC day has cost so far."""
+
+    budget_usd: float | None
+    spent_usd: float
+    forecast_usd: float = Field(description="What the day will have cost at its end.")
+    space_reads: int
+    user_reads: int
+    resets_at: Time
+    thrift: ThriftLevel = Field(description="What is asked less, or not at all, for the sake of the budget.")
+
+
+class LooksView(BaseModel):
+    """The queue of looks of one call."""
+
+    call: observation.Call
+    waiting: int = Field(description="How many looks are on the schedule, due or not.")
+    due: int
+    under_way: int
+    next_at: Time | None
+    paused_until: Time | None = Field(description="The call is not made before, because it failed.")
+
+
+class LagView(BaseModel):
+    """How far behind we are."""
+
+    looks_seconds: float = Field(description="For how long the look that waits longest has been due.")
+    detections: int = Field(description="Starts and ends whose own time X told.")
+    mean_detection_seconds: float | None = Field(description="From that time to when we saw it.")
+
+
+class SourceView(BaseModel):
+    """Everything about the source."""
+
+    status: Literal["ok", "degraded", "no_credentials"]
+    troubles: list[TroubleView]
+    requests: list[RequestsView]
+    money: MoneyView
+    lag: LagView
+    looks: list[LooksView]
+
+
+async def get_source(call: Call[None, None]) -> Reply:
+    """Tell how X is doing."""
+    runtime = call.runtime
+    store, now, settings = runtime.store, runtime.clock(), runtime.settings
+    health, _ = await store.health.read()
+    queues = await store.looks.queues(now=now)
+    troubles = health.troubles()
+    status: Literal["ok", "degraded"] = "degraded" if troubles else "ok"
+    return Reply.of(
+        SourceView(
+            status=status if settings.x_bearer_token else "no_credentials",
+            troubles=[
+                TroubleView(kind=kind, since=rfc3339(trouble.since), detail=trouble.detail)
+                for kind, trouble in troubles.items()
+            ],
+            requests=_requests(await store.budget.describe(now=now)),
+            money=_money(await store.spending.ledger(now=now), settings.daily_budget_usd, now),
+            lag=_lag(queues, await store.telemetry.read(), now),
+            looks=[_looks(each, queue, health, now) for each, queue in queues.items()],
+        )
+    )
+
+
+def _requests(buckets: Buckets) -> list[RequestsView]:
+    described = {bucket.calls: bucket for bucket in buckets.by_call.values()}
+    return [
+        RequestsView(
+            calls=sorted(calls),
+            limit=bucket.limit,
+            remaining=bucket.remaining,
+            resets_at=rfc3339(bucket.reset),
+        )
+        for calls, bucket in described.items()
+    ]
+
+
+def _money(ledger: Ledger, budget: float | None, now: float) -> MoneyView:
+    return MoneyView(
+        budget_usd=budget,
+        spent_usd=round(ledger.spent, 6),
+        forecast_usd=round(forecast(ledger, now=now), 6),
+        space_reads=ledger.space_reads,
+        user_reads=ledger.user_reads,
+        resets_at=rfc3339(next_day(now)),
+        thrift=thrift_level(ledger, budget, now=now),
+    )
+
+
+def _looks(call: observation.Call, queue: LookQueue, health: Health, now: float) -> LooksView:
+    paused_until = health.paused_until(call)
+    return LooksView(
+        call=call,
+        waiting=queue.waiting,
+        due=queue.due,
+        under_way=queue.under_way,
+        next_at=time_or_none(queue.first_at),
+        paused_until=rfc3339(paused_until) if paused_until > now else None,
+    )
+
+
+def _lag(queues: dict[observation.Call, LookQueue], counts: dict[str, float], now: float) -> LagView:
+    first = min((queue.first_at for queue in queues.values() if queue.first_at is not None), default=now)
+    seen = {series: count for series, count in counts.items() if series.startswith(LAG)}
+    total = seen.pop(LAG + "sum", 0.0)
+    detections = int(sum(seen.values()))
+    return LagView(
+        looks_seconds=round(max(now - first, 0.0), 3),
+        detections=detections,
+        mean_detection_seconds=round(total / detections, 3) if detections else None,
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path=PATH,
+        handler=get_source,
+        summary="How X is doing, budgets, lag, and the queue of looks",
+        answer=SourceView,
+    ),
+)

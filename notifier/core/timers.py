@@ -1,0 +1,127 @@
+"""What is to happen at a moment without a look: reminding of a start, erasing what X does not have any more.
+
+The store keeps a timer for each, and every commit of a Space sets its timers anew from what is known then: a
+start that moves takes its reminder along, and a Space that begins or comes back drops what was to happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final
+
+from notifier.core import plan
+from notifier.core.cadence import FORGOTTEN_SECONDS
+from notifier.core.decide import Decision
+from notifier.core.events import Event, EventType, Sighting, space_event
+from notifier.core.ids import WatchId
+from notifier.core.known import KnownSpace
+from notifier.core.merging import Patience
+from notifier.core.space import Space
+
+ERASE_AFTER_SECONDS: Final = 43_200.0
+"""How long the content of a Space that is gone is kept: long enough for late deliveries, and half of the day
+that X allows, so that receivers who are told have the other half (spec: duties)."""
+
+ON_TIME_SECONDS: Final = 30.0
+"""A reminder that is no later than this says the minutes that were asked for."""
+
+
+class TimerKind(StrEnum):
+    """What a timer is for."""
+
+    REMINDER = "reminder"
+    ERASURE = "erasure"
+
+
+def timers_of(known: KnownSpace, *, patience: Patience) -> dict[TimerKind, float]:
+    """Give every timer of a Space that is followed, and when it rings, in epoch seconds."""
+    moments = {
+        TimerKind.REMINDER: plan.reminder_at(known, lead=patience.reminder),
+        TimerKind.ERASURE: _erasure_at(known),
+    }
+    return {kind: at for kind, at in moments.items() if at is not None}
+
+
+def ring(
+    known: KnownSpace,
+    kind: TimerKind,
+    *,
+    now: float,
+    patience: Patience,
+    watch_ids: tuple[WatchId, ...],
+) -> Decision:
+    """Conclude what a timer that rings means for a Space; one that should not ring any more means nothing.
+
+    The content of a Space that no watch follows is erased, for nobody would hear when X has it no more.
+    """
+    if kind is TimerKind.ERASURE:
+        at = _erasure_at(known)
+        is_due = at is not None and at <= now
+        return _erase(known, now, watch_ids) if is_due or not watch_ids else Decision(known)
+    at = plan.reminder_at(known, lead=patience.reminder)
+    if at is None or at > now or not watch_ids:
+        return Decision(known)
+    return _remind(known, now, at, patience, watch_ids)
+
+
+def _remind(
+    known: KnownSpace, now: float, at: float, patience: Patience, watch_ids: tuple[WatchId, ...]
+) -> Decision:
+    """Remind of a start, unless it was held up for so long that the start has passed."""
+    start = at + patience.reminder
+    reminded = plan.told(known, plan.REMINDER)
+    if start <= now:
+        return Decision(reminded)
+    lead = patience.reminder if now - at <= ON_TIME_SECONDS else start - now
+    minutes = round(lead / 60, 2)
+    event = space_event(
+        EventType.REMINDER,
+        sequence=known.sequence + 1,
+        before=known.space,
+        after=known.space,
+        changed=(),
+        details={"minutes_before": int(minutes) if minutes.is_integer() else minutes},
+        users=known.users,
+        sighting=_sighting(known, now, watch_ids),
+        occasion=plan.occasion(plan.REMINDER, start),
+    )
+    return Decision(replace(reminded, sequence=known.sequence + 1), (event,))
+
+
+def _erasure_at(known: KnownSpace) -> float | None:
+    """Give when the content must go: some time after X lost it, or when we stop asking whether it has."""
+    if known.erased or not known.phase.is_over:
+        return None
+    forgotten = known.phase_since + FORGOTTEN_SECONDS
+    return forgotten if known.gone_since is None else min(forgotten, known.gone_since + ERASE_AFTER_SECONDS)
+
+
+def _erase(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> Decision:
+    """Keep ids, times and the state, and tell where X is known not to have the Space any more."""
+    if known.erased:
+        return Decision(known)
+    blank = replace(known, space=known.space.without_content(), doubts={}, users={}, erased=True)
+    if known.gone_since is None:
+        return Decision(blank)
+    event = _redacted(known, now, watch_ids)
+    return Decision(replace(blank, sequence=known.sequence + 1), (event,))
+
+
+def _redacted(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> Event:
+    event = space_event(
+        EventType.REDACTED,
+        sequence=known.sequence + 1,
+        before=None,
+        after=Space(id=known.space.id),
+        changed=(),
+        details={},
+        users={},
+        sighting=_sighting(known, now, watch_ids),
+    )
+    creator = known.space.creator_id
+    return replace(event, routing=replace(event.routing, creator_ids=(creator,) if creator else ()))
+
+
+def _sighting(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> Sighting:
+    return Sighting(now, (min(known.observed_at, now), now), first_sighting=False, watch_ids=watch_ids)

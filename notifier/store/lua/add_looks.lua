@@ -1,0 +1,6 @@
+-- include: lib/looks.lua
+-- Has subjects looked at soon, whether or not they are on the schedule.
+-- KEYS: none
+-- ARGV: 1 call, 2 ms, then the subjects
+-- Returns: nothing
+for i = 3, #ARGV do bring_forward(ARGV[1], ARGV[i], ARGV[2]) end

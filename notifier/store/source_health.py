@@ -1,0 +1,69 @@
+"""How X is doing, as all workers know it: the trouble with each call, and how much has vanished lately."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from notifier.core.events import Event, encode
+from notifier.core.health import Health, read_health
+from notifier.core.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS
+from notifier.store import keys
+from notifier.store.database import Argument, Database
+from notifier.store.events import routing_json
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The living Spaces that were looked at lately: how many, and since which epoch seconds some are gone."""
+
+    looked: int
+    missing_since: tuple[float, ...]
+
+
+class SourceHealth:
+    """One record for all workers, replaced only as it was read."""
+
+    def __init__(self, database: Database, *, ttl_seconds: int) -> None:
+        self._database = database
+        self._ttl = ttl_seconds
+
+    async def read(self) -> tuple[Health, str]:
+        """Give the present health, and the record that :meth:`replace` has to name."""
+        async with self._database.translated():
+            record: str = await self._database.redis.get(keys.HEALTH) or ""
+        return (read_health(json.loads(record)) if record else Health()), record
+
+    async def replace(self, record: str, health: Health, events: Sequence[Event]) -> bool:
+        """Put another health in the place of a record, and log the events that tell of it.
+
+        Returns:
+            False where another worker was quicker; then nothing is stored.
+        """
+        rows: list[Argument] = []
+        for event in events:
+            rows += [event.id, event.type, encode(event), routing_json(event)]
+        document = "" if health == Health() else json.dumps(health.as_json())
+        return bool(
+            await self._database.run(
+                "save_health", keys=[keys.HEALTH], args=[document, record, self._ttl, *rows]
+            )
+        )
+
+    async def note_cycle(self, found: Collection[str], missing: Collection[str], *, now: float) -> Cycle:
+        """Note which living Spaces an answer showed and which it named as not found."""
+        now_ms = int(now * 1000)
+        looked, *missing_since = await self._database.run(
+            "note_cycle",
+            keys=[keys.CYCLE_LOOKED, keys.CYCLE_MISSING],
+            args=[
+                now_ms,
+                now_ms - int(CYCLE_SECONDS * 1000),
+                now_ms - int(BLACKOUT_HOLD_SECONDS * 1000),
+                len(found),
+                *found,
+                *missing,
+            ],
+        )
+        return Cycle(looked, tuple(float(since) / 1000 for since in missing_since))

@@ -1,0 +1,39 @@
+"""The timers of Spaces in Redis: one sorted set per kind. Every commit of a Space sets its timers anew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from notifier.core.ids import SpaceId
+from notifier.core.timers import ERASE_AFTER_SECONDS, TimerKind
+from notifier.store import keys
+from notifier.store.database import Database
+
+
+class Timers:
+    """What is to happen to which Space, and when."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, kind: TimerKind, *, now: float, limit: int) -> list[SpaceId]:
+        """List the Spaces whose timer rings, the oldest first; a timer rings until a commit sets it anew."""
+        async with self._database.translated():
+            return [
+                SpaceId(space_id)
+                for space_id in await self._database.redis.zrangebyscore(
+                    keys.timers(kind), "-inf", int(now * 1000), start=0, num=limit
+                )
+            ]
+
+    async def drop(self, kind: TimerKind, space_ids: Collection[str]) -> None:
+        """Drop the timers of Spaces that are not known any more."""
+        if space_ids:
+            async with self._database.translated():
+                await self._database.redis.zrem(keys.timers(kind), *space_ids)
+
+    async def untrack(self, space_ids: Collection[str], *, now: float) -> None:
+        """End the looks at Spaces that nobody follows now; their content goes unless somebody does soon."""
+        if space_ids:
+            erase_at = int((now + ERASE_AFTER_SECONDS) * 1000)
+            await self._database.run("untrack_spaces", args=[erase_at, *space_ids])

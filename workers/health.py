@@ -1,0 +1,37 @@
+"""Keeping the record of how X is doing, and telling when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from notifier.core.health import Health, news
+from notifier.errors import VersionConflictError
+from workers.context import Worker
+
+TRIES = 20
+"""How often a note is made again because another look of this or another worker was quicker."""
+
+log = structlog.get_logger(__name__)
+
+
+async def note_health(worker: Worker, alter: Callable[[Health], Health]) -> Health:
+    """Apply a change to the source's health, and log the events that tell of it in the same step.
+
+    Raises:
+        VersionConflictError: Others kept changing it.
+    """
+    store, now = worker.runtime.store, worker.runtime.clock()
+    for _ in range(TRIES):
+        before, record = await store.health.read()
+        after = alter(before)
+        if after == before:
+            return after
+        events = news(before, after, now=now)
+        if await store.health.replace(record, after, events):
+            for event in events:
+                worker.runtime.tally.count("notifier_events_total", event.type)
+                log.warning(event.type, event_id=event.id, **event.data["details"])
+            return after
+    raise VersionConflictError("the health of the source kept changing while it was noted")

@@ -1,0 +1,75 @@
+"""What happens at a moment without a look: reminders of planned starts, erasure of what X has lost."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import structlog
+
+from notifier.core.ids import SpaceId, WatchId
+from notifier.core.timers import TimerKind, ring, timers_of
+from notifier.store import Commit, TrackedSpace
+from workers.applying import count_events
+from workers.context import Worker, worker_of
+from workers.dispatch import empty_outbox
+
+BATCH: Final = 100
+
+log = structlog.get_logger(__name__)
+
+
+async def ring_timers(ctx: dict[str, Any]) -> None:
+    """Job: attend to every timer that rings.
+
+    Several workers may do so at once: each timer's outcome is committed against the version of the Space that
+    it was decided on, so it happens once. A timer rings until a commit sets it anew.
+    """
+    worker = worker_of(ctx)
+    store = worker.runtime.store
+    await store.begin("ring")
+    for kind in TimerKind:
+        health, _ = await store.health.read()
+        # Nobody is reminded of a Space while it is not known how the Spaces are doing.
+        if kind is TimerKind.REMINDER and health.hides_spaces:
+            continue
+        while not worker.stopping.is_set():
+            due = await store.timers.due(kind, now=worker.runtime.clock(), limit=BATCH)
+            if not due or not await _attend(worker, kind, due):
+                break
+    await empty_outbox(worker)
+
+
+async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> bool:
+    """Attend to timers of one kind; gives whether any of them is done with."""
+    store = worker.runtime.store
+    tracked = await store.spaces.read_many(due)
+    watches = await store.watches.get_many({each for record in tracked.values() for each in record.watch_ids})
+    unknown = [space_id for space_id, record in tracked.items() if record.known is None]
+    await store.timers.drop(kind, unknown)
+    commits = []
+    for space_id, record in tracked.items():
+        looking = tuple(each for each in record.watch_ids if each in watches and watches[each].is_looking)
+        commit = _ring(worker, kind, record, looking)
+        if commit is not None:
+            if commit.known.erased and record.known is not None and not record.known.erased:
+                erased = await store.redaction.redact(space_id)
+                log.info("space.erased", space_id=space_id, events=erased)
+            commits.append(commit)
+    done = await store.spaces.commit(commits)
+    for commit, went_in in zip(commits, done, strict=True):
+        if went_in:
+            count_events(worker, commit.events)
+    return bool(unknown) or any(done)
+
+
+def _ring(
+    worker: Worker, kind: TimerKind, record: TrackedSpace, looking: tuple[WatchId, ...]
+) -> Commit | None:
+    """Decide what a timer means; None for a Space that is not known any more."""
+    if record.known is None:
+        return None
+    runtime = worker.runtime
+    decision = ring(record.known, kind, now=runtime.clock(), patience=runtime.patience, watch_ids=looking)
+    known = decision.known or record.known
+    timers = timers_of(known, patience=runtime.patience) if looking else {}
+    return Commit(known, record.version, decision.events, looking, timers, keeps_look=True)
