@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from notifier.errors import ScenarioError
-from notifier.simulator import Behaviour, bundled_scenarios, load_scenario
+from notifier.simulator import Behaviour, Ending, bundled_scenarios, load_scenario, read_behaviour
 from notifier.simulator.files import parse_scenario
 from notifier.simulator.scenario import (
     FAULT_OPTIONS,
@@ -172,6 +172,12 @@ def test_ids_that_differ_only_in_case_are_two_spaces() -> None:
     timeline = "timeline: [{at: 0s, set: {state: live}}]"
     text = f"spaces: [{{id: abc, creator_id: 1, {timeline}}}, {{id: ABC, creator_id: 1, {timeline}}}]"
     assert [space.id for space in parse_scenario(text, source="x").spaces] == ["abc", "ABC"]
+
+
+def test_a_changed_behaviour_keeps_what_is_not_named() -> None:
+    base = parse_scenario("x: {ended: gone, creators_per_second: 5}", source="x").x
+    changed = read_behaviour(base, {"canceled": "gone", "creators_per_second": "0"}, source="--x")
+    assert changed == Behaviour(ended=Ending.GONE, canceled=Ending.GONE, creators_per_second=0)
 
 
 def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
