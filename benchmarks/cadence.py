@@ -1,0 +1,130 @@
+"""How soon our cadence notices what happens, beside pollers with fixed intervals and the same requests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from statistics import median, quantiles
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.lives import Ending, Kind, Turn
+from benchmarks.sightings import Lag
+from benchmarks.week import Outcome, Week, equal_paces, live_fixed, live_ours
+from notifier.core.buckets import WINDOW_SECONDS
+from notifier.core.observation import Call
+
+OURS: Final = "ours"
+AGAINST: Final = "one interval"
+"""The rival that the aim is about."""
+
+STARVED_SECONDS: Final = WINDOW_SECONDS
+"""What waits longer than this past its wished moment has starved."""
+
+PLANNED: Final = frozenset({Kind.DAY_AHEAD, Kind.HOUR_AHEAD})
+KINDS: Final = frozenset(Kind)
+ENDINGS: Final = frozenset(Ending)
+
+ROWS: Final[Mapping[str, tuple[Turn, frozenset[Kind], frozenset[Ending]]]] = {
+    "start, scheduled": (Turn.STARTED, PLANNED, ENDINGS),
+    "  planned a day ahead": (Turn.STARTED, frozenset({Kind.DAY_AHEAD}), ENDINGS),
+    "  planned an hour ahead": (Turn.STARTED, frozenset({Kind.HOUR_AHEAD}), ENDINGS),
+    "start, spontaneous": (Turn.STARTED, frozenset({Kind.SPONTANEOUS}), ENDINGS),
+    "end, told by X": (Turn.ENDED, KINDS, frozenset({Ending.SAID})),
+    "end, not found": (Turn.ENDED, KINDS, frozenset({Ending.GONE})),
+    "announced": (Turn.ANNOUNCED, KINDS, ENDINGS),
+    "rescheduled": (Turn.RESCHEDULED, KINDS, ENDINGS),
+    "canceled, told by X": (Turn.CANCELED, KINDS, frozenset({Ending.SAID})),
+    "canceled, not found": (Turn.CANCELED, KINDS, frozenset({Ending.GONE})),
+}
+
+
+async def cadence(console: Console, *, days: float) -> None:
+    """Live through the same simulated days with each poller, and print what each noticed and what it cost."""
+    loop = asyncio.get_running_loop()
+    # A fork would inherit the event loop; the children need nothing but their arguments.
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 2), mp_context=get_context("spawn")) as pool:
+        weeks = [Week(days=days, shared=shared) for shared in (False, True)]
+        ours = await asyncio.gather(*(loop.run_in_executor(pool, live_ours, week) for week in weeks))
+        for week, outcome in zip(weeks, ours, strict=True):
+            paces = equal_paces(week, outcome)
+            runs = [loop.run_in_executor(pool, live_fixed, week, pace) for pace in paces.values()]
+            outcomes = dict(zip([OURS, *paces], [outcome, *await asyncio.gather(*runs)], strict=True))
+            _print(console, week, outcomes)
+
+
+def _print(console: Console, week: Week, outcomes: Mapping[str, Outcome]) -> None:
+    buckets = "one bucket for both calls" if week.shared else "a bucket for each call"
+    sizes = f"{week.creators:,} creators, {week.spaces_a_day} Spaces a day"
+    console.rule(f"{week.days:g} simulated days, {sizes}, {buckets}")
+    console.print(_lags("Seconds until it was noticed, median / p95", outcomes))
+    console.print(_costs("What it took", week, outcomes))
+    ours = outcomes[OURS]
+    console.print(_waits("Seconds between two looks at the same Space or creator, ours", ours))
+    for what, count in ours.counts.items():
+        console.print(f"{what}: {count:,}", highlight=False)
+    starved = [wish for wish, wait in ours.waits.items() if wait.overdue > STARVED_SECONDS]
+    console.print(
+        f"more than {STARVED_SECONDS:g} s past the wished moment: {', '.join(starved) or 'nothing'}\n"
+    )
+
+
+def _lags(title: str, outcomes: Mapping[str, Outcome]) -> Table:
+    table = Table("what", "how many", *outcomes, "ratio", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, row in ROWS.items():
+        seconds = {poller: _of(row, outcome.lags) for poller, outcome in outcomes.items()}
+        noticed = {poller: [each for each in lags if each is not None] for poller, lags in seconds.items()}
+        if all(len(each) > 1 for each in noticed.values()):
+            ratio = median(noticed[OURS]) / median(noticed[AGAINST])
+            cells = [f"{median(each):.1f} / {_p95(each):.1f}" for each in noticed.values()]
+            table.add_row(name, f"{len(seconds[OURS]):,}", *cells, f"{ratio:.2f}")
+    never = [sum(lag.seconds is None for lag in outcome.lags) for outcome in outcomes.values()]
+    table.add_row("never noticed", f"{len(outcomes[OURS].lags):,}", *map(str, never), "")
+    table.add_row("noticed, but untrue", "", *(str(each.untrue) for each in outcomes.values()), "")
+    return table
+
+
+def _of(row: tuple[Turn, frozenset[Kind], frozenset[Ending]], lags: Sequence[Lag]) -> list[float | None]:
+    turn, kinds, endings = row
+    return [lag.seconds for lag in lags if lag.turn is turn and lag.kind in kinds and lag.ending in endings]
+
+
+def _p95(seconds: Sequence[float]) -> float:
+    return quantiles(seconds, n=20, method="inclusive")[-1]
+
+
+def _costs(title: str, week: Week, outcomes: Mapping[str, Outcome]) -> Table:
+    table = Table("", *outcomes, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    quarters = week.days * 96
+    each = list(outcomes.values())
+    for call in (Call.LOOKUP, Call.CREATORS):
+        counts = [outcome.requests.get(call, 0) for outcome in each]
+        table.add_row(f"requests, {call}", *(f"{count:,}" for count in counts))
+    totals = [sum(outcome.requests.values()) for outcome in each]
+    table.add_row("requests in 15 minutes, mean", *(f"{total / quarters:.1f}" for total in totals))
+    table.add_row("requests in 15 minutes, most", *(str(outcome.busiest) for outcome in each))
+    table.add_row("requests that X refused", *(str(outcome.refused) for outcome in each))
+    table.add_row("Space reads a day", *(f"{outcome.space_reads / week.days:,.0f}" for outcome in each))
+    table.add_row("  US dollars a day", *(f"{outcome.spaces_usd / week.days:.2f}" for outcome in each))
+    table.add_row("  with their people", *(f"{outcome.usd / week.days:.2f}" for outcome in each))
+    return table
+
+
+def _waits(title: str, outcome: Outcome) -> Table:
+    columns = ("looks", "wished, median", "median", "p95", "longest", "most past the wish")
+    table = Table("class", *columns, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for wish, wait in outcome.waits.items():
+        times = (wait.wished, wait.actual, wait.p95, wait.longest, max(wait.overdue, 0.0))
+        table.add_row(wish, f"{wait.looks:,}", *(f"{seconds:,.1f}" for seconds in times))
+    return table

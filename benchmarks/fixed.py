@@ -1,0 +1,121 @@
+"""Pollers that ask about everything at fixed intervals, and believe whatever they see at once.
+
+That is to their advantage where X says not-found: they take the first one for an end, and we do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.lives import Turn
+from benchmarks.sightings import Sightings
+from benchmarks.simulated_x import Answer, SimulatedX
+from benchmarks.watching import LATENCY_SECONDS
+from notifier.core.ids import SpaceId
+from notifier.core.observation import Call, Snapshot
+from notifier.source import BATCH
+
+BEGINNINGS: Final[Mapping[str | None, Turn]] = {"scheduled": Turn.ANNOUNCED, "live": Turn.STARTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a poller asks.
+
+    Attributes:
+        creators: Seconds from one question for the Spaces of a hundred creators to the next.
+        lookups: The same for a hundred Spaces that it knows of; infinite if it never looks one up.
+        cycle: Seconds in which it looks up everything that it knows of, however many requests that takes;
+            stands in for ``lookups`` where it is given.
+    """
+
+    creators: float
+    lookups: float = math.inf
+    cycle: float | None = None
+
+    def lookups_apart(self, known: int) -> float:
+        """Give the seconds to the next lookup."""
+        return self.lookups if self.cycle is None else self.cycle / max(math.ceil(known / BATCH), 1)
+
+
+class FixedPoller:
+    """Asks for all creators in turn, and for all Spaces that it knows of in turn."""
+
+    def __init__(
+        self, x: SimulatedX, sightings: Sightings, creators: Sequence[str], *, now: float, pace: Pace
+    ) -> None:
+        self._x = x
+        self._sightings = sightings
+        self._pace = pace
+        self._alive: dict[str, Snapshot] = {}
+        self._by_creator: dict[str, set[str]] = defaultdict(set)
+        self._over: set[str] = set()
+        self._creators = _rounds(creators)
+        self._spaces = _rounds(self._alive)
+        self._creators_at = now
+        self._lookup_at = now + pace.lookups_apart(0)
+
+    def run(self, *, until: float) -> None:
+        """Live until an epoch second."""
+        while (now := min(self._creators_at, self._lookup_at)) < until:
+            if now == self._creators_at:
+                self._creators_at += self._pace.creators
+                creators = next(self._creators)
+                answer = self._ask(Call.CREATORS, creators, now)
+                listed = {each for creator in creators for each in self._by_creator.get(creator, ())}
+                self._take(answer, listed, now + LATENCY_SECONDS[Call.CREATORS])
+            else:
+                self._lookup_at += self._pace.lookups_apart(len(self._alive))
+                space_ids = next(self._spaces)
+                if space_ids:
+                    answer = self._ask(Call.LOOKUP, space_ids, now)
+                    self._take(answer, space_ids, now + LATENCY_SECONDS[Call.LOOKUP])
+
+    def _ask(self, call: Call, subjects: Sequence[str], now: float) -> Answer:
+        return self._x.ask(call, subjects, now + LATENCY_SECONDS[call] / 2)
+
+    def _take(self, answer: Answer, expected: Collection[str], now: float) -> None:
+        """Take in an answer; of the Spaces that it should have had, those that it has not are over."""
+        if answer.refused:
+            return
+        for space_id, snapshot in answer.snapshots.items():
+            before = self._alive.get(space_id)
+            if snapshot is not before and space_id not in self._over:
+                self._see(space_id, before, snapshot, now)
+        for missing in set(expected).difference(answer.snapshots):
+            last = self._alive.get(missing)
+            if last is not None:
+                is_live = last.space.state == "live"
+                self._end(missing, last, Turn.ENDED if is_live else Turn.CANCELED, now)
+
+    def _see(self, space_id: SpaceId, before: Snapshot | None, snapshot: Snapshot, now: float) -> None:
+        space, was = snapshot.space, before.space if before else None
+        if space.state not in BEGINNINGS:
+            if was is not None and was.state == "scheduled" and space.started_at is not None:
+                self._sightings.note(space_id, Turn.STARTED, now)
+            self._end(space_id, snapshot, Turn.ENDED if space.started_at else Turn.CANCELED, now)
+            return
+        if was is None or was.state != space.state:
+            self._sightings.note(space_id, BEGINNINGS[space.state], now)
+        elif space.state == "scheduled" and was.scheduled_start != space.scheduled_start:
+            self._sightings.note(space_id, Turn.RESCHEDULED, now)
+        self._alive[space_id] = snapshot
+        self._by_creator[space.creator_id or ""].add(space_id)
+
+    def _end(self, space_id: str, snapshot: Snapshot, turn: Turn, now: float) -> None:
+        self._sightings.note(space_id, turn, now)
+        self._over.add(space_id)
+        self._alive.pop(space_id, None)
+        self._by_creator[snapshot.space.creator_id or ""].discard(space_id)
+
+
+def _rounds(subjects: Collection[str]) -> Iterator[list[str]]:
+    """Go round and round a collection, a hundred at a time, as it is when each round begins."""
+    while True:
+        these = list(subjects)
+        for start in range(0, max(len(these), 1), BATCH):
+            yield these[start : start + BATCH]

@@ -1,0 +1,191 @@
+"""What truly happens to Spaces in a simulated week: plans, late starts, changes of mind, ends. Seeded.
+
+The shares and distributions are our guesses at how people use Spaces; nobody publishes them. All times are
+epoch seconds, all durations seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+BEGIN: Final = 1_760_054_400.0
+"""The midnight (UTC) at which a week begins."""
+
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 86_400.0
+
+LONGEST_LEAD: Final = 7 * DAY
+LONGEST_LIFE: Final = 6 * HOUR
+QUARTERS: Final = ((0, 60), (15, 8), (30, 24), (45, 8))
+"""At which minute of the hour people plan to start, and how often: whole hours crowd."""
+
+BUSY_HOURS: Final = (8, 8, 7, 5, 4, 3, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 11, 10, 9)
+"""How many Spaces start in each hour of the UTC day, as a weight."""
+
+CANCELED_SHARE: Final = 0.08
+NEVER_STARTED_SHARE: Final = 0.04
+RESCHEDULED_SHARE: Final = 0.15
+RETITLED_SHARE: Final = 0.1
+EARLY_SHARE: Final = 0.1
+
+
+class Kind(StrEnum):
+    """How a Space comes into the world."""
+
+    DAY_AHEAD = "planned a day ahead"
+    HOUR_AHEAD = "planned an hour ahead"
+    SPONTANEOUS = "spontaneous"
+
+
+KINDS: Final = {Kind.DAY_AHEAD: 35, Kind.HOUR_AHEAD: 25, Kind.SPONTANEOUS: 40}
+
+
+class Ending(StrEnum):
+    """How X answers for a Space that is over."""
+
+    SAID = "X says so"
+    GONE = "not found"
+
+
+class Turn(StrEnum):
+    """What can happen to a Space."""
+
+    ANNOUNCED = "announced"
+    RESCHEDULED = "rescheduled"
+    STARTED = "started"
+    ENDED = "ended"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A start that was planned, and when it was made known."""
+
+    made_at: float
+    start: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One Space from beginning to end.
+
+    Attributes:
+        people: Its hosts and speakers, the creator first.
+        plans: None for a spontaneous one; after the first, each is a reschedule.
+        started_at: None where it was canceled, or nobody came.
+        over_at: When it ended or was canceled, or X gave it up.
+        listeners: How many it has at most.
+    """
+
+    space_id: str
+    people: tuple[str, ...]
+    kind: Kind
+    plans: tuple[Plan, ...]
+    started_at: float | None
+    over_at: float
+    ending: Ending
+    retitled_at: float | None
+    listeners: int
+
+    @property
+    def creator_id(self) -> str:
+        """The creator."""
+        return self.people[0]
+
+    @property
+    def created_at(self) -> float:
+        """When it appears at X."""
+        return self.plans[0].made_at if self.plans else self.started_at or self.over_at
+
+    def turns(self) -> Iterator[tuple[Turn, float]]:
+        """Tell what happens, in order, and when."""
+        for number, plan in enumerate(self.plans):
+            yield (Turn.RESCHEDULED if number else Turn.ANNOUNCED), plan.made_at
+        if self.started_at is None:
+            yield Turn.CANCELED, self.over_at
+        else:
+            yield Turn.STARTED, self.started_at
+            yield Turn.ENDED, self.over_at
+
+    def latest(self, turn: Turn, now: float) -> float | None:
+        """Give when this happened to it last before ``now``; None where it never did."""
+        return max((at for each, at in self.turns() if each is turn and at <= now), default=None)
+
+
+def imagine(seed: int, *, days: float, creators: int, spaces_a_day: int) -> list[Life]:
+    """Imagine every Space that exists at some time in the days from :data:`BEGIN`, in order of creation.
+
+    Those that were planned before and those that are planned for later are among them.
+    """
+    random = Random(seed)  # noqa: S311  a simulation, guards nothing
+    end = BEGIN + days * DAY
+    lives = []
+    for day in range(-1, math.ceil(days + LONGEST_LEAD / DAY)):
+        for number in range(spaces_a_day):
+            life = _life(random, f"1s{day + 1:03}n{number:05}", BEGIN + day * DAY, creators)
+            if life.created_at < end and life.over_at > BEGIN:
+                lives.append(life)
+    return sorted(lives, key=lambda life: life.created_at)
+
+
+def _life(random: Random, space_id: str, midnight: float, creators: int) -> Life:
+    kind = random.choices(list(KINDS), list(KINDS.values()))[0]
+    people = tuple(str(10_000_000 + each) for each in random.sample(range(creators), min(4, creators)))
+    hour = midnight + HOUR * random.choices(range(24), BUSY_HOURS)[0]
+    plans: tuple[Plan, ...] = ()
+    started_at: float | None = hour + random.uniform(0, HOUR)
+    over_at = 0.0
+    if kind is not Kind.SPONTANEOUS:
+        minutes, weights = zip(*QUARTERS, strict=True)
+        plans = _plans(random, kind, hour + MINUTE * random.choices(minutes, weights)[0])
+        started_at, over_at = _outcome(random, plans[-1])
+    if started_at is not None:
+        length = random.lognormvariate(math.log(45 * MINUTE), 0.9)
+        over_at = started_at + min(max(length, MINUTE), LONGEST_LIFE)
+    first_at = plans[0].made_at if plans else started_at or over_at
+    is_retitled = random.random() < RETITLED_SHARE
+    return Life(
+        space_id=space_id,
+        people=people,
+        kind=kind,
+        plans=plans,
+        started_at=started_at,
+        over_at=over_at,
+        ending=random.choice(list(Ending)),
+        retitled_at=random.uniform(first_at, over_at) if is_retitled else None,
+        listeners=int(random.lognormvariate(math.log(80), 1.2)) + 1,
+    )
+
+
+def _plans(random: Random, kind: Kind, start: float) -> tuple[Plan, ...]:
+    """Plan a start, and perhaps plan it anew: most often a little later, sometimes for another day."""
+    if kind is Kind.HOUR_AHEAD:
+        lead = random.uniform(20 * MINUTE, 2 * HOUR)
+        shifts = [15 * MINUTE, 30 * MINUTE]
+    else:
+        lead = min(12 * HOUR + random.expovariate(1 / DAY), LONGEST_LEAD)
+        shifts = [-2 * HOUR, 30 * MINUTE, HOUR, 2 * HOUR, DAY]
+    first = Plan(start - lead, start)
+    if random.random() >= RESCHEDULED_SHARE:
+        return (first,)
+    shift = random.choice(shifts)
+    made_at = random.uniform(first.made_at, start + min(shift, 0) - 5 * MINUTE)
+    return first, Plan(made_at, start + shift)
+
+
+def _outcome(random: Random, plan: Plan) -> tuple[float | None, float]:
+    """Tell when a planned Space starts, or else when it is canceled or given up."""
+    fate = random.random()
+    if fate < CANCELED_SHARE:
+        return None, random.uniform(plan.made_at, plan.start)
+    if fate < CANCELED_SHARE + NEVER_STARTED_SHARE:
+        return None, plan.start + random.uniform(30 * MINUTE, 3 * HOUR)
+    if random.random() < EARLY_SHARE:
+        return max(plan.start - random.uniform(0, 5 * MINUTE), plan.made_at + 1), 0.0
+    return plan.start + random.lognormvariate(math.log(2.5 * MINUTE), 0.9), 0.0

@@ -1,0 +1,92 @@
+"""The schedule of looks and the cycle of vanishings in memory, by the rules that the store has in Redis."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+
+from notifier.core.cadence import NextLook
+from notifier.core.looking import DueLook, Urgency
+from notifier.core.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, is_mass_vanish
+
+
+class Schedule:
+    """The looks of one call: a subject is urgent, patient, or claimed while it is asked about."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Urgency, list[tuple[float, str, DueLook]]] = {each: [] for each in Urgency}
+        self._filed: dict[str, DueLook] = {}
+        self._claimed: set[str] = set()
+
+    def first(self, limit: int) -> tuple[list[DueLook], list[DueLook]]:
+        """Show the first urgent and the first patient looks, due or not."""
+        urgent, patient = (self._queues[urgency][:limit] for urgency in Urgency)
+        return [entry[2] for entry in urgent], [entry[2] for entry in patient]
+
+    def claim(self, looks: Sequence[DueLook]) -> None:
+        """Take looks off the queues until they are filed again."""
+        for look in looks:
+            self.drop(look.subject)
+        self._claimed.update(look.subject for look in looks)
+
+    def file(self, subject: str, look: NextLook) -> None:
+        """Set when a subject is looked at next."""
+        if subject in self._filed:
+            self.drop(subject)
+        self._claimed.discard(subject)
+        due = self._filed[subject] = DueLook(subject, look.at, look.urgency)
+        insort(self._queues[look.urgency], (look.at, subject, due))
+
+    def drop(self, subject: str) -> None:
+        """Look at a subject no more."""
+        self._claimed.discard(subject)
+        look = self._filed.pop(subject, None)
+        if look is not None:
+            queue = self._queues[look.urgency]
+            del queue[bisect_left(queue, (look.at, subject))]
+
+    def bring_forward(self, subject: str, at: float) -> bool:
+        """Have a subject looked at by a moment; gives whether that changes anything."""
+        look = self._filed.get(subject)
+        is_urgent = look is not None and look.urgency is Urgency.URGENT and look.at <= at
+        if subject in self._claimed or is_urgent:
+            return False
+        self.file(subject, NextLook(at, Urgency.URGENT))
+        return True
+
+
+class Cycle:
+    """The Spaces that were looked at in the last cycle, and those that are missing."""
+
+    def __init__(self) -> None:
+        self._looked: dict[str, float] = {}
+        self._missing: dict[str, float] = {}
+
+    def note(self, found: Iterable[str], missing: Iterable[str], now: float) -> bool:
+        """Note what an answer says of Spaces that were alive; gives whether it is a mass vanish."""
+        for space_id in found:
+            self._look(space_id, now)
+            self._missing.pop(space_id, None)
+        for space_id in missing:
+            self._look(space_id, now)
+            self._missing.setdefault(space_id, now)
+        _forget(self._looked, now - CYCLE_SECONDS)
+        _forget(self._missing, now - BLACKOUT_HOLD_SECONDS)
+        return is_mass_vanish(list(self._missing.values()), len(self._looked), now=now)
+
+    def forget(self, space_id: str) -> None:
+        """Leave out a Space whose end is believed."""
+        self._looked.pop(space_id, None)
+        self._missing.pop(space_id, None)
+
+    def _look(self, space_id: str, now: float) -> None:
+        self._looked.pop(space_id, None)
+        self._looked[space_id] = now  # moved to the end: the order is that of the looks
+
+
+def _forget(moments: dict[str, float], until: float) -> None:
+    while moments:
+        first = next(iter(moments))
+        if moments[first] > until:
+            break
+        del moments[first]

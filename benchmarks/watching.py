@@ -1,0 +1,287 @@
+"""Our cadence on a simulated clock: the steps of the workers in their order, around the real core.
+
+``fill`` chooses each request, ``buckets`` lets it go, ``decide`` weighs every answer and ``next_look`` says
+when to come back. What is left out is Redis, the network and the timers, which ask nothing of X.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.lives import Turn
+from benchmarks.schedule import Cycle, Schedule
+from benchmarks.sightings import Sightings, Wish, no_waits
+from benchmarks.simulated_x import LIMIT, SimulatedX
+from notifier.core import buckets
+from notifier.core.buckets import Buckets
+from notifier.core.cadence import AFTERLOOKS_SECONDS, Cadence, NextLook, next_look
+from notifier.core.decide import Circumstances, decide
+from notifier.core.events import Event, EventType
+from notifier.core.ids import SpaceId, WatchId
+from notifier.core.known import KnownSpace
+from notifier.core.looking import DueLook, Urgency, fill
+from notifier.core.merging import Patience
+from notifier.core.observation import (
+    Call,
+    Evidence,
+    Failure,
+    FailureKind,
+    Observation,
+    Question,
+    Snapshot,
+    failed,
+)
+from notifier.core.plan import overdue_at
+from notifier.core.space import Phase
+from notifier.core.trouble import respond
+from notifier.source import BATCH
+
+LATENCY_SECONDS: Final = {Call.LOOKUP: 0.2, Call.CREATORS: 0.4}
+"""How long X takes for an answer, which tells how things stand half way through."""
+
+TURNS: Final = {
+    EventType.SCHEDULED: Turn.ANNOUNCED,
+    EventType.RESCHEDULED: Turn.RESCHEDULED,
+    EventType.STARTED: Turn.STARTED,
+    EventType.ENDED: Turn.ENDED,
+    EventType.CANCELED: Turn.CANCELED,
+}
+
+NEWS: Final = Circumstances((WatchId("wch_week"),))
+BASELINE: Final = Circumstances((WatchId("wch_week"),), silent=True)
+VANISHING: Final = Circumstances((WatchId("wch_week"),), mass_vanish=True)
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of a Space, the snapshot that it was last decided on, and why it is looked at next.
+
+    Attributes:
+        overdue_at: When the same snapshot will mean something else; infinite if never.
+    """
+
+    known: KnownSpace
+    snapshot: Snapshot | None
+    looked_at: float
+    due: NextLook
+    wish: Wish
+    overdue_at: float
+
+
+class Watching:
+    """One worker that looks at creators and their Spaces.
+
+    Attributes:
+        waits: How long everything waited for its next look.
+        held_back: Requests that our own budget stopped after they had been chosen.
+        forwarded: Lookups brought forward because an answer by creator left the Space out.
+        vanishings: How often so much was missing that not-found was not believed.
+        decided: How often :func:`decide` was called.
+        settled: How often it was not, because the same snapshot had left nothing open.
+    """
+
+    def __init__(
+        self, x: SimulatedX, sightings: Sightings, creators: Sequence[str], *, now: float, cadence: Cadence
+    ) -> None:
+        self.now = now
+        self.waits = no_waits()
+        self.held_back = self.forwarded = self.vanishings = self.decided = self.settled = 0
+        self._x = x
+        self._sightings = sightings
+        self._cadence = cadence
+        self._patience = Patience(needed=2, apart=30.0)
+        self._buckets = Buckets()
+        self._looks = {call: Schedule() for call in LATENCY_SECONDS}
+        self._records: dict[str, Record] = {}
+        self._alive: dict[str, set[str]] = defaultdict(set)
+        self._cycle = Cycle()
+        self._asked_at: dict[str, float] = {}
+        for creator in creators:
+            self._looks[Call.CREATORS].file(creator, NextLook(now, Urgency.PATIENT))
+
+    def run(self, *, until: float) -> None:
+        """Live until an epoch second."""
+        while self.now < until:
+            claimed, wake_at = self._claim()
+            if claimed:
+                self.now = max([self._take(call, looks) for call, looks in claimed])
+            else:
+                self.now = max(wake_at, math.nextafter(self.now, math.inf))
+
+    def _claim(self) -> tuple[list[tuple[Call, list[DueLook]]], float]:
+        """Claim one question by each call that may be made now, or say when there will be one."""
+        claimed, wake_at = [], math.inf
+        for call, looks in self._looks.items():
+            urgent, patient = looks.first(BATCH)
+            ahead = self._cadence.scheduled if call is Call.LOOKUP else self._cadence.discovery / 2
+            chosen = fill(urgent, patient, now=self.now, soon=self.now + ahead, limit=BATCH)
+            if not chosen:
+                wake_at = min([wake_at, *(look.at for look in (*urgent[:1], *patient[:1]))])
+                continue
+            wait = buckets.wait(self._buckets, call, _urgency(chosen), now=self.now)
+            if wait > 0:
+                wake_at = min(wake_at, self.now + wait)
+                continue
+            looks.claim(chosen)
+            claimed.append((call, chosen))
+        return claimed, wake_at
+
+    def _take(self, call: Call, due: Sequence[DueLook]) -> float:
+        """Ask, and take in what comes; gives when that was."""
+        observation = self._ask(call, due)
+        if observation.failure is not None:
+            response = respond(observation.failure, now=observation.answered_at, cadence=self._cadence)
+            for look in due:
+                later = NextLook(max(look.at, response.ask_again_at), look.urgency)
+                self._looks[call].file(look.subject, later)
+        else:
+            self._apply(observation)
+        return observation.answered_at
+
+    def _ask(self, call: Call, due: Sequence[DueLook]) -> Observation:
+        question, urgency = Question(call, tuple(look.subject for look in due)), _urgency(due)
+        wait = buckets.wait(self._buckets, call, urgency, now=self.now)
+        if wait > 0:
+            self.held_back += 1
+            failure = Failure(FailureKind.HELD_BACK, "the budget is used up", self.now + wait)
+            return failed(question, failure, self.now, self.now)
+        self._buckets = buckets.take(self._buckets, call, urgency, now=self.now)
+        answered_at = self.now + LATENCY_SECONDS[call]
+        answer = self._x.ask(call, question.subjects, (self.now + answered_at) / 2)
+        self._buckets = buckets.learn(
+            self._buckets,
+            call,
+            limit=LIMIT,
+            remaining=answer.remaining,
+            reset=answer.reset,
+            now=answered_at,
+        )
+        if answer.refused:
+            failure = Failure(FailureKind.RATE_LIMITED, "too many requests", answer.reset)
+            return failed(question, failure, self.now, answered_at)
+        return Observation(question, self.now, answered_at, answer.snapshots, answer.not_found)
+
+    def _apply(self, observation: Observation) -> None:
+        question, now = observation.question, observation.answered_at
+        is_mass_vanish = self._note_cycle(observation)
+        self.vanishings += is_mass_vanish
+        around = VANISHING if is_mass_vanish else NEWS
+        space_ids = question.subjects if question.call is Call.LOOKUP else observation.snapshots
+        for space_id in space_ids:
+            self._look(observation.evidence(SpaceId(space_id)), around)
+        if question.call is Call.CREATORS:
+            self._come_back(question.subjects, now)
+            self._look_at_absent(observation)
+
+    def _note_cycle(self, observation: Observation) -> bool:
+        found = (each for each in observation.snapshots if self._is_alive(each))
+        missing = (each for each in observation.not_found if self._is_alive(each))
+        return self._cycle.note(found, missing, observation.answered_at)
+
+    def _is_alive(self, space_id: str) -> bool:
+        record = self._records.get(space_id)
+        return record is not None and not record.known.phase.is_over
+
+    def _look(self, evidence: Evidence, around: Circumstances) -> None:
+        """Weigh what was seen of one Space, and set its next look."""
+        record, now = self._records.get(evidence.space_id), evidence.answered_at
+        if record is not None:
+            self.waits[record.wish].wished.append(record.due.at - record.looked_at)
+            self.waits[record.wish].actual.append(now - record.looked_at)
+        if record is not None and _is_settled(record, evidence):
+            self.settled += 1
+            self._file(record, now)
+            return
+        self.decided += 1
+        if record is None and evidence.snapshot and evidence.snapshot.space.creator_id not in self._asked_at:
+            around = BASELINE
+        decision = decide(record.known if record else None, evidence, patience=self._patience, around=around)
+        for event in decision.events:
+            self._note(event, now)
+        if decision.known is not None:
+            self._commit(decision.known, evidence.snapshot, now)
+
+    def _note(self, event: Event, now: float) -> None:
+        space_id = event.routing.space_id
+        if event.type in TURNS and space_id is not None:
+            self._sightings.note(space_id, TURNS[event.type], now)
+
+    def _commit(self, known: KnownSpace, snapshot: Snapshot | None, now: float) -> None:
+        missed_at = overdue_at(known, overdue=self._patience.overdue)
+        record = Record(
+            known=known,
+            snapshot=snapshot,
+            looked_at=now,
+            due=NextLook(now, Urgency.URGENT),
+            wish=Wish.NEAR,
+            overdue_at=math.inf if missed_at is None else missed_at,
+        )
+        self._records[known.space.id] = record
+        siblings = self._alive[known.space.creator_id or ""]
+        if known.phase.is_over:
+            siblings.discard(known.space.id)
+            self._cycle.forget(known.space.id)
+        else:
+            siblings.add(known.space.id)
+        self._file(record, now)
+
+    def _file(self, record: Record, now: float) -> None:
+        known = record.known
+        due = next_look(known, now=now, cadence=self._cadence, patience=self._patience)
+        if due is None:
+            self._looks[Call.LOOKUP].drop(known.space.id)
+            del self._records[known.space.id]
+            return
+        record.looked_at, record.due, record.wish = now, due, _wish(known, due, now, self._cadence)
+        self._looks[Call.LOOKUP].file(known.space.id, due)
+
+    def _come_back(self, creators: Sequence[str], now: float) -> None:
+        later = NextLook(now + self._cadence.discovery, Urgency.PATIENT)
+        for creator in creators:
+            if creator in self._asked_at:
+                self.waits[Wish.DISCOVERY].wished.append(self._cadence.discovery)
+                self.waits[Wish.DISCOVERY].actual.append(now - self._asked_at[creator])
+            self._asked_at[creator] = now
+            self._looks[Call.CREATORS].file(creator, later)
+
+    def _look_at_absent(self, observation: Observation) -> None:
+        """Queue a lookup of every Space that an answer by creator should have had (E1)."""
+        for creator in observation.question.subjects:
+            for space_id in self._alive.get(creator, ()):
+                if space_id not in observation.snapshots:
+                    at = observation.answered_at
+                    self.forwarded += self._looks[Call.LOOKUP].bring_forward(space_id, at)
+
+
+def _urgency(looks: Sequence[DueLook]) -> Urgency:
+    is_urgent = any(look.urgency is Urgency.URGENT for look in looks)
+    return Urgency.URGENT if is_urgent else Urgency.PATIENT
+
+
+def _is_settled(record: Record, evidence: Evidence) -> bool:
+    """Tell whether deciding again on the very same snapshot can change nothing but when it was seen."""
+    known = record.known
+    return (
+        evidence.snapshot is not None
+        and evidence.snapshot is record.snapshot
+        and not known.doubts
+        and known.missing_since is None
+        and evidence.began_at < record.overdue_at
+    )
+
+
+def _wish(known: KnownSpace, due: NextLook, now: float, cadence: Cadence) -> Wish:
+    """Name the reason for a next look."""
+    if known.doubts:
+        return Wish.DOUBT
+    if known.phase.is_over:
+        return Wish.OVER if due.at <= known.phase_since + AFTERLOOKS_SECONDS[0] else Wish.GONE
+    if known.phase is Phase.LIVE:
+        return Wish.LIVE
+    if due.urgency is Urgency.PATIENT:
+        return Wish.SCHEDULED
+    return Wish.NEAR if due.at == now + cadence.near else Wish.MOMENT

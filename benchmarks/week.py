@@ -1,0 +1,178 @@
+"""A simulated week, lived through by our cadence and by pollers with fixed intervals at equal requests."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+from benchmarks.fixed import FixedPoller, Pace
+from benchmarks.lives import BEGIN, DAY, Life, imagine
+from benchmarks.sightings import Lag, Sightings, Waits, Wish
+from benchmarks.simulated_x import LIMIT, SimulatedX
+from benchmarks.watching import Watching
+from notifier.core.buckets import WINDOW_SECONDS
+from notifier.core.cadence import Cadence
+from notifier.core.observation import Call
+from notifier.core.spending import price
+from notifier.source import BATCH
+
+LEAST_APART: Final = (WINDOW_SECONDS + 1) / LIMIT
+"""Seconds between requests at which a poller just stays within X's limit; resets are in whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """What is simulated.
+
+    Attributes:
+        shared: Whether X counts all calls in one bucket, or each by itself.
+        settle: Seconds at the beginning, while everything is seen for the first time, of which nothing that
+            happens is counted; nor is what happens in as long a time at the end.
+    """
+
+    days: float = 7.0
+    creators: int = 5_000
+    spaces_a_day: int = 400
+    seed: int = 1
+    shared: bool = False
+    settle: float = 3_600.0
+
+    @property
+    def end(self) -> float:
+        """Epoch seconds; a little early, so that no answer falls into the next day's bill."""
+        return BEGIN + self.days * DAY - 1
+
+    @property
+    def creator_ids(self) -> list[str]:
+        """All creators; the Spaces of a week are theirs."""
+        return [str(10_000_000 + number) for number in range(self.creators)]
+
+    def lives(self) -> list[Life]:
+        """Imagine the Spaces."""
+        return imagine(self.seed, days=self.days, creators=self.creators, spaces_a_day=self.spaces_a_day)
+
+    def mean_alive(self) -> float:
+        """Give how many Spaces X has at a time, on average."""
+        lived = sum(min(life.over_at, self.end) - max(life.created_at, BEGIN) for life in self.lives())
+        return lived / (self.days * DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long one class of looks waited, in seconds; ``overdue`` is the most past the wished moment."""
+
+    looks: int
+    wished: float
+    actual: float
+    p95: float
+    longest: float
+    overdue: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a poller made of a week.
+
+    Attributes:
+        busiest: The most requests in a quarter of an hour, of all calls together.
+        counts: What else there is to tell of ours.
+    """
+
+    lags: list[Lag]
+    requests: dict[Call, int]
+    busiest: int
+    refused: int
+    untrue: int
+    space_reads: int
+    user_reads: int
+    waits: dict[Wish, Wait] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def spaces_usd(self) -> float:
+        """What the Spaces alone cost."""
+        return price(self.space_reads, 0)
+
+    @property
+    def usd(self) -> float:
+        """What the Spaces and their people cost."""
+        return price(self.space_reads, self.user_reads)
+
+
+def live_ours(week: Week) -> Outcome:
+    """Live through a week with our cadence."""
+    lives = week.lives()
+    x, sightings = SimulatedX(lives, shared=week.shared), Sightings(lives)
+    ours = Watching(x, sightings, week.creator_ids, now=BEGIN, cadence=Cadence())
+    ours.run(until=week.end)
+    counts = {
+        "requests held back after they were chosen": ours.held_back,
+        "lookups brought forward because a Space was absent": ours.forwarded,
+        "answers in a mass vanish": ours.vanishings,
+        "looks at a Space": ours.decided + ours.settled,
+    }
+    waits = {wish: _summary(ours.waits[wish]) for wish in Wish if wish in ours.waits}
+    return _outcome(week, x, sightings, waits, counts)
+
+
+def live_fixed(week: Week, pace: Pace) -> Outcome:
+    """Live through a week with fixed intervals."""
+    lives = week.lives()
+    x, sightings = SimulatedX(lives, shared=week.shared), Sightings(lives)
+    FixedPoller(x, sightings, week.creator_ids, now=BEGIN, pace=pace).run(until=week.end)
+    return _outcome(week, x, sightings, {}, {})
+
+
+def equal_paces(week: Week, ours: Outcome) -> dict[str, Pace]:
+    """Give the fixed intervals that come to as many requests as ours did, or as X's limit lets through.
+
+    - one interval: every creator and every known Space once in the same time.
+    - two intervals: by each call as many requests as ours, at even distances.
+    - creators only: all requests by creator, and no lookup.
+    """
+    seconds = week.days * DAY
+    lookups, by_creator = ours.requests[Call.LOOKUP], ours.requests[Call.CREATORS]
+    rounds = math.ceil(week.creators / BATCH)
+    in_all = rounds + math.ceil(week.mean_alive() / BATCH)
+    once = max(seconds * in_all / (lookups + by_creator), rounds * LEAST_APART)
+    return {
+        "one interval": Pace(once / rounds, cycle=once),
+        "two intervals": Pace(seconds / by_creator, lookups=seconds / lookups),
+        "creators only": Pace(max(seconds / (lookups + by_creator), LEAST_APART)),
+    }
+
+
+def _outcome(
+    week: Week, x: SimulatedX, sightings: Sightings, waits: dict[Wish, Wait], counts: dict[str, int]
+) -> Outcome:
+    requests: Counter[Call] = Counter()
+    quarters: Counter[int] = Counter()
+    for (call, quarter), count in x.requests.items():
+        requests[call] += count
+        quarters[quarter] += count
+    return Outcome(
+        lags=sightings.lags(since=BEGIN + week.settle, until=week.end - week.settle),
+        requests=dict(requests),
+        busiest=max(quarters.values()),
+        refused=x.refused,
+        untrue=sightings.untrue,
+        space_reads=x.space_reads,
+        user_reads=x.user_reads,
+        waits=waits,
+        counts=counts,
+    )
+
+
+def _summary(waits: Waits) -> Wait:
+    actual = sorted(waits.actual)
+    return Wait(
+        looks=len(actual),
+        wished=median(waits.wished),
+        actual=median(actual),
+        p95=actual[int(len(actual) * 0.95)],
+        longest=actual[-1],
+        overdue=max(is_at - wished for is_at, wished in zip(waits.actual, waits.wished, strict=True)),
+    )
