@@ -14,7 +14,7 @@ import structlog
 from notifier.core.delivery import Attempt, DeliveryStatus
 from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
 from notifier.core.events import PayloadForm, thin
-from notifier.core.ids import AttemptId, delivery_id
+from notifier.core.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
 from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
 from notifier.core.request import build_request
 from notifier.core.settling import Verdict, judge
@@ -141,6 +141,11 @@ class Drain:
         del self._done[: len(done)]
         if turn.stale:
             log.warning("delivery.lease_lost", partition=self._partition, count=turn.stale)
+        if turn.given_up:
+            endpoints = await self._store.endpoints.all()
+            for endpoint_id in turn.given_up:
+                if endpoint_id in endpoints:
+                    await self._disable(endpoints[endpoint_id], DisabledReason.FAILING)
         return turn
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -188,7 +193,7 @@ class Drain:
             jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
         )
         if verdict.disables:
-            await self._disable(endpoint)
+            await self._disable(endpoint, DisabledReason.GONE)
         self._done.append(_settlement(claim, verdict, outcome, answer, started_at))
         self._tell(claim, verdict, outcome, answer)
 
@@ -209,18 +214,18 @@ class Drain:
         )
         return await self._worker.client.post(request)
 
-    async def _disable(self, endpoint: Endpoint) -> None:
+    async def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
         """Disable an endpoint whose receiver is gone for good; what it is owed stays in its queue."""
         disabled = replace(
             endpoint,
             status=EndpointStatus.DISABLED,
-            disabled_reason=DisabledReason.GONE,
+            disabled_reason=reason,
             updated_at=self._worker.runtime.clock(),
         )
-        # Where it was deleted or changed meanwhile, by another attempt or its owner, the next 410 will tell.
+        # Where it was deleted or changed meanwhile, by another attempt or its owner, the next one will tell.
         with contextlib.suppress(NotFoundError, VersionConflictError):
             await self._store.endpoints.save(disabled, replacing=endpoint)
-            log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=DisabledReason.GONE)
+            log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
 
     def _tell(self, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:
         """Log the attempt in one line and count it."""
@@ -286,4 +291,4 @@ def _discard(claim: Claim, now: float) -> Settlement:
 
 
 def _attempt_id() -> AttemptId:
-    return AttemptId(f"att_{random.getrandbits(80):020x}")
+    return AttemptId(f"{ATTEMPT_PREFIX}{random.getrandbits(80):020x}")

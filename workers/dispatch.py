@@ -42,7 +42,7 @@ async def _dispatch_all(runtime: Runtime) -> None:
         wanted = [
             (
                 event.id,
-                [each.id for each in endpoints.values() if is_wanted(each, event.type, event.routing)],
+                [each for each in endpoints.values() if is_wanted(each, event.type, event.routing)],
             )
             for event in events
         ]

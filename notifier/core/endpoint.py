@@ -38,6 +38,7 @@ class Ordering(StrEnum):
     """What is promised about the order of deliveries."""
 
     NONE = "none"
+    SPACE = "space"  # the events of one Space strictly by sequence; others go on meanwhile
 
 
 class EndpointStatus(StrEnum):
@@ -52,6 +53,7 @@ class DisabledReason(StrEnum):
 
     BY_HAND = "by_hand"
     GONE = "gone"  # the receiver answered 410
+    FAILING = "failing"  # nothing but failures for days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

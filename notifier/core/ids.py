@@ -19,6 +19,7 @@ DeliveryId = NewType("DeliveryId", str)
 AttemptId = NewType("AttemptId", str)
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ATTEMPT_PREFIX: Final = "att_"
 RANDOM_TAIL: Final = 16
 EVENT_TAIL: Final = 22
 

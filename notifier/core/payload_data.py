@@ -164,7 +164,9 @@ class DisabledDetails(BaseModel):
     """Which endpoint, and why."""
 
     endpoint_id: str
-    reason: DisabledReason = Field(description="By hand, or the receiver answered 410 Gone.")
+    reason: DisabledReason = Field(
+        description="By hand; the receiver answered 410 Gone; or it has only failed for days."
+    )
 
 
 class WatchSummary(BaseModel):

@@ -14,7 +14,7 @@ from notifier.core.ids import EndpointId, EventId, delivery_id, split_delivery_i
 from notifier.errors import ConflictError, NotFoundError
 from notifier.store import keys
 from notifier.store.database import Database
-from notifier.store.delivery_queue import ATTEMPT
+from notifier.store.delivery_queue import attempts_in
 from notifier.store.paging import Page, read_cursor, slice_of
 from notifier.store.partitions import Partitions
 
@@ -69,8 +69,7 @@ class Deliveries:
     async def attempts(self, delivery: str) -> tuple[Attempt, ...]:
         """List the attempts made at a delivery, oldest first."""
         async with self._database.translated():
-            documents = await self._database.redis.lrange(keys.attempts(delivery), 0, -1)
-        return tuple(ATTEMPT.validate_json(document) for document in documents)
+            return attempts_in(await self._database.redis.hgetall(keys.delivery(delivery)))
 
     async def page(
         self,

@@ -7,19 +7,30 @@ A delivery that waits for its first attempt is an entry in its endpoint's due qu
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from notifier.core import breaker
 from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
-from notifier.core.ids import EndpointId, EventId
+from notifier.core.endpoint import Endpoint, Ordering
+from notifier.core.ids import ATTEMPT_PREFIX, EndpointId, EventId
 from notifier.store import keys
 from notifier.store.database import Argument, Database, ScriptCall, script
 from notifier.store.partitions import Partitions
 
 ATTEMPT: Final = TypeAdapter(Attempt)
+BREAKER_FIGURES: Final = json.dumps(
+    [
+        breaker.FAILURES_IN_A_ROW,
+        int(breaker.FIRST_PROBE_SECONDS * 1000),
+        int(breaker.LONGEST_PROBE_SECONDS * 1000),
+        int(breaker.GIVEN_UP_SECONDS * 1000),
+    ]
+)
+
 DISPATCH_CHUNK: Final = 500
 """How many endpoints one script call makes an event owed to: about a millisecond of the server's time."""
 
@@ -73,12 +84,15 @@ class Turn:
 
     Attributes:
         stale: How many leases had run out; those deliveries are settled by whoever holds them now.
+        claims: What is to be delivered now.
         generation: Of the endpoints' records, at the moment of the claims.
+        given_up: Endpoints that have failed for so long that they are to be disabled.
     """
 
     stale: int
     claims: Sequence[Claim]
     generation: str
+    given_up: Sequence[EndpointId]
 
 
 class DeliveryQueue:
@@ -89,8 +103,10 @@ class DeliveryQueue:
         self._partitions = partitions
         self._ttl = ttl_seconds
 
-    async def owe(self, wanted: Sequence[tuple[EventId, Sequence[EndpointId]]]) -> set[int]:
+    async def owe(self, wanted: Sequence[tuple[EventId, Sequence[Endpoint]]]) -> set[int]:
         """Make events owed to endpoints and take them out of the outbox; repeating it changes nothing.
+
+        Events of one Space have to be given by sequence, for endpoints that want that order.
 
         Returns:
             The partitions that have work now and no nudge on its way.
@@ -98,11 +114,11 @@ class DeliveryQueue:
         nudges: set[int] = set()
         batch: list[ScriptCall] = []
         placed_in_batch = 0
-        for event_id, endpoint_ids in wanted:
-            for start in range(0, max(len(endpoint_ids), 1), DISPATCH_CHUNK):
-                chunk = endpoint_ids[start : start + DISPATCH_CHUNK]
+        for event_id, endpoints in wanted:
+            for start in range(0, max(len(endpoints), 1), DISPATCH_CHUNK):
+                chunk = endpoints[start : start + DISPATCH_CHUNK]
                 batch.append(
-                    self._dispatch_call(event_id, chunk, last=start + DISPATCH_CHUNK >= len(endpoint_ids))
+                    self._dispatch_call(event_id, chunk, last=start + DISPATCH_CHUNK >= len(endpoints))
                 )
                 placed_in_batch += len(chunk)
                 if placed_in_batch >= DISPATCH_CHUNK:
@@ -111,12 +127,11 @@ class DeliveryQueue:
         nudges.update(*await self._database.run_all(batch))
         return nudges
 
-    def _dispatch_call(
-        self, event_id: EventId, endpoint_ids: Sequence[EndpointId], *, last: bool
-    ) -> ScriptCall:
+    def _dispatch_call(self, event_id: EventId, endpoints: Sequence[Endpoint], *, last: bool) -> ScriptCall:
         placed: list[Argument] = []
-        for endpoint_id in endpoint_ids:
-            placed += [endpoint_id, self._partitions.of(endpoint_id)]
+        for endpoint in endpoints:
+            ordered = int(endpoint.ordering is Ordering.SPACE)
+            placed += [endpoint.id, self._partitions.of(endpoint.id), ordered]
         return ScriptCall(script("dispatch"), [keys.OUTBOX], [event_id, int(last), self._ttl, *placed])
 
     async def turn(
@@ -136,9 +151,9 @@ class DeliveryQueue:
                 )
             )
         answers = await self._database.run_all(calls)
-        stale = answers.pop(0) if settlements else 0
+        stale, *given_up = answers.pop(0) if settlements else (0,)
         generation, rows = answers.pop(0) if limit > 0 else ("", [])
-        return Turn(stale, [_claim(row) for row in rows], generation)
+        return Turn(stale, [_claim(row) for row in rows], generation, given_up)
 
     def _settle_call(self, partition: int, settlements: Sequence[Settlement]) -> ScriptCall:
         batch = [
@@ -150,13 +165,26 @@ class DeliveryQueue:
                 int(settlement.delay * 1000),
                 settlement.attempts_made,
                 settlement.attempt.reason,
+                settlement.attempt.id,
                 ATTEMPT.dump_json(settlement.attempt).decode(),
                 int(settlement.resume_after * 1000),
                 settlement.succeeded,
             ]
             for settlement in settlements
         ]
-        return ScriptCall(script("settle"), [keys.ready(partition)], [self._ttl, json.dumps(batch)])
+        return ScriptCall(
+            script("settle"), [keys.ready(partition)], [self._ttl, BREAKER_FIGURES, json.dumps(batch)]
+        )
+
+
+def attempts_in(record: Mapping[str, str]) -> tuple[Attempt, ...]:
+    """Read the attempts out of a delivery's record, oldest first."""
+    found = [
+        ATTEMPT.validate_json(document)
+        for name, document in record.items()
+        if name.startswith(ATTEMPT_PREFIX)
+    ]
+    return tuple(sorted(found, key=lambda attempt: (attempt.started_at, attempt.number)))
 
 
 def _claim(row: Sequence[Any]) -> Claim:

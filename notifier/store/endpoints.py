@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.endpoint import Endpoint, EndpointStatus, disabled_event
+from notifier.core.endpoint import Endpoint, EndpointStatus, Ordering, disabled_event
 from notifier.core.events import encode
 from notifier.core.ids import EndpointId
 from notifier.errors import NotFoundError, VersionConflictError
@@ -20,7 +20,7 @@ from notifier.store.partitions import Partitions
 from notifier.store.records import CHANGED, text_of
 
 ENDPOINT = TypeAdapter(Endpoint)
-RUN_FIELDS: Final = ("failures", "success_at", "failure_at", "failure_reason")
+RUN_FIELDS: Final = ("failures", "success_at", "failure_at", "failure_reason", "lines")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Endpoints:
                 int(endpoint.status is EndpointStatus.DISABLED),
                 endpoint.max_concurrency,
                 0 if rate is None else 1000 / rate,
+                int(endpoint.ordering is Ordering.SPACE),
                 self._ttl,
                 *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
             ],
@@ -157,6 +158,7 @@ class Endpoints:
                 keys.due(endpoint_id),
                 keys.leased(endpoint_id),
                 keys.owes(endpoint_id),
+                keys.lines(endpoint_id),
             ],
             args=[endpoint_id, self._ttl],
         )
@@ -173,16 +175,20 @@ class Endpoints:
             for endpoint_id in endpoint_ids:
                 pipe.zcard(keys.due(endpoint_id))
                 pipe.zcard(keys.leased(endpoint_id))
+                pipe.hlen(keys.lines(endpoint_id))
                 pipe.zrange(keys.due(endpoint_id), 0, 0, withscores=True)
                 pipe.hmget(keys.run(endpoint_id), RUN_FIELDS)
             rows = await pipe.execute()
-        return [_health(*rows[start : start + 4]) for start in range(0, len(rows), 4)]
+        return [_health(*rows[start : start + 5]) for start in range(0, len(rows), 5)]
 
 
-def _health(due: int, leased: int, head: list[tuple[str, float]], run: list[str | None]) -> EndpointHealth:
-    failures, success_at, failure_at, reason = run
+def _health(
+    due: int, leased: int, lined_up: int, head: list[tuple[str, float]], run: list[str | None]
+) -> EndpointHealth:
+    failures, success_at, failure_at, reason, lines = run
     return EndpointHealth(
-        pending=due + leased,
+        # The first of each line is due or leased, and counted there.
+        pending=due + leased + lined_up - int(lines or 0),
         oldest_due_at=head[0][1] / 1000 if head else None,
         consecutive_failures=int(failures or 0),
         last_success_at=_seconds(success_at),

@@ -120,6 +120,16 @@ def leased(endpoint_id: str) -> str:
     return f"sn:leased:{endpoint_id}"
 
 
+def lines(endpoint_id: str) -> str:
+    """Hash: event id -> Space id, what an endpoint that wants order is owed and waits in a line."""
+    return f"sn:lines:{endpoint_id}"
+
+
+def line(endpoint_id: str, space_id: str) -> str:
+    """Zset: event id -> sequence, what an endpoint that wants order is owed of one Space."""
+    return f"sn:line:{endpoint_id}:{space_id}"
+
+
 def owes(endpoint_id: str) -> str:
     """Zset: event id -> serial, everything ever owed to an endpoint and not yet trimmed."""
     return f"sn:owes:{endpoint_id}"
@@ -136,13 +146,8 @@ def nudged(job: str) -> str:
 
 
 def delivery(delivery_id: str) -> str:
-    """Hash: a delivery that has been attempted. TTL."""
+    """Hash: a delivery that has been attempted, with its attempts as JSON under their ids. TTL."""
     return f"sn:delivery:{delivery_id}"
-
-
-def attempts(delivery_id: str) -> str:
-    """List of JSON: the attempts made at a delivery, oldest first. TTL."""
-    return f"sn:attempts:{delivery_id}"
 
 
 def billed(day: str) -> str:
@@ -165,7 +170,7 @@ PERMANENT: Final = (
     *(WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ARQ_QUEUE),
     *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
     *(looks("*", "*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),
-    *(due("*"), leased("*"), owes("*")),
+    *(due("*"), leased("*"), owes("*"), lines("*"), line("*", "*")),
     "sn:ready:*",
 )
 """The forms of the keys that do not expire, as patterns. Each is bounded by what it counts (watches,

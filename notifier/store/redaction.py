@@ -8,7 +8,7 @@ from notifier.core.events import redact
 from notifier.core.ids import EndpointId, EventId, SpaceId, delivery_id
 from notifier.store import keys
 from notifier.store.database import Argument, Database, ScriptCall, script
-from notifier.store.delivery_queue import ATTEMPT
+from notifier.store.delivery_queue import ATTEMPT, attempts_in
 
 EVENTS_AT_ONCE = 100
 
@@ -49,17 +49,16 @@ class Redaction:
 
     async def _attempts(self, event_id: EventId, owed: list[EndpointId]) -> list[ScriptCall]:
         """Blank what receivers answered: an answer may repeat what it got."""
-        records = [keys.attempts(delivery_id(event_id, endpoint_id)) for endpoint_id in owed]
+        records = [keys.delivery(delivery_id(event_id, endpoint_id)) for endpoint_id in owed]
         async with self._database.pipeline() as pipe:
             for record in records:
-                pipe.lrange(record, 0, -1)
+                pipe.hgetall(record)
             rows = await pipe.execute()
         calls = []
-        for record, documents in zip(records, rows, strict=True):
-            blank: list[Argument] = [
-                ATTEMPT.dump_json(replace(ATTEMPT.validate_json(document), body="", headers={}))
-                for document in documents
-            ]
+        for record, fields in zip(records, rows, strict=True):
+            blank: list[Argument] = []
+            for attempt in attempts_in(fields):
+                blank += [attempt.id, ATTEMPT.dump_json(replace(attempt, body="", headers={}))]
             if blank:
                 calls.append(ScriptCall(script("redact_attempts"), [record], blank))
         return calls

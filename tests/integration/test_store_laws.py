@@ -56,7 +56,7 @@ class Play:
         if operation == "owe" and number not in self.events:
             (self.events[number],) = await owe(self.store, self.endpoints, number)
         elif operation == "owe again" and number in self.events:
-            await self.store.queue.owe([(self.events[number], ids)])
+            await self.store.queue.owe([(self.events[number], self.endpoints)])
         elif operation == "claim":
             self.claims += await claim(self.store, limit=number)
         elif operation == "redeliver" and number in self.events:

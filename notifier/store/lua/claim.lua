@@ -1,7 +1,8 @@
 -- include: lib/queue.lua
 -- Claims due deliveries of one partition under a lease, the endpoints taking turns.
 -- A lease that has run out makes its delivery due again. Per endpoint, no more than max_concurrency are out at
--- once and no more than rate_limit start a second (generic cell rate: rate_at is when the next may start).
+-- once and no more than rate_limit start a second (generic cell rate: rate_at is when the next may start), and
+-- one whose breaker is open (lib/breaker.lua) gets one at a time.
 -- The partition's nudge is taken at the same time: what becomes due from now on needs a new one.
 -- KEYS: 1 ready:<partition>, 2 nudged:deliver:<partition>
 -- ARGV: 1 how many at most, 2 lease in ms
@@ -16,9 +17,11 @@ local share = math.max(1, math.ceil(wanted / math.max(#waiting, 1)))
 local claimed = {}
 
 local function allowance(endpoint, leased)
-  local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms', 'rate_at')
+  local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms', 'rate_at',
+    'open_until')
   if run[1] == '1' or tonumber(run[2] or 0) > now then return 0 end
-  local free = math.min(share, tonumber(run[3] or 16) - redis.call('ZCARD', leased), wanted - #claimed)
+  local most = tonumber(run[6] or 0) > 0 and 1 or tonumber(run[3] or 16)
+  local free = math.min(share, most - redis.call('ZCARD', leased), wanted - #claimed)
   local interval = tonumber(run[4] or 0)
   if interval <= 0 or free <= 0 then return free end
   -- A second's worth may go at once; after that one every interval.

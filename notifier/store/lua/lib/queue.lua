@@ -16,11 +16,13 @@ end
 -- served in this order, so a backlog must not carry its age into it: whoever is filed anew because something
 -- has happened to it gives not_before, and stands behind those who wait already.
 local function file_endpoint(ready, endpoint, not_before)
-  local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'rate_at', 'interval_ms')
+  local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'rate_at', 'interval_ms',
+    'open_until')
   local lease_end = head('sn:leased:' .. endpoint)
   local at = nil
   local busy = redis.call('ZCARD', 'sn:leased:' .. endpoint)
-  if run[1] ~= '1' and busy < tonumber(run[3] or 16) then
+  local most = tonumber(run[6] or 0) > 0 and 1 or tonumber(run[3] or 16)
+  if run[1] ~= '1' and busy < most then
     at = head('sn:due:' .. endpoint)
     local next_token = tonumber(run[4] or 0) + tonumber(run[5] or 0)
     if at then at = math.max(at, tonumber(run[2] or 0), next_token, not_before) end

@@ -1,0 +1,20 @@
+"""The circuit breaker's figures: when an endpoint that keeps failing is left alone, and when it is given up.
+
+While it is open, deliveries are put off and use up none of their attempts; one probe at a time finds out
+whether the receiver is back. The state is kept beside the endpoint's queue (``store/lua/lib/breaker.lua``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FAILURES_IN_A_ROW: Final = 10
+"""After so many the breaker opens."""
+
+FIRST_PROBE_SECONDS: Final = 30.0
+"""When the first probe goes; each that fails doubles the wait for the next."""
+
+LONGEST_PROBE_SECONDS: Final = 3600.0
+
+GIVEN_UP_SECONDS: Final = 5 * 86_400.0
+"""An endpoint that has only failed for so long is disabled."""
