@@ -29,6 +29,9 @@ class TroubleKind(StrEnum):
     MASS_VANISH = "mass_vanish"
 
 
+TROUBLES: Final = frozenset(TroubleKind) & frozenset(FailureKind)
+"""The failures that say something of X; to be held back or too fast is our own affair."""
+
 TOLD_AFTER: Final[Mapping[TroubleKind, int]] = {TroubleKind.UNAVAILABLE: 2, TroubleKind.REFUSED: 2}
 """How many calls must fail on end before it is told; a single 503 is X's everyday. Others: the first one."""
 
@@ -116,7 +119,7 @@ def after_failure(
     Before ``until`` asking anything by this call is useless; where that is None, nobody knows, and the call
     is made ever more rarely.
     """
-    if failure.kind is FailureKind.HELD_BACK or failure.refused:
+    if failure.kind not in TROUBLES or failure.refused:
         return health
     kind = TroubleKind(failure.kind)
     before = health.calls.get(call)

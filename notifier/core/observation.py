@@ -32,6 +32,7 @@ class FailureKind(StrEnum):
 
     UNAVAILABLE = "unavailable"  # 5xx, an edge page, a broken or empty body, no connection, a time-out
     RATE_LIMITED = "rate_limited"  # the window's requests are used up: wait for its reset
+    TOO_FAST = "too_fast"  # a limit of another kind, as one request a second: a moment later will do
     USAGE_CAPPED = "usage_capped"  # the month's cap is reached, however many requests seem to be left
     CREDITS_DEPLETED = "credits_depleted"  # the purse is empty: waiting for a reset is useless
     UNAUTHORIZED = "unauthorized"  # 401 or 403: the credentials do not reach

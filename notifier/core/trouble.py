@@ -48,6 +48,8 @@ def respond(failure: Failure, *, now: float, cadence: Cadence) -> Response:
         return Response(now + cadence.scheduled)
     if failure.kind is FailureKind.UNAVAILABLE:
         return Response(now + cadence.near)
+    if failure.kind is FailureKind.TOO_FAST:
+        return Response(now + LEAST_WAIT_SECONDS, now + LEAST_WAIT_SECONDS)
     until = failure.retry_at if failure.retry_at is not None else now + BLIND_WAIT_SECONDS
     if failure.kind is FailureKind.HELD_BACK:
         return Response(min(max(until, now), now + WINDOW_SECONDS))

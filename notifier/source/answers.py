@@ -64,7 +64,9 @@ def read_failure(status: int, headers: Mapping[str, str], raw: bytes) -> Failure
         return Failure(FailureKind.USAGE_CAPPED, detail)
     if status == TOO_MANY_REQUESTS:
         rate = read_rate_headers(headers)
-        return Failure(FailureKind.RATE_LIMITED, detail, rate.reset if rate and rate.remaining == 0 else None)
+        if rate is not None and rate.remaining > 0:
+            return Failure(FailureKind.TOO_FAST, detail)
+        return Failure(FailureKind.RATE_LIMITED, detail, rate.reset if rate else None)
     if status == 400 and problem:  # noqa: PLR2004 - Bad Request
         return Failure(FailureKind.REFUSED, detail)
     return Failure(FailureKind.UNAVAILABLE, detail)

@@ -11,12 +11,15 @@ from aiohttp.test_utils import TestServer
 
 from notifier.config import Settings, load_settings
 from notifier.core.endpoint import Endpoint, SealedSecret
-from notifier.core.events import Event, EventType, plain_event
-from notifier.core.ids import EndpointId, WatchId
+from notifier.core.events import Event, EventType, Sighting, plain_event, space_event
+from notifier.core.ids import EndpointId, EventId, SpaceId, WatchId
+from notifier.core.known import KnownSpace
+from notifier.core.space import Phase, Space
 from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchStatus, check_target
 from notifier.runtime import Runtime
 from notifier.simulator import Contract, create_simulator
 from notifier.simulator.files import parse_scenario
+from notifier.store import Commit, Store
 from tests.support.receiver import Receiver
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -100,3 +103,25 @@ def numbered_event(number: int) -> Event:
         details={"endpoint_id": "", "message": f"number {number}"},
         observed_at=1_700_000_000.0 + number,
     )
+
+
+async def commit_space_events(store: Store, space: str, *sequences: int) -> list[EventId]:
+    """Log events of a Space with these sequences; what they tell does not matter."""
+    described = Space(id=SpaceId(space), state="live")
+    known = KnownSpace(space=described, phase=Phase.LIVE, began_at=0.0, observed_at=0.0, phase_since=0.0)
+    events = tuple(
+        space_event(
+            EventType.TITLE_CHANGED,
+            sequence=sequence,
+            before=described,
+            after=described.with_values({"title": f"number {sequence}"}),
+            changed=("title",),
+            details={},
+            users={},
+            sighting=Sighting(1.0, (0.0, 1.0), first_sighting=False, watch_ids=()),
+        )
+        for sequence in sequences
+    )
+    version = (await store.spaces.read_many([space]))[described.id].version
+    assert await store.spaces.commit([Commit(known, version, events, (), timers={})]) == [True]
+    return [event.id for event in events]
