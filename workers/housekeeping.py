@@ -1,15 +1,18 @@
-"""What repeats: the sweep that makes up for lost nudges, the heartbeat, and the trimming of the log."""
+"""What repeats: the sweep, which makes up for what was lost, the heartbeat, and the trimming of the log."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
+from notifier.core.health import after_answer
 from notifier.errors import UnavailableError
 from workers.context import Worker, worker_of
+from workers.health import note_health
 
 HEARTBEAT_SECONDS: Final = 1.0
 
@@ -18,7 +21,8 @@ log = structlog.get_logger(__name__)
 
 async def sweep(ctx: dict[str, Any]) -> None:
     """Job: nudge for everything that is due, whatever became of earlier nudges."""
-    runtime = worker_of(ctx).runtime
+    worker = worker_of(ctx)
+    runtime = worker.runtime
     for job in await runtime.store.waiting_work(now=runtime.clock()):
         name, _, partition = job.partition(":")
         if name == "deliver":
@@ -29,6 +33,22 @@ async def sweep(ctx: dict[str, Any]) -> None:
             await runtime.nudge.dispatch()
         else:
             await runtime.nudge.observe()
+    await _end_idle_trouble(worker)
+
+
+async def _end_idle_trouble(worker: Worker) -> None:
+    """End the trouble of calls that nothing is asked by any more: no answer could ever tell that it is over.
+
+    Left standing, it would also keep the same kind of trouble with another call from being told.
+    """
+    store = worker.runtime.store
+    health, _ = await store.health.read()
+    if not health.calls:
+        return
+    queues = await store.looks.queues(now=worker.runtime.clock())
+    for call in health.calls:
+        if not queues[call].waiting and not queues[call].under_way:
+            await note_health(worker, partial(after_answer, call=call))
 
 
 async def trim(ctx: dict[str, Any]) -> None:

@@ -153,7 +153,7 @@ class Steered:
 
     async def types(self) -> list[str]:
         """Give the types of all events, the oldest first."""
-        page = await self.runtime.store.events.page(limit=250, cursor=None, oldest_first=True)
+        page = await self.runtime.store.events.page(limit=1000, cursor=None, oldest_first=True)
         return [event.type for event in page.items]
 
     async def told(self, prefix: str) -> list[str]:

@@ -1,0 +1,246 @@
+"""What subscribers hear when X has a bad day, and how X is asked meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from notifier.core.instants import instant
+from notifier.core.observation import Call
+from notifier.core.watch import WatchKind
+from tests.support.steered import Steered, spaces, steered
+
+LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
+GONE = "{at: 60s, gone: true}"
+ONE_LIVE = "spaces:\n" + spaces(["S1"], LIVE)
+
+
+def live(count: int) -> list[str]:
+    return [f"L{number}" for number in range(count)]
+
+
+async def news(it: Steered) -> list[tuple[str, dict[str, Any]]]:
+    """What was told of the source: the types and the details."""
+    page = await it.runtime.store.events.page(limit=250, cursor=None, oldest_first=True)
+    return [
+        (event.type, json.loads(event.body)["data"]["details"])
+        for event in page.items
+        if event.type.startswith("source.")
+    ]
+
+
+def gaps(it: Steered, call: Call) -> list[float]:
+    return [round(later.at - sooner.at) for sooner, later in pairwise(it.x.of(call))]
+
+
+class TestOneCallInTrouble:
+    async def test_a_forbidden_search_is_told_once_and_asked_rarely_while_lookups_go_on(
+        self, redis_url: str
+    ) -> None:
+        async with steered(redis_url, ONE_LIVE) as it:
+            await it.watch(WatchKind.SPACE, "S1")
+            await it.watch(WatchKind.SEARCH, "news", "weather")
+            it.x.fail(Call.SEARCH, 403)
+            await it.pass_time(1790, step=10)
+            assert gaps(it, Call.LOOKUP) == [30] * 59
+            # One of the two queries is the probe, every five minutes.
+            assert gaps(it, Call.SEARCH) == [300] * 5
+            ((event_type, details),) = await news(it)
+            assert (event_type, details["kind"]) == ("source.degraded", "unauthorized")
+            it.x.heal()
+            await it.pass_time(310, step=5)
+            assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
+
+    async def test_a_reminder_waits_for_lookups_and_not_for_a_search(self, redis_url: str) -> None:
+        planned = "{at: 0s, set: {state: scheduled, title: talk, scheduled_start: +1h}}"
+        for failing, reminded_at in ((Call.SEARCH, 2700), (Call.LOOKUP, None)):
+            async with steered(redis_url, "spaces:\n" + spaces(["S1"], planned)) as it:
+                await it.runtime.store.database.redis.flushdb()
+                await it.watch(WatchKind.SPACE, "S1")
+                await it.watch(WatchKind.SEARCH, "nothing")
+                await it.pass_time(2400, step=60)
+                it.x.fail(failing, 503)
+                await it.pass_time(299, step=10)
+                assert "space.reminder" not in await it.types()
+                await it.pass_time(301, step=10)
+                assert ("space.reminder" in await it.types()) is (reminded_at is not None)
+                it.x.heal()
+                await it.pass_time(120, step=10)
+                assert (await it.types()).count("space.reminder") == 1
+
+    async def test_a_single_503_is_not_told_and_two_on_end_are(self, redis_url: str) -> None:
+        async with steered(redis_url, ONE_LIVE) as it:
+            await it.watch(WatchKind.SPACE, "S1")
+            await it.look()
+            for _ in range(3):
+                await it.pass_time(29)
+                it.x.fail(Call.LOOKUP, 503)
+                await it.pass_time(1)
+                it.x.heal()
+                await it.pass_time(10)
+            assert [asked.status for asked in it.x.asked] == [200] + [503, 200] * 3
+            assert await news(it) == []
+            it.x.fail(Call.LOOKUP, 503)
+            await it.pass_time(40)
+            ((event_type, details),) = await news(it)
+            assert (event_type, details["kind"]) == ("source.degraded", "unavailable")
+            assert instant(details["since"]) == it.clock.now - 10, "since the first of the two"
+
+    async def test_the_longer_x_is_away_the_less_it_is_asked_up_to_once_a_minute(
+        self, redis_url: str
+    ) -> None:
+        everything = live(150)
+        async with steered(redis_url, "spaces:\n" + spaces(everything, LIVE)) as it:
+            await it.watch(WatchKind.SPACE, *everything)
+            it.x.fail(Call.LOOKUP, 503)
+            await it.pass_time(320)
+            # The first failure may be of that one question, so another one is asked; then X is left alone.
+            assert gaps(it, Call.LOOKUP) == [0, 10, 20, 40, 60, 60, 60, 60]
+            it.x.heal()
+            await it.pass_time(61)
+            assert (await it.counts())["space.started"] == 150
+
+    @pytest.mark.parametrize("taken", ["deleted", "paused"])
+    async def test_trouble_with_a_call_that_nobody_needs_any_more_is_over(
+        self, redis_url: str, taken: str
+    ) -> None:
+        async with steered(redis_url, ONE_LIVE) as it:
+            await it.watch(WatchKind.SEARCH, "news")
+            it.x.fail(Call.SEARCH, 403)
+            await it.pass_time(5)
+            (watch,) = (await it.runtime.store.watches.page(limit=1, cursor=None)).items
+            watches = it.runtime.store.watches
+            if taken == "deleted":
+                await watches.delete(watch.id, now=it.clock.now)
+            else:
+                await watches.save(replace(watch, paused=True), replacing=watch, now=it.clock.now)
+            await it.watch(WatchKind.SPACE, "S1")
+            await it.pass_time(5)
+            assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
+            # Were it not over, the end of all credentials would not be told.
+            it.x.fail(Call.LOOKUP, 401)
+            await it.pass_time(30)
+            assert [details["kind"] for _, details in await news(it)] == ["unauthorized"] * 3
+
+
+class TestEachKind:
+    @pytest.mark.parametrize(
+        ("fault", "kind", "longest"),
+        [
+            ("unavailable", "unavailable", 60),
+            ("html", "unavailable", 60),
+            ("truncated", "unavailable", 60),
+            ("reset", "unavailable", 60),
+            ("rate_limited", "rate_limited", 60),
+            ("rate_limited, shape: legacy", "rate_limited", 60),
+            ("unauthorized", "unauthorized", 300),
+            ("credits_depleted", "credits_depleted", 300),
+            ("usage_capped", "usage_capped", 900),
+            ("vanish_all", "mass_vanish", 60),
+        ],
+    )
+    async def test_is_told_once_when_it_begins_and_once_when_it_ends_by_two_workers_with_every_call(
+        self, redis_url: str, fault: str, kind: str, longest: int
+    ) -> None:
+        play = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(live(12), LIVE)
+        play += f"faults: [{{at: 60s, for: 120s, kind: {fault}}}]"
+        async with steered(redis_url, play, workers=2) as it:
+            await it.watch(WatchKind.SPACE, *live(12))
+            await it.watch(WatchKind.CREATOR, "1", "2")
+            await it.watch(WatchKind.SEARCH, "news")
+            start = it.clock.now
+            for passed in range(10, 180 + longest + 120, 10):
+                it.clock.now = start + passed
+                if passed == 70:
+                    await it.watch(WatchKind.CREATOR, "@seven")
+                await asyncio.gather(it.look(0), it.look(1))
+                await it.sweep()
+            told = await news(it)
+            seen = await it.counts()
+        (began, degraded), (ended, recovered) = told
+        assert (began, ended) == ("source.degraded", "source.recovered")
+        assert degraded["kind"] == recovered["kind"] == kind
+        assert degraded["since"] == recovered["since"]
+        since = instant(degraded["since"])
+        assert since is not None
+        assert start + 60 <= since < start + 100
+        assert 80 <= recovered["after_seconds"] <= 120 + longest + 30
+        assert degraded["detail"]
+        assert (seen["space.started"], seen["space.ended"]) == (12, 0)
+
+    async def test_one_kind_that_turns_into_another_ends_where_the_other_begins(self, redis_url: str) -> None:
+        async with steered(redis_url, ONE_LIVE) as it:
+            await it.watch(WatchKind.SPACE, "S1")
+            it.x.fail(Call.LOOKUP, 503)
+            await it.pass_time(30)
+            it.x.fail(Call.LOOKUP, 401)
+            await it.pass_time(120)
+            assert [(event_type, details["kind"]) for event_type, details in await news(it)] == [
+                ("source.degraded", "unavailable"),
+                ("source.recovered", "unavailable"),
+                ("source.degraded", "unauthorized"),
+            ]
+
+    async def test_a_kind_goes_on_until_the_last_call_is_out_of_it(self, redis_url: str) -> None:
+        async with steered(redis_url, ONE_LIVE) as it:
+            await it.watch(WatchKind.SPACE, "S1")
+            await it.watch(WatchKind.SEARCH, "news")
+            it.x.fail(Call.LOOKUP, 503)
+            await it.pass_time(60)
+            since = (await news(it))[0][1]["since"]
+            it.x.fail(Call.SEARCH, 503)  # and lookups are answered again
+            await it.pass_time(30)
+            it.x.fail(Call.SEARCH, 503)
+            await it.pass_time(120)
+            before = [event_type for event_type, _ in await news(it)]
+            it.x.heal()
+            await it.pass_time(70)
+            told = await news(it)
+        assert before.count("source.degraded") == len(told) - before.count("source.recovered") - 1
+        assert told[-1][0] == "source.recovered"
+        assert told[0][1]["since"] == since
+
+
+class TestMassVanish:
+    async def test_two_requests_that_find_nothing_open_the_circuit_and_no_space_ends(
+        self, redis_url: str
+    ) -> None:
+        everything = live(120)
+        play = "spaces:\n" + spaces(everything, LIVE) + "faults: [{at: 45s, for: 300s, kind: vanish_all}]"
+        async with steered(redis_url, play) as it:
+            await it.watch(WatchKind.SPACE, *everything)
+            await it.look()
+            await it.pass_time(340, step=5)
+            assert [(event_type, details["kind"]) for event_type, details in await news(it)] == [
+                ("source.degraded", "mass_vanish")
+            ]
+            # A doubt is looked at again no more often than what is near, and 120 Spaces are two requests.
+            assert len(it.x.of(Call.LOOKUP)) <= 2 * 340 / 10
+            await it.pass_time(120, step=5)
+            assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
+            assert (await it.told("space.")) == ["space.started"] * 120
+
+    async def test_six_of_ten_open_the_circuit(self, redis_url: str) -> None:
+        play = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
+        async with steered(redis_url, play) as it:
+            await it.watch(WatchKind.SPACE, *live(10))
+            await it.look()
+            await it.pass_time(600, step=5)
+            assert (await it.counts())["space.ended"] == 0
+            assert [details["kind"] for _, details in await news(it)] == ["mass_vanish"]
+
+    async def test_five_of_ten_end_after_the_confirmations(self, redis_url: str) -> None:
+        play = "spaces:\n" + spaces(live(10)[:5], LIVE, GONE) + spaces(live(10)[5:], LIVE)
+        async with steered(redis_url, play) as it:
+            await it.watch(WatchKind.SPACE, *live(10))
+            await it.look()
+            await it.pass_time(89)
+            assert (await it.counts())["space.ended"] == 0, "one look is no proof"
+            await it.pass_time(31)
+            assert (await it.counts())["space.ended"] == 5
+            assert await news(it) == []
