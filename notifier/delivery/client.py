@@ -1,45 +1,35 @@
 """The HTTP client that posts deliveries to receivers that nobody vouches for.
 
-One session for all endpoints: pooled connections, no cookies, no redirects, nothing from the environment, no
-decompression, a bounded answer, one time-out over all of it, and the guard at every dial.
+No cookies, no redirects, nothing from the environment, no decompression, a bounded answer, one time-out over
+all of it, and the guard at every dial. What goes straight to a receiver goes by ``direct``, what goes through
+an outbound proxy by ``proxied``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from dataclasses import dataclass
-from functools import lru_cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
 
-import aiohttp
-from multidict import istr
-from yarl import URL
-
-from notifier.core.outcome import KEPT_HEADERS, MAX_KEPT_BODY_BYTES, Answer, ErrorClass
-from notifier.delivery.failures import POST_FAILURES, describe_failure, is_stale_connection, well_formed
-from notifier.delivery.guard import DialGuard, begin_dial
+from notifier.core.outcome import Answer
+from notifier.delivery.dial import Dialler
+from notifier.delivery.direct import DirectSender
+from notifier.delivery.pool import Pool
+from notifier.delivery.proxied import ProxiedSender
 from notifier.delivery.resolver import ThreadResolver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from ipaddress import IPv4Network, IPv6Network
     from types import TracebackType
 
     from notifier.core.request import DeliveryRequest
-    from notifier.delivery.guard import DialRecord
+    from notifier.delivery.reply import Sender
 
 STALE_WINDOW_SECONDS: Final = 1.0
-"""A dead pooled connection shows within a round trip. Trying again after a later end could make one attempt
-last two time-outs, longer than the lease on the delivery."""
-
-MAX_KEPT_HEADER_CHARS: Final = 256
-
-_RETRY_AFTER: Final = istr("retry-after")
-_KEPT: Final = tuple((istr(name), name) for name in KEPT_HEADERS)
-
-_parsed_url = lru_cache(maxsize=8192)(URL)
+"""A dead connection that was kept shows within a round trip. One that ends later may have been ended on
+purpose, by a receiver that had begun to work on the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +66,10 @@ class DeliveryClient:
 
     def __init__(self, settings: DeliveryClientSettings) -> None:
         self._settings = settings
-        self._proxy_host = URL(settings.proxy).raw_host if settings.proxy else None
 
     async def __aenter__(self) -> Self:
-        settings = self._settings
-        self._resolver = ThreadResolver(timeout_seconds=settings.resolve_timeout_seconds)
-        connector = aiohttp.TCPConnector(
-            socket_factory=DialGuard(settings.allowed_networks, enforce=settings.proxy is None),
-            resolver=self._resolver,
-            limit=settings.max_connections,
-            limit_per_host=settings.max_connections_per_host,
-            keepalive_timeout=settings.keepalive_seconds,
-            ssl=settings.ssl_context or True,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            proxy=settings.proxy,
-            skip_auto_headers=("accept-encoding",),
-        )
+        self._loop = asyncio.get_running_loop()
+        self._sender = _sender(self._settings)
         return self
 
     async def __aexit__(
@@ -106,66 +78,47 @@ class DeliveryClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._session.close()
-        await self._resolver.close()
+        await self._sender.close()
 
     async def post(self, request: DeliveryRequest) -> Answer:
         """Post ``request`` once and return what came back, whatever that is.
 
-        A pooled connection that turns out dead is replaced once, at once. That is no second attempt: nothing
+        A kept connection that turns out dead is replaced once, at once. That is no second attempt: nothing
         was answered on it, and a receiver drops what it has seen by its ``webhook-id``.
 
         Returns:
             An answer with a status, or with the class of the error.
         """
         started = time.perf_counter()
-        dial = begin_dial()
-        try:
-            return await self._exchange(request, dial, started)
-        except POST_FAILURES as error:
-            elapsed = time.perf_counter() - started
-            if not is_stale_connection(error, dial) or elapsed > STALE_WINDOW_SECONDS:
-                return self._failure(error, dial, started)
-        dial = begin_dial()
-        try:
-            return await self._exchange(request, dial, started)
-        except POST_FAILURES as error:
-            return self._failure(error, dial, started)
-
-    async def _exchange(self, request: DeliveryRequest, dial: DialRecord, started: float) -> Answer:
-        response = await self._session.post(
-            _parsed_url(request.url), data=request.body, headers=request.headers, allow_redirects=False
-        )
-        body = bytearray()
-        error: ErrorClass | None = None
-        detail = ""
-        try:
-            content = response.content
-            while len(body) < MAX_KEPT_BODY_BYTES and not content.at_eof():
-                body += await content.read(MAX_KEPT_BODY_BYTES - len(body))
-        except POST_FAILURES as failure:
-            # Without its end an answer is none, but its status helps the operator.
-            error, detail = describe_failure(failure, dial, proxy_host=self._proxy_host)
-        finally:
-            if not response.closed:
-                response.close()
-        if self._proxy_host is not None and response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            error, detail = ErrorClass.PROXY, "the proxy wants credentials"
-        headers = response.headers
+        deadline = self._loop.time() + self._settings.timeout_seconds
+        reply = await self._sender.send(request, deadline=deadline, fresh=False)
+        if reply.stale and time.perf_counter() - started <= STALE_WINDOW_SECONDS:
+            reply = await self._sender.send(request, deadline=deadline, fresh=True)
         return Answer(
-            response.status,
-            error,
-            headers.get(_RETRY_AFTER),
+            reply.status,
+            reply.error,
+            reply.headers.get("retry-after"),
             (time.perf_counter() - started) * 1000,
-            detail,
-            _kept_headers(headers),
-            bytes(body),
+            reply.detail,
+            reply.headers,
+            reply.body,
         )
 
-    def _failure(self, error: BaseException, dial: DialRecord, started: float) -> Answer:
-        error_class, detail = describe_failure(error, dial, proxy_host=self._proxy_host)
-        return Answer(None, error_class, None, (time.perf_counter() - started) * 1000, detail)
 
-
-def _kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: well_formed(headers[key][:MAX_KEPT_HEADER_CHARS]) for key, name in _KEPT if key in headers}
+def _sender(settings: DeliveryClientSettings) -> Sender:
+    resolver = ThreadResolver(timeout_seconds=settings.resolve_timeout_seconds)
+    if settings.proxy is not None:
+        return ProxiedSender(
+            settings.proxy,
+            resolver,
+            max_connections=settings.max_connections,
+            max_connections_per_host=settings.max_connections_per_host,
+            keepalive_seconds=settings.keepalive_seconds,
+            tls=settings.ssl_context,
+        )
+    pool = Pool(
+        limit=settings.max_connections,
+        limit_per_host=settings.max_connections_per_host,
+        keepalive_seconds=settings.keepalive_seconds,
+    )
+    return DirectSender(pool, Dialler(resolver, settings.allowed_networks, settings.ssl_context), resolver)

@@ -11,28 +11,48 @@ import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Any, NamedTuple
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 _THREADS = 32
 
 
+class Destination(NamedTuple):
+    """Where to connect to: the family of the address, and the address as the socket takes it."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+
+    @property
+    def address(self) -> str:
+        """The address alone."""
+        return str(self.sockaddr[0])
+
+
 class ThreadResolver(AbstractResolver):
-    """Resolves with ``getaddrinfo`` and gives up after ``timeout_seconds``."""
+    """Resolves with ``getaddrinfo`` and gives up after ``timeout_seconds``.
+
+    Nothing is kept: connections are, and a name's next address counts from the next one on.
+    """
 
     def __init__(self, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolver")
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Look ``host`` up.
+    async def lookup(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[Destination]:
+        """Find the addresses of a name, in the order to be tried; an address is its own.
 
         Raises:
             socket.gaierror: There is no such name, or (``EAI_AGAIN``) no resolver answered in time.
             UnicodeError: A label of the name is empty or too long.
         """
+        literal = _literal(host, port)
+        if literal is not None:
+            return [literal]
         lookup = partial(
             socket.getaddrinfo,
             host,
@@ -48,18 +68,36 @@ class ThreadResolver(AbstractResolver):
             raise socket.gaierror(
                 socket.EAI_AGAIN, f"no answer from the resolver within {self._timeout_seconds:g} s"
             ) from error
+        return [Destination(found_family, sockaddr) for found_family, _, _, _, sockaddr in found]
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Do the same for aiohttp, by which proxies are reached."""
         return [
             ResolveResult(
                 hostname=host,
-                host=str(address[0]),
+                host=found.address,
                 port=port,
-                family=found_family,
-                proto=protocol,
+                family=found.family,
+                proto=socket.IPPROTO_TCP,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for found_family, _, protocol, _, address in found
+            for found in await self.lookup(host, port, family)
         ]
 
     async def close(self) -> None:
         """Let go of the threads; lookups that have not begun are dropped."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _literal(host: str, port: int) -> Destination | None:
+    """Read an address in its plain form; one with a scope needs the system, which knows its interfaces."""
+    try:
+        if ":" not in host:
+            return Destination(socket.AF_INET, (str(IPv4Address(host)), port))
+        if "%" not in host:
+            return Destination(socket.AF_INET6, (str(IPv6Address(host)), port, 0, 0))
+    except AddressValueError:
+        pass
+    return None

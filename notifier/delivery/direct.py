@@ -1,0 +1,85 @@
+"""The straight way to receivers, over connections of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from notifier.core.outcome import ErrorClass
+from notifier.delivery.failures import SEND_FAILURES, describe_failure
+from notifier.delivery.message import message_of, target_of
+from notifier.delivery.reply import Reply
+
+if TYPE_CHECKING:
+    from notifier.core.request import DeliveryRequest
+    from notifier.delivery.dial import Dialler
+    from notifier.delivery.message import Origin
+    from notifier.delivery.pool import Pool
+    from notifier.delivery.resolver import ThreadResolver
+    from notifier.delivery.wire import Connection
+
+
+class DirectSender:
+    """Sends straight to receivers.
+
+    Args:
+        pool: The connections.
+        dialler: Opens new ones.
+        resolver: The dialler's, to be closed with the rest.
+    """
+
+    def __init__(self, pool: Pool, dialler: Dialler, resolver: ThreadResolver) -> None:
+        self._pool = pool
+        self._dialler = dialler
+        self._resolver = resolver
+
+    async def send(self, request: DeliveryRequest, *, deadline: float, fresh: bool) -> Reply:
+        """Send ``request`` once and tell what came; nothing but a cancellation is raised."""
+        try:
+            target = target_of(request.url)
+            message = message_of(target, request)
+        except ValueError as error:
+            return _failed(error)
+        if not (self._pool.try_lease(target.origin) or await self._lease(target.origin, deadline)):
+            # All connections being in use is no fault of this receiver's.
+            return Reply(error=ErrorClass.LOCAL, detail="no connection was free in time")
+        try:
+            return await self._send_to(target.origin, message, deadline, fresh=fresh)
+        except SEND_FAILURES as error:
+            return _failed(error)
+        finally:
+            self._pool.release(target.origin)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+        await self._resolver.close()
+
+    async def _lease(self, origin: Origin, deadline: float) -> bool:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._pool.lease(origin)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _send_to(self, origin: Origin, message: bytes, deadline: float, *, fresh: bool) -> Reply:
+        connection = None if fresh else self._pool.take(origin)
+        if connection is None:
+            connection = await self._dial(origin, deadline)
+        reply = await connection.exchange(message, deadline)
+        self._pool.keep(connection)
+        return reply
+
+    async def _dial(self, origin: Origin, deadline: float) -> Connection:
+        self._pool.make_room()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._dialler.dial(origin, self._pool, deadline)
+        except TimeoutError as error:
+            raise TimeoutError("no connection came about in time") from error
+
+
+def _failed(error: BaseException) -> Reply:
+    error_class, detail = describe_failure(error)
+    return Reply(error=error_class, detail=detail)

@@ -1,0 +1,79 @@
+"""A request as bytes, and where its URL leads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from yarl import URL
+
+if TYPE_CHECKING:
+    from notifier.core.request import DeliveryRequest
+
+_NUMBERS_AND_DOTS: Final = re.compile(r"[0-9.]+")
+
+
+class Origin(NamedTuple):
+    """What a connection leads to: whether by TLS, the host without brackets, and the port."""
+
+    tls: bool
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a URL leads, and how each request to it begins."""
+
+    origin: Origin
+    head: str
+
+
+@lru_cache(maxsize=8192)
+def target_of(url: str) -> Target:
+    """Take a URL apart.
+
+    Raises:
+        ValueError: It cannot be dialled; the message says why.
+    """
+    parsed = URL(url)
+    if parsed.scheme not in {"http", "https"}:
+        raise ValueError("the URL must begin with http:// or https://")
+    host = parsed.raw_host
+    if not host or not parsed.port:
+        raise ValueError("the URL must have a host and a port from 1 to 65535")
+    if parsed.raw_user is not None or parsed.raw_password is not None:
+        raise ValueError("the URL must not hold a user name or password")
+    if _NUMBERS_AND_DOTS.fullmatch(host):
+        _check_four_numbers(host)
+    head = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nhost: {parsed.host_port_subcomponent}"
+    return Target(Origin(parsed.scheme == "https", host, parsed.port), head)
+
+
+def message_of(target: Target, request: DeliveryRequest) -> bytes:
+    """Write head and body.
+
+    Raises:
+        ValueError: A header holds a line break or another character that has no place in one. Such headers
+            are refused when an endpoint is registered; no record that got around that may split a request.
+    """
+    headers = request.headers
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    if "accept" not in headers:
+        lines.append("accept: */*")
+    text = "".join(lines)
+    if not (text.isascii() and text.replace("\t", " ").isprintable()):
+        raise ValueError("a header holds a line break, or a character that is not printable ASCII")
+    lines.append(f"content-length: {len(request.body)}\r\n\r\n")
+    return "\r\n".join((target.head, *lines)).encode("ascii") + request.body
+
+
+def _check_four_numbers(host: str) -> None:
+    """Refuse the forms of an IPv4 address that resolvers understand each in its own way."""
+    try:
+        IPv4Address(host)
+    except AddressValueError as error:
+        raise ValueError(f"{host} is neither a name nor an IPv4 address of four numbers") from error

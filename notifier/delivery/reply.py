@@ -1,0 +1,70 @@
+"""What one exchange with a receiver brought, before it is an answer with a duration."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from notifier.core.outcome import ErrorClass
+
+if TYPE_CHECKING:
+    from notifier.core.request import DeliveryRequest
+
+MAX_KEPT_HEADER_CHARS: Final = 256
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came back, filled in as it comes.
+
+    Attributes:
+        status: Of the final answer, once its head is there.
+        error: Why there is no whole answer; the status may be known all the same.
+        detail: Explains the error to the operator.
+        headers: Those of ``KEPT_HEADERS`` that were there, as they can be recorded.
+        body: The first 4 KiB.
+        stale: The connection was a kept one and ended without a byte of answer, so the request may go out
+            again on another.
+    """
+
+    status: int | None = None
+    error: ErrorClass | None = None
+    detail: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    stale: bool = False
+
+
+class Sender(Protocol):
+    """A way to receivers: direct, or through a proxy."""
+
+    async def send(self, request: DeliveryRequest, *, deadline: float, fresh: bool) -> Reply:
+        """Send ``request`` once and tell what came; nothing but a cancellation is raised.
+
+        Args:
+            request: What to post.
+            deadline: By the loop's clock; over waiting, connecting, writing and reading together.
+            fresh: Whether to leave aside the connections that are kept.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what is open."""
+        ...
+
+
+def recordable(text: str) -> str:
+    """Cut a header's value and replace what no record can be written of.
+
+    Lone surrogates stand for bytes other than UTF-8. A control character becomes a space, as RFC 9110
+    section 5.5 has it for those that it names.
+    """
+    return well_formed(_CONTROL.sub(" ", text[:MAX_KEPT_HEADER_CHARS]).strip())
+
+
+def well_formed(text: str) -> str:
+    """Replace the lone surrogates that stand for bytes other than UTF-8."""
+    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -1,0 +1,120 @@
+"""One connection to a receiver: a request goes out in one write, and at most one answer comes in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from notifier.core.outcome import ErrorClass
+from notifier.delivery.reading import AnswerReader
+
+if TYPE_CHECKING:
+    from notifier.delivery.message import Origin
+    from notifier.delivery.pool import Pool
+    from notifier.delivery.reply import Reply
+
+
+class Connection(asyncio.Protocol):
+    """A connection of the pool.
+
+    It ends at once wherever it is not fit for another request. Nothing that a close could still flush is
+    worth the wait: a receiver that stops reading would keep the socket for as long as it likes.
+
+    Args:
+        loop: The running loop.
+        pool: Is told when the connection opens and when it is gone.
+        origin: What it leads to.
+    """
+
+    __slots__ = ("_loop", "_pool", "_reader", "_reused", "_transport", "_waiter", "idle_since", "origin")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, pool: Pool, origin: Origin) -> None:
+        self._loop = loop
+        self._pool = pool
+        self._reader = AnswerReader()
+        self._reused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self.origin = origin
+        self.idle_since = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may go out."""
+        return not self._transport.is_closing()
+
+    def abort(self) -> None:
+        """Close without waiting for anything."""
+        self._transport.abort()
+
+    async def exchange(self, message: bytes, deadline: float) -> Reply:
+        """Send ``message`` and wait for its answer, until ``deadline`` by the loop's clock."""
+        reader = self._reader
+        if self._reused:
+            reader.expect()
+        # A fresh connection reads from the start: what a peer says before it is asked is part of its answer.
+        if not reader.finished:
+            self._transport.write(message)
+            self._waiter = self._loop.create_future()
+            timer = self._loop.call_at(deadline, self._expire)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+                if not (reader.finished and reader.reusable) or self._transport.get_write_buffer_size():
+                    self._transport.abort()
+        else:
+            self._transport.abort()
+        self._reused = True
+        return reader.reply
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the way to the receiver."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._pool.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, or close: bytes that nobody asked for would be taken for the next answer."""
+        if self._reader.finished:
+            self._reader.reusable = False
+            self._transport.abort()
+            return
+        self._reader.feed(data)
+        self._wake_if_finished()
+
+    def eof_received(self) -> None:
+        """Take the end of the other side's half for the end of all."""
+        self._end(None)
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        self._end(exc)
+        self._reader.close()
+        self._pool.lost(self)
+
+    def _end(self, error: Exception | None) -> None:
+        reader = self._reader
+        if reader.finished:
+            return
+        reader.end(error)
+        reply = reader.reply
+        reply.stale = self._reused and reader.untouched and reply.error is ErrorClass.CONNECTION_RESET
+        self._wake_if_finished()
+
+    def _expire(self) -> None:
+        reader = self._reader
+        if reader.finished:
+            return
+        if reader.reply.status is not None:
+            detail = "the body did not end in time"
+        elif reader.untouched:
+            detail = "connected, but no answer came in time"
+        else:
+            detail = "the headers did not end in time"
+        reader.fail(ErrorClass.TIMEOUT, detail)
+        self._wake_if_finished()
+
+    def _wake_if_finished(self) -> None:
+        if self._reader.finished and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
