@@ -21,11 +21,18 @@ WATCHES_BY: Final = {Call.LOOKUP: WatchKind.SPACE, Call.CREATORS: WatchKind.CREA
 UNNAMED_RETRY_SECONDS: Final = 60.0
 """When to ask again about a name of which an answer says nothing at all."""
 
+TRIES: Final = 5
+"""How often a watch is given up again because its owner was quicker."""
+
 log = structlog.get_logger(__name__)
 
 
 async def apply_names(worker: Worker, watch_ids: Sequence[str], observation: Observation) -> None:
-    """Make each watch whose name X knows active, and let those fail whose name X does not know."""
+    """Make each watch whose name X knows active, and let those fail whose name X does not know.
+
+    Raises:
+        VersionConflictError: One of the watches kept changing.
+    """
     store, now = worker.runtime.store, worker.runtime.clock()
     users = {user.username.casefold(): user for user in observation.users.values()}
     unknown = {name.casefold() for name in observation.not_found}
@@ -53,6 +60,9 @@ async def refuse_subjects(
 
     Returns:
         The subjects that are not asked about any more.
+
+    Raises:
+        VersionConflictError: One of the watches kept changing.
     """
     store, now = worker.runtime.store, worker.runtime.clock()
     asked = zip(subjects, question.subjects, strict=True)
@@ -83,11 +93,23 @@ async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> N
 
 
 async def _fail(worker: Worker, watch: Watch, reason: str, now: float) -> None:
-    failed = replace(watch, status=WatchStatus.FAILED, failure_reason=reason)
-    try:
-        await worker.runtime.store.watches.save(failed, replacing=watch, now=now)
-    except (NotFoundError, VersionConflictError):
-        # Its owner was quicker; if it still needs its name, its look's lease makes it due again.
-        log.info("watch.changed_meanwhile", watch_id=watch.id)
-    else:
-        log.warning("watch.failed", watch_id=watch.id, reason=reason)
+    """Give a watch up, also where its owner changes it meanwhile: a new label makes no target acceptable.
+
+    Raises:
+        VersionConflictError: It kept changing; its look's lease makes it due again.
+    """
+    watches = worker.runtime.store.watches
+    current: Watch | None = watch
+    for _ in range(TRIES):
+        if current is None or current.status is not watch.status:
+            log.info("watch.changed_meanwhile", watch_id=watch.id)
+            return
+        failed = replace(current, status=WatchStatus.FAILED, failure_reason=reason)
+        try:
+            await watches.save(failed, replacing=current, now=now)
+        except (NotFoundError, VersionConflictError):
+            current = (await watches.get_many([watch.id])).get(watch.id)
+        else:
+            log.warning("watch.failed", watch_id=watch.id, reason=reason)
+            return
+    raise VersionConflictError(f"watch {watch.id} kept changing while it was given up")

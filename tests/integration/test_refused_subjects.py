@@ -1,0 +1,169 @@
+"""A subject that X does not accept fails its own watch and costs the others nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from notifier.core.observation import Call
+from notifier.core.watch import Watch, WatchKind, WatchStatus
+from tests.support.steered import Steered, spaces, steered
+
+LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
+PLAY = "users: [{id: 1, name: One, username: one}]\nspaces:\n" + spaces(["S1"], LIVE)
+PARAMETERS = {Call.LOOKUP: "ids", Call.CREATORS: "user_ids", Call.SEARCH: "query", Call.USERS: "usernames"}
+WHY = "is not valid, says X"
+
+each_kind = pytest.mark.parametrize(
+    ("kind", "good", "bad", "call"),
+    [
+        (WatchKind.SPACE, "S1", "BAD", Call.LOOKUP),
+        (WatchKind.CREATOR, "1", "9999999999999999999", Call.CREATORS),
+        (WatchKind.SEARCH, "news", "from:(", Call.SEARCH),
+        (WatchKind.CREATOR, "@one", "@root", Call.USERS),
+    ],
+    ids=["space", "creator", "search", "name"],
+)
+
+
+def refuse(it: Steered, call: Call, bad: str) -> None:
+    """Have X refuse every request of a call that names this subject."""
+    value = bad.removeprefix("@")
+    body: dict[str, Any] = {
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": "https://api.x.com/2/problems/invalid-request",
+        "errors": [{"parameters": {PARAMETERS[call]: [value]}, "message": f"[{value}] {WHY}"}],
+    }
+
+    async def instead(asked: Call, subjects: tuple[str, ...]) -> web.Response | None:
+        return web.json_response(body, status=400) if asked is call and value in subjects else None
+
+    it.x.instead = instead
+
+
+async def watches(it: Steered) -> dict[str, Watch]:
+    page = await it.runtime.store.watches.page(limit=250, cursor=None)
+    return {watch.target: watch for watch in page.items}
+
+
+@each_kind
+async def test_its_watch_fails_with_the_reason_and_the_others_are_asked_about_at_once(
+    redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
+) -> None:
+    async with steered(redis_url, PLAY) as it:
+        refuse(it, call, bad)
+        await it.watch(kind, bad, good)
+        await it.look()
+        found = await watches(it)
+        assert found[bad].status is WatchStatus.FAILED
+        assert WHY in str(found[bad].failure_reason)
+        assert (found[good].status, found[good].failure_reason) == (WatchStatus.ACTIVE, None)
+        await it.pass_time(2)  # creators are asked about once a second, also those that were a name before
+        assert await it.types() == ["space.started"], "and X is not said to be in trouble"
+        asked = len([each for each in it.x.of(call) if bad.removeprefix("@") in each.subjects])
+        assert asked == 1
+        await it.pass_time(3600, step=60)
+        assert len([each for each in it.x.of(call) if bad.removeprefix("@") in each.subjects]) == 1
+
+
+async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refused_one_by_one(
+    redis_url: str,
+) -> None:
+    good, bad = [f"L{number}" for number in range(97)], ["BAD1", "BAD2", "BAD3"]
+    async with steered(redis_url, "spaces:\n" + spaces(good, LIVE)) as it:
+        await it.watch(WatchKind.SPACE, *good, *bad)
+
+        async def refuse_the_first(_call: Call, subjects: tuple[str, ...]) -> web.Response | None:
+            named = next((each for each in bad if each in subjects), None)
+            body = {"errors": [{"parameters": {"ids": [named]}, "message": f"[{named}] {WHY}"}]}
+            return web.json_response(body, status=400) if named else None
+
+        it.x.instead = refuse_the_first
+        await it.look()
+        assert [(len(asked.subjects), asked.status) for asked in it.x.asked] == [
+            (100, 400),
+            (99, 400),
+            (98, 400),
+            (97, 200),
+        ]
+        assert (await it.counts()) == {"space.started": 97}
+        failed = {name for name, watch in (await watches(it)).items() if watch.status is WatchStatus.FAILED}
+        assert failed == set(bad)
+
+
+@each_kind
+async def test_a_watch_that_its_owner_changes_at_that_moment_fails_all_the_same(
+    redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
+) -> None:
+    """A change of the label must not leave a watch behind that is active and never looked at."""
+    async with steered(redis_url, PLAY) as it:
+        refuse(it, call, bad)
+        await it.watch(kind, bad, good)
+        store = it.runtime.store.watches
+        save = store.save
+        changed: list[Watch] = []
+
+        async def save_too_late(watch: Watch, *, replacing: Watch, now: float) -> None:
+            if watch.target == bad and not changed:
+                changed.append(watch)
+                await save(replace(replacing, label="mine"), replacing=replacing, now=now)
+            await save(watch, replacing=replacing, now=now)
+
+        store.save = save_too_late  # type: ignore[method-assign]  # a race, made to happen
+        await it.pass_time(60, step=5)
+        found = await watches(it)
+        assert changed
+        assert found[bad].status is WatchStatus.FAILED
+        assert (found[bad].label, found[good].status) == ("mine", WatchStatus.ACTIVE)
+
+
+@each_kind
+async def test_a_watch_that_is_deleted_at_that_moment_is_gone(
+    redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
+) -> None:
+    async with steered(redis_url, PLAY) as it:
+        refuse(it, call, bad)
+        await it.watch(kind, bad, good)
+        answer, reached, released = it.x.instead, asyncio.Event(), asyncio.Event()
+
+        async def wait(asked: Call, subjects: tuple[str, ...]) -> web.Response | None:
+            reached.set()
+            await released.wait()
+            assert answer is not None
+            return await answer(asked, subjects)
+
+        it.x.instead = wait
+        looking = asyncio.create_task(it.look())
+        await reached.wait()
+        await it.runtime.store.watches.delete((await watches(it))[bad].id, now=it.clock.now)
+        released.set()
+        await looking
+        assert set(await watches(it)) == {good}
+        await it.pass_time(2)
+        assert await it.types() == ["space.started"]
+
+
+@pytest.mark.parametrize("body", [{"title": "Invalid Request"}, {"errors": [{"message": "no"}]}])
+async def test_a_400_that_names_nothing_is_told_and_backed_off_from(
+    redis_url: str, body: dict[str, Any]
+) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        it.x.fail(Call.LOOKUP, 400, body)
+        await it.look()
+        assert await it.types() == []
+        await it.pass_time(1800, step=10)
+        # The question is put off by the rarest look: a mistake of ours must not be hammered at X.
+        assert [asked.at - it.x.asked[0].at for asked in it.x.asked] == [0, 600, 1200, 1800]
+        assert await it.types() == ["source.degraded"]
+        health, _ = await it.runtime.store.health.read()
+        assert [str(kind) for kind in health.troubles()] == ["refused"]
+        assert (await watches(it))["S1"].status is WatchStatus.ACTIVE
+        it.x.heal()
+        await it.pass_time(600, step=10)
+        assert await it.types() == ["source.degraded", "source.recovered", "space.started"]
