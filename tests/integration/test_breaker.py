@@ -1,0 +1,189 @@
+"""The circuit breaker: an endpoint that keeps failing is probed now and then, and given up after days."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from notifier.core import breaker
+from notifier.core.delivery import DeliveryStatus
+from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
+from notifier.core.events import EventType
+from notifier.core.ids import delivery_id
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Claim, Store, delivery_queue, keys
+from tests.integration.test_store_queue import add, claim, owe, settle, settled
+from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
+from tests.support.receiver import Receiver
+from tests.support.wait import wait_until
+from tests.support.worker import running_worker
+
+THRESHOLD: Final = 3
+FIRST_MS: Final = 200
+LONGEST_MS: Final = 500
+GIVEN_UP_MS: Final = 3_600_000
+
+
+@pytest.fixture(autouse=True)
+def _quick_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = json.dumps([THRESHOLD, FIRST_MS, LONGEST_MS, GIVEN_UP_MS])
+    monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", figures)
+
+
+@pytest.fixture
+async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(runtime: Runtime) -> Store:
+    return runtime.store
+
+
+async def fail(store: Store, *claims: Claim) -> None:
+    await settle(
+        store, *[settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False) for each in claims]
+    )
+
+
+async def open_breaker(store: Store) -> Endpoint:
+    """Have an endpoint with ten pending deliveries fail until its breaker opens."""
+    endpoint = await add(store, "a", max_concurrency=THRESHOLD)
+    await owe(store, [endpoint], *range(10))
+    await fail(store, *await claim(store))
+    return endpoint
+
+
+async def probe(store: Store) -> list[Claim]:
+    """Wait until something may be claimed again."""
+    found = await wait_until(lambda: claim(store), message="the next probe may go")
+    assert isinstance(found, list)
+    return found
+
+
+async def run_of(store: Store, endpoint: Endpoint, *fields: str) -> list[str | None]:
+    values: list[str | None] = await store.database.redis.hmget(keys.run(endpoint.id), fields)
+    return values
+
+
+def test_the_figures_are_those_of_the_documents() -> None:
+    assert breaker.FAILURES_IN_A_ROW == 10
+    assert breaker.GIVEN_UP_SECONDS == 5 * 86_400
+
+
+async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(store: Store) -> None:
+    await open_breaker(store)
+    assert await claim(store) == []
+    (first,) = await probe(store)
+    assert await claim(store) == []
+    await fail(store, first)
+    assert await claim(store) == []
+    assert len(await probe(store)) == 1
+
+
+async def test_what_is_put_off_uses_up_no_attempt(store: Store) -> None:
+    endpoint = await open_breaker(store)
+    for _ in range(3):
+        await fail(store, *await probe(store))
+    rows = await store.deliveries.page(limit=100, cursor=None, endpoint_id=endpoint.id)
+    assert sum(each.attempts_made for each in rows.items) == THRESHOLD + 3
+    assert {each.status for each in rows.items} == {DeliveryStatus.PENDING}
+
+
+async def test_each_failed_probe_puts_the_next_one_farther_off_up_to_a_limit(store: Store) -> None:
+    endpoint = await open_breaker(store)
+    waits = []
+    for _ in range(4):
+        open_until, resume_at = await run_of(store, endpoint, "open_until", "resume_at")
+        assert open_until == resume_at
+        server = await store.database.redis.time()
+        waits.append(int(float(open_until or 0)) - (server[0] * 1000 + server[1] // 1000))
+        await fail(store, *await probe(store))
+    assert waits[0] <= FIRST_MS
+    assert FIRST_MS < waits[1] <= 2 * FIRST_MS < waits[2] <= LONGEST_MS
+    assert waits[3] <= LONGEST_MS
+
+
+async def test_failures_that_were_under_way_when_it_opened_do_not_move_the_probe(store: Store) -> None:
+    endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
+    await owe(store, [endpoint], *range(10))
+    claims = await claim(store)
+    await fail(store, *claims[:THRESHOLD])
+    before = await run_of(store, endpoint, "open_until", "probes")
+    await fail(store, *claims[THRESHOLD:])
+    assert await run_of(store, endpoint, "open_until", "probes") == before
+
+
+async def test_a_success_closes_it(store: Store) -> None:
+    endpoint = await open_breaker(store)
+    await settle(store, *[settled(each) for each in await probe(store)])
+    assert len(await claim(store)) == THRESHOLD
+    assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
+
+
+async def test_failures_that_are_not_in_a_row_leave_it_closed(store: Store) -> None:
+    endpoint = await add(store, "a", max_concurrency=1)
+    await owe(store, [endpoint], *range(10))
+    for number in range(2 * THRESHOLD):
+        claims = await claim(store)
+        if number % 2:
+            await settle(store, *[settled(each) for each in claims])
+        else:
+            await fail(store, *claims)
+    assert len(await claim(store)) == 1
+
+
+async def test_what_says_nothing_of_the_receiver_does_not_count(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], *range(10))
+    await settle(
+        store, *[settled(each, DeliveryStatus.PENDING, succeeded=None) for each in await claim(store)]
+    )
+    assert len(await claim(store)) == 10
+
+
+async def test_enabling_an_endpoint_closes_it(store: Store) -> None:
+    endpoint = await open_breaker(store)
+    disabled = replace(endpoint, status=EndpointStatus.DISABLED)
+    await store.endpoints.save(disabled, replacing=endpoint)
+    await store.endpoints.save(endpoint, replacing=disabled)
+    assert len(await claim(store)) == THRESHOLD
+
+
+async def test_one_that_has_only_failed_for_days_is_given_up(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], 1, 2)
+    first, second = await claim(store)
+    await fail(store, first)
+    server = await store.database.redis.time()
+    days_ago = server[0] * 1000 - GIVEN_UP_MS - 1000
+    await store.database.redis.hset(keys.run(endpoint.id), "failing_since", days_ago)
+    late = settled(second, DeliveryStatus.PENDING, succeeded=False)
+    turn = await store.queue.turn(0, [late], limit=0, lease_seconds=30)
+    assert list(turn.given_up) == [endpoint.id]
+
+
+async def test_the_worker_disables_what_is_given_up_and_tells_others(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", json.dumps([THRESHOLD, 50, 50, 300]))
+    settings = quick_settings(redis_url, retry_schedule_seconds=(0.05,) * 50)
+    async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
+        endpoint = await add_endpoint(runtime, receiver, "/dead", event_types=("webhook.test",))
+        await add_endpoint(runtime, receiver, "/other", event_types=(EventType.ENDPOINT_DISABLED,))
+        receiver.answer("/dead", statuses=[500])
+        event = numbered_event(1)
+        await runtime.store.events.commit(event)
+        await runtime.nudge.dispatch()
+        await wait_until(lambda: bool(receiver.received("/other")), message="the others are told")
+        disabled = await runtime.store.endpoints.get(endpoint.id)
+        delivery = await runtime.store.deliveries.get(delivery_id(event.id, endpoint.id))
+    assert (disabled.status, disabled.disabled_reason) == (EndpointStatus.DISABLED, DisabledReason.FAILING)
+    assert delivery.status is DeliveryStatus.PENDING
+    (told,) = receiver.received("/other")
+    assert told.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "failing"}
