@@ -24,10 +24,14 @@ class Schedule:
         return [entry[2] for entry in urgent], [entry[2] for entry in patient]
 
     def claim(self, looks: Sequence[DueLook]) -> None:
-        """Take looks off the queues until they are filed again."""
+        """Take looks that were shown off the queues until they are filed again."""
         for look in looks:
-            self.drop(look.subject)
-        self._claimed.update(look.subject for look in looks)
+            del self._filed[look.subject]
+            self._claimed.add(look.subject)
+        for queue in self._queues.values():
+            # Each request is filled from the front of both queues.
+            shown = queue[: len(looks)]
+            queue[: len(looks)] = [entry for entry in shown if entry[1] not in self._claimed]
 
     def file(self, subject: str, look: NextLook) -> None:
         """Set when a subject is looked at next."""

@@ -240,13 +240,13 @@ class Watching:
         self._looks[Call.LOOKUP].file(known.space.id, due)
 
     def _come_back(self, creators: Sequence[str], now: float) -> None:
-        later = NextLook(now + self._cadence.discovery, Urgency.PATIENT)
+        later, looks = NextLook(now + self._cadence.discovery, Urgency.PATIENT), self._looks[Call.CREATORS]
+        known = [asked_at for creator in creators if (asked_at := self._asked_at.get(creator)) is not None]
+        self.waits[Wish.DISCOVERY].wished.extend([self._cadence.discovery] * len(known))
+        self.waits[Wish.DISCOVERY].actual.extend(now - asked_at for asked_at in known)
+        self._asked_at.update(dict.fromkeys(creators, now))
         for creator in creators:
-            if creator in self._asked_at:
-                self.waits[Wish.DISCOVERY].wished.append(self._cadence.discovery)
-                self.waits[Wish.DISCOVERY].actual.append(now - self._asked_at[creator])
-            self._asked_at[creator] = now
-            self._looks[Call.CREATORS].file(creator, later)
+            looks.file(creator, later)
 
     def _look_at_absent(self, observation: Observation) -> None:
         """Queue a lookup of every Space that an answer by creator should have had (E1)."""
