@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -176,21 +176,25 @@ def canonical(document: Mapping[str, Any]) -> str:
 
 
 def encode(event: Event) -> bytes:
-    """Write the full payload: the very bytes that are logged, signed and sent.
+    """Write the full payload: the very bytes that are logged, signed and sent, in less than 20 kB."""
+    return within_limit(event.data, lambda data: _payload(event, data))
+
+
+def within_limit(data: Mapping[str, Any], write: Callable[[Mapping[str, Any]], bytes]) -> bytes:
+    """Write a body of less than 20 kB around as much of ``data`` as goes in.
 
     A body over 20 kB loses items from its longest lists first; texts are cut only where no list is left to
     cut. ``truncated`` says so and ``counts`` keeps how long the lists of the Space and the details were.
     """
-    body = _payload(event, event.data)
+    body = write(data)
     if len(body) < MAX_BODY_BYTES:
         return body
-    parts = (event.data.get("space", {}), event.data["details"])
-    counts = {name: len(value) for part in parts for name, value in part.items() if _may_be_cut(name, value)}
-    items, letters = _longest(event.data), MAX_BODY_BYTES
+    counts = data.get("counts") or _counts(data)
+    items, letters = _longest(data), MAX_BODY_BYTES
     while len(body) >= MAX_BODY_BYTES and letters > 0:
         items, letters = items // 2, letters if items else letters // 2
-        cut = _cut(event.data, items, letters)
-        body = _payload(event, {**cut, "truncated": True, "counts": counts})
+        cut = _cut(data, items, letters)
+        body = write({**cut, "truncated": True, "counts": counts})
     return body
 
 
@@ -223,6 +227,11 @@ def _payload(event: Event, data: Mapping[str, Any]) -> bytes:
     # What X's answers say is clean by now; what it says of its failures may hold half a surrogate pair.
     payload = {"type": event.type, "timestamp": event.timestamp, "data": data}
     return canonical(payload).encode(errors="replace")
+
+
+def _counts(data: Mapping[str, Any]) -> dict[str, int]:
+    parts = (data.get("space", {}), data.get("details", {}))
+    return {name: len(value) for part in parts for name, value in part.items() if _may_be_cut(name, value)}
 
 
 def _may_be_cut(name: str, value: object) -> bool:

@@ -165,7 +165,8 @@ class DisabledDetails(BaseModel):
 
     endpoint_id: str
     reason: DisabledReason = Field(
-        description="By hand; the receiver answered 410 Gone; or it has only failed for days."
+        description="By hand; the receiver answered 410 Gone; it has only failed for days; "
+        "or it did not answer the challenge."
     )
 
 

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from notifier import __version__
+from notifier.core.cloud_events import CONTENT_TYPE, cloud_event
+from notifier.core.endpoint import PayloadFormat
+from notifier.core.events import PayloadForm, thin
 from notifier.core.signing import sign
 from notifier.errors import FieldError, InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from notifier.core.endpoint import Endpoint
     from notifier.core.signing import SigningKey
 
 USER_AGENT: Final = f"space-notifier/{__version__}"
+
+JSON: Final = "application/json"
 
 MAX_CUSTOM_HEADERS: Final = 32
 MAX_HEADER_VALUE_CHARS: Final = 4096
@@ -27,9 +33,6 @@ RESERVED_HEADERS: Final = frozenset(
         "content-length",
         "content-type",
         "user-agent",
-        "webhook-id",
-        "webhook-signature",
-        "webhook-timestamp",
         # what belongs to the connection or to the way there (RFC 9110 section 7.6.1, RFC 9112)
         "accept-encoding",
         "connection",
@@ -51,6 +54,9 @@ RESERVED_HEADERS: Final = frozenset(
     }
 )
 
+RESERVED_PREFIX: Final = "webhook-"
+"""All that Standard Webhooks says of a message, now or later, stands in headers that begin with this."""
+
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")  # RFC 9110 section 5.6.2
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
@@ -62,6 +68,28 @@ class DeliveryRequest:
     url: str
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body as it goes over the wire, and what it is."""
+
+    body: bytes
+    content_type: str
+
+
+def content_for(endpoint: Endpoint, payload: bytes, *, source: str) -> Content:
+    """Write a payload in the form and the format that an endpoint has chosen.
+
+    Args:
+        endpoint: That it goes to.
+        payload: The full payload, as it is logged.
+        source: Where users reach this installation, for CloudEvents.
+    """
+    body = thin(payload) if endpoint.payload is PayloadForm.THIN else payload
+    if endpoint.format is PayloadFormat.CLOUDEVENTS:
+        return Content(cloud_event(body, source=source), CONTENT_TYPE)
+    return Content(body, JSON)
 
 
 def build_request(
@@ -94,7 +122,7 @@ def build_request(
     }
     if extra_headers:
         for name, value in extra_headers.items():
-            if (lowered := name.lower()) not in RESERVED_HEADERS:
+            if not _is_reserved(lowered := name.lower()):
                 headers[lowered] = value
     return DeliveryRequest(url, headers, body)
 
@@ -118,11 +146,15 @@ def check_custom_headers(headers: Mapping[str, str]) -> None:
         raise InvalidInputError(text, *problems)
 
 
+def _is_reserved(lowered: str) -> bool:
+    return lowered in RESERVED_HEADERS or lowered.startswith(RESERVED_PREFIX)
+
+
 def _header_problem(name: str, value: str, seen: set[str]) -> str | None:
     """Say what is wrong with one header without quoting its value, which may be a credential."""
     if not _TOKEN.fullmatch(name):
         return "a name is 1 to 128 letters, digits or any of !#$%&'*+-.^_`|~"
-    if name.lower() in RESERVED_HEADERS:
+    if _is_reserved(name.lower()):
         return "this name is reserved; choose another one"
     if name.lower() in seen:
         return "this name is given twice; header names ignore case"

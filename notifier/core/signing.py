@@ -66,16 +66,17 @@ class HmacKey:
 
     def sign(self, prefix: bytes, body: bytes) -> str:
         """Return the ``v1`` entry over ``prefix + body``."""
-        return "v1," + _to_base64(self._digest(prefix, body))
+        return "v1," + _to_base64(self.digest(prefix, body))
 
     def matches(self, signature: bytes, prefix: bytes, body: bytes) -> bool:
         """Compare in constant time."""
-        return hmac.compare_digest(signature, self._digest(prefix, body))
+        return hmac.compare_digest(signature, self.digest(prefix, body))
 
-    def _digest(self, prefix: bytes, body: bytes) -> bytes:
+    def digest(self, *parts: bytes) -> bytes:
+        """Return the HMAC-SHA256 over the parts, one after the other."""
         state = self._state.copy()
-        state.update(prefix)
-        state.update(body)
+        for part in parts:
+            state.update(part)
         return state.digest()
 
 
@@ -152,6 +153,15 @@ def receiver_secret(secret: str) -> str:
     if isinstance(key, Ed25519SigningKey):
         return PUBLIC_PREFIX + _to_base64(key.public_bytes())
     return secret
+
+
+def verifying_secret(secret: str) -> str:
+    """Accept what signs where something that verifies is wanted: a ``whsk_`` becomes its ``whpk_``.
+
+    Raises:
+        SecretFormError: ``secret`` is a malformed ``whsk_``.
+    """
+    return receiver_secret(secret) if secret.startswith(PRIVATE_PREFIX) else secret
 
 
 def parse_signing_key(secret: str) -> HmacKey | Ed25519SigningKey:
