@@ -111,29 +111,32 @@ async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLo
     """Choose the subjects of the next question by a call, or say when there will be one."""
     limit = 1 if call is Call.SEARCH else BATCH
     urgent, patient = await worker.runtime.store.looks.first(call, now=now, limit=limit)
-    if call is Call.LOOKUP:
-        urgent, patient = await _afford(worker, urgent, now=now), await _afford(worker, patient, now=now)
     cadence = worker.runtime.cadence
     ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
     chosen = fill(urgent, patient, now=now, soon=now + ahead, limit=limit)
+    if call is Call.LOOKUP:
+        chosen = await _afford(worker, chosen, now=now)
     return chosen, min((look.at for look in (*urgent[:1], *patient[:1])), default=math.inf)
 
 
-async def _afford(worker: Worker, looks: list[DueLook], *, now: float) -> list[DueLook]:
-    """Put off what the day's money does not reach for; what was read today is free."""
+async def _afford(worker: Worker, chosen: list[DueLook], *, now: float) -> list[DueLook]:
+    """Put off what the day's money does not reach for, patient looks first; what was read today is free."""
     budget, store = worker.runtime.settings.daily_budget_usd, worker.runtime.store
-    if budget is None or not looks:
-        return looks
-    paid = await store.spending.paid([look.subject for look in looks], now=now)
-    unpaid = [look for look in looks if look.subject not in paid]
-    ledger, within_reach = await store.spending.ledger(now=now), len(unpaid)
-    while within_reach and not may_read(looks[0].urgency, ledger, budget, spaces=within_reach):
-        within_reach -= 1
-    beyond = {look.subject: look.at for look in unpaid[within_reach:]}
-    later = NextLook(now + UNAFFORDABLE_SECONDS, looks[0].urgency)
-    due = [subject for subject, at in beyond.items() if at <= now]
-    await store.looks.schedule(Call.LOOKUP, dict.fromkeys(due, later))
-    return [look for look in looks if look.subject not in beyond]
+    if budget is None or not chosen:
+        return chosen
+    paid = await store.spending.paid([look.subject for look in chosen], now=now)
+    ledger, bought, beyond = await store.spending.ledger(now=now), 0, set[DueLook]()
+    for look in sorted(chosen, key=lambda look: look.urgency is Urgency.PATIENT):
+        if look.subject in paid:
+            continue
+        if may_read(look.urgency, ledger, budget, spaces=bought + 1):
+            bought += 1
+        else:
+            beyond.add(look)
+    later = min(now + UNAFFORDABLE_SECONDS, next_day(now))
+    put_off = {look.subject: NextLook(later, look.urgency) for look in beyond if look.at <= now}
+    await store.looks.schedule(Call.LOOKUP, put_off)
+    return [look for look in chosen if look not in beyond]
 
 
 async def _not_before(
@@ -207,10 +210,12 @@ async def _apply(worker: Worker, look: Look, observation: Observation, health: H
 async def _come_back(worker: Worker, look: Look, observation: Observation) -> None:
     """File the next look of creators and searches; a Space's own is filed with its commit."""
     if look.call in DISCOVERY:
-        wait = worker.runtime.cadence.discovery
-        wait *= min(await _discovery_stretch(worker, now=observation.answered_at), 86_400 / wait)
-        later = NextLook(observation.answered_at + wait, Urgency.PATIENT)
-        await worker.runtime.store.looks.schedule(look.call, dict.fromkeys(look.subjects, later))
+        now, wait = observation.answered_at, worker.runtime.cadence.discovery
+        stretch = await _discovery_stretch(worker, now=now)
+        # With the new day comes new money, so nothing is put off beyond its beginning for want of it.
+        later = max(now + wait, min(now + wait * stretch, next_day(now)))
+        again = NextLook(later, Urgency.PATIENT)
+        await worker.runtime.store.looks.schedule(look.call, dict.fromkeys(look.subjects, again))
 
 
 async def _bill(worker: Worker, observation: Observation) -> None:

@@ -1,0 +1,174 @@
+"""What X bills for a day of looking, and what goes without when the day's money runs out."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from notifier.core.cadence import NextLook
+from notifier.core.looking import Urgency
+from notifier.core.observation import Call
+from notifier.core.watch import WatchKind
+from notifier.simulator.app import STATUS_PATH
+from tests.support.admin_api import Serve
+from tests.support.steered import NOON, Steered, spaces, steered
+
+DAY = 86_400.0
+MIDNIGHT = NOON + DAY / 2
+LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s, speaker_ids: [7]}}"
+WITH_SEVEN = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n"
+
+
+async def cost(it: Steered) -> float:
+    """What the stand-in has billed, on all days."""
+    x = it.workers[0].x
+    assert x is not None
+    session: Any = x._session  # noqa: SLF001 - the one connection to the stand-in that the test has
+    async with session.get(it.runtime.settings.x_api_url + STATUS_PATH) as answer:
+        usd: float = (await answer.json())["cost"]["usd"]
+    return usd
+
+
+async def told_cost(it: Steered, serve: Serve) -> float:
+    """What /metrics says that X has billed."""
+    client = await serve(it.runtime)
+    text = await (await client.get("/metrics")).text()
+    found = re.search(r"^notifier_x_cost_usd_total (\S+)$", text, re.MULTILINE)
+    assert found is not None
+    return round(float(found[1]), 6)
+
+
+async def test_each_resource_is_counted_once_a_utc_day_as_x_bills_it(redis_url: str, serve: Serve) -> None:
+    play = WITH_SEVEN + spaces(["S1", "S2", "S3"], LIVE)
+    async with steered(redis_url, play, at=MIDNIGHT - 1800, workers=2) as it:
+        await it.watch(WatchKind.SPACE, "S1", "S2", "S3")
+        await it.watch(WatchKind.CREATOR, "1", "@seven")
+        await it.watch(WatchKind.SEARCH, "news")
+        await it.pass_time(1780, step=20)
+        today = await it.runtime.store.spending.ledger(now=it.clock.now)
+        assert (today.space_reads, today.user_reads, today.spent) == (3, 1, 0.025)
+        assert await told_cost(it, serve) == await cost(it) == 0.025
+        await it.pass_time(60, step=10)  # over midnight
+        tomorrow = await it.runtime.store.spending.ledger(now=it.clock.now)
+        assert (tomorrow.space_reads, tomorrow.user_reads, tomorrow.spent) == (3, 1, 0.025)
+        assert sum(tomorrow.yesterday) == pytest.approx(0.025)
+        assert await told_cost(it, serve) == await cost(it) == 0.05
+
+
+async def test_people_who_come_along_cost_nothing_where_the_setting_says_so(
+    redis_url: str, serve: Serve
+) -> None:
+    play = WITH_SEVEN + spaces(["S1"], LIVE)
+    async with steered(redis_url, play, x_expanded_users_billed=False) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.look()
+        assert await told_cost(it, serve) == 0.005
+        await it.watch(WatchKind.CREATOR, "@seven")
+        await it.look()
+        assert await told_cost(it, serve) == 0.015, "a user who was asked for by name always costs"
+
+
+def discovered(it: Steered, since: float) -> list[float]:
+    """When creators were asked about after some moment, in seconds from then."""
+    return [asked.at - since for asked in it.x.of(Call.CREATORS) if asked.at > since]
+
+
+async def test_discovery_slows_stops_and_comes_back_the_next_day_and_live_spaces_go_on(
+    redis_url: str,
+) -> None:
+    """Ten Spaces at first, then two more every half hour: forty until midnight, where the money is for 24."""
+    hourly = [f"{{at: {minutes}m, set: {{state: live, title: more}}}}" for minutes in range(70, 360, 30)]
+    play = "spaces:\n" + spaces([f"A{number}" for number in range(10)], LIVE, creator="1")
+    for number, entry in enumerate(hourly):
+        play += spaces([f"B{number}", f"C{number}"], entry, creator="1")
+    start = MIDNIGHT - 6 * 3600
+    usual = {"poll_discovery_seconds": 240, "poll_live_seconds": 240, "x_expanded_users_billed": False}
+    async with steered(redis_url, play, at=start, daily_budget_usd=0.12, **usual) as it:
+        store = it.runtime.store
+        await it.watch(WatchKind.CREATOR, "1")
+        await it.pass_time(3600 + 960, step=120)
+        assert {later - sooner for sooner, later in pairwise(discovered(it, start))} == {240}
+        await it.pass_time(5400, step=120)
+        slowed = [later - sooner for sooner, later in pairwise(discovered(it, start))]
+        assert 240 < slowed[-1] <= 2400
+        await it.pass_time(start + 5.5 * 3600 - it.clock.now, step=120)
+        stopped_at = it.clock.now
+        before = await store.spending.ledger(now=stopped_at)
+        assert 0.9 * 0.12 <= before.spent <= 0.12
+        await it.pass_time(MIDNIGHT - 60 - stopped_at, step=120)
+        assert discovered(it, stopped_at) == []
+        lookups = [asked for asked in it.x.of(Call.LOOKUP) if asked.at > stopped_at]
+        assert len(lookups) >= 6, "what was paid for today is looked at as ever"
+        assert all(len(asked.subjects) == before.space_reads for asked in lookups)
+        assert await store.spending.ledger(now=it.clock.now) == before
+        await it.pass_time(1800, step=60)
+        (first, *_) = discovered(it, stopped_at)
+        assert 0 <= stopped_at + first - MIDNIGHT <= 60
+        assert (await store.spending.ledger(now=it.clock.now)).space_reads > before.space_reads
+
+
+async def test_the_very_answer_that_uses_the_money_up_stops_discovery_only_until_midnight(
+    redis_url: str,
+) -> None:
+    play = "spaces:\n" + spaces([f"A{number}" for number in range(20)], LIVE, creator="1")
+    async with steered(
+        redis_url, play, at=MIDNIGHT - 3600, daily_budget_usd=0.1, x_expanded_users_billed=False
+    ) as it:
+        await it.watch(WatchKind.CREATOR, "1")
+        await it.pass_time(3599, step=60)
+        assert len(it.x.of(Call.CREATORS)) == 1
+        await it.pass_time(121, step=10)
+        assert len(it.x.of(Call.CREATORS)) >= 2
+
+
+async def due(it: Steered, urgency: Urgency, ids: list[str]) -> None:
+    looks, now = it.runtime.store.looks, it.clock.now
+    await looks.add(Call.LOOKUP, ids, at=now)
+    await looks.schedule(Call.LOOKUP, dict.fromkeys(ids, NextLook(now, urgency)))
+
+
+async def spend(it: Steered, spaces_read: int) -> None:
+    await it.runtime.store.spending.bill([f"x{each}" for each in range(spaces_read)], [], now=it.clock.now)
+
+
+async def test_what_is_urgent_and_what_is_patient_share_the_money_that_is_left(redis_url: str) -> None:
+    urgent, patient = [f"U{number}" for number in range(30)], [f"P{number}" for number in range(30)]
+    play = "spaces:\n" + spaces([*urgent, *patient], LIVE)
+    async with steered(redis_url, play, daily_budget_usd=0.5, x_expanded_users_billed=False) as it:
+        await it.watch(WatchKind.SPACE, *urgent, *patient)
+        await due(it, Urgency.URGENT, urgent)
+        await due(it, Urgency.PATIENT, patient)
+        await spend(it, 60)  # 40 are left, 35 for the patient
+        await it.look()
+        asked = [each for asked in it.x.asked for each in asked.subjects]
+        assert set(urgent) <= set(asked), "what is urgent comes first"
+        ledger = await it.runtime.store.spending.ledger(now=it.clock.now)
+        assert 0.45 <= ledger.spent <= 0.5
+
+
+@pytest.mark.parametrize(("spent", "asked"), [(93, {"U", "P"}), (94, {"U"}), (99, {"U"}), (100, set[str]())])
+async def test_patient_spaces_go_without_before_live_ones(
+    redis_url: str, spent: int, asked: set[str]
+) -> None:
+    play = "spaces:\n" + spaces(["U", "P"], LIVE)
+    async with steered(redis_url, play, daily_budget_usd=0.5, x_expanded_users_billed=False) as it:
+        await it.watch(WatchKind.SPACE, "U", "P")
+        await due(it, Urgency.URGENT, ["U"])
+        await due(it, Urgency.PATIENT, ["P"])
+        await spend(it, spent)
+        await it.pass_time(3600, step=120)
+        assert {each for asked in it.x.asked for each in asked.subjects} == asked
+        # What today does not reach for is looked at tomorrow.
+        await it.pass_time(MIDNIGHT + 700 - it.clock.now, step=700)
+        assert {each for asked in it.x.asked for each in asked.subjects} == {"U", "P"}
+
+
+async def test_without_a_budget_nothing_goes_without(redis_url: str) -> None:
+    async with steered(redis_url, "spaces:\n" + spaces(["U", "P"], LIVE)) as it:
+        await it.watch(WatchKind.SPACE, "U", "P")
+        await spend(it, 100_000)
+        await it.look()
+        assert [set(asked.subjects) for asked in it.x.asked] == [{"U", "P"}]
