@@ -31,6 +31,8 @@ async def sweep(ctx: dict[str, Any]) -> None:
             await runtime.nudge.ring()
         elif name == "dispatch":
             await runtime.nudge.dispatch()
+        elif name == "recover":
+            await runtime.nudge.recover()
         else:
             await runtime.nudge.observe()
     await _end_idle_trouble(worker)

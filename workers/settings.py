@@ -34,6 +34,7 @@ from workers.deliver import LARGEST_WINDOW, deliver
 from workers.dispatch import dispatch
 from workers.housekeeping import beat, sweep, trim
 from workers.observe import observe
+from workers.recover import recover
 from workers.timers import ring_timers
 
 POLL_SECONDS: Final = 0.02
@@ -104,7 +105,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     if settings.redis_url is None:
         raise ConfigError("NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` has its own server")
     return {
-        "functions": [observe, dispatch, deliver, func(ring_timers, name="ring")],
+        "functions": [observe, dispatch, deliver, recover, func(ring_timers, name="ring")],
         "cron_jobs": [
             cron(sweep, second=None, microsecond=0, max_tries=1, keep_result=0),
             cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),

@@ -6,7 +6,18 @@ from typing import Final
 
 from aiohttp import web
 
-from notifier.api import deliveries, endpoints, event_types, events, health, source, spaces, watches
+from notifier.api import (
+    deliveries,
+    endpoint_stats,
+    endpoints,
+    event_types,
+    events,
+    health,
+    recoveries,
+    source,
+    spaces,
+    watches,
+)
 from notifier.api.auth import authenticate
 from notifier.api.bodies import JSON, MAX_BODY_BYTES
 from notifier.api.errors import problems
@@ -19,6 +30,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *watches.OPERATIONS,
     *spaces.OPERATIONS,
     *endpoints.OPERATIONS,
+    *recoveries.OPERATIONS,
+    *endpoint_stats.OPERATIONS,
     *events.OPERATIONS,
     *deliveries.OPERATIONS,
     *event_types.OPERATIONS,

@@ -17,6 +17,7 @@ from notifier.cli.deliveries import app as deliveries
 from notifier.cli.endpoints import app as endpoints
 from notifier.cli.events import app as events
 from notifier.cli.receiving import listen
+from notifier.cli.recoveries import app as recoveries
 from notifier.cli.running import api, demo, simulate, up, worker
 from notifier.cli.signing import sign, verify
 from notifier.cli.source import app as source
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 for command in (up, api, worker, simulate, listen, sign, verify, demo):
     app.command()(command)
+endpoints.add_typer(recoveries)
 for name, group in (
     ("watches", watches),
     ("endpoints", endpoints),

@@ -17,6 +17,7 @@ EventId = NewType("EventId", str)
 EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
 AttemptId = NewType("AttemptId", str)
+RecoveryId = NewType("RecoveryId", str)
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ATTEMPT_PREFIX: Final = "att_"

@@ -13,6 +13,7 @@ from notifier.store.budget import SharedBudget
 from notifier.store.database import Database, connect
 from notifier.store.deliveries import Deliveries
 from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
+from notifier.store.endpoint_stats import EndpointStats, stats_of
 from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
@@ -20,6 +21,7 @@ from notifier.store.looks import LookQueue, Looks
 from notifier.store.nudge import Nudge
 from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
+from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
 from notifier.store.sealing import SecretBox
 from notifier.store.source_health import Cycle, SourceHealth
@@ -45,6 +47,7 @@ class Store:
         self.endpoints = Endpoints(database, self.partitions, ttl_seconds=ttl_seconds)
         self.queue = DeliveryQueue(database, self.partitions, ttl_seconds=ttl_seconds)
         self.deliveries = Deliveries(database, self.partitions, ttl_seconds=ttl_seconds)
+        self.recoveries = Recoveries(database, self.partitions, ttl_seconds=ttl_seconds)
         self.timers = Timers(database)
         self.redaction = Redaction(database)
         self.health = SourceHealth(database, ttl_seconds=ttl_seconds)
@@ -74,6 +77,10 @@ class Store:
         """Let the next nudge of a job through: what turns up from now on needs a new one."""
         async with self.database.translated():
             await self.database.redis.delete(keys.nudged(job))
+
+    async def stats_of(self, endpoint_id: str) -> EndpointStats:
+        """Give the figures of an endpoint."""
+        return await stats_of(self.database, endpoint_id)
 
     async def gauges(self, *, now: float) -> dict[str, float]:
         """Measure what is shown and not counted; the names are those of :mod:`notifier.telemetry`."""

@@ -179,7 +179,7 @@ class Events:
                 pipe.zrem(keys.OUTBOX, *expired)
                 await pipe.execute()
         return [
-            OutboxEntry(EventId(event_id), EventType(event_type), _read_routing(routing))
+            OutboxEntry(EventId(event_id), EventType(event_type), read_routing(routing))
             for event_id, (event_type, routing) in rows.items()
             if event_type is not None
         ]
@@ -211,7 +211,7 @@ def _read(event_id: str, row: list[Any]) -> LoggedEvent:
         id=EventId(event_id),
         type=EventType(event_type),
         body=body.encode(),
-        routing=_read_routing(routing),
+        routing=read_routing(routing),
         space_id=SpaceId(space_id) if space_id else None,
         sequence=int(sequence) if sequence else None,
         serial=int(serial),
@@ -219,7 +219,8 @@ def _read(event_id: str, row: list[Any]) -> LoggedEvent:
     )
 
 
-def _read_routing(routing: str) -> Routing:
+def read_routing(routing: str) -> Routing:
+    """Read back what :func:`routing_json` wrote."""
     facts: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in json.loads(routing).items()

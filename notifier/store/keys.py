@@ -17,6 +17,7 @@ SPACES: Final = "sn:spaces"  # zset: Space id -> serial of first sight
 EVENTS: Final = "sn:events"  # zset: event id -> serial; the log's order
 OUTBOX: Final = "sn:outbox"  # zset: event id -> serial; committed and not yet dispatched
 ENDPOINTS: Final = "sn:endpoints"  # zset: endpoint id -> serial
+RECOVERING: Final = "sn:recovering"  # zset: id of a recovery that runs -> when to go on with it, in ms
 GENERATION: Final = "sn:endpoints:generation"  # string: grows with every change of any endpoint
 
 WORKERS: Final = "sn:workers"  # zset: worker id -> second of its last report
@@ -150,6 +151,16 @@ def delivery(delivery_id: str) -> str:
     return f"sn:delivery:{delivery_id}"
 
 
+def recovery(recovery_id: str) -> str:
+    """Hash: what an endpoint is sent again, and how far that is. TTL."""
+    return f"sn:recovery:{recovery_id}"
+
+
+def recoveries(endpoint_id: str) -> str:
+    """Zset: recovery id -> serial, what was recovered for an endpoint. TTL."""
+    return f"sn:recoveries:{endpoint_id}"
+
+
 def billed(day: str) -> str:
     """Set: the resources that X has billed in a UTC day, ``s:<Space id>`` and ``u:<user id>``. TTL."""
     return f"sn:billed:{day}"
@@ -166,7 +177,7 @@ def idempotency(key: str) -> str:
 
 
 PERMANENT: Final = (
-    *(SERIAL, PARTITIONS, WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, GENERATION),
+    *(SERIAL, PARTITIONS, WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, RECOVERING, GENERATION),
     *(WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ARQ_QUEUE),
     *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
     *(looks("*", "*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),

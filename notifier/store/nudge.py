@@ -78,6 +78,10 @@ class Nudge:
         """Have the timers that ring attended to."""
         await self._enqueue("ring")
 
+    async def recover(self) -> None:
+        """Have recoveries gone on with."""
+        await self._enqueue("recover")
+
     async def deliver(self, partitions: Iterable[int]) -> None:
         """Have partitions drained."""
         for partition in partitions:

@@ -1,0 +1,337 @@
+"""Sending an endpoint again what it missed: what is counted, what goes out, and what a crash leaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from notifier.core.delivery import DeliveryStatus
+from notifier.core.endpoint import Endpoint, EndpointStatus, Filters, Ordering
+from notifier.core.ids import EventId, RecoveryId, delivery_id
+from notifier.core.recovery import MOST_WAITING, Recovery, RecoveryStatus
+from notifier.errors import ConflictError, NotFoundError
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Store, keys
+from notifier.store.recoveries import BATCH, Recoveries
+from tests.integration.test_store_queue import add, claim, owe, settle, settled
+from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
+from tests.support.receiver import Receiver
+from tests.support.wait import wait_until
+from tests.support.worker import running_worker
+from workers.context import WORKER, Worker
+from workers.recover import recover
+
+EVERYTHING = "2001-01-01T00:00:00Z"
+
+
+class WorkerDiedError(Exception):
+    """The worker is gone."""
+
+
+@pytest.fixture
+async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(runtime: Runtime) -> Store:
+    return runtime.store
+
+
+@pytest.fixture
+async def worker(runtime: Runtime) -> AsyncIterator[Worker]:
+    async with runtime.delivery_client(max_connections=1) as client:
+        yield Worker("worker", runtime, None, client)
+
+
+async def log(store: Store, *numbers: int) -> list[EventId]:
+    """Commit events that nobody is owed."""
+    events = [numbered_event(number) for number in numbers]
+    for event in events:
+        await store.events.commit(event)
+    await store.queue.owe([(event.id, []) for event in events])
+    return [event.id for event in events]
+
+
+async def start(store: Store, endpoint: Endpoint, name: str = "a", since: str = EVERYTHING) -> Recovery:
+    span = await store.recoveries.read_span(since, None)
+    count = await store.recoveries.count(endpoint, span)
+    return await store.recoveries.start(RecoveryId("rec_" + name.rjust(16, "0")), endpoint, span, count=count)
+
+
+async def run(worker: Worker) -> None:
+    await recover({WORKER: worker})
+
+
+async def due(store: Store, endpoint: Endpoint) -> list[str]:
+    found: list[str] = await store.database.redis.zrange(keys.due(endpoint.id), 0, -1)
+    return found
+
+
+async def drain(store: Store, worker: Worker, recovery: Recovery) -> list[str]:
+    """Let the recovery and an endless receiver take turns; gives what went out, in order."""
+    sent: list[str] = []
+    while True:
+        await store.database.redis.zadd(keys.RECOVERING, {recovery.id: 0}, xx=True)
+        await run(worker)
+        while claims := await claim(store, limit=500):
+            sent += [each.event_id for each in claims]
+            await settle(store, *[settled(each) for each in claims])
+        if (await store.recoveries.get(recovery.endpoint_id, recovery.id)).status != RecoveryStatus.RUNNING:
+            return sent
+
+
+async def subscriber(store: Store, name: str = "s", **changes: Any) -> Endpoint:
+    """Add an endpoint that wants every event."""
+    return await add(store, name, event_types=("*",), **changes)
+
+
+async def test_what_was_never_owed_goes_out_in_the_order_of_the_log(store: Store, worker: Worker) -> None:
+    events = await log(store, *range(20))
+    endpoint = await subscriber(store, max_concurrency=100)
+    recovery = await start(store, endpoint)
+    assert recovery.count == 20
+    await run(worker)
+    assert [each.event_id for each in await claim(store)] == events
+    done = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (done.status, done.considered, done.queued, done.skipped) == ("done", 20, 20, 0)
+    assert done.finished_at is not None
+
+
+async def test_what_was_delivered_or_is_on_its_way_is_left_alone(store: Store, worker: Worker) -> None:
+    endpoint = await subscriber(store, max_concurrency=100)
+    delivered, exhausted, leased = await owe(store, [endpoint], 1, 2, 3)
+    first, second, _ = await claim(store)
+    await settle(store, settled(first), settled(second, DeliveryStatus.EXHAUSTED, attempts_made=10))
+    (pending,) = await owe(store, [endpoint], 4)
+    undispatched = numbered_event(5)
+    await store.events.commit(undispatched)
+    (never_owed,) = await log(store, 6)
+    recovery = await start(store, endpoint)
+    await run(worker)
+    done = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (done.count, done.considered, done.queued, done.skipped) == (2, 6, 2, 4)
+    assert set(await due(store, endpoint)) == {pending, exhausted, never_owed}
+    assert await store.database.redis.zscore(keys.leased(endpoint.id), leased)
+    assert (await store.deliveries.get(delivery_id(delivered, endpoint.id))).status == "delivered"
+    claims = {each.event_id: each for each in await claim(store)}
+    # Its schedule begins anew; what was never tried has no record to say so.
+    assert (claims[exhausted].attempts_made, claims[exhausted].base) == (10, 10)
+    assert (claims[exhausted].trigger, claims[never_owed].trigger) == ("manual", "scheduled")
+
+
+async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker: Worker) -> None:
+    await commit_space_events(store, "A", 1, 2)
+    await commit_space_events(store, "B", 1)
+    await log(store, 1)
+    await store.queue.owe([(event.id, []) for event in await store.events.undispatched(limit=10)])
+    endpoint = await add(store, "f", filters=Filters(space_ids=("A",)))
+    recovery = await start(store, endpoint)
+    await run(worker)
+    sequences = [
+        await store.database.redis.hget(keys.event(each), "space") for each in await due(store, endpoint)
+    ]
+    assert sequences == ["A", "A"]
+    done = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (done.count, done.considered, done.queued) == (2, 4, 2)
+
+
+async def test_only_what_was_committed_in_that_time(store: Store, worker: Worker) -> None:
+    events = await log(store, *range(6))
+    for number, event in enumerate(events):
+        await store.database.redis.hset(keys.event(event), "at", 1_900_000_000_000 + number * 100_000)
+    await store.database.redis.hset(keys.event(events[0]), "at", 1_000)
+    endpoint = await subscriber(store)
+    span = replace(await store.recoveries.span_since(0), since=1_900_000_100, until=1_900_000_300)
+    assert await store.recoveries.count(endpoint, span) == 3
+    await store.recoveries.start(RecoveryId("rec_1"), endpoint, span, count=3)
+    await run(worker)
+    assert await due(store, endpoint) == events[1:4]
+
+
+async def test_three_thousand_events_go_out_once_and_never_crowd_the_queue(
+    store: Store, worker: Worker
+) -> None:
+    events = await log(store, *range(3_000))
+    endpoint = await subscriber(store, max_concurrency=1_000)
+    recovery = await start(store, endpoint)
+    assert recovery.count == 3_000
+    await run(worker)
+    assert MOST_WAITING < len(await due(store, endpoint)) <= MOST_WAITING + BATCH
+    sent = await drain(store, worker, recovery)
+    assert sorted(sent) == sorted(events)
+    done = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (done.considered, done.queued) == (3_000, 3_000)
+
+
+async def test_recoveries_take_turns(store: Store) -> None:
+    await log(store, *range(2 * BATCH))
+    endpoints = [await subscriber(store, name) for name in ("a", "b", "c")]
+    recoveries = [await start(store, each, name) for each, name in zip(endpoints, "abc", strict=True)]
+    for recovery, endpoint in zip(recoveries, endpoints, strict=True):
+        batch = await store.recoveries.next_batch(recovery, endpoint)
+        assert batch.considered == BATCH
+    (first, *_) = await store.recoveries.due(limit=10)
+    endpoint = await store.endpoints.get(first.endpoint_id)
+    await store.recoveries.advance(first, await store.recoveries.next_batch(first, endpoint))
+    assert (await store.recoveries.due(limit=10))[-1].id == first.id
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
+    store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    """Before the batch is stored, or after it, when the answer does not arrive any more."""
+    events = await log(store, *range(3 * BATCH))
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    original = Recoveries.advance
+    calls = []
+
+    async def dies(self: Recoveries, *args: Any) -> set[int]:
+        calls.append(args)
+        if len(calls) == 2:
+            if after:
+                await original(self, *args)
+            raise WorkerDiedError
+        return await original(self, *args)
+
+    monkeypatch.setattr(Recoveries, "advance", dies)
+    with pytest.raises(WorkerDiedError):
+        await run(worker)
+    halfway = await store.recoveries.get(endpoint.id, recovery.id)
+    assert halfway.queued == (2 if after else 1) * BATCH
+    assert halfway.status is RecoveryStatus.RUNNING
+    # The same batch comes again: by a client that repeats what it has no answer to, or a second worker.
+    await original(store.recoveries, *calls[0])
+    await original(store.recoveries, *calls[1])
+    await run(worker)
+    assert await due(store, endpoint) == events
+    done = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (done.status, done.considered, done.queued) == ("done", len(events), len(events))
+
+
+async def test_what_expires_meanwhile_is_passed_over(store: Store, worker: Worker) -> None:
+    events = await log(store, *range(10))
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    for event in events[:4]:
+        await store.database.redis.delete(keys.event(event))
+    await run(worker)
+    assert await due(store, endpoint) == events[4:]
+    done = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (done.count, done.considered, done.queued, done.status) == (10, 6, 6, "done")
+
+
+async def test_a_deleted_endpoint_ends_its_recovery(store: Store, worker: Worker) -> None:
+    await log(store, 1, 2)
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    await store.endpoints.delete(endpoint.id)
+    await run(worker)
+    ended = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (ended.status, ended.reason) == ("canceled", "the endpoint was deleted")
+    assert await due(store, endpoint) == []
+    assert await store.waiting_work(now=1.0) == []
+
+
+async def test_a_disabled_endpoint_ends_its_recovery_and_another_finishes_it(
+    store: Store, worker: Worker
+) -> None:
+    events = await log(store, 1, 2)
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    disabled = replace(endpoint, status=EndpointStatus.DISABLED)
+    await store.endpoints.save(disabled, replacing=endpoint)
+    await run(worker)
+    ended = await store.recoveries.get(endpoint.id, recovery.id)
+    assert ended.status is RecoveryStatus.FAILED
+    assert "enable it" in str(ended.reason)
+    await store.endpoints.save(endpoint, replacing=disabled)
+    await start(store, endpoint, "b")
+    await run(worker)
+    assert await due(store, endpoint) == events
+    page = await store.recoveries.page(endpoint.id, limit=10, cursor=None)
+    assert [each.status for each in page.items] == ["done", "failed"]
+
+
+async def test_one_at_a_time_and_it_can_be_canceled(store: Store, worker: Worker) -> None:
+    await log(store, 1)
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    with pytest.raises(ConflictError) as refused:
+        await start(store, endpoint, "b")
+    assert refused.value.existing_id == recovery.id
+    assert await store.recoveries.cancel(recovery.id) is RecoveryStatus.RUNNING
+    await run(worker)
+    assert await due(store, endpoint) == []
+    assert await store.recoveries.cancel(recovery.id) is RecoveryStatus.CANCELED
+    await start(store, endpoint, "b")
+    with pytest.raises(NotFoundError):
+        await store.recoveries.cancel("rec_none")
+    other = await subscriber(store, "other")
+    with pytest.raises(NotFoundError):
+        await store.recoveries.get(other.id, recovery.id)
+
+
+async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store, worker: Worker) -> None:
+    endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)
+    expected: dict[str, list[EventId]] = {}
+    for space in ("A", "B", "C"):
+        expected[space] = await commit_space_events(store, space, *range(1, 8))
+    missed = {space: events[:5] for space, events in expected.items()}
+    later = {space: events[5:] for space, events in expected.items()}
+    await store.queue.owe([(event, []) for events in missed.values() for event in events])
+    await store.queue.owe([(event, [endpoint]) for events in later.values() for event in events])
+    recovery = await start(store, endpoint)
+    sent: list[str] = []
+    await run(worker)
+    while claims := await claim(store):
+        assert len(claims) <= 3
+        sent += [each.event_id for each in claims]
+        await settle(store, *[settled(each) for each in claims])
+    for events in expected.values():
+        assert [each for each in sent if each in events] == events
+    assert (await store.recoveries.get(endpoint.id, recovery.id)).queued == 15
+
+
+async def test_a_sweep_finds_a_recovery_whose_nudge_was_lost(store: Store) -> None:
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    assert await store.waiting_work(now=1.0) == ["recover"]
+    await store.begin("recover")
+    await store.recoveries.put_off(recovery)
+    assert await store.waiting_work(now=1.0) == []
+
+
+async def test_a_record_that_is_gone_stops_nobody(store: Store, worker: Worker) -> None:
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    await store.database.redis.delete(keys.recovery(recovery.id))
+    await run(worker)
+    assert await store.database.redis.zcard(keys.RECOVERING) == 0
+    assert (await store.recoveries.page(endpoint.id, limit=10, cursor=None)).items == ()
+    await start(store, endpoint, "b")
+    assert await store.database.redis.zcard(keys.recoveries(endpoint.id)) == 1
+
+
+async def test_through_the_whole_pipeline_each_missed_event_arrives_once(redis_url: str) -> None:
+    settings = quick_settings(redis_url)
+    async with Receiver() as receiver, open_runtime(settings) as runtime:
+        events = await log(runtime.store, *range(600))
+        endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",), max_concurrency=64)
+        async with running_worker(settings), running_worker(settings):
+            recovery = await start(runtime.store, endpoint)  # nobody nudges: the sweep finds it
+
+            async def is_done() -> bool:
+                found = await runtime.store.recoveries.get(endpoint.id, recovery.id)
+                return found.status is RecoveryStatus.DONE
+
+            await wait_until(is_done, timeout=20, message="the recovery is done")
+            got = await receiver.wait_for("/hook", 600, timeout=20)
+    assert sorted(each.event_id for each in got) == sorted(events)
+    assert all(each.verified for each in got)

@@ -1,0 +1,58 @@
+"""Sending endpoints again what they missed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import structlog
+
+from notifier.core.endpoint import EndpointStatus
+from notifier.core.recovery import MOST_WAITING, Recovery
+from notifier.store import Store
+from notifier.store.recoveries import Batch
+from workers.context import worker_of
+
+AT_ONCE: Final = 20
+"""How many recoveries take a turn before the list is read again."""
+
+LONGEST_RUN_SECONDS: Final = 30.0
+"""After this long the job ends and nudges for another, well before arq takes it for stuck."""
+
+log = structlog.get_logger(__name__)
+
+
+async def recover(ctx: dict[str, Any]) -> None:
+    """Job: go on with every recovery, a batch of each in turn.
+
+    Any number of workers may do so at once: a batch and the progress that it makes are stored in one step.
+    """
+    worker = worker_of(ctx)
+    store, nudge = worker.runtime.store, worker.runtime.nudge
+    await store.begin("recover")
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + LONGEST_RUN_SECONDS
+    while not worker.stopping.is_set():
+        running = await store.recoveries.due(limit=AT_ONCE)
+        if not running:
+            return
+        for recovery in running:
+            await nudge.deliver(await _go_on(store, recovery))
+        if loop.time() >= ends_at:
+            await nudge.recover()
+            return
+
+
+async def _go_on(store: Store, recovery: Recovery) -> set[int]:
+    """Take a recovery a batch further; gives the partition that needs a nudge."""
+    endpoint = (await store.endpoints.get_many([recovery.endpoint_id])).get(recovery.endpoint_id)
+    if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
+        log.warning("recovery.ended_early", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)
+        return await store.recoveries.advance(recovery, Batch(recovery.position, 0, (), 0))
+    batch = await store.recoveries.next_batch(recovery, endpoint)
+    if batch.waiting > MOST_WAITING:
+        await store.recoveries.put_off(recovery)
+        return set()
+    if batch.position >= recovery.last:
+        log.info("recovery.done", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)
+    return await store.recoveries.advance(recovery, batch)
