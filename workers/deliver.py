@@ -13,10 +13,9 @@ import structlog
 
 from notifier.core.delivery import Attempt, DeliveryStatus
 from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
-from notifier.core.events import PayloadForm, thin
 from notifier.core.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
 from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
-from notifier.core.request import build_request
+from notifier.core.request import build_request, content_for
 from notifier.core.settling import Verdict, judge
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement, Turn
@@ -198,16 +197,20 @@ class Drain:
         self._tell(claim, verdict, outcome, answer)
 
     async def _post(self, endpoint: Endpoint, claim: Claim, now: float) -> Answer:
+        if endpoint.awaits_verification:
+            # Its URL was changed between the claim and this read of it.
+            return Answer(None, ErrorClass.LOCAL, None, 0.0, detail="the endpoint is yet to be verified")
         try:
             keys = self._worker.signing_keys(endpoint, now=now)
         except ConfigError as error:
             # A master key is missing: no fault of the receiver's.
             return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message)
+        content = content_for(endpoint, claim.body, source=self._worker.runtime.settings.base_url)
         request = build_request(
             url=endpoint.url,
             event_id=claim.event_id,
-            body=thin(claim.body) if endpoint.payload is PayloadForm.THIN else claim.body,
-            content_type="application/json",
+            body=content.body,
+            content_type=content.content_type,
             keys=keys,
             timestamp=int(now),
             extra_headers=endpoint.headers,

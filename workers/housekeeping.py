@@ -29,6 +29,8 @@ async def sweep(ctx: dict[str, Any]) -> None:
             await runtime.nudge.deliver([int(partition)])
         elif name == "ring":
             await runtime.nudge.ring()
+        elif name == "challenge":
+            await runtime.nudge.challenge()
         elif name == "dispatch":
             await runtime.nudge.dispatch()
         elif name == "recover":

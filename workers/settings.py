@@ -29,6 +29,7 @@ from notifier.runtime import open_runtime
 from notifier.store import connect, keys
 from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
+from workers.challenge import challenge
 from workers.context import WORKER, Worker
 from workers.deliver import LARGEST_WINDOW, deliver
 from workers.dispatch import dispatch
@@ -105,7 +106,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     if settings.redis_url is None:
         raise ConfigError("NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` has its own server")
     return {
-        "functions": [observe, dispatch, deliver, recover, func(ring_timers, name="ring")],
+        "functions": [observe, dispatch, deliver, challenge, recover, func(ring_timers, name="ring")],
         "cron_jobs": [
             cron(sweep, second=None, microsecond=0, max_tries=1, keep_result=0),
             cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),

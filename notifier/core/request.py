@@ -87,6 +87,11 @@ def content_for(endpoint: Endpoint, payload: bytes, *, source: str) -> Content:
         source: Where users reach this installation, for CloudEvents.
     """
     body = thin(payload) if endpoint.payload is PayloadForm.THIN else payload
+    return in_format(endpoint, body, source=source)
+
+
+def in_format(endpoint: Endpoint, body: bytes, *, source: str) -> Content:
+    """Write a payload, as full as it is to be, in the format that an endpoint has chosen."""
     if endpoint.format is PayloadFormat.CLOUDEVENTS:
         return Content(cloud_event(body, source=source), CONTENT_TYPE)
     return Content(body, JSON)

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.endpoint import Endpoint, EndpointStatus, Ordering, disabled_event
+from notifier.core.endpoint import Endpoint, Ordering, disabled_event
 from notifier.core.events import encode
 from notifier.core.ids import EndpointId
 from notifier.errors import NotFoundError, VersionConflictError
@@ -76,10 +76,11 @@ class Endpoints:
                 endpoint.id,
                 ENDPOINT.dump_json(endpoint),
                 CHANGED if replaced is None else replaced,
-                int(endpoint.status is EndpointStatus.DISABLED),
+                int(endpoint.is_held),
                 endpoint.max_concurrency,
                 0 if rate is None else 1000 / rate,
                 int(endpoint.ordering is Ordering.SPACE),
+                "" if endpoint.challenge_due_at is None else int(endpoint.challenge_due_at * 1000),
                 self._ttl,
                 *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
             ],
@@ -134,6 +135,21 @@ class Endpoints:
                 self._all = await self.get_many(endpoint_ids)
                 self._generation = generation
         return self._all
+
+    async def claim_challenges(self, *, due_at: float, lease_end: float, limit: int) -> list[Endpoint]:
+        """Take endpoints that a challenge is due for; they become due again when the lease ends.
+
+        Args:
+            due_at: Epoch seconds; what is due by then is taken.
+            lease_end: The same; whoever has not kept an outcome by then is taken for dead.
+            limit: How many at most.
+        """
+        claimed = await self._database.run(
+            "claim_challenges",
+            keys=[keys.CHALLENGES],
+            args=[int(due_at * 1000), int(lease_end * 1000), limit],
+        )
+        return list((await self.get_many(claimed)).values())
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[Endpoint]:
         """List endpoints, newest first."""

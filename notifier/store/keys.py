@@ -18,6 +18,7 @@ EVENTS: Final = "sn:events"  # zset: event id -> serial; the log's order
 OUTBOX: Final = "sn:outbox"  # zset: event id -> serial; committed and not yet dispatched
 ENDPOINTS: Final = "sn:endpoints"  # zset: endpoint id -> serial
 RECOVERING: Final = "sn:recovering"  # zset: id of a recovery that runs -> when to go on with it, in ms
+CHALLENGES: Final = "sn:challenges"  # zset: endpoint id -> when its next challenge is due, in ms
 GENERATION: Final = "sn:endpoints:generation"  # string: grows with every change of any endpoint
 
 WORKERS: Final = "sn:workers"  # zset: worker id -> second of its last report
@@ -178,7 +179,7 @@ def idempotency(key: str) -> str:
 
 PERMANENT: Final = (
     *(SERIAL, PARTITIONS, WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, RECOVERING, GENERATION),
-    *(WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ARQ_QUEUE),
+    *(CHALLENGES, WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ARQ_QUEUE),
     *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
     *(looks("*", "*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),
     *(due("*"), leased("*"), owes("*"), lines("*"), line("*", "*")),

@@ -82,6 +82,10 @@ class Nudge:
         """Have recoveries gone on with."""
         await self._enqueue("recover")
 
+    async def challenge(self) -> None:
+        """Have receivers challenged that are to show that they know their secret."""
+        await self._enqueue("challenge")
+
     async def deliver(self, partitions: Iterable[int]) -> None:
         """Have partitions drained."""
         for partition in partitions:

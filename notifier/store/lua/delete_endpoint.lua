@@ -7,6 +7,7 @@ for _, space in ipairs(redis.call('HVALS', KEYS[7])) do redis.call('DEL', 'sn:li
 redis.call('DEL', KEYS[2], KEYS[4], KEYS[5], KEYS[7])
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZREM', 'sn:endpoints', ARGV[1])
+redis.call('ZREM', 'sn:challenges', ARGV[1])
 redis.call('INCR', 'sn:endpoints:generation')
 redis.call('EXPIRE', KEYS[6], ARGV[2])
 return 1

@@ -4,7 +4,8 @@
 -- of the change, if any.
 -- KEYS: 1 endpoint:<id>, 2 run:<id>, 3 ready:<partition>
 -- ARGV: 1 id, 2 endpoint as JSON, 3 the JSON that it replaces ('' = create), 4 paused (1/0), 5 max_concurrency, 6 ms between two sends (0 = no limit),
---       7 wants order (1/0), 8 TTL of the event in s, then the event, if any: id, type, body, routing as JSON
+--       7 wants order (1/0), 8 when its next challenge is due in ms ('' = never), 9 TTL of the event in s,
+--       then the event, if any: id, type, body, routing as JSON
 -- Returns: 1; 0 when there is no such endpoint; -1 when it was changed since it was read
 if ARGV[3] ~= '' then
   local stored = redis.call('GET', KEYS[1])
@@ -22,5 +23,10 @@ end
 if ARGV[3] == '' then redis.call('ZADD', 'sn:endpoints', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 redis.call('INCR', 'sn:endpoints:generation')
 file_endpoint(KEYS[3], ARGV[1], 0)
-if ARGV[9] then log_event(ARGV[9], ARGV[10], ARGV[11], ARGV[12], '', '', ARGV[8]) end
+if ARGV[8] == '' then
+  redis.call('ZREM', 'sn:challenges', ARGV[1])
+else
+  redis.call('ZADD', 'sn:challenges', ARGV[8], ARGV[1])
+end
+if ARGV[10] then log_event(ARGV[10], ARGV[11], ARGV[12], ARGV[13], '', '', ARGV[9]) end
 return 1

@@ -2,7 +2,7 @@
 -- A job that was nudged lately and has not begun is left out.
 -- KEYS: 1 outbox
 -- ARGV: 1 number of partitions, 2 now in ms by the workers' clock, then the calls that looks are kept for
--- Returns: the names of the jobs: 'dispatch', 'observe', 'ring', 'recover',
+-- Returns: the names of the jobs: 'dispatch', 'observe', 'ring', 'recover', 'challenge',
 --          'deliver:<partition>'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -22,6 +22,7 @@ end
 consider('ring', 'sn:timers:reminder', ARGV[2])
 consider('ring', 'sn:timers:erasure', ARGV[2])
 consider('recover', 'sn:recovering', now)
+consider('challenge', 'sn:challenges', ARGV[2])
 for partition = 0, tonumber(ARGV[1]) - 1 do
   consider('deliver:' .. partition, 'sn:ready:' .. partition, now)
 end

@@ -1,0 +1,120 @@
+"""Challenging receivers: they show that they know the secret before they get their first event."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, Final
+
+import structlog
+
+from notifier.core.challenge import ID_PREFIX, challenge_body, fault_of, settle
+from notifier.core.endpoint import Endpoint
+from notifier.core.ids import new_tail
+from notifier.core.outcome import Answer, ErrorClass
+from notifier.core.request import build_request, in_format
+from notifier.core.signing import HmacKey
+from notifier.errors import ConfigError, NotFoundError, VersionConflictError
+from workers.context import Worker, worker_of
+
+BATCH: Final = 64
+TOKEN_BYTES: Final = 32
+TAIL_BYTES: Final = 16
+SAVE_TRIES: Final = 5
+
+log = structlog.get_logger(__name__)
+
+
+async def challenge(ctx: dict[str, Any]) -> None:
+    """Job: challenge every receiver that is due for it.
+
+    An endpoint that is taken becomes due again when the lease runs out, so that a worker that dies in between
+    only delays it.
+    """
+    worker = worker_of(ctx)
+    runtime = worker.runtime
+    await runtime.store.begin("challenge")
+    began_at = runtime.clock()  # What comes due during this run is left to the next one.
+    while not worker.stopping.is_set():
+        lease_end = runtime.clock() + runtime.settings.lease_seconds
+        claimed = await runtime.store.endpoints.claim_challenges(
+            due_at=began_at, lease_end=lease_end, limit=BATCH
+        )
+        if not claimed:
+            break
+        await asyncio.gather(*(_try(worker, endpoint) for endpoint in claimed))
+
+
+async def _try(worker: Worker, endpoint: Endpoint) -> None:
+    """Challenge one receiver and keep what follows from its answer."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    answer, fault = await _post(worker, endpoint, token)
+    settled = await _keep(worker, endpoint, answer, fault)
+    log.info(
+        "endpoint.challenged",
+        endpoint_id=endpoint.id,
+        passed=fault is None,
+        fault=fault,
+        status=answer.status,
+        error=answer.error,
+        ms=round(answer.duration_ms, 1),
+        verification=settled.verification.status if settled and settled.verification else None,
+    )
+    if settled is not None and not settled.is_held:
+        await worker.runtime.nudge.deliver([worker.runtime.store.partitions.of(endpoint.id)])
+
+
+async def _post(worker: Worker, endpoint: Endpoint, token: str) -> tuple[Answer, str | None]:
+    """Send one challenge; gives the answer and what is wrong with it."""
+    runtime = worker.runtime
+    now = runtime.clock()
+    try:
+        keys = worker.signing_keys(endpoint, now=now)
+    except ConfigError as error:
+        # A master key is missing: no fault of the receiver's.
+        return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message), error.message
+    challenge_id = ID_PREFIX + new_tail(secrets.token_bytes(TAIL_BYTES))
+    payload = challenge_body(endpoint.id, challenge_id=challenge_id, token=token, now=now)
+    content = in_format(endpoint, payload, source=runtime.settings.base_url)
+    request = build_request(
+        url=endpoint.url,
+        event_id=challenge_id,
+        body=content.body,
+        content_type=content.content_type,
+        keys=keys,
+        timestamp=int(now),
+        extra_headers=endpoint.headers,
+    )
+    answer = await worker.client.post(request)
+    return answer, fault_of(answer, token, [key for key in keys if isinstance(key, HmacKey)])
+
+
+async def _keep(worker: Worker, tried: Endpoint, answer: Answer, fault: str | None) -> Endpoint | None:
+    """Keep the outcome, whatever else about the endpoint was changed meanwhile.
+
+    Gives the endpoint as it is now, None where the outcome means nothing any more: it was deleted, disabled,
+    got another URL, or its verification was begun anew.
+    """
+    runtime = worker.runtime
+    for _ in range(SAVE_TRIES):
+        try:
+            current = await runtime.store.endpoints.get(tried.id)
+            if not _is_still_tried(current, tried):
+                return None
+            settled = settle(current, answer, fault, now=runtime.clock())
+            await runtime.store.endpoints.save(settled, replacing=current)
+        except NotFoundError:
+            return None
+        except VersionConflictError:
+            continue
+        if settled.status is not current.status:
+            log.warning("endpoint.disabled", endpoint_id=tried.id, reason=settled.disabled_reason)
+        return settled
+    return None  # It changes all the time; the lease runs out and the next try finds it in peace.
+
+
+def _is_still_tried(current: Endpoint, tried: Endpoint) -> bool:
+    return current.challenge_due_at is not None and (current.url, current.verification) == (
+        tried.url,
+        tried.verification,
+    )
