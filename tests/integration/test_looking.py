@@ -16,7 +16,7 @@ from notifier.core.observation import Call
 from notifier.core.watch import WatchKind
 from notifier.store import LookQueue
 from notifier.store.looks import LEASE_SECONDS
-from tests.support.steered import NO_PACE, Steered, spaces, steered
+from tests.support.steered import Asked, Steered, spaces, steered
 from tests.support.wait import wait_until
 
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
@@ -50,8 +50,8 @@ class HeldUp:
         self.waiting: list[tuple[str, ...]] = []
         it.x.instead = self._answer
 
-    async def _answer(self, _call: Call, subjects: tuple[str, ...]) -> web.Response | None:
-        self.waiting.append(subjects)
+    async def _answer(self, asked: Asked) -> web.Response | None:
+        self.waiting.append(asked.subjects)
         await self._released.wait()
         return None if self._status == 200 else web.Response(status=self._status)
 
@@ -261,7 +261,7 @@ async def test_the_queue_is_told_as_it_is(redis_url: str) -> None:
 
 
 async def test_a_call_that_hangs_does_not_hold_up_the_others(redis_url: str) -> None:
-    async with steered(redis_url, ONE_LIVE, behaviour=NO_PACE) as it:
+    async with steered(redis_url, ONE_LIVE) as it:
         await it.watch(WatchKind.SPACE, "S1")
         await it.look()
         await it.watch(WatchKind.SEARCH, "news")

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from notifier.core.observation import Call
 from notifier.core.watch import Watch, WatchKind, WatchStatus
-from tests.support.steered import Steered, spaces, steered
+from tests.support.steered import Asked, Steered, spaces, steered
 
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 PLAY = "users: [{id: 1, name: One, username: one}]\nspaces:\n" + spaces(["S1"], LIVE)
@@ -40,8 +40,9 @@ def refuse(it: Steered, call: Call, bad: str) -> None:
         "errors": [{"parameters": {PARAMETERS[call]: [value]}, "message": f"[{value}] {WHY}"}],
     }
 
-    async def instead(asked: Call, subjects: tuple[str, ...]) -> web.Response | None:
-        return web.json_response(body, status=400) if asked is call and value in subjects else None
+    async def instead(asked: Asked) -> web.Response | None:
+        named = asked.call is call and value in asked.subjects
+        return web.json_response(body, status=400) if named else None
 
     it.x.instead = instead
 
@@ -78,8 +79,8 @@ async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refuse
     async with steered(redis_url, "spaces:\n" + spaces(good, LIVE)) as it:
         await it.watch(WatchKind.SPACE, *good, *bad)
 
-        async def refuse_the_first(_call: Call, subjects: tuple[str, ...]) -> web.Response | None:
-            named = next((each for each in bad if each in subjects), None)
+        async def refuse_the_first(asked: Asked) -> web.Response | None:
+            named = next((each for each in bad if each in asked.subjects), None)
             body = {"errors": [{"parameters": {"ids": [named]}, "message": f"[{named}] {WHY}"}]}
             return web.json_response(body, status=400) if named else None
 
@@ -131,11 +132,11 @@ async def test_a_watch_that_is_deleted_at_that_moment_is_gone(
         await it.watch(kind, bad, good)
         answer, reached, released = it.x.instead, asyncio.Event(), asyncio.Event()
 
-        async def wait(asked: Call, subjects: tuple[str, ...]) -> web.Response | None:
+        async def wait(asked: Asked) -> web.Response | None:
             reached.set()
             await released.wait()
             assert answer is not None
-            return await answer(asked, subjects)
+            return await answer(asked)
 
         it.x.instead = wait
         looking = asyncio.create_task(it.look())

@@ -85,7 +85,11 @@ async def test_discovery_slows_stops_and_comes_back_the_next_day_and_live_spaces
     for number, entry in enumerate(hourly):
         play += spaces([f"B{number}", f"C{number}"], entry, creator="1")
     start = MIDNIGHT - 6 * 3600
-    usual = {"poll_discovery_seconds": 240, "poll_live_seconds": 240, "x_expanded_users_billed": False}
+    usual: dict[str, Any] = {
+        "poll_discovery_seconds": 240,
+        "poll_live_seconds": 240,
+        "x_expanded_users_billed": False,
+    }
     async with steered(redis_url, play, at=start, daily_budget_usd=0.12, **usual) as it:
         store = it.runtime.store
         await it.watch(WatchKind.CREATOR, "1")

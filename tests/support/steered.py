@@ -6,7 +6,7 @@ Nothing happens between two steps: a job runs when the test calls it, and time p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
@@ -38,16 +38,27 @@ NOON: Final = 1_699_963_200.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as X got it; ``at`` is epoch seconds on the steered clock."""
+    """One request as X got it.
+
+    Attributes:
+        query: Every parameter as it was sent.
+        at: Epoch seconds on the steered clock.
+        status: Of the answer; 0 while there is none.
+    """
 
     call: Call
     subjects: tuple[str, ...]
-    people: bool
+    query: Mapping[str, str]
     at: float
-    status: int
+    status: int = 0
+
+    @property
+    def people(self) -> bool:
+        """Whether hosts, speakers and guests were asked for."""
+        return "host_ids" in self.query.get("expansions", "")
 
 
-Instead: TypeAlias = Callable[[Call, tuple[str, ...]], Awaitable[web.Response | None]]
+Instead: TypeAlias = Callable[[Asked], Awaitable[web.Response | None]]
 """What answers in X's place; None leaves the answer to the stand-in."""
 
 
@@ -66,8 +77,8 @@ class WatchedX:
     def fail(self, call: Call, status: int, body: Any = None) -> None:
         """Answer one call with this status from now on; the others are left to the stand-in."""
 
-        async def instead(asked: Call, _subjects: tuple[str, ...]) -> web.Response | None:
-            return web.json_response(body or {"title": "no"}, status=status) if asked is call else None
+        async def instead(asked: Asked) -> web.Response | None:
+            return web.json_response(body or {"title": "no"}, status=status) if asked.call is call else None
 
         self.instead = instead
 
@@ -85,14 +96,10 @@ class WatchedX:
         call, parameter = CALLS[request.path]
         named = request.query[parameter]
         subjects = (named,) if call is Call.SEARCH else tuple(named.split(","))
-        at = self.clock()
-        answer: web.StreamResponse | None = None
-        if self.instead is not None:
-            answer = await self.instead(call, subjects)
-        if answer is None:
-            answer = await handler(request)
-        people = "host_ids" in request.query.get("expansions", "")
-        self.asked.append(Asked(call, subjects, people, at, answer.status))
+        asked = Asked(call, subjects, dict(request.query), self.clock())
+        told = await self.instead(asked) if self.instead is not None else None
+        answer = told if told is not None else await handler(request)
+        self.asked.append(replace(asked, status=answer.status))
         return answer
 
 

@@ -1,0 +1,166 @@
+"""Both versions of X's API that are in the wild bring the same news, and a version to come brings no harm."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from notifier.core.events import PayloadForm
+from notifier.core.observation import Call
+from notifier.core.space import Space
+from notifier.core.watch import OnFirstSight, WatchKind, WatchStatus
+from notifier.simulator import Contract
+from tests.support.steered import Asked, steered
+
+both = pytest.mark.parametrize("contract", Contract)
+
+FULL = """
+users:
+  - {id: 1, name: One, username: one}
+  - {id: 2, name: Two, username: two}
+  - {id: 3, name: Three, username: three, suspended_at: 1m}
+topics: [{id: 848920371311001600, name: Technology, description: All about technology}]
+spaces:
+  - id: 1zqKVXPQhvZJB
+    creator_id: 1
+    timeline:
+      - at: 0s
+        set:
+          state: scheduled
+          created_at: -1h
+          updated_at: -30m
+          scheduled_start: +1h
+          title: Say hello
+          lang: en
+          is_ticketed: true
+          host_ids: [1, 2]
+          invited_user_ids: [3]
+          topic_ids: [848920371311001600]
+          subscriber_count: 7
+      - at: 1h
+        set: {state: live, started_at: +1h, speaker_ids: [1, 3], participant_count: 12}
+      - at: 2h
+        set: {state: ended, ended_at: +2h, participant_count: 120}
+      - {at: 3h, gone: true}
+  - {id: LOST, creator_id: 2, timeline: [{at: 0s, set: {state: live, title: lost}}, {at: 30m, gone: true}]}
+"""
+
+
+@both
+async def test_a_whole_life_is_told_alike_whichever_version_x_speaks(
+    redis_url: str, contract: Contract
+) -> None:
+    async with steered(redis_url, FULL, contract=contract) as it:
+        await it.watch(WatchKind.CREATOR, "@one", "@nobody")
+        await it.watch(WatchKind.SPACE, "LOST", "neverwas")
+        await it.pass_time(2.5 * 3600, step=60)
+        known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
+        assert known is not None
+        assert {each.name for each in fields(Space) if known.space.value(each.name) is None} == set()
+        page = await it.runtime.store.watches.page(limit=10, cursor=None)
+        assert {watch.target: str(watch.status) for watch in page.items} == {
+            "@one": "active",
+            "@nobody": "failed",
+            "LOST": "active",
+            "neverwas": "active",
+        }
+        await it.pass_time(26 * 3600, step=3600)  # until all that is gone has been erased
+        counts, asked = await it.counts(), it.x.asked
+    assert counts == {
+        "space.scheduled": 1,
+        "space.reminder": 1,
+        "space.started": 2,
+        "space.speakers_added": 1,
+        "space.participants_milestone": 1,
+        "space.ended": 2,  # one by its own word, one because both versions name it as not found
+        "space.redacted": 2,
+    }
+    assert {each.status for each in asked} == {200}, "neither version refuses anything that is asked"
+
+
+@both
+async def test_problems_of_either_host_are_understood(redis_url: str, contract: Contract) -> None:
+    play = (
+        FULL + "faults: [{at: 1m, for: 1m, kind: usage_capped}, {at: 20m, for: 1m, kind: credits_depleted}]"
+    )
+    async with steered(redis_url, play, contract=contract) as it:
+        await it.watch(WatchKind.SPACE, "LOST", on_first_sight=OnFirstSight.BASELINE)
+        await it.pass_time(1700, step=10)
+        page = await it.runtime.store.events.page(limit=10, cursor=None, oldest_first=True)
+    told = [(event.type, json.loads(event.body)["data"]["details"].get("kind")) for event in page.items]
+    assert told == [
+        ("watch.baseline", None),
+        ("source.degraded", "usage_capped"),
+        ("source.recovered", "usage_capped"),
+        ("source.degraded", "credits_depleted"),
+        ("source.recovered", "credits_depleted"),
+    ]
+
+
+def refusal(contract: Contract, parameter: str, value: str, asked: str, allowed: list[str]) -> dict[str, Any]:
+    """Write a 400 about one value among those of a parameter, as either version words it."""
+    message = f"The `{parameter}` query parameter value [{value}] is not one of [{','.join(allowed)}]"
+    if contract is Contract.LEGACY:
+        return {
+            "title": "Invalid Request",
+            "errors": [{"parameters": {parameter: [asked]}, "message": message}],
+        }
+    return {
+        "title": "Invalid Request",
+        "errors": [{"parameter": parameter, "value": value, "message": message}],
+    }
+
+
+@both
+@pytest.mark.parametrize(
+    ("parameter", "gone"),
+    [("space.fields", ["subscriber_count", "is_ticketed"]), ("expansions", ["topic_ids"])],
+)
+async def test_a_field_that_a_later_version_drops_is_done_without(
+    redis_url: str, contract: Contract, parameter: str, gone: list[str]
+) -> None:
+    async with steered(redis_url, FULL, contract=contract) as it:
+
+        async def without(asked: Asked) -> web.Response | None:
+            sent = asked.query.get(parameter, "").split(",")
+            refused = next((each for each in gone if each in sent), None)
+            if refused is None:
+                return None
+            allowed = [each for each in sent if each not in gone]
+            body = refusal(contract, parameter, refused, ",".join(sent), allowed)
+            return web.json_response(body, status=400)
+
+        it.x.instead = without
+        await it.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")
+        await it.watch(WatchKind.CREATOR, "1")
+        await it.pass_time(1200, step=10)
+        statuses = [asked.status for asked in it.x.asked]
+        # Calls that go out at the same time may each be refused the same value once.
+        assert len(gone) <= statuses.count(400) <= 2 * len(gone)
+        assert 400 not in statuses[2 * len(gone) + 2 :]
+        assert await it.counts() == {"space.scheduled": 1}, "and X is not said to be in trouble"
+        known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
+        assert known is not None
+        assert known.space.title == "Say hello"
+        assert [known.space.value(each) for each in gone] == [None] * len(gone)
+        page = await it.runtime.store.watches.page(limit=10, cursor=None)
+        assert {watch.status for watch in page.items} == {WatchStatus.ACTIVE}
+
+
+@both
+async def test_without_people_the_older_version_tells_of_none_either(
+    redis_url: str, contract: Contract
+) -> None:
+    async with steered(redis_url, FULL, contract=contract) as it:
+        await it.endpoint("/thin", PayloadForm.THIN)
+        await it.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")
+        await it.look()
+        known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
+        assert known is not None
+        assert (known.space.host_ids, known.space.invited_user_ids, known.space.speaker_ids) == (None,) * 3
+        assert (known.space.creator_id, known.space.topic_ids) == ("1", ("848920371311001600",))
+        assert {asked.call for asked in it.x.asked} == {Call.LOOKUP}
