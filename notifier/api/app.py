@@ -8,6 +8,7 @@ from aiohttp import web
 
 from notifier.api import (
     deliveries,
+    endpoint_actions,
     endpoint_stats,
     endpoints,
     event_types,
@@ -30,6 +31,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *watches.OPERATIONS,
     *spaces.OPERATIONS,
     *endpoints.OPERATIONS,
+    *endpoint_actions.OPERATIONS,
     *recoveries.OPERATIONS,
     *endpoint_stats.OPERATIONS,
     *events.OPERATIONS,

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from notifier.api.bodies import Body
 from notifier.api.models import Time, time_or_none
+from notifier.api.recoveries import MissedView
 from notifier.core.endpoint import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_MAX_CONCURRENCY,
@@ -18,6 +19,8 @@ from notifier.core.endpoint import (
     Ordering,
     PayloadFormat,
     Signing,
+    VerificationStatus,
+    Verify,
 )
 from notifier.core.events import PayloadForm
 from notifier.core.instants import rfc3339
@@ -48,7 +51,10 @@ EventTypes: TypeAlias = Annotated[
 ]
 Url: TypeAlias = Annotated[str, Field(min_length=1, examples=["https://example.com/hooks/spaces"])]
 OwnSecret: TypeAlias = Annotated[
-    str, Field(description="Your own `whsec_` secret; left out: one is made.", min_length=1)
+    str,
+    Field(
+        description="Your own secret, `whsec_` or, for ed25519, `whsk_`; left out: one is made.", min_length=1
+    ),
 ]
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1_000)]],
@@ -74,7 +80,6 @@ class EndpointChoices(Body):
     filters: FiltersBody = Field(default_factory=FiltersBody)
     payload: Annotated[PayloadForm, Field(strict=False)] = PayloadForm.FULL
     format: Annotated[PayloadFormat, Field(strict=False)] = PayloadFormat.STANDARD
-    signing: Annotated[Signing, Field(strict=False)] = Signing.HMAC
     headers: dict[str, str] = Field(default_factory=dict, description="Sent along with every attempt.")
     ordering: Annotated[Ordering, Field(strict=False)] = Ordering.NONE
     max_concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] = DEFAULT_MAX_CONCURRENCY
@@ -94,7 +99,11 @@ class EndpointCreate(EndpointChoices):
 
     url: Url
     kind: Annotated[EndpointKind, Field(strict=False)] = EndpointKind.WEBHOOK
+    signing: Annotated[Signing, Field(strict=False)] = Signing.HMAC
     secret: OwnSecret | None = None
+    verify: Annotated[Verify, Field(strict=False)] = Field(
+        Verify.NONE, description="With `challenge` nothing is delivered until the receiver has answered one."
+    )
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -112,6 +121,9 @@ class EndpointPatch(EndpointChoices):
         "secret": "cannot be set here; use POST …/rotate-secret",
         "status": "cannot be set here; use POST …/enable or …/disable",
         "kind": "cannot be changed; add another endpoint",
+        "signing": "cannot be changed, since receivers hold another kind of key then; add another endpoint",
+        "verify": "cannot be changed; add another endpoint, or use POST …/verify where it was asked for",
+        "verification": "cannot be set here; use POST …/verify",
     }
 
     url: Url = ""
@@ -149,6 +161,17 @@ class HealthView(BaseModel):
     last_failure_reason: str | None
 
 
+class VerificationView(BaseModel):
+    """Whether the receiver has answered a challenge; nothing is delivered before."""
+
+    status: VerificationStatus
+    started_at: Time
+    tries: int
+    next_try_at: Time | None
+    last_failure: str | None
+    passed_at: Time | None
+
+
 class EndpointView(BaseModel):
     """An endpoint; its secret is not shown."""
 
@@ -161,6 +184,9 @@ class EndpointView(BaseModel):
     payload: PayloadForm
     format: PayloadFormat
     signing: Signing
+    public_key: str | None = Field(
+        description="What receivers verify ed25519 signatures with, `whpk_`; null for hmac."
+    )
     headers: dict[str, str]
     ordering: Ordering
     max_concurrency: int
@@ -168,6 +194,8 @@ class EndpointView(BaseModel):
     metadata: dict[str, str]
     status: EndpointStatus
     disabled_reason: DisabledReason | None
+    disabled_at: Time | None
+    verification: VerificationView | None = Field(description="null: none was asked for.")
     health: HealthView
     created_at: Time
     updated_at: Time
@@ -179,10 +207,17 @@ class CreatedEndpointView(EndpointView):
     secret: str
 
 
+class EnabledEndpointView(EndpointView):
+    """An endpoint that was enabled, with what it missed meanwhile."""
+
+    missed: MissedView | None = Field(description="null: it was not disabled.")
+
+
 class SecretView(BaseModel):
-    """The secret that receivers verify with."""
+    """The secret that signs, and what receivers of ed25519 signatures verify with."""
 
     secret: str
+    public_key: str | None
 
 
 class RotatedSecretView(SecretView):
@@ -201,8 +236,8 @@ class TestView(BaseModel):
 
 def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any]:
     """Give the fields of an :class:`EndpointView`."""
-    same = {name: getattr(endpoint, name) for name in EndpointView.model_fields if name != "health"}
-    return same | {
+    same = EndpointView.model_fields.keys() - {"health", "public_key"}
+    return {name: getattr(endpoint, name) for name in same} | {
         "event_types": list(endpoint.event_types),
         "filters": FiltersView(
             **{name: list(getattr(endpoint.filters, name)) for name in FiltersView.model_fields}
@@ -215,6 +250,23 @@ def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any
             last_failure_at=time_or_none(health.last_failure_at),
             last_failure_reason=health.last_failure_reason,
         ),
+        "public_key": endpoint.secrets[0].public_key,
+        "verification": _verification_view(endpoint),
+        "disabled_at": time_or_none(endpoint.disabled_at),
         "created_at": rfc3339(endpoint.created_at),
         "updated_at": rfc3339(endpoint.updated_at),
     }
+
+
+def _verification_view(endpoint: Endpoint) -> VerificationView | None:
+    verification = endpoint.verification
+    if verification is None:
+        return None
+    return VerificationView(
+        status=verification.status,
+        started_at=rfc3339(verification.started_at),
+        tries=verification.tries,
+        next_try_at=time_or_none(endpoint.challenge_due_at),
+        last_failure=verification.last_failure,
+        passed_at=time_or_none(verification.passed_at),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,45 +10,48 @@ from notifier.api.endpoint_models import (
     EndpointCreate,
     EndpointPatch,
     EndpointView,
-    RotatedSecretView,
-    SecretRotate,
-    SecretView,
-    TestView,
     endpoint_fields,
 )
 from notifier.api.models import random_tail
 from notifier.api.operations import Call, Operation, Reply, hint
 from notifier.api.paging import PageQuery, PageView
-from notifier.api.signing_secrets import new_secret, rotate
+from notifier.api.signing_secrets import new_secret, seal
 from notifier.core.addresses import check_url
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, SealedSecret
-from notifier.core.events import EventType, plain_event
+from notifier.core.endpoint import (
+    Endpoint,
+    Signing,
+    Verify,
+    verified_anew,
+)
 from notifier.core.filters import check_event_types
 from notifier.core.ids import EndpointId
-from notifier.core.instants import rfc3339
 from notifier.core.request import check_custom_headers
-from notifier.errors import AddressError, ConflictError, InvalidInputError
+from notifier.errors import AddressError, InvalidInputError
 from notifier.runtime import Runtime
 
 PATH: Final = "/v1/endpoints"
 ONE: Final = PATH + "/{endpoint_id}"
-TEST_MESSAGE: Final = "This is a test: the endpoint is reached and can check the signature."
 
 
 async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply:
     """Add an endpoint; the answer shows its secret."""
-    now = call.runtime.clock()
-    chosen = _checked(call.runtime, call.body.chosen() | {"url": call.body.url})
-    secret = new_secret(call.body.secret)
+    now, body = call.runtime.clock(), call.body
+    chosen = _checked(call.runtime, body.chosen() | {"url": body.url})
+    _check_verifiable(body.verify, body.signing)
+    secret = new_secret(body.signing, body.secret)
     endpoint = Endpoint(
         id=EndpointId("ep_" + random_tail()),
-        kind=call.body.kind,
-        secrets=(SealedSecret(call.runtime.secrets.seal(secret)),),
+        kind=body.kind,
+        signing=body.signing,
+        secrets=(seal(secret, body.signing, call.runtime.secrets),),
         created_at=now,
         updated_at=now,
         **chosen,
     )
+    if body.verify is Verify.CHALLENGE:
+        endpoint = verified_anew(endpoint, now=now)
     await call.runtime.store.endpoints.create(endpoint)
+    await _hint_challenge(call.runtime, endpoint)
     health = await call.runtime.store.endpoints.health(endpoint.id)
     view = CreatedEndpointView(**endpoint_fields(endpoint, health), secret=secret)
     return Reply.of(view, location=f"{PATH}/{endpoint.id}")
@@ -68,13 +70,18 @@ async def list_endpoints(call: Call[None, PageQuery]) -> Reply:
 
 async def get_endpoint(call: Call[None, None]) -> Reply:
     """Give one endpoint."""
-    return Reply.of(await _view(call.runtime, await _endpoint(call)))
+    return Reply.of(await _view(call.runtime, await read(call)))
 
 
 async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply:
-    """Change what the subscriber chose."""
+    """Change what the subscriber chose; another URL is verified anew, where that was asked for."""
+    now = call.runtime.clock()
     chosen = _checked(call.runtime, call.body.chosen())
-    return await _save(call, await _endpoint(call), **chosen)
+    endpoint = await read(call)
+    changed = replace(endpoint, **chosen, updated_at=now)
+    if changed.url != endpoint.url and changed.verification is not None:
+        changed = verified_anew(changed, now=now)
+    return await save(call, changed, replacing=endpoint)
 
 
 async def delete_endpoint(call: Call[None, None]) -> Reply:
@@ -83,59 +90,8 @@ async def delete_endpoint(call: Call[None, None]) -> Reply:
     return Reply()
 
 
-async def enable_endpoint(call: Call[None, None]) -> Reply:
-    """Let deliveries go out again, those that waited included."""
-    endpoint = await _endpoint(call)
-    reply = await _save(call, endpoint, status=EndpointStatus.ENABLED, disabled_reason=None)
-    await hint(call.runtime.nudge.deliver([call.runtime.store.partitions.of(endpoint.id)]))
-    return reply
-
-
-async def disable_endpoint(call: Call[None, None]) -> Reply:
-    """Hold deliveries back; an endpoint that is disabled already keeps its reason."""
-    endpoint = await _endpoint(call)
-    reason = endpoint.disabled_reason or DisabledReason.BY_HAND
-    return await _save(call, endpoint, status=EndpointStatus.DISABLED, disabled_reason=reason)
-
-
-async def get_secret(call: Call[None, None]) -> Reply:
-    """Show the secret that signs at present."""
-    current = (await _endpoint(call)).secrets[0]
-    return Reply.of(SecretView(secret=call.runtime.secrets.open(current.sealed)))
-
-
-async def rotate_secret(call: Call[SecretRotate, None]) -> Reply:
-    """Sign with a new secret; the old one signs beside it for the grace period."""
-    now = call.runtime.clock()
-    endpoint = await _endpoint(call)
-    secret = new_secret(call.body.secret)
-    expires_at = now + call.body.grace_seconds
-    rotated = rotate(endpoint, secret, call.runtime.secrets, now=now, expires_at=expires_at)
-    await call.runtime.store.endpoints.save(
-        replace(endpoint, secrets=rotated, updated_at=now), replacing=endpoint
-    )
-    previous = rfc3339(expires_at) if call.body.grace_seconds else None
-    return Reply.of(RotatedSecretView(secret=secret, previous_expires_at=previous))
-
-
-async def test_endpoint(call: Call[None, None]) -> Reply:
-    """Send a ``webhook.test`` event to this endpoint alone."""
-    endpoint = await _endpoint(call)
-    if endpoint.status is not EndpointStatus.ENABLED:
-        raise ConflictError(f"{endpoint.id} is disabled; enable it first.")
-    event = plain_event(
-        EventType.WEBHOOK_TEST,
-        content=(endpoint.id, secrets.token_hex()),
-        details={"endpoint_id": endpoint.id, "message": TEST_MESSAGE},
-        observed_at=call.runtime.clock(),
-        endpoint_id=endpoint.id,
-    )
-    await call.runtime.store.events.commit(event)
-    await hint(call.runtime.nudge.dispatch())
-    return Reply.of(TestView(event_id=event.id))
-
-
-async def _endpoint(call: Call[Any, Any]) -> Endpoint:
+async def read(call: Call[Any, Any]) -> Endpoint:
+    """Read the endpoint that the path names."""
     return await call.runtime.store.endpoints.get(call.path["endpoint_id"])
 
 
@@ -143,10 +99,32 @@ async def _view(runtime: Runtime, endpoint: Endpoint) -> EndpointView:
     return EndpointView(**endpoint_fields(endpoint, await runtime.store.endpoints.health(endpoint.id)))
 
 
-async def _save(call: Call[Any, Any], endpoint: Endpoint, **changes: Any) -> Reply:  # noqa: ANN401  fields of Endpoint
-    changed = replace(endpoint, **changes, updated_at=call.runtime.clock())
-    await call.runtime.store.endpoints.save(changed, replacing=endpoint)
+async def save(call: Call[Any, Any], changed: Endpoint, *, replacing: Endpoint) -> Reply:
+    """Put an endpoint in the place of what was read, and answer with it."""
+    await store(call.runtime, changed, replacing=replacing)
     return Reply.of(await _view(call.runtime, changed))
+
+
+async def store(runtime: Runtime, changed: Endpoint, *, replacing: Endpoint) -> None:
+    """Put an endpoint in the place of what was read; a challenge that is due now is not left to the sweep."""
+    await runtime.store.endpoints.save(changed, replacing=replacing)
+    if changed.verification != replacing.verification:
+        await _hint_challenge(runtime, changed)
+
+
+async def _hint_challenge(runtime: Runtime, endpoint: Endpoint) -> None:
+    if endpoint.challenge_due_at is not None:
+        await hint(runtime.nudge.challenge())
+
+
+def _check_verifiable(verify: Verify, signing: Signing) -> None:
+    """Refuse a challenge that nobody could answer: a public key proves nothing about who holds it."""
+    if verify is Verify.CHALLENGE and signing is Signing.ED25519:
+        raise InvalidInputError.of(
+            "verify",
+            "a challenge is answered with a shared secret, and with ed25519 there is none; "
+            'use "signing": "hmac", or leave verify out',
+        )
 
 
 def _checked(runtime: Runtime, chosen: dict[str, Any]) -> dict[str, Any]:
@@ -193,37 +171,4 @@ OPERATIONS: Final = (
         answer=EndpointView,
     ),
     Operation(method="DELETE", path=ONE, handler=delete_endpoint, summary="Remove an endpoint", status=204),
-    Operation(
-        method="POST",
-        path=ONE + "/enable",
-        handler=enable_endpoint,
-        summary="Enable an endpoint",
-        answer=EndpointView,
-    ),
-    Operation(
-        method="POST",
-        path=ONE + "/disable",
-        handler=disable_endpoint,
-        summary="Disable an endpoint",
-        answer=EndpointView,
-    ),
-    Operation(
-        method="GET", path=ONE + "/secret", handler=get_secret, summary="Show the secret", answer=SecretView
-    ),
-    Operation(
-        method="POST",
-        path=ONE + "/rotate-secret",
-        handler=rotate_secret,
-        summary="Rotate the secret",
-        body=SecretRotate,
-        answer=RotatedSecretView,
-    ),
-    Operation(
-        method="POST",
-        path=ONE + "/test",
-        handler=test_endpoint,
-        summary="Send a test event",
-        status=202,
-        answer=TestView,
-    ),
 )

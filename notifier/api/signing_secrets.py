@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Final
 
-from notifier.core.endpoint import Endpoint, SealedSecret
+from notifier.core.endpoint import Endpoint, SealedSecret, Signing
 from notifier.core.instants import rfc3339
-from notifier.core.signing import SYMMETRIC_PREFIX, generate_secret, parse_signing_key
+from notifier.core.signing import (
+    PRIVATE_PREFIX,
+    SYMMETRIC_PREFIX,
+    generate_private_key,
+    generate_secret,
+    parse_signing_key,
+    receiver_secret,
+)
 from notifier.errors import ConflictError, InvalidInputError, SecretFormError
 from notifier.store.sealing import SecretBox
 
 SECRET_BYTES: Final = 32
 MAX_LIVE_SECRETS: Final = 5
+PREFIXES: Final = {Signing.HMAC: SYMMETRIC_PREFIX, Signing.ED25519: PRIVATE_PREFIX}
 
 
-def new_secret(own: str | None) -> str:
+def new_secret(signing: Signing, own: str | None) -> str:
     """Give the caller's own secret once it is checked, or a random one.
 
     Raises:
-        InvalidInputError: The caller's secret is not ``whsec_`` and base64 of 24 to 64 bytes.
+        InvalidInputError: The caller's secret is not one for this signature scheme; the message has the rule.
     """
     if own is None:
-        return generate_secret(secrets.token_bytes(SECRET_BYTES))
-    if not own.startswith(SYMMETRIC_PREFIX):
-        raise InvalidInputError.of("secret", "signing with hmac needs a whsec_ secret")
+        make = generate_secret if signing is Signing.HMAC else generate_private_key
+        return make(secrets.token_bytes(SECRET_BYTES))
+    if not own.startswith(PREFIXES[signing]):
+        raise InvalidInputError.of("secret", f"signing with {signing} needs a {PREFIXES[signing]} secret")
     try:
         parse_signing_key(own)
     except SecretFormError as error:
         raise InvalidInputError.of("secret", error.message) from None
     return own
+
+
+def seal(secret: str, signing: Signing, box: SecretBox) -> SealedSecret:
+    """Seal a secret for its record; the public half of a pair stays readable."""
+    public_key = receiver_secret(secret) if signing is Signing.ED25519 else None
+    return SealedSecret(box.seal(secret), public_key=public_key)
 
 
 def rotate(
@@ -42,9 +58,9 @@ def rotate(
         ConflictError: Too many secrets would sign at once.
     """
     current, *older = endpoint.secrets
-    kept = [SealedSecret(current.sealed, expires_at), *older]
+    kept = [replace(current, expires_at=expires_at), *older]
     live = [item for item in kept if item.expires_at is None or item.expires_at > now]
-    if secret in (box.open(item.sealed) for item in endpoint.secrets):
+    if any(_signs_alike(secret, box.open(item.sealed)) for item in endpoint.secrets):
         raise InvalidInputError.of("secret", "is one of this endpoint's secrets already; send another one")
     if len(live) >= MAX_LIVE_SECRETS:
         frees_at = min(item.expires_at for item in live if item.expires_at is not None)
@@ -52,4 +68,9 @@ def rotate(
             f"{MAX_LIVE_SECRETS} secrets can sign at once and the next one expires at {rfc3339(frees_at)}; "
             "wait for it, or rotate with grace_seconds 0."
         )
-    return (SealedSecret(box.seal(secret)), *live)
+    return (seal(secret, endpoint.signing, box), *live)
+
+
+def _signs_alike(one: str, other: str) -> bool:
+    """Tell whether two secrets are the same key, which can be written in more than one way."""
+    return parse_signing_key(one).sign(b"", b"") == parse_signing_key(other).sign(b"", b"")

@@ -59,6 +59,13 @@ class DisabledReason(StrEnum):
     NOT_VERIFIED = "not_verified"  # the receiver did not answer the challenge
 
 
+class Verify(StrEnum):
+    """How a receiver shows that it is meant to get events."""
+
+    NONE = "none"
+    CHALLENGE = "challenge"  # it answers with a token's HMAC under its secret
+
+
 class VerificationStatus(StrEnum):
     """Whether the receiver has shown that it knows the secret."""
 
@@ -167,6 +174,8 @@ def disabled(endpoint: Endpoint, reason: DisabledReason, *, now: float) -> Endpo
 
 def enabled(endpoint: Endpoint, *, now: float) -> Endpoint:
     """Enable an endpoint; one that has yet to pass its verification is verified anew first."""
+    if endpoint.status is EndpointStatus.ENABLED:
+        return endpoint
     open_again = replace(
         endpoint, status=EndpointStatus.ENABLED, disabled_reason=None, disabled_at=None, updated_at=now
     )

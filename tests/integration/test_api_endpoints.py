@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from notifier.core.instants import rfc3339
 from notifier.core.signing import parse_signing_key
 from notifier.runtime import Runtime
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
@@ -38,6 +39,7 @@ async def test_a_new_endpoint_has_the_defaults_and_shows_its_secret(api_client: 
         "payload": "full",
         "format": "standard",
         "signing": "hmac",
+        "public_key": None,
         "headers": {},
         "ordering": "none",
         "max_concurrency": 16,
@@ -45,6 +47,8 @@ async def test_a_new_endpoint_has_the_defaults_and_shows_its_secret(api_client: 
         "metadata": {},
         "status": "enabled",
         "disabled_reason": None,
+        "disabled_at": None,
+        "verification": None,
         "health": {
             "pending": 0,
             "oldest_due_at": None,
@@ -66,6 +70,7 @@ CHOICES: dict[str, Any] = {
         "languages": ["en"],
     },
     "payload": "thin",
+    "format": "cloudevents",
     "headers": {"X-Team": "spaces"},
     "max_concurrency": 256,
     "rate_limit_per_second": 0.5,
@@ -83,7 +88,7 @@ async def test_what_is_chosen_is_kept_and_the_secret_is_not_shown_again(api_clie
     assert secret not in await one.text() + await page.text()
     assert {name: created[name] for name in CHOICES} == CHOICES
     shown = await api_client.get(f"{PATH}/{created['id']}/secret")
-    assert await shown.json() == {"secret": secret}
+    assert await shown.json() == {"secret": secret, "public_key": None}
 
 
 async def test_an_own_secret_is_taken(api_client: Client) -> None:
@@ -101,8 +106,12 @@ async def test_an_own_secret_is_taken(api_client: Client) -> None:
         ({"url": ""}, "url"),
         ({"url": None}, "url"),
         ({"kind": "slack"}, "kind"),
-        ({"format": "cloudevents"}, "format"),
-        ({"signing": "ed25519"}, "signing"),
+        ({"format": "xml"}, "format"),
+        ({"signing": "rsa"}, "signing"),
+        ({"verify": "echo"}, "verify"),
+        ({"verification": {"status": "passed"}}, "verification"),
+        ({"public_key": "whpk_AAAA"}, "public_key"),
+        ({"disabled_at": None}, "disabled_at"),
         ({"ordering": "random"}, "ordering"),
         ({"payload": "half"}, "payload"),
         ({"event_types": []}, "event_types"),
@@ -117,6 +126,14 @@ async def test_an_own_secret_is_taken(api_client: Client) -> None:
         ({"secret": "whsk_" + base64.b64encode(bytes(32)).decode()}, "secret"),
         ({"headers": {"webhook-id": "x"}}, "headers.webhook-id"),
         ({"headers": {"X": "a\r\nb: c"}}, "headers.X"),
+        ({"headers": {"X": "a\0"}}, "headers.X"),
+        ({"headers": {"X": "a" * 4097}}, "headers.X"),
+        ({"headers": {"Host": "internal"}}, "headers.Host"),
+        ({"headers": {"Content-Length": "0"}}, "headers.Content-Length"),
+        ({"headers": {"Transfer-Encoding": "chunked"}}, "headers.Transfer-Encoding"),
+        ({"headers": {"Webhook-Anything": "x"}}, "headers.Webhook-Anything"),
+        ({"headers": {"a b": "x"}}, "headers.a b"),
+        ({"headers": {f"X-{number}": "" for number in range(33)}}, "headers"),
         ({"headers": {"X": 1}}, "headers.X"),
         ({"max_concurrency": 0}, "max_concurrency"),
         ({"max_concurrency": 257}, "max_concurrency"),
@@ -177,14 +194,27 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
     assert await (await api_client.get(path)).json() == after
 
 
-async def test_a_patch_points_to_the_way_to_rotate(api_client: Client) -> None:
+@pytest.mark.parametrize(
+    ("body", "mend"),
+    [
+        ({"secret": whsec(32)}, "rotate-secret"),
+        ({"status": "disabled"}, "/disable"),
+        ({"signing": "ed25519"}, "add another endpoint"),
+        ({"verify": "challenge"}, "add another endpoint"),
+        ({"verification": {"status": "passed"}}, "/verify"),
+    ],
+)
+async def test_a_patch_points_to_the_way_to_change_the_rest(
+    api_client: Client, body: dict[str, Any], mend: str
+) -> None:
     endpoint = await add_endpoint(api_client)
-    response = await api_client.patch(f"{PATH}/{endpoint['id']}", json={"secret": whsec(32)})
-    assert "rotate-secret" in (await problem(response, 422))["errors"][0]["msg"]
+    response = await api_client.patch(f"{PATH}/{endpoint['id']}", json=body)
+    assert mend in (await problem(response, 422))["errors"][0]["msg"]
 
 
 async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client))['id']}"
+    since = rfc3339(api_runtime.clock())
     for _ in range(2):
         response = await api_client.post(f"{path}/disable")
         endpoint = await response.json()
@@ -193,10 +223,19 @@ async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> N
             "disabled",
             "by_hand",
         )
+        assert endpoint["disabled_at"] == since
+        clock_of(api_runtime).now += 60
     await problem(await api_client.post(f"{path}/test"), 409)
     endpoint = await (await api_client.post(f"{path}/enable")).json()
-    assert (endpoint["status"], endpoint["disabled_reason"]) == ("enabled", None)
-    assert nudges_of(api_runtime).jobs == [("deliver", api_runtime.store.partitions.of(endpoint["id"]))]
+    assert (endpoint["status"], endpoint["disabled_reason"], endpoint["disabled_at"]) == (
+        "enabled",
+        None,
+        None,
+    )
+    assert (endpoint["missed"]["since"], endpoint["missed"]["events"]) == (since, 0)
+    again = await (await api_client.post(f"{path}/enable")).json()
+    assert again == endpoint | {"missed": None}
+    assert set(nudges_of(api_runtime).jobs) == {("deliver", api_runtime.store.partitions.of(endpoint["id"]))}
 
 
 async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
@@ -209,7 +248,8 @@ async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
     assert response.status == 200
     assert rotated["secret"] != created["secret"]
     assert rotated["previous_expires_at"] == "2023-11-14T22:14:20.000Z"
-    assert await (await api_client.get(f"{path}/secret")).json() == {"secret": rotated["secret"]}
+    shown = await (await api_client.get(f"{path}/secret")).json()
+    assert shown == {"secret": rotated["secret"], "public_key": None}
     stored = await api_runtime.store.endpoints.get(created["id"])
     assert [(api_runtime.secrets.open(it.sealed), it.expires_at) for it in stored.secrets] == [
         (rotated["secret"], None),
@@ -221,7 +261,11 @@ async def test_without_grace_the_old_secret_goes_at_once(api_client: Client, api
     endpoint = await add_endpoint(api_client)
     body = {"grace_seconds": 0, "secret": whsec(64)}
     response = await api_client.post(f"{PATH}/{endpoint['id']}/rotate-secret", json=body)
-    assert await response.json() == {"secret": whsec(64), "previous_expires_at": None}
+    assert await response.json() == {
+        "secret": whsec(64),
+        "public_key": None,
+        "previous_expires_at": None,
+    }
     assert len((await api_runtime.store.endpoints.get(endpoint["id"])).secrets) == 1
 
 
@@ -274,6 +318,7 @@ async def test_a_removed_endpoint_is_gone(api_client: Client) -> None:
         ("GET", "/secret"),
         ("POST", "/enable"),
         ("POST", "/disable"),
+        ("POST", "/verify"),
         ("POST", "/rotate-secret"),
         ("POST", "/test"),
     ]:

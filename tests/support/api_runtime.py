@@ -39,6 +39,9 @@ class NotedNudges(Nudge):
     async def dispatch(self) -> None:
         self._note("dispatch")
 
+    async def challenge(self) -> None:
+        self._note("challenge")
+
     async def deliver(self, partitions: Iterable[int]) -> None:
         self._note(("deliver", *partitions))
 
