@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import typer
 
-from notifier.cli.admin import AdminApi, admin_command
+from notifier.cli.admin import AdminApi, Columns, Record, admin_command
 
 app = typer.Typer()
 
 PATH: Final = "/v1/source"
 
+TABLES: Final[Mapping[str, Columns]] = {
+    "troubles": ("kind", "since", "detail"),
+    "requests": ("calls", "limit", "remaining", "resets_at"),
+    "looks": ("call", "waiting", "due", "under_way", "next_at", "paused_until"),
+}
+"""The lists of the answer, and the columns to show of each."""
+
 
 @admin_command(app, "source")
 def show_source(api: AdminApi) -> None:
     """Show how X is doing, what may still be asked of it, what it costs, and how far behind we are."""
-    api.show(api.get(PATH))
+    source = api.get(PATH)
+    if api.as_json:
+        api.show(source)
+        return
+    api.show(_flat({name: value for name, value in source.items() if name not in TABLES}))
+    for name, columns in TABLES.items():
+        if source[name]:
+            typer.echo(f"\n{name}")
+            api.show_page({"data": source[name]}, columns)
+
+
+def _flat(record: Record) -> Record:
+    """Give the fields of objects a line each, like ``money.spent_usd``."""
+    flat: Record = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            flat[name] = value
+    return flat

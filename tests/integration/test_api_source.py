@@ -1,0 +1,272 @@
+"""``GET /v1/source`` and ``space-notifier source``: every field is true in every state of X."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+from typer.testing import CliRunner
+
+from notifier.api.app import create_app
+from notifier.api.source import SourceView
+from notifier.cli import app as cli
+from notifier.core.cadence import NextLook
+from notifier.core.instants import rfc3339
+from notifier.core.looking import Urgency
+from notifier.core.observation import Call
+from notifier.core.watch import WatchKind
+from notifier.runtime import Runtime
+from notifier.simulator import Behaviour, Buckets, Limits
+from tests.support.admin_api import KEY, Client, Serve, problem
+from tests.support.steered import NOON, Steered, spaces, steered
+
+PLAY = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(
+    ["S1", "S2"],
+    "{at: 0s, set: {state: live, title: news, started_at: -60s}}",
+    "{at: 90s, set: {state: ended, ended_at: +90s}}",
+)
+MIDNIGHT = rfc3339(NOON + 43_200)
+IDLE = {"waiting": 0, "due": 0, "under_way": 0, "next_at": None, "paused_until": None}
+
+
+async def source(it: Steered, serve: Serve) -> dict[str, Any]:
+    client = await serve(it.runtime)
+    response = await client.get("/v1/source", headers=KEY)
+    assert response.status == 200
+    document: dict[str, Any] = await response.json()
+    SourceView.model_validate(document)
+    return document
+
+
+def looks_of(document: dict[str, Any], call: Call) -> dict[str, Any]:
+    (found,) = [each for each in document["looks"] if each["call"] == call]
+    return {name: value for name, value in found.items() if name != "call"}
+
+
+async def test_it_needs_a_key(bare_client: Client) -> None:
+    await problem(await bare_client.get("/v1/source"), 401)
+
+
+async def test_it_is_described_by_the_model_that_makes_it(api_client: Client) -> None:
+    document = await (await api_client.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/source"]["get"]
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    schemas = document["components"]["schemas"]
+    described = schemas[answer["$ref"].rpartition("/")[2]]
+    assert set(described["properties"]) == set(SourceView.model_fields) == set(described["required"])
+    assert described["properties"]["status"]["enum"] == ["ok", "degraded", "no_credentials"]
+    assert operation["security"] == [{"key": []}]
+
+
+async def test_without_a_token_nothing_is_looked_at_and_that_is_told(redis_url: str, serve: Serve) -> None:
+    async with steered(redis_url, PLAY, x_bearer_token=None) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        it.clock.now += 90
+        await it.look()
+        document = await source(it, serve)
+    assert it.x.asked == []
+    assert document == {
+        "status": "no_credentials",
+        "troubles": [],
+        "requests": [],
+        "money": {
+            "budget_usd": None,
+            "spent_usd": 0,
+            "forecast_usd": 0,
+            "space_reads": 0,
+            "user_reads": 0,
+            "resets_at": MIDNIGHT,
+            "thrift": "none",
+        },
+        "lag": {"looks_seconds": 90, "detections": 0, "mean_detection_seconds": None},
+        "looks": [
+            {"call": "lookup", **IDLE, "waiting": 1, "due": 1, "next_at": rfc3339(NOON)},
+            {"call": "creators", **IDLE},
+            {"call": "search", **IDLE},
+            {"call": "users", **IDLE},
+        ],
+    }
+
+
+async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, serve: Serve) -> None:
+    async with steered(redis_url, PLAY, daily_budget_usd=1) as it:
+        await it.watch(WatchKind.SPACE, "S1", "S2")
+        await it.watch(WatchKind.CREATOR, "@seven")
+        await it.pass_time(120, step=10)
+        document = await source(it, serve)
+        await it.runtime.metrics_text()  # hands over what was counted
+        lag = (await source(it, serve))["lag"]
+    assert (document["status"], document["troubles"]) == ("ok", [])
+    lookups, names = (
+        next(each for each in document["requests"] if each["calls"] == [call]) for call in ("lookup", "users")
+    )
+    asked = len(it.x.of(Call.LOOKUP))
+    assert lookups == {
+        "calls": ["lookup"],
+        "limit": 100_000,
+        "remaining": 100_000 - asked,
+        "resets_at": rfc3339(it.x.of(Call.LOOKUP)[0].at + 900),
+    }
+    assert names["remaining"] == 99_999
+    assert document["money"] == {
+        "budget_usd": 1,
+        "spent_usd": 0.02,
+        "forecast_usd": 0.02,
+        "space_reads": 2,
+        "user_reads": 1,
+        "resets_at": MIDNIGHT,
+        "thrift": "none",
+    }
+    # Both ends were seen by the look half a minute after the one before, the starts by the first one.
+    assert lag["looks_seconds"] == 0
+    assert lag["detections"] == 2
+    assert 0 <= lag["mean_detection_seconds"] <= 30
+    assert looks_of(document, Call.LOOKUP)["waiting"] == 2
+    assert looks_of(document, Call.USERS) == IDLE
+
+
+async def test_a_call_in_trouble_is_named_with_its_pause(redis_url: str, serve: Serve) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.watch(WatchKind.SEARCH, "news")
+        it.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "not in your plan"})
+        await it.pass_time(10)
+        since = it.x.of(Call.SEARCH)[0].at
+        document = await source(it, serve)
+        assert document["status"] == "degraded"
+        assert document["troubles"] == [
+            {"kind": "unauthorized", "since": rfc3339(since), "detail": "HTTP 403: not in your plan"}
+        ]
+        assert looks_of(document, Call.SEARCH) == {
+            **IDLE,
+            "waiting": 1,
+            "next_at": rfc3339(since + 300),
+            "paused_until": rfc3339(since + 300),
+        }
+        assert looks_of(document, Call.LOOKUP)["paused_until"] is None
+        assert document["lag"]["looks_seconds"] == 0, "nobody waits for a call that waits for X"
+        it.x.heal()
+        await it.pass_time(300, step=10)
+        document = await source(it, serve)
+    assert (document["status"], document["troubles"]) == ("ok", [])
+    assert looks_of(document, Call.SEARCH)["paused_until"] is None
+
+
+async def test_a_trouble_that_is_not_told_yet_pauses_and_degrades_nothing(
+    redis_url: str, serve: Serve
+) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        it.x.fail(Call.LOOKUP, 503)
+        await it.look()
+        document = await source(it, serve)
+        assert (document["status"], document["troubles"]) == ("ok", [])
+        await it.pass_time(11)
+        assert (await source(it, serve))["status"] == "degraded"
+
+
+async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: Serve) -> None:
+    async with steered(redis_url, PLAY) as it:
+        looks, now = it.runtime.store.looks, it.clock.now
+        await looks.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
+        await looks.schedule(Call.LOOKUP, {"C": NextLook(now + 60, Urgency.PATIENT)})
+        urgent, _ = await looks.first(Call.LOOKUP, now=now, limit=1)
+        await looks.claim(Call.LOOKUP, urgent, now=now)
+        document = await source(it, serve)
+    assert looks_of(document, Call.LOOKUP) == {
+        "waiting": 2,
+        "due": 1,
+        "under_way": 1,
+        "next_at": rfc3339(now - 40),
+        "paused_until": None,
+    }
+    assert document["lag"]["looks_seconds"] == 40
+
+
+@pytest.mark.parametrize(
+    ("spent", "thrift"),
+    [
+        (89, "none"),
+        (90, "discovery_stopped"),
+        (95, "scheduled_stopped"),
+        (100, "everything_stopped"),
+    ],
+)
+async def test_what_goes_without_for_want_of_money_is_named(
+    redis_url: str, serve: Serve, spent: int, thrift: str
+) -> None:
+    async with steered(redis_url, PLAY, daily_budget_usd=0.5) as it:
+        await it.runtime.store.spending.bill([f"x{each}" for each in range(spent)], [], now=it.clock.now)
+        money = (await source(it, serve))["money"]
+    assert (money["spent_usd"], money["thrift"]) == (spent / 200, thrift)
+
+
+async def test_discovery_that_is_slowed_is_named_with_the_forecast_that_slows_it(
+    redis_url: str, serve: Serve
+) -> None:
+    async with steered(redis_url, PLAY, daily_budget_usd=0.5) as it:
+        bill = it.runtime.store.spending.bill
+        await bill(["x0"], [], now=NOON - 7200)
+        await bill([f"x{each}" for each in range(1, 21)], [], now=NOON - 1800)
+        document = await source(it, serve)
+    money = document["money"]
+    assert (money["space_reads"], money["spent_usd"], money["thrift"]) == (21, 0.105, "discovery_slowed")
+    # Ten cents in the one full hour since the first, and twelve hours are left.
+    assert money["forecast_usd"] == pytest.approx(0.105 + 12 * 0.1)
+
+
+async def test_calls_that_share_a_bucket_are_told_together(redis_url: str, serve: Serve) -> None:
+    shared, limits = Behaviour(buckets=Buckets.SHARED, creators_per_second=0), Limits(requests=300)
+    async with steered(redis_url, PLAY, behaviour=shared, limits=limits) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.watch(WatchKind.SEARCH, "news", "more")
+        await it.pass_time(120, step=10)
+        requests = (await source(it, serve))["requests"]
+        assert [each["calls"] for each in requests] == [["lookup", "search"]]
+        assert requests[0]["remaining"] == 300 - len(it.x.asked)
+        it.clock.now += 900
+        assert (await source(it, serve))["requests"] == [], "of the next window nothing is known"
+
+
+async def run_cli(runtime: Runtime, *arguments: str) -> str:
+    """Run the command in a thread of its own, against the API in this one."""
+    async with TestServer(create_app(runtime)) as server:
+        url = str(server.make_url("")).rstrip("/")
+        result = await asyncio.to_thread(
+            CliRunner().invoke, cli, ["source", *arguments, "--url", url, "--key", "test-key"]
+        )
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+async def test_the_command_prints_the_same(redis_url: str, serve: Serve) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.watch(WatchKind.SEARCH, "news")
+        it.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "\x1b[31mnot in your plan"})
+        await it.pass_time(10)
+        document = await source(it, serve)
+        assert json.loads(await run_cli(it.runtime, "--json")) == document
+        printed = await run_cli(it.runtime)
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["status", "degraded"] in lines
+    assert ["money.spent_usd", "0.005"] in lines
+    assert ["money.budget_usd", "-"] in lines
+    assert ["lag.looks_seconds", "0.0"] in lines
+    assert ["kind", "since", "detail"] in lines
+    assert any(line[:1] == ["unauthorized"] and "plan" in line for line in lines)
+    (search,) = [line for line in lines if line[:1] == ["search"] and len(line) == 6]
+    assert search[1:] == ["1", "0", "0", *[rfc3339(NOON + 301)] * 2]
+    assert "\x1b" not in printed, "what X says cannot steer the terminal"
+
+
+async def test_the_command_leaves_out_tables_without_a_line(redis_url: str) -> None:
+    async with steered(redis_url, PLAY, x_bearer_token=None) as it:
+        printed = await run_cli(it.runtime)
+    assert "no_credentials" in printed
+    assert "troubles" not in printed
+    assert "resets_at" in printed
+    assert "requests" not in printed
