@@ -43,6 +43,9 @@ def create_endpoint(
     payload: Annotated[str | None, typer.Option(help="full or thin.")] = None,
     body_format: Annotated[str | None, typer.Option("--format", help="standard or cloudevents.")] = None,
     signing: Annotated[str | None, typer.Option(help="hmac or ed25519.")] = None,
+    verify: Annotated[
+        str | None, typer.Option(help="challenge: deliver nothing before the receiver has answered one.")
+    ] = None,
     ordering: Annotated[str | None, typer.Option(help="space or none.")] = None,
     max_concurrency: Annotated[int | None, typer.Option(help="Attempts at once.")] = None,
     rate_limit_per_second: Annotated[float | None, typer.Option(help="Attempts in a second.")] = None,
@@ -57,6 +60,7 @@ def create_endpoint(
         payload=payload,
         format=body_format,
         signing=signing,
+        verify=verify,
         ordering=ordering,
         max_concurrency=max_concurrency,
         rate_limit_per_second=rate_limit_per_second,
@@ -82,6 +86,12 @@ def disable_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
     api.show(api.post(_path(endpoint_id) + "/disable"))
 
 
+@admin_command(app, "verify")
+def verify_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
+    """Challenge the receiver anew; deliveries wait until it has answered."""
+    api.show(api.post(_path(endpoint_id) + "/verify"))
+
+
 @admin_command(app, "test")
 def test_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
     """Send a test event."""
@@ -90,7 +100,7 @@ def test_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
 
 @admin_command(app, "secret")
 def show_secret(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Show the secret that receivers verify with."""
+    """Show the secret that signs, and the public key, if any, that verifies."""
     api.show(api.get(_path(endpoint_id) + "/secret"))
 
 

@@ -17,7 +17,8 @@ from rich.text import Text
 from notifier.cli.console import complain, output
 from notifier.cli.event_lines import event_line
 from notifier.cli.serving import bind, port_of, served
-from notifier.core.signing import parse_verification_key, verify
+from notifier.core.challenge import respond, token_of
+from notifier.core.signing import parse_verification_key, verify, verifying_secret
 from notifier.errors import SignatureError
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -38,9 +39,17 @@ def create_listener(
 ) -> web.Application:
     """Build a receiver: POST on any path; 401 where the signature does not verify, else ``status``.
 
+    A challenge that verifies is answered, with 200.
+
+    Args:
+        secret: ``whsec_``, or of a pair of keys either half, ``whpk_`` or ``whsk_``.
+        on_received: Is given every request.
+        status: What to answer.
+
     Raises:
         SecretFormError: ``secret`` does not have the form of one.
     """
+    secret = verifying_secret(secret)
     parse_verification_key(secret)
 
     async def receive(request: web.Request) -> web.Response:
@@ -48,8 +57,14 @@ def create_listener(
         now = time.time()
         refusal = _refusal(secret, request, raw, now)
         event_id = request.headers.get("webhook-id", "")
-        on_received(Received(event_id, _json_object(raw), refusal, now))
-        return web.Response(status=status if refusal is None else HTTPStatus.UNAUTHORIZED)
+        document = _json_object(raw)
+        on_received(Received(event_id, document, refusal, now))
+        if refusal is not None:
+            return web.Response(status=HTTPStatus.UNAUTHORIZED)
+        response = _response(secret, document)
+        if response is not None:
+            return web.json_response({"response": response})
+        return web.Response(status=status)
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_post("/{path:.*}", receive)
@@ -96,6 +111,12 @@ def _refusal(secret: str, request: web.Request, raw: bytes, now: float) -> str |
     except SignatureError as error:
         return error.message
     return None
+
+
+def _response(secret: str, document: dict[str, Any] | None) -> str | None:
+    """Give the answer to a challenge, None where it is none, or a public key cannot answer."""
+    token = token_of(document)
+    return None if token is None else respond(secret, token)
 
 
 def _json_object(raw: bytes) -> dict[str, Any] | None:

@@ -12,7 +12,10 @@ from notifier.cli.signing import SECRET_VARIABLE
 
 def listen(
     secret: Annotated[
-        str, typer.Option(envvar=SECRET_VARIABLE, help="The endpoint's whsec_… secret, or its whpk_… key.")
+        str,
+        typer.Option(
+            envvar=SECRET_VARIABLE, help="The endpoint's whsec_… secret, or its whpk_… or whsk_… key."
+        ),
     ],
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0: a free port.")] = 9000,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
@@ -23,7 +26,7 @@ def listen(
         bool, typer.Option("--json", help="Print the bodies that verify, one a line.")
     ] = False,
 ) -> None:
-    """Receive webhooks, verify each, and print what it tells."""
+    """Receive webhooks, verify each, and print what it tells; challenges are answered."""
     from notifier.cli.listener import run_listener
     from notifier.cli.serving import run_until_signal
 

@@ -39,7 +39,9 @@ def sign(
 
 def verify(
     *,
-    secret: Annotated[str, typer.Option(envvar=SECRET_VARIABLE, help="whsec_… or, for ed25519, whpk_….")],
+    secret: Annotated[
+        str, typer.Option(envvar=SECRET_VARIABLE, help="whsec_… or, for ed25519, whpk_… or whsk_….")
+    ],
     event_id: EventId,
     timestamp: Annotated[str, typer.Option(help="The webhook-timestamp.")],
     signature: Annotated[str, typer.Option(help="The webhook-signature.")],
@@ -53,7 +55,9 @@ def verify(
 
     headers = {"webhook-id": event_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
     try:
-        signing.verify(secret, headers, _read(body), now=time.time(), tolerance=tolerance)
+        signing.verify(
+            signing.verifying_secret(secret), headers, _read(body), now=time.time(), tolerance=tolerance
+        )
     except SignatureError as error:
         fail(error.message)
     typer.echo("The signature verifies.")

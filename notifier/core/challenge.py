@@ -20,7 +20,7 @@ from notifier.core.events import canonical
 from notifier.core.ids import EndpointId
 from notifier.core.instants import rfc3339
 from notifier.core.outcome import Answer, OutcomeKind, classify
-from notifier.core.signing import HmacKey, parse_signing_key
+from notifier.core.signing import HmacKey, parse_verification_key
 
 CHALLENGE_TYPE: Final = "webhook.challenge"
 ID_PREFIX: Final = "chl_"
@@ -49,12 +49,12 @@ def token_of(document: Mapping[str, Any] | None) -> str | None:
 
 
 def respond(secret: str, token: str) -> str | None:
-    """Give what a receiver answers to a token; None where its secret is a public key, which proves nothing.
+    """Give what a receiver answers to a token; None where its key is one of a pair, which has no answer.
 
     Raises:
-        SecretFormError: ``secret`` cannot sign.
+        SecretFormError: ``secret`` does not have the form of one.
     """
-    key = parse_signing_key(secret)
+    key = parse_verification_key(secret)
     return _response(key, token) if isinstance(key, HmacKey) else None
 
 
