@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from notifier.api.app import create_app
 from notifier.api.source import SourceView
 from notifier.cli import app as cli
 from notifier.core.cadence import NextLook
+from notifier.core.health import TroubleKind
 from notifier.core.instants import rfc3339
 from notifier.core.looking import Urgency
 from notifier.core.observation import Call
+from notifier.core.spending import ThriftLevel
 from notifier.core.watch import WatchKind
 from notifier.runtime import Runtime
 from notifier.simulator import Behaviour, Buckets, Limits
@@ -59,6 +62,16 @@ async def test_it_is_described_by_the_model_that_makes_it(api_client: Client) ->
     assert set(described["properties"]) == set(SourceView.model_fields) == set(described["required"])
     assert described["properties"]["status"]["enum"] == ["ok", "degraded", "no_credentials"]
     assert operation["security"] == [{"key": []}]
+
+
+def test_the_document_shows_every_field_and_names_every_word() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    section = page.partition("\n## Source\n")[2].partition("\n## ")[0]
+    example = json.loads(section.partition("```json\n")[2].partition("```")[0])
+    shown = SourceView.model_validate(example).model_dump(mode="json", exclude_unset=True)
+    assert shown.keys() == SourceView.model_fields.keys()
+    for words in (TroubleKind, ThriftLevel, Call, ("ok", "degraded", "no_credentials")):
+        assert {word for word in words if f"`{word}`" not in section} == set()
 
 
 async def test_without_a_token_nothing_is_looked_at_and_that_is_told(redis_url: str, serve: Serve) -> None:
