@@ -18,7 +18,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
 
@@ -51,7 +51,7 @@ class Script:
     statuses: list[int] = field(default_factory=lambda: [200])
     delay: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes | Callable[[bytes], bytes] = b""
 
     def next_status(self) -> int:
         """Take the next status; the last one stays."""
@@ -109,9 +109,12 @@ class Receiver:
         statuses: Sequence[int] = (200,),
         delay: float = 0.0,
         headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        body: bytes | Callable[[bytes], bytes] = b"",
     ) -> None:
-        """Script the answers of ``path``: each status once, the last one from then on, after ``delay`` s."""
+        """Script the answers of ``path``: each status once, the last one from then on, after ``delay`` s.
+
+        Where ``body`` is a function it makes the answer's body of the request's.
+        """
         self._scripts[path] = Script(list(statuses), delay, dict(headers or {}), body)
 
     def received(self, path: str | None = None) -> list[ReceivedRequest]:
@@ -161,7 +164,8 @@ class Receiver:
         status = script.next_status()
         if script.delay:
             await asyncio.sleep(script.delay)
-        return web.Response(status=status, headers=script.headers, body=script.body)
+        answer = script.body if isinstance(script.body, bytes) else script.body(body)
+        return web.Response(status=status, headers=script.headers, body=answer)
 
 
 def _json_or_none(body: bytes) -> Any:
