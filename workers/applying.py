@@ -170,17 +170,21 @@ async def _match(
 
 
 async def _tell_first_looks(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
-    """Tell of what each new watch found, once; from then on its Spaces are news."""
-    for watch in asking:
-        if not wants_baseline(watch):
-            continue
+    """Tell of what each new watch found, once; from then on its Spaces are news.
+
+    They are told as they are known by now: the answer itself may be cut short, or overtaken by another.
+    """
+    store = worker.runtime.store
+    new = [watch for watch in asking if wants_baseline(watch)]
+    tracked = await store.spaces.read_many(list(observation.snapshots)) if new else {}
+    for watch in new:
         found = [
-            snapshot.space
-            for space_id, snapshot in observation.snapshots.items()
-            if watch.kind is WatchKind.SEARCH or watch.subject in (space_id, *creators_of(snapshot, None))
+            record.known.space
+            for space_id, record in tracked.items()
+            if record.known is not None and watch.id in record.watch_ids
         ]
         event = baseline_event(watch, found, now=observation.answered_at)
-        if await worker.runtime.store.events.commit(event, first_look_of=watch):
+        if await store.events.commit(event, first_look_of=watch):
             count_events(worker, [event])
 
 

@@ -53,6 +53,8 @@ async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> bool:
         if commit is not None:
             if commit.known.erased and record.known is not None and not record.known.erased:
                 erased = await store.redaction.redact(space_id)
+                if erased is None:
+                    continue  # A receiver is just being told; the timer rings on.
                 log.info("space.erased", space_id=space_id, events=erased)
             commits.append(commit)
     done = await store.spaces.commit(commits)

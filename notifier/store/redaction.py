@@ -19,46 +19,66 @@ class Redaction:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def redact(self, space_id: SpaceId) -> int:
+    async def redact(self, space_id: SpaceId) -> int | None:
         """Reduce the bodies of all events that tell of a Space, and what was answered to their deliveries.
 
-        Ids, types and times stay. Doing it twice changes nothing. Gives how many events there were.
+        Ids, types and times stay. Doing it twice changes nothing.
+
+        Returns:
+            How many events there were; None where an attempt is under way whose receiver may still repeat
+            what it gets, so that it has to be done again.
         """
         async with self._database.pipeline() as pipe:
             pipe.zrange(keys.space_events(space_id), 0, -1)
             pipe.smembers(keys.space_mentions(space_id))
             own, mentions = await pipe.execute()
         event_ids = [EventId(each) for each in dict.fromkeys((*own, *sorted(mentions)))]
+        is_quiet = True
         for start in range(0, len(event_ids), EVENTS_AT_ONCE):
-            await self._redact_events(space_id, event_ids[start : start + EVENTS_AT_ONCE])
-        return len(event_ids)
+            chunk = event_ids[start : start + EVENTS_AT_ONCE]
+            # In this order: whatever is claimed from here on carries the reduced body.
+            owed = await self._redact_bodies(space_id, chunk)
+            is_quiet = await self._redact_attempts(owed) and is_quiet
+        return len(event_ids) if is_quiet else None
 
-    async def _redact_events(self, space_id: SpaceId, event_ids: list[EventId]) -> None:
+    async def _redact_bodies(
+        self, space_id: SpaceId, event_ids: list[EventId]
+    ) -> list[tuple[EventId, EndpointId]]:
+        """Reduce the bodies of events; gives whom each of them is owed to."""
         async with self._database.pipeline() as pipe:
             for event_id in event_ids:
                 pipe.hget(keys.event(event_id), "body")
                 pipe.smembers(keys.owed(event_id))
             rows = await pipe.execute()
-        calls = []
-        for event_id, body, owed in zip(event_ids, rows[::2], rows[1::2], strict=True):
-            if body is not None:
-                redacted = redact(body.encode(), space_id)
-                calls.append(ScriptCall(script("redact_event"), [keys.event(event_id)], [redacted]))
-            calls += await self._attempts(event_id, sorted(owed))
-        await self._database.run_all(calls)
+        await self._database.run_all(
+            [
+                ScriptCall(script("redact_event"), [keys.event(event_id)], [redact(body.encode(), space_id)])
+                for event_id, body in zip(event_ids, rows[::2], strict=True)
+                if body is not None
+            ]
+        )
+        return [
+            (event_id, EndpointId(endpoint_id))
+            for event_id, endpoint_ids in zip(event_ids, rows[1::2], strict=True)
+            for endpoint_id in sorted(endpoint_ids)
+        ]
 
-    async def _attempts(self, event_id: EventId, owed: list[EndpointId]) -> list[ScriptCall]:
-        """Blank what receivers answered: an answer may repeat what it got."""
-        records = [keys.delivery(delivery_id(event_id, endpoint_id)) for endpoint_id in owed]
+    async def _redact_attempts(self, owed: list[tuple[EventId, EndpointId]]) -> bool:
+        """Blank what receivers answered, which may repeat what they got; gives whether none is at it now."""
+        records = [keys.delivery(delivery_id(event_id, endpoint_id)) for event_id, endpoint_id in owed]
         async with self._database.pipeline() as pipe:
+            # The leases are read first: an attempt that ends meanwhile is among those that are read then.
+            for event_id, endpoint_id in owed:
+                pipe.zscore(keys.leased(endpoint_id), event_id)
             for record in records:
                 pipe.hgetall(record)
             rows = await pipe.execute()
         calls = []
-        for record, fields in zip(records, rows, strict=True):
+        for record, fields in zip(records, rows[len(owed) :], strict=True):
             blank: list[Argument] = []
             for attempt in attempts_in(fields):
                 blank += [attempt.id, ATTEMPT.dump_json(replace(attempt, body="", headers={}))]
             if blank:
                 calls.append(ScriptCall(script("redact_attempts"), [record], blank))
-        return calls
+        await self._database.run_all(calls)
+        return not any(rows[: len(owed)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -190,4 +191,5 @@ def _look(commit: Commit) -> tuple[Argument, Argument]:
 
 
 def _timer(at: float | None) -> Argument:
-    return "" if at is None else int(at * 1000)
+    # Rounded up: a timer that rang a fraction too early would ring again and again until its moment.
+    return "" if at is None else math.ceil(at * 1000)

@@ -21,8 +21,8 @@ if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then drop_look(ARGV[6], ARGV[7]) end
 if ARGV[8] ~= '' then
   bring_forward(ARGV[8], ARGV[9], ARGV[10])
   for _, space in ipairs(redis.call('ZRANGE', 'sn:watch:' .. ARGV[1] .. ':spaces', 0, -1)) do
-    local phase = redis.call('HGET', 'sn:space:' .. space, 'phase')
-    if phase == 'scheduled' or phase == 'live' then bring_forward('lookup', space, ARGV[10]) end
+    -- What expires is forgotten; all else is looked at, also what is over and may be gone or come back.
+    if redis.call('TTL', 'sn:space:' .. space) == -1 then bring_forward('lookup', space, ARGV[10]) end
   end
 end
 return ''

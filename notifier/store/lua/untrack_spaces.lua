@@ -1,6 +1,18 @@
 -- include: lib/looks.lua
--- Ends the looks at Spaces whose watches are all paused.
+-- Ends the looks at Spaces whose watches are all paused. One of them may go on again since that was seen: it has
+-- had the Space looked at, and so it stays.
 -- KEYS: none
 -- ARGV: 1 when their content is erased in ms, then the Space ids
 -- Returns: nothing
-for i = 2, #ARGV do untrack(ARGV[i], ARGV[1]) end
+local function is_followed(space)
+  for _, id in ipairs(redis.call('SMEMBERS', 'sn:space:' .. space .. ':watches')) do
+    local record = redis.call('GET', 'sn:watch:' .. id)
+    local watch = record and cjson.decode(record)
+    if watch and watch.status == 'active' and not watch.paused then return true end
+  end
+  return false
+end
+
+for i = 2, #ARGV do
+  if not is_followed(ARGV[i]) then untrack(ARGV[i], ARGV[1]) end
+end

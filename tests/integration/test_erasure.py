@@ -1,0 +1,505 @@
+"""What X does not have any more is erased from everything that is kept; ids, types and times stay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import cycle
+from typing import Any
+
+import pytest
+import redis
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from notifier.core.cadence import FORGOTTEN_SECONDS
+from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, SealedSecret
+from notifier.core.events import EventType
+from notifier.core.ids import EndpointId, SpaceId
+from notifier.core.observation import Call
+from notifier.core.outcome import Answer
+from notifier.core.request import DeliveryRequest
+from notifier.core.space import Phase
+from notifier.core.timers import ERASE_AFTER_SECONDS
+from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.store import LoggedEvent, keys
+from tests.support.api_runtime import Clock
+from tests.support.fed_worker import (
+    SPACE,
+    deliver_all,
+    events_of,
+    fed_worker,
+    known,
+    ring,
+    tell,
+    tell_lost,
+)
+from tests.support.peers import peer, read_request
+from tests.support.pipeline import SECRET, add_endpoint, add_watch
+from tests.support.receiver import Receiver
+from tests.support.wait import wait_until
+from workers.context import Worker
+from workers.dispatch import empty_outbox
+
+OTHER = SpaceId("1yNGaNLjEYbGj")
+CREATOR = "2244994945"
+SECRETS = ("Quarterly riddle", "Evening riddle", "Ada Hidden", "ada_hidden", "Bob Veiled", "bob_veiled")
+PEOPLE = [
+    {"id": CREATOR, "name": "Ada Hidden", "username": "ada_hidden"},
+    {"id": "783214", "name": "Bob Veiled", "username": "bob_veiled"},
+]
+RETRY_SECONDS = 7200
+STARTED = {"state": "live", "started_at": "2023-11-14T21:00:00.000Z", "speaker_ids": ["783214"]}
+ENDED = {"state": "ended", "started_at": "2023-11-14T21:00:00.000Z", "ended_at": "2023-11-14T22:00:00.000Z"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """So long ago that what is signed after the erasure is signed by the real time."""
+    return Clock(int(time.time()) - ERASE_AFTER_SECONDS - 60)
+
+
+@pytest.fixture
+async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
+    async with fed_worker(redis_url, clock, retry_schedule_seconds=str(RETRY_SECONDS)) as started:
+        yield started
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as started:
+        yield started
+
+
+def record(space_id: str = SPACE, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": space_id,
+        "state": "scheduled",
+        "title": "Quarterly riddle",
+        "lang": "tlh",
+        "creator_id": CREATOR,
+        "host_ids": [CREATOR],
+        "scheduled_start": "2023-11-14T21:00:00.000Z",
+        "created_at": "2023-11-14T20:00:00.000Z",
+    } | fields
+
+
+async def tell_all(worker: Worker, **fields: Any) -> None:
+    await tell(worker, record(**fields), users=PEOPLE)
+
+
+def everything(redis_url: str) -> Iterator[tuple[str, str]]:
+    """Give every key with all that it holds."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        for key in client.scan_iter(count=1000):
+            match client.type(key):
+                case "string":
+                    yield key, str(client.get(key))
+                case "hash":
+                    yield key, repr(client.hgetall(key))
+                case "list":
+                    yield key, repr(client.lrange(key, 0, -1))
+                case "set":
+                    yield key, repr(client.smembers(key))
+                case "zset":
+                    yield key, repr(client.zrange(key, 0, -1, withscores=True))
+                case other:
+                    pytest.fail(f"{key} is a {other}, which nobody reads")
+
+
+def left(redis_url: str) -> list[str]:
+    """Give the keys that still hold something of the content."""
+    return sorted(key for key, held in everything(redis_url) if any(secret in held for secret in SECRETS))
+
+
+@asynccontextmanager
+async def echoing(*statuses: int) -> AsyncIterator[str]:
+    """Serve a receiver that repeats what it gets, in its body and in a header that is kept."""
+    numbers = cycle(statuses)
+
+    async def handle(request: web.Request) -> web.Response:
+        text = await request.text()
+        title = json.loads(text)["data"].get("space", {}).get("title", "")
+        return web.Response(status=next(numbers), text=text, headers={"X-Request-Id": title})
+
+    app = web.Application()
+    app.router.add_post("/", handle)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
+
+
+async def echo_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer with what came in instead of an answer of HTTP's form."""
+    request = await read_request(reader)
+    writer.write(request.rpartition(b"\r\n\r\n")[2] + b"\r\n\r\n")
+    await writer.drain()
+
+
+async def add_echo(worker: Worker, name: str, url: str, **changes: Any) -> Endpoint:
+    endpoint = Endpoint(
+        id=EndpointId("ep_" + name.rjust(16, "0")),
+        url=url,
+        event_types=("*",),
+        secrets=(SealedSecret(worker.runtime.secrets.seal(SECRET)),),
+        created_at=1.0,
+        updated_at=1.0,
+    )
+    await worker.runtime.store.endpoints.create(replace(endpoint, **changes))
+    return endpoint
+
+
+async def enable(worker: Worker, endpoint: Endpoint, *, enabled: bool) -> None:
+    before = await worker.runtime.store.endpoints.get(endpoint.id)
+    status = EndpointStatus.ENABLED if enabled else EndpointStatus.DISABLED
+    reason = None if enabled else DisabledReason.BY_HAND
+    await worker.runtime.store.endpoints.save(
+        replace(before, status=status, disabled_reason=reason), replacing=before
+    )
+
+
+async def come_to_an_end(worker: Worker, clock: Clock, ending: str) -> None:
+    """Let the Space come to one of its ends at X, and be gone."""
+    if ending == "canceled":
+        await tell_all(worker, state="canceled")
+    elif ending == "not found before its start":
+        await tell_lost(worker, clock)
+    else:
+        await tell_all(worker, **STARTED)
+        if ending == "ended":
+            clock.now += 1
+            await tell_all(worker, **ENDED)
+        await tell_lost(worker, clock)
+
+
+async def pass_on(worker: Worker, *, but: Endpoint) -> None:
+    """Deliver everything that is owed, except that one endpoint is disabled before it gets any of it."""
+    await empty_outbox(worker)
+    await enable(worker, but, enabled=False)
+    await deliver_all(worker)
+
+
+async def redeliver_all(worker: Worker, *, but: Endpoint) -> None:
+    page = await worker.runtime.store.deliveries.page(limit=250, cursor=None)
+    for delivery in page.items:
+        if delivery.endpoint_id != but.id:
+            await worker.runtime.store.deliveries.redeliver(delivery.id)
+    await deliver_all(worker)
+
+
+@pytest.mark.parametrize(
+    "ending", ["canceled", "not found before its start", "ended", "not found while live"]
+)
+async def test_every_copy_of_the_content_goes_and_ids_times_and_types_stay(
+    redis_url: str, worker: Worker, clock: Clock, receiver: Receiver, ending: str
+) -> None:
+    pending = await add_endpoint(worker.runtime, receiver, "/pending", event_types=("*",))
+    await add_endpoint(worker.runtime, receiver, "/redacted", event_types=("space.redacted",))
+    await add_endpoint(worker.runtime, receiver, "/others", event_types=("space.title_changed",))
+    async with echoing(200) as good, echoing(500) as bad, peer(echo_nonsense) as nonsense:
+        for name, url in {"good": good, "bad": bad, "nonsense": nonsense}.items():
+            await add_echo(worker, name, url)
+        await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
+        await tell_all(worker)
+        clock.now += 1
+        await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
+        await tell(worker, record(), users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
+        await tell_all(worker, title="Evening riddle", scheduled_start="2023-11-14T21:30:00.000Z")
+        await come_to_an_end(worker, clock, ending)
+        before = await events_of(worker)
+        await pass_on(worker, but=pending)
+        await redeliver_all(worker, but=pending)
+        kinds = {key.split(":")[1] for key in left(redis_url)}
+        assert kinds == {"space", "event", "delivery"}, "not everything is tried"
+
+        clock.now += ERASE_AFTER_SECONDS - 5
+        await ring(worker)
+        assert {key.split(":")[1] for key in left(redis_url)} == kinds
+        clock.now = time.time()
+        await ring(worker)
+        assert left(redis_url) == []
+
+        await deliver_all(worker)
+        await enable(worker, pending, enabled=True)
+        await redeliver_all(worker, but=pending)
+        late = await receiver.wait_for("/pending", len(before))
+        assert left(redis_url) == []
+    after = {event.id: event for event in await events_of(worker)}
+    for was in before:
+        check_that_the_frame_is_left(was, after[was.id])
+    assert {request.event_id for request in late} == {event.id for event in before}
+    assert not any(secret in request.body.decode() for request in late for secret in SECRETS)
+    told, *again = receiver.received("/redacted")
+    assert {request.event_id for request in again} == {told.event_id}
+    assert (told.json["type"], told.json["data"]["space"]) == ("space.redacted", {"id": SPACE})
+    assert told.json["data"]["sequence"] == 1 + max(event.sequence or 0 for event in before)
+    assert {request.json["type"] for request in receiver.received("/others")} == {"space.title_changed"}
+    assert all(request.verified for request in (*late, told))
+    kept = (await known(worker)).space
+    assert (kept.title, kept.host_ids, kept.lang) == (None, None, None)
+    assert (kept.creator_id, kept.created_at) == (CREATOR, "2023-11-14T20:00:00.000Z")
+
+
+def check_that_the_frame_is_left(was: LoggedEvent, is_now: LoggedEvent) -> None:
+    """Hold a redacted event against what it was."""
+    assert (is_now.type, is_now.sequence, is_now.serial, is_now.at) == (
+        was.type,
+        was.sequence,
+        was.serial,
+        was.at,
+    )
+    left, full = json.loads(is_now.body), json.loads(was.body)
+    assert left["timestamp"] == full["timestamp"]
+    assert left["data"]["observed_at"] == full["data"]["observed_at"]
+    if was.space_id is None:
+        assert left["data"]["details"]["spaces"] == [{"id": SPACE}]
+    else:
+        assert left["data"]["space"] == {"id": SPACE}
+        assert left["data"]["changed"] == full["data"]["changed"]
+
+
+async def follow(worker: Worker) -> Watch:
+    """Follow the Space, with its first sight already told."""
+    watch = await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
+    await tell_all(worker)
+    return watch
+
+
+async def pause(worker: Worker, watch: Watch, *, paused: bool) -> None:
+    store = worker.runtime.store
+    before = await store.watches.get(watch.id)
+    await store.watches.save(replace(before, paused=paused), replacing=before, now=worker.runtime.clock())
+
+
+async def test_a_space_that_nobody_follows_any_more_is_erased_without_a_word(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    watch = await follow(worker)
+    await tell_all(worker, **STARTED)
+    await worker.runtime.store.watches.delete(watch.id, now=clock())
+    clock.now += ERASE_AFTER_SECONDS - 1
+    await ring(worker)
+    assert left(redis_url) != []
+    clock.now += 1
+    await ring(worker)
+    assert left(redis_url) == []
+    assert await events_of(worker, EventType.REDACTED) == []
+
+
+async def test_a_space_whose_watches_are_all_paused_is_erased_once_that_shows(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    watch = await follow(worker)
+    await pause(worker, watch, paused=True)
+    await tell_all(worker)
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert left(redis_url) == []
+    assert await events_of(worker, EventType.REDACTED) == []
+
+
+async def test_a_space_that_somebody_follows_again_in_time_is_not_erased(
+    worker: Worker, clock: Clock
+) -> None:
+    watch = await follow(worker)
+    await tell_all(worker, **STARTED)
+    await worker.runtime.store.watches.delete(watch.id, now=clock())
+    clock.now += 60
+    await follow(worker)
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert (await known(worker)).space.title == "Quarterly riddle"
+
+
+async def test_what_is_forgotten_is_erased_although_x_still_has_it(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    await follow(worker)
+    await tell_all(worker, **STARTED)
+    await tell_all(worker, **ENDED)
+    clock.now += FORGOTTEN_SECONDS - 1
+    await tell_all(worker, **ENDED)
+    await ring(worker)
+    assert left(redis_url) != []
+    clock.now += 1
+    await ring(worker)
+    assert left(redis_url) == []
+    assert await events_of(worker, EventType.REDACTED) == []
+
+
+async def test_a_space_first_seen_at_its_end_is_erased_too(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
+    await tell_all(worker, **ENDED)
+    assert left(redis_url) == [f"sn:space:{SPACE}"]
+    clock.now += FORGOTTEN_SECONDS
+    await ring(worker)
+    assert left(redis_url) == []
+
+
+@pytest.mark.parametrize("state", [{}, STARTED])
+async def test_nothing_is_erased_while_the_space_lives(
+    worker: Worker, clock: Clock, state: dict[str, Any]
+) -> None:
+    await follow(worker)
+    await tell_all(worker, **state)
+    clock.now += 5 * ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert (await known(worker)).space.title == "Quarterly riddle"
+    assert not (await known(worker)).erased
+
+
+async def test_a_space_that_comes_back_is_not_erased(worker: Worker, clock: Clock) -> None:
+    await follow(worker)
+    await tell_all(worker, **STARTED)
+    await tell_lost(worker, clock)
+    assert (await known(worker)).phase is Phase.ENDED
+    for _ in range(2):
+        clock.now += 1
+        await tell_all(worker, **STARTED)
+    assert (await known(worker)).phase is Phase.LIVE
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert (await known(worker)).space.title == "Quarterly riddle"
+    assert await events_of(worker, EventType.REDACTED) == []
+
+
+async def test_an_ended_space_that_x_shows_again_is_kept_until_it_is_forgotten(
+    worker: Worker, clock: Clock
+) -> None:
+    await follow(worker)
+    await tell_all(worker, **STARTED)
+    await tell_all(worker, **ENDED)
+    await tell_lost(worker, clock)
+    clock.now += 60
+    await tell_all(worker, **ENDED)
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert (await known(worker)).space.title == "Quarterly riddle"
+
+
+async def test_a_single_not_found_after_the_end_erases_nothing(worker: Worker, clock: Clock) -> None:
+    await follow(worker)
+    await tell_all(worker, **STARTED)
+    await tell_all(worker, **ENDED)
+    clock.now += 1
+    await tell(worker, missing=[SPACE])
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert (await known(worker)).space.title == "Quarterly riddle"
+
+
+@pytest.mark.parametrize("ending", ["canceled", "ended", "not found while live"])
+async def test_content_that_came_back_after_an_erasure_is_erased_again(
+    redis_url: str, worker: Worker, clock: Clock, ending: str
+) -> None:
+    watch = await follow(worker)
+    if ending != "canceled":
+        await tell_all(worker, **STARTED)
+    await pause(worker, watch, paused=True)
+    await tell_all(worker)
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert left(redis_url) == []
+    await pause(worker, watch, paused=False)
+    await tell_all(worker, **(STARTED if ending != "canceled" else {}))
+    assert left(redis_url) != []
+    clock.now += 1
+    await come_to_an_end(worker, clock, ending)
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert left(redis_url) == []
+    assert len(await events_of(worker, EventType.REDACTED)) == 1
+
+
+async def test_other_spaces_of_a_baseline_keep_their_content(worker: Worker, clock: Clock) -> None:
+    await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
+    spaces = [record(), record(OTHER, title="Morning news")]
+    await tell(worker, *spaces, users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
+    clock.now += 1
+    await tell_all(worker, state="canceled")
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    (baseline,) = await events_of(worker, EventType.WATCH_BASELINE)
+    listed = {space["id"]: space for space in json.loads(baseline.body)["data"]["details"]["spaces"]}
+    assert listed[SPACE] == {"id": SPACE}
+    assert listed[OTHER]["title"] == "Morning news"
+    assert (await known(worker, OTHER)).space.title == "Morning news"
+
+
+async def test_a_new_watch_does_not_bring_erased_content_back(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    watch = await follow(worker)
+    await tell_all(worker, **STARTED)
+    await tell_all(worker, **ENDED)
+    clock.now += FORGOTTEN_SECONDS
+    await ring(worker)
+    await worker.runtime.store.watches.delete(watch.id, now=clock())
+    await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
+    clock.now += 1
+    await tell_all(worker, **ENDED)
+    assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
+    assert left(redis_url) == []
+
+
+async def test_two_workers_that_erase_at_once_tell_it_once(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    await follow(worker)
+    await come_to_an_end(worker, clock, "ended")
+    clock.now += ERASE_AFTER_SECONDS
+    async with fed_worker(redis_url, clock) as other:
+        await asyncio.gather(*(ring(each) for each in (worker, other) * 3))
+    assert len(await events_of(worker, EventType.REDACTED)) == 1
+    assert left(redis_url) == []
+
+
+async def test_an_erasure_that_was_cut_off_is_done_by_the_next_worker(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    await follow(worker)
+    await come_to_an_end(worker, clock, "ended")
+    clock.now += ERASE_AFTER_SECONDS
+    await worker.runtime.store.redaction.redact(SPACE)
+    assert left(redis_url) == [f"sn:space:{SPACE}"]
+    await ring(worker)
+    assert left(redis_url) == []
+    assert len(await events_of(worker, EventType.REDACTED)) == 1
+
+
+async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_either(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    store = worker.runtime.store
+    async with echoing(200) as url:
+        endpoint = await add_echo(worker, "slow", url)
+        await follow(worker)
+        await come_to_an_end(worker, clock, "canceled")
+        clock.now += ERASE_AFTER_SECONDS
+        release = asyncio.Event()
+        post = worker.client.post
+
+        async def held(request: DeliveryRequest) -> Answer:
+            await release.wait()
+            return await post(request)
+
+        worker.client.post = held  # type: ignore[method-assign]  # holds the attempt back, no more
+        delivering = asyncio.create_task(deliver_all(worker))
+
+        async def is_under_way() -> bool:
+            return bool(await store.database.redis.zcard(keys.leased(endpoint.id)))
+
+        await wait_until(is_under_way, message="the attempts are under way")
+        async with fed_worker(redis_url, clock) as other:
+            await ring(other)
+            release.set()
+            await delivering
+            assert left(redis_url) != []
+            await ring(other)
+    assert left(redis_url) == []
+    assert len(await events_of(worker, EventType.REDACTED)) == 1

@@ -1,0 +1,327 @@
+"""Reminders and missed starts, by real workers over a real server, under a clock that the tests turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from notifier.core.events import EventType
+from notifier.core.health import after_answer, after_failure
+from notifier.core.instants import rfc3339
+from notifier.core.observation import Call, Failure, FailureKind
+from notifier.core.timers import TimerKind
+from notifier.core.watch import WatchKind
+from notifier.store import keys
+from tests.support.api_runtime import Clock
+from tests.support.fed_worker import SPACE, events_of, fed_worker, ring, tell
+from tests.support.pipeline import add_watch
+from workers.context import Worker
+from workers.health import note_health
+
+START = 1_700_010_000.0
+LEAD = 900.0
+OVERDUE = 600.0
+CROWD = [f"Crowd{number}" for number in range(7)]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(START - 7200)
+
+
+@pytest.fixture
+async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
+    async with fed_worker(redis_url, clock) as started:
+        await add_watch(started.runtime, WatchKind.SPACE, SPACE)
+        yield started
+
+
+def planned(start: float = START, **fields: Any) -> dict[str, Any]:
+    return {"id": SPACE, "state": "scheduled", "title": "Planned", "scheduled_start": rfc3339(start)} | fields
+
+
+async def told(worker: Worker, *types: EventType) -> list[dict[str, Any]]:
+    """Give the details of the reminders, or of these types."""
+    events = await events_of(worker, *(types or (EventType.REMINDER,)))
+    return [json.loads(event.body)["data"]["details"] for event in events]
+
+
+async def lookups_fail(worker: Worker, times: int = 2) -> None:
+    for _ in range(times):
+        await note_health(
+            worker,
+            partial(
+                after_failure,
+                call=Call.LOOKUP,
+                failure=Failure(FailureKind.UNAVAILABLE, "503"),
+                until=None,
+                now=worker.runtime.clock(),
+                cadence=worker.runtime.cadence,
+            ),
+        )
+
+
+async def test_a_reminder_comes_at_its_minute_and_not_before(worker: Worker, clock: Clock) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD - 0.001
+    await ring(worker)
+    assert await told(worker) == []
+    clock.now = START - LEAD
+    await ring(worker)
+    (event,) = await events_of(worker, EventType.REMINDER)
+    data = json.loads(event.body)["data"]
+    assert data["details"] == {"minutes_before": 15}
+    assert data["observed_at"] == rfc3339(START - LEAD)
+    assert data["space"]["scheduled_start"] == rfc3339(START)
+    await ring(worker)
+    assert len(await told(worker)) == 1
+
+
+async def test_the_sweep_learns_of_a_reminder_when_it_is_due(worker: Worker) -> None:
+    await tell(worker, planned())
+    store = worker.runtime.store
+    assert "ring" not in await store.waiting_work(now=START - LEAD - 0.001)
+    assert "ring" in await store.waiting_work(now=START - LEAD)
+
+
+@pytest.mark.parametrize("digit", "159")
+async def test_a_timer_between_two_milliseconds_is_attended_to_once(
+    worker: Worker, clock: Clock, digit: str
+) -> None:
+    await tell(worker, planned() | {"scheduled_start": rfc3339(START).replace("Z", f"{digit}Z")})
+    clock.now = START - LEAD
+    async with asyncio.timeout(10):
+        await ring(worker)
+    clock.now += 0.001
+    await ring(worker)
+    assert len(await told(worker)) == 1
+
+
+async def test_a_start_that_moves_takes_its_reminder_along(worker: Worker, clock: Clock) -> None:
+    await tell(worker, planned())
+    clock.now += 1
+    await tell(worker, planned(START + 3600))
+    clock.now = START - LEAD
+    await ring(worker)
+    assert await told(worker) == []
+    clock.now = START + 3600 - LEAD
+    await ring(worker)
+    assert await told(worker) == [{"minutes_before": 15}]
+
+
+async def test_a_start_that_is_put_off_after_its_reminder_is_reminded_of_again(
+    worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD
+    await ring(worker)
+    await tell(worker, planned(START + 3600))
+    clock.now = START + 3600 - LEAD
+    await ring(worker)
+    assert len(await told(worker)) == 2
+    await tell(worker, planned(START))
+    await tell(worker, planned(START + 3600))
+    await ring(worker)
+    assert len(await told(worker)) == 2
+
+
+async def test_a_start_learned_of_too_late_for_its_reminder_has_none(worker: Worker, clock: Clock) -> None:
+    clock.now = START - LEAD + 60
+    await tell(worker, planned())
+    await ring(worker)
+    assert await told(worker) == []
+
+
+@pytest.mark.parametrize(
+    "now_is",
+    [
+        {"state": "live", "started_at": rfc3339(START - LEAD)},
+        {"state": "canceled"},
+        {"state": "ended", "started_at": rfc3339(START - LEAD), "ended_at": rfc3339(START - LEAD)},
+    ],
+    ids=lambda fields: fields["state"],
+)
+async def test_a_reminder_due_in_the_tick_of_the_start_or_the_end_is_dropped(
+    worker: Worker, clock: Clock, now_is: dict[str, Any]
+) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD
+    await tell(worker, planned(**now_is))
+    assert await worker.runtime.store.timers.due(TimerKind.REMINDER, now=START, limit=10) == []
+    await ring(worker)
+    assert await told(worker) == []
+
+
+async def test_the_start_wins_over_a_reminder_that_rings_at_the_same_moment(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD
+    async with fed_worker(redis_url, clock) as other:
+        await asyncio.gather(
+            tell(worker, planned(state="live", started_at=rfc3339(clock.now))), ring(other), ring(worker)
+        )
+    await ring(worker)
+    types = [event.type for event in await events_of(worker)]
+    # Whoever was first, nobody is reminded of a Space that has begun.
+    assert types in (
+        [EventType.SCHEDULED, EventType.STARTED],
+        [EventType.SCHEDULED, EventType.REMINDER, EventType.STARTED],
+    )
+
+
+async def test_two_workers_that_ring_at_once_remind_once(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD
+    async with fed_worker(redis_url, clock) as other:
+        await asyncio.gather(*(ring(each) for each in (worker, other) * 4))
+    assert await told(worker) == [{"minutes_before": 15}]
+    (event,) = await events_of(worker, EventType.REMINDER)
+    assert event.sequence == 2
+
+
+async def test_a_reminder_survives_a_restart_of_everything_but_the_database(
+    redis_url: str, clock: Clock
+) -> None:
+    async with fed_worker(redis_url, clock) as first:
+        await add_watch(first.runtime, WatchKind.SPACE, SPACE)
+        await tell(first, planned())
+    clock.now = START - LEAD
+    async with fed_worker(redis_url, clock) as second:
+        await ring(second)
+        assert await told(second) == [{"minutes_before": 15}]
+    async with fed_worker(redis_url, clock) as third:
+        await ring(third)
+        assert len(await told(third)) == 1
+
+
+async def test_a_reminder_waits_while_nothing_is_known_of_the_spaces_and_then_says_how_long_is_left(
+    worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD
+    await lookups_fail(worker)
+    await ring(worker)
+    assert await told(worker) == []
+    clock.now = START - 300
+    await note_health(worker, partial(after_answer, call=Call.LOOKUP))
+    await ring(worker)
+    assert await told(worker) == [{"minutes_before": 5}]
+
+
+async def test_a_single_failed_call_holds_no_reminder_back(worker: Worker, clock: Clock) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD
+    await lookups_fail(worker, times=1)
+    await ring(worker)
+    assert await told(worker) == [{"minutes_before": 15}]
+
+
+async def test_a_reminder_held_back_beyond_the_start_is_not_told(worker: Worker, clock: Clock) -> None:
+    await tell(worker, planned())
+    clock.now = START - LEAD
+    await lookups_fail(worker)
+    clock.now = START
+    await note_health(worker, partial(after_answer, call=Call.LOOKUP))
+    await ring(worker)
+    assert await told(worker) == []
+    assert await worker.runtime.store.database.redis.zcard(keys.timers(TimerKind.REMINDER)) == 0
+
+
+async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) -> None:
+    crowd = [{"id": each, "state": "live", "started_at": rfc3339(START - 7200)} for each in CROWD]
+    for each in CROWD:
+        await add_watch(worker.runtime, WatchKind.SPACE, each)
+    await tell(worker, planned(), *crowd, subjects=[SPACE, *CROWD])
+    clock.now = START - LEAD - 30
+    await tell(worker, planned(), missing=CROWD, subjects=[SPACE, *CROWD])
+    clock.now = START - LEAD
+    await ring(worker)
+    assert await told(worker) == []
+    clock.now += 60
+    await tell(worker, planned(), *crowd, subjects=[SPACE, *CROWD])
+    await ring(worker)
+    assert await told(worker) == [{"minutes_before": 14}]
+
+
+async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
+    worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    store = worker.runtime.store
+    watch = await store.watches.get(f"wch_space_{SPACE}")
+    await store.watches.save(replace(watch, paused=True), replacing=watch, now=clock())
+    clock.now = START - LEAD
+    await ring(worker)
+    assert await told(worker) == []
+    await store.watches.delete(watch.id, now=clock())
+    await ring(worker)
+    assert [event.type for event in await events_of(worker)] == [EventType.SCHEDULED]
+
+
+async def test_a_missed_start_is_told_after_a_look_that_was_asked_for_after_it(
+    worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    clock.now = START + OVERDUE - 0.001
+    await tell(worker, planned())
+    clock.now = START + OVERDUE
+    await ring(worker)
+    assert await told(worker, EventType.START_OVERDUE) == []
+    clock.now = START + OVERDUE + 0.25
+    await tell(worker, planned())
+    assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 600.25}]
+    clock.now += 60
+    await tell(worker, planned())
+    assert len(await told(worker, EventType.START_OVERDUE)) == 1
+
+
+async def test_a_missed_start_is_told_once_by_two_workers(
+    redis_url: str, worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    clock.now = START + OVERDUE
+    async with fed_worker(redis_url, clock) as other:
+        await asyncio.gather(*(tell(each, planned()) for each in (worker, other)))
+    assert len(await told(worker, EventType.START_OVERDUE)) == 1
+
+
+async def test_a_start_that_is_put_off_can_be_missed_again(worker: Worker, clock: Clock) -> None:
+    await tell(worker, planned())
+    clock.now = START + OVERDUE
+    await tell(worker, planned())
+    clock.now += 1
+    await tell(worker, planned(START + 3600))
+    clock.now = START + 3600 + OVERDUE
+    await tell(worker, planned(START + 3600))
+    assert len(await told(worker, EventType.START_OVERDUE)) == 2
+
+
+async def test_a_missed_start_is_asked_about_when_it_is_missed(worker: Worker, clock: Clock) -> None:
+    clock.now = START + OVERDUE - 0.05
+    await tell(worker, planned())
+    urgent, patient = await worker.runtime.store.looks.first(Call.LOOKUP, now=clock(), limit=10)
+    (look,) = (*urgent, *patient)
+    assert look.at == START + OVERDUE
+
+
+async def test_silence_of_x_misses_no_start_and_the_first_look_after_it_tells(
+    worker: Worker, clock: Clock
+) -> None:
+    await tell(worker, planned())
+    clock.now = START + OVERDUE + 60
+    await lookups_fail(worker)
+    await ring(worker)
+    assert await told(worker, EventType.START_OVERDUE) == []
+    clock.now += 60
+    await note_health(worker, partial(after_answer, call=Call.LOOKUP))
+    await tell(worker, planned())
+    assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 720}]
