@@ -39,6 +39,7 @@ class Store:
     def __init__(self, database: Database, *, retention_days: float, partitions: int) -> None:
         ttl_seconds = int(retention_days * DAY_SECONDS)
         self.database = database
+        self.retention_seconds = ttl_seconds
         self.partitions = Partitions(database, partitions)
         self.watches = Watches(database, ttl_seconds=ttl_seconds)
         self.looks = Looks(database)

@@ -51,8 +51,8 @@ class Watches:
         replaced: str | None = ""
         if before is not None:
             replaced = await text_of(self._database, keys.watch(watch.id), WATCH, before)
-        old_call, old_subject = _look_of(before)
-        call, subject = _look_of(watch)
+        old_call, old_subject = look_of(before)
+        call, subject = look_of(watch)
         holder = await self._database.run(
             "save_watch",
             keys=[keys.watch(watch.id), keys.watch_by(watch.kind)],
@@ -117,7 +117,7 @@ class Watches:
             NotFoundError: There is none.
         """
         watch = await self.get(watch_id)
-        call, subject = _look_of(watch)
+        call, subject = look_of(watch)
         deleted = await self._database.run(
             "delete_watch",
             keys=[keys.watch(watch_id), keys.watch_by(watch.kind), keys.watch_spaces(watch_id)],
@@ -142,7 +142,7 @@ class Watches:
             return [tuple(space_ids) for space_ids in await pipe.execute()]
 
 
-def _look_of(watch: Watch | None) -> tuple[str, str]:
+def look_of(watch: Watch | None) -> tuple[str, str]:
     """Give the call and subject by which X is asked for a watch, empty where it is not asked."""
     if watch is None or watch.paused or watch.status is WatchStatus.FAILED:
         return "", ""

@@ -1,0 +1,60 @@
+"""Working out again, from the payload of an event alone, which id it must have (law 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from notifier.core import plan
+from notifier.core.events import EventType, canonical
+from notifier.core.ids import EventId, event_id
+from notifier.core.instants import instant
+from notifier.core.space import meaning
+
+Details = Mapping[str, Any]
+
+
+def _source(data: Details) -> tuple[str, ...]:
+    return data["details"]["kind"], data["details"]["since"]
+
+
+PLAIN_CONTENT: Final[Mapping[EventType, Callable[[Details], tuple[str, ...]]]] = {
+    EventType.WATCH_BASELINE: lambda data: (data["details"]["watch"]["id"],),
+    EventType.SOURCE_DEGRADED: _source,
+    EventType.SOURCE_RECOVERED: _source,
+    EventType.ENDPOINT_DISABLED: lambda data: (data["details"]["endpoint_id"], data["observed_at"]),
+}
+"""What makes the ids of events that are not about one Space. Tests are numbered at random."""
+
+STARTS: Final = {EventType.REMINDER: plan.REMINDER, EventType.START_OVERDUE: plan.OVERDUE}
+"""The events that are told once per planned start."""
+
+
+def expected_id(payload: Mapping[str, Any]) -> EventId | None:
+    """Work out the id of a full payload; None where it has lost, or never had, what the id is made of."""
+    event_type, data = EventType(payload["type"]), payload["data"]
+    if "space" not in data:
+        content = PLAIN_CONTENT.get(event_type)
+        return None if content is None else event_id(event_type, *content(data))
+    space, changed = data["space"], data["changed"]
+    if data.get("truncated") or any(name not in space for name in changed):
+        return None
+    values = {name: meaning(name, _value(space[name])) for name in changed}
+    occasion = _occasion(event_type, data)
+    if occasion is None:
+        return None
+    return event_id(space["id"], str(data["sequence"]), event_type, canonical(values) + occasion)
+
+
+def _occasion(event_type: EventType, data: Details) -> str | None:
+    """Give what tells an event that changes no field from others like it; None where it is not known."""
+    if event_type is EventType.PARTICIPANTS_MILESTONE:
+        return str(data["details"]["threshold"])
+    if event_type in STARTS:
+        start = instant(data["space"].get("scheduled_start"))
+        return None if start is None else plan.occasion(STARTS[event_type], start)
+    return ""
+
+
+def _value(raw: Any) -> Any:  # noqa: ANN401  a value of a Space's field as JSON has it
+    return tuple(raw) if isinstance(raw, list) else raw

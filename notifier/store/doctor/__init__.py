@@ -1,0 +1,56 @@
+"""A look at the whole database for anything that must not be so. It only reads.
+
+What belongs together is read at one moment, by a script or a transaction, in bounded batches, so that work
+that goes on meanwhile neither waits nor looks like a fault. What is found is looked for a second time before
+it is told; so its text holds nothing that moves by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from notifier.store import Store
+from notifier.store.doctor.endpoints import examine_endpoints
+from notifier.store.doctor.finding import Finding
+from notifier.store.doctor.keyspace import read_keyspace
+from notifier.store.doctor.log import examine_log
+from notifier.store.doctor.queue import examine_deliveries, examine_leases
+from notifier.store.doctor.spaces import examine_spaces
+from notifier.store.doctor.watches import examine_watches
+from notifier.store.doctor.work import examine_work
+
+LOOK_AGAIN_SECONDS: Final = 0.2
+
+
+async def findings(store: Store) -> list[Finding]:
+    """Give everything that is wrong with the database, by key; nothing where it is in order.
+
+    Raises:
+        UnavailableError: Redis does not answer.
+    """
+    found = await _examine(store)
+    if found:
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        found &= await _examine(store)
+    return sorted(found)
+
+
+async def _examine(store: Store) -> set[Finding]:
+    database = store.database
+    keyspace = await read_keyspace(database)
+    if keyspace.has_strange_types:
+        return set(keyspace.findings)  # What has another type cannot be read.
+    return {
+        *keyspace.findings,
+        *await examine_log(database, keyspace, kept_seconds=store.retention_seconds),
+        *await examine_endpoints(database, keyspace),
+        *await examine_deliveries(database, keyspace),
+        *await examine_leases(database, keyspace),
+        *await examine_spaces(database, keyspace),
+        *await examine_watches(database, keyspace),
+        *await examine_work(database, keyspace),
+    }
+
+
+__all__ = ["Finding", "findings"]

@@ -1,0 +1,180 @@
+"""Endpoints: their records, what the claim keeps of them, and whether a worker will find their work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from notifier.core.endpoint import Endpoint, Ordering
+from notifier.store import keys
+from notifier.store.database import Database
+from notifier.store.doctor.finding import Finding, atomically, members, score_of
+from notifier.store.doctor.keyspace import Keyspace
+from notifier.store.endpoints import ENDPOINT
+from notifier.store.partitions import Partitions
+
+NEEDS_ENDPOINT: Final = (keys.run("*"), keys.due("*"), keys.leased("*"), keys.lines("*"))
+"""The keys that go with their endpoint."""
+
+RUN_FIELDS: Final = (
+    *("paused", "ordered", "max_concurrency"),
+    *("resume_at", "open_until", "rate_at", "interval_ms"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What decides when a worker has to see an endpoint, all of one moment; times in ms, None for none."""
+
+    run: dict[str, str | None]
+    leased: int
+    first_due: float | None
+    first_lease_end: float | None
+
+    def number(self, name: str) -> float:
+        """Read a figure of the run record."""
+        return float(self.run.get(name) or 0)
+
+    @property
+    def next_at(self) -> float | None:
+        """When there is something to do, by the rule of ``lib/queue.lua``."""
+        most = 1 if self.number("open_until") > 0 else self.number("max_concurrency")
+        moments = [] if self.first_lease_end is None else [self.first_lease_end]
+        if self.first_due is not None and self.run.get("paused") != "1" and self.leased < most:
+            next_token = self.number("rate_at") + self.number("interval_ms")
+            moments.append(max(self.first_due, self.number("resume_at"), next_token))
+        return min(moments, default=None)
+
+
+async def examine_endpoints(database: Database, keyspace: Keyspace) -> list[Finding]:
+    """Examine every endpoint, and what is left of those that are gone."""
+    (count,) = await atomically(database, ("GET", keys.PARTITIONS))
+    partitions = Partitions(database, int(count or 0))
+    endpoint_ids = keyspace.ids(keys.endpoint("*"))
+    if endpoint_ids and partitions.count < 1:
+        return [Finding(keys.PARTITIONS, "is missing: nobody knows where endpoints are filed")]
+    found: list[Finding] = []
+    for endpoint_id in endpoint_ids:
+        found += await _endpoint(database, endpoint_id)
+        found += await _filing(database, partitions, endpoint_id)
+    found += await _lines(database, keyspace)
+    found += await _left_behind(database, keyspace, partitions)
+    return found
+
+
+async def _endpoint(database: Database, endpoint_id: str) -> list[Finding]:
+    """Compare an endpoint's record with what is kept beside it."""
+    key = keys.endpoint(endpoint_id)
+    text, serial, generation, challenge, fields = await atomically(
+        database,
+        ("GET", key),
+        ("ZSCORE", keys.ENDPOINTS, endpoint_id),
+        ("GET", keys.GENERATION),
+        ("ZSCORE", keys.CHALLENGES, endpoint_id),
+        ("HMGET", keys.run(endpoint_id), *RUN_FIELDS),
+    )
+    if text is None:
+        return []  # Deleted meanwhile.
+    try:
+        endpoint = ENDPOINT.validate_json(text)
+    except ValidationError:
+        return [Finding(key, "cannot be read")]
+    found = [Finding(key, "holds another endpoint")] if endpoint.id != endpoint_id else []
+    if serial is None:
+        found.append(Finding(keys.ENDPOINTS, f"{endpoint_id} is not in it: nothing will be owed to it"))
+    if generation is None:
+        found.append(Finding(keys.GENERATION, "is missing: workers will not see that endpoints change"))
+    if (challenge is None) != (endpoint.challenge_due_at is None):
+        told = "is not in it, and is to be" if challenge is None else "is in it, and is not to be"
+        found.append(Finding(keys.CHALLENGES, f"{endpoint_id} {told} challenged"))
+    run = dict(zip(RUN_FIELDS, fields, strict=True))
+    found += [Finding(keys.run(endpoint_id), text) for text in _run_faults(endpoint, run)]
+    return found
+
+
+def _run_faults(endpoint: Endpoint, run: dict[str, str | None]) -> Iterator[str]:
+    kept = {
+        "paused": int(endpoint.is_held),
+        "ordered": int(endpoint.ordering is Ordering.SPACE),
+        "max_concurrency": endpoint.max_concurrency,
+    }
+    for name, value in kept.items():
+        if run[name] != str(value):
+            yield f"{name} is {run[name]}, and by the endpoint's record {value}"
+
+
+async def _filing(database: Database, partitions: Partitions, endpoint_id: str) -> list[Finding]:
+    """Find out whether an endpoint is filed where and when a worker has to see it."""
+    run, time, leased, due, lease, exists, *filed = await atomically(
+        database,
+        ("HMGET", keys.run(endpoint_id), *RUN_FIELDS),
+        ("TIME",),
+        ("ZCARD", keys.leased(endpoint_id)),
+        ("ZRANGE", keys.due(endpoint_id), 0, 0, "WITHSCORES"),
+        ("ZRANGE", keys.leased(endpoint_id), 0, 0, "WITHSCORES"),
+        ("EXISTS", keys.endpoint(endpoint_id)),
+        *(("ZSCORE", keys.ready(partition), endpoint_id) for partition in range(partitions.count)),
+    )
+    own = partitions.of(endpoint_id)
+    queue = Queue(dict(zip(RUN_FIELDS, run, strict=True)), leased, score_of(due), score_of(lease))
+    found = [
+        Finding(keys.ready(partition), f"{endpoint_id} belongs into partition {own}")
+        for partition, at in enumerate(filed)
+        if at is not None and partition != own
+    ]
+    now, at, wanted = (time[0] + time[1] / 1e6) * 1000, filed[own], queue.next_at
+    if wanted is None or not exists:
+        return found
+    if at is None:
+        found.append(Finding(keys.ready(own), f"{endpoint_id} has work and is not in it"))
+    elif float(at) > max(wanted, now) + 1:
+        found.append(Finding(keys.ready(own), f"{endpoint_id} is filed later than it has work"))
+    return found
+
+
+async def _lines(database: Database, keyspace: Keyspace) -> list[Finding]:
+    """Compare how many lines an endpoint has with how many it is said to have."""
+    lines = Counter(key.split(":")[2] for key in keyspace.names[keys.line("*", "*")])
+    found: list[Finding] = []
+    for endpoint_id in keyspace.ids(keys.run("*")):
+        (said,) = await atomically(database, ("HGET", keys.run(endpoint_id), "lines"))
+        if int(said or 0) == lines[endpoint_id]:
+            continue
+        said, spaces = await atomically(
+            database, ("HGET", keys.run(endpoint_id), "lines"), ("HVALS", keys.lines(endpoint_id))
+        )
+        if int(said or 0) != len(set(spaces)):
+            found.append(Finding(keys.run(endpoint_id), "counts another number of lines than there are"))
+    return found
+
+
+async def _left_behind(database: Database, keyspace: Keyspace, partitions: Partitions) -> list[Finding]:
+    """Find what names endpoints that do not exist, and partitions that nobody serves."""
+    found: list[Finding] = []
+    known = set(keyspace.ids(keys.endpoint("*")))
+    named = [(key, key.split(":")[2]) for form in NEEDS_ENDPOINT for key in keyspace.names[form]]
+    named += [(key, key.split(":")[2]) for key in keyspace.names[keys.line("*", "*")]]
+    indexes = (keys.ENDPOINTS, keys.CHALLENGES, *keyspace.names["sn:ready:*"])
+    for index in indexes:
+        async for endpoint_ids in members(database, index, "zset"):
+            named += [(index, endpoint_id) for endpoint_id in endpoint_ids]
+    for key, endpoint_id in named:
+        if endpoint_id in known:
+            continue
+        exists, is_there, score = await atomically(
+            database,
+            ("EXISTS", keys.endpoint(endpoint_id)),
+            ("EXISTS", key),
+            *([("ZSCORE", key, endpoint_id)] if key in indexes else [("ECHO", "1")]),
+        )
+        if is_there and score is not None and not exists:
+            found.append(Finding(key, f"there is no endpoint {endpoint_id}"))
+    return found + [
+        Finding(key, "is a partition that nobody serves")
+        for key in keyspace.names["sn:ready:*"]
+        if int(key.removeprefix("sn:ready:")) >= partitions.count
+    ]

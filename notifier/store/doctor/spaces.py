@@ -1,0 +1,224 @@
+"""Spaces: their records, indexes, looks and timers, the sequences of their events, what is erased of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from notifier.core.events import EventType, redact
+from notifier.core.ids import SpaceId, delivery_id
+from notifier.core.known import KnownSpace, read_known
+from notifier.core.merging import Patience
+from notifier.core.timers import TimerKind, timers_of
+from notifier.core.watch import Watch, WatchKind
+from notifier.store import keys
+from notifier.store.database import Database
+from notifier.store.delivery_queue import attempts_in
+from notifier.store.doctor.finding import Finding, atomically, batches
+from notifier.store.doctor.keyspace import NEVER, Keyspace
+from notifier.store.watches import WATCH
+
+SPACES_AT_ONCE: Final = 100
+ANY_PATIENCE: Final = Patience(needed=1, apart=0.0, reminder=0.0, overdue=0.0)
+"""Which timers there are does not depend on the settings, only when a reminder rings."""
+
+ERASURE_SLACK_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A Space with all that is filed of it, as ``examine_spaces.lua`` reads it; times in ms."""
+
+    id: str
+    doc: str
+    version: str
+    phase: str
+    expires_in: int
+    serial: str
+    phases: Sequence[str]
+    parts: Sequence[str]
+    look_at: str
+    reminder: str
+    erasure: str
+    watches: Sequence[tuple[str, str, int]]
+    sequences: Sequence[int]
+
+
+async def examine_spaces(database: Database, keyspace: Keyspace) -> list[Finding]:
+    """Examine every Space that has a record, or a watch."""
+    found: list[Finding] = []
+    erased: list[str] = []
+    space_ids = {*keyspace.ids(keys.space("*")), *keyspace.ids(keys.space_watches("*"))}
+    for batch in batches(sorted(space_ids), SPACES_AT_ONCE):
+        for row in await database.run("examine_spaces", args=batch):
+            filed = Filed(*row)
+            key = keys.space(filed.id)
+            try:
+                watches = _watches(filed)
+                known = read_known(json.loads(filed.doc)) if filed.doc else None
+            except (ValueError, KeyError, TypeError, ValidationError) as error:
+                found.append(Finding(key, f"cannot be read ({type(error).__name__})"))
+                continue
+            found += _watch_faults(filed)
+            found += [Finding(key, text) for text in _look_faults(filed, known, watches)]
+            if known is not None:
+                found += [Finding(key, text) for text in _record_faults(filed, known)]
+                found += _timer_faults(filed, known, watches)
+                found += _sequence_faults(filed, known)
+                erased += [filed.id] if known.erased else []
+    for space_id in erased:
+        found += await _erased(database, space_id)
+    return found
+
+
+def _watches(filed: Filed) -> list[Watch]:
+    """Read the watches that the Space matches."""
+    return [WATCH.validate_json(text) for _, text, _ in filed.watches if text]
+
+
+def _is_followed(watches: Sequence[Watch]) -> bool:
+    return any(watch.is_looking for watch in watches)
+
+
+def _watch_faults(filed: Filed) -> Iterator[Finding]:
+    for watch_id, text, lists_it in filed.watches:
+        if not text:
+            yield Finding(keys.space_watches(filed.id), f"there is no watch {watch_id}")
+        elif not lists_it and filed.doc and WATCH.validate_json(text).kind is not WatchKind.SPACE:
+            yield Finding(keys.watch_spaces(watch_id), f"{filed.id} is not in it, though it matches")
+
+
+def _record_faults(filed: Filed, known: KnownSpace) -> Iterator[str]:
+    if known.space.id != filed.id:
+        yield f"holds another Space, {known.space.id}"
+    if known.phase != filed.phase:
+        yield f"its phase is {filed.phase}, and by its document {known.phase}"
+    if not filed.version.isdigit() or int(filed.version) < 1:
+        yield "its version is no number from 1 on"
+    if filed.serial == "":
+        yield f"is not in {keys.SPACES}"
+    if list(filed.phases) != [known.phase]:
+        yield f"is indexed as {' and '.join(filed.phases) or 'nothing'}, and is {known.phase}"
+
+
+def _look_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch]) -> Iterator[str]:
+    """Say what is wrong with the looks at a Space: while it is followed and not forgotten there is one."""
+    if len(filed.parts) > 1:
+        yield f"its look is {' and '.join(filed.parts)} at once"
+    # One that expires is forgotten; one that was seen and has no record any more was.
+    is_remembered = filed.expires_in == NEVER if known is not None else filed.serial == ""
+    if not filed.parts and is_remembered and _is_followed(watches):
+        yield "is followed, and nobody will look at it"
+    if known is None and filed.serial != "" and filed.parts:
+        yield "its record is gone while it is looked at"
+
+
+def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> Iterator[Finding]:
+    """Compare the timers with what the Space asks for.
+
+    A Space that is followed again gets its timers by the look that is due then, and it may keep an erasure
+    from the time when nobody followed it: that one rings for nothing.
+    """
+    wanted = {kind: at * 1000 + 1 for kind, at in timers_of(known, patience=ANY_PATIENCE).items()}
+    has = {
+        TimerKind.REMINDER: _number(filed.reminder),
+        TimerKind.ERASURE: _number(filed.erasure),
+    }
+    key, reminder = keys.timers(TimerKind.REMINDER), has[TimerKind.REMINDER]
+    if reminder is not None and TimerKind.REMINDER not in wanted:
+        yield Finding(key, f"{filed.id} has nothing to be reminded of")
+    if not _is_followed(watches) or filed.parts != ["patient"]:
+        return
+    for kind, latest in wanted.items():
+        at = has[kind]
+        if at is None:
+            yield Finding(keys.timers(kind), f"{filed.id} is not in it")
+        elif at > latest:
+            yield Finding(keys.timers(kind), f"{filed.id} rings too late")
+
+
+def _number(score: str) -> float | None:
+    return None if score == "" else float(score)
+
+
+def _sequence_faults(filed: Filed, known: KnownSpace) -> Iterator[Finding]:
+    key = keys.space_events(filed.id)
+    for earlier, later in pairwise(filed.sequences):
+        if later != earlier + 1:
+            told = f"sequence {later} stands twice" if later == earlier else f"{later} follows on {earlier}"
+            yield Finding(key, f"the sequences have a gap or a double: {told}")
+    if filed.sequences and filed.sequences[-1] != known.sequence:
+        yield Finding(key, f"ends with sequence {filed.sequences[-1]}, and the Space is at {known.sequence}")
+
+
+async def _erased(database: Database, space_id: str) -> list[Finding]:
+    """Find content of a Space that was erased."""
+    own, mentions = await atomically(
+        database,
+        ("ZRANGE", keys.space_events(space_id), 0, -1),
+        ("SMEMBERS", keys.space_mentions(space_id)),
+    )
+    event_ids = [*own, *sorted(mentions)]
+    doc, *rows = await atomically(
+        database,
+        ("HGET", keys.space(space_id), "doc"),
+        *(("HMGET", keys.event(event_id), "body", "type", "at") for event_id in event_ids),
+    )
+    known = read_known(json.loads(doc)) if doc else None
+    if known is None or not known.erased:
+        return []  # X shows it again.
+    found: list[Finding] = []
+    if known.space != known.space.without_content() or known.users or known.doubts:
+        found.append(Finding(keys.space(space_id), "was erased and still has content"))
+    found += [
+        Finding(keys.event(event_id), f"tells of {space_id}, which was erased")
+        for event_id, (body, _, _) in zip(event_ids, rows, strict=True)
+        if body is not None and _has_content(body, SpaceId(space_id))
+    ]
+    erased_at = [int(at) / 1000 for _, event_type, at in rows if event_type == EventType.REDACTED]
+    if erased_at:
+        before = erased_at[-1] - ERASURE_SLACK_SECONDS
+        found += await _telling_attempts(database, event_ids, before=before)
+    return found
+
+
+def _has_content(body: str, space_id: SpaceId) -> bool:
+    return bool(_essence(body) != _essence(redact(body.encode(), space_id).decode()))
+
+
+def _essence(body: str) -> Any:  # noqa: ANN401  the payload as JSON has it
+    """Give a payload without the lists of people that are empty anyway."""
+    payload = json.loads(body)
+    data = payload["data"]
+    payload["data"] = {
+        name: value for name, value in data.items() if name not in ("users", "previous") or value
+    }
+    return payload
+
+
+async def _telling_attempts(database: Database, event_ids: Sequence[str], *, before: float) -> list[Finding]:
+    """Find answers of receivers from before the erasure: they may repeat what the receiver got."""
+    found: list[Finding] = []
+    owed = await atomically(database, *(("SMEMBERS", keys.owed(event_id)) for event_id in event_ids))
+    records = [
+        keys.delivery(delivery_id(event_id, endpoint_id))  # type: ignore[arg-type]  # ids as the store has them
+        for event_id, endpoint_ids in zip(event_ids, owed, strict=True)
+        for endpoint_id in sorted(endpoint_ids)
+    ]
+    for batch in batches(records):
+        for key, record in zip(
+            batch, await atomically(database, *(("HGETALL", key) for key in batch)), strict=True
+        ):
+            telling = [
+                each
+                for each in attempts_in(record)
+                if each.started_at < before and (each.body or each.headers)
+            ]
+            if telling:
+                found.append(Finding(key, "keeps what was answered to an event that was erased"))
+    return found
