@@ -16,6 +16,7 @@ from notifier.cli.console import UNUSABLE, complain
 from notifier.cli.deliveries import app as deliveries
 from notifier.cli.endpoints import app as endpoints
 from notifier.cli.events import app as events
+from notifier.cli.master_key import rotate_master_key
 from notifier.cli.receiving import listen
 from notifier.cli.recoveries import app as recoveries
 from notifier.cli.running import api, demo, simulate, up, worker
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command in (up, api, worker, simulate, listen, sign, verify, demo):
     app.command()(command)
+app.command("rotate-master-key")(rotate_master_key)
 endpoints.add_typer(recoveries)
 for name, group in (
     ("watches", watches),

@@ -23,6 +23,7 @@ from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
 from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
+from notifier.store.resealing import Resealed, Resealing
 from notifier.store.sealing import SecretBox
 from notifier.store.source_health import Cycle, SourceHealth
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
@@ -58,6 +59,7 @@ class Store:
         self.telemetry = Telemetry(database)
         self.admin_keys = AdminKeys(database)
         self.idempotency = Idempotency(database)
+        self.resealing = Resealing(database, self.endpoints)
 
     async def ping(self) -> None:
         """Make sure that Redis answers.
@@ -108,6 +110,7 @@ __all__ = [
     "LookQueue",
     "Nudge",
     "Page",
+    "Resealed",
     "SecretBox",
     "Settlement",
     "Store",

@@ -24,6 +24,15 @@ class SecretBox:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in master_keys.items()}
         self._current = next(iter(master_keys))
 
+    @property
+    def current(self) -> str:
+        """The id of the key that seals."""
+        return self._current
+
+    def has(self, key_id: str) -> bool:
+        """Tell whether there is a key of this id."""
+        return key_id in self._ciphers
+
     def __repr__(self) -> str:
         return f"SecretBox(keys={list(self._ciphers)})"
 
@@ -39,8 +48,7 @@ class SecretBox:
         Raises:
             ConfigError: The master key that it was sealed under is not among the settings, or is another one.
         """
-        # A key id may hold dots; base64 does not.
-        key_id, _, encoded = sealed.rpartition(".")
+        key_id, encoded = _split(sealed)
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise ConfigError(f"NOTIFIER_MASTER_KEYS: the key {key_id!r} is missing, and secrets need it")
@@ -51,3 +59,22 @@ class SecretBox:
             raise ConfigError(
                 f"NOTIFIER_MASTER_KEYS: the key {key_id!r} is not the one that secrets were sealed under"
             ) from None
+
+    def reseal(self, sealed: str) -> str:
+        """Seal anew with the key that seals now; what is sealed with it already stays as it is.
+
+        Raises:
+            ConfigError: As in :meth:`open`.
+        """
+        return sealed if key_id_of(sealed) == self._current else self.seal(self.open(sealed))
+
+
+def key_id_of(sealed: str) -> str:
+    """Give the id of the master key that a text was sealed under."""
+    return _split(sealed)[0]
+
+
+def _split(sealed: str) -> tuple[str, str]:
+    # A key id may hold dots; base64 does not.
+    key_id, _, encoded = sealed.rpartition(".")
+    return key_id, encoded

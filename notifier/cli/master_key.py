@@ -1,0 +1,55 @@
+"""``rotate-master-key``: sealing anew what old master keys have sealed."""
+# ruff: noqa: PLC0415 - each command loads only what it needs
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from notifier.cli.console import fail
+
+if TYPE_CHECKING:
+    from notifier.config import Settings
+    from notifier.store import Resealed
+
+
+def rotate_master_key() -> None:
+    """Encrypt every stored secret anew with the first of NOTIFIER_MASTER_KEYS; workers may go on running."""
+    key_id, done = asyncio.run(_reseal())
+    typer.echo(f"Encrypted anew with {key_id!r}: {done.endpoints} endpoints, {done.answers} kept answers.")
+    typer.echo(
+        "In use: " + (", ".join(f"{each!r} ({n})" for each, n in sorted(done.in_use.items())) or "none")
+    )
+    if done.left:
+        fail(f"{done.left} endpoints were changed all the time and are left; run this again")
+    if done.in_use.keys() - {key_id}:
+        fail("something was encrypted with an old key meanwhile: a process has not got the new keys yet")
+
+
+async def _reseal() -> tuple[str, Resealed]:
+    from notifier.config import load_settings
+    from notifier.runtime import open_runtime
+
+    async with _with_redis(load_settings()) as settings, open_runtime(settings) as runtime:
+        return runtime.secrets.current, await runtime.store.resealing.reseal(runtime.secrets)
+
+
+@asynccontextmanager
+async def _with_redis(settings: Settings) -> AsyncIterator[Settings]:
+    """Find the database: the one in the settings, that of an `up` that runs here, or its files."""
+    from notifier.cli.stack import DATA_FOLDER
+    from notifier.cli.valkey import URL_FILE, embedded_valkey
+
+    if settings.redis_url is not None:
+        yield settings
+        return
+    directory = settings.data_dir / DATA_FOLDER
+    if (directory / URL_FILE).exists():
+        yield settings.model_copy(update={"redis_url": (directory / URL_FILE).read_text()})
+        return
+    async with embedded_valkey(directory) as url:
+        yield settings.model_copy(update={"redis_url": url})

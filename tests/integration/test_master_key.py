@@ -1,0 +1,181 @@
+"""Rotating the master key while everything runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from notifier.core.endpoint import Endpoint
+from notifier.errors import VersionConflictError
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import StoredAnswer
+from notifier.store.sealing import key_id_of
+from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
+from tests.support.processes import NotifierProcess, free_port
+from tests.support.receiver import Receiver
+from tests.support.worker import running_worker
+
+OLD = "old:" + base64.b64encode(b"o" * 32).decode()
+NEW = "new:" + base64.b64encode(b"n" * 32).decode()
+BOTH = f"{NEW},{OLD}"
+
+
+@asynccontextmanager
+async def with_keys(redis_url: str, ring: str) -> AsyncIterator[Runtime]:
+    async with open_runtime(quick_settings(redis_url, master_keys=ring)) as runtime:
+        yield runtime
+
+
+async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
+    """Seal the secrets of endpoints, and an answer that is kept, under the old key."""
+    async with with_keys(redis_url, OLD) as runtime:
+        answer = StoredAnswer(201, runtime.secrets.seal("an answer").encode(), "application/json")
+        await runtime.store.idempotency.begin("key", "fingerprint")
+        await runtime.store.idempotency.finish("key", "fingerprint", answer)
+        await runtime.store.idempotency.begin("under way", "fingerprint")
+        return [await add_endpoint(runtime, Receiver(), path) for path in paths]
+
+
+async def rotate(directory: Path, **settings: str) -> tuple[int, str, str]:
+    """Run the command; gives the exit code and what it printed and complained of."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "notifier.cli", "rotate-master-key"),
+        cwd=directory,
+        env={f"NOTIFIER_{name}": value for name, value in settings.items()},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, complaint = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, printed.decode(), complaint.decode()
+
+
+async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> None:
+    endpoints = await fill(redis_url, "/one", "/two")
+    async with with_keys(redis_url, BOTH) as runtime:
+        ttl = await runtime.store.database.redis.pttl("sn:idempotency:key")
+    code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
+    assert code == 0
+    assert printed.splitlines() == [
+        "Encrypted anew with 'new': 2 endpoints, 1 kept answers.",
+        "In use: 'new' (3)",
+    ]
+    async with with_keys(redis_url, NEW) as runtime:
+        for endpoint in endpoints:
+            after = await runtime.store.endpoints.get(endpoint.id)
+            assert runtime.secrets.open(after.secrets[0].sealed) == SECRET
+            assert replace(after, secrets=endpoint.secrets) == endpoint
+        kept = await runtime.store.idempotency.begin("key", "fingerprint")
+        assert kept is not None
+        assert runtime.secrets.open(kept.body.decode()) == "an answer"
+        assert 0 < await runtime.store.database.redis.pttl("sn:idempotency:key") <= ttl
+
+
+async def test_a_second_run_changes_nothing(redis_url: str, tmp_path: Path) -> None:
+    await fill(redis_url, "/one")
+    await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
+    async with with_keys(redis_url, NEW) as runtime:
+        before = await runtime.store.database.redis.get("sn:endpoints:generation")
+    code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=NEW)
+    assert code == 0
+    assert "0 endpoints, 0 kept answers" in printed
+    async with with_keys(redis_url, NEW) as runtime:
+        assert await runtime.store.database.redis.get("sn:endpoints:generation") == before
+
+
+@pytest.mark.parametrize(
+    ("ring", "named"),
+    [(NEW, "keys that are missing: 'old' (2)"), (f"{NEW},old:" + "A" * 43 + "=", "'old'")],
+)
+async def test_a_missing_or_other_key_is_one_line_and_changes_nothing(
+    redis_url: str, tmp_path: Path, ring: str, named: str
+) -> None:
+    (endpoint,) = await fill(redis_url, "/one")
+    code, printed, complaint = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=ring)
+    assert (code, printed) == (2, "")
+    assert complaint.startswith("space-notifier: NOTIFIER_MASTER_KEYS: ")
+    assert complaint.count("\n") == 1
+    assert named in complaint
+    async with with_keys(redis_url, OLD) as runtime:
+        assert await runtime.store.endpoints.get(endpoint.id) == endpoint
+
+
+async def test_expired_secrets_and_public_halves_stay_with_their_endpoint(redis_url: str) -> None:
+    (endpoint,) = await fill(redis_url, "/one")
+    async with with_keys(redis_url, BOTH) as runtime:
+        (secret,) = endpoint.secrets
+        second = replace(secret, expires_at=1.0, public_key="whpk_x")
+        await runtime.store.endpoints.save(replace(endpoint, secrets=(secret, second)), replacing=endpoint)
+        done = await runtime.store.resealing.reseal(runtime.secrets)
+        after = await runtime.store.endpoints.get(endpoint.id)
+    assert [(each.expires_at, each.public_key) for each in after.secrets] == [(None, None), (1.0, "whpk_x")]
+    assert {key_id_of(each.sealed) for each in after.secrets} == {"new"}
+    assert done.in_use == {"new": 3}
+
+
+async def test_what_is_changed_meanwhile_is_not_lost(redis_url: str) -> None:
+    (endpoint,) = await fill(redis_url, "/one")
+    async with with_keys(redis_url, BOTH) as runtime, with_keys(redis_url, BOTH) as another:
+        save, changes = runtime.store.endpoints.save, iter(["a change"])
+
+        async def interrupted(endpoint: Endpoint, *, replacing: Endpoint) -> None:
+            for description in changes:
+                changed = replace(replacing, description=description)
+                await another.store.endpoints.save(changed, replacing=replacing)
+            await save(endpoint, replacing=replacing)
+
+        runtime.store.endpoints.save = interrupted  # type: ignore[method-assign]  # stands in for it
+        done = await runtime.store.resealing.reseal(runtime.secrets)
+        after = await runtime.store.endpoints.get(endpoint.id)
+    assert (done.endpoints, done.left) == (1, 0)
+    assert after.description == "a change"
+    assert key_id_of(after.secrets[0].sealed) == "new"
+
+
+async def test_what_is_changed_all_the_time_is_left_and_told(redis_url: str) -> None:
+    await fill(redis_url, "/one")
+    async with with_keys(redis_url, BOTH) as runtime:
+
+        async def always_late(endpoint: Endpoint, *, replacing: Endpoint) -> None:
+            raise VersionConflictError(f"{endpoint.id} is no longer of {replacing.updated_at}")
+
+        runtime.store.endpoints.save = always_late  # type: ignore[method-assign]  # stands in for it
+        done = await runtime.store.resealing.reseal(runtime.secrets)
+    assert (done.endpoints, done.answers, done.left) == (0, 1, 1)
+    assert done.in_use == {"old": 1, "new": 1}
+
+
+async def test_deliveries_go_on_through_it(redis_url: str) -> None:
+    settings = quick_settings(redis_url, master_keys=BOTH)
+    async with Receiver() as receiver:
+        async with with_keys(redis_url, OLD) as runtime:
+            await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
+        async with with_keys(redis_url, BOTH) as runtime, running_worker(settings):
+            for number in range(30):
+                await runtime.store.events.commit(numbered_event(number))
+                await runtime.nudge.dispatch()
+                if number == 10:
+                    done = await runtime.store.resealing.reseal(runtime.secrets)
+                    assert done.in_use == {"new": 1}
+            requests = await receiver.wait_for("/hook", 30)
+    assert all(each.verified for each in requests)
+    assert {int(each.json["data"]["details"]["message"].split()[1]) for each in requests} == set(range(30))
+
+
+async def test_it_finds_the_server_of_up_running_or_not(tmp_path: Path) -> None:
+    settings = {"PORT": str(free_port()), "ADMIN_KEY": "key", "MASTER_KEYS": NEW}
+    with NotifierProcess("up", directory=tmp_path, settings=settings) as up:
+        await up.wait_for("ready")
+        code, printed, _ = await rotate(tmp_path, MASTER_KEYS=NEW)
+        assert code == 0
+        assert "In use: none" in printed
+    code, printed, complaint = await rotate(tmp_path, MASTER_KEYS=NEW)
+    assert (code, complaint) == (0, "")
+    assert "In use: none" in printed
