@@ -13,8 +13,9 @@ import structlog
 from notifier.core.cadence import NextLook
 from notifier.core.filters import needs_people
 from notifier.core.health import Health, after_answer, after_failure
+from notifier.core.ids import WatchId
 from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Failure, Observation, Question
+from notifier.core.observation import Call, Failure, FailureKind, Observation, Question
 from notifier.core.spending import billable, discovery_stretch, may_read, next_day
 from notifier.core.trouble import respond
 from notifier.errors import VersionConflictError
@@ -60,51 +61,43 @@ class Look:
         return Urgency.URGENT if is_urgent else Urgency.PATIENT
 
 
-@dataclass(slots=True)
-class Round:
-    """What one round of claiming came to: the looks, and when there will be more."""
-
-    looks: list[Look]
-    wake_at: float = math.inf
-
-
 async def observe(ctx: dict[str, Any]) -> None:
-    """Job: ask X about everything that is due."""
+    """Job: ask X about everything that is due, by each call at its own pace."""
     worker = worker_of(ctx)
-    store, clock = worker.runtime.store, worker.runtime.clock
-    await store.begin("observe")
+    await worker.runtime.store.begin("observe")
     if worker.x is None:
         return
-    wake_at = math.inf
+    async with asyncio.TaskGroup() as group:
+        for call in Call:
+            group.create_task(_ask_by(worker, worker.x, call))
+
+
+async def _ask_by(worker: Worker, x: XClient, call: Call) -> None:
+    """Ask by one call until nothing is due or may be asked, and have the job come back when it is."""
+    wake_at = worker.runtime.clock()
     for _ in range(ROUNDS):
         if worker.stopping.is_set():
             return
-        health, _ = await store.health.read()
-        claimed = await _claim(worker, health)
-        wake_at = claimed.wake_at
-        if not claimed.looks:
+        health, _ = await worker.runtime.store.health.read()
+        look, wake_at = await _claim(worker, health, call)
+        if look is None:
             break
-        async with asyncio.TaskGroup() as group:
-            for look in claimed.looks:
-                group.create_task(_take(worker, worker.x, look, health))
+        await _take(worker, x, look, health)
     if wake_at < math.inf:
-        await worker.runtime.nudge.observe_at(max(wake_at, clock()))
+        await worker.runtime.nudge.observe_at(max(wake_at, worker.runtime.clock()))
 
 
-async def _claim(worker: Worker, health: Health) -> Round:
-    """Claim one question by each call that may be made now."""
-    people = needs_people((await worker.runtime.store.endpoints.all()).values())
-    found = Round([])
-    for call in Call:
-        now = worker.runtime.clock()
-        chosen, wake_at = await _choose(worker, call, now=now)
-        if chosen:
-            wake_at = await _not_before(worker, health, call, chosen, now=now)
-            if wake_at <= now:
-                claimed = await worker.runtime.store.looks.claim(call, chosen, now=now)
-                found.looks += await _questions(worker, call, claimed, people=people)
-        found.wake_at = min(found.wake_at, wake_at)
-    return found
+async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | None, float]:
+    """Claim the next question by a call, or say when there will be one."""
+    store, now = worker.runtime.store, worker.runtime.clock()
+    chosen, wake_at = await _choose(worker, call, now=now)
+    if chosen:
+        wake_at = await _not_before(worker, health, call, chosen, now=now)
+    if not chosen or wake_at > now:
+        return None, wake_at
+    claimed = await store.looks.claim(call, chosen, now=now)
+    people = needs_people((await store.endpoints.all()).values())
+    return await _question(worker, call, claimed, people=people), wake_at
 
 
 async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLook], float]:
@@ -160,23 +153,19 @@ async def _discovery_stretch(worker: Worker, *, now: float) -> float:
     return discovery_stretch(await worker.runtime.store.spending.ledger(now=now), budget, now=now)
 
 
-async def _questions(worker: Worker, call: Call, claimed: list[DueLook], *, people: bool) -> list[Look]:
+async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, people: bool) -> Look | None:
     """Put claimed looks into words; those of watches that are gone are dropped."""
+    subjects = [look.subject for look in claimed]
     if call in (Call.LOOKUP, Call.CREATORS):
-        subjects = tuple(look.subject for look in claimed)
-        return [Look(Question(call, subjects, people=people), tuple(claimed))] if claimed else []
-    watches = await worker.runtime.store.watches.get_many([look.subject for look in claimed])
-    named = [
-        (look, watches[watch_id]) for look in claimed for watch_id in watches if watch_id == look.subject
-    ]
-    gone = [look.subject for look in claimed if look.subject not in watches]
+        return Look(Question(call, tuple(subjects), people=people), tuple(claimed)) if claimed else None
+    watches = await worker.runtime.store.watches.get_many(subjects)
+    gone = [subject for subject in subjects if subject not in watches]
     await worker.runtime.store.looks.schedule(call, dict.fromkeys(gone))
-    if not named:
-        return []
-    targets = tuple(
-        watch.target.removeprefix("@") if call is Call.USERS else watch.target for _, watch in named
-    )
-    return [Look(Question(call, targets, people=people), tuple(look for look, _ in named))]
+    named = tuple(look for look in claimed if look.subject in watches)
+    targets = [watches[WatchId(look.subject)].target for look in named]
+    if call is Call.USERS:
+        targets = [target.removeprefix("@") for target in targets]
+    return Look(Question(call, tuple(targets), people=people), named) if named else None
 
 
 async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
@@ -232,7 +221,9 @@ async def _put_off(worker: Worker, look: Look, failure: Failure) -> None:
     store, now = worker.runtime.store, worker.runtime.clock()
     refused = await refuse_subjects(worker, look.question, look.subjects, failure)
     response = respond(failure, now=now, cadence=worker.runtime.cadence)
-    again_at = now if refused else response.ask_again_at
+    # What our own budget held back keeps its place in the line: it was not asked about.
+    keeps_place = refused or failure.kind is FailureKind.HELD_BACK
+    again_at = 0.0 if keeps_place else response.ask_again_at
     await store.looks.schedule(
         look.call,
         {

@@ -27,7 +27,7 @@ KEPT_BACK: Final = 0.1
 LEAST_SECONDS_APART: Final[Mapping[Call, float]] = {Call.CREATORS: 1.0}
 """``by/creator_ids`` takes one request a second."""
 
-LEAD: Final[Mapping[Urgency, float]] = {Urgency.URGENT: 0.5, Urgency.PATIENT: 0.25}
+LEAD: Final[Mapping[Urgency, float]] = {Urgency.URGENT: 0.5, Urgency.PATIENT: 0.1}
 """The share of the limit that may be used at a window's very beginning. From there the line rises to what is
 granted in all at its end, so that a wish that is too large is slowed and never meets an empty window."""
 

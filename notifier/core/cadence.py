@@ -60,8 +60,12 @@ def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextLook | None
         if is_near:
             return NextLook(now + cadence.near, Urgency.URGENT)
         return NextLook(now + cadence.scheduled, Urgency.PATIENT)
-    afterlook = next((at for after in AFTERLOOKS_SECONDS if (at := known.phase_since + after) > now), None)
-    return None if afterlook is None else NextLook(afterlook, Urgency.PATIENT)
+    for after in AFTERLOOKS_SECONDS:
+        at = known.phase_since + after
+        # A look that filled somebody else's request shortly before counts as this one.
+        if at - min(cadence.scheduled, after / 10) > now:
+            return NextLook(at, Urgency.PATIENT)
+    return None
 
 
 def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> list[float]:

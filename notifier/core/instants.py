@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 MAX_LENGTH: Final = 64
@@ -16,6 +17,7 @@ RFC_3339: Final = re.compile(
 """The form of a date. A missing offset, which RFC 3339 does not allow, is taken for UTC."""
 
 
+@lru_cache(maxsize=4096)
 def instant(raw: str | None) -> float | None:
     """Read an RFC 3339 date with any offset as epoch seconds; None where it is unknown or cannot be read."""
     if raw is None or len(raw) > MAX_LENGTH or not RFC_3339.fullmatch(raw):

@@ -418,15 +418,17 @@ class TestFailures:
         assert (await budget.describe(now=NOW)).of(Call.LOOKUP).unanswered == 0
 
     @pytest.mark.parametrize(
-        ("remaining", "retry_at"), [(0, NOW + 600), (120, None)], ids=["window", "another-limit"]
+        ("remaining", "kind", "retry_at"),
+        [(0, FailureKind.RATE_LIMITED, NOW + 600), (120, FailureKind.TOO_FAST, None)],
+        ids=["window", "another-limit"],
     )
     async def test_a_rate_limit_is_over_at_the_reset_of_a_window_that_is_used_up(
-        self, budget: SharedBudget, remaining: int, retry_at: float | None
+        self, budget: SharedBudget, remaining: int, kind: FailureKind, retry_at: float | None
     ) -> None:
         async with asking(budget, answering(429, {"type": "about:blank"}, **window(remaining))) as x:
             observation = await x.ask(LOOKUP)
         assert observation.failure is not None
-        assert observation.failure.kind is FailureKind.RATE_LIMITED
+        assert observation.failure.kind is kind
         assert observation.failure.retry_at == retry_at
 
     async def test_a_connection_that_breaks_is_a_failed_call(self, budget: SharedBudget) -> None:

@@ -216,8 +216,8 @@ class TestPace:
                 client.ask(call, PATIENT)
                 last_at[call] = client.now
 
-    def test_urgent_requests_may_be_half_the_limit_ahead_and_patient_ones_a_quarter(self) -> None:
-        for urgency, ahead in ((URGENT, 150), (PATIENT, 75)):
+    def test_urgent_requests_may_be_half_the_limit_ahead_and_patient_ones_a_tenth(self) -> None:
+        for urgency, ahead in ((URGENT, 150), (PATIENT, 30)):
             buckets = described(LOOKUP, remaining=300)
             buckets = take(buckets, LOOKUP, PATIENT, now=START)
             granted = 1
