@@ -2,11 +2,14 @@
 
     WEBHOOK_SECRET=whsec_… python examples/webhook_receiver.py
 
-It listens on http://127.0.0.1:9000/hooks/spaces. All that it needs is aiohttp and standardwebhooks.
+It listens on http://127.0.0.1:9000/hooks/spaces. All that it needs is aiohttp and standardwebhooks. The
+challenge of an endpoint that was added with "verify": "challenge" is answered, too.
 """
 
 from __future__ import annotations
 
+import base64
+import hmac
 import os
 from collections import OrderedDict
 from typing import Any, Final
@@ -30,6 +33,7 @@ class Receiver:
 
     def __init__(self, secret: str) -> None:
         self._webhook = Webhook(secret)
+        self._key = base64.b64decode(secret.removeprefix("whsec_"))
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -39,6 +43,8 @@ class Receiver:
             event = self._webhook.verify(body, dict(request.headers))
         except (WebhookVerificationError, ValueError):  # ValueError: a malformed header
             return web.Response(status=401)
+        if event["type"] == "webhook.challenge":
+            return web.json_response({"response": self._proof(event["data"]["token"])})
         event_id = request.headers["webhook-id"]  # the same on every attempt
         if event_id not in self._seen:
             handle(event)  # if this fails the answer is 500, and the event comes again
@@ -46,6 +52,11 @@ class Receiver:
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
         return web.Response(status=204)
+
+    def _proof(self, token: str) -> str:
+        """Show that we know the secret; only to those who do, or strangers have us sign for them."""
+        digest = hmac.digest(self._key, token.encode(), "sha256")
+        return "sha256=" + base64.b64encode(digest).decode()
 
 
 def create_app(secret: str) -> web.Application:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import signal
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from standardwebhooks import Webhook
 
 from notifier.core.catalogue_examples import example
 from notifier.core.events import EventType
+from notifier.core.signing import generate_private_key, parse_signing_key, receiver_secret, sign
 from tests.support.processes import NotifierProcess, free_port
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -30,6 +34,10 @@ class Listener:
 
     async def post(self, body: str, *, secret: str = SECRET) -> int:
         """Send a body, signed with ``secret``, and give the status of the answer."""
+        return (await self.ask(body, secret=secret))[0]
+
+    async def ask(self, body: str, *, secret: str = SECRET) -> tuple[int, bytes]:
+        """The same; gives the body of the answer too."""
         now = datetime.now(UTC)
         headers = {
             "webhook-id": "evt_1",
@@ -40,7 +48,7 @@ class Listener:
             answer = await session.post(
                 f"http://127.0.0.1:{self._port}/any/path", data=body.encode(), headers=headers
             )
-            return answer.status
+            return answer.status, await answer.read()
 
 
 async def test_it_verifies_and_tells_what_came(tmp_path: Path) -> None:
@@ -80,6 +88,40 @@ async def test_it_can_answer_as_told(tmp_path: Path, status: int) -> None:
         await process.wait_for("listening")
         assert await listener.post(STARTED) == status
         assert await listener.post(STARTED, secret=OTHER_SECRET) == 401
+
+
+@pytest.mark.parametrize("prefix", ["", "com.x."])
+async def test_it_answers_challenges_that_verify(tmp_path: Path, prefix: str) -> None:
+    challenge = json.dumps({"type": f"{prefix}webhook.challenge", "data": {"token": "a-token"}})
+    listener = Listener(tmp_path, "--status", "503")
+    with listener.process as process:
+        await process.wait_for("listening")
+        assert await listener.ask(challenge, secret=OTHER_SECRET) == (401, b"")
+        status, body = await listener.ask(challenge)
+        assert status == 200
+        raw = base64.b64decode(SECRET.removeprefix("whsec_"))
+        digest = base64.b64encode(hmac.digest(raw, b"a-token", "sha256")).decode()
+        assert json.loads(body) == {"response": f"sha256={digest}"}
+        await process.wait_for("webhook.challenge")
+
+
+async def test_either_half_of_a_pair_of_keys_verifies(tmp_path: Path) -> None:
+    private = generate_private_key(bytes(range(32)))
+    for secret in (private, receiver_secret(private)):
+        port = free_port()
+        arguments = ("listen", "--port", str(port))
+        with NotifierProcess(*arguments, directory=tmp_path, settings={"WEBHOOK_SECRET": secret}) as process:
+            await process.wait_for(f"listening on http://127.0.0.1:{port}")
+            at = int(time.time())
+            headers = {
+                "webhook-id": "evt_1",
+                "webhook-timestamp": str(at),
+                "webhook-signature": sign([parse_signing_key(private)], "evt_1", at, STARTED.encode()),
+            }
+            async with aiohttp.ClientSession() as session:
+                url = f"http://127.0.0.1:{port}/"
+                assert (await session.post(url, data=STARTED.encode(), headers=headers)).status == 204
+                assert (await session.post(url, data=b"{}", headers=headers)).status == 401
 
 
 async def test_the_stand_in_alone(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_ed25519_signs_with_the_private_and_verifies_with_the_public_key(body_fi
     headers = headers_of(run("sign", "--id", "evt_1", body_file, secret=private))
     assert headers["webhook-signature"].startswith("v1a,")
     assert verify(headers, body_file, secret=receiver_secret(private)).exit_code == 0
+    assert verify(headers, body_file, secret=private).exit_code == 0
+    assert verify(headers, body_file, secret=generate_private_key(bytes(32))).exit_code == 1
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ from examples import poll_events, webhook_receiver
 from notifier.api.app import OPERATIONS
 from notifier.cli import app
 from notifier.config import ENV_PREFIX, Settings
+from notifier.core.challenge import challenge_body, respond
 from notifier.core.events import EventType
+from notifier.core.ids import EndpointId
 from notifier.core.signing import parse_signing_key, sign
 from notifier.store.watches import MAX_LISTED_SPACES
 from workers import deliver
@@ -258,6 +260,17 @@ async def test_the_example_of_a_receiver_takes_each_event_once_and_nothing_unsig
     ]
     assert statuses == [204, 204, 204, 401, 401, 401]
     assert capsys.readouterr().out.splitlines() == ["space.started 1zqKVXPQhvZJB Hello"] * 2
+
+
+async def test_the_example_of_a_receiver_answers_challenges_that_are_signed(
+    aiohttp_client: Callable[[web.Application], Awaitable[Client]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = await aiohttp_client(webhook_receiver.create_app(SECRET))
+    body = challenge_body(EndpointId("ep_1"), challenge_id="chl_1", token="a-token", now=0.0)
+    answer = await client.post(webhook_receiver.PATH, data=body, headers=headers(body, event_id="chl_1"))
+    assert await answer.json() == {"response": respond(SECRET, "a-token")}
+    assert (await client.post(webhook_receiver.PATH, data=body, headers=headers(b""))).status == 401
+    assert capsys.readouterr().out == ""
 
 
 async def test_the_example_of_polling_goes_on_where_the_page_before_ended(
