@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.endpoint import EndpointStatus
 from notifier.core.recovery import MOST_WAITING, Recovery
 from notifier.store import Store
 from notifier.store.recoveries import Batch
@@ -46,7 +45,7 @@ async def recover(ctx: dict[str, Any]) -> None:
 async def _go_on(store: Store, recovery: Recovery) -> set[int]:
     """Take a recovery a batch further; gives the partition that needs a nudge."""
     endpoint = (await store.endpoints.get_many([recovery.endpoint_id])).get(recovery.endpoint_id)
-    if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
+    if endpoint is None or endpoint.is_held:
         log.warning("recovery.ended_early", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)
         return await store.recoveries.advance(recovery, Batch(recovery.position, 0, (), 0))
     batch = await store.recoveries.next_batch(recovery, endpoint)

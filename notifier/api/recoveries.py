@@ -72,6 +72,8 @@ async def recover_endpoint(call: Call[RecoverBody, None]) -> Reply:
     if call.body.dry_run:
         count = await store.recoveries.count(endpoint, span)
         return Reply.of(MissedCountView(**_span_fields(endpoint.id, span, count)))
+    if endpoint.awaits_verification:
+        raise ConflictError(f"{endpoint.id} has yet to answer its challenge; recover once it has.")
     if endpoint.status is not EndpointStatus.ENABLED:
         raise ConflictError(
             f"{endpoint.id} is disabled; enable it first: POST /v1/endpoints/{endpoint.id}/enable"

@@ -14,6 +14,7 @@ import typer
 from notifier import __version__
 from notifier.cli.console import UNUSABLE, complain
 from notifier.cli.deliveries import app as deliveries
+from notifier.cli.doctor import doctor
 from notifier.cli.endpoints import app as endpoints
 from notifier.cli.events import app as events
 from notifier.cli.master_key import rotate_master_key
@@ -31,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (up, api, worker, simulate, listen, sign, verify, demo):
+for command in (up, api, worker, simulate, listen, sign, verify, demo, doctor):
     app.command()(command)
 app.command("rotate-master-key")(rotate_master_key)
 endpoints.add_typer(recoveries)

@@ -27,7 +27,7 @@ class RecoveryStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     CANCELED = "canceled"  # by hand, or because the endpoint was deleted
-    FAILED = "failed"  # the endpoint was disabled meanwhile
+    FAILED = "failed"  # the endpoint was disabled, or was to be verified anew
 
 
 @dataclass(frozen=True, slots=True)

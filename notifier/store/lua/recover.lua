@@ -18,7 +18,7 @@ if redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 0 then
 end
 local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'ordered')
 if run[1] == '1' then
-  end_recovery(id, 'failed', 'the endpoint was disabled; enable it and recover again', now)
+  end_recovery(id, 'failed', 'nothing goes out to the endpoint any more; enable it and recover again', now)
   return 0
 end
 
