@@ -151,6 +151,20 @@ async def test_what_was_missed_since_a_moment(api_client: Client, api_runtime: R
     assert found.recover == f"POST {PATH}/{endpoint.id}/recover"
 
 
+async def test_enabling_tells_what_was_missed_and_how_to_get_it(
+    api_client: Client, api_runtime: Runtime
+) -> None:
+    endpoint = await add_endpoint(api_client, event_types=["webhook.test"])
+    await api_client.post(f"{PATH}/{endpoint['id']}/disable")
+    await log(api_runtime, 1, 2, 3)
+    enabled = await (await api_client.post(f"{PATH}/{endpoint['id']}/enable")).json()
+    missed = enabled["missed"]
+    assert missed["events"] == 3
+    method, path = missed["recover"].split(" ")
+    response = await api_client.request(method, path, json={"since": missed["since"]})
+    assert (await response.json())["count"] == 3
+
+
 async def stats(client: Client, endpoint_id: str) -> dict[str, Any]:
     response = await client.get(f"{PATH}/{endpoint_id}/stats")
     assert response.status == 200, await response.text()

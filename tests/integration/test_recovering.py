@@ -15,6 +15,7 @@ from notifier.core.recovery import MOST_WAITING, Recovery, RecoveryStatus
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store, keys
+from notifier.store.doctor import Finding, findings
 from notifier.store.recoveries import BATCH, Recoveries
 from tests.integration.test_store_queue import add, claim, owe, settle, settled
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
@@ -38,8 +39,15 @@ async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
 
 
 @pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
+async def store(runtime: Runtime) -> AsyncIterator[Store]:
+    """The store, in which nothing may be wrong after a test."""
+    yield runtime.store
+    assert [finding for finding in await findings(runtime.store) if not is_made_up(finding)] == []
+
+
+def is_made_up(finding: Finding) -> bool:
+    """Tell what these tests bring about by hand: Spaces whose state is invented, times that are changed."""
+    return " and the Space is at " in finding.text
 
 
 @pytest.fixture
@@ -335,3 +343,26 @@ async def test_through_the_whole_pipeline_each_missed_event_arrives_once(redis_u
             got = await receiver.wait_for("/hook", 600, timeout=20)
     assert sorted(each.event_id for each in got) == sorted(events)
     assert all(each.verified for each in got)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_what_fails_while_an_earlier_event_is_recovered_waits_behind_it(
+    store: Store, worker: Worker, dies: bool
+) -> None:
+    endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)
+    first, second = await commit_space_events(store, "A", 1, 2)
+    await store.queue.owe([(first, []), (second, [endpoint])])
+    (under_way,) = await claim(store)
+    await start(store, endpoint)
+    await run(worker)
+    assert await due(store, endpoint) == [first]
+    if dies:
+        await store.database.redis.zadd(keys.leased(endpoint.id), {second: 1})
+        (now,) = await claim(store)
+    else:
+        await settle(store, settled(under_way, DeliveryStatus.PENDING, succeeded=False))
+        (now,) = await claim(store)
+    assert now.event_id == first
+    assert await claim(store) == []
+    await settle(store, settled(now))
+    assert [each.event_id for each in await claim(store)] == [second]

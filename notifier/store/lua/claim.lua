@@ -1,4 +1,5 @@
 -- include: lib/queue.lua
+-- include: lib/lines.lua
 -- Claims due deliveries of one partition under a lease, the endpoints taking turns.
 -- A lease that has run out makes its delivery due again. Per endpoint, no more than max_concurrency are out at
 -- once and no more than rate_limit start a second (generic cell rate: rate_at is when the next may start), and
@@ -35,6 +36,7 @@ for _, endpoint in ipairs(waiting) do
   for _, event in ipairs(redis.call('ZRANGEBYSCORE', leased, '-inf', now, 'LIMIT', 0, 100)) do
     redis.call('ZREM', leased, event)
     redis.call('ZADD', due, now, event)
+    stand_back(endpoint, event)
   end
   local free, interval, rate_at = allowance(endpoint, leased)
   local taken = {}

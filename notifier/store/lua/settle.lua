@@ -19,11 +19,12 @@ for _, settlement in ipairs(cjson.decode(ARGV[3])) do
     stale = stale + 1
   else
     redis.call('ZREM', leased, event)
-    local seen = touched[endpoint] or {failed = 0, pause = 0, settled = {}}
+    local seen = touched[endpoint] or {failed = 0, pause = 0, settled = {}, again = {}}
     touched[endpoint] = seen
     local settled_at = ''
     if status == 'pending' then
       redis.call('ZADD', 'sn:due:' .. endpoint, now + delay, event)
+      seen.again[#seen.again + 1] = event
     else
       settled_at = now
       seen.settled[#seen.settled + 1] = event
@@ -44,6 +45,7 @@ local answer = {stale}
 for endpoint, seen in pairs(touched) do
   if redis.call('EXISTS', 'sn:lines:' .. endpoint) == 1 then
     for _, event in ipairs(seen.settled) do leave_line(endpoint, event, now) end
+    for _, event in ipairs(seen.again) do stand_back(endpoint, event) end
   end
   if note_health(endpoint, seen, cjson.decode(ARGV[2]), now) then answer[#answer + 1] = endpoint end
   -- One that still waits for its turn keeps it.

@@ -21,6 +21,14 @@ local function join_line(endpoint, space, sequence, event)
   return true
 end
 
+-- Has an event that is due again wait in its line, where an earlier one was sent again while it was under way.
+local function stand_back(endpoint, event)
+  local space = redis.call('HGET', 'sn:lines:' .. endpoint, event)
+  if space and redis.call('ZRANGE', line_key(endpoint, space), 0, 0)[1] ~= event then
+    redis.call('ZREM', 'sn:due:' .. endpoint, event)
+  end
+end
+
 -- Takes a settled event out of its line, if it stands in one, and makes the next one due.
 local function leave_line(endpoint, event, now)
   local space = redis.call('HGET', 'sn:lines:' .. endpoint, event)
