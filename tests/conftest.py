@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
 from notifier.store import keys
 from tests.support.processes import RedisServer
+
+# No test depends on how fast the machine is.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ class TroubleKind(StrEnum):
     MASS_VANISH = "mass_vanish"
 
 
-TROUBLES: Final = frozenset(TroubleKind) & frozenset(FailureKind)
+TROUBLES: Final[frozenset[str]] = frozenset(TroubleKind) & frozenset(FailureKind)
 """The failures that say something of X; to be held back or too fast is our own affair."""
 
 TOLD_AFTER: Final[Mapping[TroubleKind, int]] = {TroubleKind.UNAVAILABLE: 2, TroubleKind.REFUSED: 2}
@@ -130,27 +130,18 @@ def after_failure(
         backoff = 0.0 if failures == 1 else cadence.near * 2 ** min(failures - 2, MOST_DOUBLINGS)
         until = now + min(backoff, LONGEST_BACKOFF_SECONDS)
     trouble = Trouble(kind, failure.detail, before.since if before and goes_on else now, until, failures)
-    return _as_told(health, replace(health, calls={**health.calls, call: trouble}))
+    told = health.troubles().get(kind)
+    if told is not None and trouble.is_told:
+        # Another call is in it too: a kind of trouble has one beginning, the one that was told.
+        trouble = replace(trouble, since=told.since)
+    return replace(health, calls={**health.calls, call: trouble})
 
 
 def after_answer(health: Health, call: Call) -> Health:
     """Note that a call was answered."""
     if call not in health.calls:
         return health
-    calls = {each: trouble for each, trouble in health.calls.items() if each != call}
-    return _as_told(health, replace(health, calls=calls))
-
-
-def _as_told(before: Health, after: Health) -> Health:
-    """Let a kind of trouble go on since when it was told to have begun, whichever calls are in it now."""
-    since = {kind: trouble.since for kind, trouble in before.troubles().items()}
-    calls = {
-        call: replace(trouble, since=since[trouble.kind])
-        if trouble.is_told and trouble.kind in since
-        else trouble
-        for call, trouble in after.calls.items()
-    }
-    return replace(after, calls=calls)
+    return replace(health, calls={each: trouble for each, trouble in health.calls.items() if each != call})
 
 
 def after_cycle(health: Health, *, mass_vanish: bool, now: float) -> Health:

@@ -148,7 +148,11 @@ def _gone_since(known: KnownSpace, look: Look) -> float | None:
 
 def _metadata(known: KnownSpace, rest: dict[str, Value]) -> Iterator[Chapter]:
     """Deal out what is not told by a move of the phase."""
-    own = {name: _take(rest, name) for name in OWN_EVENT if name in rest and _has_own_event(known, name)}
+    own = {
+        name: _take(rest, name)
+        for name in OWN_EVENT
+        if name in rest and _has_own_event(known, name, rest[name])
+    }
     for name in ("scheduled_start", "title"):
         if name in own:
             yield Chapter(OWN_EVENT[name], own[name])
@@ -159,13 +163,16 @@ def _metadata(known: KnownSpace, rest: dict[str, Value]) -> Iterator[Chapter]:
             yield Chapter(OWN_EVENT[name], own[name])
 
 
-def _has_own_event(known: KnownSpace, name: str) -> bool:
+def _has_own_event(known: KnownSpace, name: str, value: Value) -> bool:
     """Tell whether the field changed from one known value to another, where its event means just that."""
     if name == "speaker_ids":
         return True
-    if name == "scheduled_start" and known.phase is not Phase.SCHEDULED:
-        return False
-    return known.space.value(name) is not None
+    before = known.space.value(name)
+    if name == "scheduled_start":
+        # It moved by so many seconds, which takes two starts that can be read.
+        starts = [instant(start) for start in (before, value) if isinstance(start, str)]
+        return known.phase is Phase.SCHEDULED and len(starts) > 1 and None not in starts
+    return before is not None
 
 
 def _rides(space: Space, name: str) -> bool:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from notifier.core.decide import Circumstances, decide
-from notifier.core.events import MAX_BODY_BYTES, Event, encode
+from pydantic import TypeAdapter
+
+from notifier.core.catalogue import AnyPayload
+from notifier.core.decide import Circumstances, Decision, decide
+from notifier.core.events import MAX_BODY_BYTES, Event, EventType, encode
 from notifier.core.ids import SpaceId, UserId, WatchId
 from notifier.core.instants import rfc3339
 from notifier.core.known import KnownSpace, read_known
 from notifier.core.merging import Patience
-from notifier.core.observation import Evidence, Presence, Snapshot
+from notifier.core.observation import Evidence, Observation, Presence, Snapshot
 from notifier.core.space import FIELD_KINDS, SILENT_FIELDS, FieldKind, Phase, Space, User
+from notifier.core.timers import TimerKind, ring
+from notifier.core.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, is_mass_vanish
 
 SPACE_ID = SpaceId("1zqKVXPQhvZJB")
 START = 1_626_249_600.0
 """2021-07-14T08:00:00Z; every time in these tests is given in seconds after it."""
+
+PAYLOADS: Final[TypeAdapter[Any]] = TypeAdapter(AnyPayload)
 
 PATIENCE = Patience(needed=2, apart=30.0)
 WATCHED = Circumstances(watch_ids=(WatchId("wch_0000000000000001"),))
@@ -68,34 +75,83 @@ ENDED_BY_SILENCE = (seen(0, space("live")), not_found(10), not_found(40))
 CANCELED_BY_SILENCE = (seen(0, space("scheduled")), not_found(10), not_found(40))
 
 
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """A timer that rings ``seconds`` after the start, for a Space that is watched or not any more."""
+
+    kind: TimerKind
+    seconds: float
+    watched: bool = True
+
+
+def reminder(seconds: float) -> Ringing:
+    return Ringing(TimerKind.REMINDER, seconds)
+
+
+def erasure(seconds: float, *, watched: bool = True) -> Ringing:
+    return Ringing(TimerKind.ERASURE, seconds, watched)
+
+
 class History:
     """What becomes known of one Space, look after look.
 
-    With ``restart`` the known state goes through JSON before each look, as when a worker reads it from the
+    With ``restart`` the known state goes through JSON before each step, as when a worker reads it from the
     store.
+
+    Attributes:
+        taken_in: The Space as it was first seen, where no event told of that.
+        erased_after: After how many events content was erased without an event.
     """
 
     def __init__(
-        self, *looks: Evidence, patience: Patience = PATIENCE, restart: bool = False, silent: bool = False
+        self,
+        *steps: Evidence | Ringing,
+        patience: Patience = PATIENCE,
+        restart: bool = False,
+        silent: bool = False,
     ) -> None:
         self.known: KnownSpace | None = None
         self.events: list[Event] = []
         self.taken_in: Space | None = None
+        self.erased_after: set[int] = set()
         self.patience = patience
         self.restart = restart
         self.silent = silent
-        for look in looks:
-            self.look(look)
+        for step in steps:
+            self.take(step)
+
+    def take(self, step: Evidence | Ringing) -> tuple[Event, ...]:
+        """Take a look in, or let a timer ring."""
+        return self.look(step) if isinstance(step, Evidence) else self.ring(step)
 
     def look(self, evidence: Evidence, *, mass_vanish: bool = False) -> tuple[Event, ...]:
         """Take one look in and give its events."""
-        before = self.known
-        if self.restart and before is not None:
-            before = read_known(json.loads(json.dumps(before.as_json())))
+        before = self._read_back()
         around = Circumstances(WATCHED.watch_ids, silent=self.silent, mass_vanish=mass_vanish)
         decision = decide(before, evidence, patience=self.patience, around=around)
         if before is None and decision.known is not None and not decision.events:
             self.taken_in = decision.known.space
+        return self._keep(decision)
+
+    def ring(self, timer: Ringing) -> tuple[Event, ...]:
+        """Let a timer ring and give its events."""
+        before = self._read_back()
+        if before is None:
+            return ()
+        watch_ids = WATCHED.watch_ids if timer.watched else ()
+        decision = ring(
+            before, timer.kind, now=START + timer.seconds, patience=self.patience, watch_ids=watch_ids
+        )
+        if self.state.space != (decision.known or before).space and not decision.events:
+            self.erased_after.add(len(self.events))
+        return self._keep(decision)
+
+    def _read_back(self) -> KnownSpace | None:
+        if self.restart and self.known is not None:
+            return read_known(json.loads(json.dumps(self.known.as_json())))
+        return self.known
+
+    def _keep(self, decision: Decision) -> tuple[Event, ...]:
         self.known = decision.known
         self.events.extend(decision.events)
         return decision.events
@@ -114,6 +170,32 @@ class History:
         return types(self.events)
 
 
+class Cycle:
+    """What lately vanished, counted as the store does it for all workers."""
+
+    def __init__(self) -> None:
+        self.looked: dict[str, float] = {}
+        self.missing: dict[str, float] = {}
+
+    def note(self, known: Mapping[str, KnownSpace], observation: Observation) -> bool:
+        """Take one lookup in and tell whether what it does not find is to be believed."""
+        now = observation.answered_at
+        for name, state in known.items():
+            presence = observation.evidence(SpaceId(name)).presence
+            if state.phase.is_over:
+                self.looked.pop(name, None)
+                self.missing.pop(name, None)
+            elif presence is Presence.NOT_FOUND:
+                self.looked[name] = now
+                self.missing.setdefault(name, now)
+            elif presence is Presence.SEEN:
+                self.looked[name] = now
+                self.missing.pop(name, None)
+        self.looked = {name: at for name, at in self.looked.items() if at > now - CYCLE_SECONDS}
+        self.missing = {name: at for name, at in self.missing.items() if at > now - BLACKOUT_HOLD_SECONDS}
+        return is_mass_vanish(list(self.missing.values()), len(self.looked), now=now)
+
+
 def types(events: Iterable[Event]) -> list[str]:
     return [event.type.value for event in events]
 
@@ -126,6 +208,13 @@ def body_of(event: Event) -> dict[str, Any]:
     return read
 
 
+def described_body_of(event: Event) -> dict[str, Any]:
+    """Write the event and check that the catalogue describes all that is in it, and nothing else."""
+    body = body_of(event)
+    assert PAYLOADS.dump_python(PAYLOADS.validate_python(body), mode="json", exclude_unset=True) == body
+    return body
+
+
 def change(before: Space, after: Space) -> Event:
     """The one event that tells how ``before`` became ``after``."""
     history = History(seen(700, before))
@@ -133,16 +222,18 @@ def change(before: Space, after: Space) -> Event:
     return event
 
 
-def replay(events: Iterable[Event], taken_in: Space | None) -> Space:
+def replay(events: Sequence[Event], taken_in: Space | None, *, erased_after: Collection[int] = ()) -> Space:
     """Apply what each event says has changed, and nothing else of it, to a Space."""
     replayed = taken_in or Space(id=SPACE_ID)
-    for event in events:
+    for number, event in enumerate(events):
+        if number in erased_after or event.type is EventType.REDACTED:
+            replayed = replayed.without_content()
         told = event.data["space"]
         changes = {name: told[name] for name in event.data["changed"]}
         for name, value in changes.items():
             changes[name] = tuple(value) if FIELD_KINDS[name] is FieldKind.IDS else value
         replayed = replayed.with_values(changes)
-    return replayed
+    return replayed.without_content() if len(events) in erased_after else replayed
 
 
 def told_part(described: Space) -> dict[str, object]:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.cadence import Cadence, next_look
+from notifier.core.cadence import FORGOTTEN_SECONDS, Cadence, NextLook, next_look
 from notifier.core.known import KnownSpace
+from notifier.core.looking import Urgency
+from notifier.core.merging import Patience
 from notifier.core.observation import Evidence
 from notifier.core.space import Phase
 from tests.support.space_builders import (
@@ -23,16 +25,34 @@ from tests.support.space_builders import (
     at,
     but,
     not_found,
+    reminder,
     seen,
 )
 
 CADENCE = Cadence()
 
 
-def wait(known: KnownSpace, seconds: float, cadence: Cadence = CADENCE) -> float | None:
+PLAN = 100_000
+"""When the Spaces of these tests are to start."""
+
+
+def wait(
+    known: KnownSpace, seconds: float, cadence: Cadence = CADENCE, patience: Patience = PATIENCE
+) -> float | None:
     """Seconds from ``seconds`` after the start until the next look."""
-    moment = next_look(known, now=START + seconds, cadence=cadence, patience=PATIENCE)
-    return None if moment is None else moment - (START + seconds)
+    look = next_look(known, now=START + seconds, cadence=cadence, patience=patience)
+    return None if look is None else look.at - (START + seconds)
+
+
+def urgency(known: KnownSpace, seconds: float) -> Urgency:
+    look = next_look(known, now=START + seconds, cadence=CADENCE, patience=PATIENCE)
+    assert look is not None
+    return look.urgency
+
+
+def planned() -> KnownSpace:
+    """A Space that starts at ``PLAN`` and of which nobody has been reminded yet."""
+    return History(seen(0, but(PLANNED, scheduled_start=at(PLAN)))).state
 
 
 @pytest.mark.parametrize(
@@ -43,18 +63,89 @@ def wait(known: KnownSpace, seconds: float, cadence: Cadence = CADENCE) -> float
         (1200, 600),
         (1199, 599),
         (700, 100),
-        (605, 10),
+        (605, 5),
         (600, 10),
         (1, 10),
         (0, 10),
+        (-580, 10),
         (-1800, 10),
         (-1801, 600),
         (-86_400, 600),
     ],
 )
 def test_a_scheduled_space_is_looked_at_closely_near_its_start(before_start: float, seconds: float) -> None:
-    known = History(seen(0, but(PLANNED, scheduled_start=at(100_000)))).state
-    assert wait(known, 100_000 - before_start) == seconds
+    reminded = History(seen(PLAN - 800, but(PLANNED, scheduled_start=at(PLAN)))).state
+    assert wait(reminded, PLAN - before_start) == seconds
+
+
+@pytest.mark.parametrize(
+    ("before_start", "seconds", "urgency"),
+    [
+        (86_400, 600, Urgency.PATIENT),
+        (1511, 600, Urgency.PATIENT),
+        (1510, 600, Urgency.PATIENT),
+        (1509, 599, Urgency.URGENT),
+        (1200, 290, Urgency.URGENT),
+        (911, 1, Urgency.URGENT),
+        (910, 310, Urgency.URGENT),
+        (900, 300, Urgency.URGENT),
+    ],
+)
+def test_a_look_makes_sure_shortly_before_the_reminder(
+    before_start: float, seconds: float, urgency: Urgency
+) -> None:
+    now = START + PLAN - before_start
+    look = next_look(planned(), now=now, cadence=CADENCE, patience=PATIENCE)
+    assert look == NextLook(now + seconds, urgency)
+
+
+def test_nothing_is_made_sure_of_for_a_reminder_that_was_told() -> None:
+    history = History(seen(0, but(PLANNED, scheduled_start=at(PLAN))), reminder(PLAN - 900))
+    assert history.types == ["space.scheduled", "space.reminder"]
+    assert wait(history.state, PLAN - 1200) == 600
+
+
+@pytest.mark.parametrize(
+    ("after_start", "seconds"), [(590, 10), (591, 9), (599.5, 0.5), (600, 10), (601, 10)]
+)
+def test_a_look_falls_on_the_very_moment_at_which_the_start_is_overdue(
+    after_start: float, seconds: float
+) -> None:
+    assert wait(planned(), PLAN + after_start) == seconds
+    assert urgency(planned(), PLAN + after_start) is Urgency.URGENT
+
+
+def test_an_overdue_moment_long_after_the_start_is_not_missed_between_rare_looks() -> None:
+    late = Patience(needed=2, apart=30.0, overdue=3600.0)
+    assert wait(planned(), PLAN + 3500, patience=late) == 100
+    assert wait(planned(), PLAN + 3600, patience=late) == 600
+
+
+def test_a_start_that_was_told_to_be_overdue_is_not_looked_at_for_that_again() -> None:
+    late = Patience(needed=2, apart=30.0, overdue=3600.0)
+    waiting = but(PLANNED, scheduled_start=at(0))
+    history = History(seen(100, waiting), seen(3700, waiting), patience=late)
+    assert history.types == ["space.scheduled", "space.start_overdue"]
+    assert wait(history.state, 3500, patience=late) == 600
+
+
+@pytest.mark.parametrize(
+    ("looks", "seconds", "expected"),
+    [
+        ((seen(700, LIVE),), 700, Urgency.URGENT),
+        ((seen(0, but(PLANNED, scheduled_start=None)),), 0, Urgency.PATIENT),
+        ((seen(0, but(PLANNED, scheduled_start=at(PLAN))),), 0, Urgency.PATIENT),
+        ((seen(0, PLANNED),), 100, Urgency.URGENT),
+        ((seen(0, but(PLANNED, scheduled_start=at(PLAN))), not_found(5)), 5, Urgency.URGENT),
+        ((seen(700, LIVE), seen(4300, ENDED)), 4300, Urgency.PATIENT),
+        ((*ENDED_BY_SILENCE, seen(100, LIVE)), 100, Urgency.URGENT),
+    ],
+    ids=["live", "no plan", "planned for later", "about to start", "in doubt", "over", "a return in doubt"],
+)
+def test_a_look_is_urgent_where_something_happens_now(
+    looks: tuple[Evidence, ...], seconds: float, expected: Urgency
+) -> None:
+    assert urgency(History(*looks).state, seconds) is expected
 
 
 @pytest.mark.parametrize("scheduled_start", [None, "soon"])
@@ -69,9 +160,16 @@ def test_a_live_space_is_looked_at_every_half_minute() -> None:
 def test_every_figure_is_a_setting() -> None:
     own = Cadence(near=1, live=2, scheduled=3, near_window=4)
     assert wait(History(seen(700, LIVE)).state, 700, own) == 2
-    planned = History(seen(0, but(PLANNED, scheduled_start=at(100)))).state
-    assert wait(planned, 90, own) == 3
-    assert wait(planned, 96, own) == 1
+    soon = History(seen(0, but(PLANNED, scheduled_start=at(100)))).state
+    assert wait(soon, 90, own) == 3
+    assert wait(soon, 96, own) == 1
+
+
+def test_the_lead_of_the_reminder_and_the_patience_with_a_start_are_settings() -> None:
+    own = Patience(needed=2, apart=30.0, reminder=5000.0, overdue=50.0)
+    assert wait(planned(), PLAN - 5100, patience=own) == 90
+    assert wait(planned(), PLAN + 49, patience=own) == 1
+    assert wait(planned(), PLAN + 50, patience=own) == 10
 
 
 @pytest.mark.parametrize("looks", [(seen(700, LIVE), seen(4300, ENDED)), (seen(4300, ENDED),)])
@@ -84,9 +182,17 @@ def test_what_is_over_is_looked_at_after_a_minute_and_a_day_and_then_forgotten(
     assert wait(known, 4300 + 86_400) is None
 
 
+def test_a_look_at_what_is_over_that_came_a_little_early_was_that_look() -> None:
+    known = History(seen(700, LIVE), seen(4300, ENDED)).state
+    assert wait(known, 4300 + 53) == 7
+    assert wait(known, 4300 + 54) == 86_400 - 54
+    assert wait(known, 4300 + 86_400 - 601) == 601
+    assert wait(known, 4300 + 86_400 - 600) is None
+
+
 def test_a_claim_of_an_end_is_looked_at_again_as_soon_as_it_can_be_confirmed() -> None:
     known = History(seen(0, PLANNED), not_found(5)).state
-    far = replace(known, space=but(known.space, scheduled_start=at(100_000)))
+    far = replace(known, space=but(known.space, scheduled_start=at(PLAN)))
     assert wait(far, 5) == 30
     assert wait(far, 20) == 15
     assert wait(far, 34) == 10
@@ -102,7 +208,9 @@ def test_a_return_in_doubt_is_looked_at_soon(silence: tuple[Evidence, ...]) -> N
 def test_a_doubt_does_not_keep_a_space_that_is_over_for_ever() -> None:
     history = History(*ENDED_BY_SILENCE, seen(100, LIVE))
     assert set(history.state.doubts) == {"phase"}
-    assert wait(history.state, 40 + 86_400) is None
+    assert wait(history.state, 40 + 86_400) == 10
+    assert wait(history.state, 40 + FORGOTTEN_SECONDS) == 10
+    assert wait(history.state, 40 + FORGOTTEN_SECONDS + 1) is None
 
 
 @given(
@@ -115,20 +223,18 @@ def test_the_next_look_is_never_in_the_past_nor_at_once(
     phase: Phase, seconds: float, start: float, looks: tuple[Evidence, ...]
 ) -> None:
     history = History(seen(0, but(PLANNED, scheduled_start=at(start))), *looks)
-    moment = next_look(
+    look = next_look(
         replace(history.state, phase=phase), now=START + seconds, cadence=CADENCE, patience=PATIENCE
     )
-    assert moment is None or moment > START + seconds
-    assert moment is not None or phase.is_over
+    assert look is None or START + seconds < look.at <= START + max(seconds + 600, 86_400)
+    assert look is not None or phase.is_over
 
 
 def test_a_space_that_is_over_is_looked_at_a_handful_of_times_whatever_x_says() -> None:
     history = History(seen(700, LIVE), seen(730, but(LIVE, host_ids=("1",))), seen(740, ENDED))
-    moments = [740.0]
-    while (
-        moment := next_look(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)
-    ) is not None:
-        moments.append(moment)
-        history.look(seen(moment - START, but(ENDED, host_ids=("1",))))
+    moments = [START + 740.0]
+    while (look := next_look(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:
+        moments.append(look.at)
+        history.look(seen(look.at - START, but(ENDED, host_ids=("1",))))
     assert len(moments) == 3
     assert all(earlier < later for earlier, later in pairwise(moments))

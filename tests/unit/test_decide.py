@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from notifier.core.decide import Circumstances, decide, is_mass_vanish
-from notifier.core.ids import SpaceId
-from notifier.core.known import KnownSpace
-from notifier.core.observation import Call, Evidence, Observation, Question, Snapshot
+from notifier.core.observation import Evidence
 from notifier.core.space import Phase, Space
 from tests.support.space_builders import (
     CANCELED_BY_SILENCE,
     ENDED,
     ENDED_BY_SILENCE,
     LIVE,
-    PATIENCE,
     PLANNED,
     SPACE_ID,
     START,
@@ -132,65 +126,27 @@ def test_an_unknown_state_still_lets_the_rest_of_the_snapshot_speak() -> None:
     assert history.state.space.state == "live"
 
 
-class TestMassVanish:
-    def known(self, count: int) -> dict[str, KnownSpace]:
-        found = {}
-        for number in range(count):
-            space_id = f"space{number}"
-            described = Space(id=SpaceId(space_id), state="live")
-            decision = decide(None, seen(0, described), patience=PATIENCE, around=Circumstances())
-            assert decision.known is not None
-            found[space_id] = decision.known
-        return found
+def test_a_mass_vanish_proves_nothing_while_it_lasts_and_ends_nothing_when_it_is_over() -> None:
+    history = History(seen(0, LIVE))
+    for seconds in range(30, 600, 30):
+        assert history.look(not_found(seconds), mass_vanish=True) == ()
+    assert history.state.missing_since == START + 30
+    assert history.look(seen(600, LIVE)) == ()
+    assert history.state.missing_since is None
 
-    def answer(self, seconds: float, gone: int, *, asked: int = 100, found: int = 0) -> Observation:
-        names = tuple(f"space{number}" for number in range(asked))
-        question = Question(Call.LOOKUP, names)
-        snapshots = {SpaceId(name): Snapshot(Space(id=SpaceId(name))) for name in names[:found]}
-        return Observation(
-            question,
-            START + seconds - 1,
-            START + seconds,
-            snapshots=snapshots,
-            not_found=frozenset(names[:gone]),
-        )
 
-    @pytest.mark.parametrize(
-        ("tracked", "gone", "is_mass"),
-        [(1, 1, False), (5, 5, False), (10, 5, False), (6, 6, True), (100, 30, False), (100, 31, True)],
-    )
-    def test_is_more_than_five_and_more_than_thirty_percent(
-        self, tracked: int, gone: int, is_mass: bool
-    ) -> None:
-        assert is_mass_vanish(self.known(tracked), self.answer(10, gone)) is is_mass
+def test_a_not_found_in_a_mass_vanish_is_no_confirmation() -> None:
+    history = History(seen(0, LIVE))
+    history.look(not_found(30), mass_vanish=True)
+    assert history.look(not_found(60)) == ()
+    assert types(history.look(not_found(90))) == [ENDED_EVENT]
 
-    def test_counts_neither_what_is_over_nor_what_data_names_too(self) -> None:
-        known = self.known(10)
-        assert not is_mass_vanish(known, self.answer(10, 10, found=5))
-        for name in list(known)[:5]:
-            known[name] = replace(known[name], phase=Phase.ENDED)
-        assert not is_mass_vanish(known, self.answer(10, 10))
 
-    def test_proves_nothing_while_it_lasts_and_ends_nothing_when_it_is_over(self) -> None:
-        history = History(seen(0, LIVE))
-        for seconds in range(30, 600, 30):
-            assert history.look(not_found(seconds), mass_vanish=True) == ()
-        assert history.look(seen(600, LIVE)) == ()
-        assert history.state.missing_since is None
-
-    def test_holds_for_ten_minutes_after_which_ends_are_believed_again(self) -> None:
-        known = self.known(10)
-        for name, state in known.items():
-            decision = decide(
-                state,
-                self.answer(30, 10).evidence(SpaceId(name)),
-                patience=PATIENCE,
-                around=Circumstances(mass_vanish=True),
-            )
-            assert decision.known is not None
-            known[name] = decision.known
-        assert is_mass_vanish(known, self.answer(30 + 599, 10))
-        assert not is_mass_vanish(known, self.answer(30 + 600, 10))
+def test_what_is_over_does_not_count_as_gone_in_a_mass_vanish() -> None:
+    history = History(seen(0, LIVE), seen(4300, ENDED))
+    for seconds in range(4360, 5000, 60):
+        history.look(not_found(seconds), mass_vanish=True)
+    assert history.state.gone_since is None
 
 
 def test_a_space_that_was_never_seen_cannot_go_missing() -> None:

@@ -6,13 +6,14 @@ import json
 
 import pytest
 
-from notifier.core.cadence import Cadence, next_look
-from notifier.core.decide import Circumstances, decide, is_mass_vanish
+from notifier.core.cadence import Cadence, NextLook, next_look
+from notifier.core.decide import Circumstances, decide
 from notifier.core.endpoint import Filters
 from notifier.core.events import encode
 from notifier.core.filters import passes
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.known import KnownSpace
+from notifier.core.looking import Urgency
 from notifier.core.observation import (
     Call,
     Evidence,
@@ -25,6 +26,7 @@ from notifier.core.observation import (
     read_answer,
 )
 from notifier.core.space import Phase, Space
+from notifier.core.timers import TimerKind, timers_of
 from tests.support.space_builders import (
     ENDED,
     ENDED_BY_SILENCE,
@@ -32,10 +34,12 @@ from tests.support.space_builders import (
     PATIENCE,
     PLANNED,
     START,
+    Cycle,
     History,
     at,
     but,
     not_found,
+    reminder,
     seen,
     space,
     types,
@@ -57,9 +61,11 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
     return found
 
 
-def look_at_all(known: dict[str, KnownSpace], observation: Observation) -> list[str]:
+def look_at_all(
+    known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
+) -> list[str]:
     """Take one answer in for every Space and give the types of what is told."""
-    around = Circumstances(mass_vanish=is_mass_vanish(known, observation))
+    around = Circumstances(mass_vanish=mass_vanish)
     told: list[str] = []
     for name, state in known.items():
         decision = decide(state, observation.evidence(SpaceId(name)), patience=PATIENCE, around=around)
@@ -196,12 +202,31 @@ def test_case_11_nothing_but_errors_for_a_hundred_ids_opens_the_circuit() -> Non
         {"type": NOT_FOUND_TYPE, "resource_type": "space", "parameter": "ids", "resource_id": name}
         for name in names
     ]
-    for seconds in (30, 60, 90, 120):
+    cycle = Cycle()
+    for seconds in range(30, 3600, 30):
         answer = read_answer(
             Question(Call.LOOKUP, names), {"errors": errors}, START + seconds, START + seconds + 1
         )
-        assert is_mass_vanish(known, answer)
-        assert look_at_all(known, answer) == []
+        mass_vanish = cycle.note(known, answer)
+        assert mass_vanish
+        assert look_at_all(known, answer, mass_vanish=mass_vanish) == []
+    assert {state.phase for state in known.values()} == {Phase.LIVE}
+
+
+def test_case_11_is_seen_across_many_requests_of_a_few_ids_each() -> None:
+    names = tuple(f"space{number}" for number in range(20))
+    known = tracked(*names)
+    cycle = Cycle()
+    told: list[str] = []
+    for number in range(4 * len(names)):
+        name = names[number % len(names)]
+        error = {"type": NOT_FOUND_TYPE, "resource_type": "space", "resource_id": name}
+        answer = read_answer(
+            Question(Call.LOOKUP, (name,)), {"errors": [error]}, START + 2 * number, START + 2 * number + 1
+        )
+        mass_vanish = cycle.note({name: known[name]}, answer)
+        told += look_at_all(known, answer, mass_vanish=mass_vanish)
+    assert told == []
     assert {state.phase for state in known.values()} == {Phase.LIVE}
 
 
@@ -249,13 +274,50 @@ def test_case_15_scheduled_in_the_past_when_first_seen() -> None:
     history = History(seen(3600, PLANNED))
     assert history.types == ["space.scheduled"]
     again = next_look(history.state, now=START + 3600, cadence=Cadence(), patience=PATIENCE)
-    assert again == START + 3600 + 600
+    assert again == NextLook(START + 3600 + 600, Urgency.PATIENT)
+
+
+def test_case_15_is_overdue_after_another_look_and_only_then() -> None:
+    history = History(seen(3600, PLANNED))
+    assert history.look(seen(3600, PLANNED)) == ()
+    assert history.look(seen(3620, PLANNED, took=21)) == ()
+    (event,) = history.look(seen(4200, PLANNED))
+    assert (event.type, event.data["details"]) == ("space.start_overdue", {"overdue_seconds": 3600})
+    assert history.look(seen(4800, PLANNED)) == ()
+
+
+@pytest.mark.parametrize(("took", "told"), [(1, []), (0.001, []), (0, ["space.start_overdue"])])
+def test_case_15_the_look_must_have_been_asked_for_after_the_overdue_moment(
+    took: float, told: list[str]
+) -> None:
+    history = History(seen(0, PLANNED), seen(900, PLANNED))
+    assert types(history.look(seen(1200, PLANNED, took=took))) == told
+    assert types(history.look(seen(1202, PLANNED))) == (["space.start_overdue"] if not told else [])
+
+
+@pytest.mark.parametrize(
+    "kind", [Presence.FAILED, Presence.ABSENT, Presence.NOT_FOUND], ids=lambda presence: presence.value
+)
+def test_case_15_no_look_that_shows_nothing_makes_a_start_overdue(kind: Presence) -> None:
+    history = History(seen(0, PLANNED))
+    assert history.look(Evidence(PLANNED.id, kind, START + 5000, START + 5001)) == ()
 
 
 def test_case_16_started_three_seconds_early() -> None:
     history = History(seen(0, PLANNED))
     (event,) = history.look(seen(610, but(LIVE, started_at=at(597))))
     assert event.data["details"]["late_by_seconds"] == -3
+
+
+def test_case_17_a_reminder_due_in_the_same_tick_as_the_start_is_dropped() -> None:
+    history = History(seen(0, but(PLANNED, scheduled_start=at(1500))))
+    assert timers_of(history.state, patience=PATIENCE) == {TimerKind.REMINDER: START + 600}
+    (started,) = history.look(seen(600, but(LIVE, scheduled_start=at(1500), started_at=at(599))))
+    assert started.type == "space.started"
+    assert timers_of(history.state, patience=PATIENCE) == {}
+    before = history.known
+    assert history.ring(reminder(600)) == ()
+    assert history.known == before
 
 
 def test_case_18_ids_that_differ_only_in_case_are_two_spaces() -> None:

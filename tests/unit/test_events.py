@@ -17,6 +17,7 @@ from notifier.core.events import (
     thin,
 )
 from notifier.core.ids import EndpointId, WatchId
+from notifier.core.timers import ERASE_AFTER_SECONDS
 from tests.support.space_builders import (
     LIVE,
     PLANNED,
@@ -27,7 +28,10 @@ from tests.support.space_builders import (
     body_of,
     but,
     change,
+    described_body_of,
+    erasure,
     not_found,
+    reminder,
     seen,
     space,
     user,
@@ -95,13 +99,21 @@ class TestTheEnvelope:
             not_found(680),
             seen(700, busy),
             seen(731, busy),
+            seen(760, but(busy, participant_count=100)),
             seen(4300, space("ended", ended_at=at(4200))),
         )
-        canceled = History(seen(0, PLANNED), seen(30, space("canceled")))
+        waiting = but(PLANNED, scheduled_start=at(1500))
+        canceled = History(
+            seen(0, waiting),
+            reminder(600),
+            seen(2200, waiting),
+            seen(2230, space("canceled")),
+            erasure(2230 + ERASE_AFTER_SECONDS),
+        )
         events = [*history.events, *canceled.events]
         assert {event.type for event in events} == {name for name in EventType if name.startswith("space.")}
         for event in events:
-            body = body_of(event)
+            body = described_body_of(event)
             assert list(body) == ["type", "timestamp", "data"]
             assert list(body["data"]) == KEYS
             assert body["timestamp"] == (body["data"]["occurred_at"] or body["data"]["observed_at"])
@@ -174,6 +186,7 @@ class TestTheId:
             {"changed": ["state"]},
             {"after": but(LIVE, started_at=at(613))},
             {"after": but(LIVE, id="1ZQKVXPQHVZJB")},
+            {"occasion": "100"},
         ],
     )
     def test_depends_on_what_is_told(self, changes: dict[str, Any]) -> None:

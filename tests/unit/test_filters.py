@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, Filters
-from notifier.core.events import EventType, Routing, plain_event
-from notifier.core.filters import check_event_types, is_wanted, passes, wants_type
+from notifier.core.events import EventType, PayloadForm, Routing, plain_event
+from notifier.core.filters import ABOUT_PEOPLE, check_event_types, is_wanted, needs_people, passes, wants_type
 from notifier.core.ids import EndpointId, SpaceId, WatchId
 from notifier.errors import InvalidInputError
 from tests.support.space_builders import LIVE, History, but, seen
@@ -121,3 +121,40 @@ def test_a_test_goes_to_the_endpoint_that_it_names_and_to_no_other() -> None:
     assert not is_wanted(
         replace(ENDPOINT, id=EndpointId("ep_2"), event_types=("*",)), test.type, test.routing
     )
+
+
+THIN = replace(ENDPOINT, payload=PayloadForm.THIN, event_types=("space.started", "space.ended"))
+
+
+class TestThePeople:
+    """Whether X is to be asked for the people of a Space."""
+
+    def test_are_needed_where_nobody_subscribes_because_events_are_polled_in_full(self) -> None:
+        assert needs_people([])
+        assert needs_people([replace(THIN, status=EndpointStatus.DISABLED)])
+
+    def test_are_shown_by_full_payloads(self) -> None:
+        assert needs_people([replace(THIN, payload=PayloadForm.FULL)])
+        assert needs_people([THIN, replace(THIN, payload=PayloadForm.FULL)])
+
+    def test_are_not_needed_where_everybody_has_thin_payloads_of_other_things(self) -> None:
+        assert not needs_people([THIN])
+        assert not needs_people([THIN, THIN])
+
+    @pytest.mark.parametrize("event_type", EventType)
+    def test_are_needed_in_a_thin_payload_where_the_event_is_about_them(self, event_type: EventType) -> None:
+        subscribed = replace(THIN, event_types=(event_type.value,))
+        assert needs_people([THIN, subscribed]) is (event_type in ABOUT_PEOPLE)
+
+    @pytest.mark.parametrize("pattern", ["*", "space.*"])
+    def test_are_needed_for_whoever_wants_every_event(self, pattern: str) -> None:
+        assert needs_people([replace(THIN, event_types=(pattern,))])
+
+    def test_do_not_count_what_a_disabled_endpoint_would_like(self) -> None:
+        disabled = replace(ENDPOINT, status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.GONE)
+        assert not needs_people([disabled, THIN])
+
+    def test_are_what_those_events_are_about(self) -> None:
+        everything = but(LIVE, host_ids=("1", "2", "3"), speaker_ids=("4",), invited_user_ids=("5",))
+        history = History(seen(700, but(LIVE, invited_user_ids=("4",))))
+        assert {event.type for event in history.look(seen(730, everything))} == set(ABOUT_PEOPLE)

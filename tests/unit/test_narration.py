@@ -134,6 +134,13 @@ class TestDetails:
         moved = but(PLANNED, scheduled_start=at(600 + put_off_by))
         assert self.details(seen(0, PLANNED), seen(30, moved)) == {"delta_seconds": put_off_by}
 
+    @pytest.mark.parametrize(("before", "after"), [(at(600), "soon"), ("soon", at(600)), ("soon", "later")])
+    def test_a_start_that_cannot_be_read_did_not_move_by_any_seconds(self, before: str, after: str) -> None:
+        history = History(seen(0, but(PLANNED, scheduled_start=before)))
+        (event,) = history.look(seen(30, but(PLANNED, scheduled_start=after)))
+        assert (event.type, event.data["changed"]) == (UPDATED, ["scheduled_start"])
+        assert event.data["space"]["scheduled_start"] == after
+
     def test_of_a_start(self) -> None:
         assert self.details(seen(0, PLANNED), seen(620, LIVE)) == {
             "late_by_seconds": 12,

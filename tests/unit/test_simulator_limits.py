@@ -86,7 +86,7 @@ def test_a_pace_of_none_takes_everything() -> None:
     assert all(pace.take(100.0) for _ in range(1000))
 
 
-@given(st.lists(st.floats(0, 2), max_size=60), st.integers(1, 4))
+@given(st.lists(st.integers(0, 8).map(lambda quarters: quarters / 4), max_size=60), st.integers(1, 4))
 def test_no_second_takes_more_than_its_pace(waits: list[float], per_second: int) -> None:
     pace = Pace(per_second)
     now, taken = 0.0, []

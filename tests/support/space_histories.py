@@ -1,0 +1,98 @@
+"""Random histories of one Space, for the tests of what must hold in all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from notifier.core.merging import Patience
+from notifier.core.observation import Evidence
+from notifier.core.space import FIELD_KINDS, FieldKind, Space
+from tests.support.space_builders import (
+    Ringing,
+    absent,
+    at,
+    erasure,
+    failed_call,
+    not_found,
+    reminder,
+    seen,
+    space,
+    user,
+)
+
+STATES = ["scheduled", "scheduled", "live", "live", "ended", "canceled", "paused", None]
+TIMES = [at(0), at(60), "2021-07-14T10:01:00.000+02:00", at(3600), at(50_000), "soon"]
+PAUSES = [1, 10, 31, 600, 2000, 50_000]
+PEOPLE = st.lists(st.sampled_from(["1", "2", "3", "4"]), unique=True, max_size=4).map(tuple)
+VALUES: dict[FieldKind, st.SearchStrategy[Any]] = {
+    FieldKind.TEXT: st.sampled_from(["A", "B", "C"]),
+    FieldKind.TIME: st.sampled_from(TIMES),
+    FieldKind.FLAG: st.booleans(),
+    FieldKind.COUNT: st.integers(0, 1000),
+    FieldKind.IDS: PEOPLE,
+}
+
+spaces = st.fixed_dictionaries(
+    {"state": st.sampled_from(STATES)},
+    optional={name: VALUES[kind] for name, kind in FIELD_KINDS.items() if name != "state"},
+).map(lambda values: space(**values))
+
+users = st.lists(st.sampled_from(["1", "2", "3", "4"]).map(user), max_size=3)
+patiences = st.builds(
+    Patience,
+    st.integers(1, 3),
+    st.sampled_from([0.0, 30.0]),
+    st.sampled_from([900.0, 60.0, 0.0]),
+    st.sampled_from([600.0, 0.0]),
+)
+
+Step = Evidence | Ringing
+
+
+@st.composite
+def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bool = True) -> list[Step]:
+    """Looks as time goes on, some answered late, out of order or not at all, and timers in between."""
+    seconds = 0
+    found: list[Step] = []
+    kinds = ["seen", "seen", "seen", "twice", "not found", "lost", *["silence"] * silence]
+    kinds += ["planned", "timer", "erased"] * rings
+    for _ in range(draw(st.integers(min_size, 12))):
+        seconds += draw(st.sampled_from(PAUSES))
+        now = seconds + draw(st.sampled_from([0, 0, 0, 40]))
+        kind = draw(st.sampled_from(kinds))
+        if kind == "seen":
+            found.append(seen(now, draw(spaces), took=draw(st.sampled_from([1, 1, 45])), users=draw(users)))
+        elif kind == "twice":
+            found += twice(now, draw(spaces))
+            seconds += 31
+        elif kind == "not found":
+            found.append(not_found(now))
+        elif kind == "lost":
+            found += [not_found(now), not_found(now + 31)]
+            seconds += 31
+        elif kind == "silence":
+            found.append(draw(st.sampled_from([absent, failed_call]))(now))
+        elif kind == "planned":
+            waiting = replace(draw(spaces), state="scheduled", scheduled_start=at(now + 1000))
+            seconds += draw(st.sampled_from([99, 100, 500, 941, 1001]))
+            found += [seen(now, waiting), reminder(seconds)]
+        elif kind == "erased":
+            seconds += 50_000
+            found += [not_found(now), not_found(now + 31), erasure(seconds)]
+            found += twice(seconds + 1, draw(spaces))
+        else:
+            found.append(draw(st.sampled_from([reminder, erasure, unfollowed]))(now))
+    return found
+
+
+def twice(seconds: float, found: Space) -> list[Step]:
+    """Two looks that confirm each other."""
+    return [seen(seconds, found), seen(seconds + 31, found)]
+
+
+def unfollowed(seconds: float) -> Ringing:
+    """The erasure of a Space that no watch follows any more."""
+    return erasure(seconds, watched=False)

@@ -1,0 +1,79 @@
+"""What is told when an endpoint is disabled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, Filters, disabled_event
+from notifier.core.events import EventType
+from notifier.core.filters import is_wanted
+from notifier.core.ids import EndpointId
+from tests.support.space_builders import START, at, described_body_of
+
+ENABLED = Endpoint(
+    id=EndpointId("ep_1"), url="https://example.com", event_types=("*",), created_at=0.0, updated_at=START
+)
+
+
+def disabled(reason: DisabledReason | None, seconds: float = 60) -> Endpoint:
+    return replace(
+        ENABLED, status=EndpointStatus.DISABLED, disabled_reason=reason, updated_at=START + seconds
+    )
+
+
+@pytest.mark.parametrize("reason", DisabledReason)
+def test_a_disabled_endpoint_is_told_of_with_the_reason(reason: DisabledReason) -> None:
+    event = disabled_event(ENABLED, disabled(reason))
+    assert event is not None
+    assert event.type is EventType.ENDPOINT_DISABLED
+    body = described_body_of(event)
+    assert body["data"]["details"] == {"endpoint_id": "ep_1", "reason": reason.value}
+    assert (body["timestamp"], body["data"]["observed_at"]) == (at(60), at(60))
+
+
+def test_a_disabled_endpoint_without_a_reason_was_disabled_by_hand() -> None:
+    event = disabled_event(ENABLED, disabled(None))
+    assert event is not None
+    assert event.data["details"]["reason"] == "by_hand"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ENABLED, ENABLED),
+        (ENABLED, replace(ENABLED, description="another")),
+        (disabled(DisabledReason.GONE), ENABLED),
+        (disabled(DisabledReason.GONE), disabled(DisabledReason.GONE, 90)),
+        (disabled(DisabledReason.GONE), disabled(DisabledReason.BY_HAND)),
+    ],
+)
+def test_anything_else_is_not_told(before: Endpoint, after: Endpoint) -> None:
+    assert disabled_event(before, after) is None
+
+
+def test_each_time_has_an_id_of_its_own_and_the_same_time_the_same() -> None:
+    first, again, second = (
+        disabled_event(ENABLED, disabled(reason, seconds))
+        for reason, seconds in (
+            (DisabledReason.GONE, 60),
+            (DisabledReason.BY_HAND, 60),
+            (DisabledReason.GONE, 90),
+        )
+    )
+    assert first is not None
+    assert again is not None
+    assert second is not None
+    assert first.id == again.id != second.id
+
+
+def test_it_is_for_the_other_endpoints() -> None:
+    gone = disabled(DisabledReason.GONE)
+    event = disabled_event(ENABLED, gone)
+    assert event is not None
+    other = replace(ENABLED, id=EndpointId("ep_2"))
+    assert not is_wanted(gone, event.type, event.routing)
+    assert is_wanted(other, event.type, event.routing)
+    assert is_wanted(replace(other, filters=Filters(space_ids=("x",))), event.type, event.routing)
+    assert not is_wanted(replace(other, event_types=("space.*",)), event.type, event.routing)

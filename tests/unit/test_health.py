@@ -1,0 +1,413 @@
+"""How X is doing: what is told of it, and how long it is left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.core.cadence import Cadence
+from notifier.core.events import Event, EventType
+from notifier.core.health import (
+    LONGEST_BACKOFF_SECONDS,
+    TOLD_AFTER,
+    TROUBLES,
+    Health,
+    Trouble,
+    TroubleKind,
+    after_answer,
+    after_cycle,
+    after_failure,
+    news,
+    read_health,
+)
+from notifier.core.instants import rfc3339
+from notifier.core.observation import Call, Failure, FailureKind
+from notifier.core.trouble import respond
+from tests.support.space_builders import START, at, described_body_of, types
+
+CADENCE = Cadence()
+DEGRADED, RECOVERED = EventType.SOURCE_DEGRADED, EventType.SOURCE_RECOVERED
+OUR_OWN = (FailureKind.HELD_BACK, FailureKind.TOO_FAST)
+OF_CALLS = [FailureKind(kind.value) for kind in TroubleKind if kind is not TroubleKind.MASS_VANISH]
+
+
+class Source:
+    """X as it does and does not answer, and what is told of it."""
+
+    def __init__(self, *, restart: bool = False) -> None:
+        self.health = Health()
+        self.events: list[Event] = []
+        self.restart = restart
+
+    def fails(
+        self, seconds: float, kind: FailureKind, call: Call = Call.LOOKUP, *, until: float | None = None
+    ) -> list[str]:
+        failure = Failure(kind, f"why {kind}")
+        after = after_failure(
+            self.health,
+            call,
+            failure,
+            until=None if until is None else START + until,
+            now=START + seconds,
+            cadence=CADENCE,
+        )
+        return self._move(after, seconds)
+
+    def answers(self, seconds: float, call: Call = Call.LOOKUP) -> list[str]:
+        return self._move(after_answer(self.health, call), seconds)
+
+    def vanishes(self, seconds: float, *, mass_vanish: bool) -> list[str]:
+        return self._move(after_cycle(self.health, mass_vanish=mass_vanish, now=START + seconds), seconds)
+
+    def _move(self, after: Health, seconds: float) -> list[str]:
+        told = news(self.health, after, now=START + seconds)
+        if self.restart:
+            after = read_health(json.loads(json.dumps(after.as_json())))
+        self.health = after
+        self.events.extend(told)
+        return types(told)
+
+    def pause(self, seconds: float, call: Call = Call.LOOKUP) -> float:
+        """How long the call is left alone from ``seconds`` on."""
+        return max(self.health.paused_until(call) - START - seconds, 0.0)
+
+
+def kinds_of(events: Sequence[Event]) -> list[str]:
+    return [event.data["details"]["kind"] for event in events]
+
+
+class TestTrouble:
+    @pytest.mark.parametrize("kind", OF_CALLS)
+    def test_is_told_when_it_begins_and_when_it_is_over_and_not_in_between(self, kind: FailureKind) -> None:
+        source = Source()
+        for seconds in range(0, 600, 10):
+            source.fails(seconds, kind)
+        source.answers(600)
+        source.answers(610)
+        assert types(source.events) == [DEGRADED, RECOVERED]
+        degraded, recovered = source.events
+        assert degraded.data["details"] == {"kind": kind.value, "since": at(0), "detail": f"why {kind}"}
+        assert recovered.data["details"] == {"kind": kind.value, "since": at(0), "after_seconds": 600}
+        for event in source.events:
+            described_body_of(event)
+
+    @pytest.mark.parametrize("kind", [FailureKind.UNAVAILABLE, FailureKind.REFUSED])
+    def test_that_is_everyday_is_told_from_the_second_time_on(self, kind: FailureKind) -> None:
+        assert TOLD_AFTER[TroubleKind(kind)] == 2
+        source = Source()
+        for seconds in (0, 20, 40):
+            assert source.fails(seconds, kind) == []
+            assert source.answers(seconds + 10) == []
+        assert source.fails(60, kind) == []
+        assert source.fails(70, kind) == [DEGRADED]
+        assert source.events[0].data["details"]["since"] == at(60)
+
+    @pytest.mark.parametrize("kind", [kind for kind in OF_CALLS if TroubleKind(kind) not in TOLD_AFTER])
+    def test_of_any_other_kind_is_told_at_once(self, kind: FailureKind) -> None:
+        assert Source().fails(0, kind) == [DEGRADED]
+
+    def test_that_turns_into_another_is_told_as_the_end_of_one_and_the_beginning_of_the_other(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.RATE_LIMITED)
+        assert source.fails(60, FailureKind.CREDITS_DEPLETED) == [RECOVERED, DEGRADED]
+        assert kinds_of(source.events) == ["rate_limited", "rate_limited", "credits_depleted"]
+
+    def test_counts_anew_when_it_turns_into_another(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.UNAVAILABLE)
+        source.fails(10, FailureKind.RATE_LIMITED)
+        assert source.fails(20, FailureKind.UNAVAILABLE) == [RECOVERED]
+        assert source.fails(30, FailureKind.UNAVAILABLE) == [DEGRADED]
+        assert source.events[-1].data["details"]["since"] == at(20)
+
+    @pytest.mark.parametrize("kind", OUR_OWN)
+    def test_that_we_make_ourselves_is_none(self, kind: FailureKind) -> None:
+        source = Source()
+        for seconds in (0, 10, 20):
+            assert source.fails(seconds, kind) == []
+        assert source.health == Health()
+
+    def test_with_a_subject_that_x_refuses_is_none_of_the_source(self) -> None:
+        failure = Failure(FailureKind.REFUSED, "why", refused=("nobody",))
+        after = after_failure(Health(), Call.USERS, failure, until=None, now=START, cadence=CADENCE)
+        assert after == Health()
+
+    def test_held_back_in_between_does_not_interrupt_it(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.UNAVAILABLE)
+        source.fails(5, FailureKind.HELD_BACK)
+        assert source.fails(10, FailureKind.UNAVAILABLE) == [DEGRADED]
+
+
+class TestSeveralCalls:
+    def test_in_the_same_trouble_are_one_trouble(self) -> None:
+        source = Source()
+        assert source.fails(0, FailureKind.UNAUTHORIZED, Call.LOOKUP) == [DEGRADED]
+        assert source.fails(5, FailureKind.UNAUTHORIZED, Call.CREATORS) == []
+        assert source.answers(10, Call.LOOKUP) == []
+        assert source.answers(20, Call.CREATORS) == [RECOVERED]
+        degraded, recovered = source.events
+        assert recovered.data["details"]["since"] == degraded.data["details"]["since"] == at(0)
+        assert recovered.data["details"]["after_seconds"] == 20
+
+    def test_say_at_the_end_when_the_trouble_was_told_to_have_begun(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.UNAVAILABLE, Call.SEARCH)
+        source.fails(5, FailureKind.UNAVAILABLE, Call.LOOKUP)
+        assert source.fails(6, FailureKind.UNAVAILABLE, Call.LOOKUP) == [DEGRADED]
+        assert source.fails(7, FailureKind.UNAVAILABLE, Call.SEARCH) == []
+        assert source.fails(8, FailureKind.RATE_LIMITED, Call.LOOKUP) == [DEGRADED]
+        assert source.answers(9, Call.SEARCH) == [RECOVERED]
+        first, _, recovered = source.events
+        assert recovered.data["details"]["since"] == first.data["details"]["since"] == at(5)
+
+    def test_that_fail_and_answer_in_turn_do_not_flutter(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.UNAVAILABLE)
+        source.fails(1, FailureKind.UNAVAILABLE)
+        for seconds in range(10, 1000, 10):
+            source.answers(seconds, Call.CREATORS)
+            source.fails(seconds + 5, FailureKind.UNAVAILABLE)
+        assert types(source.events) == [DEGRADED]
+
+    def test_do_not_add_up_to_one_that_fails_twice(self) -> None:
+        source = Source()
+        for number, call in enumerate(Call):
+            assert source.fails(number, FailureKind.UNAVAILABLE, call) == []
+
+    def test_in_different_trouble_are_told_of_each(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.RATE_LIMITED, Call.LOOKUP)
+        source.fails(1, FailureKind.CREDITS_DEPLETED, Call.SEARCH)
+        assert source.answers(2, Call.SEARCH) == [RECOVERED]
+        assert kinds_of(source.events) == ["rate_limited", "credits_depleted", "credits_depleted"]
+
+    def test_are_left_alone_each_by_itself(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.RATE_LIMITED, Call.CREATORS, until=900)
+        assert [source.pause(0, call) for call in Call] == [
+            900 if call is Call.CREATORS else 0 for call in Call
+        ]
+        source.answers(1, Call.LOOKUP)
+        assert source.pause(1, Call.CREATORS) == 899
+        source.answers(2, Call.CREATORS)
+        assert source.pause(2, Call.CREATORS) == 0
+
+
+class TestBackingOff:
+    def test_grows_from_the_second_failure_on_up_to_a_minute(self) -> None:
+        source = Source()
+        pauses = []
+        for _ in range(7):
+            source.fails(0, FailureKind.UNAVAILABLE)
+            pauses.append(source.pause(0))
+        assert pauses == [0, 10, 20, 40, 60, 60, 60]
+
+    def test_goes_on_through_an_outage_of_weeks(self) -> None:
+        long = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=100_000)
+        source = Source()
+        source.health = Health({Call.LOOKUP: long})
+        assert source.fails(0, FailureKind.UNAVAILABLE) == []
+        assert source.pause(0) == LONGEST_BACKOFF_SECONDS
+
+    def test_begins_anew_after_an_answer(self) -> None:
+        source = Source()
+        for seconds in (0, 10, 20):
+            source.fails(seconds, FailureKind.UNAVAILABLE)
+        source.answers(30)
+        source.fails(40, FailureKind.UNAVAILABLE)
+        assert source.pause(40) == 0
+        source.fails(50, FailureKind.UNAVAILABLE)
+        assert source.pause(50) == 10
+
+    def test_is_as_long_as_x_says_where_it_does(self) -> None:
+        source = Source()
+        for seconds in (0, 10, 20):
+            source.fails(seconds, FailureKind.RATE_LIMITED, until=700)
+            assert source.pause(seconds) == 700 - seconds
+
+    @pytest.mark.parametrize("kind", OF_CALLS)
+    def test_follows_the_response_to_each_kind(self, kind: FailureKind) -> None:
+        failure = Failure(kind, "why")
+        response = respond(failure, now=START, cadence=CADENCE)
+        health = after_failure(
+            Health(), Call.LOOKUP, failure, until=response.pause_until, now=START, cadence=CADENCE
+        )
+        assert health.paused_until(Call.LOOKUP) == (response.pause_until or START)
+
+    def test_of_a_call_without_trouble_is_none(self) -> None:
+        assert Health().paused_until(Call.LOOKUP) == 0.0
+
+
+class TestAMassVanish:
+    def test_is_told_when_it_begins_and_when_it_is_over(self) -> None:
+        source = Source()
+        assert source.vanishes(0, mass_vanish=False) == []
+        assert source.vanishes(10, mass_vanish=True) == [DEGRADED]
+        assert source.vanishes(20, mass_vanish=True) == []
+        assert source.vanishes(70, mass_vanish=False) == [RECOVERED]
+        assert source.vanishes(80, mass_vanish=False) == []
+        degraded, recovered = source.events
+        assert degraded.data["details"]["since"] == recovered.data["details"]["since"] == at(10)
+        assert kinds_of(source.events) == ["mass_vanish", "mass_vanish"]
+        assert recovered.data["details"]["after_seconds"] == 60
+        for event in source.events:
+            described_body_of(event)
+
+    def test_pauses_no_call(self) -> None:
+        source = Source()
+        source.vanishes(0, mass_vanish=True)
+        assert [source.pause(0, call) for call in Call] == [0] * len(Call)
+
+    def test_goes_on_while_calls_fail_and_answer(self) -> None:
+        source = Source()
+        source.vanishes(0, mass_vanish=True)
+        source.answers(10)
+        source.fails(20, FailureKind.UNAVAILABLE)
+        assert source.health.vanish_since == START
+
+
+class TestHidingSpaces:
+    def test_is_what_trouble_with_looking_them_up_does(self) -> None:
+        source = Source()
+        assert source.health.hides_spaces is False
+        source.fails(0, FailureKind.UNAVAILABLE)
+        assert source.health.hides_spaces is False
+        source.fails(10, FailureKind.UNAVAILABLE)
+        assert source.health.hides_spaces is True
+        source.answers(20)
+        assert source.health.hides_spaces is False
+
+    @pytest.mark.parametrize("call", [call for call in Call if call is not Call.LOOKUP])
+    def test_is_not_what_trouble_with_discovery_does(self, call: Call) -> None:
+        source = Source()
+        source.fails(0, FailureKind.CREDITS_DEPLETED, call)
+        assert source.health.hides_spaces is False
+
+    def test_is_what_a_mass_vanish_does(self) -> None:
+        source = Source()
+        source.vanishes(0, mass_vanish=True)
+        assert source.health.hides_spaces is True
+
+
+def test_every_failure_but_our_own_is_a_kind_of_trouble() -> None:
+    of_x = {kind.value for kind in FailureKind if kind not in OUR_OWN}
+    assert {kind.value for kind in TroubleKind} == {"mass_vanish"} | of_x
+    assert of_x == TROUBLES
+
+
+def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_was_told() -> None:
+    trouble = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=2)
+    ids = []
+    for other, now in (
+        (trouble, START),
+        (replace(trouble, detail="else", failures=9, until=0.0), START + 60),
+    ):
+        (event,) = news(Health(), Health({Call.LOOKUP: other}), now=now)
+        ids.append(event.id)
+    assert ids[0] == ids[1]
+    (later,) = news(Health(), Health({Call.LOOKUP: replace(trouble, since=START + 1)}), now=START)
+    assert later.id != ids[0]
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What one step of a random history does: which call, and how it fails (None: it is answered)."""
+
+    call: Call
+    kind: FailureKind | None
+    pause: float
+    until: float | None = None
+    mass_vanish: bool | None = None
+
+
+happenings = st.lists(
+    st.builds(
+        Happening,
+        st.sampled_from(Call),
+        st.none() | st.sampled_from(FailureKind),
+        st.sampled_from([0.001, 1.0, 10.0, 5000.0]),
+        st.none() | st.sampled_from([-5.0, 60.0, 900.0]),
+        st.none() | st.none() | st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+def play(story: list[Happening], *, restart: bool = False) -> Source:
+    source = Source(restart=restart)
+    seconds = 0.0
+    for each in story:
+        seconds += each.pause
+        if each.mass_vanish is not None:
+            source.vanishes(seconds, mass_vanish=each.mass_vanish)
+        elif each.kind is None:
+            source.answers(seconds, each.call)
+        else:
+            until = None if each.until is None else seconds + each.until
+            source.fails(seconds, each.kind, each.call, until=until)
+    return source
+
+
+@given(happenings)
+def test_degraded_and_recovered_alternate_for_each_kind(story: list[Happening]) -> None:
+    source = play(story, restart=True)
+    for kind in TroubleKind:
+        told = [event for event in source.events if event.data["details"]["kind"] == kind]
+        assert types(told) == [(DEGRADED, RECOVERED)[number % 2].value for number in range(len(told))]
+        for degraded, recovered in zip(told[::2], told[1::2], strict=False):
+            assert recovered.data["details"]["since"] == degraded.data["details"]["since"]
+            assert recovered.data["details"]["after_seconds"] >= 0
+        assert (kind in source.health.troubles()) is (len(told) % 2 == 1)
+    assert len({event.id for event in source.events}) == len(source.events)
+
+
+@given(happenings)
+def test_what_is_told_fits_its_model(story: list[Happening]) -> None:
+    for event in play(story).events:
+        described_body_of(event)
+        assert event.data["details"]["since"] <= event.data["observed_at"]
+
+
+@given(happenings)
+def test_the_record_keeps_everything(story: list[Happening]) -> None:
+    steady, restarted = play(story), play(story, restart=True)
+    assert steady.health == restarted.health
+    assert steady.events == restarted.events
+
+
+@given(happenings)
+def test_when_every_call_is_answered_and_nothing_vanishes_all_is_well(story: list[Happening]) -> None:
+    source = play(story)
+    for call in Call:
+        source.answers(10**6, call)
+    source.vanishes(10**6, mass_vanish=False)
+    assert source.health == Health()
+    assert types(source.events).count(DEGRADED) == types(source.events).count(RECOVERED)
+
+
+@given(happenings, st.sampled_from(Call))
+def test_no_call_is_left_alone_for_ever(story: list[Happening], call: Call) -> None:
+    source = play(story)
+    seconds = sum(each.pause for each in story)
+    assert source.pause(seconds, call) <= 900.001
+
+
+def test_the_same_failure_again_only_moves_the_end_of_the_pause() -> None:
+    fail = partial(
+        after_failure,
+        call=Call.LOOKUP,
+        failure=Failure(FailureKind.RATE_LIMITED, "why"),
+        cadence=CADENCE,
+    )
+    once = fail(Health(), until=START + 60, now=START)
+    twice = fail(once, until=START + 120, now=START + 60)
+    assert news(once, twice, now=START + 60) == ()
+    assert twice.calls[Call.LOOKUP].since == START
+    assert rfc3339(twice.paused_until(Call.LOOKUP)) == at(120)

@@ -1,0 +1,125 @@
+"""Which looks share one request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.core.looking import PATIENT_SHARE, DueLook, Urgency, fill
+
+NOW = 1000.0
+
+
+def queue(urgency: Urgency, *moments: float) -> list[DueLook]:
+    """Looks in the order of their time, as the store shows them."""
+    return [DueLook(f"{urgency}{number}", at, urgency) for number, at in enumerate(sorted(moments))]
+
+
+def urgent(*moments: float) -> list[DueLook]:
+    return queue(Urgency.URGENT, *moments)
+
+
+def patient(*moments: float) -> list[DueLook]:
+    return queue(Urgency.PATIENT, *moments)
+
+
+def count(looks: Sequence[DueLook], urgency: Urgency) -> int:
+    return sum(look.urgency is urgency for look in looks)
+
+
+class TestARequest:
+    def test_is_empty_as_long_as_nothing_is_due(self) -> None:
+        assert fill([], [], now=NOW, soon=NOW + 600, limit=100) == []
+        assert fill(urgent(NOW + 1), patient(NOW + 0.001), now=NOW, soon=NOW + 600, limit=100) == []
+
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    def test_is_made_for_a_single_look_that_is_due(self, limit: int) -> None:
+        for urgents, patients in ((urgent(NOW), []), ([], patient(NOW))):
+            assert fill(urgents, patients, now=NOW, soon=NOW, limit=limit) == [*urgents, *patients]
+
+    def test_is_filled_with_what_falls_due_soon_by_time_whatever_its_urgency(self) -> None:
+        urgents, patients = urgent(NOW, NOW + 3, NOW + 10.5), patient(NOW + 1, NOW + 2, NOW + 4)
+        chosen = fill(urgents, patients, now=NOW, soon=NOW + 10, limit=100)
+        assert [look.at for look in chosen] == [NOW, NOW + 1, NOW + 2, NOW + 3, NOW + 4]
+        assert fill(urgents, patients, now=NOW, soon=NOW + 10, limit=3) == chosen[:3]
+
+    def test_takes_nothing_ahead_of_its_time_where_that_is_not_wanted(self) -> None:
+        assert fill(urgent(NOW, NOW + 1), patient(NOW + 1), now=NOW, soon=NOW, limit=100) == urgent(NOW)
+
+    def test_carries_what_is_urgent_first_but_for_a_share(self) -> None:
+        chosen = fill(urgent(*[NOW] * 100), patient(*[NOW] * 100), now=NOW, soon=NOW, limit=100)
+        assert [look.urgency for look in chosen] == [Urgency.URGENT] * 90 + [Urgency.PATIENT] * 10
+
+    def test_gives_the_share_only_to_what_is_due(self) -> None:
+        chosen = fill(urgent(*[NOW] * 100), patient(NOW, NOW, NOW + 1), now=NOW, soon=NOW + 60, limit=100)
+        assert (count(chosen, Urgency.URGENT), count(chosen, Urgency.PATIENT)) == (98, 2)
+
+    def test_gives_what_the_urgent_ones_leave_to_the_patient_ones(self) -> None:
+        chosen = fill(urgent(*[NOW] * 30), patient(*[NOW] * 100), now=NOW, soon=NOW, limit=100)
+        assert (count(chosen, Urgency.URGENT), count(chosen, Urgency.PATIENT)) == (30, 70)
+
+    def test_prefers_what_is_due_to_what_is_urgent_soon(self) -> None:
+        chosen = fill(urgent(*[NOW + 1] * 100), patient(*[NOW] * 100), now=NOW, soon=NOW + 60, limit=100)
+        assert count(chosen, Urgency.PATIENT) == 100
+
+    def test_for_a_single_subject_goes_to_whoever_has_waited_longest(self) -> None:
+        for at, urgency in ((NOW - 5, Urgency.PATIENT), (NOW - 7, Urgency.URGENT)):
+            (chosen,) = fill(urgent(at), patient(NOW - 6), now=NOW, soon=NOW, limit=1)
+            assert chosen.urgency is urgency
+
+
+offsets = st.lists(st.floats(-900, 900).map(lambda offset: NOW + offset), max_size=120)
+limits = st.sampled_from([1, 2, 3, 9, 10, 20, 100])
+
+
+@given(offsets, offsets, limits, st.floats(0, 600))
+def test_the_rules_of_a_request(
+    urgent_at: list[float], patient_at: list[float], limit: int, ahead: float
+) -> None:
+    urgents, patients = urgent(*urgent_at)[:limit], patient(*patient_at)[:limit]
+    chosen = fill(urgents, patients, now=NOW, soon=NOW + ahead, limit=limit)
+    every = [*urgents, *patients]
+    due = [look for look in every if look.at <= NOW]
+    taken = [look for look in chosen if look.at <= NOW]
+    assert bool(chosen) is bool(due)
+    assert len({look.subject for look in chosen}) == len(chosen) <= limit
+    assert set(chosen) <= set(every)
+    assert all(look.at <= NOW + ahead for look in chosen)
+    # What is due goes before what is not, and no place stays free while somebody could have it.
+    assert len(taken) == min(len(due), limit)
+    soon = [look for look in every if NOW < look.at <= NOW + ahead]
+    assert not due or len(chosen) == min(limit, len(due) + len(soon))
+    for urgency, some in ((Urgency.URGENT, urgents), (Urgency.PATIENT, patients)):
+        mine = [look for look in chosen if look.urgency is urgency]
+        assert mine == some[: len(mine)]
+    if limit > 1 and due:
+        share = max(1, math.floor(limit * PATIENT_SHARE))
+        due_patient, due_urgent = count(due, Urgency.PATIENT), count(due, Urgency.URGENT)
+        assert count(taken, Urgency.PATIENT) >= min(share, due_patient)
+        assert count(taken, Urgency.URGENT) >= min(limit - share, due_urgent)
+
+
+@given(
+    st.lists(st.sampled_from(Urgency), min_size=1, max_size=25), st.sampled_from([1, 2, 3, 10]), st.booleans()
+)
+def test_nothing_starves_however_much_comes_after_it(
+    kinds: list[Urgency], limit: int, flood_is_urgent: bool
+) -> None:
+    flood = Urgency.URGENT if flood_is_urgent else Urgency.PATIENT
+    waiting = {f"first{number}": DueLook(f"first{number}", NOW, kind) for number, kind in enumerate(kinds)}
+    rounds = 0
+    while any(name.startswith("first") for name in waiting):
+        rounds += 1
+        assert rounds <= len(kinds) + 1
+        now = NOW + rounds
+        for number in range(limit):
+            name = f"later{rounds}-{number}"
+            waiting[name] = DueLook(name, now, flood)
+        by_time = sorted(waiting.values(), key=lambda look: look.at)
+        heads = ([look for look in by_time if look.urgency is kind][:limit] for kind in Urgency)
+        for look in fill(*heads, now=now, soon=now, limit=limit):
+            del waiting[look.subject]

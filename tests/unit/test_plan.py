@@ -1,0 +1,368 @@
+"""What follows from a planned start: the reminder before it, and the news that it was missed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.core.events import EventType
+from notifier.core.known import KnownSpace
+from notifier.core.merging import Patience
+from notifier.core.observation import Evidence
+from notifier.core.plan import MOST_TOLD, OVERDUE, REMINDER, overdue_at, planned_start, reminder_at, told
+from notifier.core.space import Phase, Space
+from notifier.core.timers import ON_TIME_SECONDS, TimerKind, timers_of
+from tests.support.space_builders import (
+    LIVE,
+    PATIENCE,
+    PLANNED,
+    START,
+    History,
+    at,
+    but,
+    described_body_of,
+    not_found,
+    reminder,
+    seen,
+    space,
+    types,
+)
+
+LEAD = PATIENCE.reminder
+PLAN = 10_000
+
+
+def planned(start: float | None = PLAN, **fields: object) -> Space:
+    """A Space that is planned to start this long after the start."""
+    return but(PLANNED, scheduled_start=None if start is None else at(start), **fields)
+
+
+def armed(known: KnownSpace) -> float | None:
+    """Seconds after the start at which the reminder rings, None where there is none."""
+    moment = timers_of(known, patience=PATIENCE).get(TimerKind.REMINDER)
+    return None if moment is None else moment - START
+
+
+class TestTheReminder:
+    def test_is_armed_as_long_before_the_start_as_is_set(self) -> None:
+        known = History(seen(0, planned())).state
+        assert armed(known) == PLAN - 900
+        own = replace(PATIENCE, reminder=60.0)
+        assert timers_of(known, patience=own) == {TimerKind.REMINDER: START + PLAN - 60}
+
+    def test_is_told_when_it_rings_and_then_no_more(self) -> None:
+        history = History(seen(0, planned(), took=0.5))
+        (event,) = history.take(reminder(PLAN - LEAD + 1))
+        assert (event.type, event.sequence) == (EventType.REMINDER, 2)
+        assert event.data["details"] == {"minutes_before": 15}
+        assert armed(history.state) is None
+        assert history.take(reminder(PLAN - LEAD + 2)) == ()
+        assert history.state.sequence == 2
+
+    def test_shows_the_space_and_changes_nothing_of_it(self) -> None:
+        history = History(seen(0, planned()))
+        before = history.state.space
+        (event,) = history.take(reminder(PLAN - LEAD))
+        data = described_body_of(event)["data"]
+        assert data["space"] == before.as_json()
+        assert (data["changed"], data["previous"]) == ([], {})
+        assert (data["inferred"], data["first_sighting"], data["occurred_at"]) == (False, False, None)
+        assert data["observed_between"] == [at(0), at(PLAN - LEAD)]
+        assert data["watch_ids"] == ["wch_0000000000000001"]
+        assert event.timestamp == at(PLAN - LEAD)
+        assert history.state.space == before
+
+    @pytest.mark.parametrize("early", [0.001, 1, 5000])
+    def test_says_nothing_when_it_rings_too_early(self, early: float) -> None:
+        history = History(seen(0, planned()))
+        assert history.take(reminder(PLAN - LEAD - early)) == ()
+        assert armed(history.state) == PLAN - LEAD
+
+    def test_says_nothing_of_a_space_that_no_watch_follows(self) -> None:
+        history = History(seen(0, planned()))
+        assert history.take(replace(reminder(PLAN - LEAD), watched=False)) == ()
+        assert armed(history.state) == PLAN - LEAD
+
+    @pytest.mark.parametrize("start", [None, "soon"])
+    def test_needs_a_start_that_can_be_read(self, start: str | None) -> None:
+        history = History(seen(0, but(PLANNED, scheduled_start=start)))
+        assert armed(history.state) is None
+        assert history.take(reminder(PLAN)) == ()
+
+    @pytest.mark.parametrize(
+        ("late", "minutes"),
+        [
+            (0, 15),
+            (ON_TIME_SECONDS, 15),
+            (ON_TIME_SECONDS + 1, 14.48),
+            (60, 14),
+            (299, 10.02),
+            (600, 5),
+            (890, 0.17),
+            (899.9, 0),
+        ],
+    )
+    def test_that_was_held_up_says_how_many_minutes_are_left(self, late: float, minutes: float) -> None:
+        history = History(seen(0, planned()))
+        (event,) = history.take(reminder(PLAN - LEAD + late))
+        assert event.data["details"] == {"minutes_before": minutes}
+        described_body_of(event)
+
+    @pytest.mark.parametrize("late", [900, 901, 90_000])
+    def test_that_was_held_up_until_the_start_is_dropped(self, late: float) -> None:
+        history = History(seen(0, planned()))
+        assert history.take(reminder(PLAN - LEAD + late)) == ()
+        assert armed(history.state) is None
+        assert history.state.sequence == 1
+
+    def test_that_was_held_up_is_not_lost_to_a_look_meanwhile(self) -> None:
+        history = History(seen(0, planned()))
+        history.look(seen(PLAN - LEAD + 100, planned(title="Renamed")))
+        assert armed(history.state) == PLAN - LEAD
+        (event,) = history.take(reminder(PLAN - LEAD + 120))
+        assert event.data["details"] == {"minutes_before": 13}
+
+    def test_of_a_lead_shorter_than_its_tolerance_is_not_told_after_the_start(self) -> None:
+        own = replace(PATIENCE, reminder=10.0)
+        history = History(seen(0, planned()), patience=own)
+        assert history.take(reminder(PLAN + 1)) == ()
+
+    @pytest.mark.parametrize(
+        "first_seen", [PLAN - LEAD, PLAN - LEAD + 1, PLAN - 1, PLAN, PLAN + 5000], ids=lambda at: f"{at}s"
+    )
+    @pytest.mark.parametrize("silent", [False, True])
+    def test_of_a_start_that_is_learned_of_too_late_is_skipped(self, first_seen: float, silent: bool) -> None:
+        history = History(seen(first_seen, planned()), silent=silent)
+        assert armed(history.state) is None
+        assert history.take(reminder(first_seen + 1)) == ()
+
+    def test_of_a_start_that_is_learned_of_in_time_is_kept(self) -> None:
+        assert armed(History(seen(PLAN - LEAD - 1, planned()), silent=True).state) == PLAN - LEAD
+
+
+class TestAReschedule:
+    @pytest.mark.parametrize("other", [PLAN + 5000, PLAN - 5000])
+    def test_takes_the_reminder_along(self, other: float) -> None:
+        history = History(seen(0, planned()), seen(60, planned(other)))
+        assert armed(history.state) == other - LEAD
+        if other > PLAN:
+            assert history.take(reminder(PLAN - LEAD)) == ()
+        assert types(history.take(reminder(other - LEAD))) == [EventType.REMINDER]
+
+    def test_after_the_reminder_reminds_again(self) -> None:
+        history = History(seen(0, planned()), reminder(PLAN - LEAD))
+        history.look(seen(PLAN - 800, planned(PLAN + 5000)))
+        assert types(history.take(reminder(PLAN + 5000 - LEAD))) == [EventType.REMINDER]
+        one, other = (event.id for event in history.events if event.type is EventType.REMINDER)
+        assert one != other
+
+    def test_to_a_start_within_the_lead_skips_the_reminder(self) -> None:
+        history = History(seen(0, planned()))
+        assert types(history.look(seen(60, planned(60 + LEAD)))) == [EventType.RESCHEDULED]
+        assert armed(history.state) is None
+
+    def test_and_back_does_not_remind_of_the_same_start_again(self) -> None:
+        history = History(seen(0, planned()), reminder(PLAN - LEAD))
+        history.look(seen(PLAN - 800, planned(PLAN + 5000)))
+        history.look(seen(PLAN - 700, planned()))
+        assert armed(history.state) is None
+        assert history.take(reminder(PLAN - 600)) == ()
+
+    def test_and_back_before_the_reminder_keeps_it(self) -> None:
+        history = History(seen(0, planned()), seen(60, planned(PLAN + 5000)), seen(120, planned()))
+        assert armed(history.state) == PLAN - LEAD
+
+    def test_back_to_a_start_whose_reminder_was_skipped_does_not_remind(self) -> None:
+        history = History(seen(PLAN - 800, planned()), seen(PLAN - 790, planned(PLAN + 5000)))
+        history.look(seen(PLAN - 780, planned()))
+        assert armed(history.state) is None
+
+    def test_that_only_spells_the_start_otherwise_is_none(self) -> None:
+        history = History(seen(0, but(PLANNED, scheduled_start="2021-07-14T12:00:00Z")))
+        (event,) = history.take(reminder(4 * 3600 - LEAD))
+        history.look(seen(4 * 3600 - 800, but(PLANNED, scheduled_start="2021-07-14T14:00:00.000+02:00")))
+        assert armed(history.state) is None
+        assert event.data["space"]["scheduled_start"] == "2021-07-14T12:00:00Z"
+
+    def test_for_ever_does_not_grow_the_record_for_ever(self) -> None:
+        history = History(seen(0, planned()))
+        for number in range(3 * MOST_TOLD):
+            start = PLAN * (number + 1)
+            history.take(reminder(start - LEAD))
+            history.look(seen(start - 100, planned(start + PLAN)))
+        assert history.types.count(EventType.REMINDER) == 3 * MOST_TOLD
+        assert len(history.state.told) == MOST_TOLD
+
+
+class TestTheReminderIsDropped:
+    @pytest.mark.parametrize(
+        ("looks", "phase"),
+        [
+            ([seen(60, LIVE)], Phase.LIVE),
+            ([seen(60, space("canceled"))], Phase.CANCELED),
+            ([not_found(60), not_found(90)], Phase.CANCELED),
+            ([seen(60, space("ended", ended_at=at(50)))], Phase.CANCELED),
+            ([seen(60, space("ended", started_at=at(40), ended_at=at(50)))], Phase.ENDED),
+        ],
+        ids=["start", "cancellation", "not found", "never started", "end"],
+    )
+    def test_when_the_space_does_not_wait_any_more(self, looks: list[Evidence], phase: Phase) -> None:
+        history = History(seen(0, planned()), *looks)
+        assert history.phase is phase
+        assert TimerKind.REMINDER not in timers_of(history.state, patience=PATIENCE)
+        assert history.take(reminder(PLAN - LEAD)) == ()
+
+    def test_but_comes_back_with_a_space_whose_cancellation_was_wrong(self) -> None:
+        history = History(seen(0, planned()), not_found(10), not_found(40), seen(100, planned()))
+        history.look(seen(130, planned()))
+        assert history.types[-1] == "space.corrected"
+        assert armed(history.state) == PLAN - LEAD
+
+    def test_and_not_told_late_when_the_space_comes_back_after_its_time(self) -> None:
+        history = History(seen(0, planned()), not_found(10), not_found(40))
+        back = PLAN - LEAD + 100
+        history.look(seen(back, planned()))
+        history.look(seen(back + 30, planned()))
+        assert history.types[-1] == "space.corrected"
+        assert armed(history.state) is None
+
+
+class TestAnOverdueStart:
+    def test_is_told_by_the_first_look_that_was_asked_for_after_the_moment(self) -> None:
+        history = History(seen(0, planned()))
+        assert history.look(seen(PLAN + 599, planned())) == ()
+        assert history.look(seen(PLAN + 600.5, planned())) == ()
+        (event,) = history.look(seen(PLAN + 602, planned()))
+        assert (event.type, event.sequence) == (EventType.START_OVERDUE, 2)
+        assert event.data["details"] == {"overdue_seconds": 602}
+        assert (event.data["changed"], event.data["inferred"]) == ([], False)
+        described_body_of(event)
+
+    def test_is_told_once(self) -> None:
+        history = History(seen(0, planned()), restart=True)
+        for seconds in range(PLAN + 600, PLAN + 10_000, 600):
+            history.look(seen(seconds, planned()))
+        assert history.types == ["space.scheduled", "space.start_overdue"]
+
+    def test_is_told_by_any_look_that_shows_it_waiting_however_late(self) -> None:
+        history = History(seen(0, planned()))
+        (event,) = history.look(seen(PLAN + 90_000.25, planned()))
+        assert event.data["details"] == {"overdue_seconds": 90_000.25}
+
+    def test_is_as_late_as_is_set(self) -> None:
+        history = History(seen(0, planned()), patience=Patience(2, 30.0, overdue=5.0))
+        assert history.look(seen(PLAN + 4, planned())) == ()
+        assert types(history.look(seen(PLAN + 6, planned()))) == ["space.start_overdue"]
+
+    @pytest.mark.parametrize("state", ["paused", None])
+    def test_is_not_told_by_a_look_that_leaves_the_state_open(self, state: str | None) -> None:
+        history = History(seen(0, planned()))
+        assert history.look(seen(PLAN + 700, planned(state=state))) == ()
+        assert types(history.look(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
+
+    def test_is_not_told_by_a_look_that_puts_it_off(self) -> None:
+        history = History(seen(0, planned()))
+        later = planned(PLAN + 5000)
+        assert types(history.look(seen(PLAN + 700, later))) == [EventType.RESCHEDULED]
+        assert history.look(seen(PLAN + 5599, later)) == ()
+        assert types(history.look(seen(PLAN + 5602, later))) == [EventType.START_OVERDUE]
+
+    def test_is_told_again_for_the_next_planned_start_and_not_again_for_the_same(self) -> None:
+        history = History(seen(0, planned()))
+        for seconds, start in ((600, PLAN), (6000, PLAN + 5000), (6100, PLAN), (6200, PLAN + 5000)):
+            history.look(seen(PLAN + seconds + 2, planned(start)))
+        overdue = [event for event in history.events if event.type is EventType.START_OVERDUE]
+        assert [event.data["space"]["scheduled_start"] for event in overdue] == [at(PLAN), at(PLAN + 5000)]
+        assert len({event.id for event in overdue}) == 2
+
+    @pytest.mark.parametrize("state", ["live", "canceled"])
+    def test_is_not_told_by_the_look_that_shows_it_has_begun_or_never_will(self, state: str) -> None:
+        history = History(seen(0, planned()))
+        events = history.look(seen(PLAN + 700, planned(state=state)))
+        assert EventType.START_OVERDUE not in types(events)
+
+    def test_comes_last_among_the_news_of_its_look(self) -> None:
+        history = History(seen(0, planned()))
+        renamed = planned(title="Renamed", host_ids=("1", "2", "3"))
+        assert types(history.look(seen(PLAN + 700, renamed))) == [
+            "space.title_changed",
+            "space.hosts_changed",
+            "space.start_overdue",
+        ]
+
+    def test_is_told_of_a_space_that_was_taken_in_silently(self) -> None:
+        history = History(seen(PLAN + 700, planned()), silent=True)
+        assert types(history.look(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
+
+    def test_of_an_older_updated_at_is_measured_against_the_start_that_is_believed(self) -> None:
+        current = planned(updated_at=at(0))
+        history = History(seen(0, current))
+        stale = planned(PLAN + 50_000, updated_at=at(-1))
+        assert types(history.look(seen(PLAN + 700, stale))) == ["space.start_overdue"]
+
+
+@pytest.mark.parametrize("what", [EventType.REMINDER, EventType.START_OVERDUE])
+def test_ids_of_two_planned_starts_differ_in_the_same_place(what: EventType) -> None:
+    events = []
+    for start in (PLAN, PLAN + 5000):
+        step = reminder(start - LEAD) if what is EventType.REMINDER else seen(start + 700, planned(start))
+        events += History(seen(0, planned(start))).take(step)
+    one, other = events
+    assert (one.type, one.sequence) == (other.type, other.sequence) == (what, 2)
+    assert one.id != other.id
+
+
+@pytest.mark.parametrize("what", [REMINDER, OVERDUE])
+def test_what_is_told_is_noted_once(what: str) -> None:
+    known = History(seen(0, planned())).state
+    noted = told(known, what)
+    assert len(noted.told) == 1
+    assert told(noted, what) is noted
+
+
+def test_without_a_planned_start_there_is_nothing_to_note() -> None:
+    known = History(seen(0, planned(None))).state
+    assert told(known, REMINDER) is known
+
+
+@pytest.mark.parametrize("phase", [Phase.LIVE, Phase.ENDED, Phase.CANCELED])
+def test_only_a_scheduled_space_has_a_planned_start(phase: Phase) -> None:
+    known = replace(History(seen(0, planned())).state, phase=phase)
+    assert planned_start(known) is None
+    assert reminder_at(known, lead=LEAD) is None
+    assert overdue_at(known, overdue=600.0) is None
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59.999999Z",
+        "9999-12-31T23:59:59.99999Z",
+    ],
+)
+def test_a_start_at_the_edge_of_the_calendar_harms_nothing(start: str) -> None:
+    history = History(seen(0, but(PLANNED, scheduled_start=start)), restart=True)
+    history.look(seen(60, but(PLANNED, scheduled_start=start)))
+    history.take(reminder(1e12))
+    assert set(history.types) <= {"space.scheduled", "space.start_overdue"}
+
+
+@given(st.lists(st.tuples(st.sampled_from([1500, 3000, 6000]), st.integers(1, 1500)), max_size=12))
+def test_no_start_is_reminded_of_or_called_overdue_twice(steps: list[tuple[int, int]]) -> None:
+    history = History(seen(0, planned(1500)), restart=True)
+    seconds = 0
+    for start, pause in steps:
+        seconds += pause
+        history.take(reminder(seconds))
+        history.look(seen(seconds + 1, planned(start)))
+    for what in (EventType.REMINDER, EventType.START_OVERDUE):
+        starts = [event.data["space"]["scheduled_start"] for event in history.events if event.type is what]
+        assert len(starts) == len(set(starts))
+    for event in history.events:
+        if event.type is EventType.REMINDER:
+            assert event.timestamp < event.data["space"]["scheduled_start"]
