@@ -1,1 +1,1 @@
-"""Outbound HTTP: the client that posts deliveries, over connections of its own or through a proxy, and the guard."""
+"""Outbound HTTP: the client that posts deliveries, and the guard on the addresses that it dials."""

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -25,7 +26,8 @@ MAX_ANSWER_BYTES: Final = 65_536
 MAX_HEADERS: Final = 100
 
 _KEPT: Final = {name.encode(): name for name in KEPT_HEADERS}
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_CHUNKED_LAST: Final = re.compile(rb"(?i)chunked[ \t]*$")
+"""Any other coding in the last place leaves the end of the answer to the end of the connection."""
 
 
 class _StopError(Exception):
@@ -134,7 +136,7 @@ class AnswerReader:
         kept = _KEPT.get(name)
         if kept is not None:
             self.reply.headers.setdefault(kept, recordable(value.decode("utf-8", "surrogateescape")))
-        elif name in _FRAMING:
+        elif name == b"content-length" or (name == b"transfer-encoding" and _CHUNKED_LAST.search(value)):
             self._delimited = True
 
     def on_headers_complete(self) -> None:

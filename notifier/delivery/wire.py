@@ -26,12 +26,23 @@ class Connection(asyncio.Protocol):
         origin: What it leads to.
     """
 
-    __slots__ = ("_loop", "_pool", "_reader", "_reused", "_transport", "_waiter", "idle_since", "origin")
+    __slots__ = (
+        "_asked",
+        "_loop",
+        "_pool",
+        "_reader",
+        "_reused",
+        "_transport",
+        "_waiter",
+        "idle_since",
+        "origin",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: Pool, origin: Origin) -> None:
         self._loop = loop
         self._pool = pool
         self._reader = AnswerReader()
+        self._asked = False
         self._reused = False
         self._waiter: asyncio.Future[None] | None = None
         self.origin = origin
@@ -49,24 +60,29 @@ class Connection(asyncio.Protocol):
     async def exchange(self, message: bytes, deadline: float) -> Reply:
         """Send ``message`` and wait for its answer, until ``deadline`` by the loop's clock."""
         reader = self._reader
-        if self._reused:
+        if self._asked:
             reader.expect()
-        # A fresh connection reads from the start: what a peer says before it is asked is part of its answer.
-        if not reader.finished:
+            self._reused = True
+        self._asked = True
+        if not reader.finished:  # as it is where a fresh connection broke off meanwhile
             self._transport.write(message)
-            self._waiter = self._loop.create_future()
-            timer = self._loop.call_at(deadline, self._expire)
-            try:
-                await self._waiter
-            finally:
-                timer.cancel()
-                self._waiter = None
-                if not (reader.finished and reader.reusable) or self._transport.get_write_buffer_size():
-                    self._transport.abort()
-        else:
+            await self._finished_by(deadline)
+        if not reader.reusable or self._transport.get_write_buffer_size():
+            # An answer that came before the request was read leaves a receiver that waits for the rest of it.
             self._transport.abort()
-        self._reused = True
         return reader.reply
+
+    async def _finished_by(self, deadline: float) -> None:
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_at(deadline, self._expire)
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
+        finally:
+            timer.cancel()
+            self._waiter = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the way to the receiver."""
@@ -74,12 +90,15 @@ class Connection(asyncio.Protocol):
         self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, or close: bytes that nobody asked for would be taken for the next answer."""
-        if self._reader.finished:
-            self._reader.reusable = False
+        """Read on, or close: bytes that come before a request would be taken for its answer."""
+        reader = self._reader
+        if not self._asked:
+            reader.fail(ErrorClass.PROTOCOL, "spoke before it was asked")
+        if reader.finished:
+            reader.reusable = False
             self._transport.abort()
             return
-        self._reader.feed(data)
+        reader.feed(data)
         self._wake_if_finished()
 
     def eof_received(self) -> None:
