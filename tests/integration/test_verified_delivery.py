@@ -245,6 +245,26 @@ async def test_what_its_owner_changes_meanwhile_is_kept(redis_url: str) -> None:
     assert after.verification.tries == 1
 
 
+async def test_what_its_owner_changes_while_the_outcome_is_kept_is_kept_too(redis_url: str) -> None:
+    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+        endpoint = await pending_endpoint(worker, receiver)
+        store, changes = worker.runtime.store.endpoints, ["a change"]
+        save = store.save
+
+        async def interrupted(endpoint: Endpoint, *, replacing: Endpoint) -> None:
+            if changes:
+                await save(replace(replacing, description=changes.pop()), replacing=replacing)
+            await save(endpoint, replacing=replacing)
+
+        store.save = interrupted  # type: ignore[method-assign]  # stands in for it
+        await challenge({WORKER: worker})
+        after = await current(worker, endpoint)
+    assert len(receiver.received("/hook")) == 1
+    assert after.description == "a change"
+    assert after.verification is not None
+    assert after.verification.tries == 1
+
+
 async def test_the_answer_of_a_former_url_counts_for_nothing(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
