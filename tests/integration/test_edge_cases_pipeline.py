@@ -70,6 +70,7 @@ async def test_case_8_gone_from_the_list_while_the_lookup_says_live_tells_nothin
         await it.look()
         await it.pass_time(60, step=10)
         assert len(it.x.of(Call.CREATORS)) == 2
+        await it.pass_time(1)
         assert [asked.subjects for asked in it.x.of(Call.LOOKUP)] == [("A",)], "it is looked up at once"
         await it.pass_time(1500, step=20)
         assert await it.types() == ["space.started"]

@@ -9,11 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from notifier.core.instants import instant
 from notifier.core.observation import Call
 from notifier.core.watch import WatchKind
-from tests.support.steered import Steered, spaces, steered
+from tests.support.steered import Asked, Steered, spaces, steered
 
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 GONE = "{at: 60s, gone: true}"
@@ -127,6 +128,27 @@ class TestOneCallInTrouble:
             await it.pass_time(30)
             assert [details["kind"] for _, details in await news(it)] == ["unauthorized"] * 3
 
+    async def test_trouble_is_not_over_while_the_only_look_is_under_way(self, redis_url: str) -> None:
+        async with steered(redis_url, ONE_LIVE) as it:
+            await it.watch(WatchKind.SPACE, "S1")
+            it.x.fail(Call.LOOKUP, 401)
+            await it.look()
+            reached, released = asyncio.Event(), asyncio.Event()
+
+            async def hold(_asked: Asked) -> web.Response:
+                reached.set()
+                await released.wait()
+                return web.Response(status=401)
+
+            it.x.instead = hold
+            it.clock.now += 300
+            probe = asyncio.create_task(it.look())
+            await reached.wait()
+            await it.sweep()
+            released.set()
+            await probe
+            assert await it.types() == ["source.degraded"]
+
 
 class TestEachKind:
     @pytest.mark.parametrize(
@@ -172,6 +194,25 @@ class TestEachKind:
         assert 80 <= recovered["after_seconds"] <= 120 + longest + 30
         assert degraded["detail"]
         assert (seen["space.started"], seen["space.ended"]) == (12, 0)
+
+    async def test_calls_that_fail_at_the_same_moment_are_all_noted_and_told_once(
+        self, redis_url: str
+    ) -> None:
+        async with steered(redis_url, ONE_LIVE, workers=2) as it:
+            await it.watch(WatchKind.SPACE, "S1")
+            await it.watch(WatchKind.CREATOR, "1", "@seven")
+            await it.watch(WatchKind.SEARCH, "news", "weather")
+            meeting = asyncio.Barrier(len(Call))
+
+            async def fail_together(_asked: Asked) -> web.Response:
+                await meeting.wait()
+                return web.json_response({"title": "CreditsDepleted"}, status=402)
+
+            it.x.instead = fail_together
+            await it.look()
+            health, _ = await it.runtime.store.health.read()
+            assert set(health.calls) == set(Call)
+            assert await it.types() == ["source.degraded"]
 
     async def test_one_kind_that_turns_into_another_ends_where_the_other_begins(self, redis_url: str) -> None:
         async with steered(redis_url, ONE_LIVE) as it:

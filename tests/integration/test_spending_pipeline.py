@@ -128,6 +128,18 @@ async def test_the_very_answer_that_uses_the_money_up_stops_discovery_only_until
         assert len(it.x.of(Call.CREATORS)) >= 2
 
 
+async def test_discovery_that_is_due_already_waits_when_lookups_have_spent_the_money(redis_url: str) -> None:
+    play = "spaces:\n" + spaces(["A", "B"], LIVE)
+    async with steered(redis_url, play, at=MIDNIGHT - 1800, daily_budget_usd=0.5) as it:
+        await it.watch(WatchKind.CREATOR, "1")
+        await it.watch(WatchKind.SEARCH, "news")
+        await spend(it, 90)
+        await it.pass_time(1799, step=60)
+        assert it.x.asked == []
+        await it.pass_time(1)
+        assert {asked.call for asked in it.x.asked} >= {Call.CREATORS, Call.SEARCH}
+
+
 async def due(it: Steered, urgency: Urgency, ids: list[str]) -> None:
     looks, now = it.runtime.store.looks, it.clock.now
     await looks.add(Call.LOOKUP, ids, at=now)

@@ -21,7 +21,7 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.simulator import Behaviour, Contract, Limits, create_simulator
 from notifier.simulator.files import parse_scenario
 from notifier.source.client import PATHS
-from tests.support.api_runtime import Clock, NotedNudges
+from tests.support.api_runtime import Clock, NotedNudges, nudges_of
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings
 from tests.support.receiver import Receiver
 from workers.context import WORKER, Worker
@@ -135,14 +135,18 @@ class Steered:
         await sweep({WORKER: self.workers[0]})
 
     async def pass_time(self, seconds: float, *, step: float = 1.0) -> None:
-        """Let time pass; at every step each worker looks, timers ring and the sweep runs."""
+        """Let time pass; at every step the sweep runs, and then what it nudges for, in every worker."""
         until = self.clock.now + seconds
+        jobs = nudges_of(self.runtime).jobs
         while self.clock.now < until:
             self.clock.now = min(self.clock.now + step, until)
-            for number in range(len(self.workers)):
-                await self.look(number)
-            await self.ring()
+            jobs.clear()
             await self.sweep()
+            if "observe" in jobs:
+                for number in range(len(self.workers)):
+                    await self.look(number)
+            if "ring" in jobs:
+                await self.ring()
 
     async def watch(
         self, kind: WatchKind, *targets: str, on_first_sight: OnFirstSight = OnFirstSight.ANNOUNCE
