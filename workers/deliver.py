@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from dataclasses import replace
 from itertools import takewhile
 from typing import Any, Final
 
 import structlog
 
 from notifier.core.delivery import Attempt, DeliveryStatus
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
+from notifier.core.endpoint import DisabledReason, Endpoint, disabled
 from notifier.core.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
 from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
 from notifier.core.request import build_request, content_for
@@ -219,15 +218,10 @@ class Drain:
 
     async def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
         """Disable an endpoint whose receiver is gone for good; what it is owed stays in its queue."""
-        disabled = replace(
-            endpoint,
-            status=EndpointStatus.DISABLED,
-            disabled_reason=reason,
-            updated_at=self._worker.runtime.clock(),
-        )
+        changed = disabled(endpoint, reason, now=self._worker.runtime.clock())
         # Where it was deleted or changed meanwhile, by another attempt or its owner, the next one will tell.
         with contextlib.suppress(NotFoundError, VersionConflictError):
-            await self._store.endpoints.save(disabled, replacing=endpoint)
+            await self._store.endpoints.save(changed, replacing=endpoint)
             log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
 
     def _tell(self, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:

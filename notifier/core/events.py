@@ -130,14 +130,19 @@ def space_event(
         "watch_ids": list(sighting.watch_ids),
         "url": SPACE_URL + after.id,
     }
-    creators = (after.creator_id, *(after.host_ids or ()))
-    routing = Routing(
-        space_id=after.id,
-        creator_ids=tuple(dict.fromkeys(creator for creator in creators if creator)),
-        watch_ids=sighting.watch_ids,
-        lang=after.lang,
-    )
+    routing = routing_of(after, sighting.watch_ids)
     return Event(identity, event_type, occurred_at or observed_at, data, routing, sequence)
+
+
+def routing_of(space: Space, watch_ids: tuple[WatchId, ...]) -> Routing:
+    """Give what filters look at of a Space: hosts count as creators, since X does not always name the one."""
+    creators = (space.creator_id, *(space.host_ids or ()))
+    return Routing(
+        space_id=space.id,
+        creator_ids=tuple(dict.fromkeys(creator for creator in creators if creator)),
+        watch_ids=watch_ids,
+        lang=space.lang,
+    )
 
 
 def plain_event(

@@ -10,6 +10,9 @@ from typing import Final
 MAX_LENGTH: Final = 64
 """Nothing longer is a date, however many digits stand after the second."""
 
+END_OF_DATES: Final = 253_402_300_799.999
+"""The last millisecond of the year 9999; what is later cannot be written back."""
+
 RFC_3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?",
     re.IGNORECASE,
@@ -25,9 +28,10 @@ def instant(raw: str | None) -> float | None:
     try:
         moment = datetime.fromisoformat(raw.upper())
         # An offset can carry a date of the year 1 or 9999 out of the years that can be written back.
-        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        seconds = (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+    return seconds if seconds <= END_OF_DATES else None
 
 
 def rfc3339(epoch_seconds: float) -> str:

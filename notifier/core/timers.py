@@ -13,7 +13,7 @@ from typing import Final
 from notifier.core import plan
 from notifier.core.cadence import FORGOTTEN_SECONDS
 from notifier.core.decide import Decision
-from notifier.core.events import Event, EventType, Sighting, space_event
+from notifier.core.events import Event, EventType, Sighting, routing_of, space_event
 from notifier.core.ids import WatchId
 from notifier.core.known import KnownSpace
 from notifier.core.merging import Patience
@@ -119,8 +119,8 @@ def _redacted(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> 
         users={},
         sighting=_sighting(known, now, watch_ids),
     )
-    creator = known.space.creator_id
-    return replace(event, routing=replace(event.routing, creator_ids=(creator,) if creator else ()))
+    # Whoever got the events of the Space gets this one, too, though it names nobody.
+    return replace(event, routing=routing_of(known.space, watch_ids))
 
 
 def _sighting(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> Sighting:

@@ -64,9 +64,9 @@ def read_failure(status: int, headers: Mapping[str, str], raw: bytes) -> Failure
         return Failure(FailureKind.USAGE_CAPPED, detail)
     if status == TOO_MANY_REQUESTS:
         rate = read_rate_headers(headers)
-        if rate is not None and rate.remaining > 0:
-            return Failure(FailureKind.TOO_FAST, detail)
-        return Failure(FailureKind.RATE_LIMITED, detail, rate.reset if rate else None)
+        is_window = rate is None or rate.remaining == 0
+        kind = FailureKind.RATE_LIMITED if is_window else FailureKind.TOO_FAST
+        return Failure(kind, detail, rate.reset if rate and is_window else None)
     if status == 400 and problem:  # noqa: PLR2004 - Bad Request
         return Failure(FailureKind.REFUSED, detail)
     return Failure(FailureKind.UNAVAILABLE, detail)
