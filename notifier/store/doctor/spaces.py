@@ -14,6 +14,7 @@ from notifier.core.events import EventType, redact
 from notifier.core.ids import SpaceId, delivery_id
 from notifier.core.known import KnownSpace, read_known
 from notifier.core.merging import Patience
+from notifier.core.space import FIELD_KINDS, FieldKind
 from notifier.core.timers import TimerKind, timers_of
 from notifier.core.watch import Watch, WatchKind
 from notifier.store import keys
@@ -26,6 +27,9 @@ from notifier.store.watches import WATCH
 SPACES_AT_ONCE: Final = 100
 ANY_PATIENCE: Final = Patience(needed=1, apart=0.0, reminder=0.0, overdue=0.0)
 """Which timers there are does not depend on the settings, only when a reminder rings."""
+
+KEPT_FIELDS: Final = ("id", "state", "creator_id")
+"""What may be kept of a Space that is erased, beside its times."""
 
 ERASURE_SLACK_SECONDS: Final = 60.0
 
@@ -192,13 +196,24 @@ def _has_content(body: str, space_id: SpaceId) -> bool:
 
 
 def _essence(body: str) -> Any:  # noqa: ANN401  the payload as JSON has it
-    """Give a payload without the lists of people that are empty anyway."""
-    payload = json.loads(body)
-    data = payload["data"]
-    payload["data"] = {
-        name: value for name, value in data.items() if name not in ("users", "previous") or value
+    """Give a payload without what may be kept of Spaces, and without empty lists of people."""
+    data = json.loads(body)["data"]
+    data = {name: value for name, value in data.items() if name not in ("users", "previous") or value}
+    if "space" in data:
+        data["space"] = _content(data["space"])
+    if "spaces" in data["details"]:
+        told = [_content(space) for space in data["details"]["spaces"]]
+        data["details"] = {**data["details"], "spaces": told}
+    return data
+
+
+def _content(space: dict[str, Any]) -> dict[str, Any]:
+    """Give the fields of a Space that have to be erased."""
+    return {
+        name: value
+        for name, value in space.items()
+        if name not in KEPT_FIELDS and FIELD_KINDS.get(name) is not FieldKind.TIME
     }
-    return payload
 
 
 async def _telling_attempts(database: Database, event_ids: Sequence[str], *, before: float) -> list[Finding]:
