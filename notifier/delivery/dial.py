@@ -8,7 +8,7 @@ import ssl
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
-from notifier.delivery.guard import guarded_socket
+from notifier.delivery.guard import connect_guarded
 from notifier.delivery.wire import Connection
 from notifier.errors import AddressError
 
@@ -47,53 +47,43 @@ class Dialler:
         self._tls = tls or _trusting_the_system()
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
-        """Open a connection to ``origin``.
+        """Open a connection to ``origin``, at the first of its addresses that lets us.
 
         Raises:
             AddressError: Every address of the name is forbidden.
-            OSError: No address could be connected to, or TLS failed.
+            OSError: No address could be connected to, which the last failure tells, or TLS failed.
             ValueError: The name cannot be one.
         """
-        destinations = await self._resolver.lookup(origin.host, origin.port)
-        connected = await self._connect_one_of(_in_turns(destinations), deadline)
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: Connection(loop, pool, origin),
-            sock=connected,
-            ssl=self._tls if origin.tls else None,
-            server_hostname=origin.host.rstrip(".") if origin.tls else None,
-        )
-        return connection
-
-    async def _connect_one_of(self, destinations: list[Destination], deadline: float) -> socket.socket:
-        """Connect to the first address that lets us; the clearest failure is raised where none does."""
+        destinations = _in_turns(await self._resolver.lookup(origin.host, origin.port))
         blocked: AddressError | None = None
-        failure: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
-        loop = asyncio.get_running_loop()
-        dialled = False
+        failure: OSError | None = None
         for left in range(len(destinations), 0, -1):
-            patience = deadline - loop.time()
-            if left > 1:
-                patience = min(patience / left, FIRST_TRIES_SECONDS)
             try:
-                async with asyncio.timeout(patience):
-                    return await self._connect(destinations[-left])
+                async with asyncio.timeout(_patience(deadline, left)):
+                    return await self._connect(origin, destinations[-left], pool)
+            except ssl.SSLError:
+                raise
             except AddressError as error:
                 blocked = error
             except OSError as error:
-                failure, dialled = error, True
-        if blocked is not None and not dialled:
-            raise blocked
-        raise failure
+                failure = error
+        raise failure or blocked or socket.gaierror(socket.EAI_NONAME, "the name has no address")
 
-    async def _connect(self, destination: Destination) -> socket.socket:
-        made = guarded_socket(destination, self._allowed)
-        try:
-            await asyncio.get_running_loop().sock_connect(made, destination.sockaddr)
-        except BaseException:
-            made.close()
-            raise
-        return made
+    async def _connect(self, origin: Origin, destination: Destination, pool: Pool) -> Connection:
+        loop = asyncio.get_running_loop()
+        return await connect_guarded(
+            lambda: Connection(loop, pool, origin),
+            destination,
+            self._allowed,
+            tls=self._tls if origin.tls else None,
+            server_name=origin.host.rstrip(".") if origin.tls else None,
+        )
+
+
+def _patience(deadline: float, left: int) -> float:
+    """Say how many seconds the first of ``left`` addresses may take."""
+    remaining = deadline - asyncio.get_running_loop().time()
+    return remaining if left == 1 else min(remaining / left, FIRST_TRIES_SECONDS)
 
 
 def _in_turns(destinations: list[Destination]) -> list[Destination]:

@@ -1,37 +1,59 @@
-"""The guard on dialled addresses: it makes the sockets, so no way leads around it.
+"""The guard on dialled addresses: it makes the connections, so no way leads around it.
 
 A resolver of our own could not do this: literal addresses never reach a resolver, and a name may resolve to
-something else between a check and the dial.
+something else between a check and the dial. What is dialled here is the number that was checked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from notifier.core.addresses import check_address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import ssl
+    from collections.abc import Callable, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
     from notifier.delivery.resolver import Destination
 
+AnyProtocol = TypeVar("AnyProtocol", bound=asyncio.BaseProtocol)
 
-def guarded_socket(destination: Destination, allowed: Sequence[IPv4Network | IPv6Network]) -> socket.socket:
-    """Make the socket for one resolved address, ready to be connected without blocking.
+
+async def connect_guarded(
+    protocol: Callable[[], AnyProtocol],
+    destination: Destination,
+    allowed: Sequence[IPv4Network | IPv6Network],
+    *,
+    tls: ssl.SSLContext | None,
+    server_name: str | None,
+) -> AnyProtocol:
+    """Connect to one resolved address.
+
+    The loop makes the socket. One of ours that is handed over, uvloop closes twice if the connection ends
+    before the hand-over does, and by then its number may be that of another connection.
 
     Args:
+        protocol: Makes the protocol of the connection.
         destination: The address, a number and not a name.
         allowed: Networks that may be reached although they are not public.
+        tls: What to trust; None for a plain connection.
+        server_name: Whose certificate it has to be.
 
     Raises:
-        AddressError: The address is forbidden; no socket was made.
-        OSError: This machine has none to spare.
+        AddressError: The address is forbidden; no packet went out.
+        OSError: It cannot be connected to, or TLS failed.
     """
     check_address(destination.address, allowed)
-    made = socket.socket(destination.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setblocking(False)
-    # An answer may wait for the last segment of its request; a request is written at once anyhow.
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _, made = await asyncio.get_running_loop().create_connection(
+        protocol,
+        destination.address,
+        destination.port,
+        family=destination.family,
+        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        ssl=tls,
+        server_hostname=server_name,
+    )
     return made

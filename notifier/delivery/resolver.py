@@ -12,7 +12,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -20,15 +20,11 @@ _THREADS = 32
 
 
 class Destination(NamedTuple):
-    """Where to connect to: the family of the address, and the address as the socket takes it."""
+    """Where to connect to: the family of the address, the address as a number, and the port."""
 
     family: int
-    sockaddr: tuple[Any, ...]
-
-    @property
-    def address(self) -> str:
-        """The address alone."""
-        return str(self.sockaddr[0])
+    address: str
+    port: int
 
 
 class ThreadResolver(AbstractResolver):
@@ -68,7 +64,9 @@ class ThreadResolver(AbstractResolver):
             raise socket.gaierror(
                 socket.EAI_AGAIN, f"no answer from the resolver within {self._timeout_seconds:g} s"
             ) from error
-        return [Destination(found_family, sockaddr) for found_family, _, _, _, sockaddr in found]
+        return [
+            Destination(found_family, str(sockaddr[0]), port) for found_family, _, _, _, sockaddr in found
+        ]
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -95,9 +93,9 @@ def _literal(host: str, port: int) -> Destination | None:
     """Read an address in its plain form; one with a scope needs the system, which knows its interfaces."""
     try:
         if ":" not in host:
-            return Destination(socket.AF_INET, (str(IPv4Address(host)), port))
+            return Destination(socket.AF_INET, str(IPv4Address(host)), port)
         if "%" not in host:
-            return Destination(socket.AF_INET6, (str(IPv6Address(host)), port, 0, 0))
+            return Destination(socket.AF_INET6, str(IPv6Address(host)), port)
     except AddressValueError:
         pass
     return None

@@ -119,7 +119,7 @@ class House(list[Animal]):
 
 
 @asynccontextmanager
-async def cage(behave: Behaviour, *, host: str = "127.0.0.1", **server: Any) -> AsyncIterator[Cage]:
+async def cage(behave: Behaviour, *, port: int = 0, **server: Any) -> AsyncIterator[Cage]:
     """Serve an animal; one that is cut off, or cannot agree on TLS, is no failure."""
     counts = Cage()
     visits: set[asyncio.Task[None]] = set()
@@ -140,9 +140,9 @@ async def cage(behave: Behaviour, *, host: str = "127.0.0.1", **server: Any) -> 
         visits.add(task)
         task.add_done_callback(visits.discard)
 
-    listener = await asyncio.start_server(connected, host, 0, **server)
+    listener = await asyncio.start_server(connected, "127.0.0.1", port, **server)
     scheme = "https" if server.get("ssl") else "http"
-    counts.url = f"{scheme}://{host}:{listener.sockets[0].getsockname()[1]}"
+    counts.url = f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield counts
     finally:

@@ -1,0 +1,267 @@
+"""Receivers whose TLS is bad, on the loop of the tests and on that of the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from notifier.core.outcome import Answer, ErrorClass
+from tests.support.peers import OK, client_for, request_to
+from tests.support.wait import wait_until
+from tests.support.zoo import Behaviour, Cage, Visit, cage
+from tests.support.zoo.certificates import Authority
+
+TIMEOUT = 0.5
+SLACK = 5.0
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    """The loop of the other tests, and that of the workers."""
+    with asyncio.Runner(loop_factory=request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Who vouches for a good receiver."""
+    return Authority(tmp_path)
+
+
+async def good(visit: Visit) -> None:
+    while True:
+        await visit.request()
+        await visit.say(OK)
+
+
+async def meet(
+    behave: Behaviour, authority: Authority, *, timeout_seconds: float = SLACK, times: int = 2, **server: Any
+) -> tuple[list[Answer], Cage]:
+    """Post some times, and see that no connection outlives that unless it is of use."""
+    async with (
+        cage(behave, **server) as kept,
+        client_for(timeout_seconds=timeout_seconds, ssl_context=authority.trusting) as client,
+    ):
+        request = request_to(kept.url.replace("http:", "https:"))
+        async with asyncio.timeout((timeout_seconds + SLACK) * times):
+            answers = [await client.post(request) for _ in range(times)]
+        useful = int(answers[-1].error is None)
+        await wait_until(lambda: kept.open <= useful, message=lambda: f"{kept.open} are open")
+    return answers, kept
+
+
+def test_a_good_receiver_is_met_over_one_connection(runner: asyncio.Runner, authority: Authority) -> None:
+    answers, kept = runner.run(meet(good, authority, ssl=authority.server()))
+    assert [answer.status for answer in answers] == [200, 200]
+    assert kept.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"days": (-3, -2)}, "expired"),
+        ({"days": (2, 3)}, "not yet valid"),
+        ({"name": "127.0.0.2"}, "IP address mismatch"),
+        ({"name": "localhost"}, "IP address mismatch"),
+        ({"self_signed": True}, "self-signed"),
+    ],
+    ids=["expired", "not yet valid", "of another address", "of a name", "self-signed"],
+)
+def test_a_certificate_that_proves_nothing_is_refused(
+    bad: dict[str, Any], says: str, runner: asyncio.Runner, authority: Authority
+) -> None:
+    answers, kept = runner.run(meet(good, authority, ssl=authority.server(**bad)))
+    assert [answer.error for answer in answers] == [ErrorClass.TLS] * 2
+    assert all(says in answer.detail for answer in answers)
+    assert kept.requests == 0
+
+
+def test_an_unknown_authority_is_refused(
+    runner: asyncio.Runner, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    answers, kept = runner.run(meet(good, authority, ssl=Authority(tmp_path / "other").server()))
+    assert [answer.error for answer in answers] == [ErrorClass.TLS] * 2
+    assert kept.requests == 0
+
+
+def test_a_receiver_that_wants_our_certificate_is_a_tls_failure(
+    runner: asyncio.Runner, authority: Authority
+) -> None:
+    """In TLS 1.3 its alert comes when the request has gone out."""
+    answers, _ = runner.run(meet(good, authority, ssl=authority.server(asks_for_certificate=True)))
+    assert {answer.error for answer in answers} <= {ErrorClass.TLS, ErrorClass.CONNECTION_RESET}
+    assert all(answer.status is None for answer in answers)
+
+
+async def never_shakes_hands(visit: Visit) -> None:
+    """Takes the greeting and says nothing."""
+    await visit.hold()
+
+
+async def drips_a_record(visit: Visit) -> None:
+    """Begins a record of TLS and never ends it."""
+    await visit.one_byte()
+    await visit.say(b"\x16\x03\x03\x3f\xff")
+    await visit.drip(b"\x00")
+
+
+async def shakes_hands_and_says_no_more(visit: Visit) -> None:
+    """Is fine up to the request."""
+    await visit.hold()
+
+
+@pytest.mark.parametrize("behave", [never_shakes_hands, drips_a_record])
+def test_a_handshake_that_stalls_ends_at_the_time_out(
+    behave: Behaviour, runner: asyncio.Runner, authority: Authority
+) -> None:
+    [answer], _ = runner.run(meet(behave, authority, timeout_seconds=TIMEOUT, times=1))
+    assert (answer.status, answer.error) == (None, ErrorClass.TIMEOUT)
+    assert answer.duration_ms < (TIMEOUT + SLACK) * 1000
+
+
+def test_silence_behind_tls_ends_at_the_time_out(runner: asyncio.Runner, authority: Authority) -> None:
+    [answer], _ = runner.run(
+        meet(
+            shakes_hands_and_says_no_more,
+            authority,
+            timeout_seconds=TIMEOUT,
+            times=1,
+            ssl=authority.server(),
+        )
+    )
+    assert (answer.status, answer.error) == (None, ErrorClass.TIMEOUT)
+
+
+async def hangs_up_on_the_greeting(visit: Visit) -> None:
+    """Ends the connection amid the handshake."""
+    await visit.one_byte()
+
+
+async def resets_on_the_greeting(visit: Visit) -> None:
+    """Resets the connection amid the handshake."""
+    await visit.one_byte()
+    visit.reset()
+
+
+async def answers_in_plain_http(visit: Visit) -> None:
+    """Does not know that this is TLS."""
+    await visit.one_byte()
+    await visit.say(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+    await visit.hold()
+
+
+async def answers_noise(visit: Visit) -> None:
+    """Answers the greeting with anything."""
+    await visit.one_byte()
+    await visit.say(bytes(range(256)))
+    await visit.hold()
+
+
+async def refuses_by_an_alert(visit: Visit) -> None:
+    """Has no protocol in common with us, and says so."""
+    await visit.one_byte()
+    await visit.say(b"\x15\x03\x03\x00\x02\x02\x46")
+    await visit.hold()
+
+
+@pytest.mark.parametrize(
+    ("behave", "error"),
+    [
+        (hangs_up_on_the_greeting, ErrorClass.CONNECTION_RESET),
+        (resets_on_the_greeting, ErrorClass.CONNECTION_RESET),
+        (answers_in_plain_http, ErrorClass.TLS),
+        (answers_noise, ErrorClass.TLS),
+        (refuses_by_an_alert, ErrorClass.TLS),
+    ],
+)
+def test_a_broken_handshake_has_its_class(
+    behave: Behaviour, error: ErrorClass, runner: asyncio.Runner, authority: Authority
+) -> None:
+    answers, kept = runner.run(meet(behave, authority))
+    assert [(answer.status, answer.error) for answer in answers] == [(None, error)] * 2
+    assert kept.connections == 2
+
+
+async def breaks_off_behind_tls(visit: Visit) -> None:
+    """Cuts its body short without saying goodbye, as whoever cuts the line does."""
+    await visit.request()
+    await visit.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
+
+
+async def floods_behind_tls(visit: Visit) -> None:
+    """Streams without end; its goodbye would never come."""
+    await visit.request()
+    await visit.say(b"HTTP/1.1 200 OK\r\n\r\n")
+    await visit.flood(b"x" * 100_000)
+
+
+async def answers_twice_behind_tls(visit: Visit) -> None:
+    """Has an answer ready for the next request."""
+    await visit.request()
+    await visit.say(OK + OK)
+    await visit.hold()
+
+
+@pytest.mark.parametrize(
+    ("behave", "error"),
+    [
+        (breaks_off_behind_tls, ErrorClass.CONNECTION_RESET),
+        (floods_behind_tls, None),
+        (answers_twice_behind_tls, None),
+    ],
+)
+def test_tls_makes_nobody_trustworthy(
+    behave: Behaviour, error: ErrorClass | None, runner: asyncio.Runner, authority: Authority
+) -> None:
+    answers, kept = runner.run(meet(behave, authority, ssl=authority.server()))
+    assert [(answer.status, answer.error) for answer in answers] == [(200, error)] * 2
+    assert kept.connections == 2
+
+
+def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority: Authority) -> None:
+    async def meet_in_plain() -> Answer:
+        async with cage(good, ssl=authority.server()) as kept, client_for() as client:
+            return await client.post(request_to(kept.url.replace("https:", "http:")))
+
+    answer = runner.run(meet_in_plain())
+    assert answer.error in {ErrorClass.PROTOCOL, ErrorClass.CONNECTION_RESET}
+    assert answer.status is None
+
+
+@pytest.mark.parametrize("name", ["receiver.example", "receiver.example.", "b\u00fccher.example"])
+def test_a_name_is_named_and_checked(
+    name: str, runner: asyncio.Runner, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = name.rstrip(".").encode("idna").decode()
+    asked: list[str] = []
+    named: list[str] = []
+
+    def loopback(host: str, port: int, **_: Any) -> Any:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    def note(_line: ssl.SSLObject, server_name: str | None, _context: ssl.SSLContext) -> None:
+        named.append(server_name or "")
+
+    server = authority.server(plain)
+    server.sni_callback = note
+
+    async def meet_by_name() -> Answer:
+        async with cage(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
+            port = kept.url.rpartition(":")[2]
+            with monkeypatch.context() as patch:
+                patch.setattr(socket, "getaddrinfo", loopback)
+                return await client.post(request_to(f"https://{name}:{port}/"))
+
+    answer = runner.run(meet_by_name())
+    assert (answer.status, answer.error) == (200, None), answer.detail
+    assert [host.rstrip(".") for host in asked] == [plain]
+    assert named == [plain]
