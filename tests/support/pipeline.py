@@ -108,7 +108,14 @@ def numbered_event(number: int) -> Event:
 async def commit_space_events(store: Store, space: str, *sequences: int) -> list[EventId]:
     """Log events of a Space with these sequences; what they tell does not matter."""
     described = Space(id=SpaceId(space), state="live")
-    known = KnownSpace(space=described, phase=Phase.LIVE, began_at=0.0, observed_at=0.0, phase_since=0.0)
+    known = KnownSpace(
+        space=described,
+        phase=Phase.LIVE,
+        sequence=max(sequences),
+        began_at=0.0,
+        observed_at=0.0,
+        phase_since=0.0,
+    )
     events = tuple(
         space_event(
             EventType.TITLE_CHANGED,
