@@ -177,6 +177,7 @@ async def test_a_trouble_that_is_not_told_yet_pauses_and_degrades_nothing(
         await it.look()
         document = await source(it, serve)
         assert (document["status"], document["troubles"]) == ("ok", [])
+        assert looks_of(document, Call.LOOKUP)["paused_until"] is None
         await it.pass_time(11)
         assert (await source(it, serve))["status"] == "degraded"
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from notifier.core.health import Health, Trouble, TroubleKind
+from notifier.core.health import news as news_of
 from notifier.core.instants import instant
 from notifier.core.observation import Call
 from notifier.core.watch import WatchKind
@@ -198,7 +200,7 @@ class TestEachKind:
     async def test_calls_that_fail_at_the_same_moment_are_all_noted_and_told_once(
         self, redis_url: str
     ) -> None:
-        async with steered(redis_url, ONE_LIVE, workers=2) as it:
+        async with steered(redis_url, ONE_LIVE) as it:
             await it.watch(WatchKind.SPACE, "S1")
             await it.watch(WatchKind.CREATOR, "1", "@seven")
             await it.watch(WatchKind.SEARCH, "news", "weather")
@@ -213,6 +215,17 @@ class TestEachKind:
             health, _ = await it.runtime.store.health.read()
             assert set(health.calls) == set(Call)
             assert await it.types() == ["source.degraded"]
+
+    async def test_a_record_that_was_changed_since_it_was_read_is_not_replaced(self, redis_url: str) -> None:
+        async with steered(redis_url, ONE_LIVE) as it:
+            store, now = it.runtime.store.health, it.clock.now
+            _, unread = await store.read()
+            sooner = Health({Call.SEARCH: Trouble(TroubleKind.UNAUTHORIZED, "no", now, now)})
+            later = Health({Call.LOOKUP: Trouble(TroubleKind.CREDITS_DEPLETED, "no", now, now)})
+            assert await store.replace(unread, sooner, news_of(Health(), sooner, now=now))
+            assert not await store.replace(unread, later, news_of(Health(), later, now=now))
+            assert (await store.read())[0] == sooner
+            assert [details["kind"] for _, details in await news(it)] == ["unauthorized"]
 
     async def test_one_kind_that_turns_into_another_ends_where_the_other_begins(self, redis_url: str) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
