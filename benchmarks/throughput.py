@@ -1,11 +1,13 @@
-"""How many deliveries a second one worker makes, beside a client that only posts and a job per delivery."""
+"""Deliveries a second: one worker beside a client that only posts and a job per delivery, and beside two."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -15,7 +17,17 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import naive
-from benchmarks.processes import PYTHON, WORKER, can_read_usage, line_of, piped, process, usage_of, valkey
+from benchmarks.processes import (
+    PYTHON,
+    WORKER,
+    can_read_usage,
+    family_of,
+    line_of,
+    piped,
+    process,
+    usage_of,
+    valkey,
+)
 from benchmarks.receiving import Arrivals, SinkClient, running_sink
 from benchmarks.waiting import wait_until
 from benchmarks.workload import (
@@ -32,34 +44,54 @@ from benchmarks.workload import (
     write_requests,
 )
 from notifier.runtime import Runtime, open_runtime
+from notifier.store import keys
 
 WARM_UP: Final = 20
+START_SECONDS: Final = 20.0
 SETTLE_SECONDS: Final = 20.0
+TWO_WORKERS: Final = "two workers"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measurement; CPU is in milliseconds per delivery, 0 where it is not known."""
+    """One measurement; CPU is in milliseconds per delivery, 0 where it is not known.
+
+    Attributes:
+        sender_ms: Of all workers together.
+        rest_ms: Of everything that is neither worker nor server: the receiver, and who measures.
+        shares: Each worker's part of ``sender_ms``, 0 to 1.
+    """
 
     per_second: float
     sender_ms: float = 0.0
     server_ms: float = 0.0
+    rest_ms: float = 0.0
+    shares: tuple[float, ...] = ()
+
+    @property
+    def apart(self) -> float:
+        """Deliveries a second if each worker, the server and the receiver had a core of its own."""
+        return min(1000 * len(self.shares) / self.sender_ms, 1000 / self.server_ms)
 
 
 Measure: TypeAlias = Callable[[Shape, SinkClient, Path], Awaitable[Run]]
 
 
 async def throughput(console: Console, *, deliveries: int, rounds: int) -> None:
-    """Measure every shape, the three designs in turn, and print the medians and the ratios."""
-    for shape in shapes(deliveries):
-        # A job per delivery takes long and knows no shapes: one shape says it.
-        designs = DESIGNS if shape.events > 1 and shape.endpoints > 1 else DESIGNS[:2]
+    """Measure every shape, the designs in turn, and print the medians and the ratios."""
+    usual, *others = shapes(deliveries)
+    for shape in (usual, *others):
+        designs = DESIGNS if shape is usual else DESIGNS[:2]
         runs: dict[str, list[Run]] = {name: [] for name, _ in designs}
         for number in range(rounds):
             for name, measure in designs:
                 console.print(f"[dim]{shape.name}, round {number + 1}: {name}[/dim]")
                 runs[name].append(await _measured(measure, shape))
+        two = runs.pop(TWO_WORKERS, [])
         console.print(_table(shape, runs))
+        if two:
+            console.print(_table_of_two(shape, runs["pipeline"], two))
+            console.print(APART if can_read_usage() else "", highlight=False)
 
 
 async def _measured(measure: Measure, shape: Shape) -> Run:
@@ -100,32 +132,42 @@ async def measure_naive(shape: Shape, sink: SinkClient, folder: Path) -> Run:
     )
 
 
-async def measure_pipeline(shape: Shape, sink: SinkClient, folder: Path) -> Run:
-    """Run a warm worker over a full outbox; from the nudge for it, with the dispatch, to the last arrival."""
-    async with valkey(folder) as (url, server):
+async def measure_pipeline(shape: Shape, sink: SinkClient, folder: Path, *, workers: int = 1) -> Run:
+    """Run warm workers over a full outbox; from the nudge for it, with the dispatch, to the last arrival."""
+    async with AsyncExitStack() as stack:
+        url, server = await stack.enter_async_context(valkey(folder))
         settings = settings_of(url, folder)
-        log = folder / "worker.log"
-        async with (
-            open_runtime(load(settings)) as runtime,
-            process(*WORKER, log=log, settings=settings) as worker,
-        ):
-            await _prepare(runtime, shape, sink)
-            with _cpu(worker.pid) as of_worker, _cpu(server.pid) as of_server:
-                began_at = time.monotonic()
-                await runtime.nudge.dispatch()
-                arrivals = await sink.wait_for(shape.deliveries)
-                await _all_settled(runtime)
+        runtime = await stack.enter_async_context(open_runtime(load(settings)))
+        running = [
+            process(*WORKER, log=folder / f"worker{number}.log", settings=settings)
+            for number in range(workers)
+        ]
+        pids = [(await stack.enter_async_context(each)).pid for each in running]
+        await _prepare(runtime, shape, sink, workers=workers)
+        rest = set(family_of(os.getpid())) - {server.pid, *pids} if can_read_usage() else set()
+        with _cpu(*pids) as of_workers, _cpu(server.pid) as of_server, _cpu(*rest) as of_rest:
+            began_at = time.monotonic()
+            await runtime.nudge.dispatch()
+            arrivals = await sink.wait_for(shape.deliveries)
+            await _all_settled(runtime)
     return Run(
         _rate(shape, arrivals, began_at),
-        of_worker.seconds * 1000 / shape.deliveries,
+        of_workers.seconds * 1000 / shape.deliveries,
         of_server.seconds * 1000 / shape.deliveries,
+        of_rest.seconds * 1000 / shape.deliveries,
+        tuple(each / max(of_workers.seconds, 0.01) for each in of_workers.each),
     )
 
 
-async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient) -> None:
-    """Register endpoints, let the worker make some deliveries, and fill the outbox behind its back."""
+async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers: int) -> None:
+    """Register endpoints, let the workers make some deliveries, and fill the outbox behind their backs."""
     receivers = subscribers(runtime, sink.url, shape.endpoints)
     await register(runtime, receivers)
+
+    async def all_run() -> bool:
+        return int(await runtime.store.database.redis.zcard(keys.WORKERS)) == workers
+
+    await wait_until(all_run, seconds=START_SECONDS, what="every worker has started")
     for number in range(WARM_UP):
         await runtime.store.events.commit(test_event(number, receivers[0].endpoint.id))
     await runtime.nudge.dispatch()
@@ -146,7 +188,15 @@ async def _all_settled(runtime: Runtime) -> None:
 DESIGNS: Final[tuple[tuple[str, Measure], ...]] = (
     ("bare client", measure_bare),
     ("pipeline", measure_pipeline),
+    # A job per delivery takes long and knows no shapes, and two workers are told of beside one: the usual
+    # shape says both.
     ("job per delivery", measure_naive),
+    (TWO_WORKERS, partial(measure_pipeline, workers=2)),
+)
+
+APART: Final = (
+    "apart: deliveries a second by CPU time alone, as if each worker, the server and the receiver had a core of\n"
+    "its own. All of them share this machine's cores, so the rate as it was cannot show it."
 )
 
 
@@ -156,18 +206,24 @@ def _rate(shape: Shape, arrivals: Arrivals, began_at: float) -> float:
 
 @dataclass(slots=True)
 class Spent:
-    """CPU seconds."""
+    """CPU seconds, of each process and together."""
 
-    seconds: float = 0.0
+    each: tuple[float, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Of all together."""
+        return sum(self.each)
 
 
 @contextmanager
-def _cpu(pid: int) -> Iterator[Spent]:
-    """Measure the CPU time that a process spends meanwhile."""
+def _cpu(*pids: int) -> Iterator[Spent]:
+    """Measure the CPU time that processes spend meanwhile; 0 on a system that cannot tell."""
     spent = Spent()
-    before = usage_of(pid).cpu_seconds if can_read_usage() else 0.0
+    known = pids if can_read_usage() else ()
+    before = [usage_of(pid).cpu_seconds for pid in known]
     yield spent
-    spent.seconds = usage_of(pid).cpu_seconds - before if can_read_usage() else 0.0
+    spent.each = tuple(usage_of(pid).cpu_seconds - then for pid, then in zip(known, before, strict=True))
 
 
 def _table(shape: Shape, runs: dict[str, list[Run]]) -> Table:
@@ -186,6 +242,37 @@ def _table(shape: Shape, runs: dict[str, list[Run]]) -> Table:
             _known(median(run.sender_ms for run in done)),
             _known(median(run.server_ms for run in done)),
         )
+    return table
+
+
+def _table_of_two(shape: Shape, one: list[Run], two: list[Run]) -> Table:
+    title = f"Two workers beside one: {shape.endpoints} endpoints x {shape.events} events"
+    columns = (
+        "per second",
+        "to one",
+        "CPU ms: workers",
+        "server",
+        "the rest",
+        "busier one",
+        "apart",
+        "to one",
+    )
+    table = Table("", *columns, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, runs in (("one worker", one), (TWO_WORKERS, two)):
+        ratios = [ours.per_second / other.per_second for ours, other in zip(runs, one, strict=True)]
+        row = [f"{median(run.per_second for run in runs):.0f}", "" if runs is one else _spread(ratios, 2)]
+        if can_read_usage():
+            row += [
+                _known(median(run.sender_ms for run in runs)),
+                _known(median(run.server_ms for run in runs)),
+                _known(median(run.rest_ms for run in runs)),
+                f"{median(max(run.shares) for run in runs):.0%}",
+                f"{median(run.apart for run in runs):.0f}",
+                "" if runs is one else f"{median(r.apart for r in two) / median(r.apart for r in one):.2f}",
+            ]
+        table.add_row(name, *row)
     return table
 
 

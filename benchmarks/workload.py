@@ -51,11 +51,12 @@ class Subscriber:
     secret: str
 
 
-def shapes(deliveries: int) -> tuple[Shape, Shape, Shape]:
-    """Give the shapes that are measured: the usual one, one receiver for all, one event for all."""
+def shapes(deliveries: int) -> tuple[Shape, ...]:
+    """Give the shapes that are measured, the usual one first: from one receiver for all to one event for all."""
     return (
         Shape("100 endpoints", 100, max(deliveries // 100, 1)),
         Shape("1 endpoint", 1, deliveries),
+        Shape("2 events", max(deliveries // 2, 1), 2),
         Shape("1 event", deliveries, 1),
     )
 
@@ -78,8 +79,10 @@ def load(settings: dict[str, str]) -> Settings:
     return load_settings(**settings)
 
 
-def subscribers(runtime: Runtime, url: str, count: int) -> list[Subscriber]:
-    """Make endpoints at paths of their own below ``url``."""
+def subscribers(
+    runtime: Runtime, url: str, count: int, *, max_concurrency: int = CONCURRENCY
+) -> list[Subscriber]:
+    """Make endpoints at paths of their own below ``url``, numbered from 0."""
     made = []
     for number in range(count):
         secret = generate_secret(secrets.token_bytes(32))
@@ -87,7 +90,7 @@ def subscribers(runtime: Runtime, url: str, count: int) -> list[Subscriber]:
             id=EndpointId("ep_" + new_tail(secrets.token_bytes(12))),
             url=f"{url}/{number}",
             secrets=(SealedSecret(runtime.secrets.seal(secret)),),
-            max_concurrency=CONCURRENCY,
+            max_concurrency=max_concurrency,
             created_at=NOW,
             updated_at=NOW,
         )
