@@ -110,6 +110,10 @@ class RedisServer:
         """End it in order, the data written; nothing happens if it is not running."""
         self._end(kill=False)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, say to freeze it and to let it go on."""
+        os.kill(self.pid, number)
+
     def kill(self) -> None:
         """End it as a power cut would; what was not yet on the disk is lost."""
         self._end(kill=True)
@@ -137,6 +141,7 @@ class NotifierProcess:
     """``space-notifier …`` as a process of its own, with what it prints kept.
 
     Settings of the outer environment are hidden from it; it runs in ``directory``, where no ``.env`` lies.
+    ``variables`` are further ones of its environment, by their full names.
     """
 
     def __init__(
@@ -144,13 +149,16 @@ class NotifierProcess:
         *arguments: str,
         directory: Path,
         settings: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
         name: str = "process",
     ) -> None:
         self._arguments = arguments
         self._directory = directory
         self._settings = settings or {}
+        self._variables = variables or {}
         self._output = directory / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._printed_before = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -184,24 +192,28 @@ class NotifierProcess:
     def start(self) -> None:
         """Start it; its output is appended to that of earlier starts under the same name."""
         self._directory.mkdir(parents=True, exist_ok=True)
+        self._printed_before = len(self.output)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
         settings = {f"NOTIFIER_{name}": value for name, value in self._settings.items()}
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "notifier.cli", *self._arguments],
                 cwd=self._directory,
-                env=inherited | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"} | settings,
+                env=inherited
+                | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+                | settings
+                | dict(self._variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
 
     async def wait_for(self, text: str, *, timeout: float = 20.0) -> None:  # noqa: ASYNC109  handed to wait_until
-        """Wait until it printed ``text``; fails at once if it ends without having done so."""
+        """Wait until it printed ``text`` since its last start; fails at once if it ends without doing so."""
 
         def printed() -> bool:
             ended = self.exit_code is not None
-            found = text in self.output
+            found = text in self.output[self._printed_before :]
             assert found or not ended, f"ended with {self.exit_code} before {text!r}:\n{self.output}"
             return found
 

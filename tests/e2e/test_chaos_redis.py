@@ -1,0 +1,115 @@
+"""What survives a server that dies or does not answer, and a receiver that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from notifier.core import breaker
+from notifier.errors import UnavailableError
+from notifier.store import Commit, keys
+from tests.support.chaos import ROUND, SPACES, World, kept_running, open_world, space_commit, worker_process
+from tests.support.counting_receiver import CountingReceiver
+from tests.support.processes import RedisServer
+from tests.support.wait import wait_until
+
+OUT_OF_REACH_SECONDS = 30.0
+
+
+async def commit_whatever_happens(world: World, commits: Sequence[Commit]) -> None:
+    """Commit as whoever looks at X does: what failed or was refused is read again, and decided on anew."""
+    for each in commits:
+        await wait_until(
+            partial(_is_committed, world, each), timeout=60, interval=0.05, message="it can be committed"
+        )
+        world.note_committed(each)
+
+
+async def _is_committed(world: World, commit: Commit) -> bool:
+    space_id = commit.known.space.id
+    spaces = world.runtime.store.spaces
+    with suppress(UnavailableError):
+        if (await spaces.read_many([space_id]))[space_id].version > commit.version:
+            return True  # It went in before, and the acknowledgement was lost.
+        return await spaces.commit([commit]) == [True]
+    return False
+
+
+@pytest.mark.timeout(240)
+async def test_kill_9_of_the_server_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    # A killed process leaves to the system what it wrote, so this shows what our scripts and clients make of
+    # a crash. That it holds for a power cut, too, is what `appendfsync always` adds.
+    with RedisServer(tmp_path / "redis", appendfsync="always") as server:
+        worker = worker_process(server.url, tmp_path)
+        async with open_world(server.url) as world, kept_running(worker) as ended:
+            await world.owe_round()
+            await world.accepted(ROUND // 4)
+            world.rounds += 1
+            commits = [space_commit(number, world.rounds) for number in range(SPACES)]
+            going_on = asyncio.create_task(commit_whatever_happens(world, commits))
+            await wait_until(lambda: len(world.events) > ROUND // 10 + SPACES, message="more is committed")
+            server.kill()
+            acknowledged: list[str] = [*world.events]
+            assert not going_on.done()
+            assert world.receiver.accepted < ROUND
+            await wait_until(lambda: ended, timeout=60, message="the worker ends")
+            assert ended[0] > 0
+            await asyncio.to_thread(server.start)
+            assert len(await world.runtime.store.events.get_many(acknowledged)) == len(acknowledged)
+            assert await world.note_cut() > 0
+            await going_on
+            await world.settled()
+            await world.check()
+
+
+@pytest.mark.timeout(240)
+async def test_30_s_without_redis_and_a_receiver_that_is_away_meanwhile(tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis") as server:
+        worker = worker_process(server.url, tmp_path)
+        async with open_world(server.url) as world, CountingReceiver() as away, kept_running(worker) as ended:
+            await world.add_endpoint("/away", away)
+            await world.owe_round()
+            await wait_until(lambda: away.accepted >= 50, timeout=60, message="the receiver gets something")
+            away.stop()
+            await breaker_opens(world, "/away")
+            await world.owe_round()
+            await world.accepted(world.receiver.accepted + ROUND // 10)
+
+            # The worker stands still while what it has under way is noted; then it asks a silent server.
+            worker.signal(signal.SIGSTOP)
+            assert await world.note_cut() > 0
+            server.signal(signal.SIGSTOP)
+            worker.signal(signal.SIGCONT)
+            assert away.accepted < len(world.events)
+            assert world.receiver.accepted < 2 * ROUND
+            await asyncio.sleep(OUT_OF_REACH_SECONDS)
+            server.signal(signal.SIGCONT)
+            await away.start()
+
+            await world.settled()
+            await world.check()
+            failed = int(await run_of(world, "/away", "failed"))
+            probes = 3
+            assert failed <= breaker.FAILURES_IN_A_ROW + world.endpoints["/away"].max_concurrency + probes
+            assert not any(code == 0 for code in ended)
+
+
+async def breaker_opens(world: World, path: str) -> None:
+    """Wait until nothing is sent any more to a receiver that keeps failing."""
+
+    async def is_open() -> bool:
+        return float(await run_of(world, path, "open_until")) > 0
+
+    await wait_until(is_open, timeout=60, message="the breaker opens")
+
+
+async def run_of(world: World, path: str, name: str) -> str:
+    """Read how an endpoint is doing."""
+    redis = world.runtime.store.database.redis
+    return str(await redis.hget(keys.run(world.endpoints[path].id), name) or 0)

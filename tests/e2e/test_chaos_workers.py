@@ -1,0 +1,100 @@
+"""What survives workers that die, stop, or lose the time: real processes and a real server."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.chaos import ROUND, SteppedClock, open_world, worker_process
+from tests.support.processes import RedisServer
+
+ROUNDS = 10
+HOUR = 3600.0
+
+
+@pytest.mark.timeout(300)
+async def test_kill_9_in_ten_rounds_of_5000_deliveries_loses_none(tmp_path: Path) -> None:
+    moments = random.Random(5)  # noqa: S311  chooses moments, and has to choose the same ones each time
+    # Of two workers one is killed each time; the other goes on while the next one starts.
+    with RedisServer(tmp_path / "redis") as server, ExitStack() as running:
+        async with open_world(server.url) as world:
+            workers = [
+                running.enter_context(worker_process(server.url, tmp_path, name=f"worker{number}"))
+                for number in range(2)
+            ]
+            for number in range(ROUNDS):
+                victim, survivor = workers[number % 2], workers[1 - number % 2]
+                await victim.wait_for("worker.started", timeout=60)
+                await world.owe_round()
+                await world.accepted(world.receiver.accepted + moments.randrange(1, ROUND))
+                victim.signal(signal.SIGKILL)
+                await victim.wait()
+                assert await world.note_cut() > 0
+                assert survivor.exit_code is None
+                victim.start()
+            await world.settled()
+            assert len(world.events) * len(world.endpoints) == ROUNDS * ROUND
+            await world.check()
+            assert world.receiver.verified > 0
+
+
+async def test_sigterm_in_the_middle_finishes_what_is_under_way_and_sends_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:
+        async with open_world(server.url) as world:
+            await world.owe_round()
+            await world.accepted(ROUND // 4)
+            worker.signal(signal.SIGTERM)
+            assert await worker.wait() == 0
+            assert world.receiver.accepted < ROUND
+            assert await world.note_cut() == 0
+            worker.start()
+            await world.settled()
+            await world.check()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(HOUR, id="forward"),
+        pytest.param(
+            -HOUR,
+            id="backward",
+            marks=pytest.mark.xfail(
+                run=False, reason="the sweep is a cron of arq's, which waits until the clock has caught up"
+            ),
+        ),
+    ],
+)
+async def test_a_clock_stepped_by_an_hour_in_the_middle_neither_loses_nor_repeats(
+    tmp_path: Path, step: float
+) -> None:
+    clock = SteppedClock(tmp_path / "offset")
+    began = time.time()
+    with (
+        RedisServer(tmp_path / "redis") as server,
+        worker_process(server.url, tmp_path, variables=clock.variables) as worker,
+    ):
+        async with open_world(server.url, verifies=False) as world:
+            await world.owe_round()
+            await world.accepted(ROUND // 4)
+            clock.step(step)
+            assert world.receiver.accepted < ROUND
+            await world.owe_round()
+            await world.settled()
+            await world.check()
+            # The receiver sees the clock that the worker goes by.
+            hours = Counter(
+                round((each.timestamp - began) / HOUR)
+                for arrivals in world.receiver.arrivals.values()
+                for each in arrivals
+            )
+            assert hours.keys() == {0, step / HOUR}
+            assert worker.exit_code is None

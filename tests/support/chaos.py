@@ -1,0 +1,297 @@
+"""What the tests of no loss share: a load of deliveries, a note of what was cut, the check at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from notifier.core.delivery import DeliveryStatus
+from notifier.core.endpoint import Endpoint, Ordering, SealedSecret
+from notifier.core.events import EventType, Sighting, space_event
+from notifier.core.ids import EndpointId, EventId, SpaceId, delivery_id
+from notifier.core.known import KnownSpace
+from notifier.core.space import Phase, Space
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Commit, keys
+from notifier.store.doctor import findings
+from tests.support import chaos_clock
+from tests.support.chaos_clock import OFFSET, OFFSET_VARIABLE
+from tests.support.counting_receiver import CountingReceiver, Manner
+from tests.support.pipeline import MASTER_KEY, SECRET, numbered_event, quick_settings
+from tests.support.processes import NotifierProcess
+from tests.support.wait import wait_until
+
+REQUEST_TIMEOUT: Final = 3.0
+"""More than the receiver, which shares its process with the test, ever stands still on a busy machine."""
+
+LEASE: Final = 8.0
+"""The least that goes with this time-out: so long after a kill its deliveries are due again."""
+
+MANNERS: Final = {
+    "/plain0": Manner(),
+    "/plain1": Manner(),
+    "/plain2": Manner(),
+    "/plain3": Manner(),
+    "/slow": Manner(delay=0.05),
+    "/shaky": Manner(fails_each=10),
+    "/ordered0": Manner(),
+    "/ordered1": Manner(),
+    "/orderedslow": Manner(delay=0.02),
+    "/orderedshaky": Manner(fails_each=10),
+}
+"""Ten endpoints; those whose name says so want the events of a Space in order."""
+
+SPACES: Final = 50
+EVENTS_OF_A_SPACE: Final = 8
+PLAIN_EVENTS: Final = 100
+ROUND: Final = len(MANNERS) * (SPACES * EVENTS_OF_A_SPACE + PLAIN_EVENTS)
+"""Deliveries in a round: 5,000."""
+
+READ_AT_ONCE: Final = 1000
+RESTART_PAUSE_SECONDS: Final = 0.5
+SETTLED_WITHIN_SECONDS: Final = 90.0
+
+
+class Lease(NamedTuple):
+    """An attempt that was under way: whose, at what, and until when (epoch ms) nobody else makes one."""
+
+    endpoint_id: EndpointId
+    event_id: EventId
+    ends_at: float
+
+
+@dataclass(slots=True)
+class World:
+    """Endpoints, what they are owed, and what may come to them twice."""
+
+    runtime: Runtime
+    receiver: CountingReceiver
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)  # by path, as are their receivers
+    receivers: dict[str, CountingReceiver] = field(default_factory=dict)
+    events: list[EventId] = field(default_factory=list)
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)  # event id -> its Space and sequence
+    cut: set[Lease] = field(default_factory=set)
+    rounds: int = 0
+
+    async def add_endpoint(self, path: str, receiver: CountingReceiver | None = None) -> None:
+        """Register an endpoint that wants everything."""
+        now = self.runtime.clock()
+        self.receivers[path] = receiver or self.receiver
+        self.endpoints[path] = Endpoint(
+            id=EndpointId("ep_" + path.strip("/").rjust(16, "0")),
+            url=self.receivers[path].url(path),
+            event_types=("*",),
+            ordering=Ordering.SPACE if path.startswith("/ordered") else Ordering.NONE,
+            secrets=(SealedSecret(self.runtime.secrets.seal(SECRET)),),
+            created_at=now,
+            updated_at=now,
+        )
+        await self.runtime.store.endpoints.create(self.endpoints[path])
+
+    async def owe_round(self) -> None:
+        """Commit events, most of them of Spaces, whose sequences go on from round to round."""
+        self.rounds += 1
+        await self.commit([space_commit(number, self.rounds) for number in range(SPACES)])
+        for number in range(PLAIN_EVENTS):
+            await self.commit_plain(self.rounds * PLAIN_EVENTS + number)
+
+    async def commit(self, commits: Sequence[Commit]) -> None:
+        """Commit what happened to Spaces; from its acknowledgement on it must not be lost."""
+        assert all(await self.runtime.store.spaces.commit(commits))
+        for each in commits:
+            self.note_committed(each)
+
+    def note_committed(self, commit: Commit) -> None:
+        """Note what is owed from now on."""
+        for event in commit.events:
+            self.events.append(event.id)
+            self.places[event.id] = commit.known.space.id, event.sequence or 0
+
+    async def commit_plain(self, number: int) -> None:
+        """Commit an event of no Space."""
+        event = numbered_event(number)
+        await self.runtime.store.events.commit(event)
+        self.events.append(event.id)
+
+    async def accepted(self, count: int) -> None:
+        """Wait until the receiver has accepted so many deliveries."""
+        await wait_until(
+            lambda: self.receiver.accepted >= count,
+            timeout=SETTLED_WITHIN_SECONDS,
+            message=lambda: f"{self.receiver.accepted} of {count} were accepted",
+        )
+
+    async def note_cut(self) -> int:
+        """Note what is under way just after somebody died; gives how many attempts that are.
+
+        Whatever the dead had sent to the database is done by the time of the second look: what it settled in
+        that way was not cut. Those who live hold leases too, which makes the note longer than it need be.
+        """
+        await self._leases()
+        under_way = await self._leases()
+        self.cut |= under_way
+        return len(under_way)
+
+    async def _leases(self) -> set[Lease]:
+        async with self.runtime.store.database.pipeline() as pipe:
+            for endpoint in self.endpoints.values():
+                pipe.zrange(keys.leased(endpoint.id), 0, -1, withscores=True)
+            rows = await pipe.execute()
+        return {
+            Lease(endpoint.id, event_id, ends_at)
+            for endpoint, leases in zip(self.endpoints.values(), rows, strict=True)
+            for event_id, ends_at in leases
+        }
+
+    async def settled(self) -> None:
+        """Wait until everything that is owed was delivered."""
+
+        async def is_settled() -> bool:
+            gauges = await self.runtime.store.gauges(now=self.runtime.clock())
+            outbox = await self.runtime.store.events.undispatched(limit=1)
+            return gauges["notifier_deliveries_pending"] == 0 and not outbox
+
+        await wait_until(
+            is_settled, timeout=SETTLED_WITHIN_SECONDS, interval=0.1, message="every delivery is settled"
+        )
+
+    async def check(self) -> None:
+        """Check that nothing was lost, that only what was cut came twice, and that order was kept."""
+        may_repeat = Counter((lease.endpoint_id, lease.event_id) for lease in self.cut)
+        for path, endpoint in self.endpoints.items():
+            arrivals = self.receivers[path].arrivals[path]
+            accepted = Counter(each.event_id for each in arrivals if each.accepted)
+            assert accepted.keys() == set(self.events), f"{path} got other events than it was owed"
+            for event_id, times in accepted.items():
+                allowed = 1 + may_repeat[endpoint.id, EventId(event_id)]
+                assert times <= allowed, f"{path} got {event_id} {times} times, and {allowed} at most may be"
+            if endpoint.ordering is Ordering.SPACE:
+                self._check_order(path, [each.event_id for each in arrivals])
+        await self._check_queues()
+        assert await findings(self.runtime.store) == []
+
+    def _check_order(self, path: str, event_ids: Sequence[str]) -> None:
+        seen: dict[str, list[int]] = defaultdict(list)
+        for event_id in event_ids:
+            if event_id in self.places:
+                space, sequence = self.places[event_id]
+                seen[space].append(sequence)
+        for space, sequences in seen.items():
+            assert sequences == sorted(sequences), f"{path} got {space} out of order"
+
+    async def _check_queues(self) -> None:
+        """Check that every delivery has come to its end once, and is in no queue any more."""
+        assert await self._leases() == set()
+        async with self.runtime.store.database.pipeline() as pipe:
+            for endpoint in self.endpoints.values():
+                pipe.zcard(keys.due(endpoint.id))
+                pipe.hlen(keys.lines(endpoint.id))
+                pipe.hget(keys.run(endpoint.id), DeliveryStatus.DELIVERED)
+            assert await pipe.execute() == [0, 0, str(len(self.events))] * len(self.endpoints)
+            pipe.zcard(keys.OUTBOX)
+            assert await pipe.execute() == [0]
+        for endpoint in self.endpoints.values():
+            for start in range(0, len(self.events), READ_AT_ONCE):
+                await self._check_delivered(endpoint, self.events[start : start + READ_AT_ONCE])
+
+    async def _check_delivered(self, endpoint: Endpoint, event_ids: Sequence[EventId]) -> None:
+        async with self.runtime.store.database.pipeline() as pipe:
+            for event_id in event_ids:
+                pipe.hget(keys.delivery(delivery_id(event_id, endpoint.id)), "status")
+            assert set(await pipe.execute()) == {DeliveryStatus.DELIVERED}
+
+
+def space_commit(number: int, round_: int) -> Commit:
+    """Make what happens to a Space in a round, counted from 1; what the events tell does not matter."""
+    last = round_ * EVENTS_OF_A_SPACE
+    described = Space(id=SpaceId(f"1chaos{number:06}"), state="live")
+    known = KnownSpace(
+        space=described, phase=Phase.LIVE, sequence=last, began_at=0.0, observed_at=0.0, phase_since=0.0
+    )
+    events = tuple(
+        space_event(
+            EventType.TITLE_CHANGED,
+            sequence=sequence,
+            before=described,
+            after=described.with_values({"title": f"number {sequence}"}),
+            changed=("title",),
+            details={},
+            users={},
+            sighting=Sighting(1.0, (0.0, 1.0), first_sighting=False, watch_ids=()),
+        )
+        for sequence in range(last - EVENTS_OF_A_SPACE + 1, last + 1)
+    )
+    return Commit(known, round_ - 1, events, (), timers={})
+
+
+@asynccontextmanager
+async def open_world(redis_url: str, *, verifies: bool = True) -> AsyncIterator[World]:
+    """Register ten endpoints of all manners; gives a world in which nothing is owed yet."""
+    settings = quick_settings(redis_url, request_timeout_seconds=REQUEST_TIMEOUT, lease_seconds=LEASE)
+    async with CountingReceiver(MANNERS, verifies=verifies) as receiver, open_runtime(settings) as runtime:
+        world = World(runtime, receiver)
+        for path in MANNERS:
+            await world.add_endpoint(path)
+        yield world
+
+
+def worker_process(
+    redis_url: str, directory: Path, *, name: str = "worker", variables: Mapping[str, str] | None = None
+) -> NotifierProcess:
+    """Make a worker that tries again soon; it is not started yet."""
+    settings: dict[str, Any] = {
+        "REDIS_URL": redis_url,
+        "MASTER_KEYS": MASTER_KEY,
+        "ALLOW_HTTP": "true",
+        "ALLOWED_NETWORKS": "127.0.0.0/8",
+        "REQUEST_TIMEOUT_SECONDS": str(REQUEST_TIMEOUT),
+        "LEASE_SECONDS": str(LEASE),
+        "RETRY_SCHEDULE_SECONDS": ",".join(["0.3"] * 50),
+        "LOG_FORMAT": "json",
+    }
+    return NotifierProcess("worker", directory=directory, settings=settings, variables=variables, name=name)
+
+
+@asynccontextmanager
+async def kept_running(process: NotifierProcess) -> AsyncIterator[list[int]]:
+    """Start a process whenever it has ended, as a supervisor does; gives the codes that it ended with."""
+    ended: list[int] = []
+
+    async def keep() -> None:
+        while True:
+            ended.append(await process.wait(timeout=float("inf")))
+            await asyncio.sleep(RESTART_PAUSE_SECONDS)
+            process.start()
+
+    with process:
+        keeper = asyncio.create_task(keep())
+        try:
+            yield ended
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+
+
+class SteppedClock:
+    """The wall clock of a process that was started with ``variables``, to be set while it runs."""
+
+    def __init__(self, offset_file: Path) -> None:
+        self._offset_file = offset_file
+        self.step(0.0)
+        folder = Path(chaos_clock.__file__).parent
+        self.variables: Mapping[str, str] = {
+            "PYTHONPATH": os.pathsep.join([str(folder), str(folder.parents[2])]),
+            OFFSET_VARIABLE: str(offset_file),
+        }
+
+    def step(self, seconds: float) -> None:
+        """Set the clock so many seconds ahead of the machine's."""
+        with self._offset_file.open("r+b" if self._offset_file.exists() else "wb") as file:
+            file.write(OFFSET.pack(seconds))
