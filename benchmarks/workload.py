@@ -52,7 +52,7 @@ class Subscriber:
 
 
 def shapes(deliveries: int) -> tuple[Shape, ...]:
-    """Give the shapes that are measured, the usual one first: from one receiver for all to one event for all."""
+    """Give the shapes that are measured, the usual one first."""
     return (
         Shape("100 endpoints", 100, max(deliveries // 100, 1)),
         Shape("1 endpoint", 1, deliveries),
