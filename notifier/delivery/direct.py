@@ -75,9 +75,11 @@ class DirectSender:
         self._pool.make_room()
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._dialler.dial(origin, self._pool, deadline)
+                connection = await self._dialler.dial(origin, self._pool, deadline)
         except TimeoutError as error:
             raise TimeoutError("no connection came about in time") from error
+        self._pool.opened(connection)
+        return connection
 
 
 def _failed(error: BaseException) -> Reply:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from notifier.delivery.message import Origin
     from notifier.delivery.wire import Connection
+
+CLOSE_SECONDS: Final = 1.0
+"""An aborted connection is gone within two turns of the loop; to stop must not depend on it."""
 
 
 class Pool:
@@ -109,8 +112,13 @@ class Pool:
             self._sweeper = self._loop.call_later(self._keepalive_seconds, self._sweep)
 
     def opened(self, connection: Connection) -> None:
-        """Take note of a new connection."""
-        self._open.add(connection)
+        """Take note of a new connection.
+
+        Called when the dial has ended and not when the connection is made: where a dial is cancelled between
+        the two, uvloop closes the connection without a word.
+        """
+        if connection.usable:
+            self._open.add(connection)
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
@@ -129,7 +137,7 @@ class Pool:
             connection.abort()
         if self._open:
             self._emptied = self._loop.create_future()
-            await self._emptied
+            await asyncio.wait([self._emptied], timeout=CLOSE_SECONDS)
 
     def _host_has_room(self, origin: Origin) -> bool:
         return not self._limit_per_host or self._leases_of.get(origin, 0) < self._limit_per_host

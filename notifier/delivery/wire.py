@@ -22,7 +22,7 @@ class Connection(asyncio.Protocol):
 
     Args:
         loop: The running loop.
-        pool: Is told when the connection opens and when it is gone.
+        pool: Is told when the connection is gone.
         origin: What it leads to.
     """
 
@@ -87,7 +87,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the way to the receiver."""
         self._transport = cast("asyncio.Transport", transport)
-        self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Read on, or close: bytes that come before a request would be taken for its answer."""

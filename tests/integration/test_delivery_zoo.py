@@ -1,4 +1,4 @@
-"""Each animal of the zoo is met twice, while an innocent receiver is served."""
+"""Each animal of the zoo is met, while an innocent receiver is served."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.zoo import FLOODING, ZOO, Animal, Cage, cage
 
-TIMEOUT = 0.3
-SLACK = 3.0
-"""For a busy machine; a meeting that is not bounded at all is far beyond it."""
+TIMEOUT = 1.0
+"""Where only the time-out can end a meeting; the others have more."""
+
+SLACK = 5.0
+"""For a busy machine; a meeting that nothing bounds is far beyond it."""
 
 MAX_PEAK_BYTES = 3_000_000
 """Of both sides together: the read buffer of the loop and the animal's own are most of it."""
@@ -45,13 +47,13 @@ async def meet(client: DeliveryClient, animal: Animal, kept: Cage) -> Answer:
         assert [other.status for other in others] == [200] * 3
     assert (answer.status, answer.error) == (animal.status, animal.error), answer.detail
     assert answer.duration_ms < (TIMEOUT + SLACK) * 1000
-    assert not animal.takes_time or answer.duration_ms >= TIMEOUT * 1000 * 0.9
+    assert not animal.takes_time or answer.duration_ms >= TIMEOUT * 900
     return answer
 
 
 @pytest.mark.parametrize("animal", ZOO, ids=str)
 def test_an_animal_gets_what_it_deserves(animal: Animal, runner: asyncio.Runner) -> None:
-    for answer in runner.run(meet_twice(animal)):
+    for answer in runner.run(meetings_with(animal)):
         assert len(answer.body) <= 4096
         assert answer.detail.isprintable()
         assert len(answer.detail) <= 300
@@ -62,12 +64,15 @@ def test_an_animal_gets_what_it_deserves(animal: Animal, runner: asyncio.Runner)
         assert classify(answer, now=0).kind is expected
 
 
-async def meet_twice(animal: Animal) -> list[Answer]:
-    async with cage(animal.behave) as kept, client_for(timeout_seconds=TIMEOUT) as client:
-        answers = [await meet(client, animal, kept) for _ in range(2)]
+async def meetings_with(animal: Animal) -> list[Answer]:
+    """Meet it twice, or once where that takes its time."""
+    times = 1 if animal.takes_time else 2
+    timeout_seconds = TIMEOUT if animal.takes_time else TIMEOUT + SLACK
+    async with cage(animal.behave) as kept, client_for(timeout_seconds=timeout_seconds) as client:
+        answers = [await meet(client, animal, kept) for _ in range(times)]
         # Before the client closes: it must not have kept what it can never use.
         await wait_until(lambda: kept.open == int(animal.keeps), message=lambda: f"{kept.open} are open")
-        assert kept.connections == (1 if animal.keeps else 2)
+        assert kept.connections == (1 if animal.keeps else times)
     return answers
 
 
@@ -79,7 +84,7 @@ def test_a_flood_is_dammed(animal: Animal, runner: asyncio.Runner) -> None:
 
 
 async def measure(animal: Animal) -> tuple[int, int]:
-    async with cage(animal.behave) as kept, client_for(timeout_seconds=TIMEOUT) as client:
+    async with cage(animal.behave) as kept, client_for() as client:
         request = request_to(f"{kept.url}/hook")
         await client.post(request)  # what is made once is not counted
         kept.bytes_out = 0

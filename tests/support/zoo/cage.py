@@ -131,6 +131,9 @@ async def cage(behave: Behaviour, *, port: int = 0, **server: Any) -> AsyncItera
             await behave(Visit(counts, reader, writer))
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
+        except RuntimeError as error:
+            if "closed" not in str(error):  # how uvloop says that the other side is gone
+                raise
         finally:
             counts.open -= 1
             writer.close()
