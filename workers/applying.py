@@ -128,6 +128,10 @@ def _commit(worker: Worker, known: KnownSpace, events: tuple[Event, ...], matche
 async def _is_mass_vanish(worker: Worker, observation: Observation) -> bool:
     """Judge what an answer did not find together with all other late looks, before any of it is applied."""
     store, now = worker.runtime.store, observation.answered_at
+    if observation.question.call is not Call.LOOKUP:
+        # Only a lookup says of every Space that it asks about whether it is there.
+        health, _ = await store.health.read()
+        return health.vanish_since is not None
     tracked = await store.spaces.read_many([*{*observation.snapshots, *observation.not_found}])
     alive = [each for each, record in tracked.items() if record.known and not record.known.phase.is_over]
     found = [each for each in alive if each in observation.snapshots]
@@ -192,7 +196,9 @@ async def _look_at_absent(worker: Worker, asking: Sequence[Watch], observation: 
     """Queue a lookup of every Space that an answer should have had: absence itself proves nothing (E1)."""
     alive = await worker.runtime.store.spaces.alive_of([watch.id for watch in asking])
     absent = alive - observation.snapshots.keys()
-    await worker.runtime.store.looks.add(Call.LOOKUP, absent, at=observation.answered_at)
+    if absent:
+        await worker.runtime.store.looks.add(Call.LOOKUP, absent, at=observation.answered_at)
+        await worker.runtime.nudge.observe()
 
 
 def count_events(worker: Worker, events: Sequence[Event]) -> None:

@@ -17,6 +17,9 @@ TOO_MANY_REQUESTS: Final = 429
 ALLOWED: Final = re.compile(r"is not one of \[([^\]]*)\]")
 """Where the message of a 400 lists the values that X would take."""
 
+NAMED: Final = re.compile(r"query parameter value \[([^\]]*)\]")
+"""Where the message of a 400 names the one value that it is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
@@ -83,12 +86,13 @@ def refused_values(raw: bytes) -> dict[str, set[str]]:
     """Read from the body of a 400 which values of which parameters X does not accept.
 
     The older contract has them under ``errors[].parameters``, the newer one as ``parameter`` and ``value``.
-    Several may stand in one text with commas, good ones among them: then the message lists what is allowed.
+    Under ``parameters`` stands all that was sent for the parameter, good values among them, in one text with
+    commas or in several: the message lists what is allowed, or names the one that it is about.
     """
     refused: dict[str, set[str]] = {}
     for problem in _problems(read_json(raw)):
-        named = problem.get("parameters")
-        parameters = dict(named) if isinstance(named, dict) else {}
+        listed = problem.get("parameters")
+        parameters = dict(listed) if isinstance(listed, dict) else {}
         if isinstance(problem.get("parameter"), str):
             parameters[problem["parameter"]] = [problem.get("value")]
         allowed = _allowed(problem.get("message")) | _allowed(problem.get("detail"))
@@ -97,7 +101,8 @@ def refused_values(raw: bytes) -> dict[str, set[str]]:
                 value for value in (values if isinstance(values, list) else []) if isinstance(value, str)
             ]
             split = {part.strip() for text in texts for part in text.split(",")}
-            refused.setdefault(name, set()).update(split - allowed)
+            named = set() if allowed else _named(problem.get("message")) & split
+            refused.setdefault(name, set()).update(named or split - allowed)
     return refused
 
 
@@ -112,6 +117,11 @@ def _problems(body: object) -> Iterator[Mapping[str, Any]]:
 def _allowed(message: object) -> set[str]:
     listed = ALLOWED.search(message[:MESSAGE_LENGTH]) if isinstance(message, str) else None
     return {part.strip() for part in listed[1].split(",")} if listed else set()
+
+
+def _named(message: object) -> set[str]:
+    named = NAMED.search(message[:MESSAGE_LENGTH]) if isinstance(message, str) else None
+    return {named[1].strip()} if named else set()
 
 
 def _detail(status: int, problem: Mapping[str, Any]) -> str:

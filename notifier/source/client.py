@@ -189,12 +189,16 @@ def _unknown(asked: tuple[str, ...], refused: set[str] | None) -> set[str]:
 
 
 def _refused_subjects(question: Question, refused: Mapping[str, set[str]]) -> tuple[str, ...]:
-    """Give the subjects that X does not accept; a search has one, however many commas stand in it."""
+    """Give the subjects that X does not accept; a search has one, however many commas stand in it.
+
+    A refusal that names all of many says nothing: it repeats the question.
+    """
     _, parameter = PATHS[question.call]
     values = refused.get(parameter, set())
     if question.call is Call.SEARCH:
         return question.subjects if parameter in refused else ()
-    return tuple(subject for subject in question.subjects if subject in values)
+    named = tuple(subject for subject in question.subjects if subject in values)
+    return () if len(named) == len(question.subjects) > 1 else named
 
 
 async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:

@@ -91,7 +91,7 @@ class Store:
         health = await self.endpoints.health_of(list(endpoints))
         oldest = min((each.oldest_due_at for each in health if each.oldest_due_at is not None), default=now)
         statuses = Counter(endpoint.status for endpoint in endpoints.values())
-        remaining = await self.budget.remaining()
+        remaining = await self.budget.remaining(now=now)
         return {
             "notifier_deliveries_pending": sum(each.pending for each in health),
             "notifier_oldest_due_seconds": max(now - oldest, 0.0),

@@ -66,10 +66,9 @@ class SharedBudget:
         _, record = await self._read()
         return record.at(now)
 
-    async def remaining(self) -> dict[Call, int]:
-        """Give what is left in each bucket that X has described."""
-        _, record = await self._read()
-        return {call: bucket.remaining for call, bucket in record.by_call.items()}
+    async def remaining(self, *, now: float) -> dict[Call, int]:
+        """Give what is left in each bucket whose window X has described."""
+        return {call: bucket.remaining for call, bucket in (await self.describe(now=now)).by_call.items()}
 
     async def _note(self, change: Callable[[Buckets], Buckets]) -> None:
         """Change the record. One that is busy all the time is left: the next answer tells the same."""

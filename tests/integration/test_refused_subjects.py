@@ -168,3 +168,23 @@ async def test_a_400_that_names_nothing_is_told_and_backed_off_from(
         it.x.heal()
         await it.pass_time(600, step=10)
         assert await it.types() == ["source.degraded", "source.recovered", "space.started"]
+
+
+@pytest.mark.parametrize("sent", [["GOOD1,BAD,GOOD2"], ["GOOD1", "BAD", "GOOD2"]], ids=["one text", "a list"])
+async def test_a_400_that_repeats_the_whole_question_refuses_only_what_its_message_names(
+    redis_url: str, sent: list[str]
+) -> None:
+    """X repeats all that was sent under ``parameters``; which of it is meant stands in the message."""
+    message = "The `ids` query parameter value [BAD] does not match ^[a-zA-Z0-9]{1,13}$"
+    body = {"title": "Invalid Request", "errors": [{"parameters": {"ids": sent}, "message": message}]}
+    async with steered(redis_url, "spaces:\n" + spaces(["GOOD1", "GOOD2"], LIVE)) as it:
+
+        async def instead(asked: Asked) -> web.Response | None:
+            return web.json_response(body, status=400) if "BAD" in asked.subjects else None
+
+        it.x.instead = instead
+        await it.watch(WatchKind.SPACE, "GOOD1", "BAD", "GOOD2")
+        await it.look()
+        failed = {name for name, watch in (await watches(it)).items() if watch.status is WatchStatus.FAILED}
+        assert failed == {"BAD"}
+        assert await it.types() == ["space.started"] * 2

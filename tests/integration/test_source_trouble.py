@@ -298,3 +298,16 @@ class TestMassVanish:
             await it.pass_time(31)
             assert (await it.counts())["space.ended"] == 5
             assert await news(it) == []
+
+    async def test_an_answer_that_comes_in_between_does_not_end_it(self, redis_url: str) -> None:
+        """Lists that answer while lookups find nothing must not make the circuit flutter."""
+        play = "spaces:\n" + spaces(live(20), LIVE)
+        play += "faults: [{at: 45s, for: 300s, kind: vanish_all, calls: [lookup]}]"
+        async with steered(redis_url, play) as it:
+            await it.watch(WatchKind.SPACE, *live(20))
+            await it.watch(WatchKind.SEARCH, "news")
+            await it.look()
+            await it.pass_time(700, step=5)
+            told = [(event_type, details["kind"]) for event_type, details in await news(it)]
+            assert told == [("source.degraded", "mass_vanish"), ("source.recovered", "mass_vanish")]
+            assert (await it.told("space.")) == ["space.started"] * 20

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.events import EventType
+from notifier.core.events import Event, EventType
 from notifier.core.known import KnownSpace
 from notifier.core.merging import Patience
 from notifier.core.observation import Evidence
@@ -306,7 +306,7 @@ class TestAnOverdueStart:
 
 @pytest.mark.parametrize("what", [EventType.REMINDER, EventType.START_OVERDUE])
 def test_ids_of_two_planned_starts_differ_in_the_same_place(what: EventType) -> None:
-    events = []
+    events: list[Event] = []
     for start in (PLAN, PLAN + 5000):
         step = reminder(start - LEAD) if what is EventType.REMINDER else seen(start + 700, planned(start))
         events += History(seen(0, planned(start))).take(step)

@@ -32,6 +32,8 @@ end
 local function untrack(space, erase_at)
   drop_look('lookup', space)
   redis.call('ZREM', 'sn:timers:reminder', space)
+  redis.call('ZREM', 'sn:cycle:looked', space)
+  redis.call('ZREM', 'sn:cycle:missing', space)
   if redis.call('EXISTS', 'sn:space:' .. space) == 1 then
     redis.call('ZADD', 'sn:timers:erasure', 'LT', erase_at, space)
   end
