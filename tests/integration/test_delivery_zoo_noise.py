@@ -1,0 +1,160 @@
+"""Whatever is said, and whenever a post ends: an answer comes, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from notifier.delivery.dial import Dialler
+from notifier.delivery.direct import DirectSender
+from notifier.delivery.pool import Pool
+from notifier.delivery.resolver import ThreadResolver
+from tests.support.peers import LOOPBACK, OK, request_to
+from tests.support.wait import wait_until
+from tests.support.zoo import ZOO, Behaviour, Visit, cage
+
+PATIENCE = 10.0
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+pieces = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from(
+        [
+            OK,
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 101 Switching\r\n\r\n",
+            b"content-length: 3\r\n",
+            b"transfer-encoding: chunked\r\n",
+            b"connection: close\r\n",
+            b"retry-after: 1\r\n",
+            b"\r\n",
+            b"3\r\nabc\r\n",
+            b"0\r\n\r\n",
+            b"x" * 5000,
+        ]
+    ),
+)
+
+
+@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    """The loop of the other tests, and that of the workers."""
+    with asyncio.Runner(loop_factory=request.param) as made:
+        yield made
+
+
+@asynccontextmanager
+async def sender(*, limit: int = 8) -> AsyncIterator[tuple[DirectSender, Pool]]:
+    """A sender whose pool can be looked into; nothing may be left in it."""
+    pool = Pool(limit=limit, limit_per_host=0, keepalive_seconds=30.0)
+    resolver = ThreadResolver(timeout_seconds=5.0)
+    made = DirectSender(pool, Dialler(resolver, LOOPBACK, None), resolver)
+    yield made, pool
+    assert pool.lease_count == 0
+    await wait_until(lambda: pool.open_count == pool.idle_count)
+    await made.close()
+    assert (pool.open_count, pool.idle_count) == (0, 0)
+
+
+def saying(parts: list[bytes], *, stays: bool) -> Behaviour:
+    """Say the parts in answer to each request, and stay or go."""
+
+    async def behave(visit: Visit) -> None:
+        while True:
+            await visit.request()
+            for part in parts:
+                await visit.say(part)
+                await asyncio.sleep(0)
+            if not stays:
+                return
+
+    return behave
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=["asyncio", "uvloop"])
+@given(parts=st.lists(pieces, max_size=8), stays=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_get_an_answer_in_time(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], parts: list[bytes], *, stays: bool
+) -> None:
+    async def meet() -> None:
+        async with cage(saying(parts, stays=stays)) as kept, sender() as (direct, _):
+            loop = asyncio.get_running_loop()
+            for _ in range(2):
+                async with asyncio.timeout(PATIENCE):
+                    reply = await direct.send(request_to(kept.url), deadline=loop.time() + 0.05, fresh=False)
+                assert reply.status is not None or reply.error is not None
+                assert len(reply.body) <= 4096
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(meet())
+
+
+def test_a_post_may_time_out_at_any_moment(runner: asyncio.Runner) -> None:
+    """Among them the moment between a connection's being made and its being handed over."""
+    seed = random.Random(1)  # noqa: S311 - picks moments, guards nothing
+
+    async def meet() -> None:
+        async with cage(saying([OK], stays=True)) as kept, sender(limit=40) as (direct, _):
+            loop = asyncio.get_running_loop()
+            for _ in range(30):
+                async with asyncio.timeout(PATIENCE):
+                    await asyncio.gather(
+                        *(
+                            direct.send(
+                                request_to(kept.url), deadline=loop.time() + seed.uniform(0, 0.01), fresh=True
+                            )
+                            for _ in range(20)
+                        )
+                    )
+
+    runner.run(meet())
+
+
+def test_a_post_may_be_cancelled_at_any_moment(runner: asyncio.Runner) -> None:
+    seed = random.Random(2)  # noqa: S311 - picks moments, guards nothing
+
+    async def meet() -> None:
+        async with cage(saying([OK], stays=True)) as kept, sender() as (direct, _):
+            loop = asyncio.get_running_loop()
+            for _ in range(30):
+                posts = [
+                    loop.create_task(
+                        direct.send(
+                            request_to(kept.url), deadline=loop.time() + PATIENCE, fresh=seed.random() < 0.5
+                        )
+                    )
+                    for _ in range(20)
+                ]
+                for post in posts:
+                    loop.call_later(seed.uniform(0, 0.01), post.cancel)
+                async with asyncio.timeout(PATIENCE):
+                    await asyncio.gather(*posts, return_exceptions=True)
+
+    runner.run(meet())
+
+
+def test_the_whole_zoo_at_once_leaves_nothing_behind(runner: asyncio.Runner) -> None:
+    async def meet() -> None:
+        async with asyncio.TaskGroup() as group, sender(limit=200) as (direct, _):
+
+            async def visit(behave: Behaviour) -> None:
+                async with cage(behave) as kept:
+                    deadline = asyncio.get_running_loop().time() + 2.0
+                    reply = await direct.send(request_to(kept.url), deadline=deadline, fresh=False)
+                    assert reply.status is not None or reply.error is not None
+
+            visits = [group.create_task(visit(animal.behave)) for animal in ZOO]
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait(visits)
+
+    runner.run(meet())
