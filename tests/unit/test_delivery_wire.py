@@ -1,0 +1,151 @@
+"""A connection with a transport that only notes what is done to it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from notifier.core.outcome import ErrorClass
+from notifier.delivery.message import Origin
+from notifier.delivery.pool import Pool
+from notifier.delivery.reply import Reply
+from notifier.delivery.wire import Connection
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+ORIGIN = Origin(tls=False, host="a.example", port=80)
+FAR = 60.0
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written; ``unsent`` bytes of it do not go out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.unsent = 0
+        self.aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+
+def connected() -> tuple[Connection, Wire]:
+    pool = Pool(limit=1, limit_per_host=0, keepalive_seconds=1.0)
+    connection, wire = Connection(asyncio.get_running_loop(), pool, ORIGIN), Wire()
+    connection.connection_made(wire)
+    return connection, wire
+
+
+async def ask(connection: Connection, *said: bytes) -> Reply:
+    """Make a request that is answered piece by piece."""
+    asking = asyncio.ensure_future(connection.exchange(b"request", asyncio.get_running_loop().time() + FAR))
+    await asyncio.sleep(0)
+    for piece in said:
+        connection.data_received(piece)
+    return await asking
+
+
+async def test_a_request_goes_out_and_its_answer_comes_in() -> None:
+    connection, wire = connected()
+    for _ in range(2):
+        reply = await ask(connection, OK[:10], OK[10:])
+        assert (reply.status, reply.body, reply.error) == (200, b"ok", None)
+    assert wire.written == b"request" * 2
+    assert connection.usable
+
+
+async def test_a_success_before_the_request_is_none() -> None:
+    """Taken for an answer, it would have the event count as delivered that was never sent."""
+    connection, wire = connected()
+    connection.data_received(OK)
+    reply = await ask(connection)
+    assert (reply.status, reply.error) == (None, ErrorClass.PROTOCOL)
+    assert wire.aborted
+    assert wire.written == b""
+
+
+async def test_an_end_before_the_request_is_an_end() -> None:
+    connection, wire = connected()
+    connection.eof_received()
+    reply = await ask(connection)
+    assert (reply.error, reply.stale) == (ErrorClass.CONNECTION_RESET, False)
+    assert wire.aborted
+
+
+async def test_what_comes_between_two_requests_ends_the_connection() -> None:
+    connection, _ = connected()
+    await ask(connection, OK)
+    assert connection.usable
+    connection.data_received(OK)
+    assert not connection.usable
+
+
+async def test_an_answer_to_half_a_request_costs_the_connection() -> None:
+    connection, wire = connected()
+    wire.unsent = 1
+    reply = await ask(connection, OK)
+    assert (reply.status, reply.error) == (200, None)
+    assert not connection.usable
+
+
+@pytest.mark.parametrize(
+    ("error", "is_stale"),
+    [(None, True), (ConnectionResetError(104, "reset"), True), (OSError(110, "timed out"), False)],
+)
+async def test_only_an_end_without_a_byte_on_a_kept_connection_is_stale(
+    error: Exception | None, *, is_stale: bool
+) -> None:
+    for kept, said, expected in ((True, b"", is_stale), (True, b"HTTP", False), (False, b"", False)):
+        connection, _ = connected()
+        if kept:
+            await ask(connection, OK)
+        asking = asyncio.ensure_future(
+            connection.exchange(b"request", asyncio.get_running_loop().time() + FAR)
+        )
+        await asyncio.sleep(0)
+        if said:
+            connection.data_received(said)
+        connection.connection_lost(error)
+        reply = await asking
+        assert reply.error is not None
+        assert reply.stale is expected
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "detail"),
+    [
+        (b"", None, "no answer"),
+        (b"HTTP/1.1 200 OK\r\n", None, "headers"),
+        (OK[:-1], 200, "body"),
+    ],
+)
+async def test_a_time_out_says_how_far_it_got(said: bytes, status: int | None, detail: str) -> None:
+    connection, wire = connected()
+    asking = asyncio.ensure_future(connection.exchange(b"request", asyncio.get_running_loop().time() + 0.02))
+    await asyncio.sleep(0)
+    if said:
+        connection.data_received(said)
+    reply = await asyncio.wait_for(asking, 5)
+    assert (reply.status, reply.error) == (status, ErrorClass.TIMEOUT)
+    assert detail in reply.detail
+    assert wire.aborted
+
+
+async def test_a_cancelled_request_costs_the_connection() -> None:
+    connection, wire = connected()
+    asking = asyncio.ensure_future(connection.exchange(b"request", asyncio.get_running_loop().time() + FAR))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert wire.aborted
