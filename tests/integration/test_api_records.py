@@ -130,7 +130,9 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
     endpoint = await add_endpoint(client)
     event = started(1)
     await store(runtime, event)
-    (partition,) = await runtime.store.queue.owe([(event.id, [await runtime.store.endpoints.get(endpoint["id"])])])
+    (partition,) = await runtime.store.queue.owe(
+        [(event.id, [await runtime.store.endpoints.get(endpoint["id"])])]
+    )
     (claim,) = (await runtime.store.queue.turn(partition, [], limit=10, lease_seconds=30)).claims
     attempt = Attempt(
         id=AttemptId("att_1"),
