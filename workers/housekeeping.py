@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from notifier.core.health import after_answer
-from notifier.errors import UnavailableError
+from notifier.errors import UnavailableError, VersionConflictError
 from workers.context import Worker, worker_of
 from workers.health import note_health
 
@@ -19,9 +19,8 @@ HEARTBEAT_SECONDS: Final = 1.0
 log = structlog.get_logger(__name__)
 
 
-async def sweep(ctx: dict[str, Any]) -> None:
-    """Job: nudge for everything that is due, whatever became of earlier nudges."""
-    worker = worker_of(ctx)
+async def sweep(worker: Worker) -> None:
+    """Nudge for everything that is due, whatever became of earlier nudges."""
     runtime = worker.runtime
     for job in await runtime.store.waiting_work(now=runtime.clock()):
         name, _, partition = job.partition(":")
@@ -64,7 +63,11 @@ async def trim(ctx: dict[str, Any]) -> None:
 
 
 async def beat(worker: Worker) -> None:
-    """Report that the worker is alive and hand over what it has counted, until the worker stops."""
+    """Once a second report that the worker is alive, hand over its counts, and sweep, until it stops.
+
+    The sweep is no cron of arq's: that goes by the wall clock, and would rest for an hour when the clock is
+    set back by one.
+    """
     runtime = worker.runtime
     while not worker.stopping.is_set():
         counts = runtime.tally.take()
@@ -74,6 +77,10 @@ async def beat(worker: Worker) -> None:
         except UnavailableError as error:
             runtime.tally.give_back(counts)
             log.warning("worker.heartbeat_failed", reason=error.message)
+        try:
+            await sweep(worker)
+        except (UnavailableError, VersionConflictError) as error:
+            log.warning("worker.sweep_failed", reason=error.message)
         with suppress(TimeoutError):
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await worker.stopping.wait()

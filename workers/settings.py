@@ -33,7 +33,7 @@ from workers.challenge import challenge
 from workers.context import WORKER, Worker
 from workers.deliver import LARGEST_WINDOW, deliver
 from workers.dispatch import dispatch
-from workers.housekeeping import beat, sweep, trim
+from workers.housekeeping import beat, trim
 from workers.observe import observe
 from workers.recover import recover
 from workers.timers import ring_timers
@@ -108,7 +108,6 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     return {
         "functions": [observe, dispatch, deliver, challenge, recover, func(ring_timers, name="ring")],
         "cron_jobs": [
-            cron(sweep, second=None, microsecond=0, max_tries=1, keep_result=0),
             cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),
         ],
         "queue_name": keys.ARQ_QUEUE,

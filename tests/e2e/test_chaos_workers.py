@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chaos import ROUND, SteppedClock, open_world, worker_process
+from tests.support.chaos import ROUND, open_world, worker_process
+from tests.support.chaos_clock import SteppedClock
 from tests.support.processes import RedisServer
 
 ROUNDS = 10
@@ -64,13 +65,7 @@ async def test_sigterm_in_the_middle_finishes_what_is_under_way_and_sends_nothin
     "step",
     [
         pytest.param(HOUR, id="forward"),
-        pytest.param(
-            -HOUR,
-            id="backward",
-            marks=pytest.mark.xfail(
-                run=False, reason="the sweep is a cron of arq's, which waits until the clock has caught up"
-            ),
-        ),
+        pytest.param(-HOUR, id="backward"),
     ],
 )
 async def test_a_clock_stepped_by_an_hour_in_the_middle_neither_loses_nor_repeats(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,8 +19,6 @@ from notifier.core.space import Phase, Space
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Commit, keys
 from notifier.store.doctor import findings
-from tests.support import chaos_clock
-from tests.support.chaos_clock import OFFSET, OFFSET_VARIABLE
 from tests.support.counting_receiver import CountingReceiver, Manner
 from tests.support.pipeline import MASTER_KEY, SECRET, numbered_event, quick_settings
 from tests.support.processes import NotifierProcess
@@ -277,21 +274,3 @@ async def kept_running(process: NotifierProcess) -> AsyncIterator[list[int]]:
             keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await keeper
-
-
-class SteppedClock:
-    """The wall clock of a process that was started with ``variables``, to be set while it runs."""
-
-    def __init__(self, offset_file: Path) -> None:
-        self._offset_file = offset_file
-        self.step(0.0)
-        folder = Path(chaos_clock.__file__).parent
-        self.variables: Mapping[str, str] = {
-            "PYTHONPATH": os.pathsep.join([str(folder), str(folder.parents[2])]),
-            OFFSET_VARIABLE: str(offset_file),
-        }
-
-    def step(self, seconds: float) -> None:
-        """Set the clock so many seconds ahead of the machine's."""
-        with self._offset_file.open("r+b" if self._offset_file.exists() else "wb") as file:
-            file.write(OFFSET.pack(seconds))

@@ -132,7 +132,7 @@ class Steered:
 
     async def sweep(self) -> None:
         """Run the job that makes up for lost nudges."""
-        await sweep({WORKER: self.workers[0]})
+        await sweep(self.workers[0])
 
     async def pass_time(self, seconds: float, *, step: float = 1.0) -> None:
         """Let time pass; at every step the sweep runs, and then what it nudges for, in every worker."""
