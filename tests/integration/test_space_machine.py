@@ -1,0 +1,302 @@
+"""X plays any history, faults and all, before two workers over a real server; the laws hold at each step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import ClassVar, Final, TypeAlias
+
+import redis
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from notifier.core.events import EventType
+from notifier.core.ids import SpaceId
+from notifier.core.observation import Call
+from notifier.core.watch import OnFirstSight, WatchKind
+from tests.support.api_runtime import Clock
+from tests.support.chronicle import Chronicle
+from tests.support.processes import RedisServer
+from tests.support.space_machine import (
+    CHANGES,
+    CROWD,
+    MOVES,
+    SPACES,
+    Answer,
+    Fault,
+    X,
+    settled_phase,
+    tells_the_truth,
+)
+from tests.support.stage import CROWD_WATCH, EVERY, TARGETS, Glimpse, Stage
+
+CALLS: Final = st.sampled_from((Call.LOOKUP, Call.CREATORS, Call.SEARCH))
+FAULTS: Final = st.sampled_from(Fault)
+FIRST_SIGHT: Final = st.sampled_from(OnFirstSight)
+LIVES: Final = st.none() | st.integers(0, 3)
+SPACE: Final = st.sampled_from(SPACES)
+ONE: Final = st.none() | SPACE
+SECONDS: Final = st.sampled_from((1, 11, 31, 61, 600, 3600, 13 * 3600))
+WATCHES: Final = st.sampled_from(tuple(name for name in TARGETS if name != CROWD_WATCH))
+WORKERS: Final = st.integers(0, 1)
+MOVE: Final = st.sampled_from(tuple(CHANGES)) | st.sampled_from(tuple(MOVES))
+VARIETY: Final = st.integers(0, 5)
+Scenes: TypeAlias = list[tuple[str, int, int, bool]]
+SCENES: Final = st.lists(
+    st.tuples(MOVE, VARIETY, st.sampled_from((0, 1, 31, 600)), st.booleans()), min_size=3, max_size=8
+)
+"""What happens to a Space in which variety, after how many seconds, and whether it is seen."""
+
+SCENES_BETWEEN_RESTS: Final = 4
+CONFIRMS_SECONDS: Final = 40.0
+STEP_SECONDS: Final = 30.0
+TOLD_BY_TIME: Final = frozenset({EventType.REMINDER, EventType.START_OVERDUE, EventType.REDACTED})
+
+
+class SpaceMachine(RuleBasedStateMachine):
+    """Directs X, the operator, the clock and death."""
+
+    url: ClassVar[str]
+    answers: Bundle[Answer] = Bundle("answers")
+
+    def __init__(self) -> None:
+        super().__init__()
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+        self.clock = Clock()
+        self.x = X(self.clock)
+        self.stage = Stage(self.url, self.clock, self.x)
+        self.chronicle = Chronicle()
+        self.seen = Glimpse()
+        self.scenes = 0
+        self.runner = asyncio.Runner()
+        self.runner.run(self.stage.open())
+
+    def teardown(self) -> None:
+        self.runner.run(self.stage.close())
+        self.runner.close()
+
+    # What happens around the workers
+
+    @initialize(names=st.sets(WATCHES, min_size=2), first_sight=FIRST_SIGHT, space_id=SPACE, scenes=SCENES)
+    def begin(self, names: set[str], first_sight: OnFirstSight, space_id: str, scenes: Scenes) -> None:
+        for each in CROWD:
+            self.x.move(each, "start", 0)
+        for name in (*sorted(names), CROWD_WATCH):
+            self.step(partial(self.stage.add, name, first_sight))
+        self.look_at_everything(0)
+        self.x_plays(space_id, scenes)
+
+    @rule(space_id=SPACE, scenes=SCENES)
+    def x_plays(self, space_id: str, scenes: Scenes) -> None:
+        for move, variety, seconds, is_seen in scenes:
+            self.clock.now += seconds
+            self.x.move(space_id, move, variety)
+            if is_seen:
+                self.look_at_everything(variety % 2)
+        self.scenes += len(scenes)
+
+    @rule(space_id=SPACE, first=MOVE, second=MOVE, variety=VARIETY)
+    def x_moves_under_the_eyes_of_both(self, space_id: str, first: str, second: str, variety: int) -> None:
+        self.x.move(space_id, first, variety)
+        one = self.ask(0, Call.LOOKUP, None, Fault.NONE, 0)
+        self.x.move(space_id, second, variety)
+        other = self.ask(1, Call.LOOKUP, None, Fault.NONE, 0)
+        self.both_apply(one, other, timers_ring=False)
+
+    @rule(seconds=SECONDS, worker=st.none() | WORKERS, lives=LIVES)
+    def time_passes(self, seconds: int, worker: int | None, lives: int | None) -> None:
+        self.clock.now += seconds
+        if worker is not None:
+            self.step(partial(self.stage.live, worker, lives, partial(self.stage.ring, worker)))
+
+    @rule(name=WATCHES, first_sight=FIRST_SIGHT, toggles=st.booleans())
+    def somebody_changes_a_watch(self, name: str, first_sight: OnFirstSight, toggles: bool) -> None:
+        if name not in self.stage.watches:
+            self.step(partial(self.stage.add, name, first_sight))
+        else:
+            self.step(partial(self.stage.toggle if toggles else self.stage.delete, name))
+
+    # What the workers do
+
+    @rule(target=answers, worker=WORKERS, call=CALLS, one=ONE, fault=FAULTS, behind=st.integers(1, 5))
+    def a_worker_asks(self, worker: int, call: Call, one: str | None, fault: Fault, behind: int) -> Answer:
+        return self.ask(worker, call, one, fault, behind)
+
+    @rule(target=answers, worker=WORKERS, call=CALLS, one=ONE, fault=FAULTS, behind=st.integers(1, 5))
+    def a_worker_asks_and_applies(
+        self, worker: int, call: Call, one: str | None, fault: Fault, behind: int
+    ) -> Answer:
+        return self.ask_and_apply(worker, call, one, fault, behind)
+
+    @rule(answer=answers, worker=WORKERS, lives=LIVES)
+    def a_worker_applies_an_answer(self, answer: Answer, worker: int, lives: int | None) -> None:
+        apply = partial(self.stage.apply, worker, answer)
+        self.step(partial(self.stage.live, worker, lives, apply), answer)
+
+    @rule(one=answers, other=answers, timers_ring=st.booleans())
+    def both_workers_apply_an_answer(self, one: Answer, other: Answer, timers_ring: bool) -> None:
+        self.both_apply(one, other, timers_ring=timers_ring)
+
+    @rule(answer=answers, name=WATCHES)
+    def a_watch_is_paused_or_resumed_meanwhile(self, answer: Answer, name: str) -> None:
+        if name in self.stage.watches:
+            self.step(lambda: asyncio.gather(self.stage.apply(0, answer), self.stage.toggle(name)), answer)
+
+    @rule(rounds=st.integers(1, 3), after_restart=st.booleans())
+    def all_is_well_for_a_while(self, rounds: int, after_restart: bool) -> None:
+        if after_restart:
+            self.runner.run(self.stage.close())
+            self.runner.run(self.stage.open())
+        for number in range(rounds):
+            self.clock.now += CONFIRMS_SECONDS
+            self.look_at_everything(number % 2)
+            self.step(partial(self.stage.ring, 1))
+
+    @rule(worker=WORKERS, fault=FAULTS, rounds=st.integers(2, 4))
+    def a_fault_lasts(self, worker: int, fault: Fault, rounds: int) -> None:
+        for behind in range(rounds):
+            self.clock.now += CONFIRMS_SECONDS
+            self.ask_and_apply(worker, Call.LOOKUP, None, fault, behind)
+
+    @precondition(lambda self: self.scenes >= SCENES_BETWEEN_RESTS)
+    @rule()
+    def x_stands_still(self) -> None:
+        """When X has stood still for long enough everything is known, and nothing more is told."""
+        self.scenes = 0
+        self.x.mend_the_clock()
+        settled = {each: settled_phase(self.seen.known[each], self.x.has.get(each)) for each in EVERY}
+        self.all_is_well_for_a_while(4, after_restart=False)
+        serial = self.seen.serial
+        self.look_at_everything(1)
+        assert self.seen.serial == serial or {event.type for event in self.seen.events} <= TOLD_BY_TIME
+        for space_id in filter(self.is_followed, EVERY):
+            known, record = self.seen.known[space_id], self.x.has.get(space_id)
+            assert (known and known.phase) == settled[space_id], f"{space_id} is {known}, X has {record}"
+            if known and record and not known.phase.is_over and record["state"] in (known.phase, "paused"):
+                assert tells_the_truth(known, record), f"{known.space} is not {record}"
+
+    def both_apply(self, one: Answer, other: Answer, *, timers_ring: bool) -> None:
+        work = [partial(self.stage.apply, 0, one), partial(self.stage.apply, 1, other)]
+        if timers_ring:
+            work += [partial(self.stage.ring, 0), partial(self.stage.ring, 1)]
+        self.step(lambda: asyncio.gather(*(each() for each in work)), one, other)
+
+    def ask(self, worker: int, call: Call, one: str | None, fault: Fault, behind: int) -> Answer:
+        answer = self.runner.run(self.stage.ask(worker, call, fault, one=one, behind=behind))
+        self.clock.now += 1
+        return answer
+
+    def ask_and_apply(self, worker: int, call: Call, one: str | None, fault: Fault, behind: int) -> Answer:
+        answer = self.ask(worker, call, one, fault, behind)
+        self.step(partial(self.stage.apply, worker, answer), answer)
+        return answer
+
+    def look_at_everything(self, worker: int) -> None:
+        """Let a worker ask everything at once, and apply one healthy answer after the other."""
+        asked = [
+            self.runner.run(self.stage.ask(worker, call, Fault.NONE))
+            for call in (Call.LOOKUP, Call.CREATORS, Call.SEARCH)
+        ]
+        self.clock.now += 1
+
+        async def apply_all() -> None:
+            for answer in asked:
+                await self.stage.apply(worker, answer)
+
+        self.step(apply_all, *asked)
+
+    def is_followed(self, space_id: SpaceId) -> bool:
+        return any(
+            watch.id in self.seen.watches[space_id]
+            or (watch.kind, watch.subject) == (WatchKind.SPACE, space_id)
+            for watch in self.stage.looking()
+        )
+
+    # The laws
+
+    def step(self, action: Callable[[], Awaitable[object]], *answers: Answer) -> None:
+        """Let something happen in which answers are applied, and hold what comes of it against the laws."""
+
+        async def act() -> Glimpse:
+            async with asyncio.timeout(STEP_SECONDS):
+                await action()
+            return await self.stage.glimpse(self.seen)
+
+        before, self.seen = self.seen, self.runner.run(act())
+        for answer in answers:
+            self.chronicle.hear(answer, before.known, self.seen.known)
+        self.check_events()
+        self.chronicle.agree(self.seen.known)
+        self.check_looks()
+        self.check_that_nothing_goes_back(before)
+        if len(answers) == 1:
+            self.check_that_silence_and_what_is_outdated_change_nothing(answers[0], before)
+            self.check_that_a_mass_vanish_ends_nothing(answers[0])
+
+    def check_events(self) -> None:
+        for event in self.seen.events:
+            if event.type.startswith("space."):
+                # What X has lost is told of to whoever got it, also where nobody follows it by now.
+                assert event.data["watch_ids"] or event.type is EventType.REDACTED, "nobody follows it"
+                self.chronicle.check(event, now=self.clock())
+            elif event.type is EventType.WATCH_BASELINE:
+                for space in event.data["details"]["spaces"]:
+                    known = self.seen.known[space["id"]]
+                    assert known is not None
+                    assert space == known.space.as_json(), "a baseline tells what is not known"
+
+    def check_looks(self) -> None:
+        looking = self.stage.looking()
+        for space_id in map(SpaceId, SPACES):
+            looks, watches = self.seen.looks.count(space_id), self.seen.watches[space_id]
+            assert looks <= 1
+            assert watches or not looks, f"{space_id} is looked at for nobody"
+            if space_id not in self.seen.forgotten and {watch.id for watch in looking} & set(watches):
+                assert looks, f"{space_id} is not looked at any more"
+        subjects = [
+            watch.id if watch.kind is WatchKind.SEARCH else watch.target
+            for watch in looking
+            if watch.kind is not WatchKind.SPACE
+        ]
+        assert sorted(self.seen.discovery) == sorted(subjects)
+
+    def check_that_nothing_goes_back(self, before: Glimpse) -> None:
+        for space_id, known in self.seen.known.items():
+            was = before.known[space_id]
+            if was is not None:
+                assert known is not None
+                assert known.began_at >= was.began_at, "an older answer was taken for news (E4)"
+                speakers = set(known.space.speaker_ids or ())
+                assert known.erased or set(was.space.speaker_ids or ()) <= speakers
+
+    def check_that_silence_and_what_is_outdated_change_nothing(self, answer: Answer, before: Glimpse) -> None:
+        named = answer.seen().keys() | answer.missing()
+        for space_id, was in before.known.items():
+            if was is not None and (space_id not in named or answer.began_at < was.began_at):
+                assert self.seen.known[space_id] == was
+
+    def check_that_a_mass_vanish_ends_nothing(self, answer: Answer) -> None:
+        words = [self.chronicle.words[space_id] for space_id in (*answer.seen(), *answer.missing())]
+        if any(said[-1].in_a_crowd for said in words):
+            ends = (EventType.ENDED, EventType.CANCELED)
+            assert not [e for e in self.seen.events if e.type in ends and e.data["inferred"]]
+
+
+def test_any_history_of_x_is_told_as_it_was(redis_server: RedisServer) -> None:
+    class OverThisServer(SpaceMachine):
+        url = redis_server.url
+
+    run_state_machine_as_test(
+        OverThisServer,
+        settings=settings(max_examples=25, stateful_step_count=30, deadline=None),
+    )

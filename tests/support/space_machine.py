@@ -1,0 +1,257 @@
+"""X as it really is, for the state machine over Spaces: legal and illegal histories, and what X answers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from notifier.core.instants import instant, rfc3339
+from notifier.core.known import KnownSpace
+from notifier.core.observation import Call, Failure, FailureKind, Observation, Question, failed, read_answer
+from notifier.core.space import Phase
+from tests.support.api_runtime import Clock
+
+Record: TypeAlias = dict[str, Any]
+
+SPACES: Final = ("SpaceA", "spaceA", "SpaceB")
+"""Those whose histories are played; two differ only in case and are two Spaces."""
+
+CROWD: Final = tuple(f"Crowd{number}" for number in range(6))
+"""Spaces that are live all the time: only with them can more vanish at once than ends explain (E2)."""
+
+CREATORS: Final = {"SpaceA": "11", "spaceA": "22", "SpaceB": "11"} | dict.fromkeys(CROWD, "99")
+HOURS: Final = 3600.0
+LIVE_FIELDS: Final = {"participant_count": 3, "speaker_ids": [], "topic_ids": ["5"], "lang": "en"}
+
+
+class Fault(StrEnum):
+    """What goes wrong with one answer."""
+
+    NONE = "none"
+    FAILED = "failed"
+    EMPTY = "empty"  # a healthy answer that names nobody
+    VANISH_ALL = "vanish_all"  # everything is suddenly not found
+    STALE = "stale"  # from a replica that is behind
+    BARE = "bare"  # X's default fields: id and state
+    STATELESS = "stateless"
+    UNLISTED = "unlisted"  # no list of ids, and so no creator to match by but what is known
+    CONTRADICTORY = "contradictory"  # data and errors name the same Space
+    USER_ERRORS = "user_errors"  # errors that speak of people only
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What X said to a worker; ``subjects`` are what the looks are filed under."""
+
+    question: Question
+    subjects: tuple[str, ...]
+    body: str
+    began_at: float
+    answered_at: float
+
+    def observation(self) -> Observation:
+        """Read it as the client does; an empty body stands for a failed call."""
+        if not self.body:
+            failure = Failure(FailureKind.UNAVAILABLE, "503")
+            return failed(self.question, failure, self.began_at, self.answered_at)
+        return read_answer(self.question, json.loads(self.body), self.began_at, self.answered_at)
+
+    def seen(self) -> dict[str, Record]:
+        """Give the records that it shows, by Space."""
+        return {record["id"]: record for record in self._part("data")}
+
+    def missing(self) -> set[str]:
+        """Give the Spaces that it names as not found and does not show (E7)."""
+        named = {each["resource_id"] for each in self._part("errors") if each["resource_type"] == "space"}
+        return named - self.seen().keys()
+
+    def _part(self, name: str) -> list[Record]:
+        found: list[Record] = json.loads(self.body).get(name, []) if self.body else []
+        return found
+
+
+@dataclass
+class X:
+    """The truth: what X has of each Space, what it has lost, and how all of it was at earlier moments."""
+
+    clock: Clock
+    has: dict[str, Record] = field(default_factory=dict)
+    lost: dict[str, Record] = field(default_factory=dict)
+    past: list[dict[str, Record]] = field(default_factory=lambda: [{}])
+    edits: int = 0
+
+    def move(self, space_id: str, move: str, number: int) -> None:
+        """Let something happen to a Space; one that X does not have comes up, for the first time or again."""
+        if space_id in self.has:
+            MOVES[move](self, self.has[space_id], number)
+        elif space_id in self.lost:
+            self.has[space_id] = self.lost.pop(space_id)
+        else:
+            self.has[space_id] = self._blank(space_id)
+            MOVES["start" if move == "start" else "plan"](self, self.has[space_id], number)
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep a picture of this moment for replicas that are behind."""
+        self.past.append(copy.deepcopy(self.has))
+
+    def mend_the_clock(self) -> None:
+        """Let every Space have been changed last just now, whatever the histories made of that."""
+        for record in self.has.values():
+            record.update(updated_at=self.now())
+
+    def now(self, seconds: float = 0.0) -> str:
+        """Write the present moment, or one that is so far from it, as X does."""
+        return rfc3339(self.clock() + seconds)
+
+    def edit(self, record: Record, **changes: Any) -> None:
+        """Change what an owner of a Space can change, which bumps ``updated_at``."""
+        record.update(changes, updated_at=self.now())
+
+    def fresh_title(self, record: Record) -> str:
+        self.edits += 1
+        return f"title {self.edits} of {record['id']}"
+
+    def lose(self, record: Record) -> None:
+        self.lost[record["id"]] = self.has.pop(record["id"])
+
+    def answer(self, call: Call, subjects: tuple[str, ...], fault: Fault, behind: int) -> str:
+        """Give the body with which X answers now, empty for a failed call."""
+        if fault is Fault.FAILED:
+            return ""
+        has = self.past[-1 - behind % len(self.past)] if fault is Fault.STALE else self.has
+        shown = [] if fault in (Fault.EMPTY, Fault.VANISH_ALL) else _asked_for(has, call, subjects)
+        shown = [_cut(record, fault) for record in shown]
+        errors = []
+        if call is Call.LOOKUP and fault is not Fault.EMPTY:
+            known = set() if fault is Fault.CONTRADICTORY else {record["id"] for record in shown}
+            errors = [_problem("space", each) for each in subjects if each not in known]
+        if fault is Fault.USER_ERRORS:
+            errors.append(_problem("user", "11"))
+        people = [{"id": each, "name": f"Name {each}", "username": f"user_{each}"} for each in ("11", "22")]
+        body = {"data": shown, "errors": errors, "includes": {"users": people}}
+        return json.dumps(body | ({} if call is Call.LOOKUP else {"meta": {"result_count": len(shown)}}))
+
+    def _blank(self, space_id: str) -> Record:
+        creator = CREATORS[space_id]
+        record = {"id": space_id, "creator_id": creator, "host_ids": [creator], "created_at": self.now()}
+        self.edit(record, title=self.fresh_title(record), **copy.deepcopy(LIVE_FIELDS))
+        return record
+
+
+def _asked_for(has: Mapping[str, Record], call: Call, subjects: tuple[str, ...]) -> list[Record]:
+    """Give what a call shows: a lookup everything that X has, the others what is live or scheduled."""
+    if call is Call.LOOKUP:
+        return [copy.deepcopy(has[each]) for each in subjects if each in has]
+    alive = [record for record in has.values() if record["state"] in ("live", "scheduled")]
+    if call is Call.CREATORS:
+        alive = [record for record in alive if record["creator_id"] in subjects]
+    return copy.deepcopy([record for record in alive if call is Call.CREATORS or record["id"] in SPACES])
+
+
+KEPT: Final[Mapping[Fault, Callable[[str], bool]]] = {
+    Fault.BARE: lambda name: name in ("id", "state"),
+    Fault.STATELESS: lambda name: name != "state",
+    Fault.UNLISTED: lambda name: not name.endswith("_ids") and name != "creator_id",
+}
+"""The fields that an answer which is cut short still has."""
+
+
+def _cut(record: Record, fault: Fault) -> Record:
+    return {name: value for name, value in record.items() if fault not in KEPT or KEPT[fault](name)}
+
+
+def _problem(resource: str, value: str) -> Record:
+    return {
+        "resource_type": resource,
+        "resource_id": value,
+        "parameter": "ids",
+        "value": value,
+        "title": "Not Found Error",
+        "type": "https://api.x.com/2/problems/resource-not-found",
+    }
+
+
+def _toggle(values: list[str], value: str) -> list[str]:
+    return [each for each in values if each != value] if value in values else [*values, value]
+
+
+def _plan(x: X, record: Record, number: int) -> None:
+    if record.get("state") in (None, "scheduled"):
+        seconds = (300, 1200, 2 * HOURS, 30 * HOURS, -60, 960)[number]
+        x.edit(record, state="scheduled", scheduled_start=x.now(seconds))
+
+
+CHANGES: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
+    "plan": _plan,
+    "start": lambda x, record, _: record.update(state="live", started_at=x.now()),
+    "retitle": lambda x, record, _: x.edit(record, title=x.fresh_title(record)),
+    "change hosts": lambda x, record, n: x.edit(record, host_ids=_toggle(record["host_ids"], f"3{n % 2}")),
+    "lose hosts": lambda x, record, _: x.edit(record, host_ids=[]),
+    "change speakers": lambda x, record, n: x.edit(
+        record, speaker_ids=_toggle(record["speaker_ids"], f"4{n % 2}")
+    ),
+    "change topics": lambda x, record, _: x.edit(record, topic_ids=_toggle(record["topic_ids"], "5")),
+    "change language": lambda x, record, n: x.edit(record, lang=("en", "de")[n % 2]),
+    "fill": lambda _x, record, n: record.update(participant_count=(0, 99, 100, 501, 1000, 20_000)[n]),
+}
+"""What happens to a Space that lives."""
+
+ENDS: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
+    "end": lambda x, record, _: record.update(state="ended", ended_at=x.now()),
+    "end without a time": lambda _x, record, _: record.update(state="ended"),
+    "cancel": lambda _x, record, _: record.update(state="canceled"),
+    "lose": lambda x, record, _: x.lose(record),
+}
+
+LIES: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
+    "say nonsense": lambda _x, record, _: record.update(state="paused"),
+    "take the start back": lambda _x, record, _: record.update(state="scheduled"),
+    "take the end back": lambda _x, record, _: record.update(state="live"),
+    "turn the clock back": lambda x, record, _: record.update(updated_at=x.now(-24 * HOURS)),
+}
+"""What X does not do, and answers as if it had."""
+
+MOVES: Final = {**CHANGES, **ENDS, **LIES}
+
+SETTLED: Final[Mapping[str, Mapping[Phase | None, Phase]]] = {
+    "scheduled": {None: Phase.SCHEDULED, Phase.CANCELED: Phase.SCHEDULED},
+    "live": dict.fromkeys((None, *Phase), Phase.LIVE),
+    "ended": {
+        None: Phase.ENDED,
+        Phase.SCHEDULED: Phase.ENDED,
+        Phase.LIVE: Phase.ENDED,
+        Phase.CANCELED: Phase.ENDED,
+    },
+    "never started": {None: Phase.ENDED, Phase.SCHEDULED: Phase.CANCELED, Phase.LIVE: Phase.ENDED},
+    "canceled": {None: Phase.CANCELED, Phase.SCHEDULED: Phase.CANCELED, Phase.LIVE: Phase.ENDED},
+    "missing": {Phase.SCHEDULED: Phase.CANCELED, Phase.LIVE: Phase.ENDED},
+}
+"""What is known in the end of a Space that X keeps calling so, by what was known; what is not here stays."""
+
+
+def settled_phase(known: KnownSpace | None, record: Record | None) -> Phase | None:
+    """Say what becomes known of a Space that stands still under healthy looks (E6)."""
+    phase = known.phase if known else None
+    if known and known.phase.is_over and known.retractable is None:
+        return phase  # X itself said so, and what X says is over stays over.
+    started_at = (record or {}).get("started_at") or (known.space.started_at if known else None)
+    word = "missing" if record is None else record["state"]
+    return SETTLED.get("never started" if word == "ended" and not started_at else word, {}).get(phase, phase)
+
+
+def tells_the_truth(known: KnownSpace, record: Record) -> bool:
+    """Tell whether every field of a living Space is known as X has it; speakers stay once they were seen."""
+    space = known.space
+    return (
+        space.title == record["title"]
+        and space.lang == record["lang"]
+        and set(space.host_ids or ()) == set(record["host_ids"])
+        and set(space.topic_ids or ()) == set(record["topic_ids"])
+        and set(space.speaker_ids or ()) >= set(record["speaker_ids"])
+        and instant(space.scheduled_start) == instant(record.get("scheduled_start"))
+    )

@@ -1,0 +1,230 @@
+"""Two workers over one database, an operator's hand on the watches, and what the database holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from notifier.config import load_settings
+from notifier.core.cadence import NextLook
+from notifier.core.events import Event
+from notifier.core.health import after_answer, after_failure
+from notifier.core.ids import SpaceId, WatchId
+from notifier.core.known import KnownSpace
+from notifier.core.looking import DueLook, Urgency
+from notifier.core.observation import Call, Question
+from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Database, LoggedEvent, Nudge, Store, keys
+from notifier.store.database import ScriptCall
+from tests.support.api_runtime import MASTER_KEY, Clock
+from tests.support.space_machine import CROWD, SPACES, Answer, Fault, X
+from workers.applying import apply_spaces
+from workers.context import WORKER, Worker
+from workers.health import note_health
+from workers.timers import ring_timers
+
+EVERY: Final = tuple(SpaceId(each) for each in (*SPACES, *CROWD))
+CROWD_WATCH: Final = "crowd"
+TARGETS: Final = {
+    "creator": (WatchKind.CREATOR, "11"),
+    "space": (WatchKind.SPACE, "SpaceA"),
+    "other space": (WatchKind.SPACE, "spaceA"),
+    "search": (WatchKind.SEARCH, "talks"),
+    CROWD_WATCH: (WatchKind.CREATOR, "99"),
+}
+"""What can be watched."""
+
+
+class WorkerDiedError(Exception):
+    """A worker was killed between two steps in the database."""
+
+
+class MortalDatabase(Database):
+    """A database that can kill its worker.
+
+    Attributes:
+        lives: How many more batches of scripts run before that; None for ever so many.
+    """
+
+    lives: int | None = None
+
+    async def run_all(self, calls: Sequence[ScriptCall]) -> list[object]:
+        """Run scripts, or die."""
+        if self.lives is not None:
+            self.lives -= 1
+            if self.lives < 0:
+                raise WorkerDiedError
+        return await super().run_all(calls)
+
+
+@dataclass
+class Glimpse:
+    """What the database holds at one moment.
+
+    Attributes:
+        forgotten: The Spaces whose records expire.
+        looks: The Spaces that are looked at by lookup, each as often as it is filed.
+        discovery: The same of the subjects of the other calls.
+        serial: The place of the last event in the log.
+        events: What was logged since the glimpse before.
+    """
+
+    known: dict[SpaceId, KnownSpace | None] = field(default_factory=lambda: dict.fromkeys(EVERY))
+    watches: dict[SpaceId, tuple[WatchId, ...]] = field(default_factory=dict)
+    forgotten: set[SpaceId] = field(default_factory=set)
+    looks: list[str] = field(default_factory=list)
+    discovery: list[str] = field(default_factory=list)
+    serial: int = 0
+    events: list[Event] = field(default_factory=list)
+
+
+class Stage:
+    """The product without its loop: whoever directs says who asks, who applies, who dies, and when."""
+
+    def __init__(self, url: str, clock: Clock, x: X) -> None:
+        self._url = url
+        self._clock = clock
+        self._x = x
+        self._stack = AsyncExitStack()
+        self._numbered = 0
+        self.workers: list[Worker] = []
+        self.watches: dict[str, Watch] = {}
+
+    async def open(self) -> None:
+        """Start both workers, with nothing in their memory."""
+        self._operator = await self._runtime()
+        runtimes = [await self._runtime(), await self._runtime()]
+        self.workers = [
+            Worker(str(number), runtime, None, runtime.delivery_client(max_connections=1))
+            for number, runtime in enumerate(runtimes)
+        ]
+
+    async def close(self) -> None:
+        """End everything that runs."""
+        await self._stack.aclose()
+
+    async def _runtime(self) -> Runtime:
+        settings = load_settings(redis_url=self._url, admin_key="test-key", master_keys=MASTER_KEY)
+        runtime = await self._stack.enter_async_context(open_runtime(settings, clock=self._clock))
+        database = MortalDatabase(runtime.store.database.redis)
+        store = Store(
+            database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
+        )
+        return replace(runtime, store=store, nudge=Nudge(database))
+
+    # The operator's hand
+
+    async def add(self, name: str, first_sight: OnFirstSight) -> None:
+        """Add a watch, under a new id each time."""
+        kind, target = TARGETS[name]
+        self._numbered += 1
+        watch = self.watches[name] = Watch(
+            id=WatchId(f"wch_{self._numbered}"),
+            kind=kind,
+            target=target,
+            subject=target,
+            on_first_sight=first_sight,
+            created_at=self._clock(),
+        )
+        await self._operator.store.watches.create(watch, now=self._clock())
+
+    async def delete(self, name: str) -> None:
+        """Delete a watch."""
+        await self._operator.store.watches.delete(self.watches.pop(name).id, now=self._clock())
+
+    async def toggle(self, name: str) -> None:
+        """Pause a watch, or let it go on."""
+        before = await self._operator.store.watches.get(self.watches[name].id)
+        after = self.watches[name] = replace(before, paused=not before.paused)
+        await self._operator.store.watches.save(after, replacing=before, now=self._clock())
+
+    def looking(self) -> list[Watch]:
+        """Give the watches for which X is asked."""
+        return [watch for watch in self.watches.values() if watch.is_looking]
+
+    # What workers do
+
+    async def ask(
+        self, number: int, call: Call, fault: Fault, *, one: str | None = None, behind: int = 0
+    ) -> Answer:
+        """Claim looks and put the question; ``one`` narrows a lookup down to a single Space."""
+        subjects: tuple[str, ...] = (one,) if one else EVERY
+        named = subjects
+        if call is not Call.LOOKUP:
+            kind = WatchKind.CREATOR if call is Call.CREATORS else WatchKind.SEARCH
+            asking = [watch for watch in self.looking() if watch.kind is kind]
+            named = tuple(watch.target for watch in asking)
+            subjects = named if call is Call.CREATORS else tuple(watch.id for watch in asking)
+        now = self._clock()
+        looks = [DueLook(subject, now, Urgency.URGENT) for subject in subjects]
+        await self.workers[number].runtime.store.looks.claim(call, looks, now=now)
+        return Answer(
+            Question(call, named), subjects, self._x.answer(call, named, fault, behind), now, now + 1
+        )
+
+    async def apply(self, number: int, answer: Answer) -> None:
+        """Do with an answer what the job that asks does with it."""
+        worker, call, now = self.workers[number], answer.question.call, answer.answered_at
+        cadence, observation = worker.runtime.cadence, answer.observation()
+        failure = observation.failure
+        if failure is not None:
+            change = partial(after_failure, call=call, failure=failure, until=None, now=now, cadence=cadence)
+            await note_health(worker, change)
+        else:
+            await note_health(worker, partial(after_answer, call=call))
+            await apply_spaces(worker, answer.subjects, observation)
+        if failure is not None or call is not Call.LOOKUP:
+            later = NextLook(now + cadence.discovery, Urgency.PATIENT)
+            await worker.runtime.store.looks.schedule(call, dict.fromkeys(answer.subjects, later))
+
+    async def ring(self, number: int) -> None:
+        """Attend to the timers that ring."""
+        await ring_timers({WORKER: self.workers[number]})
+
+    async def live(self, number: int, lives: int | None, work: Callable[[], Awaitable[None]]) -> None:
+        """Let a worker work, and die where so many steps in the database are behind it."""
+        database = self.workers[number].runtime.store.database
+        assert isinstance(database, MortalDatabase)
+        database.lives = lives
+        try:
+            await work()
+        except WorkerDiedError:
+            return
+        finally:
+            database.lives = None
+
+    # What is there
+
+    async def glimpse(self, before: Glimpse) -> Glimpse:
+        """Read what the database holds by now."""
+        store = self._operator.store
+        tracked = await store.spaces.read_many(EVERY)
+        async with store.database.pipeline() as pipe:
+            for space_id in EVERY:
+                pipe.ttl(keys.space(space_id))
+            for call in (Call.LOOKUP, Call.CREATORS, Call.SEARCH):
+                for part in keys.looks_of(call):
+                    pipe.zrange(part, 0, -1)
+            pipe.zrange(keys.EVENTS, f"({before.serial}", "+inf", byscore=True)
+            answers = await pipe.execute()
+        ttls, looks, event_ids = answers[: len(EVERY)], answers[len(EVERY) : -1], answers[-1]
+        logged = (await store.events.get_many(event_ids)).values()
+        return Glimpse(
+            known={space_id: each.known for space_id, each in tracked.items()},
+            watches={space_id: each.watch_ids for space_id, each in tracked.items()},
+            forgotten={space_id for space_id, ttl in zip(EVERY, ttls, strict=True) if ttl >= 0},
+            looks=[subject for part in looks[:3] for subject in part],
+            discovery=[subject for part in looks[3:] for subject in part],
+            serial=max((event.serial for event in logged), default=before.serial),
+            events=[_read(event) for event in logged],
+        )
+
+
+def _read(logged: LoggedEvent) -> Event:
+    body = json.loads(logged.body)
+    return Event(logged.id, logged.type, body["timestamp"], body["data"], logged.routing, logged.sequence)
