@@ -190,6 +190,28 @@ async def test_a_stale_connection_is_replaced_once_and_nothing_is_lost() -> None
     assert len(requests) == 3
 
 
+async def test_a_stale_connection_is_replaced_by_a_fresh_one() -> None:
+    """Where one kept connection is dead, the others are likely to be, too."""
+    together = asyncio.Event()
+    connections = 0
+
+    async def dies_when_used_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await read_request(reader)
+        if connections == 3:
+            together.set()
+        await together.wait()
+        writer.write(OK)
+        await read_request(reader)
+
+    async with peer(dies_when_used_again) as url, client_for() as client:
+        await asyncio.gather(*(client.post(request_to(url)) for _ in range(3)))
+        answer = await client.post(request_to(url))
+    assert (answer.status, answer.error) == (200, None)
+    assert connections == 4
+
+
 async def test_a_stale_connection_that_resets_is_replaced() -> None:
     connections = 0
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -241,6 +241,23 @@ async def test_receivers_behind_a_dead_name_server_hold_up_no_others(names: Name
             released.set()
             answers = await asyncio.gather(*slow)
     assert {answer.status for answer in answers} == {200}
+
+
+async def test_no_more_connections_are_open_than_allowed() -> None:
+    """The idle ones of many hosts count, too: each of them is a socket."""
+
+    async def good(visit: Visit) -> None:
+        while True:
+            await visit.request()
+            await visit.say(OK)
+
+    async with AsyncExitStack() as stack:
+        cages = [await stack.enter_async_context(cage(good)) for _ in range(12)]
+        client = await stack.enter_async_context(client_for(max_connections=4))
+        for kept in cages:
+            answer = await client.post(request_to(kept.url))
+            assert answer.status == 200
+        await wait_until(lambda: sum(kept.open for kept in cages) <= 4)
 
 
 async def test_waiting_in_line_for_a_connection_is_our_fault() -> None:

@@ -236,6 +236,34 @@ def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority
     assert answer.status is None
 
 
+def test_a_bad_certificate_is_looked_at_once(
+    runner: asyncio.Runner, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the name's: another address would show another one of the kind."""
+
+    def twice(_host: str, port: int, **_: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 2
+
+    greetings = 0
+
+    def note(*_: Any) -> None:
+        nonlocal greetings
+        greetings += 1
+
+    server = authority.server("other.example")
+    server.sni_callback = note
+
+    async def meet_by_name() -> Answer:
+        async with cage(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
+            port = kept.url.rpartition(":")[2]
+            with monkeypatch.context() as patch:
+                patch.setattr(socket, "getaddrinfo", twice)
+                return await client.post(request_to(f"https://receiver.example:{port}/"))
+
+    assert runner.run(meet_by_name()).error is ErrorClass.TLS
+    assert greetings == 1
+
+
 @pytest.mark.parametrize("name", ["receiver.example", "receiver.example.", "b\u00fccher.example"])
 def test_a_name_is_named_and_checked(
     name: str, runner: asyncio.Runner, authority: Authority, monkeypatch: pytest.MonkeyPatch

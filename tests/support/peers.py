@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import ssl
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -72,17 +72,14 @@ async def peer(handle: Peer, **server: Any) -> AsyncIterator[str]:
     running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(OSError, asyncio.IncompleteReadError):
             await handle(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(serve(reader, writer))
         running.add(task)
         task.add_done_callback(running.discard)
+        task.add_done_callback(lambda _: writer.close())  # also of one that is cancelled before it begins
 
     listener = await asyncio.start_server(connected, "127.0.0.1", 0, **server)
     scheme = "https" if server.get("ssl") else "http"

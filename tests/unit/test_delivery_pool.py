@@ -110,6 +110,41 @@ async def test_a_host_that_has_enough_holds_nobody_up() -> None:
     assert pool.lease_count == 1
 
 
+async def test_those_held_up_keep_their_place() -> None:
+    pool = pool_of(limit=2, per_host=1)
+    assert pool.try_lease(A)
+    assert pool.try_lease(B)
+    order: list[str] = []
+
+    async def wait_for_turn(name: str, origin: Origin) -> None:
+        await pool.lease(origin)
+        order.append(name)
+
+    tasks = []
+    for name, origin in (("first", A), ("second", A), ("other", B), ("third", A)):
+        tasks.append(asyncio.ensure_future(wait_for_turn(name, origin)))
+        await asyncio.sleep(0)
+    for origin in (B, A, A, A):
+        pool.release(origin)
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert order == ["other", "first", "second", "third"]
+
+
+async def test_ten_thousand_hosts_leave_no_trace() -> None:
+    pool = pool_of(limit=8, per_host=2, keepalive=0.0)
+    for number in range(10_000):
+        origin = Origin(tls=False, host=f"{number}.example", port=80)
+        assert pool.try_lease(origin)
+        pool.make_room()
+        pool.keep(Line(pool, origin).seen)
+        pool.release(origin)
+        await asyncio.sleep(0)
+    await wait_until(lambda: pool.open_count == 0)
+    left = {name: value for name, value in vars(pool).items() if hasattr(value, "__len__") and len(value)}
+    assert left == {}
+
+
 @pytest.mark.parametrize("given_already", [False, True])
 async def test_who_is_cancelled_holds_no_lease(*, given_already: bool) -> None:
     pool = pool_of(limit=1)

@@ -136,12 +136,12 @@ async def cage(behave: Behaviour, *, port: int = 0, **server: Any) -> AsyncItera
                 raise
         finally:
             counts.open -= 1
-            writer.close()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(visit(reader, writer))
         visits.add(task)
         task.add_done_callback(visits.discard)
+        task.add_done_callback(lambda _: writer.close())  # also of one that is cancelled before it begins
 
     listener = await asyncio.start_server(connected, "127.0.0.1", port, **server)
     scheme = "https" if server.get("ssl") else "http"
