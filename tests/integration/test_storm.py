@@ -18,7 +18,7 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
-SPEED: Final = 8.0
+SPEED: Final = 5.0
 
 STORY: Final[dict[str, list[str]]] = {
     "1StormLedgerA": [
@@ -41,7 +41,7 @@ STORY: Final[dict[str, list[str]]] = {
 
 INFERRED: Final = {("1StormUnplanB", "ended"), ("1StormVoicesI", "ended"), ("1StormSilentD", "canceled")}
 
-PLAY_SECONDS: Final = 60.0
+PLAY_SECONDS: Final = 100.0
 """More than the play takes at this speed; it is left as soon as the story is told."""
 
 
@@ -64,7 +64,7 @@ async def test_the_storm_is_told_as_it_was(
     simulator = create_simulator(scenario, contract=contract, speed=SPEED, limits=Limits(requests=100_000))
     async with TestServer(simulator) as x, Receiver() as receiver:
         settings = quick_settings(
-            redis_url, x_url=str(x.make_url("")).rstrip("/"), confirm_seconds=0.4, poll_discovery_seconds=1
+            redis_url, x_url=str(x.make_url("")).rstrip("/"), confirm_seconds=0.6, poll_discovery_seconds=1
         )
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
