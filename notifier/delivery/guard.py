@@ -32,8 +32,8 @@ async def connect_guarded(
 ) -> AnyProtocol:
     """Connect to one resolved address.
 
-    The loop makes the socket, for the very number that was checked, and no name is asked about again: there is
-    no Python socket beside it whose closing would have to be agreed on with the loop.
+    The loop makes the socket, for the very number that was checked, and no name is asked about again:
+    there is no Python socket beside it whose closing would have to be agreed on with the loop.
 
     Args:
         protocol: Makes the protocol of the connection.
