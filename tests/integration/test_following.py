@@ -109,3 +109,13 @@ async def test_a_baseline_leaves_out_what_is_not_known_yet_and_is_told_when_it_i
     clock.now += 60
     await tell(worker, LIVE)
     assert [event.type for event in await events_of(worker)] == [EventType.WATCH_BASELINE, EventType.STARTED]
+
+
+async def test_a_baseline_tells_of_the_spaces_of_its_own_creator_alone(worker: Worker) -> None:
+    for creator in (CREATOR, "783214"):
+        await add_watch(worker.runtime, WatchKind.CREATOR, creator, on_first_sight=OnFirstSight.BASELINE)
+    other = {"id": "1yNGaNLjEYbGj", "state": "live", "creator_id": "783214"}
+    await tell(worker, LIVE, other, call=Call.CREATORS, subjects=[CREATOR, "783214"])
+    details = [json.loads(event.body)["data"]["details"] for event in await events_of(worker)]
+    told = {each["watch"]["target"]: [space["id"] for space in each["spaces"]] for each in details}
+    assert told == {CREATOR: [SPACE], "783214": ["1yNGaNLjEYbGj"]}
