@@ -139,7 +139,8 @@ def _seen(
     if step is not None and step.retracts and known.retractable is None:
         step = None
     if step is None and not _stays(known.phase, sight):
-        return Decision(known)
+        # A stale answer tells nothing else, but that the Space is there contradicts a not-found (E1).
+        return Decision(dismiss(known, "phase"))
     if step is not None and not is_enough(step, seen):
         claim = "over" if step.to.is_over else str(step.to)
         known, sure = confirm(known, "phase", claim, now=now, needed=patience.needed, apart=patience.apart)
