@@ -12,7 +12,7 @@ import resource
 import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -86,14 +86,14 @@ def _allow_files(wanted: int) -> None:
 
 
 async def _stop(ctx: dict[str, Any]) -> None:
-    worker: Worker = ctx[WORKER]
-    worker.stopping.set()
-    try:
+    async with ctx["stack"]:
+        worker: Worker | None = ctx.get(WORKER)
+        if worker is None:
+            return  # It did not come so far as to start.
+        worker.stopping.set()
         await ctx["beat"]
         await worker.runtime.store.telemetry.add(worker.runtime.tally.take())
         await worker.runtime.store.workers.sign_off(worker.id)
-    finally:
-        await ctx["stack"].aclose()
     log.info("worker.stopped", worker_id=worker.id)
 
 
@@ -170,22 +170,34 @@ async def run_until(
         if WORKER in worker.ctx:
             worker.ctx[WORKER].stopping.set()
         worker.burst, worker.max_burst_jobs = True, 0
-        await asyncio.wait({main}, timeout=GRACE_SECONDS)
+        # Where Redis failed arq, its main task has ended, and its jobs go on: they may be able to record what
+        # they have under way, and what is not recorded is done twice.
+        await asyncio.wait({main, *worker.tasks.values()}, timeout=GRACE_SECONDS)
     finally:
         stopping.cancel()
-        while not main.done():
-            main.cancel()
-            await asyncio.wait({main}, timeout=POLL_SECONDS)
+        await _end([main, *worker.tasks.values()])
         await _close(worker)
     if not main.cancelled() and (error := main.exception()) is not None:
         raise UnavailableError(f"the worker lost Redis: {type(error).__name__}") from error
 
 
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel what has not ended, until it has: a cancellation can be swallowed."""
+    while running := {task for task in tasks if not task.done()}:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=POLL_SECONDS)
+
+
 async def _close(worker: ArqWorker) -> None:
     """Close what the worker holds, also where Redis is gone."""
+    for task in worker.tasks.values():
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("worker.job_failed", error=type(error).__name__)
+    worker.tasks.clear()  # arq would raise what they ended with, and close nothing
     try:
         await worker.close()
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, UnavailableError) as error:
         log.warning("worker.closed_without_redis", error=type(error).__name__)
 
 

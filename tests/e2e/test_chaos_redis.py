@@ -16,7 +16,7 @@ from notifier.errors import UnavailableError
 from notifier.store import Commit, keys
 from tests.support.chaos import ROUND, SPACES, World, kept_running, open_world, space_commit, worker_process
 from tests.support.counting_receiver import CountingReceiver
-from tests.support.processes import RedisServer
+from tests.support.processes import NotifierProcess, RedisServer, is_stopped
 from tests.support.wait import wait_until
 
 OUT_OF_REACH_SECONDS = 30.0
@@ -82,9 +82,9 @@ async def test_30_s_without_redis_and_a_receiver_that_is_away_meanwhile(tmp_path
             await world.accepted(world.receiver.accepted + ROUND // 10)
 
             # The worker stands still while what it has under way is noted; then it asks a silent server.
-            worker.signal(signal.SIGSTOP)
+            await freeze(worker)
             assert await world.note_cut() > 0
-            server.signal(signal.SIGSTOP)
+            await freeze(server)
             worker.signal(signal.SIGCONT)
             assert away.accepted < len(world.events)
             assert world.receiver.accepted < 2 * ROUND
@@ -98,6 +98,12 @@ async def test_30_s_without_redis_and_a_receiver_that_is_away_meanwhile(tmp_path
             probes = 3
             assert failed <= breaker.FAILURES_IN_A_ROW + world.endpoints["/away"].max_concurrency + probes
             assert not any(code == 0 for code in ended)
+
+
+async def freeze(process: NotifierProcess | RedisServer) -> None:
+    """Stop a process, and wait until it stands: a busy machine may let it finish what it is at."""
+    process.signal(signal.SIGSTOP)
+    await wait_until(lambda: is_stopped(process.pid), message="the process stands still")
 
 
 async def breaker_opens(world: World, path: str) -> None:

@@ -86,6 +86,29 @@ async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(stor
     assert len(await probe(store)) == 1
 
 
+async def test_failures_after_a_success_count_also_where_they_are_told_together(store: Store) -> None:
+    endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
+    await owe(store, [endpoint], *range(10))
+    good, *bad = (await claim(store))[: THRESHOLD + 1]
+    delivered = settled(good, DeliveryStatus.DELIVERED, succeeded=True)
+    failed = [settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False) for each in bad]
+    await settle(store, delivered, *failed)
+    (open_until,) = await run_of(store, endpoint, "open_until")
+    assert float(open_until or 0) > 0
+
+
+async def test_failures_before_a_success_are_not_in_a_row_with_those_after_it(store: Store) -> None:
+    endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
+    await owe(store, [endpoint], *range(10))
+    good, *bad = (await claim(store))[: THRESHOLD + 1]
+    delivered = settled(good, DeliveryStatus.DELIVERED, succeeded=True)
+    first, *others = [settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False) for each in bad]
+    await settle(store, first, delivered, *others)
+    open_until, failures = await run_of(store, endpoint, "open_until", "failures")
+    assert float(open_until or 0) == 0
+    assert failures == str(THRESHOLD - 1)
+
+
 async def test_what_is_put_off_uses_up_no_attempt(store: Store) -> None:
     endpoint = await open_breaker(store)
     for _ in range(3):

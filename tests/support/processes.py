@@ -35,11 +35,21 @@ def free_port() -> int:
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process exists; one that has ended and waits for its parent does not count."""
+    return _state_of(pid) not in {"", "Z"}
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process has been stopped by a signal, and not yet been let go on."""
+    return _state_of(pid) == "T"
+
+
+def _state_of(pid: int) -> str:
+    """Give the letter that ``ps`` shows for the state of a process; empty when there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        return ""
+    return stat.rpartition(")")[2].split()[0]
 
 
 def server_binary() -> Path:

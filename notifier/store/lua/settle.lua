@@ -3,6 +3,7 @@
 -- include: lib/breaker.lua
 -- Records the outcomes of attempts and moves each delivery on: done, or due again later.
 -- A delivery whose lease this worker no longer holds is left alone: whoever holds it now will settle it.
+-- The attempts come in the order in which they ended.
 -- KEYS: 1 ready:<partition>
 -- ARGV: 1 TTL of the records in s, 2 the breaker's figures as JSON (see lib/breaker.lua), 3 the attempts as a
 --       JSON list of [endpoint, event, lease end, status of the delivery, delay in ms (pending), attempts made,
@@ -19,7 +20,7 @@ for _, settlement in ipairs(cjson.decode(ARGV[3])) do
     stale = stale + 1
   else
     redis.call('ZREM', leased, event)
-    local seen = touched[endpoint] or {failed = 0, pause = 0, settled = {}, again = {}}
+    local seen = touched[endpoint] or {failed = 0, in_a_row = 0, pause = 0, settled = {}, again = {}}
     touched[endpoint] = seen
     local settled_at = ''
     if status == 'pending' then
@@ -34,9 +35,9 @@ for _, settlement in ipairs(cjson.decode(ARGV[3])) do
     redis.call('HSET', delivery, 'status', status, 'attempts', made, 'reason', reason, 'manual', 0,
       'settled_at', settled_at, id, attempt)
     redis.call('EXPIRE', delivery, ttl)
-    if succeeded == true then seen.succeeded = true end
+    if succeeded == true then seen.succeeded, seen.in_a_row = true, 0 end
     if succeeded == false then
-      seen.failed, seen.reason = seen.failed + 1, reason
+      seen.failed, seen.in_a_row, seen.reason = seen.failed + 1, seen.in_a_row + 1, reason
     end
     seen.pause = math.max(seen.pause, pause)
   end

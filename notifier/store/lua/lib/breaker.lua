@@ -3,7 +3,8 @@
 -- time, the probe, at growing intervals, until one succeeds.
 
 -- Takes over what a batch of outcomes says of an endpoint.
--- seen: succeeded (true or nil), failed, reason, pause in ms, and how many deliveries ended in which status
+-- seen: succeeded (true or nil), failed, in_a_row (failures after the last success), reason, pause in ms, and
+--       how many deliveries ended in which status
 -- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms}
 -- Returns true when it has failed for too long.
 local function note_health(endpoint, seen, figures, now)
@@ -21,9 +22,9 @@ local function note_health(endpoint, seen, figures, now)
     redis.call('HSET', run, 'failure_at', now, 'failure_reason', seen.reason)
   end
   if seen.pause > 0 then redis.call('HSET', run, 'resume_at', now + seen.pause) end
-  if seen.succeeded or seen.failed == 0 then return false end
+  if seen.in_a_row == 0 then return false end
 
-  local failures = redis.call('HINCRBY', run, 'failures', seen.failed)
+  local failures = redis.call('HINCRBY', run, 'failures', seen.in_a_row)
   local before = redis.call('HMGET', run, 'open_until', 'probes', 'failing_since', 'resume_at')
   local open_until = tonumber(before[1] or 0)
   -- What was under way when it opened says nothing new: only a probe moves the next one farther away.
