@@ -46,6 +46,16 @@ class TestConfirmations:
         assert history.phase is Phase.LIVE
         assert types(history.look(not_found(170))) == [ENDED_EVENT]
 
+    def test_start_anew_after_a_stale_sighting_although_it_tells_nothing_else(self) -> None:
+        history = History(seen(0, LIVE), not_found(10))
+        assert history.look(seen(25, but(PLANNED, title="Stale"))) == ()
+        assert history.state.space.title == "Planned"
+        assert history.look(not_found(45)) == ()
+        assert history.phase is Phase.LIVE
+        (event,) = history.look(not_found(75))
+        assert event.type == ENDED_EVENT
+        assert event.data["details"]["ended_between"] == [at(0), at(45)]
+
     @pytest.mark.parametrize("nothing", [absent, failed_call])
     def test_are_neither_made_nor_undone_by_silence(self, nothing: Any) -> None:
         history = History(seen(0, LIVE), not_found(100), nothing(135))
