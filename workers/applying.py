@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -50,11 +50,9 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
     call = observation.question.call
     asking = await _asking(worker, call, subjects)
     remaining = tuple(dict.fromkeys((*(subjects if call is Call.LOOKUP else ()), *observation.snapshots)))
-    mass_vanish = await _is_mass_vanish(worker, observation)
+    around = await _circumstances(worker, observation)
     for _ in range(TRIES):
-        remaining = await _apply(
-            worker, [SpaceId(each) for each in remaining], observation, asking, mass_vanish=mass_vanish
-        )
+        remaining = await _apply(worker, [SpaceId(each) for each in remaining], observation, asking, around)
         if not remaining:
             break
     else:
@@ -80,8 +78,7 @@ async def _apply(
     space_ids: Sequence[SpaceId],
     observation: Observation,
     asking: Sequence[Watch],
-    *,
-    mass_vanish: bool,
+    around: Circumstances,
 ) -> tuple[SpaceId, ...]:
     """Decide and commit once; gives the Spaces that others changed meanwhile."""
     store, runtime = worker.runtime.store, worker.runtime
@@ -90,11 +87,15 @@ async def _apply(
     unseen: dict[str, NextLook | None] = {}
     unfollowed: list[SpaceId] = []
     for space_id, record in matched.items():
-        around = Circumstances(
-            tuple(watch.id for watch in record.watches), is_silent(record.watches), mass_vanish
-        )
         decision = decide(
-            record.tracked.known, observation.evidence(space_id), patience=runtime.patience, around=around
+            record.tracked.known,
+            observation.evidence(space_id),
+            patience=runtime.patience,
+            around=replace(
+                around,
+                watch_ids=tuple(watch.id for watch in record.watches),
+                silent=is_silent(record.watches),
+            ),
         )
         if not record.watches:
             unfollowed.append(space_id)
@@ -125,13 +126,13 @@ def _commit(worker: Worker, known: KnownSpace, events: tuple[Event, ...], matche
     )
 
 
-async def _is_mass_vanish(worker: Worker, observation: Observation) -> bool:
+async def _circumstances(worker: Worker, observation: Observation) -> Circumstances:
     """Judge what an answer did not find together with all other late looks, before any of it is applied."""
     store, now = worker.runtime.store, observation.answered_at
     if observation.question.call is not Call.LOOKUP:
         # Only a lookup says of every Space that it asks about whether it is there.
         health, _ = await store.health.read()
-        return health.vanish_since is not None
+        return Circumstances(degraded=health.hides_spaces)
     tracked = await store.spaces.read_many([*{*observation.snapshots, *observation.not_found}])
     alive = [each for each, record in tracked.items() if record.known and not record.known.phase.is_over]
     found = [each for each in alive if each in observation.snapshots]
@@ -141,7 +142,8 @@ async def _is_mass_vanish(worker: Worker, observation: Observation) -> bool:
     health, _ = await store.health.read()
     if mass_vanish != (health.vanish_since is not None):
         await note_health(worker, partial(after_cycle, mass_vanish=mass_vanish, now=now))
-    return mass_vanish
+    # This lookup was answered, so lookups do not fail.
+    return Circumstances(mass_vanish=mass_vanish, degraded=mass_vanish)
 
 
 async def _match(

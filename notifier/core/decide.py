@@ -41,11 +41,13 @@ class Circumstances:
         watch_ids: The watches that the Space matches.
         silent: Take a Space that was never seen into the known state without an event (a watch's baseline).
         mass_vanish: So many Spaces vanished lately that not-found proves nothing (E2).
+        degraded: Nobody knows how the Spaces are doing, so no start is called overdue (spec: events).
     """
 
     watch_ids: tuple[WatchId, ...] = ()
     silent: bool = False
     mass_vanish: bool = False
+    degraded: bool = False
 
 
 def decide(
@@ -133,7 +135,7 @@ def _seen(
     now = evidence.answered_at
     seen = snapshot.space
     sight = sight_of(seen, started_at=known.space.started_at)
-    is_another = evidence.began_at > known.began_at
+    may_be_overdue = evidence.began_at > known.began_at and not around.degraded
     known = replace(dismiss(known, "gone"), began_at=evidence.began_at, missing_since=None)
     step = STEPS.get((known.phase, sight))
     if step is not None and step.retracts and known.retractable is None:
@@ -163,7 +165,7 @@ def _seen(
         evidence,
         around.watch_ids,
         milestones=milestones,
-        overdue_since=_overdue_since(after, sight, evidence, patience) if is_another else None,
+        overdue_since=_overdue_since(after, sight, evidence, patience) if may_be_overdue else None,
     )
     known = replace(
         merged.known,

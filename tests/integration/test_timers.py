@@ -313,6 +313,36 @@ async def test_a_missed_start_is_asked_about_when_it_is_missed(worker: Worker, c
     assert look.at == START + OVERDUE
 
 
+@pytest.mark.parametrize(("call", "subject"), [(Call.CREATORS, "42"), (Call.SEARCH, "wch_search_talks")])
+async def test_no_list_makes_a_start_overdue_while_lookups_fail(
+    worker: Worker, clock: Clock, call: Call, subject: str
+) -> None:
+    await add_watch(worker.runtime, WatchKind.CREATOR, "42")
+    await add_watch(worker.runtime, WatchKind.SEARCH, "talks")
+    await tell(worker, planned(creator_id="42"))
+    await lookups_fail(worker)
+    clock.now = START + OVERDUE
+    await tell(worker, planned(creator_id="42", title="Late"), call=call, subjects=[subject])
+    assert [event.type for event in await events_of(worker)][-1] == EventType.TITLE_CHANGED
+    await note_health(worker, partial(after_answer, call=Call.LOOKUP))
+    clock.now += 60
+    await tell(worker, planned(creator_id="42", title="Late"), call=call, subjects=[subject])
+    assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 660}]
+
+
+async def test_a_mass_vanish_holds_the_news_of_a_missed_start_back(worker: Worker, clock: Clock) -> None:
+    crowd = [{"id": each, "state": "live", "started_at": rfc3339(START - 7200)} for each in CROWD]
+    for each in CROWD:
+        await add_watch(worker.runtime, WatchKind.SPACE, each)
+    await tell(worker, planned(), *crowd, subjects=[SPACE, *CROWD])
+    clock.now = START + OVERDUE
+    await tell(worker, planned(), missing=CROWD, subjects=[SPACE, *CROWD])
+    assert await told(worker, EventType.START_OVERDUE) == []
+    clock.now += 60
+    await tell(worker, planned(), *crowd, subjects=[SPACE, *CROWD])
+    assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 660}]
+
+
 async def test_silence_of_x_misses_no_start_and_the_first_look_after_it_tells(
     worker: Worker, clock: Clock
 ) -> None:

@@ -124,10 +124,12 @@ class History:
         """Take a look in, or let a timer ring."""
         return self.look(step) if isinstance(step, Evidence) else self.ring(step)
 
-    def look(self, evidence: Evidence, *, mass_vanish: bool = False) -> tuple[Event, ...]:
+    def look(
+        self, evidence: Evidence, *, mass_vanish: bool = False, degraded: bool = False
+    ) -> tuple[Event, ...]:
         """Take one look in and give its events."""
         before = self._read_back()
-        around = Circumstances(WATCHED.watch_ids, silent=self.silent, mass_vanish=mass_vanish)
+        around = replace(WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded)
         decision = decide(before, evidence, patience=self.patience, around=around)
         if before is None and decision.known is not None and not decision.events:
             self.taken_in = decision.known.space

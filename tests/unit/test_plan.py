@@ -293,6 +293,14 @@ class TestAnOverdueStart:
             "space.start_overdue",
         ]
 
+    def test_waits_while_the_source_is_degraded_and_is_told_by_the_first_look_after(self) -> None:
+        history = History(seen(0, planned()))
+        renamed = planned(title="Renamed")
+        assert types(history.look(seen(PLAN + 700, renamed), degraded=True)) == ["space.title_changed"]
+        assert history.look(seen(PLAN + 710, renamed), degraded=True) == ()
+        (event,) = history.look(seen(PLAN + 720, renamed))
+        assert event.data["details"] == {"overdue_seconds": 720}
+
     def test_is_told_of_a_space_that_was_taken_in_silently(self) -> None:
         history = History(seen(PLAN + 700, planned()), silent=True)
         assert types(history.look(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
