@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from notifier.api.bodies import Document, check_body, check_query, read_document
+from notifier.api.bodies import Document, Query, check_body, check_query, read_document
 from notifier.api.idempotency import answer_once, fingerprint, read_key
 from notifier.api.operations import RUNTIME, Call, Operation, Reply
 
@@ -33,12 +33,25 @@ def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.St
 
 
 def _checked(operation: Operation, request: web.Request, document: Document) -> Call[object, object]:
+    query = _query(operation, request)
     return Call(
         runtime=request.app[RUNTIME],
         path=dict(request.match_info),
         body=check_body(operation.body, document) if operation.body else None,
-        query=check_query(operation.query, request) if operation.query else None,
+        query=query,
     )
+
+
+def _query(operation: Operation, request: web.Request) -> Query | None:
+    """Check the query string; an operation that takes no parameters refuses each.
+
+    What monitors ask for without a key is answered whatever they add, be it only against a cache.
+    """
+    if operation.query is not None:
+        return check_query(operation.query, request)
+    if operation.needs_key:
+        check_query(Query, request)
+    return None
 
 
 def _response(operation: Operation, reply: Reply) -> web.Response:
