@@ -149,7 +149,8 @@ async def _owe(stage: Stage, pending: int) -> tuple[float, float]:
     logged = await _held(stage)
     for start in range(0, len(events), COMMITTED_AT_ONCE):
         batch = events[start : start + COMMITTED_AT_ONCE]
-        await store.queue.owe([(commit.events[0].id, stage.endpoints) for commit in batch])
+        async for _ in store.queue.owe([(commit.events[0].id, stage.endpoints) for commit in batch]):
+            pass
     owed = await _held(stage)
     await _until_rewritten(stage)
     return (owed - logged) / (len(events) * len(stage.endpoints)), (logged - empty) / len(events)

@@ -8,7 +8,7 @@ from notifier.core.filters import is_wanted
 from notifier.runtime import Runtime
 from workers.context import Worker, worker_of
 
-BATCH: Final = 100
+BATCH: Final = 250
 
 
 async def dispatch(ctx: dict[str, Any]) -> None:
@@ -46,4 +46,5 @@ async def _dispatch_all(runtime: Runtime) -> None:
             )
             for event in events
         ]
-        await runtime.nudge.deliver(await store.queue.owe(wanted))
+        async for partitions in store.queue.owe(wanted):
+            await runtime.nudge.deliver(partitions)

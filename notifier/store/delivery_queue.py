@@ -7,9 +7,9 @@ A delivery that waits for its first attempt is an entry in its endpoint's due qu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import TypeAdapter
 
@@ -18,7 +18,7 @@ from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.endpoint import Endpoint, Ordering
 from notifier.core.ids import ATTEMPT_PREFIX, EndpointId, EventId
 from notifier.store import keys
-from notifier.store.database import Argument, Database, ScriptCall, script
+from notifier.store.database import Database, ScriptCall, script
 from notifier.store.partitions import Partitions
 
 ATTEMPT: Final = TypeAdapter(Attempt)
@@ -32,7 +32,10 @@ BREAKER_FIGURES: Final = json.dumps(
 )
 
 DISPATCH_CHUNK: Final = 500
-"""How many endpoints one script call makes an event owed to: about a millisecond of the server's time."""
+"""How many deliveries one script call makes: about a millisecond of the server's time."""
+
+Owed: TypeAlias = tuple[EventId, Sequence[Endpoint]]
+"""An event, and who is owed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,36 +106,30 @@ class DeliveryQueue:
         self._partitions = partitions
         self._ttl = ttl_seconds
 
-    async def owe(self, wanted: Sequence[tuple[EventId, Sequence[Endpoint]]]) -> set[int]:
+    async def owe(self, wanted: Iterable[Owed]) -> AsyncIterator[Sequence[int]]:
         """Make events owed to endpoints and take them out of the outbox; repeating it changes nothing.
 
         Events of one Space have to be given by sequence, for endpoints that want that order.
 
-        Returns:
-            The partitions that have work now and no nudge on its way.
+        Yields:
+            After each step the partitions that have work now and no nudge on its way.
         """
-        nudges: set[int] = set()
-        batch: list[ScriptCall] = []
-        placed_in_batch = 0
-        for event_id, endpoints in wanted:
-            for start in range(0, max(len(endpoints), 1), DISPATCH_CHUNK):
-                chunk = endpoints[start : start + DISPATCH_CHUNK]
-                batch.append(
-                    self._dispatch_call(event_id, chunk, last=start + DISPATCH_CHUNK >= len(endpoints))
-                )
-                placed_in_batch += len(chunk)
-                if placed_in_batch >= DISPATCH_CHUNK:
-                    nudges.update(*await self._database.run_all(batch))
-                    batch, placed_in_batch = [], 0
-        nudges.update(*await self._database.run_all(batch))
-        return nudges
-
-    def _dispatch_call(self, event_id: EventId, endpoints: Sequence[Endpoint], *, last: bool) -> ScriptCall:
-        placed: list[Argument] = []
-        for endpoint in endpoints:
-            ordered = int(endpoint.ordering is Ordering.SPACE)
-            placed += [endpoint.id, self._partitions.of(endpoint.id), ordered]
-        return ScriptCall(script("dispatch"), [keys.OUTBOX], [event_id, int(last), self._ttl, *placed])
+        for chunk in _in_chunks(wanted):
+            endpoints = {endpoint.id: endpoint for _, chosen, _ in chunk for endpoint in chosen}
+            places = {endpoint_id: place for place, endpoint_id in enumerate(endpoints, start=1)}
+            batch = [
+                [
+                    [each.id, self._partitions.of(each.id), each.ordering is Ordering.SPACE]
+                    for each in endpoints.values()
+                ],
+                [
+                    [event_id, complete, [places[endpoint.id] for endpoint in chosen]]
+                    for event_id, chosen, complete in chunk
+                ],
+            ]
+            yield await self._database.run(
+                "dispatch", keys=[keys.OUTBOX], args=[self._ttl, json.dumps(batch)]
+            )
 
     async def turn(
         self, partition: int, settlements: Sequence[Settlement], *, limit: int, lease_seconds: float
@@ -185,6 +182,22 @@ def attempts_in(record: Mapping[str, str]) -> tuple[Attempt, ...]:
         if name.startswith(ATTEMPT_PREFIX)
     ]
     return tuple(sorted(found, key=lambda attempt: (attempt.started_at, attempt.number)))
+
+
+def _in_chunks(wanted: Iterable[Owed]) -> Iterator[list[tuple[EventId, Sequence[Endpoint], bool]]]:
+    """Cut what is owed into pieces that one script call can take; the last one of an event is marked."""
+    chunk: list[tuple[EventId, Sequence[Endpoint], bool]] = []
+    size = 0
+    for event_id, endpoints in wanted:
+        for start in range(0, max(len(endpoints), 1), DISPATCH_CHUNK):
+            part = endpoints[start : start + DISPATCH_CHUNK]
+            if chunk and size + len(part) > DISPATCH_CHUNK:
+                yield chunk
+                chunk, size = [], 0
+            chunk.append((event_id, part, start + DISPATCH_CHUNK >= len(endpoints)))
+            size += max(len(part), 1)
+    if chunk:
+        yield chunk
 
 
 def _claim(row: Sequence[Any]) -> Claim:

@@ -168,20 +168,10 @@ class Events:
 
     async def undispatched(self, *, limit: int) -> list[OutboxEntry]:
         """Read the oldest entries of the outbox; those whose event has expired are dropped from it."""
-        async with self._database.translated():
-            event_ids = await self._database.redis.zrange(keys.OUTBOX, 0, limit - 1)
-        async with self._database.pipeline() as pipe:
-            for event_id in event_ids:
-                pipe.hmget(keys.event(event_id), "type", "routing")
-            rows = dict(zip(event_ids, await pipe.execute(), strict=True))
-            expired = [event_id for event_id, (event_type, _) in rows.items() if event_type is None]
-            if expired:
-                pipe.zrem(keys.OUTBOX, *expired)
-                await pipe.execute()
+        rows = await self._database.run("read_outbox", keys=[keys.OUTBOX], args=[limit])
         return [
             OutboxEntry(EventId(event_id), EventType(event_type), read_routing(routing))
-            for event_id, (event_type, routing) in rows.items()
-            if event_type is not None
+            for event_id, event_type, routing in rows
         ]
 
     async def trim(self) -> int:

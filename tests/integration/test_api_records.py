@@ -14,6 +14,7 @@ from notifier.runtime import Runtime
 from notifier.store import Commit, Settlement
 from tests.support.admin_api import Client, add_endpoint, create, problem, refused_fields
 from tests.support.api_runtime import nudges_of
+from tests.support.owing import make_owed
 
 
 def started(sequence: int) -> Event:
@@ -130,8 +131,8 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
     endpoint = await add_endpoint(client)
     event = started(1)
     await store(runtime, event)
-    (partition,) = await runtime.store.queue.owe(
-        [(event.id, [await runtime.store.endpoints.get(endpoint["id"])])]
+    (partition,) = await make_owed(
+        runtime.store, [(event.id, [await runtime.store.endpoints.get(endpoint["id"])])]
     )
     (claim,) = (await runtime.store.queue.turn(partition, [], limit=10, lease_seconds=30)).claims
     attempt = Attempt(

@@ -18,6 +18,7 @@ from notifier.store import keys
 from tests.integration.test_store_queue import owe, settled
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import open_test_runtime
+from tests.support.owing import make_owed
 from tests.support.pipeline import numbered_event
 
 PATH = "/v1/endpoints"
@@ -32,7 +33,7 @@ async def log(runtime: Runtime, *numbers: int) -> None:
     for number in numbers:
         event = numbered_event(number)
         await runtime.store.events.commit(event)
-        await runtime.store.queue.owe([(event.id, [])])
+        await make_owed(runtime.store, [(event.id, [])])
 
 
 async def recover(client: Client, endpoint_id: str, status: int = 202, **body: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from notifier.store import Store, keys
 from notifier.store.doctor import findings
 from notifier.store.recoveries import BATCH, Recoveries
 from tests.integration.test_store_queue import add, claim, owe, settle, settled
+from tests.support.owing import make_owed
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -56,7 +57,7 @@ async def log(store: Store, *numbers: int) -> list[EventId]:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
-    await store.queue.owe([(event.id, []) for event in events])
+    await make_owed(store, [(event.id, []) for event in events])
     return [event.id for event in events]
 
 
@@ -131,7 +132,7 @@ async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker
     await commit_space_events(store, "A", 1, 2)
     await commit_space_events(store, "B", 1)
     await log(store, 1)
-    await store.queue.owe([(event.id, []) for event in await store.events.undispatched(limit=10)])
+    await make_owed(store, [(event.id, []) for event in await store.events.undispatched(limit=10)])
     endpoint = await add(store, "f", filters=Filters(space_ids=("A",)))
     recovery = await start(store, endpoint)
     await run(worker)
@@ -288,8 +289,8 @@ async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store,
         expected[space] = await commit_space_events(store, space, *range(1, 8))
     missed = {space: events[:5] for space, events in expected.items()}
     later = {space: events[5:] for space, events in expected.items()}
-    await store.queue.owe([(event, []) for events in missed.values() for event in events])
-    await store.queue.owe([(event, [endpoint]) for events in later.values() for event in events])
+    await make_owed(store, [(event, []) for events in missed.values() for event in events])
+    await make_owed(store, [(event, [endpoint]) for events in later.values() for event in events])
     recovery = await start(store, endpoint)
     sent: list[str] = []
     await run(worker)
@@ -346,7 +347,7 @@ async def test_what_fails_while_an_earlier_event_is_recovered_waits_behind_it(
 ) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)
     first, second = await commit_space_events(store, "A", 1, 2)
-    await store.queue.owe([(first, []), (second, [endpoint])])
+    await make_owed(store, [(first, []), (second, [endpoint])])
     (under_way,) = await claim(store)
     await start(store, endpoint)
     await run(worker)

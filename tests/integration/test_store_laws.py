@@ -18,6 +18,7 @@ from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, keys
 from tests.integration.test_store_queue import add, claim, owe, settle, settled
+from tests.support.owing import make_owed
 from tests.support.pipeline import quick_settings
 
 OPERATIONS: Final = st.one_of(
@@ -56,7 +57,7 @@ class Play:
         if operation == "owe" and number not in self.events:
             (self.events[number],) = await owe(self.store, self.endpoints, number)
         elif operation == "owe again" and number in self.events:
-            await self.store.queue.owe([(self.events[number], self.endpoints)])
+            await make_owed(self.store, [(self.events[number], self.endpoints)])
         elif operation == "claim":
             self.claims += await claim(self.store, limit=number)
         elif operation == "redeliver" and number in self.events:

@@ -13,6 +13,7 @@ from notifier.core.ids import AttemptId, EndpointId, EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, keys
+from tests.support.owing import make_owed
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
 from tests.support.wait import wait_until
@@ -51,7 +52,7 @@ async def owe(store: Store, endpoints: list[Endpoint], *numbers: int) -> list[Ev
     events = [make_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
-    await store.queue.owe([(event.id, endpoints) for event in events])
+    await make_owed(store, [(event.id, endpoints) for event in events])
     return [event.id for event in events]
 
 
@@ -70,7 +71,7 @@ def settled(claim: Claim, status: DeliveryStatus = DeliveryStatus.DELIVERED, **c
 async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
     endpoint = await add(store, "a")
     events = await owe(store, [endpoint], 1)
-    await store.queue.owe([(events[0], [endpoint])])
+    await make_owed(store, [(events[0], [endpoint])])
     assert [each.event_id for each in await claim(store)] == events
     assert await claim(store) == []
     assert await store.events.undispatched(limit=10) == []
@@ -81,10 +82,10 @@ async def test_a_dispatch_nudges_each_partition_once_until_it_is_drained(store: 
     first, second, third = make_event(1), make_event(2), make_event(3)
     for event in (first, second, third):
         await store.events.commit(event)
-    assert await store.queue.owe([(first.id, [endpoint])]) == {0}
-    assert await store.queue.owe([(second.id, [endpoint])]) == set()
+    assert await make_owed(store, [(first.id, [endpoint])]) == {0}
+    assert await make_owed(store, [(second.id, [endpoint])]) == set()
     await claim(store)
-    assert await store.queue.owe([(third.id, [endpoint])]) == {0}
+    assert await make_owed(store, [(third.id, [endpoint])]) == {0}
 
 
 async def test_endpoints_take_turns(store: Store) -> None:
@@ -227,7 +228,7 @@ async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_disca
         await store.deliveries.redeliver(delivery_id(event, endpoint.id))
     late = make_event(2)
     await store.events.commit(late)
-    await store.queue.owe([(late.id, [endpoint])])
+    await make_owed(store, [(late.id, [endpoint])])
     with pytest.raises(NotFoundError):
         await store.deliveries.get(delivery_id(late.id, endpoint.id))
 
@@ -292,7 +293,7 @@ async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: S
     assert await store.waiting_work(now=1.0) == ["dispatch"]
     assert await store.waiting_work(now=1.0) == []
     await store.begin("dispatch")
-    await store.queue.owe([(event.id, [endpoint])])
+    await make_owed(store, [(event.id, [endpoint])])
     await store.begin("deliver:0")
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
 

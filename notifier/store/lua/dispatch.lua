@@ -1,35 +1,68 @@
 -- include: lib/queue.lua
 -- include: lib/lines.lua
--- Makes one event owed to some endpoints: each gets it into its due queue, once however often this runs.
+-- Makes events owed to endpoints: each gets each into its due queue, once however often this runs.
 -- KEYS: 1 outbox
--- ARGV: 1 event id, 2 last chunk (1/0), 3 TTL of the record of who is owed in s, then per endpoint: id,
---       partition, whether it wants order (1/0)
+-- ARGV: 1 TTL of the records of who is owed in s, 2 JSON of {endpoints, events}: the endpoints as [id, partition,
+--       whether it wants order], the events as [id, whether all are named that it is owed to, their places in the
+--       list of endpoints, from 1]; those of one Space by sequence
 -- Returns: the partitions that now have work and no nudge on its way
-local now, event = now_ms(), ARGV[1]
-local owed = 'sn:owed:' .. event
-local logged = redis.call('HMGET', 'sn:event:' .. event, 'serial', 'space', 'sequence')
-local serial, space = logged[1], logged[2] or ''
-local partitions, nudges = {}, {}
--- Events of one millisecond leave in the order of the log: the serial's last digits are the fraction.
-local due = now - 1 + (tonumber(serial or 0) % 1000) / 1000
-for i = 4, #ARGV, 3 do
-  local endpoint, partition = ARGV[i], ARGV[i + 1]
-  if serial and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 1 and redis.call('SADD', owed, endpoint) == 1 then
-    redis.call('ZADD', 'sn:owes:' .. endpoint, serial, event)
-    if ARGV[i + 2] == '0' or space == '' or join_line(endpoint, space, logged[3], event) then
-      redis.call('ZADD', 'sn:due:' .. endpoint, due, event)
-      -- Whoever waits for its turn already keeps it. One that may get nothing now (disabled, busy, slowed down)
-      -- comes up all the same, and the claim files it where it belongs: rare, and cheaper than asking here.
-      redis.call('ZADD', 'sn:ready:' .. partition, 'LT', due, endpoint)
-      partitions[partition] = true
+local now, endpoints, events = now_ms(), unpack(cjson.decode(ARGV[2]))
+local exists, owes, due = {}, {}, {}
+
+local function add(queues, place, score, event)
+  local queue = queues[place] or {}
+  queues[place] = queue
+  queue[#queue + 1] = score
+  queue[#queue + 1] = event
+end
+
+for place, endpoint in ipairs(endpoints) do
+  exists[place] = redis.call('EXISTS', 'sn:endpoint:' .. endpoint[1]) == 1
+end
+for _, entry in ipairs(events) do
+  local event, complete, wanted = entry[1], entry[2], entry[3]
+  local owed = 'sn:owed:' .. event
+  local logged = redis.call('HMGET', 'sn:event:' .. event, 'serial', 'space', 'sequence')
+  local serial, space = logged[1], logged[2] or ''
+  local places, ids = {}, {}
+  for _, place in ipairs(wanted) do
+    if serial and exists[place] then
+      places[#places + 1] = place
+      ids[#ids + 1] = endpoints[place][1]
     end
   end
+  if #ids > 0 then
+    local before = redis.call('SMISMEMBER', owed, unpack(ids))
+    redis.call('SADD', owed, unpack(ids))
+    redis.call('EXPIRE', owed, ARGV[1])
+    -- Events of one millisecond leave in the order of the log: the serial's last digits are the fraction.
+    local score = now - 1 + (tonumber(serial) % 1000) / 1000
+    for i, place in ipairs(places) do
+      if before[i] == 0 then
+        add(owes, place, serial, event)
+        local ordered = endpoints[place][3] and space ~= ''
+        if not ordered or join_line(ids[i], space, logged[3], event) then add(due, place, score, event) end
+      end
+    end
+  end
+  if complete then redis.call('ZREM', KEYS[1], event) end
 end
-redis.call('EXPIRE', owed, ARGV[3])
-if ARGV[2] == '1' then redis.call('ZREM', KEYS[1], event) end
+
+local partitions, nudges = {}, {}
+for place, queue in pairs(owes) do
+  redis.call('ZADD', 'sn:owes:' .. endpoints[place][1], unpack(queue))
+end
+for place, queue in pairs(due) do
+  local endpoint, partition = endpoints[place][1], endpoints[place][2]
+  redis.call('ZADD', 'sn:due:' .. endpoint, unpack(queue))
+  -- Whoever waits for its turn already keeps it. One that may get nothing now (disabled, busy, slowed down)
+  -- comes up all the same, and the claim files it where it belongs: rare, and cheaper than asking here.
+  redis.call('ZADD', 'sn:ready:' .. partition, 'LT', queue[1], endpoint)
+  partitions[partition] = true
+end
 for partition in pairs(partitions) do
   if redis.call('SET', 'sn:nudged:deliver:' .. partition, 1, 'NX', 'PX', 5000) then
-    nudges[#nudges + 1] = tonumber(partition)
+    nudges[#nudges + 1] = partition
   end
 end
 return nudges
