@@ -18,7 +18,7 @@ from multidict import istr
 from yarl import URL
 
 from notifier.core.outcome import KEPT_HEADERS, MAX_KEPT_BODY_BYTES, ErrorClass
-from notifier.delivery.failures import class_of_lookup, describe_failure, one_line, text_of
+from notifier.delivery.failures import class_of_lookup, describe_failure, text_of
 from notifier.delivery.reply import Reply, recordable
 
 if TYPE_CHECKING:
@@ -166,11 +166,15 @@ def _class_of(error: BaseException) -> ErrorClass:
 
 
 def _text_of(error: BaseException) -> str:
-    """Say it in one short line. ``str(error)`` of some classes holds the whole request, so it is not used."""
+    """Say it in one short line of our own or of the system's.
+
+    What aiohttp says of an answer quotes it. An answer may repeat the event, and where its content has to be
+    erased only the headers and the body of an attempt go.
+    """
     if isinstance(error, aiohttp.ClientConnectorError):
         return text_of(error.os_error)
-    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
-        return one_line(error.message)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "closed without an answer" if isinstance(error.message, str) else "closed amid the headers"
-    return text_of(error)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the body did not come whole"
+    return text_of(error) if isinstance(error, OSError | aiohttp.InvalidURL) else ""

@@ -240,6 +240,32 @@ async def test_a_proxy_that_wants_credentials_is_our_fault() -> None:
     assert answer.error is ErrorClass.PROXY
 
 
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        (b"TITLE\r\n\r\n", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 TITLE\r\n\r\n", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\nTITLE\r\n\r\n", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\nTITLE: \x00TITLE\r\n\r\n", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: TITLE\r\n\r\n", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 200 TITLE" + b"x" * 100_000, ErrorClass.TOO_LARGE_HEADERS),
+        (b"HTTP/1.1 200 OK\r\na: TITLE" + b"x" * 100_000, ErrorClass.TOO_LARGE_HEADERS),
+        (b"HTTP/1.1 200 OK\r\n" + b"a: TITLE\r\n" * 1000 + b"\r\n", ErrorClass.TOO_LARGE_HEADERS),
+        (b"HTTP/1.1 200 OK\r\nx: TITLE", ErrorClass.CONNECTION_RESET),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nTITLE", ErrorClass.CONNECTION_RESET),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nTITLE", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nxTITLE", ErrorClass.PROTOCOL),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[:60],
+)
+async def test_no_failure_behind_a_proxy_quotes_the_answer(raw: bytes, error: ErrorClass) -> None:
+    """Where content is erased only the headers and the body of an answer go, and the reason stays."""
+    async with peer(answering(raw)) as proxy_url:
+        answer = await post("http://receiver.example/", proxy=proxy_url)
+    assert answer.error is error
+    assert "TITLE" not in classify(answer, now=0).reason
+
+
 async def test_running_out_of_sockets_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_more(*_: Any, **__: Any) -> Any:
         raise OSError(24, "Too many open files")
