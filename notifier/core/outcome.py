@@ -119,7 +119,7 @@ ODD_STATUS: Final = _row(
 BY_ERROR: Final[Mapping[ErrorClass, Outcome]] = {
     ErrorClass.BLOCKED_ADDRESS: _row(OutcomeKind.REFUSED, "the address is forbidden for webhooks"),
     ErrorClass.INVALID_URL: _row(OutcomeKind.REFUSED, "the URL cannot be dialled"),
-    ErrorClass.DNS: _row(OutcomeKind.RETRY, "the receiver's name does not exist"),
+    ErrorClass.DNS: _row(OutcomeKind.RETRY, "the receiver's name leads nowhere"),
     ErrorClass.CONNECTION_REFUSED: _row(OutcomeKind.RETRY, "the receiver refused the connection"),
     ErrorClass.CONNECTION_RESET: _row(OutcomeKind.RETRY, "the connection ended before a whole answer"),
     ErrorClass.UNREACHABLE: _row(OutcomeKind.RETRY, "there is no way to the receiver's network"),

@@ -38,7 +38,8 @@ class DeliveryClientSettings:
 
     Attributes:
         timeout_seconds: Over connect, request, headers and the kept part of the body together.
-        resolve_timeout_seconds: Over a name lookup; shorter than the time-out of the whole.
+        resolve_timeout_seconds: Over a name lookup; at most a third of the time-out of the whole, so that
+            a resolver of ours that does not answer is known for it in time.
         allowed_networks: Networks that may be reached although they are not public.
         proxy: URL of an outbound proxy. It then has to refuse forbidden addresses itself.
         max_connections: Open at a time; a POST beyond that waits, and its time-out runs meanwhile.
@@ -106,7 +107,9 @@ class DeliveryClient:
 
 
 def _sender(settings: DeliveryClientSettings) -> Sender:
-    resolver = ThreadResolver(timeout_seconds=settings.resolve_timeout_seconds)
+    resolver = ThreadResolver(
+        timeout_seconds=min(settings.resolve_timeout_seconds, settings.timeout_seconds / 3)
+    )
     if settings.proxy is not None:
         return ProxiedSender(
             settings.proxy,

@@ -1,0 +1,134 @@
+"""Whose fault it is that a name has no answer, and what one bad name may cost the others."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from notifier.core.outcome import ErrorClass, classify
+from tests.support.peers import client_for, post, request_to
+from tests.support.receiver import Receiver
+from tests.support.wait import wait_until
+
+DEAD = "hooks.dead.example"
+GOOD = "receiver.example"
+
+
+class Resolver:
+    """Stands in for ``getaddrinfo``: each name does what a test says, the others do not exist."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Callable[[], object]] = {}
+        self.asked: Counter[str] = Counter()
+        self.released = threading.Event()
+
+    def __call__(self, host: str, port: int, **_: Any) -> Any:
+        self.asked[host] += 1
+        self.names.get(host, unknown)()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    def hang(self) -> None:
+        """Say nothing until the test is over, and then that there was nothing."""
+        self.released.wait(20)
+        broken()
+
+
+def known() -> None:
+    """A name that has an address."""
+
+
+def unknown() -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def broken() -> None:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    """The system's resolver."""
+    made = Resolver()
+    monkeypatch.setattr(socket, "getaddrinfo", made)
+    yield made
+    made.released.set()
+
+
+@pytest.mark.parametrize("neighbour", [known, unknown])
+async def test_a_name_whose_servers_fail_is_the_receivers_where_our_resolver_works(
+    resolver: Resolver, neighbour: Callable[[], object]
+) -> None:
+    resolver.names = {DEAD: broken, "nic.example": neighbour}
+    answer = await post(f"https://{DEAD}/")
+    assert answer.error is ErrorClass.DNS
+    outcome = classify(answer, now=0)
+    assert outcome.counted
+    assert outcome.reason == (
+        "the receiver's name leads nowhere: its name servers do not answer "
+        "(Temporary failure in name resolution)"
+    )
+
+
+async def test_a_name_whose_servers_hang_is_the_receivers_too(resolver: Resolver) -> None:
+    resolver.names = {DEAD: resolver.hang}
+    answer = await post(f"https://{DEAD}/", resolve_timeout_seconds=0.1)
+    assert answer.error is ErrorClass.DNS
+    assert "within 0.1 s" in answer.detail
+
+
+@pytest.mark.parametrize("host", [DEAD, "a-single-label"])
+async def test_where_nothing_is_answered_it_is_our_fault(resolver: Resolver, host: str) -> None:
+    resolver.names = {host: broken, "nic.example": broken}
+    answer = await post(f"https://{host}/")
+    assert answer.error is ErrorClass.RESOLVER
+    assert not classify(answer, now=0).counted
+
+
+async def test_a_short_time_out_of_requests_leaves_time_to_see_whose_fault_it_is(resolver: Resolver) -> None:
+    resolver.names = {DEAD: resolver.hang, "nic.example": resolver.hang}
+    answer = await post(f"https://{DEAD}/", timeout_seconds=0.9)
+    assert answer.error is ErrorClass.RESOLVER
+
+
+async def test_a_name_that_hangs_takes_one_thread_however_many_deliveries_wait_for_it(
+    resolver: Resolver,
+) -> None:
+    resolver.names = {DEAD: resolver.hang, GOOD: known}
+    async with Receiver() as receiver, client_for() as client:
+        waiting = [
+            asyncio.ensure_future(client.post(request_to(f"http://{DEAD}:{receiver.port}/")))
+            for _ in range(64)
+        ]
+        await wait_until(lambda: resolver.asked[DEAD] > 0)
+        answer = await client.post(request_to(f"http://{GOOD}:{receiver.port}/"))
+        assert (answer.status, resolver.asked[DEAD]) == (200, 1)
+        resolver.released.set()
+        answers = await asyncio.gather(*waiting)
+    assert {answer.error for answer in answers} == {ErrorClass.DNS}
+
+
+async def test_whoever_gives_up_leaves_the_lookup_to_the_others(resolver: Resolver) -> None:
+    go_on = threading.Event()
+    resolver.names = {GOOD: lambda: bool(go_on.wait(20))}
+    async with Receiver() as receiver, client_for() as client:
+        request = request_to(f"http://{GOOD}:{receiver.port}/")
+        first, second = (asyncio.ensure_future(client.post(request)) for _ in range(2))
+        await wait_until(lambda: resolver.asked[GOOD] == 1)
+        first.cancel()
+        await asyncio.wait([first])
+        go_on.set()
+        answer = await second
+    assert (first.cancelled(), answer.status, resolver.asked[GOOD]) == (True, 200, 1)
+
+
+async def test_nothing_is_kept_from_one_lookup_to_the_next(resolver: Resolver) -> None:
+    resolver.names = {DEAD: unknown}
+    async with client_for() as client:
+        errors = [(await client.post(request_to(f"https://{DEAD}/"))).error for _ in range(2)]
+    assert (errors, resolver.asked[DEAD]) == ([ErrorClass.DNS] * 2, 2)
