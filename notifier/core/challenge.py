@@ -62,7 +62,7 @@ def fault_of(answer: Answer, token: str, keys: Iterable[HmacKey]) -> str | None:
     """Say what is wrong with the answer to a challenge, None for nothing; any live secret may answer."""
     outcome = classify(answer, now=0.0)
     if outcome.kind is not OutcomeKind.DELIVERED:
-        return outcome.reason if answer.status is None else f"{outcome.reason} ({answer.status})"
+        return outcome.reason
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):

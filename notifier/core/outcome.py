@@ -129,20 +129,22 @@ BY_ERROR: Final[Mapping[ErrorClass, Outcome]] = {
     ErrorClass.PROTOCOL: _row(OutcomeKind.RETRY, "the receiver's answer is not HTTP"),
     ErrorClass.RESOLVER: _row(OutcomeKind.OURS, "our DNS resolver does not answer"),
     ErrorClass.PROXY: _row(OutcomeKind.OURS, "our outbound proxy does not work"),
-    ErrorClass.LOCAL: _row(OutcomeKind.OURS, "this machine ran out of sockets, ports or memory"),
+    ErrorClass.LOCAL: _row(OutcomeKind.OURS, "nothing could be sent from here"),
 }
 
 
 def classify(answer: Answer, *, now: float) -> Outcome:
-    """Look ``answer`` up in the table; ``now`` is in unix seconds, for a ``Retry-After`` that is a date."""
+    """Look ``answer`` up in the table; ``now`` is in unix seconds, for a ``Retry-After`` that is a date.
+
+    The reason of a failure says all that there is to say in one line, the status included.
+    """
     row = _row_of(answer)
     if row.kind is OutcomeKind.DELIVERED:
         return row
     retry_after = None if answer.retry_after is None else parse_retry_after(answer.retry_after, now=now)
-    if retry_after is None and not answer.detail:
-        return row
-    reason = f"{row.reason}: {answer.detail}" if answer.detail else row.reason
-    return Outcome(row.kind, row.slow_down, retry_after, row.counted, reason)
+    detail = f": {answer.detail}" if answer.detail else ""
+    status = "" if answer.status is None else f" ({answer.status})"
+    return Outcome(row.kind, row.slow_down, retry_after, row.counted, row.reason + detail + status)
 
 
 def _row_of(answer: Answer) -> Outcome:

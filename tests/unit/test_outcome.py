@@ -106,6 +106,31 @@ def test_the_reason_carries_the_detail() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "detail", "reason"),
+    [
+        (401, None, "", "the receiver does not accept the request (401)"),
+        (999, None, "", "the receiver answered with a status that HTTP does not define for a POST (999)"),
+        (
+            200,
+            ErrorClass.CONNECTION_RESET,
+            "closed amid the body",
+            "the connection ended before a whole answer: closed amid the body (200)",
+        ),
+        (
+            None,
+            ErrorClass.LOCAL,
+            "NOTIFIER_MASTER_KEYS: the key 'a' is missing",
+            "nothing could be sent from here: NOTIFIER_MASTER_KEYS: the key 'a' is missing",
+        ),
+    ],
+)
+def test_the_reason_of_a_failure_has_the_status(
+    status: int | None, error: ErrorClass | None, detail: str, reason: str
+) -> None:
+    assert outcome(status, error, detail=detail).reason == reason
+
+
 @pytest.mark.parametrize("status", [301, 400, 410, 429, 500, 503])
 def test_retry_after_counts_on_any_failure(status: int) -> None:
     assert outcome(status, retry_after="120").retry_after_seconds == 120
