@@ -14,6 +14,8 @@ from workers.context import Worker, worker_of
 from workers.dispatch import empty_outbox
 
 BATCH: Final = 100
+MOST_PER_PASS: Final = 10_000
+"""How many timers of one kind a job attends to; what still rings then is for the next one."""
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +24,8 @@ async def ring_timers(ctx: dict[str, Any]) -> None:
     """Job: attend to every timer that rings.
 
     Several workers may do so at once: each timer's outcome is committed against the version of the Space that
-    it was decided on, so it happens once. A timer rings until a commit sets it anew.
+    it was decided on, so it happens once. A timer rings until a commit sets it anew; one that rings on
+    waits for the next job, so that no job goes on for ever.
     """
     worker = worker_of(ctx)
     store = worker.runtime.store
@@ -32,15 +35,16 @@ async def ring_timers(ctx: dict[str, Any]) -> None:
         # Nobody is reminded of a Space while it is not known how the Spaces are doing.
         if kind is TimerKind.REMINDER and health.hides_spaces:
             continue
-        while not worker.stopping.is_set():
-            due = await store.timers.due(kind, now=worker.runtime.clock(), limit=BATCH)
-            if not due or not await _attend(worker, kind, due):
+        due = await store.timers.due(kind, now=worker.runtime.clock(), limit=MOST_PER_PASS)
+        for start in range(0, len(due), BATCH):
+            if worker.stopping.is_set():
                 break
+            await _attend(worker, kind, due[start : start + BATCH])
     await empty_outbox(worker)
 
 
-async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> bool:
-    """Attend to timers of one kind; gives whether any of them is done with."""
+async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
+    """Attend to timers of one kind."""
     store = worker.runtime.store
     tracked = await store.spaces.read_many(due)
     watches = await store.watches.get_many({each for record in tracked.values() for each in record.watch_ids})
@@ -61,7 +65,6 @@ async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> bool:
     for commit, went_in in zip(commits, done, strict=True):
         if went_in:
             count_events(worker, commit.events)
-    return bool(unknown) or any(done)
 
 
 def _ring(

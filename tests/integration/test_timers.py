@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from notifier.core.decide import Decision
 from notifier.core.events import EventType
 from notifier.core.health import after_answer, after_failure
+from notifier.core.ids import SpaceId
 from notifier.core.instants import rfc3339
+from notifier.core.known import KnownSpace
 from notifier.core.observation import Call, Failure, FailureKind
 from notifier.core.timers import TimerKind
+from notifier.core.timers import ring as decide_ring
 from notifier.core.watch import WatchKind
 from notifier.store import keys
 from tests.support.api_runtime import Clock
@@ -250,6 +254,32 @@ async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) 
     await tell(worker, planned(), *crowd, subjects=[SPACE, *CROWD])
     await ring(worker)
     assert await told(worker) == [{"minutes_before": 14}]
+
+
+async def test_a_timer_that_no_commit_takes_away_rings_once_in_a_job_and_holds_up_no_other(
+    worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in CROWD:
+        await add_watch(worker.runtime, WatchKind.SPACE, each)
+    crowd = [planned(START + number) | {"id": each} for number, each in enumerate(CROWD)]
+    await tell(worker, *crowd, subjects=CROWD)
+    clock.now = START - LEAD + len(CROWD)
+    rung: list[SpaceId] = []
+
+    def stay(known: KnownSpace, *args: Any, **options: Any) -> Decision:
+        rung.append(known.space.id)
+        return Decision(known) if known.space.id in CROWD[:4] else decide_ring(known, *args, **options)
+
+    monkeypatch.setattr("workers.timers.ring", stay)
+    monkeypatch.setattr("workers.timers.BATCH", 2)
+    async with asyncio.timeout(10):
+        await ring(worker)
+    assert rung == CROWD
+    assert len(await told(worker)) == len(CROWD) - 4
+    assert "ring" in await worker.runtime.store.waiting_work(now=clock.now)
+    monkeypatch.setattr("workers.timers.ring", decide_ring)
+    await ring(worker)
+    assert len(await told(worker)) == len(CROWD)
 
 
 async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
