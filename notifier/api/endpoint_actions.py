@@ -18,7 +18,7 @@ from notifier.api.endpoint_models import (
 from notifier.api.endpoints import ONE, read, save, store
 from notifier.api.operations import Call, Operation, Reply, hint
 from notifier.api.recoveries import missed_since
-from notifier.api.signing_secrets import new_secret, rotate
+from notifier.api.signing_secrets import new_secret, rotate, shown
 from notifier.core.endpoint import DisabledReason, EndpointStatus, disabled, enabled, verified_anew
 from notifier.core.events import EventType, plain_event
 from notifier.core.instants import rfc3339
@@ -62,7 +62,7 @@ async def verify_endpoint(call: Call[None, None]) -> Reply:
 async def get_secret(call: Call[None, None]) -> Reply:
     """Show the secret that signs at present."""
     current = (await read(call)).secrets[0]
-    secret = call.runtime.secrets.open(current.sealed)
+    secret = shown(current, call.runtime.secrets)
     return Reply.of(SecretView(secret=secret, public_key=current.public_key))
 
 
@@ -76,7 +76,8 @@ async def rotate_secret(call: Call[SecretRotate, None]) -> Reply:
     await call.runtime.store.endpoints.save(
         replace(endpoint, secrets=rotated, updated_at=now), replacing=endpoint
     )
-    previous = rfc3339(expires_at) if call.body.grace_seconds else None
+    goes_on = any(item.sealed == endpoint.secrets[0].sealed for item in rotated)
+    previous = rfc3339(expires_at) if goes_on else None
     return Reply.of(
         RotatedSecretView(secret=secret, public_key=rotated[0].public_key, previous_expires_at=previous)
     )

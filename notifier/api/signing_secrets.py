@@ -16,7 +16,7 @@ from notifier.core.signing import (
     parse_signing_key,
     receiver_secret,
 )
-from notifier.errors import ConflictError, InvalidInputError, SecretFormError
+from notifier.errors import ConfigError, ConflictError, InvalidInputError, SecretFormError, UnavailableError
 from notifier.store.sealing import SecretBox
 
 SECRET_BYTES: Final = 32
@@ -48,20 +48,35 @@ def seal(secret: str, signing: Signing, box: SecretBox) -> SealedSecret:
     return SealedSecret(box.seal(secret), public_key=public_key)
 
 
+def shown(item: SealedSecret, box: SecretBox) -> str:
+    """Open a secret for whoever may see it.
+
+    Raises:
+        UnavailableError: Its master key is missing; the message names it and the way out.
+    """
+    try:
+        return box.open(item.sealed)
+    except ConfigError as error:
+        raise UnavailableError(f"{error.message}. If it is lost for good, rotate the secret.") from None
+
+
 def rotate(
     endpoint: Endpoint, secret: str, box: SecretBox, *, now: float, expires_at: float
 ) -> tuple[SealedSecret, ...]:
     """Put a new secret before the present one, which signs until ``expires_at``; expired ones are dropped.
 
+    So is one whose master key is lost: it can sign nothing, and as long as it is there nothing is delivered.
+
     Raises:
         InvalidInputError: The secret is signing already.
         ConflictError: Too many secrets would sign at once.
     """
-    current, *older = endpoint.secrets
-    kept = [replace(current, expires_at=expires_at), *older]
-    live = [item for item in kept if item.expires_at is None or item.expires_at > now]
-    if any(_signs_alike(secret, box.open(item.sealed)) for item in endpoint.secrets):
+    opened = [(item, text) for item in endpoint.secrets if (text := _opened(item, box)) is not None]
+    if any(_signs_alike(secret, text) for _, text in opened):
         raise InvalidInputError.of("secret", "is one of this endpoint's secrets already; send another one")
+    current = endpoint.secrets[0]
+    kept = [replace(item, expires_at=expires_at) if item is current else item for item, _ in opened]
+    live = [item for item in kept if item.expires_at is None or item.expires_at > now]
     if len(live) >= MAX_LIVE_SECRETS:
         frees_at = min(item.expires_at for item in live if item.expires_at is not None)
         raise ConflictError(
@@ -69,6 +84,13 @@ def rotate(
             "wait for it, or rotate with grace_seconds 0."
         )
     return (seal(secret, endpoint.signing, box), *live)
+
+
+def _opened(item: SealedSecret, box: SecretBox) -> str | None:
+    try:
+        return box.open(item.sealed)
+    except ConfigError:
+        return None
 
 
 def _signs_alike(one: str, other: str) -> bool:
