@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -36,6 +36,8 @@ class Worker:
         dispatching: Whether the outbox is being emptied by this process.
         outbox_changed: Whether something may have come into it since it was last looked at.
         drains: The partitions that this process drains at present.
+        set_off: Begins to drain a partition in the background; by default that is left to whoever is nudged.
+        background: What goes on beside arq's jobs, to be waited for when the process ends.
         signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
     """
 
@@ -47,6 +49,8 @@ class Worker:
     dispatching: bool = False
     outbox_changed: bool = False
     drains: dict[int, Draining] = field(default_factory=dict)
+    set_off: Callable[[Worker, int], None] = field(default=lambda _worker, _partition: None)
+    background: set[asyncio.Task[None]] = field(default_factory=set)
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
         default_factory=dict
     )

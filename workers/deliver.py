@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from functools import partial
 from itertools import takewhile
 from typing import Any, Final
 
@@ -44,7 +45,28 @@ async def deliver(ctx: dict[str, Any], partition: int) -> None:
 
     A worker drains a partition once at a time; a nudge that finds it at work makes it look again.
     """
-    worker = worker_of(ctx)
+    await _drain(worker_of(ctx), partition)
+
+
+def set_off(worker: Worker, partition: int) -> None:
+    """Deliver what is due in one partition, in the background.
+
+    Whoever makes deliveries due does so at once: a nudge takes its time, and may come to a busier worker.
+    """
+    task = asyncio.create_task(_drain(worker, partition))
+    worker.background.add(task)
+    task.add_done_callback(partial(_forget, worker, partition))
+
+
+def _forget(worker: Worker, partition: int, task: asyncio.Task[None]) -> None:
+    worker.background.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        # Leases run out, and the sweep nudges for what is due.
+        log.error("delivery.drain_failed", partition=partition, exc_info=error)
+
+
+async def _drain(worker: Worker, partition: int) -> None:
     running = worker.drains.get(partition)
     if running is not None:
         running.look_again()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from notifier.core.filters import is_wanted
-from notifier.runtime import Runtime
 from workers.context import Worker, worker_of
 
 BATCH: Final = 250
@@ -30,13 +29,13 @@ async def empty_outbox(worker: Worker) -> None:
     try:
         while worker.outbox_changed:
             worker.outbox_changed = False
-            await _dispatch_all(worker.runtime)
+            await _dispatch_all(worker)
     finally:
         worker.dispatching = False
 
 
-async def _dispatch_all(runtime: Runtime) -> None:
-    store = runtime.store
+async def _dispatch_all(worker: Worker) -> None:
+    store = worker.runtime.store
     while events := await store.events.undispatched(limit=BATCH):
         endpoints = await store.endpoints.all()
         wanted = [
@@ -47,4 +46,7 @@ async def _dispatch_all(runtime: Runtime) -> None:
             for event in events
         ]
         async for partitions in store.queue.owe(wanted):
-            await runtime.nudge.deliver(partitions)
+            for partition in partitions:
+                worker.set_off(worker, partition)
+            # The other workers may lend a hand.
+            await worker.runtime.nudge.deliver(partitions)

@@ -31,7 +31,7 @@ from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 from workers.challenge import challenge
 from workers.context import WORKER, Worker
-from workers.deliver import LARGEST_WINDOW, deliver
+from workers.deliver import LARGEST_WINDOW, deliver, set_off
 from workers.dispatch import dispatch
 from workers.housekeeping import beat, trim
 from workers.observe import observe
@@ -68,7 +68,7 @@ async def _start(ctx: dict[str, Any]) -> None:
     if x is not None:
         await stack.enter_async_context(x)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    ctx[WORKER] = worker = Worker(worker_id, runtime, x, client)
+    ctx[WORKER] = worker = Worker(worker_id, runtime, x, client, set_off=set_off)
     ctx["beat"] = asyncio.create_task(beat(worker))
     if ctx["started"] is not None:
         ctx["started"](worker)
@@ -172,13 +172,19 @@ async def run_until(
         worker.burst, worker.max_burst_jobs = True, 0
         # Where Redis failed arq, its main task has ended, and its jobs go on: they may be able to record what
         # they have under way, and what is not recorded is done twice.
-        await asyncio.wait({main, *worker.tasks.values()}, timeout=GRACE_SECONDS)
+        await asyncio.wait({main, *_under_way(worker)}, timeout=GRACE_SECONDS)
     finally:
         stopping.cancel()
-        await _end([main, *worker.tasks.values()])
+        await _end([main, *_under_way(worker)])
         await _close(worker)
     if not main.cancelled() and (error := main.exception()) is not None:
         raise UnavailableError(f"the worker lost Redis: {type(error).__name__}") from error
+
+
+def _under_way(worker: ArqWorker) -> set[asyncio.Task[Any]]:
+    """Give arq's jobs, and what our worker does beside them."""
+    background = worker.ctx[WORKER].background if WORKER in worker.ctx else set()
+    return {*worker.tasks.values(), *background}
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
