@@ -5,8 +5,9 @@ All times are the server's: those at which events were committed, and the presen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from notifier.core.endpoint import Endpoint
@@ -22,6 +23,9 @@ from notifier.store.partitions import Partitions
 
 BATCH: Final = 250
 """How many events one script call looks at: about a millisecond of the server's time."""
+
+ROUTINGS: Final = 10_000
+"""How many judgements on who wants what are remembered: most events of one Space are routed alike."""
 
 CLOCK_SLACK_SECONDS: Final = 60.0
 """How far a server's clock may have been set back: the log is in order by serial, and by time only about."""
@@ -147,7 +151,8 @@ class Recoveries:
 
     async def next_batch(self, recovery: Recovery, endpoint: Endpoint) -> Batch:
         """Read what comes next in a recovery."""
-        return await self._batch(endpoint, recovery.span, recovery.position, recovery.last)
+        wants = _wishes(endpoint)
+        return await self._batch(endpoint, wants, recovery.span, recovery.position, recovery.last)
 
     async def put_off(self, recovery: Recovery) -> None:
         """Leave a recovery alone for a while."""
@@ -187,21 +192,24 @@ class Recoveries:
 
     async def _walk(self, endpoint: Endpoint, span: Span) -> AsyncIterator[Batch]:
         position, last = await self._bounds(span)
+        wants = _wishes(endpoint)
         while position < last:
-            batch = await self._batch(endpoint, span, position, last)
+            batch = await self._batch(endpoint, wants, span, position, last)
             position = batch.position
             yield batch
 
-    async def _batch(self, endpoint: Endpoint, span: Span, position: int, last: int) -> Batch:
+    async def _batch(
+        self, endpoint: Endpoint, wants: Callable[[str, str], bool], span: Span, position: int, last: int
+    ) -> Batch:
         moved, considered, waiting, rows = await self._database.run(
             "list_missed",
-            keys=[keys.EVENTS],
+            keys=[keys.EVENTS, keys.owes(endpoint.id), keys.OUTBOX],
             args=[endpoint.id, position, last, int(span.since * 1000), int(span.until * 1000), BATCH],
         )
         missed = [
             EventId(event_id)
             for event_id, event_type, routing in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
-            if wants_back(endpoint, EventType(event_type), read_routing(routing))
+            if wants(event_type, routing)
         ]
         return Batch(moved, considered, missed, waiting)
 
@@ -224,6 +232,16 @@ class Recoveries:
         async with self._database.translated():
             seconds, microseconds = await self._database.redis.time()
         return float(seconds + microseconds / 1e6)
+
+
+def _wishes(endpoint: Endpoint) -> Callable[[str, str], bool]:
+    """Give what tells whether an endpoint would want an event of this type with this routing, as logged."""
+
+    @lru_cache(ROUTINGS)
+    def wants(event_type: str, routing: str) -> bool:
+        return wants_back(endpoint, EventType(event_type), read_routing(routing))
+
+    return wants
 
 
 def _record(recovery: Recovery) -> dict[str, str | int]:

@@ -10,12 +10,14 @@ import pytest
 
 from notifier.core.delivery import DeliveryStatus
 from notifier.core.endpoint import Endpoint, EndpointStatus, Filters, Ordering
+from notifier.core.events import Routing
 from notifier.core.ids import EventId, RecoveryId, delivery_id
 from notifier.core.recovery import MOST_WAITING, Recovery, RecoveryStatus
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store, keys
 from notifier.store.doctor import findings
+from notifier.store.events import read_routing
 from notifier.store.recoveries import BATCH, Recoveries
 from tests.integration.test_store_queue import add, claim, owe, settle, settled
 from tests.support.owing import make_owed
@@ -155,6 +157,29 @@ async def test_only_what_was_committed_in_that_time(store: Store, worker: Worker
     await store.recoveries.start(RecoveryId("rec_1"), endpoint, span, count=3)
     await run(worker)
     assert await due(store, endpoint) == events[1:4]
+
+
+async def test_to_count_what_was_never_owed_takes_one_question_an_event(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred thousand are counted while somebody waits for the answer."""
+    events = await commit_space_events(store, "A", *range(1, 401))
+    endpoint = await subscriber(store)
+    await make_owed(store, [(event, []) for event in events[:-1]])
+    span = await store.recoveries.read_span(EVERYTHING, None)
+    read: list[str] = []
+
+    def note(routing: str) -> Routing:
+        read.append(routing)
+        return read_routing(routing)
+
+    monkeypatch.setattr("notifier.store.recoveries.read_routing", note)
+    redis = store.database.redis
+    await redis.config_resetstat()
+    assert await store.recoveries.count(endpoint, span) == 399
+    asked = sum(each["calls"] for each in (await redis.info("commandstats")).values())
+    assert len(events) <= asked < 1.2 * len(events)
+    assert len(read) == 1
 
 
 async def test_three_thousand_events_go_out_once_and_never_crowd_the_queue(
