@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from notifier.cli.console import FAILED, printable
+from notifier.cli.console import FAILED, complain, printable
 
 if TYPE_CHECKING:
     from notifier.config import Settings
+    from notifier.store import SecretBox
     from notifier.store.doctor import Finding
+
+KEY_BESIDE_THE_DATA: Final = "local"
+"""The id of the master key that a start makes where none is set (README, "Keys")."""
 
 
 def doctor() -> None:
@@ -23,6 +27,8 @@ def doctor() -> None:
     found = asyncio.run(_examine(load_settings()))
     for finding in found:
         typer.echo(printable(str(finding)))
+        if finding.mend:
+            typer.echo(printable(f"    {finding.mend}"))
     if found:
         typer.echo(f"{len(found)} findings", err=True)
         raise typer.Exit(FAILED)
@@ -30,33 +36,32 @@ def doctor() -> None:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    """Look over the database that the settings name, or the one that `up` runs over the data directory."""
+    from notifier.cli.database import with_database
     from notifier.store import Database, Store, connect
     from notifier.store.doctor import findings
 
-    database = Database(connect(settings.redis_url or _embedded_url(settings)))
+    box = _secret_box(settings)
+    if box is None:
+        complain("there is no master key here, so signing secrets were not tried")
+    async with with_database(settings) as reached:
+        database = Database(connect(reached.redis_url or ""))
+        try:
+            store = Store(
+                database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
+            )
+            return await findings(store, box)
+        finally:
+            await database.close()
+
+
+def _secret_box(settings: Settings) -> SecretBox | None:
+    """Give the master keys of the settings, or the one beside the data; none is made, as a start would."""
+    from notifier.runtime import MASTER_KEY_FILE
+    from notifier.store import SecretBox
+
+    if settings.master_key_ring:
+        return SecretBox(dict(settings.master_key_ring))
     try:
-        store = Store(
-            database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
-        )
-        return await findings(store)
-    finally:
-        await database.close()
-
-
-def _embedded_url(settings: Settings) -> str:
-    """Read where the server of a running `up` is.
-
-    Raises:
-        ConfigError: None runs over the data directory.
-    """
-    from notifier.cli.stack import DATA_FOLDER
-    from notifier.cli.valkey import URL_FILE
-    from notifier.errors import ConfigError
-
-    try:
-        return (settings.data_dir / DATA_FOLDER / URL_FILE).read_text()
-    except OSError:
-        raise ConfigError(
-            f"NOTIFIER_REDIS_URL: is not set, and no `space-notifier up` runs over {settings.data_dir}"
-        ) from None
+        return SecretBox({KEY_BESIDE_THE_DATA: (settings.data_dir / MASTER_KEY_FILE).read_bytes()})
+    except (OSError, ValueError):  # ValueError: it does not have the length of a key
+        return None

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,7 +11,6 @@ import typer
 from notifier.cli.console import fail
 
 if TYPE_CHECKING:
-    from notifier.config import Settings
     from notifier.store import Resealed
 
 
@@ -31,25 +28,9 @@ def rotate_master_key() -> None:
 
 
 async def _reseal() -> tuple[str, Resealed]:
+    from notifier.cli.database import with_database
     from notifier.config import load_settings
     from notifier.runtime import open_runtime
 
-    async with _with_redis(load_settings()) as settings, open_runtime(settings) as runtime:
+    async with with_database(load_settings()) as settings, open_runtime(settings) as runtime:
         return runtime.secrets.current, await runtime.store.resealing.reseal(runtime.secrets)
-
-
-@asynccontextmanager
-async def _with_redis(settings: Settings) -> AsyncIterator[Settings]:
-    """Find the database: the one in the settings, that of an `up` that runs here, or its files."""
-    from notifier.cli.stack import DATA_FOLDER
-    from notifier.cli.valkey import URL_FILE, embedded_valkey
-
-    if settings.redis_url is not None:
-        yield settings
-        return
-    directory = settings.data_dir / DATA_FOLDER
-    if (directory / URL_FILE).exists():
-        yield settings.model_copy(update={"redis_url": (directory / URL_FILE).read_text()})
-        return
-    async with embedded_valkey(directory) as url:
-        yield settings.model_copy(update={"redis_url": url})

@@ -45,4 +45,5 @@ async def test_what_an_endpoint_missed_is_sent_and_counted(terminal: Terminal, t
     url = (tmp_path / "data" / "valkey" / "url").read_text()
     async with Redis.from_url(url) as redis:
         await redis.set("sn:stranger", 1)
-    assert await doctor(tmp_path) == (1, "sn:stranger: no key of ours has this form\n")
+    told = "sn:stranger: no key of ours has this form\n    keep other programs out of this database\n"
+    assert await doctor(tmp_path) == (1, told)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 from redis.asyncio import Redis
 
+from notifier.core.endpoint import SealedSecret
 from notifier.core.recovery import RecoveryStatus
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import doctor, keys
+from notifier.store import SecretBox, doctor, keys
 from notifier.store.doctor import findings
 from notifier.store.doctor.keyspace import FORMS, form_of
 from tests.integration.test_store_queue import add
 from tests.support.healthy import PARTITIONS, put_back
-from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
+from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
 
@@ -131,6 +133,10 @@ BROKEN: Final = {
     "work that nobody is told of": (
         "ZREM sn:ready:{partition} {plain}",
         ["sn:ready:{partition}: {plain} has work and is not in it"],
+    ),
+    "another rate": (
+        "HSET sn:run:{plain} interval_ms 50",
+        ["sn:run:{plain}: interval_ms is 50, and by the endpoint's record 0"],
     ),
     "filed in another partition": (
         "ZADD sn:ready:{other_partition} 1 {plain}",
@@ -369,6 +375,55 @@ async def change_body(runtime: Runtime, event: str, **data: Any) -> None:
     payload = json.loads(await redis.hget(keys.event(event), "body"))
     payload["data"] |= data
     await redis.hset(keys.event(event), "body", json.dumps(payload))
+
+
+PUT_RIGHT_BY_A_CHANGE: Final = (
+    "work that nobody is told of",
+    "filed too late",
+    "no generation",
+    "another rate",
+)
+
+
+@pytest.mark.parametrize("what", PUT_RIGHT_BY_A_CHANGE)
+async def test_what_a_change_puts_right_is_put_right_by_one(
+    runtime: Runtime, names: dict[str, str], what: str
+) -> None:
+    endpoints, command = runtime.store.endpoints, BROKEN[what][0]
+    await runtime.store.database.redis.execute_command(*command.format(**names).split(" "))
+    (finding,) = await findings(runtime.store)
+    assert "any change" in finding.mend
+    endpoint = await endpoints.get(names["plain"])
+    await endpoints.save(replace(endpoint, description="changed"), replacing=endpoint)
+    assert await found(runtime) == []
+
+
+async def test_what_will_never_be_sent_is_put_right_by_sending_it_again(
+    runtime: Runtime, names: dict[str, str]
+) -> None:
+    redis, deliveries = runtime.store.database.redis, runtime.store.deliveries
+    await redis.zrem(keys.due(names["plain"]), names["due"])
+    (finding,) = await findings(runtime.store)
+    assert finding.mend == f"space-notifier deliveries redeliver {names['dlv_due']}"
+    await deliveries.redeliver(names["dlv_due"])
+    assert await found(runtime) == []
+
+
+async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str, str]) -> None:
+    endpoint = await runtime.store.endpoints.get(names["plain"])
+    sealed = SealedSecret(SecretBox({"old": b"o" * 32}).seal(SECRET))
+    await runtime.store.endpoints.save(replace(endpoint, secrets=(sealed,)), replacing=endpoint)
+    assert await findings(runtime.store, SecretBox({"old": b"o" * 32})) == []
+    for keys_at_hand, problem in (
+        ({"new": b"n" * 32}, "the key 'old' is missing, and secrets need it"),
+        ({"old": b"x" * 32}, "the key 'old' is not the one that secrets were sealed under"),
+    ):
+        (finding,) = await findings(runtime.store, SecretBox(keys_at_hand))
+        assert str(finding) == (
+            f"sn:endpoint:{endpoint.id}: nothing is delivered to it, for a secret cannot be opened. "
+            f"NOTIFIER_MASTER_KEYS: {problem}"
+        )
+        assert finding.mend.endswith(f"space-notifier endpoints rotate-secret {endpoint.id}")
 
 
 async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, names: dict[str, str]) -> None:

@@ -44,9 +44,13 @@ async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
 
 
 async def rotate(directory: Path, **settings: str) -> tuple[int, str, str]:
-    """Run the command; gives the exit code and what it printed and complained of."""
+    """Run ``rotate-master-key``; gives the exit code and what it printed and complained of."""
+    return await run("rotate-master-key", directory, **settings)
+
+
+async def run(command: str, directory: Path, **settings: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "notifier.cli", "rotate-master-key"),
+        *(sys.executable, "-m", "notifier.cli", command),
         cwd=directory,
         env={f"NOTIFIER_{name}": value for name, value in settings.items()},
         stdout=asyncio.subprocess.PIPE,
@@ -55,6 +59,10 @@ async def rotate(directory: Path, **settings: str) -> tuple[int, str, str]:
     printed, complaint = await process.communicate()
     assert process.returncode is not None
     return process.returncode, printed.decode(), complaint.decode()
+
+
+def contents(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
 
 
 async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> None:
@@ -179,3 +187,24 @@ async def test_it_finds_the_server_of_up_running_or_not(tmp_path: Path) -> None:
     code, printed, complaint = await rotate(tmp_path, MASTER_KEYS=NEW)
     assert (code, complaint) == (0, "")
     assert "In use: none" in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "told"), [("rotate-master-key", "In use: none"), ("doctor", "Nothing is")]
+)
+async def test_what_is_left_of_a_server_that_was_killed_is_no_obstacle(
+    tmp_path: Path, command: str, told: str
+) -> None:
+    (tmp_path / "data" / "valkey").mkdir(parents=True)
+    (tmp_path / "data" / "valkey" / "url").write_text(f"redis://:password@127.0.0.1:{free_port()}/0")
+    code, printed, complaint = await run(command, tmp_path, MASTER_KEYS=NEW)
+    assert (code, complaint) == (0, "")
+    assert told in printed
+
+
+@pytest.mark.parametrize("command", ["rotate-master-key", "doctor"])
+async def test_where_nothing_was_ever_stored_nothing_is_made(tmp_path: Path, command: str) -> None:
+    code, printed, complaint = await run(command, tmp_path)
+    assert (code, printed) == (2, "")
+    assert "no `space-notifier up` has stored anything in data" in complaint
+    assert contents(tmp_path) == []

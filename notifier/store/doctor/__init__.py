@@ -16,27 +16,33 @@ from notifier.store.doctor.finding import Finding
 from notifier.store.doctor.keyspace import read_keyspace
 from notifier.store.doctor.log import examine_log
 from notifier.store.doctor.queue import examine_deliveries, examine_leases
+from notifier.store.doctor.secrets import examine_secrets
 from notifier.store.doctor.spaces import examine_spaces
 from notifier.store.doctor.watches import examine_watches
 from notifier.store.doctor.work import examine_work
+from notifier.store.sealing import SecretBox
 
 LOOK_AGAIN_SECONDS: Final = 0.2
 
 
-async def findings(store: Store) -> list[Finding]:
+async def findings(store: Store, box: SecretBox | None = None) -> list[Finding]:
     """Give everything that is wrong with the database, by key; nothing where it is in order.
+
+    Args:
+        store: Over the database.
+        box: With the master keys; without it nobody tries to open the secrets.
 
     Raises:
         UnavailableError: Redis does not answer.
     """
-    found = await _examine(store)
+    found = await _examine(store, box)
     if found:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        found &= await _examine(store)
+        found &= await _examine(store, box)
     return sorted(found)
 
 
-async def _examine(store: Store) -> set[Finding]:
+async def _examine(store: Store, box: SecretBox | None) -> set[Finding]:
     database = store.database
     keyspace = await read_keyspace(database)
     if keyspace.has_strange_types:
@@ -50,6 +56,7 @@ async def _examine(store: Store) -> set[Finding]:
         *await examine_spaces(database, keyspace),
         *await examine_watches(database, keyspace),
         *await examine_work(database, keyspace),
+        *(await examine_secrets(database, keyspace, box) if box is not None else ()),
     }
 
 

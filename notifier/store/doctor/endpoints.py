@@ -56,7 +56,8 @@ async def examine_endpoints(database: Database, keyspace: Keyspace) -> list[Find
     partitions = Partitions(database, int(count or 0))
     endpoint_ids = keyspace.ids(keys.endpoint("*"))
     if endpoint_ids and partitions.count < 1:
-        return [Finding(keys.PARTITIONS, "is missing: nobody knows where endpoints are filed")]
+        text = "is missing: nobody knows where endpoints are filed"
+        return [Finding(keys.PARTITIONS, text, "restart every process; the first one files them anew")]
     found: list[Finding] = []
     for endpoint_id in endpoint_ids:
         found += await _endpoint(database, endpoint_id)
@@ -87,13 +88,20 @@ async def _endpoint(database: Database, endpoint_id: str) -> list[Finding]:
     if serial is None:
         found.append(Finding(keys.ENDPOINTS, f"{endpoint_id} is not in it: nothing will be owed to it"))
     if generation is None:
-        found.append(Finding(keys.GENERATION, "is missing: workers will not see that endpoints change"))
+        text = "is missing: workers will not see that endpoints change"
+        found.append(Finding(keys.GENERATION, text, "any change of any endpoint puts this right"))
     if (challenge is None) != (endpoint.challenge_due_at is None):
         told = "is not in it, and is to be" if challenge is None else "is in it, and is not to be"
-        found.append(Finding(keys.CHALLENGES, f"{endpoint_id} {told} challenged"))
+        found.append(Finding(keys.CHALLENGES, f"{endpoint_id} {told} challenged", _any_change(endpoint_id)))
     run = dict(zip(RUN_FIELDS, fields, strict=True))
-    found += [Finding(keys.run(endpoint_id), text) for text in _run_faults(endpoint, run)]
+    mend = _any_change(endpoint_id)
+    found += [Finding(keys.run(endpoint_id), text, mend) for text in _run_faults(endpoint, run)]
     return found
+
+
+def _any_change(endpoint_id: str) -> str:
+    """Saving an endpoint writes anew all that is kept beside its record."""
+    return f"any change to it puts this right: space-notifier endpoints update {endpoint_id} --description …"
 
 
 def _run_faults(endpoint: Endpoint, run: dict[str, str | None]) -> Iterator[str]:
@@ -105,6 +113,10 @@ def _run_faults(endpoint: Endpoint, run: dict[str, str | None]) -> Iterator[str]
     for name, value in kept.items():
         if run[name] != str(value):
             yield f"{name} is {run[name]}, and by the endpoint's record {value}"
+    rate = endpoint.rate_limit_per_second
+    interval = 0.0 if rate is None else 1000 / rate
+    if float(run["interval_ms"] or 0) != interval:
+        yield f"interval_ms is {run['interval_ms']}, and by the endpoint's record {interval:g}"
 
 
 async def _filing(database: Database, partitions: Partitions, endpoint_id: str) -> list[Finding]:
@@ -130,9 +142,11 @@ async def _filing(database: Database, partitions: Partitions, endpoint_id: str) 
     if wanted is None or not exists:
         return found
     if at is None:
-        found.append(Finding(keys.ready(own), f"{endpoint_id} has work and is not in it"))
+        text = f"{endpoint_id} has work and is not in it"
+        found.append(Finding(keys.ready(own), text, _any_change(endpoint_id)))
     elif float(at) > max(wanted, now) + 1:
-        found.append(Finding(keys.ready(own), f"{endpoint_id} is filed later than it has work"))
+        text = f"{endpoint_id} is filed later than it has work"
+        found.append(Finding(keys.ready(own), text, _any_change(endpoint_id)))
     return found
 
 

@@ -102,7 +102,9 @@ def _note(found: Keyspace, key: str, kind: str, ttl: int) -> None:
     expires = ttl != NEVER
     if form is None:
         if key.startswith("sn:"):
-            found.findings.append(Finding(key, "no key of ours has this form"))
+            found.findings.append(
+                Finding(key, "no key of ours has this form", "keep other programs out of this database")
+            )
         elif key.startswith("arq:") and not expires:
             found.findings.append(Finding(key, "never expires, as a job's keys must"))
         return

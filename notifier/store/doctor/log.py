@@ -81,7 +81,13 @@ async def _lost(
                 database, ("ZSCORE", keys.EVENTS, event_id), ("EXISTS", keys.event(event_id))
             )
             if serial is not None and not exists and float(serial) > first:
-                found.append(Finding(keys.event(event_id), "is gone, although older events are still kept"))
+                found.append(
+                    Finding(
+                        keys.event(event_id),
+                        "is gone, although older events are still kept",
+                        "look whether Redis evicts keys: maxmemory-policy has to be noeviction",
+                    )
+                )
     return found
 
 

@@ -95,12 +95,14 @@ def _misplaced(endpoint: str, row: Sequence[Any]) -> Iterator[Finding]:
     """Say what is wrong with a delivery that is in no place, in two, or not on record."""
     event, *flags = row
     kept, owed, owes, due, leased, settled, indexed, lined, first = map(bool, flags)
-    key = keys.delivery(delivery_id(event, endpoint))  # type: ignore[arg-type]  # ids as the store has them
+    found_id = delivery_id(event, endpoint)  # type: ignore[arg-type]  # ids as the store has them
+    key = keys.delivery(found_id)
     waits = lined and not (first or due or leased)
     places = {"due": due, "leased": leased, "settled": settled, "waiting in a line": waits}
     where = [place for place, is_there in places.items() if is_there]
     if not where and (owed or owes or indexed or lined):
-        yield Finding(key, "is owed and in no queue: it will never be sent")
+        text = "is owed and in no queue: it will never be sent"
+        yield Finding(key, text, f"space-notifier deliveries redeliver {found_id}")
     if len(where) > 1:
         yield Finding(key, f"is {' and '.join(where)} at once")
     if where and kept and not owed:
