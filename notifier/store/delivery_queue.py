@@ -34,6 +34,9 @@ BREAKER_FIGURES: Final = json.dumps(
 DISPATCH_CHUNK: Final = 500
 """How many deliveries one script call makes: about a millisecond of the server's time."""
 
+GONE: Final = (b"", 0.0)
+"""What is known of an event that is no longer kept: body, and moment of its commit."""
+
 Owed: TypeAlias = tuple[EventId, Sequence[Endpoint]]
 """An event, and who is owed it."""
 
@@ -149,8 +152,8 @@ class DeliveryQueue:
             )
         answers = await self._database.run_all(calls)
         stale, *given_up = answers.pop(0) if settlements else (0,)
-        generation, rows = answers.pop(0) if limit > 0 else ("", [])
-        return Turn(stale, [_claim(row) for row in rows], generation, given_up)
+        generation, lease_end, rows, events = answers.pop(0) if limit > 0 else ("", 0, [], [])
+        return Turn(stale, _claims(rows, events, lease_end=lease_end), generation, given_up)
 
     def _settle_call(self, partition: int, settlements: Sequence[Settlement]) -> ScriptCall:
         batch = [
@@ -200,15 +203,18 @@ def _in_chunks(wanted: Iterable[Owed]) -> Iterator[list[tuple[EventId, Sequence[
         yield chunk
 
 
-def _claim(row: Sequence[Any]) -> Claim:
-    endpoint_id, event_id, lease_end, attempts, base, manual, body, at = row
-    return Claim(
-        EventId(event_id),
-        EndpointId(endpoint_id),
-        int(lease_end),
-        attempts,
-        base,
-        Trigger.MANUAL if manual else Trigger.SCHEDULED,
-        body.encode(),
-        at / 1000,
-    )
+def _claims(rows: Sequence[Any], events: Sequence[Any], *, lease_end: int) -> list[Claim]:
+    """Read claims, and the events that they are of; those that are not kept any more are missing."""
+    logged = {event_id: (body.encode(), at / 1000) for event_id, body, at in events}
+    return [
+        Claim(
+            EventId(event_id),
+            EndpointId(endpoint_id),
+            lease_end,
+            attempts,
+            base,
+            Trigger.MANUAL if manual else Trigger.SCHEDULED,
+            *logged.get(event_id, GONE),
+        )
+        for endpoint_id, event_id, attempts, base, manual in rows
+    ]

@@ -31,7 +31,7 @@ for _, settlement in ipairs(cjson.decode(ARGV[3])) do
       seen.settled[#seen.settled + 1] = event
       seen[status] = (seen[status] or 0) + 1
     end
-    local delivery = 'sn:delivery:dlv_' .. string.sub(event, 5) .. string.sub(endpoint, 4)
+    local delivery = delivery_key(endpoint, event)
     redis.call('HSET', delivery, 'status', status, 'attempts', made, 'reason', reason, 'manual', 0,
       'settled_at', settled_at, id, attempt)
     redis.call('EXPIRE', delivery, ttl)
@@ -42,15 +42,18 @@ for _, settlement in ipairs(cjson.decode(ARGV[3])) do
     seen.pause = math.max(seen.pause, pause)
   end
 end
-local answer = {stale}
+
+local answer, figures = {stale}, cjson.decode(ARGV[2])
 for endpoint, seen in pairs(touched) do
-  if redis.call('EXISTS', 'sn:lines:' .. endpoint) == 1 then
+  local run = read_run(endpoint)
+  if run.lines > 0 then
     for _, event in ipairs(seen.settled) do leave_line(endpoint, event, now) end
     for _, event in ipairs(seen.again) do stand_back(endpoint, event) end
   end
-  if note_health(endpoint, seen, cjson.decode(ARGV[2]), now) then answer[#answer + 1] = endpoint end
+  if note_health(endpoint, run, seen, figures, now) then answer[#answer + 1] = endpoint end
   -- One that still waits for its turn keeps it.
   local filed = tonumber(redis.call('ZSCORE', KEYS[1], endpoint) or now)
-  file_endpoint(KEYS[1], endpoint, math.min(filed, now))
+  local busy, lease_end = read_leases(endpoint)
+  file_under(KEYS[1], endpoint, run, busy, lease_end, math.min(filed, now))
 end
 return answer

@@ -11,21 +11,40 @@ local function head(key)
   return first[2] and tonumber(first[2])
 end
 
+local function delivery_key(endpoint, event)
+  return 'sn:delivery:dlv_' .. string.sub(event, 5) .. string.sub(endpoint, 4)
+end
+
+-- Reads how an endpoint is doing. While its breaker is open (lib/breaker.lua), most is 1.
+local function read_run(endpoint)
+  local fields = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
+    'rate_at', 'open_until', 'lines', 'failures', 'probes', 'failing_since')
+  local open_until = tonumber(fields[6] or 0)
+  return {
+    paused = fields[1] == '1', resume_at = tonumber(fields[2] or 0),
+    most = open_until > 0 and 1 or tonumber(fields[3] or 16),
+    interval = tonumber(fields[4] or 0), rate_at = tonumber(fields[5] or 0), open_until = open_until,
+    lines = tonumber(fields[7] or 0), failures = tonumber(fields[8] or 0), probes = tonumber(fields[9] or 0),
+    failing_since = tonumber(fields[10]),
+  }
+end
+
+-- Reads how many deliveries of an endpoint are under way, and when the first of their leases ends.
+local function read_leases(endpoint)
+  local leased = 'sn:leased:' .. endpoint
+  local busy = redis.call('ZCARD', leased)
+  return busy, busy > 0 and head(leased) or nil
+end
+
 -- Files an endpoint in its partition under the next moment at which there is something to do for it:
 -- its first due delivery, not before it may be sent to again, or the end of its first lease. The partition is
 -- served in this order, so a backlog must not carry its age into it: whoever is filed anew because something
 -- has happened to it gives not_before, and stands behind those who wait already.
-local function file_endpoint(ready, endpoint, not_before)
-  local run = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'rate_at', 'interval_ms',
-    'open_until')
-  local lease_end = head('sn:leased:' .. endpoint)
+local function file_under(ready, endpoint, run, busy, lease_end, not_before)
   local at = nil
-  local busy = redis.call('ZCARD', 'sn:leased:' .. endpoint)
-  local most = tonumber(run[6] or 0) > 0 and 1 or tonumber(run[3] or 16)
-  if run[1] ~= '1' and busy < most then
+  if not run.paused and busy < run.most then
     at = head('sn:due:' .. endpoint)
-    local next_token = tonumber(run[4] or 0) + tonumber(run[5] or 0)
-    if at then at = math.max(at, tonumber(run[2] or 0), next_token, not_before) end
+    if at then at = math.max(at, run.resume_at, run.rate_at + run.interval, not_before) end
   end
   if lease_end and (not at or lease_end < at) then at = lease_end end
   if at then
@@ -33,4 +52,9 @@ local function file_endpoint(ready, endpoint, not_before)
   else
     redis.call('ZREM', ready, endpoint)
   end
+end
+
+local function file_endpoint(ready, endpoint, not_before)
+  local busy, lease_end = read_leases(endpoint)
+  file_under(ready, endpoint, read_run(endpoint), busy, lease_end, not_before)
 end
