@@ -6,6 +6,8 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
+from notifier.delivery.deadlines import Deadlines
+
 if TYPE_CHECKING:
     from notifier.delivery.message import Origin
     from notifier.delivery.wire import Connection
@@ -26,6 +28,9 @@ class Pool:
         limit: Leases at a time.
         limit_per_host: The same per host and port; 0 for no limit.
         keepalive_seconds: How long an idle connection stays open.
+
+    Attributes:
+        deadlines: Of the exchanges that are under way.
     """
 
     def __init__(self, *, limit: int, limit_per_host: int, keepalive_seconds: float) -> None:
@@ -33,12 +38,13 @@ class Pool:
         self._limit_per_host = limit_per_host
         self._keepalive_seconds = keepalive_seconds
         self._loop = asyncio.get_running_loop()
+        self.deadlines = Deadlines(self._loop)
         self._leases = 0
         self._leases_of: dict[Origin, int] = {}
         self._waiting: deque[tuple[Origin, asyncio.Future[None]]] = deque()
         self._open: set[Connection] = set()
         self._idle: OrderedDict[Connection, None] = OrderedDict()
-        self._idle_of: dict[Origin, list[Connection]] = {}
+        self._idle_of: dict[Origin, dict[Connection, None]] = {}  # the youngest last
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
 
@@ -88,7 +94,7 @@ class Pool:
         """Take the youngest idle connection to ``origin``, if there is one that is usable."""
         idle = self._idle_of.get(origin)
         while idle:
-            connection = idle[-1]
+            connection = next(reversed(idle))
             self._forget_idle(connection)
             if connection.usable:
                 return connection
@@ -107,7 +113,7 @@ class Pool:
             return
         connection.idle_since = self._loop.time()
         self._idle[connection] = None
-        self._idle_of.setdefault(connection.origin, []).append(connection)
+        self._idle_of.setdefault(connection.origin, {})[connection] = None
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._keepalive_seconds, self._sweep)
 
@@ -133,6 +139,7 @@ class Pool:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+        self.deadlines.close()
         for connection in self._open:
             connection.abort()
         if self._open:
@@ -168,7 +175,7 @@ class Pool:
     def _forget_idle(self, connection: Connection) -> None:
         del self._idle[connection]
         idle = self._idle_of[connection.origin]
-        idle.remove(connection)
+        del idle[connection]
         if not idle:
             del self._idle_of[connection.origin]
 

@@ -65,24 +65,21 @@ class Connection(asyncio.Protocol):
             self._reused = True
         self._asked = True
         if not reader.finished:  # as it is where a fresh connection broke off meanwhile
+            self._waiter = self._loop.create_future()
+            self._pool.deadlines.watch(self, deadline)
             self._transport.write(message)
-            await self._finished_by(deadline)
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                self._transport.abort()
+                raise
+            finally:
+                self._pool.deadlines.forget(self)
+                self._waiter = None
         if not reader.reusable or self._transport.get_write_buffer_size():
             # An answer that came before the request was read leaves a receiver that waits for the rest of it.
             self._transport.abort()
         return reader.reply
-
-    async def _finished_by(self, deadline: float) -> None:
-        self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._expire)
-        try:
-            await self._waiter
-        except asyncio.CancelledError:
-            self._transport.abort()
-            raise
-        finally:
-            timer.cancel()
-            self._waiter = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the way to the receiver."""
@@ -120,7 +117,8 @@ class Connection(asyncio.Protocol):
         reply.stale = self._reused and reader.untouched and reply.error is ErrorClass.CONNECTION_RESET
         self._wake_if_finished()
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Give up waiting for the answer."""
         reader = self._reader
         if reader.finished:
             return

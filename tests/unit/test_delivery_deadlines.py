@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from notifier.delivery.deadlines import Deadlines
+from notifier.delivery.wire import Connection
+from tests.support.wait import wait_until
+
+
+class Exchange:
+    """Stands for a connection; notes when it was expired, by the loop's clock."""
+
+    def __init__(self) -> None:
+        self.expired_at: list[float] = []
+
+    def expire(self) -> None:
+        self.expired_at.append(asyncio.get_running_loop().time())
+
+
+def watched(deadlines: Deadlines, end: float) -> Exchange:
+    exchange = Exchange()
+    deadlines.watch(cast("Connection", exchange), end)
+    return exchange
+
+
+async def test_each_expires_at_its_own_end_in_whatever_order_they_came() -> None:
+    loop = asyncio.get_running_loop()
+    deadlines, now = Deadlines(loop), loop.time()
+    late, early, later = (watched(deadlines, now + after) for after in (0.1, 0.05, 0.15))
+    await wait_until(lambda: later.expired_at, message="the last one expires")
+    for exchange, after in ((early, 0.05), (late, 0.1), (later, 0.15)):
+        assert exchange.expired_at[0] >= now + after - 0.002
+
+
+async def test_what_was_forgotten_does_not_expire_and_does_not_keep_others_from_it() -> None:
+    loop = asyncio.get_running_loop()
+    deadlines, now = Deadlines(loop), loop.time()
+    done, hanging = watched(deadlines, now + 0.02), watched(deadlines, now + 0.05)
+    deadlines.forget(cast("Connection", done))
+    await wait_until(lambda: hanging.expired_at, message="the other one expires")
+    assert done.expired_at == []
+
+
+async def test_an_end_that_is_over_expires_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    exchange = watched(Deadlines(loop), loop.time() - 1)
+    await wait_until(lambda: exchange.expired_at, message="it expires")
+
+
+async def test_one_that_comes_when_all_have_ended_is_watched_too() -> None:
+    loop = asyncio.get_running_loop()
+    deadlines = Deadlines(loop)
+    first = watched(deadlines, loop.time() + 0.01)
+    await wait_until(lambda: first.expired_at, message="the first one expires")
+    deadlines.forget(cast("Connection", first))
+    second = watched(deadlines, loop.time() + 0.01)
+    await wait_until(lambda: second.expired_at, message="the second one expires")
+    assert len(first.expired_at) == 1
+
+
+async def test_nothing_expires_after_the_close() -> None:
+    loop = asyncio.get_running_loop()
+    deadlines = Deadlines(loop)
+    exchange = watched(deadlines, loop.time() + 0.01)
+    deadlines.close()
+    other = watched(Deadlines(loop), loop.time() + 0.03)
+    await wait_until(lambda: other.expired_at, message="a later end is over")
+    assert exchange.expired_at == []
