@@ -16,6 +16,38 @@ COLUMNS: Final = ("id", "url", "status", "event_types", "health.pending", "healt
 EndpointId: TypeAlias = Annotated[str, typer.Argument(metavar="ENDPOINT_ID")]
 Texts: TypeAlias = list[str] | None
 
+Description: TypeAlias = Annotated[str | None, typer.Option(help="For people.")]
+Types: TypeAlias = Annotated[Texts, typer.Option("--event-type", help="A type, space.* or *; repeatable.")]
+SpaceIds: TypeAlias = Annotated[Texts, typer.Option("--space-id", help="Only this Space; repeatable.")]
+CreatorIds: TypeAlias = Annotated[
+    Texts, typer.Option("--creator-id", help="Only Spaces of this user; repeatable.")
+]
+WatchIds: TypeAlias = Annotated[Texts, typer.Option("--watch-id", help="Only by this watch; repeatable.")]
+Languages: TypeAlias = Annotated[
+    Texts, typer.Option("--language", help="Only Spaces in this language; repeatable.")
+]
+Payload: TypeAlias = Annotated[str | None, typer.Option(help="full or thin.")]
+BodyFormat: TypeAlias = Annotated[str | None, typer.Option("--format", help="standard or cloudevents.")]
+Headers: TypeAlias = Annotated[
+    Texts, typer.Option("--header", help="Sent along with every attempt, 'Name: value'; repeatable.")
+]
+Ordering: TypeAlias = Annotated[str | None, typer.Option(help="space or none.")]
+Concurrency: TypeAlias = Annotated[int | None, typer.Option(help="Attempts at once.")]
+Rate: TypeAlias = Annotated[float | None, typer.Option(help="Attempts in a second.")]
+Metadata: TypeAlias = Annotated[Texts, typer.Option(help="A note for programs, name=value; repeatable.")]
+Secret: TypeAlias = Annotated[
+    str | None, typer.Option(help="Your own, whsec_… or for ed25519 whsk_…; left out: one is made.")
+]
+
+EMPTY: Final[dict[str, object]] = {
+    "description": None,
+    "filters": {},
+    "headers": {},
+    "metadata": {},
+    "rate_limit_per_second": None,
+}
+"""What can be taken away again, and what the API takes for nothing there."""
+
 
 @admin_command(app, "list")
 def list_endpoints(api: AdminApi, limit: Limit = 50, cursor: Cursor = None) -> None:
@@ -34,38 +66,83 @@ def create_endpoint(
     api: AdminApi,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where events are sent.")],
     *,
-    description: Annotated[str | None, typer.Option(help="For people.")] = None,
-    event_type: Annotated[Texts, typer.Option(help="A type, space.* or *; may be repeated.")] = None,
-    space_id: Annotated[Texts, typer.Option(help="Only this Space; may be repeated.")] = None,
-    creator_id: Annotated[Texts, typer.Option(help="Only Spaces of this user; may be repeated.")] = None,
-    watch_id: Annotated[Texts, typer.Option(help="Only by this watch; may be repeated.")] = None,
-    language: Annotated[Texts, typer.Option(help="Only Spaces in this language; may be repeated.")] = None,
-    payload: Annotated[str | None, typer.Option(help="full or thin.")] = None,
-    body_format: Annotated[str | None, typer.Option("--format", help="standard or cloudevents.")] = None,
+    description: Description = None,
+    event_types: Types = None,
+    space_ids: SpaceIds = None,
+    creator_ids: CreatorIds = None,
+    watch_ids: WatchIds = None,
+    languages: Languages = None,
+    payload: Payload = None,
+    body_format: BodyFormat = None,
     signing: Annotated[str | None, typer.Option(help="hmac or ed25519.")] = None,
+    secret: Secret = None,
     verify: Annotated[
         str | None, typer.Option(help="challenge: deliver nothing before the receiver has answered one.")
     ] = None,
-    ordering: Annotated[str | None, typer.Option(help="space or none.")] = None,
-    max_concurrency: Annotated[int | None, typer.Option(help="Attempts at once.")] = None,
-    rate_limit_per_second: Annotated[float | None, typer.Option(help="Attempts in a second.")] = None,
+    header: Headers = None,
+    ordering: Ordering = None,
+    max_concurrency: Concurrency = None,
+    rate_limit_per_second: Rate = None,
+    metadata: Metadata = None,
 ) -> None:
     """Add an endpoint; the answer shows its secret."""
-    filters = given(space_ids=space_id, creator_ids=creator_id, watch_ids=watch_id, languages=language)
     body = given(
         url=url,
         description=description,
-        event_types=event_type,
-        filters=filters,
+        event_types=event_types,
+        filters=given(space_ids=space_ids, creator_ids=creator_ids, watch_ids=watch_ids, languages=languages),
         payload=payload,
         format=body_format,
         signing=signing,
+        secret=secret,
         verify=verify,
+        headers=_pairs(header, ":", "--header"),
         ordering=ordering,
         max_concurrency=max_concurrency,
         rate_limit_per_second=rate_limit_per_second,
+        metadata=_pairs(metadata, "=", "--metadata"),
     )
     api.show(api.post(PATH, body))
+
+
+@admin_command(app, "update")
+def update_endpoint(
+    api: AdminApi,
+    endpoint_id: EndpointId,
+    *,
+    to: Annotated[str | None, typer.Option(metavar="URL", help="Where events are sent from now on.")] = None,
+    description: Description = None,
+    event_types: Types = None,
+    space_ids: SpaceIds = None,
+    creator_ids: CreatorIds = None,
+    watch_ids: WatchIds = None,
+    languages: Languages = None,
+    payload: Payload = None,
+    body_format: BodyFormat = None,
+    header: Headers = None,
+    ordering: Ordering = None,
+    max_concurrency: Concurrency = None,
+    rate_limit_per_second: Rate = None,
+    metadata: Metadata = None,
+    clear: Annotated[Texts, typer.Option(help=f"Take away: {', '.join(EMPTY)}; repeatable.")] = None,
+) -> None:
+    """Change what is given and leave the rest; filters, headers and metadata are replaced as a whole."""
+    body = _cleared(clear or []) | given(
+        url=to,
+        description=description,
+        event_types=event_types,
+        filters=given(space_ids=space_ids, creator_ids=creator_ids, watch_ids=watch_ids, languages=languages),
+        payload=payload,
+        format=body_format,
+        headers=_pairs(header, ":", "--header"),
+        ordering=ordering,
+        max_concurrency=max_concurrency,
+        rate_limit_per_second=rate_limit_per_second,
+        metadata=_pairs(metadata, "=", "--metadata"),
+    )
+    if not body:
+        raise typer.BadParameter("say what to change; --help lists what can be")
+    api.show(api.patch(_path(endpoint_id), body))
 
 
 @admin_command(app, "delete")
@@ -111,10 +188,31 @@ def rotate_secret(
     grace_seconds: Annotated[
         int | None, typer.Option(help="How long the old secret goes on signing.")
     ] = None,
+    secret: Secret = None,
 ) -> None:
     """Sign with a new secret."""
-    api.show(api.post(_path(endpoint_id) + "/rotate-secret", given(grace_seconds=grace_seconds)))
+    body = given(grace_seconds=grace_seconds, secret=secret)
+    api.show(api.post(_path(endpoint_id) + "/rotate-secret", body))
 
 
 def _path(endpoint_id: str) -> str:
     return f"{PATH}/{quoted(endpoint_id)}"
+
+
+def _pairs(texts: Texts, separator: str, option: str) -> dict[str, str]:
+    """Read what was given as pairs; no complaint quotes it, since a header may be a credential."""
+    pairs: dict[str, str] = {}
+    for text in texts or []:
+        name, found, value = text.partition(separator)
+        if not found or not name.strip():
+            raise typer.BadParameter(f"write name{separator}value", param_hint=option)
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _cleared(names: list[str]) -> dict[str, object]:
+    if unknown := sorted(set(names) - EMPTY.keys()):
+        raise typer.BadParameter(
+            f"{', '.join(unknown)}: only {', '.join(EMPTY)} can be taken away", param_hint="--clear"
+        )
+    return {name: EMPTY[name] for name in names}

@@ -132,3 +132,35 @@ async def test_endpoints_events_and_deliveries(terminal: Terminal) -> None:
     assert (await terminal.json("endpoints", "enable", endpoint["id"]))["status"] == "enabled"
     await terminal.run("endpoints", "delete", endpoint["id"])
     assert (await terminal.json("endpoints", "list"))["data"] == []
+
+
+async def test_an_endpoint_is_changed_and_has_headers_and_a_secret_of_its_owner(terminal: Terminal) -> None:
+    secret = "whsec_dHJ5aW5nIG91dCBzcGFjZS1ub3RpZmllcg=="
+    async with Receiver() as receiver:
+        options = ("--secret", secret, "--header", "Authorization: Bearer a:b", "--metadata", "team=a=b")
+        endpoint = await terminal.json("endpoints", "create", receiver.url("/first"), *options)
+        assert endpoint["secret"] == secret
+        assert (endpoint["headers"], endpoint["metadata"]) == (
+            {"Authorization": "Bearer a:b"},
+            {"team": "a=b"},
+        )
+        changes = ("--to", receiver.url("/second"), "--language", "de", "--rate-limit-per-second", "5")
+        await terminal.run("endpoints", "update", endpoint["id"], *changes)
+        await terminal.run("endpoints", "test", endpoint["id"])
+        (request,) = await receiver.wait_for("/second", timeout=20)
+        assert request.headers["authorization"] == "Bearer a:b"
+    cleared = ("--clear", "headers", "--clear", "filters", "--clear", "rate_limit_per_second")
+    changed = await terminal.json("endpoints", "update", endpoint["id"], *cleared, "--description", "mine")
+    assert (changed["headers"], changed["filters"]["languages"]) == ({}, [])
+    assert (changed["rate_limit_per_second"], changed["description"]) == (None, "mine")
+    assert changed["metadata"] == {"team": "a=b"}
+
+    assert "say what to change" in await terminal.run("endpoints", "update", endpoint["id"], exit_code=2)
+    for wrong in (("--header", "Bearer-secret"), ("--clear", "url"), ("--metadata", "=x")):
+        complaint = await terminal.run("endpoints", "update", endpoint["id"], *wrong, exit_code=2)
+        assert wrong[0] in complaint
+        assert "Bearer-secret" not in complaint
+    rotated = await terminal.json(
+        "endpoints", "rotate-secret", endpoint["id"], "--secret", secret[:-4] + "MjM="
+    )
+    assert rotated["secret"] == secret[:-4] + "MjM="
