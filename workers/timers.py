@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 
 from notifier.core.ids import SpaceId, WatchId
-from notifier.core.timers import TimerKind, ring, timers_of
+from notifier.core.timers import TimerKind, is_to_erase, ring, timers_of
 from notifier.store import Commit, TrackedSpace
 from workers.applying import count_events
 from workers.context import Worker, worker_of
@@ -45,21 +45,16 @@ async def ring_timers(ctx: dict[str, Any]) -> None:
 
 async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
     """Attend to timers of one kind."""
-    store = worker.runtime.store
+    store, now = worker.runtime.store, worker.runtime.clock()
     tracked = await store.spaces.read_many(due)
     watches = await store.watches.get_many({each for record in tracked.values() for each in record.watch_ids})
     unknown = [space_id for space_id, record in tracked.items() if record.known is None]
     await store.timers.drop(kind, unknown)
     commits = []
-    for space_id, record in tracked.items():
+    for record in tracked.values():
         looking = tuple(each for each in record.watch_ids if each in watches and watches[each].is_looking)
-        commit = _ring(worker, kind, record, looking)
+        commit = await _ring(worker, kind, record, looking, now=now)
         if commit is not None:
-            if commit.known.erased and record.known is not None and not record.known.erased:
-                erased = await store.redaction.redact(space_id)
-                if erased is None:
-                    continue  # A receiver is just being told; the timer rings on.
-                log.info("space.erased", space_id=space_id, events=erased)
             commits.append(commit)
     done = await store.spaces.commit(commits)
     for commit, went_in in zip(commits, done, strict=True):
@@ -67,14 +62,22 @@ async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
             count_events(worker, commit.events)
 
 
-def _ring(
-    worker: Worker, kind: TimerKind, record: TrackedSpace, looking: tuple[WatchId, ...]
+async def _ring(
+    worker: Worker, kind: TimerKind, record: TrackedSpace, looking: tuple[WatchId, ...], *, now: float
 ) -> Commit | None:
-    """Decide what a timer means; None for a Space that is not known any more."""
-    if record.known is None:
+    """Decide what a timer means; None for a Space that is not known any more, or where it has to ring on."""
+    known, runtime = record.known, worker.runtime
+    if known is None:
         return None
-    runtime = worker.runtime
-    decision = ring(record.known, kind, now=runtime.clock(), patience=runtime.patience, watch_ids=looking)
-    known = decision.known or record.known
+    telling: int | None = 0
+    if kind is TimerKind.ERASURE and is_to_erase(known, now=now, watch_ids=looking):
+        telling = await runtime.store.redaction.redact(known.space.id)
+        if telling is None:
+            return None  # A receiver is just being told.
+        log.info("space.erased", space_id=known.space.id, events=telling)
+    decision = ring(
+        known, kind, now=now, patience=runtime.patience, watch_ids=looking, mentioned=bool(telling)
+    )
+    known = decision.known or known
     timers = timers_of(known, patience=runtime.patience) if looking else {}
     return Commit(known, record.version, decision.events, looking, timers, keeps_look=True)

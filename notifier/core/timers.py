@@ -50,19 +50,34 @@ def ring(
     now: float,
     patience: Patience,
     watch_ids: tuple[WatchId, ...],
+    mentioned: bool = False,
 ) -> Decision:
     """Conclude what a timer that rings means for a Space; one that should not ring any more means nothing.
 
-    The content of a Space that no watch follows is erased, for nobody would hear when X has it no more.
+    Args:
+        known: The Space.
+        kind: What the timer is for.
+        now: Epoch seconds.
+        patience: How long before a start to remind of it.
+        watch_ids: The watches that follow the Space.
+        mentioned: Whether an event that is not the Space's own, a baseline, told of it.
     """
     if kind is TimerKind.ERASURE:
-        at = _erasure_at(known)
-        is_due = at is not None and at <= now
-        return _erase(known, now, watch_ids) if is_due or not watch_ids else Decision(known)
+        erases = is_to_erase(known, now=now, watch_ids=watch_ids)
+        return _erase(known, now, watch_ids, mentioned=mentioned) if erases else Decision(known)
     at = plan.reminder_at(known, lead=patience.reminder)
     if at is None or at > now or not watch_ids:
         return Decision(known)
     return _remind(known, now, at, patience, watch_ids)
+
+
+def is_to_erase(known: KnownSpace, *, now: float, watch_ids: tuple[WatchId, ...]) -> bool:
+    """Tell whether the content of a Space has to go, and still is there.
+
+    That of a Space that no watch follows goes as well, for nobody would hear when X has it no more.
+    """
+    at = _erasure_at(known)
+    return not known.erased and (not watch_ids or (at is not None and at <= now))
 
 
 def _remind(
@@ -97,12 +112,13 @@ def _erasure_at(known: KnownSpace) -> float | None:
     return forgotten if known.gone_since is None else min(forgotten, known.gone_since + ERASE_AFTER_SECONDS)
 
 
-def _erase(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> Decision:
-    """Keep ids, times and the state, and tell where X is known not to have the Space any more."""
-    if known.erased:
-        return Decision(known)
+def _erase(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...], *, mentioned: bool) -> Decision:
+    """Keep ids, times and the state, and tell where X is known not to have the Space any more.
+
+    Nobody has anything to erase of a Space of which no event ever told, as of one first seen at its end.
+    """
     blank = replace(known, space=known.space.without_content(), doubts={}, users={}, erased=True)
-    if known.gone_since is None:
+    if known.gone_since is None or not (known.sequence or mentioned):
         return Decision(blank)
     event = _redacted(known, now, watch_ids)
     return Decision(replace(blank, sequence=known.sequence + 1), (event,))

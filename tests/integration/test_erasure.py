@@ -341,6 +341,21 @@ async def test_a_space_first_seen_at_its_end_is_erased_too(
     assert left(redis_url) == []
 
 
+@pytest.mark.parametrize("over", [{"state": "canceled"}, ENDED], ids=["canceled", "ended"])
+@pytest.mark.parametrize("first_sight", OnFirstSight)
+async def test_only_who_was_told_of_a_space_is_told_that_x_has_lost_it(
+    redis_url: str, worker: Worker, clock: Clock, over: dict[str, Any], first_sight: OnFirstSight
+) -> None:
+    await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=first_sight)
+    await tell_all(worker, **over)
+    await tell_lost(worker, clock)
+    clock.now += ERASE_AFTER_SECONDS
+    await ring(worker)
+    assert left(redis_url) == []
+    told = [] if first_sight is OnFirstSight.ANNOUNCE else [EventType.WATCH_BASELINE, EventType.REDACTED]
+    assert [event.type for event in await events_of(worker)] == told
+
+
 @pytest.mark.parametrize("state", [{}, STARTED])
 async def test_nothing_is_erased_while_the_space_lives(
     worker: Worker, clock: Clock, state: dict[str, Any]

@@ -95,6 +95,8 @@ def erasure(seconds: float, *, watched: bool = True) -> Ringing:
 class History:
     """What becomes known of one Space, look after look.
 
+    With ``silent`` its first sight is that of a watch, which tells of it in a baseline.
+
     With ``restart`` the known state goes through JSON before each step, as when a worker reads it from the
     store.
 
@@ -142,7 +144,12 @@ class History:
             return ()
         watch_ids = WATCHED.watch_ids if timer.watched else ()
         decision = ring(
-            before, timer.kind, now=START + timer.seconds, patience=self.patience, watch_ids=watch_ids
+            before,
+            timer.kind,
+            now=START + timer.seconds,
+            patience=self.patience,
+            watch_ids=watch_ids,
+            mentioned=self.silent,
         )
         if self.state.space != (decision.known or before).space and not decision.events:
             self.erased_after.add(len(self.events))

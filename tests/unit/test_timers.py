@@ -205,6 +205,23 @@ class TestTheErasure:
         assert (data["users"], data["changed"], data["previous"], data["details"]) == ([], [], {}, {})
         assert not any(word in encode(event).decode() for word in CONTENT)
 
+    @pytest.mark.parametrize(
+        "looks",
+        [
+            (seen(0, but(FULL, state="canceled")),),
+            (seen(0, FULL_ENDED), not_found(60), not_found(90)),
+        ],
+        ids=["canceled", "ended"],
+    )
+    @pytest.mark.parametrize(("silent", "told"), [(False, []), (True, [EventType.REDACTED])])
+    def test_of_what_was_over_when_first_seen_is_told_if_a_baseline_told_of_it(
+        self, looks: tuple[Evidence, ...], silent: bool, told: list[EventType]
+    ) -> None:
+        history = History(*looks, silent=silent)
+        assert types(history.take(erasure(90 + ERASE_AFTER_SECONDS))) == told
+        assert not any(word in left_of(history.state) for word in CONTENT)
+        assert history.state.erased
+
     def test_is_not_told_where_x_may_still_have_it(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
         assert history.take(erasure(4300 + FORGOTTEN_SECONDS)) == ()
