@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from notifier.core.request import DeliveryRequest
 
 _NUMBERS_AND_DOTS: Final = re.compile(r"[0-9.]+")
+
+_AS_WRITTEN: Final = "%/:?[]@!$&'()*+,;="
+"""What else may stand in a path and a query. Nothing that is escaped is unescaped and no dots are resolved:
+a receiver may have signed its URL as it is."""
 
 
 class Origin(NamedTuple):
@@ -49,7 +54,8 @@ def target_of(url: str) -> Target:
         raise ValueError("the URL must not hold a user name or password")
     if _NUMBERS_AND_DOTS.fullmatch(host):
         _check_four_numbers(host)
-    head = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nhost: {parsed.host_port_subcomponent}"
+    path = quote(URL(url, encoded=True).raw_path_qs, safe=_AS_WRITTEN)
+    head = f"POST {path} HTTP/1.1\r\nhost: {parsed.host_port_subcomponent}"
     return Target(Origin(parsed.scheme == "https", host, parsed.port), head)
 
 

@@ -40,6 +40,31 @@ def test_a_url_says_where_to_and_how(url: str, origin: Origin, head: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "/hook?sp=%2Ftriggers%2Fmanual&sig=a%2Bb%2f%3D",
+        "/a/../b/./c//d",
+        "/%7Euser/%41?x=%7E&y=a+b%20c",
+        "/a;p=1,2/(x)!$'*?q[]=1&r=@:?/",
+        "/100%?x=%zz",
+    ],
+)
+def test_a_path_and_a_query_go_out_as_they_were_written(path: str) -> None:
+    assert target_of(f"https://a.example{path}").head == f"POST {path} HTTP/1.1\r\nhost: a.example"
+
+
+@given(st.text())
+def test_no_path_breaks_out_of_its_line(path: str) -> None:
+    try:
+        head = target_of(f"https://a.example/{path}").head
+    except ValueError:
+        return
+    assert head.isascii()
+    assert head.count("\r\n") == 1
+    assert head.split("\r\n")[0].count(" ") == 2
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "",
