@@ -1,4 +1,4 @@
-"""When exchanges have to be over: one timer for all of them; one for each would cost as much as the posting."""
+"""When exchanges have to be over: one timer for all of them, as one for each would cost too much."""
 
 from __future__ import annotations
 
