@@ -149,7 +149,9 @@ def configure_logging(log_format: str, level: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info if log_format == "json" else _leave,
+        # Python's own traceback, in both formats: the renderer for people would print the variables of every
+        # frame, and secrets are among them.
+        structlog.processors.format_exc_info,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(_to_json)
@@ -181,9 +183,3 @@ ENCODER: Final = json.JSONEncoder(default=repr)
 
 def _to_json(line: object, **_options: object) -> str:
     return ENCODER.encode(line)
-
-
-def _leave(
-    _logger: structlog.typing.WrappedLogger, _name: str, line: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    return line
