@@ -18,7 +18,7 @@ from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.endpoint import Endpoint, Ordering
 from notifier.core.ids import ATTEMPT_PREFIX, EndpointId, EventId
 from notifier.store import keys
-from notifier.store.database import Database, ScriptCall, script
+from notifier.store.database import Database
 from notifier.store.partitions import Partitions
 
 ATTEMPT: Final = TypeAdapter(Attempt)
@@ -141,22 +141,7 @@ class DeliveryQueue:
 
         The endpoints take turns, and what the outcomes set free can be claimed at once.
         """
-        calls = [self._settle_call(partition, settlements)] if settlements else []
-        if limit > 0:
-            calls.append(
-                ScriptCall(
-                    script("claim"),
-                    [keys.ready(partition), keys.nudged(f"deliver:{partition}")],
-                    [limit, int(lease_seconds * 1000)],
-                )
-            )
-        answers = await self._database.run_all(calls)
-        stale, *given_up = answers.pop(0) if settlements else (0,)
-        generation, lease_end, rows, events = answers.pop(0) if limit > 0 else ("", 0, [], [])
-        return Turn(stale, _claims(rows, events, lease_end=lease_end), generation, given_up)
-
-    def _settle_call(self, partition: int, settlements: Sequence[Settlement]) -> ScriptCall:
-        batch = [
+        outcomes = [
             [
                 settlement.claim.endpoint_id,
                 settlement.claim.event_id,
@@ -166,15 +151,21 @@ class DeliveryQueue:
                 settlement.attempts_made,
                 settlement.attempt.reason,
                 settlement.attempt.id,
-                ATTEMPT.dump_json(settlement.attempt).decode(),
                 int(settlement.resume_after * 1000),
                 settlement.succeeded,
             ]
             for settlement in settlements
         ]
-        return ScriptCall(
-            script("settle"), [keys.ready(partition)], [self._ttl, BREAKER_FIGURES, json.dumps(batch)]
+        lease_ms = int(lease_seconds * 1000)
+        stale, given_up, generation, lease_end, rows, events = await self._database.run(
+            "turn",
+            keys=[keys.ready(partition), keys.nudged(f"deliver:{partition}")],
+            args=[
+                *(limit, lease_ms, self._ttl, BREAKER_FIGURES, json.dumps(outcomes)),
+                *(ATTEMPT.dump_json(settlement.attempt) for settlement in settlements),
+            ],
         )
+        return Turn(stale, _claims(rows, events, lease_end=lease_end), generation, given_up)
 
 
 def attempts_in(record: Mapping[str, str]) -> tuple[Attempt, ...]:

@@ -2,15 +2,15 @@
 -- line. After so many failures in a row it opens: nothing goes out until a moment, and then one attempt at a
 -- time, the probe, at growing intervals, until one succeeds.
 
--- Takes over what a batch of outcomes says of an endpoint, also into run (lib/queue.lua).
+-- Takes over what a batch of outcomes says of an endpoint, also into view (lib/queue.lua).
 -- seen: succeeded (true or nil), failed, in_a_row (failures after the last success), reason, pause in ms, and
 --       how many deliveries ended in which status
 -- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms}
 -- Returns true when it has failed for too long.
-local function note_health(endpoint, run, seen, figures, now)
+local function note_health(endpoint, view, seen, figures, now)
   local key, changes = 'sn:run:' .. endpoint, {}
   local function set(field, value)
-    run[field] = value
+    view[field] = value
     changes[#changes + 1] = field
     changes[#changes + 1] = value or ''
   end
@@ -20,9 +20,9 @@ local function note_health(endpoint, run, seen, figures, now)
   end
   if seen.succeeded then
     set('success_at', now)
-    if run.failures > 0 or run.open_until > 0 or run.failing_since then
+    if view.failures > 0 or view.open_until > 0 or view.failing_since then
       -- A pause that the receiver asked for stays; the breaker's own ends with it.
-      if run.open_until > 0 then set('resume_at', 0) end
+      if view.open_until > 0 then set('resume_at', 0) end
       set('failures', 0)
       set('open_until', 0)
       set('probes', 0)
@@ -34,17 +34,17 @@ local function note_health(endpoint, run, seen, figures, now)
     set('failure_at', now)
     set('failure_reason', seen.reason)
   end
-  if seen.pause > 0 then set('resume_at', now + seen.pause) end
+  if seen.pause > 0 then set('resume_at', math.max(run.resume_at, now + seen.pause)) end
   if seen.in_a_row > 0 then
-    set('failures', run.failures + seen.in_a_row)
-    if not run.failing_since then set('failing_since', now) end
+    set('failures', view.failures + seen.in_a_row)
+    if not view.failing_since then set('failing_since', now) end
     -- What was under way when it opened says nothing new: only a probe moves the next one farther away.
-    if run.failures >= figures[1] and run.open_until <= now then
-      set('probes', run.open_until > 0 and run.probes + 1 or 0)
-      set('open_until', now + math.min(figures[2] * 2 ^ math.min(run.probes, 30), figures[3]))
-      set('resume_at', math.max(run.open_until, run.resume_at))
+    if view.failures >= figures[1] and view.open_until <= now then
+      set('probes', view.open_until > 0 and view.probes + 1 or 0)
+      set('open_until', now + math.min(figures[2] * 2 ^ math.min(view.probes, 30), figures[3]))
+      set('resume_at', math.max(view.open_until, view.resume_at))
     end
   end
   if #changes > 0 then redis.call('HSET', key, unpack(changes)) end
-  return seen.in_a_row > 0 and now - run.failing_since >= figures[4]
+  return seen.in_a_row > 0 and now - view.failing_since >= figures[4]
 end

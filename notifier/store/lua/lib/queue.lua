@@ -15,38 +15,39 @@ local function delivery_key(endpoint, event)
   return 'sn:delivery:dlv_' .. string.sub(event, 5) .. string.sub(endpoint, 4)
 end
 
--- Reads how an endpoint is doing. While its breaker is open (lib/breaker.lua), most is 1.
-local function read_run(endpoint)
+-- Reads what there is to know of an endpoint: its limits, how it is doing, how many deliveries are under way
+-- (busy), and when the first of their leases ends.
+local function view_of(endpoint)
   local fields = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
     'rate_at', 'open_until', 'lines', 'failures', 'probes', 'failing_since')
-  local open_until = tonumber(fields[6] or 0)
+  local leased = 'sn:leased:' .. endpoint
+  local busy = redis.call('ZCARD', leased)
   return {
+    busy = busy, lease_end = busy > 0 and head(leased) or nil,
     paused = fields[1] == '1', resume_at = tonumber(fields[2] or 0),
-    most = open_until > 0 and 1 or tonumber(fields[3] or 16),
-    interval = tonumber(fields[4] or 0), rate_at = tonumber(fields[5] or 0), open_until = open_until,
+    max_concurrency = tonumber(fields[3] or 16),
+    interval = tonumber(fields[4] or 0), rate_at = tonumber(fields[5] or 0), open_until = tonumber(fields[6] or 0),
     lines = tonumber(fields[7] or 0), failures = tonumber(fields[8] or 0), probes = tonumber(fields[9] or 0),
     failing_since = tonumber(fields[10]),
   }
 end
 
--- Reads how many deliveries of an endpoint are under way, and when the first of their leases ends.
-local function read_leases(endpoint)
-  local leased = 'sn:leased:' .. endpoint
-  local busy = redis.call('ZCARD', leased)
-  return busy, busy > 0 and head(leased) or nil
+-- Says how many deliveries may be under way at once: while the breaker is open (lib/breaker.lua), one.
+local function most_of(view)
+  return view.open_until > 0 and 1 or view.max_concurrency
 end
 
 -- Files an endpoint in its partition under the next moment at which there is something to do for it:
 -- its first due delivery, not before it may be sent to again, or the end of its first lease. The partition is
 -- served in this order, so a backlog must not carry its age into it: whoever is filed anew because something
 -- has happened to it gives not_before, and stands behind those who wait already.
-local function file_under(ready, endpoint, run, busy, lease_end, not_before)
+local function file_under(ready, endpoint, view, not_before)
   local at = nil
-  if not run.paused and busy < run.most then
+  if not view.paused and view.busy < most_of(view) then
     at = head('sn:due:' .. endpoint)
-    if at then at = math.max(at, run.resume_at, run.rate_at + run.interval, not_before) end
+    if at then at = math.max(at, view.resume_at, view.rate_at + view.interval, not_before) end
   end
-  if lease_end and (not at or lease_end < at) then at = lease_end end
+  if view.lease_end and (not at or view.lease_end < at) then at = view.lease_end end
   if at then
     redis.call('ZADD', ready, at, endpoint)
   else
@@ -55,6 +56,5 @@ local function file_under(ready, endpoint, run, busy, lease_end, not_before)
 end
 
 local function file_endpoint(ready, endpoint, not_before)
-  local busy, lease_end = read_leases(endpoint)
-  file_under(ready, endpoint, read_run(endpoint), busy, lease_end, not_before)
+  file_under(ready, endpoint, view_of(endpoint), not_before)
 end

@@ -1,0 +1,57 @@
+-- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/queue.lua,
+-- lib/lines.lua and lib/breaker.lua.
+
+-- Moves each delivery on: done, or due again later. A delivery whose lease the worker no longer holds is left
+-- alone: whoever holds it now will settle it.
+-- outcomes: in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
+--           delay in ms (pending), attempts made, reason, attempt id, slow-down in ms, succeeded (true, false,
+--           null)]; the attempt itself is in ARGV
+-- Returns how many were stale, and the endpoints that have failed for too long.
+local function settle(ready, views, outcomes, now, ttl, figures)
+  local stale, given_up = 0, {}
+  local touched = {}  -- endpoint -> what this batch says of it
+  for number, outcome in ipairs(outcomes) do
+    local endpoint, event, lease_end, status, delay, made, reason, id, pause, succeeded = unpack(outcome, 1, 10)
+    local leased = 'sn:leased:' .. endpoint
+    local held = redis.call('ZSCORE', leased, event)
+    if not held or tonumber(held) ~= lease_end then
+      stale = stale + 1
+    else
+      redis.call('ZREM', leased, event)
+      local seen = touched[endpoint] or {failed = 0, in_a_row = 0, pause = 0, settled = {}, again = {}}
+      touched[endpoint] = seen
+      local settled_at = ''
+      if status == 'pending' then
+        redis.call('ZADD', 'sn:due:' .. endpoint, now + delay, event)
+        seen.again[#seen.again + 1] = event
+      else
+        settled_at = now
+        seen.settled[#seen.settled + 1] = event
+        seen[status] = (seen[status] or 0) + 1
+      end
+      local delivery = delivery_key(endpoint, event)
+      redis.call('HSET', delivery, 'status', status, 'attempts', made, 'reason', reason, 'manual', 0,
+        'settled_at', settled_at, id, ARGV[5 + number])
+      redis.call('EXPIRE', delivery, ttl)
+      if succeeded == true then seen.succeeded, seen.in_a_row = true, 0 end
+      if succeeded == false then
+        seen.failed, seen.in_a_row, seen.reason = seen.failed + 1, seen.in_a_row + 1, reason
+      end
+      seen.pause = math.max(seen.pause, pause)
+    end
+  end
+
+  for endpoint, seen in pairs(touched) do
+    local view = view_of(endpoint)
+    views[endpoint] = view
+    if view.lines > 0 then
+      for _, event in ipairs(seen.settled) do leave_line(endpoint, event, now) end
+      for _, event in ipairs(seen.again) do stand_back(endpoint, event) end
+    end
+    if note_health(endpoint, view, seen, figures, now) then given_up[#given_up + 1] = endpoint end
+    -- One that still waits for its turn keeps it.
+    local filed = tonumber(redis.call('ZSCORE', ready, endpoint) or now)
+    file_under(ready, endpoint, view, math.min(filed, now))
+  end
+  return stale, given_up
+end

@@ -1,0 +1,28 @@
+-- include: lib/queue.lua
+-- include: lib/lines.lua
+-- include: lib/breaker.lua
+-- include: lib/settle.lua
+-- include: lib/claim.lua
+-- A worker's turn at a partition: records the outcomes of attempts, and claims what is due, which may be what
+-- those outcomes have set free.
+-- KEYS: 1 ready:<partition>, 2 nudged:deliver:<partition>
+-- ARGV: 1 how many to claim at most, 2 lease in ms, 3 TTL of the records in s, 4 the breaker's figures as JSON
+--       (lib/breaker.lua), 5 the outcomes as JSON (lib/settle.lua), then each one's attempt as JSON text, which is
+--       only stored here
+-- Returns: {how many outcomes were stale, endpoints that have failed for too long, generation of the endpoints,
+--          lease end in ms, claims, events} (lib/claim.lua)
+local now, views = now_ms(), {}
+local stale, given_up = 0, {}
+local outcomes = cjson.decode(ARGV[5])
+if #outcomes > 0 then
+  stale, given_up = settle(KEYS[1], views, outcomes, now, tonumber(ARGV[3]), cjson.decode(ARGV[4]))
+end
+
+local wanted, lease_end = tonumber(ARGV[1]), now + tonumber(ARGV[2])
+local claims, events = {}, {}
+if wanted > 0 then
+  -- The partition's nudge is taken at the same time: what becomes due from now on needs a new one.
+  redis.call('DEL', KEYS[2])
+  claims, events = claim(KEYS[1], views, wanted, lease_end, now)
+end
+return {stale, given_up, redis.call('GET', 'sn:endpoints:generation') or '', lease_end, claims, events}
