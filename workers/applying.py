@@ -24,6 +24,7 @@ from notifier.core.vanishing import is_mass_vanish
 from notifier.core.watch import Watch, WatchKind
 from notifier.errors import VersionConflictError
 from notifier.store import Commit, TrackedSpace
+from notifier.store.events import FirstLook
 from workers.context import Worker
 from workers.health import note_health
 
@@ -57,7 +58,8 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
             break
     else:
         raise VersionConflictError(f"{len(remaining)} Spaces kept changing while they were decided on")
-    await _tell_first_looks(worker, asking, observation)
+    for watch in asking:
+        await _tell_first_look(worker, watch, observation)
     if call is not Call.LOOKUP:
         await _look_at_absent(worker, asking, observation)
 
@@ -175,23 +177,39 @@ async def _match(
     return matched
 
 
-async def _tell_first_looks(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
-    """Tell of what each new watch found, once; from then on its Spaces are news.
+async def _tell_first_look(worker: Worker, watch: Watch, observation: Observation) -> None:
+    """Tell of what a new watch found, once; from then on its Spaces are news.
 
-    They are told as they are known by now: the answer itself may be cut short, or overtaken by another.
+    Raises:
+        VersionConflictError: Others kept changing the watch or its Spaces.
+    """
+    for _ in range(TRIES):
+        if not (watch.is_looking and wants_baseline(watch)) or await _baseline(worker, watch, observation):
+            return
+        found = await worker.runtime.store.watches.get_many([watch.id])
+        if watch.id not in found:
+            return
+        watch = found[watch.id]
+    raise VersionConflictError(f"what {watch.id} found kept changing while it was told")
+
+
+async def _baseline(worker: Worker, watch: Watch, observation: Observation) -> bool:
+    """Log a watch's baseline; False where the watch, or what it found, was changed meanwhile.
+
+    Its Spaces are told as they are known at this very moment: the answer itself may be cut short, or
+    overtaken by another.
     """
     store = worker.runtime.store
-    new = [watch for watch in asking if wants_baseline(watch)]
-    tracked = await store.spaces.read_many(list(observation.snapshots)) if new else {}
-    for watch in new:
-        found = [
-            record.known.space
-            for space_id, record in tracked.items()
-            if record.known is not None and watch.id in record.watch_ids
-        ]
-        event = baseline_event(watch, found, now=observation.answered_at)
-        if await store.events.commit(event, first_look_of=watch):
-            count_events(worker, [event])
+    spaces, versions = [], {}
+    for space_id, record in (await store.spaces.read_many(list(observation.snapshots))).items():
+        if record.known is not None and watch.id in record.watch_ids:
+            spaces.append(record.known.space)
+            versions[space_id] = record.version
+    event = baseline_event(watch, spaces, now=observation.answered_at)
+    if not await store.events.commit(event, first_look=FirstLook(watch, versions)):
+        return False
+    count_events(worker, [event])
+    return True
 
 
 async def _look_at_absent(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:

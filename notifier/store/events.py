@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from notifier.core.ids import EventId, SpaceId
 from notifier.core.watch import Watch
 from notifier.errors import BadRequestError, NotFoundError
 from notifier.store import keys
-from notifier.store.database import Database
+from notifier.store.database import Argument, Database
 from notifier.store.paging import Page, page_of, read_cursor, slice_of
 from notifier.store.records import text_of
 from notifier.store.watches import WATCH
@@ -46,6 +47,14 @@ class OutboxEntry:
     routing: Routing
 
 
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What a baseline tells of: a watch, and the records of the Spaces that it found by their versions."""
+
+    watch: Watch
+    versions: Mapping[SpaceId, int]
+
+
 class Events:
     """The log of everything that happened, for as long as it is kept."""
 
@@ -53,34 +62,26 @@ class Events:
         self._database = database
         self._ttl = ttl_seconds
 
-    async def commit(self, event: Event, *, first_look_of: Watch | None = None) -> bool:
+    async def commit(self, event: Event, *, first_look: FirstLook | None = None) -> bool:
         """Log an event that is not about a Space, and put it in the outbox.
 
         Where it tells of a watch's first look, the watch is marked in the same step.
 
         Returns:
-            False where that watch has been deleted or changed meanwhile; then nothing is logged.
+            False where that watch, or one of the Spaces that it found, has been deleted or changed meanwhile;
+            then nothing is logged.
         """
-        watch, replaced = first_look_of, None
-        if watch is not None:
-            replaced = await text_of(self._database, keys.watch(watch.id), WATCH, watch)
-            if replaced is None:
-                return False
-        logged = await self._database.run(
-            "log_plain",
-            keys=[keys.watch(watch.id) if watch else ""],
-            args=[
-                event.id,
-                event.type,
-                encode(event),
-                routing_json(event),
-                self._ttl,
-                WATCH.dump_json(replace(watch, baselined=True)) if watch else "",
-                replaced or "",
-                *(space["id"] for space in event.data["details"].get("spaces", ())),
-            ],
-        )
-        return bool(logged)
+        args: list[Argument] = [event.id, event.type, encode(event), routing_json(event), self._ttl]
+        if first_look is None:
+            return bool(await self._database.run("log_plain", keys=[""], args=[*args, "", ""]))
+        watch = first_look.watch
+        replaced = await text_of(self._database, keys.watch(watch.id), WATCH, watch)
+        if replaced is None:
+            return False
+        args += [WATCH.dump_json(replace(watch, baselined=True)), replaced]
+        for space_id, version in first_look.versions.items():
+            args += [space_id, version]
+        return bool(await self._database.run("log_plain", keys=[keys.watch(watch.id)], args=args))
 
     async def get_many(self, event_ids: list[str]) -> dict[EventId, LoggedEvent]:
         """Read those of the events that are still kept."""

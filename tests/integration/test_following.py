@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from notifier.core.events import EventType
+from notifier.core.events import Event, EventType
+from notifier.core.ids import WatchId
 from notifier.core.observation import Call
 from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.errors import VersionConflictError
+from notifier.store.events import Events
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import SPACE, events_of, fed_worker, known, tell, tell_lost
 from tests.support.pipeline import add_watch
@@ -119,3 +122,82 @@ async def test_a_baseline_tells_of_the_spaces_of_its_own_creator_alone(worker: W
     details = [json.loads(event.body)["data"]["details"] for event in await events_of(worker)]
     told = {each["watch"]["target"]: [space["id"] for space in each["spaces"]] for each in details}
     assert told == {CREATOR: [SPACE], "783214": ["1yNGaNLjEYbGj"]}
+
+
+async def overtaken_baseline(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[object]]
+) -> None:
+    """Let a creator's watch find what was told before, and something happen before that is logged."""
+    await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
+    await tell(worker, LIVE)
+    await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
+    commit, todo = Events.commit, [meanwhile]
+
+    async def overtake(self: Events, event: Event, **options: Any) -> bool:
+        if event.type is EventType.WATCH_BASELINE and todo:
+            await todo.pop()()
+        return await commit(self, event, **options)
+
+    monkeypatch.setattr(Events, "commit", overtake)
+    await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+    assert not todo
+
+
+async def test_a_baseline_never_tells_what_is_older_than_what_was_told_before_it(
+    redis_url: str, worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fed_worker(redis_url, clock) as other:
+
+        async def retitle() -> None:
+            clock.now += 1
+            await tell(other, LIVE | {"title": "Renamed"})
+
+        await overtaken_baseline(worker, monkeypatch, retitle)
+    *_, changed, baseline = await events_of(worker)
+    assert (changed.type, baseline.type) == (EventType.TITLE_CHANGED, EventType.WATCH_BASELINE)
+    (listed,) = json.loads(baseline.body)["data"]["details"]["spaces"]
+    assert listed["title"] == "Renamed"
+
+
+async def test_a_baseline_waits_while_its_watch_is_paused_before_it_is_told(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch_id = WatchId(f"wch_creator_{CREATOR}")
+
+    async def pause_it() -> None:
+        await pause(worker, await worker.runtime.store.watches.get(watch_id), paused=True)
+
+    await overtaken_baseline(worker, monkeypatch, pause_it)
+    assert not await events_of(worker, EventType.WATCH_BASELINE)
+    await pause(worker, await worker.runtime.store.watches.get(watch_id), paused=False)
+    await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+    assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
+
+
+async def test_a_baseline_is_told_although_its_watch_gets_another_label_meanwhile(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def relabel() -> None:
+        store = worker.runtime.store
+        before = await store.watches.get(f"wch_creator_{CREATOR}")
+        await store.watches.save(replace(before, label="Mine"), replacing=before, now=worker.runtime.clock())
+
+    await overtaken_baseline(worker, monkeypatch, relabel)
+    assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
+    assert (await worker.runtime.store.watches.get(f"wch_creator_{CREATOR}")).label == "Mine"
+
+
+async def test_a_baseline_whose_spaces_never_rest_is_left_to_the_next_look(
+    worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> bool:
+        return False
+
+    await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
+    with monkeypatch.context() as busy:
+        busy.setattr(Events, "commit", never)
+        with pytest.raises(VersionConflictError, match="kept changing"):
+            await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+    clock.now += 1
+    await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+    assert [event.type for event in await events_of(worker)] == [EventType.WATCH_BASELINE]
