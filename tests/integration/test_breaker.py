@@ -142,6 +142,44 @@ async def test_failures_that_were_under_way_when_it_opened_do_not_move_the_probe
     assert await run_of(store, endpoint, "open_until", "probes") == before
 
 
+async def test_a_short_pause_ends_no_longer_one(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], *range(10))
+    long, short, *_ = [
+        settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=None) for each in await claim(store)
+    ]
+    await settle(store, replace(long, resume_after=300.0))
+    before = await run_of(store, endpoint, "resume_at")
+    await settle(store, replace(short, resume_after=5.0))
+    assert await run_of(store, endpoint, "resume_at") == before
+
+
+async def test_a_pause_that_is_asked_for_while_it_is_open_brings_no_probe_forward(store: Store) -> None:
+    endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
+    await owe(store, [endpoint], *range(10))
+    claims = await claim(store)
+    await fail(store, *claims[:THRESHOLD])
+    before = await run_of(store, endpoint, "open_until", "resume_at")
+    late = settled(claims[-1], DeliveryStatus.PENDING, delay=0.0, succeeded=False, resume_after=0.001)
+    await settle(store, late)
+    assert await run_of(store, endpoint, "open_until", "resume_at") == before
+
+
+async def test_a_success_ends_its_pause_and_not_the_longer_one_that_the_receiver_asked_for(
+    store: Store,
+) -> None:
+    endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
+    await owe(store, [endpoint], *range(10))
+    *failing, asking, good = await claim(store)
+    await fail(store, *failing)
+    await settle(
+        store, settled(asking, DeliveryStatus.PENDING, delay=0.0, succeeded=False, resume_after=300.0)
+    )
+    (before,) = await run_of(store, endpoint, "resume_at")
+    await settle(store, settled(good))
+    assert await run_of(store, endpoint, "resume_at", "open_until") == [before, "0"]
+
+
 async def test_a_success_closes_it(store: Store) -> None:
     endpoint = await open_breaker(store)
     await settle(store, *[settled(each) for each in await probe(store)])

@@ -21,8 +21,8 @@ local function note_health(endpoint, view, seen, figures, now)
   if seen.succeeded then
     set('success_at', now)
     if view.failures > 0 or view.open_until > 0 or view.failing_since then
-      -- A pause that the receiver asked for stays; the breaker's own ends with it.
-      if view.open_until > 0 then set('resume_at', 0) end
+      -- The breaker's own pause ends with it; a longer one is the receiver's wish and stays.
+      if view.open_until > 0 and view.resume_at <= view.open_until then set('resume_at', 0) end
       set('failures', 0)
       set('open_until', 0)
       set('probes', 0)
@@ -34,7 +34,7 @@ local function note_health(endpoint, view, seen, figures, now)
     set('failure_at', now)
     set('failure_reason', seen.reason)
   end
-  if seen.pause > 0 then set('resume_at', math.max(run.resume_at, now + seen.pause)) end
+  if seen.pause > 0 then set('resume_at', math.max(view.resume_at, now + seen.pause)) end
   if seen.in_a_row > 0 then
     set('failures', view.failures + seen.in_a_row)
     if not view.failing_since then set('failing_since', now) end
