@@ -18,3 +18,10 @@ LONGEST_PROBE_SECONDS: Final = 3600.0
 
 GIVEN_UP_SECONDS: Final = 5 * 86_400.0
 """An endpoint that has only failed for so long is disabled."""
+
+SILENCE_SECONDS: Final = 2 * 86_400.0
+"""After so long without a failure the next one is the first: nothing is known of the time between them.
+
+It has to be more than what may lie between two failures of one that is down all the while: the longest wait
+of the retry schedule with its jitter, and the longest wait for a probe.
+"""

@@ -28,6 +28,7 @@ BREAKER_FIGURES: Final = json.dumps(
         int(breaker.FIRST_PROBE_SECONDS * 1000),
         int(breaker.LONGEST_PROBE_SECONDS * 1000),
         int(breaker.GIVEN_UP_SECONDS * 1000),
+        int(breaker.SILENCE_SECONDS * 1000),
     ]
 )
 

@@ -14,6 +14,7 @@ from notifier.core.delivery import DeliveryStatus
 from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
 from notifier.core.events import EventType
 from notifier.core.ids import delivery_id
+from notifier.core.retry import DEFAULT_SCHEDULE, MAX_JITTER
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Store, delivery_queue, keys
 from tests.integration.test_store_queue import add, claim, owe, settle, settled
@@ -26,11 +27,12 @@ THRESHOLD: Final = 3
 FIRST_MS: Final = 200
 LONGEST_MS: Final = 500
 GIVEN_UP_MS: Final = 3_600_000
+SILENCE_MS: Final = 600_000
 
 
 @pytest.fixture(autouse=True)
 def _quick_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = json.dumps([THRESHOLD, FIRST_MS, LONGEST_MS, GIVEN_UP_MS])
+    figures = json.dumps([THRESHOLD, FIRST_MS, LONGEST_MS, GIVEN_UP_MS, SILENCE_MS])
     monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", figures)
 
 
@@ -71,9 +73,21 @@ async def run_of(store: Store, endpoint: Endpoint, *fields: str) -> list[str | N
     return values
 
 
+async def age(store: Store, endpoint: Endpoint, **milliseconds: int) -> None:
+    """Put moments of an endpoint's record so far into the past."""
+    seconds, _ = await store.database.redis.time()
+    moments = {field: seconds * 1000 - ago for field, ago in milliseconds.items()}
+    await store.database.redis.hset(keys.run(endpoint.id), mapping=moments)
+
+
 def test_the_figures_are_those_of_the_documents() -> None:
     assert breaker.FAILURES_IN_A_ROW == 10
     assert breaker.GIVEN_UP_SECONDS == 5 * 86_400
+
+
+def test_one_that_is_down_all_the_while_is_not_silent_for_so_long() -> None:
+    longest_wait = max(DEFAULT_SCHEDULE.delays) * (1 + MAX_JITTER)
+    assert longest_wait + breaker.LONGEST_PROBE_SECONDS < breaker.SILENCE_SECONDS < breaker.GIVEN_UP_SECONDS
 
 
 async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(store: Store) -> None:
@@ -145,12 +159,10 @@ async def test_failures_that_were_under_way_when_it_opened_do_not_move_the_probe
 async def test_a_short_pause_ends_no_longer_one(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], *range(10))
-    long, short, *_ = [
-        settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=None) for each in await claim(store)
-    ]
-    await settle(store, replace(long, resume_after=300.0))
+    long, short, *_ = await claim(store)
+    await settle(store, settled(long, DeliveryStatus.PENDING, succeeded=None, resume_after=300.0))
     before = await run_of(store, endpoint, "resume_at")
-    await settle(store, replace(short, resume_after=5.0))
+    await settle(store, settled(short, DeliveryStatus.PENDING, succeeded=None, resume_after=5.0))
     assert await run_of(store, endpoint, "resume_at") == before
 
 
@@ -221,18 +233,30 @@ async def test_one_that_has_only_failed_for_days_is_given_up(store: Store) -> No
     await owe(store, [endpoint], 1, 2)
     first, second = await claim(store)
     await fail(store, first)
-    server = await store.database.redis.time()
-    days_ago = server[0] * 1000 - GIVEN_UP_MS - 1000
-    await store.database.redis.hset(keys.run(endpoint.id), "failing_since", days_ago)
+    await age(store, endpoint, failing_since=GIVEN_UP_MS + 1000, failure_at=SILENCE_MS - 60_000)
     late = settled(second, DeliveryStatus.PENDING, succeeded=False)
     turn = await store.queue.turn(0, [late], limit=0, lease_seconds=30)
     assert list(turn.given_up) == [endpoint.id]
 
 
+async def test_one_that_failed_days_ago_and_now_again_has_not_failed_all_through_them(store: Store) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], 1, 2, 3)
+    first, second, third = await claim(store)
+    await settle(store, settled(first, DeliveryStatus.EXHAUSTED, succeeded=False))
+    await age(store, endpoint, failing_since=GIVEN_UP_MS + 1000, failure_at=SILENCE_MS + 1000)
+    for each in (second, third):
+        failed = settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False)
+        turn = await store.queue.turn(0, [failed], limit=0, lease_seconds=30)
+        assert list(turn.given_up) == []
+    since, at = await run_of(store, endpoint, "failing_since", "failure_at")
+    assert int(at or 0) - int(since or 0) < SILENCE_MS
+
+
 async def test_the_worker_disables_what_is_given_up_and_tells_others(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", json.dumps([THRESHOLD, 50, 50, 300]))
+    monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", json.dumps([THRESHOLD, 50, 50, 300, SILENCE_MS]))
     settings = quick_settings(redis_url, retry_schedule_seconds=(0.05,) * 50)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
         endpoint = await add_endpoint(runtime, receiver, "/dead", event_types=("webhook.test",))

@@ -5,7 +5,8 @@
 -- Takes over what a batch of outcomes says of an endpoint, also into view (lib/queue.lua).
 -- seen: succeeded (true or nil), failed, in_a_row (failures after the last success), reason, pause in ms, and
 --       how many deliveries ended in which status
--- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms}
+-- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms, after how long without
+--          a failure it begins to fail anew in ms}
 -- Returns true when it has failed for too long.
 local function note_health(endpoint, view, seen, figures, now)
   local key, changes = 'sn:run:' .. endpoint, {}
@@ -29,6 +30,7 @@ local function note_health(endpoint, view, seen, figures, now)
       set('failing_since', nil)
     end
   end
+  local failed_at = seen.in_a_row > 0 and tonumber(redis.call('HGET', key, 'failure_at') or now)
   if seen.failed > 0 then
     redis.call('HINCRBY', key, 'failed', seen.failed)
     set('failure_at', now)
@@ -37,7 +39,7 @@ local function note_health(endpoint, view, seen, figures, now)
   if seen.pause > 0 then set('resume_at', math.max(view.resume_at, now + seen.pause)) end
   if seen.in_a_row > 0 then
     set('failures', view.failures + seen.in_a_row)
-    if not view.failing_since then set('failing_since', now) end
+    if not view.failing_since or now - failed_at >= figures[5] then set('failing_since', now) end
     -- What was under way when it opened says nothing new: only a probe moves the next one farther away.
     if view.failures >= figures[1] and view.open_until <= now then
       set('probes', view.open_until > 0 and view.probes + 1 or 0)
