@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from functools import partial
+from hashlib import blake2b
 from itertools import takewhile
 from typing import Any, Final
 
@@ -267,6 +268,7 @@ class Drain:
             error=answer.error,
             ms=round(answer.duration_ms, 1),
             delivery_status=verdict.status,
+            **({} if verdict.status is DeliveryStatus.DELIVERED else {"reason": outcome.reason}),
         )
 
 
@@ -277,7 +279,7 @@ def _settlement(
         claim=claim,
         status=verdict.status,
         attempt=Attempt(
-            id=_attempt_id(),
+            id=_attempt_id() if outcome.counted else _uncounted_attempt_id(claim),
             number=claim.attempts_made + 1,
             trigger=claim.trigger,
             started_at=started_at,
@@ -311,3 +313,13 @@ def _discard(claim: Claim, now: float) -> Settlement:
 
 def _attempt_id() -> AttemptId:
     return AttemptId(f"{ATTEMPT_PREFIX}{random.getrandbits(80):020x}")
+
+
+def _uncounted_attempt_id(claim: Claim) -> AttemptId:
+    """Give the one id of all attempts at a delivery that failed through our own fault.
+
+    Each replaces the one before: they are made every half minute for as long as the fault lasts, and the
+    record of the delivery must not grow with it.
+    """
+    name = delivery_id(claim.event_id, claim.endpoint_id).encode()
+    return AttemptId(ATTEMPT_PREFIX + blake2b(name, digest_size=10).hexdigest())

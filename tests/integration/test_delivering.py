@@ -140,6 +140,27 @@ async def test_a_lost_master_key_is_our_fault_and_costs_no_attempt(redis_url: st
     assert (attempt.outcome, "NOTIFIER_MASTER_KEYS" in attempt.reason) == ("ours", True)
 
 
+async def test_attempts_that_fail_through_our_own_fault_do_not_pile_up(redis_url: str) -> None:
+    settings = settings_for(redis_url)
+    other = settings_for(redis_url, master_keys="other:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
+    async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(other):
+        endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
+        (event,) = await send(runtime, 1)
+        delivery = delivery_id(event, endpoint.id)
+        made: list[float] = []
+
+        async def is_another() -> bool:
+            attempts = await runtime.store.deliveries.attempts(delivery)
+            assert len(attempts) <= 1
+            return bool(attempts) and attempts[0].started_at not in made
+
+        for _ in range(3):
+            await wait_until(is_another, message="another attempt is recorded")
+            made += [each.started_at for each in await runtime.store.deliveries.attempts(delivery)]
+            await runtime.store.deliveries.redeliver(delivery)
+            await runtime.nudge.deliver([runtime.store.partitions.of(endpoint.id)])
+
+
 async def test_thin_endpoints_get_ids_only_and_signed(redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
