@@ -13,11 +13,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,9 @@ class ErrorClass(StrEnum):
     LOCAL = "local"
 
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
 class OutcomeKind(StrEnum):
     """The classified result of an attempt."""
 
@@ -59,8 +62,7 @@ class OutcomeKind(StrEnum):
     OURS = "ours"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back from one POST: either a ``status`` or an ``error``.
 
     ``detail`` explains an error to the operator; ``body`` holds the first 4 KiB as sent, not decompressed;
@@ -72,7 +74,7 @@ class Answer:
     retry_after: str | None
     duration_ms: float
     detail: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     body: bytes = b""
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from notifier import __version__
 from notifier.core.cloud_events import CONTENT_TYPE, cloud_event
@@ -61,8 +60,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")  # RFC 9110 se
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryRequest:
+class DeliveryRequest(NamedTuple):
     """A POST ready to go out: ``headers`` have lower-case names, ``body`` is exactly what was signed."""
 
     url: str
@@ -70,8 +68,7 @@ class DeliveryRequest:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """A body as it goes over the wire, and what it is."""
 
     body: bytes

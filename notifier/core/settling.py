@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from notifier.core.delivery import DeliveryStatus
 from notifier.core.outcome import Outcome, OutcomeKind
@@ -16,8 +15,7 @@ LONGEST_PAUSE_SECONDS: Final = 300.0
 """A long Retry-After holds back its own delivery; the endpoint's others wait no longer than this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What follows from an attempt.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter
 
@@ -42,8 +42,7 @@ Owed: TypeAlias = tuple[EventId, Sequence[Endpoint]]
 """An event, and who is owed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A delivery under a lease.
 
     Attributes:
@@ -64,8 +63,7 @@ class Claim:
     committed_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What becomes of a claimed delivery.
 
     Attributes:

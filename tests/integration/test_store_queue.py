@@ -65,7 +65,7 @@ async def settle(store: Store, *settlements: Settlement) -> int:
 
 
 def settled(claim: Claim, status: DeliveryStatus = DeliveryStatus.DELIVERED, **changes: Any) -> Settlement:
-    return replace(Settlement(claim, status, ATTEMPT, claim.attempts_made + 1, succeeded=True), **changes)
+    return Settlement(claim, status, ATTEMPT, claim.attempts_made + 1, succeeded=True)._replace(**changes)
 
 
 async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
