@@ -6,7 +6,10 @@ else about it follows from its id (docs/architecture.md, "What a pending deliver
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from notifier.core.delivery import Attempt, Delivery, DeliveryStatus
@@ -19,6 +22,23 @@ from notifier.store.paging import Page, read_cursor, slice_of
 from notifier.store.partitions import Partitions
 
 WALKED_AT_ONCE: Final = 250
+LOOKED_AT_MOST: Final = 2_500
+"""How many events and deliveries are looked at for one page, however few of them are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A piece of the way back through the log.
+
+    Attributes:
+        owed: The deliveries on it, each with the cursor that goes on behind it.
+        looked_at: How many events or deliveries it counts for.
+        end: The cursor that goes on behind all of it.
+    """
+
+    owed: Sequence[tuple[str, tuple[EventId, EndpointId]]]
+    looked_at: int
+    end: str
 
 
 class Deliveries:
@@ -83,44 +103,89 @@ class Deliveries:
     ) -> Page[Delivery]:
         """List deliveries, those of the latest events first.
 
-        A cursor is ``<serial of the event>-<deliveries of it already given>``.
+        For a page no more than about :data:`LOOKED_AT_MOST` events and deliveries are looked at. One that has
+        not found ``limit`` by then is short, or empty, and its cursor goes on behind them. A cursor is
+        ``<serial of an event>-<deliveries of it already looked at>``.
         """
-        from_serial, skip = _read_position(cursor)
+        at_once = WALKED_AT_ONCE if status is not None else limit
         found: list[Delivery] = []
-        async for event, serial, owed in self._owed_back(from_serial, endpoint_id, event_id, space_id):
-            start = skip if serial == from_serial else 0
-            for offset in range(start, len(owed), limit):
-                chunk = await self._read([(event, each) for each in owed[offset : offset + limit]])
-                for position, delivery in enumerate(chunk, start=offset + 1):
-                    if status in (None, delivery.status):
-                        found.append(delivery)
-                    if len(found) == limit:
-                        return Page(tuple(found), f"{serial}-{position}")
+        looked_at = 0
+        async for stretch in self._way_back(cursor, at_once, endpoint_id, event_id, space_id):
+            deliveries = await self._read([owed for _, owed in stretch.owed])
+            for (place, _), delivery in zip(stretch.owed, deliveries, strict=True):
+                if status in (None, delivery.status):
+                    found.append(delivery)
+                if len(found) == limit:
+                    return Page(tuple(found), place)
+            looked_at += stretch.looked_at
+            if looked_at >= LOOKED_AT_MOST:
+                return Page(tuple(found), stretch.end)
         return Page(tuple(found), None)
 
-    async def _owed_back(
-        self, serial: int | None, endpoint_id: str | None, event_id: str | None, space_id: str | None
-    ) -> AsyncIterator[tuple[EventId, int, list[EndpointId]]]:
-        """Go back through the log, from the event with this serial on, with whom each event is owed to."""
+    async def _way_back(
+        self,
+        cursor: str | None,
+        at_once: int,
+        endpoint_id: str | None,
+        event_id: str | None,
+        space_id: str | None,
+    ) -> AsyncIterator[_Stretch]:
+        """Go back through the log, from a cursor on, in stretches of up to ``at_once`` deliveries."""
         index = keys.owes(endpoint_id) if endpoint_id is not None else keys.EVENTS
-        cursor = None if serial is None else str(serial + 1)
+        from_serial, skip = _read_position(cursor)
+        before = None if from_serial is None else str(from_serial + 1)
         while True:
             if event_id is None:
-                rows = await slice_of(self._database, index, limit=WALKED_AT_ONCE, cursor=cursor)
+                rows = await slice_of(self._database, index, limit=WALKED_AT_ONCE, cursor=before)
             else:
-                rows = await self._only(index, event_id, before=cursor)
-            async with self._database.pipeline() as pipe:
-                for event, _ in rows:
-                    pipe.hget(keys.event(event), "space")
-                    pipe.smembers(keys.owed(event))
-                answers = await pipe.execute()
-            for (event, at), space, owed in zip(rows, answers[::2], answers[1::2], strict=True):
-                if space_id in (None, space):
-                    wanted = owed if endpoint_id is None else owed & {endpoint_id}
-                    yield EventId(event), at, sorted(wanted)
-            if len(rows) < WALKED_AT_ONCE:
+                rows = await self._only(index, event_id, before=before)
+            passed = await self._owed(rows, endpoint_id, space_id)
+            owed = [
+                (f"{serial}-{number}", (event, each))
+                for event, serial, endpoints in passed
+                for number, each in enumerate(endpoints, start=1)
+                if serial != from_serial or number > skip
+            ]
+            for start in range(0, len(owed), at_once):
+                part = owed[start : start + at_once]
+                yield _Stretch(part, len(part), end=part[-1][0])
+            if len(passed) == len(rows) < WALKED_AT_ONCE:
                 return
-            cursor = str(rows[-1][1])
+            last = passed[-1][1]
+            yield _Stretch([], len(passed), end=str(last - 1))
+            before = str(last)
+
+    async def _owed(
+        self, rows: Sequence[tuple[str, int]], endpoint_id: str | None, space_id: str | None
+    ) -> list[tuple[EventId, int, list[EndpointId]]]:
+        """Read whom the first of these events are owed to: as many of them as are not too much at once."""
+        async with self._database.pipeline() as pipe:
+            for event, _ in rows:
+                pipe.hget(keys.event(event), "space")
+                if endpoint_id is None:
+                    pipe.scard(keys.owed(event))
+                else:
+                    pipe.sismember(keys.owed(event), endpoint_id)
+            answers = await pipe.execute()
+        counts = [
+            int(count) if space_id in (None, space) else 0
+            for space, count in zip(answers[::2], answers[1::2], strict=True)
+        ]
+        within = max(bisect_right(list(accumulate(counts)), LOOKED_AT_MOST), 1)
+        passed = [(EventId(event), serial) for event, serial in rows[:within]]
+        if endpoint_id is not None:
+            owed = [[EndpointId(endpoint_id)] if count else [] for count in counts[:within]]
+        else:
+            owed = await self._members([event for event, _ in passed], counts[:within])
+        return [(event, serial, each) for (event, serial), each in zip(passed, owed, strict=True)]
+
+    async def _members(self, events: Sequence[EventId], counts: Sequence[int]) -> list[list[EndpointId]]:
+        async with self._database.pipeline() as pipe:
+            for event, count in zip(events, counts, strict=True):
+                if count:
+                    pipe.smembers(keys.owed(event))
+            answers = iter(await pipe.execute())
+        return [sorted(next(answers)) if count else [] for _, count in zip(events, counts, strict=True)]
 
     async def _only(self, index: str, event_id: str, *, before: str | None) -> list[tuple[str, int]]:
         async with self._database.translated():

@@ -1,0 +1,94 @@
+"""Lists of deliveries: pages that meet, and no page that looks at more than its share of the log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+
+from notifier.core.delivery import Delivery, DeliveryStatus
+from notifier.core.ids import delivery_id
+from notifier.runtime import open_runtime
+from notifier.store import Store, deliveries
+from tests.integration.test_store_queue import add, claim, owe, settle, settled
+from tests.support.pipeline import quick_settings
+
+AT_MOST: Final = 10
+AT_ONCE: Final = 4
+
+
+@pytest.fixture
+async def store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    monkeypatch.setattr(deliveries, "LOOKED_AT_MOST", AT_MOST)
+    monkeypatch.setattr(deliveries, "WALKED_AT_ONCE", AT_ONCE)
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
+        yield runtime.store
+
+
+async def calls_of(store: Store, command: str) -> int:
+    """Give how often the server has done a command."""
+    stats = await store.database.redis.info("commandstats")
+    return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
+async def pages_of(store: Store, **query: Any) -> list[tuple[Delivery, ...]]:
+    """List to the end, and see that no page looks at more records than it may; HMGET reads one."""
+    pages: list[tuple[Delivery, ...]] = []
+    cursor = None
+    while True:
+        before = await calls_of(store, "hmget")
+        page = await store.deliveries.page(cursor=cursor, **query)
+        assert await calls_of(store, "hmget") - before < AT_MOST + AT_ONCE
+        pages.append(page.items)
+        assert len(pages) < 100, "the cursor does not get on"
+        if page.next_cursor is None:
+            return pages
+        cursor = page.next_cursor
+
+
+@pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
+async def test_a_page_is_cut_short_where_hardly_anything_is_wanted(store: Store, owed_to: int) -> None:
+    endpoints = [await add(store, f"e{number}") for number in range(owed_to)]
+    await owe(store, endpoints[:1], 0)
+    claims = await claim(store)
+    await settle(store, *[settled(each, DeliveryStatus.EXHAUSTED) for each in claims])
+    await owe(store, endpoints, *range(1, 12))
+    pages = await pages_of(store, limit=4, status=DeliveryStatus.EXHAUSTED)
+    assert [each.event_id for page in pages for each in page] == [claims[0].event_id]
+    assert len(pages) > 1
+    assert pages[0] == ()
+
+
+@pytest.mark.parametrize("limit", [1, 3, 250])
+async def test_pages_that_are_cut_short_meet_without_gap_or_overlap(store: Store, limit: int) -> None:
+    endpoints = [await add(store, f"e{number}") for number in range(3)]
+    events = await owe(store, endpoints, *range(9))
+    every = [delivery_id(event, each.id) for event in reversed(events) for each in endpoints]
+    claims = await claim(store)
+    await settle(store, *[settled(each) for each in claims if each.endpoint_id == endpoints[1].id])
+    for query, wanted in (
+        ({}, every),
+        ({"status": DeliveryStatus.DELIVERED}, every[1::3]),
+        ({"status": DeliveryStatus.PENDING, "endpoint_id": endpoints[2].id}, every[2::3]),
+        ({"status": DeliveryStatus.PENDING, "event_id": events[4]}, [every[12], every[14]]),
+    ):
+        pages = await pages_of(store, limit=limit, **query)
+        assert [each.id for page in pages for each in page] == wanted
+
+
+async def test_events_that_are_owed_to_nobody_count_as_well(store: Store) -> None:
+    endpoint = await add(store, "a")
+    (oldest,) = await owe(store, [endpoint], 0)
+    await owe(store, [], *range(1, 3 * AT_MOST))
+    pages = await pages_of(store, limit=1)
+    assert [each.event_id for page in pages for each in page] == [oldest]
+    assert len(pages) >= 1 + 3
+
+
+@pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
+async def test_no_more_is_read_of_who_is_owed_an_event_than_is_looked_at(store: Store, owed_to: int) -> None:
+    await owe(store, [await add(store, f"e{number}") for number in range(owed_to)], *range(12))
+    before = await calls_of(store, "smembers")
+    await store.deliveries.page(limit=4, cursor=None, status=DeliveryStatus.EXHAUSTED)
+    assert (await calls_of(store, "smembers") - before) * owed_to <= max(AT_MOST, owed_to)
