@@ -52,6 +52,8 @@ class Endpoints:
     async def save(self, endpoint: Endpoint, *, replacing: Endpoint) -> None:
         """Put an endpoint in the place of what was read before; where that disables it, an event tells so.
 
+        Where that enables it, or gives it another URL, its record of failures begins anew.
+
         Raises:
             NotFoundError: It has been deleted.
             VersionConflictError: It was changed meanwhile, say disabled by an answer of 410.
@@ -81,6 +83,7 @@ class Endpoints:
                 0 if rate is None else 1000 / rate,
                 int(endpoint.ordering is Ordering.SPACE),
                 "" if endpoint.challenge_due_at is None else int(endpoint.challenge_due_at * 1000),
+                int(replacing is not None and endpoint.url != replacing.url),
                 self._ttl,
                 *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
             ],

@@ -32,7 +32,18 @@ SILENCE_MS: Final = 600_000
 
 @pytest.fixture(autouse=True)
 def _quick_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = json.dumps([THRESHOLD, FIRST_MS, LONGEST_MS, GIVEN_UP_MS, SILENCE_MS])
+    set_waits(monkeypatch, first_ms=FIRST_MS, longest_ms=LONGEST_MS)
+
+
+def set_waits(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    first_ms: int,
+    longest_ms: int = 3_600_000,
+    given_up_ms: int = GIVEN_UP_MS,
+) -> None:
+    """Have it wait for its probes for so long, and give an endpoint up after so long."""
+    figures = json.dumps([THRESHOLD, first_ms, longest_ms, given_up_ms, SILENCE_MS])
     monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", figures)
 
 
@@ -228,6 +239,50 @@ async def test_enabling_an_endpoint_closes_it(store: Store) -> None:
     assert len(await claim(store)) == THRESHOLD
 
 
+async def test_another_url_closes_it_and_another_description_does_not(store: Store) -> None:
+    endpoint = await open_breaker(store)
+    described = replace(endpoint, description="mine")
+    await store.endpoints.save(described, replacing=endpoint)
+    assert await claim(store) == []
+    moved = replace(described, url="https://y.example/")
+    await store.endpoints.save(moved, replacing=described)
+    assert len(await claim(store)) == THRESHOLD
+    assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
+
+
+async def test_what_is_sent_again_by_hand_goes_at_once_as_the_probe(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_waits(monkeypatch, first_ms=3_600_000)
+    endpoint = await add(store, "a", max_concurrency=THRESHOLD)
+    *_, last = await owe(store, [endpoint], *range(10))
+    await fail(store, *await claim(store))
+    assert await claim(store) == []
+    await store.deliveries.redeliver(delivery_id(last, endpoint.id))
+    (sent,) = await claim(store)
+    assert sent.event_id == last
+    await fail(store, sent)
+    # It has failed like any probe, and so the next one goes later.
+    assert await claim(store) == []
+    assert await run_of(store, endpoint, "probes") == ["1"]
+
+
+async def test_what_is_sent_again_by_hand_keeps_to_a_longer_pause_that_the_receiver_asked_for(
+    store: Store,
+) -> None:
+    endpoint = await add(store, "a", max_concurrency=THRESHOLD)
+    *_, last = await owe(store, [endpoint], *range(10))
+    failed = [
+        settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False, resume_after=300.0)
+        for each in await claim(store)
+    ]
+    await settle(store, *failed)
+    before = await run_of(store, endpoint, "open_until", "resume_at")
+    await store.deliveries.redeliver(delivery_id(last, endpoint.id))
+    assert await run_of(store, endpoint, "open_until", "resume_at") == before
+    assert await claim(store) == []
+
+
 async def test_one_that_has_only_failed_for_days_is_given_up(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], 1, 2)
@@ -256,7 +311,7 @@ async def test_one_that_failed_days_ago_and_now_again_has_not_failed_all_through
 async def test_the_worker_disables_what_is_given_up_and_tells_others(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", json.dumps([THRESHOLD, 50, 50, 300, SILENCE_MS]))
+    set_waits(monkeypatch, first_ms=50, longest_ms=50, given_up_ms=300)
     settings = quick_settings(redis_url, retry_schedule_seconds=(0.05,) * 50)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
         endpoint = await add_endpoint(runtime, receiver, "/dead", event_types=("webhook.test",))

@@ -1,6 +1,7 @@
 -- include: lib/queue.lua
 -- include: lib/lines.lua
--- Makes a delivery due at once, whatever became of it before, with the whole retry schedule ahead of it.
+-- Makes a delivery due at once, whatever became of it before, with the whole retry schedule ahead of it. Where the
+-- breaker is open it is the next probe, which need not wait, unless the receiver itself asked for a longer pause.
 -- KEYS: 1 delivery:<id>, 2 ready:<partition>
 -- ARGV: 1 endpoint, 2 event, 3 TTL of the record in s
 -- Returns: 1; 0 when the event or the endpoint is gone; 2 when an attempt is under way
@@ -11,8 +12,16 @@ redis.call('HDEL', KEYS[1], 'settled_at')
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 local logged = redis.call('HMGET', 'sn:event:' .. ARGV[2], 'space', 'sequence')
 local ordered = redis.call('HGET', 'sn:run:' .. ARGV[1], 'ordered') == '1' and logged[1] and logged[1] ~= ''
-if not ordered or join_line(ARGV[1], logged[1], logged[2], ARGV[2]) then
-  redis.call('ZADD', 'sn:due:' .. ARGV[1], now_ms(), ARGV[2])
-  file_endpoint(KEYS[2], ARGV[1], 0)
+local due, now, view = 'sn:due:' .. ARGV[1], now_ms(), view_of(ARGV[1])
+local at = now
+if view.open_until > 0 then
+  -- The probe is whatever is due first.
+  at = math.min(now, (head(due) or now) - 1)
+  if view.resume_at <= view.open_until then
+    -- The breaker stays open, as though its wait were over.
+    redis.call('HSET', 'sn:run:' .. ARGV[1], 'open_until', math.min(view.open_until, now), 'resume_at', 0)
+  end
 end
+if not ordered or join_line(ARGV[1], logged[1], logged[2], ARGV[2]) then redis.call('ZADD', due, at, ARGV[2]) end
+file_endpoint(KEYS[2], ARGV[1], 0)
 return 1
