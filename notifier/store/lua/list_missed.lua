@@ -1,3 +1,4 @@
+-- include: lib/queue.lua
 -- include: lib/missed.lua
 -- Goes on through the log and lists what an endpoint has missed, whether it wants it or not.
 -- KEYS: 1 the log: event id -> serial, 2 what the endpoint was ever owed: event id -> serial, 3 the outbox: the same

@@ -1,8 +1,4 @@
--- What an endpoint has missed. Included ahead of a script by its "-- include:" line.
-
-local function delivery_key(endpoint, event)
-  return 'sn:delivery:dlv_' .. string.sub(event, 5) .. string.sub(endpoint, 4)
-end
+-- What an endpoint has missed. Included ahead of a script by its "-- include:" line, after lib/queue.lua.
 
 -- Whether an event has neither reached an endpoint nor is on its way there.
 local function is_missed(endpoint, event)
