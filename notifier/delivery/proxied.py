@@ -19,6 +19,7 @@ from yarl import URL
 
 from notifier.core.outcome import KEPT_HEADERS, MAX_KEPT_BODY_BYTES, ErrorClass
 from notifier.delivery.failures import class_of_lookup, describe_failure, text_of
+from notifier.delivery.message import target_of
 from notifier.delivery.reply import Reply, recordable
 
 if TYPE_CHECKING:
@@ -94,10 +95,14 @@ class ProxiedSender:
         reply = Reply()
         _dialled.set(False)
         try:
+            url = _as_written(request.url)
+        except ValueError as error:
+            return Reply(error=ErrorClass.INVALID_URL, detail=text_of(error))
+        try:
             async with (
                 asyncio.timeout_at(deadline),
                 self._session.post(
-                    URL(request.url),
+                    url,
                     data=request.body,
                     headers=request.headers,
                     allow_redirects=False,
@@ -136,6 +141,16 @@ class ProxiedSender:
         if isinstance(error, aiohttp.ClientConnectorError) and error.host == self._proxy_host:
             return ErrorClass.PROXY, text_of(error.os_error)
         return _class_of(error), _text_of(error)
+
+
+def _as_written(url: str) -> URL:
+    """Give a URL as aiohttp sends it, with the path and the query that the direct way sends.
+
+    Raises:
+        ValueError: It leads nowhere; the message says why.
+    """
+    _, path, _ = target_of(url).head.split(" ", 2)
+    return URL(f"{URL(url).origin()}{path}", encoded=True)
 
 
 def _noted_socket(addr_info: AddrInfoType) -> socket.socket:
