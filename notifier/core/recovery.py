@@ -14,8 +14,9 @@ from notifier.core.instants import instant
 from notifier.errors import InvalidInputError
 
 MOST_WAITING: Final = 1_000
-"""A recovery goes on while its endpoint has no more than this waiting, so that news do not stand behind all
-that was missed, and a receiver that fails again does not fill its queue."""
+"""A recovery goes on while its endpoint has no more than this waiting for nothing but the receiver, so that
+news do not stand behind all that was missed, and a receiver that is down again does not fill its queue.
+What waits for its next attempt does not count: that may be a day away, and stands in nobody's way."""
 
 PUT_OFF_SECONDS: Final = 1.0
 """How long a recovery leaves alone an endpoint that has enough waiting."""

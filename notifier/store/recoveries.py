@@ -13,7 +13,15 @@ from typing import Any, Final
 from notifier.core.endpoint import Endpoint
 from notifier.core.events import EventType
 from notifier.core.ids import EndpointId, EventId, RecoveryId
-from notifier.core.recovery import PUT_OFF_SECONDS, Recovery, RecoveryStatus, Span, read_span, wants_back
+from notifier.core.recovery import (
+    MOST_WAITING,
+    PUT_OFF_SECONDS,
+    Recovery,
+    RecoveryStatus,
+    Span,
+    read_span,
+    wants_back,
+)
 from notifier.errors import ConflictError, NotFoundError
 from notifier.store import keys
 from notifier.store.database import Database
@@ -39,7 +47,8 @@ class Batch:
         position: Serial number of its last event.
         considered: How many events of the span there are in it.
         missed: Those that the endpoint missed and would want, in the order of the log.
-        waiting: How many deliveries the endpoint has waiting.
+        waiting: How many deliveries of the endpoint wait for nothing but the receiver, as far as it matters:
+            from ``MOST_WAITING`` on they are not all counted.
     """
 
     position: int
@@ -152,7 +161,9 @@ class Recoveries:
     async def next_batch(self, recovery: Recovery, endpoint: Endpoint) -> Batch:
         """Read what comes next in a recovery."""
         wants = _wishes(endpoint)
-        return await self._batch(endpoint, wants, recovery.span, recovery.position, recovery.last)
+        return await self._batch(
+            endpoint, wants, recovery.span, recovery.position, recovery.last, most_waiting=MOST_WAITING
+        )
 
     async def put_off(self, recovery: Recovery) -> None:
         """Leave a recovery alone for a while."""
@@ -194,17 +205,27 @@ class Recoveries:
         position, last = await self._bounds(span)
         wants = _wishes(endpoint)
         while position < last:
-            batch = await self._batch(endpoint, wants, span, position, last)
+            batch = await self._batch(endpoint, wants, span, position, last, most_waiting=0)
             position = batch.position
             yield batch
 
     async def _batch(
-        self, endpoint: Endpoint, wants: Callable[[str, str], bool], span: Span, position: int, last: int
+        self,
+        endpoint: Endpoint,
+        wants: Callable[[str, str], bool],
+        span: Span,
+        position: int,
+        last: int,
+        *,
+        most_waiting: int,
     ) -> Batch:
         moved, considered, waiting, rows = await self._database.run(
             "list_missed",
             keys=[keys.EVENTS, keys.owes(endpoint.id), keys.OUTBOX],
-            args=[endpoint.id, position, last, int(span.since * 1000), int(span.until * 1000), BATCH],
+            args=[
+                *(endpoint.id, position, last, int(span.since * 1000), int(span.until * 1000)),
+                *(BATCH, most_waiting),
+            ],
         )
         missed = [
             EventId(event_id)

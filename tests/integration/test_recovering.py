@@ -197,6 +197,38 @@ async def test_three_thousand_events_go_out_once_and_never_crowd_the_queue(
     assert (done.considered, done.queued) == (3_000, 3_000)
 
 
+async def test_what_waits_for_its_next_attempt_holds_no_recovery_up(store: Store, worker: Worker) -> None:
+    endpoint = await subscriber(store, max_concurrency=2 * MOST_WAITING)
+    await owe(store, [endpoint], *range(MOST_WAITING + 1))
+    tried = await claim(store, limit=2 * MOST_WAITING)
+    await settle(store, *[settled(each, DeliveryStatus.PENDING, delay=3600.0) for each in tried])
+    missed = await log(store, *range(5_000, 5_010))
+    await start(store, endpoint)
+    await run(worker)
+    assert [each.event_id for each in await claim(store)] == missed
+
+
+async def test_what_stands_in_line_waits_for_the_receiver_if_the_first_of_its_line_does(
+    store: Store,
+) -> None:
+    endpoint = await subscriber(store, ordering=Ordering.SPACE)
+    events = [await commit_space_events(store, space, 1, 2, 3) for space in "ABC"]
+    await make_owed(store, [(event, [endpoint]) for line in events for event in line])
+    recovery = await start(store, endpoint)
+
+    async def waiting() -> int:
+        return (await store.recoveries.next_batch(recovery, endpoint)).waiting
+
+    assert await waiting() == 9
+    first, second, _ = await claim(store)
+    # What is under way does not wait any more; what stands behind it does.
+    assert await waiting() == 6
+    await settle(store, settled(first, DeliveryStatus.PENDING, delay=3600.0))
+    assert await waiting() == 4
+    await settle(store, settled(second))
+    assert await waiting() == 4
+
+
 async def test_recoveries_take_turns(store: Store) -> None:
     await log(store, *range(2 * BATCH))
     endpoints = [await subscriber(store, name) for name in ("a", "b", "c")]
