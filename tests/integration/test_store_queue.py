@@ -207,6 +207,23 @@ async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_
         await store.deliveries.redeliver(delivery)
 
 
+@pytest.mark.parametrize(
+    ("status", "told"), [(DeliveryStatus.EXHAUSTED, ATTEMPT.reason), (DeliveryStatus.DELIVERED, None)]
+)
+async def test_what_is_sent_again_tells_why_it_failed_and_not_that_it_arrived(
+    store: Store, status: DeliveryStatus, told: str | None
+) -> None:
+    endpoint = await add(store, "a")
+    await owe(store, [endpoint], 1)
+    (first,) = await claim(store)
+    await settle(store, settled(first, status))
+    again = delivery_id(first.event_id, endpoint.id)
+    await store.deliveries.redeliver(again)
+    delivery = await store.deliveries.get(again)
+    assert (delivery.status, delivery.last_reason, delivery.settled_at) == ("pending", told, None)
+    assert len(await store.deliveries.attempts(again)) == 1
+
+
 async def test_a_disabled_endpoint_keeps_what_it_is_owed_until_it_is_enabled(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], 1, 2)

@@ -7,8 +7,11 @@
 -- Returns: 1; 0 when the event or the endpoint is gone; 2 when an attempt is under way
 if redis.call('EXISTS', 'sn:event:' .. ARGV[2], 'sn:endpoint:' .. ARGV[1]) < 2 then return 0 end
 if redis.call('ZSCORE', 'sn:leased:' .. ARGV[1], ARGV[2]) then return 2 end
-redis.call('HSET', KEYS[1], 'status', 'pending', 'manual', 1, 'base', redis.call('HGET', KEYS[1], 'attempts') or 0)
+local before = redis.call('HMGET', KEYS[1], 'status', 'attempts')
+redis.call('HSET', KEYS[1], 'status', 'pending', 'manual', 1, 'base', before[2] or 0)
 redis.call('HDEL', KEYS[1], 'settled_at')
+-- Why it failed the last time is still true; that the receiver has it is no reason to be pending.
+if before[1] == 'delivered' then redis.call('HDEL', KEYS[1], 'reason') end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 local logged = redis.call('HMGET', 'sn:event:' .. ARGV[2], 'space', 'sequence')
 local ordered = redis.call('HGET', 'sn:run:' .. ARGV[1], 'ordered') == '1' and logged[1] and logged[1] ~= ''
