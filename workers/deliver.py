@@ -22,11 +22,15 @@ from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement, Turn
 from workers.context import Worker, worker_of
 
-WINDOW: Final = 64
+WINDOW: Final = 128
 """How many attempts of one partition are under way in one worker at a time, while receivers answer quickly.
 More would only open more connections: a worker's one core is busy by then."""
 
-LARGEST_WINDOW: Final = 256
+TURN_SHARE: Final = 4
+"""A turn is taken when one in so many of those has ended: large enough a batch for its cost to be shared, and
+enough left under way that the worker does not wait for Redis."""
+
+LARGEST_WINDOW: Final = 384
 """The same with the slow ones, which cost a socket and no work, and must not take the room of the others."""
 
 SLOW_SECONDS: Final = 0.25
@@ -137,7 +141,7 @@ class Drain:
                 task = self._loop.create_task(self._attempt(claim, endpoints.get(claim.endpoint_id)))
                 self._under_way[task] = self._loop.time()
                 task.add_done_callback(self._ended)
-        self._enough = max(1, min(len(self._under_way), WINDOW) // 2)
+        self._enough = max(1, min(len(self._under_way), WINDOW) // TURN_SHARE)
         if self._done:
             self._wake_within(GATHER_SECONDS)
         elif self._may_claim:
