@@ -25,8 +25,8 @@ from redis.exceptions import RedisError
 
 from notifier.config import Settings, load_settings
 from notifier.errors import ConfigError, UnavailableError
-from notifier.runtime import open_runtime
-from notifier.store import connect, keys
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import connect, key_id_of, keys
 from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 from workers.challenge import challenge
@@ -73,6 +73,16 @@ async def _start(ctx: dict[str, Any]) -> None:
     if ctx["started"] is not None:
         ctx["started"](worker)
     log.info("worker.started", worker_id=worker_id, observes=x is not None)
+    await _warn_of_lost_keys(runtime)
+
+
+async def _warn_of_lost_keys(runtime: Runtime) -> None:
+    """Say at once what would otherwise show only when something is to be delivered."""
+    endpoints = await runtime.store.endpoints.all()
+    sealed_under = {key_id_of(secret.sealed) for each in endpoints.values() for secret in each.secrets}
+    lost = sorted(key_id for key_id in sealed_under if not runtime.secrets.has(key_id))
+    if lost:
+        log.warning("worker.master_keys_missing", key_ids=lost, setting="NOTIFIER_MASTER_KEYS")
 
 
 def _allow_files(wanted: int) -> None:

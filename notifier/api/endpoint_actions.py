@@ -28,11 +28,14 @@ TEST_MESSAGE: Final = "This is a test: the endpoint is reached and can check the
 
 
 async def enable_endpoint(call: Call[None, None]) -> Reply:
-    """Let deliveries go out again, those that waited included, and tell what was missed meanwhile."""
+    """Let deliveries go out again, those that waited included, and tell what was missed meanwhile.
+
+    Where it is enabled already, its breaker is closed: whoever asks says that the receiver is back.
+    """
     runtime = call.runtime
     endpoint = await read(call)
     changed = enabled(endpoint, now=runtime.clock())
-    await store(runtime, changed, replacing=endpoint)
+    await store(runtime, changed, replacing=endpoint, mended=True)
     await hint(runtime.nudge.deliver([runtime.store.partitions.of(endpoint.id)]))
     missed = None
     if endpoint.disabled_at is not None:

@@ -105,9 +105,9 @@ async def save(call: Call[Any, Any], changed: Endpoint, *, replacing: Endpoint) 
     return Reply.of(await _view(call.runtime, changed))
 
 
-async def store(runtime: Runtime, changed: Endpoint, *, replacing: Endpoint) -> None:
+async def store(runtime: Runtime, changed: Endpoint, *, replacing: Endpoint, mended: bool = False) -> None:
     """Put an endpoint in the place of what was read; a challenge that is due now is not left to the sweep."""
-    await runtime.store.endpoints.save(changed, replacing=replacing)
+    await runtime.store.endpoints.save(changed, replacing=replacing, mended=mended)
     if changed.verification != replacing.verification:
         await _hint_challenge(runtime, changed)
 

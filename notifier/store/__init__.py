@@ -24,7 +24,7 @@ from notifier.store.partitions import Partitions
 from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
 from notifier.store.resealing import Resealed, Resealing
-from notifier.store.sealing import SecretBox
+from notifier.store.sealing import SecretBox, key_id_of
 from notifier.store.source_health import Cycle, SourceHealth
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
 from notifier.store.spending import Spending
@@ -118,4 +118,5 @@ __all__ = [
     "TrackedSpace",
     "Turn",
     "connect",
+    "key_id_of",
 ]

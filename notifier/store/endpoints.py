@@ -49,18 +49,19 @@ class Endpoints:
         """Add an endpoint."""
         await self._save(endpoint, replacing=None)
 
-    async def save(self, endpoint: Endpoint, *, replacing: Endpoint) -> None:
+    async def save(self, endpoint: Endpoint, *, replacing: Endpoint, mended: bool = False) -> None:
         """Put an endpoint in the place of what was read before; where that disables it, an event tells so.
 
-        Where that enables it, or gives it another URL, its record of failures begins anew.
+        Where that enables it or gives it another URL, or it is said to be mended, its record of failures
+        begins anew.
 
         Raises:
             NotFoundError: It has been deleted.
             VersionConflictError: It was changed meanwhile, say disabled by an answer of 410.
         """
-        await self._save(endpoint, replacing=replacing)
+        await self._save(endpoint, replacing=replacing, mended=mended or endpoint.url != replacing.url)
 
-    async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None) -> None:
+    async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None, mended: bool = False) -> None:
         key = keys.endpoint(endpoint.id)
         replaced: str | None = ""
         if replacing is not None:
@@ -83,7 +84,7 @@ class Endpoints:
                 0 if rate is None else 1000 / rate,
                 int(endpoint.ordering is Ordering.SPACE),
                 "" if endpoint.challenge_due_at is None else int(endpoint.challenge_due_at * 1000),
-                int(replacing is not None and endpoint.url != replacing.url),
+                int(mended),
                 self._ttl,
                 *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
             ],

@@ -11,6 +11,7 @@ import pytest
 from notifier.core.instants import rfc3339
 from notifier.core.signing import parse_signing_key
 from notifier.runtime import Runtime
+from notifier.store import keys
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import clock_of, nudges_of
 
@@ -210,6 +211,17 @@ async def test_a_patch_points_to_the_way_to_change_the_rest(
     endpoint = await add_endpoint(api_client)
     response = await api_client.patch(f"{PATH}/{endpoint['id']}", json=body)
     assert mend in (await problem(response, 422))["errors"][0]["msg"]
+
+
+async def test_enable_closes_the_breaker_of_an_endpoint_that_is_enabled(
+    api_client: Client, api_runtime: Runtime
+) -> None:
+    endpoint = await add_endpoint(api_client)
+    run = keys.run(endpoint["id"])
+    await api_runtime.store.database.redis.hset(run, mapping={"open_until": 9e12, "resume_at": 9e12})
+    response = await api_client.post(f"{PATH}/{endpoint['id']}/enable")
+    assert response.status == 200
+    assert await api_runtime.store.database.redis.hmget(run, "open_until", "resume_at") == ["0", "0"]
 
 
 async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> None:

@@ -250,6 +250,12 @@ async def test_another_url_closes_it_and_another_description_does_not(store: Sto
     assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
 
 
+async def test_whoever_says_that_it_is_mended_closes_it(store: Store) -> None:
+    endpoint = await open_breaker(store)
+    await store.endpoints.save(endpoint, replacing=endpoint, mended=True)
+    assert len(await claim(store)) == THRESHOLD
+
+
 async def test_what_is_sent_again_by_hand_goes_at_once_as_the_probe(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,3 +230,17 @@ async def test_two_workers_send_no_delivery_twice(redis_url: str) -> None:
     for number in range(5):
         ids = [each.event_id for each in receiver.received(f"/hook{number}")]
         assert sorted(ids) == sorted(events)
+
+
+async def test_a_worker_says_at_its_start_which_master_keys_are_missing(
+    redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_for(redis_url)
+    other = settings_for(redis_url, master_keys="other:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
+    async with Receiver() as receiver, open_runtime(settings) as runtime:
+        await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
+        async with running_worker(settings):
+            pass
+        assert "master_keys_missing" not in capsys.readouterr().out
+        async with running_worker(other):
+            await wait_until(lambda: "missing" in capsys.readouterr().out, message="it is said")

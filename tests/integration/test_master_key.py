@@ -133,7 +133,7 @@ async def test_what_is_changed_meanwhile_is_not_lost(redis_url: str) -> None:
     async with with_keys(redis_url, BOTH) as runtime, with_keys(redis_url, BOTH) as another:
         save, changes = runtime.store.endpoints.save, iter(["a change"])
 
-        async def interrupted(endpoint: Endpoint, *, replacing: Endpoint) -> None:
+        async def interrupted(endpoint: Endpoint, *, replacing: Endpoint, **_more: bool) -> None:
             for description in changes:
                 changed = replace(replacing, description=description)
                 await another.store.endpoints.save(changed, replacing=replacing)
@@ -151,7 +151,7 @@ async def test_what_is_changed_all_the_time_is_left_and_told(redis_url: str) -> 
     await fill(redis_url, "/one")
     async with with_keys(redis_url, BOTH) as runtime:
 
-        async def always_late(endpoint: Endpoint, *, replacing: Endpoint) -> None:
+        async def always_late(endpoint: Endpoint, *, replacing: Endpoint, **_more: bool) -> None:
             raise VersionConflictError(f"{endpoint.id} is no longer of {replacing.updated_at}")
 
         runtime.store.endpoints.save = always_late  # type: ignore[method-assign]  # stands in for it

@@ -251,7 +251,7 @@ async def test_what_its_owner_changes_while_the_outcome_is_kept_is_kept_too(redi
         store, changes = worker.runtime.store.endpoints, ["a change"]
         save = store.save
 
-        async def interrupted(endpoint: Endpoint, *, replacing: Endpoint) -> None:
+        async def interrupted(endpoint: Endpoint, *, replacing: Endpoint, **_more: bool) -> None:
             if changes:
                 await save(replace(replacing, description=changes.pop()), replacing=replacing)
             await save(endpoint, replacing=replacing)
