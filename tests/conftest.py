@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
 
 import hypothesis
 import pytest
 import redis
 
-from notifier.store import keys
+from tests.support.leaks import clients_left, stray_keys
 from tests.support.processes import RedisServer
 
 # No test depends on how fast the machine is.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")
+
+BREAKS_KEYS: Final = "breaks_keys"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", f"{BREAKS_KEYS}(reason): leaves keys behind that must not be there")
 
 
 @pytest.fixture(scope="session")
@@ -26,17 +33,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> Iterator[str]:
-    """The URL of an empty database, in which no key may be left that neither expires nor is meant to stay."""
+def redis_url(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database.
+
+    A test must leave no key there that neither expires nor is meant to stay, and no connection to the server.
+    """
     with redis.Redis.from_url(redis_server.url, decode_responses=True) as client:
         client.flushall()
         yield redis_server.url
-        leaks = [
-            key
-            for key in client.scan_iter(count=1000)
-            if client.ttl(key) == -1 and not any(fnmatchcase(key, form) for form in keys.PERMANENT)
-        ]
-    assert leaks == []
+        assert clients_left(client) == []
+    if request.node.get_closest_marker(BREAKS_KEYS) is None:
+        assert stray_keys(redis_server.url) == []
 
 
 @pytest.fixture(autouse=True)

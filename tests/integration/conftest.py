@@ -1,4 +1,4 @@
-"""The admin API in front of a real server."""
+"""The admin API in front of a real server, and nothing left behind by any test."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from notifier.api.app import create_app
 from notifier.runtime import Runtime
 from tests.support.admin_api import KEY, Client, Serve
 from tests.support.api_runtime import open_test_runtime
+from tests.support.leaks import tasks_left
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left() -> AsyncIterator[None]:
+    """See that everything that a test started has ended with it; being the first, this fixture ends last."""
+    yield
+    assert await tasks_left() == []
 
 
 @pytest.fixture

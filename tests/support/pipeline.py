@@ -82,7 +82,7 @@ async def add_watch(
     """Register a watch as the API does."""
     subject = check_target(kind, target)
     watch = Watch(
-        id=WatchId(f"wch_{kind}_{target.strip('@')}"),
+        id=WatchId(f"wch_{kind}_{target.strip('@').replace(':', '.')}"),
         kind=kind,
         target=target,
         subject=subject,
