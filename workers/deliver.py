@@ -22,11 +22,11 @@ from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement, Turn
 from workers.context import Worker, worker_of
 
-WINDOW: Final = 128
+WINDOW: Final = 96
 """How many attempts of one partition are under way in one worker at a time, while receivers answer quickly.
 More would only open more connections: a worker's one core is busy by then."""
 
-TURN_SHARE: Final = 4
+TURN_SHARE: Final = 3
 """A turn is taken when one in so many of those has ended: large enough a batch for its cost to be shared, and
 enough left under way that the worker does not wait for Redis."""
 
@@ -99,6 +99,7 @@ class Drain:
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._may_claim = True
+        self._joined = False
 
     def look_again(self) -> None:
         """Tell that there may be more to claim."""
@@ -135,6 +136,8 @@ class Drain:
         turn = await self._settle_and_claim(limit=room)
         if turn.claims:
             self._may_claim = True
+            if len(turn.claims) == room:
+                self._join_in()
             endpoints = await self._store.endpoints.all(turn.generation)
             self._worker.forget_signers(endpoints)
             for claim in turn.claims:
@@ -147,6 +150,17 @@ class Drain:
         elif self._may_claim:
             # Those under way may turn out to be slow, and then there is room for others.
             self._wake_within(SLOW_SECONDS)
+
+    def _join_in(self) -> None:
+        """Drain the other partitions, too: there is more to do than one worker does in a moment.
+
+        Nudges are few, and any worker may have taken those for the other partitions.
+        """
+        if not self._joined:
+            self._joined = True
+            for partition in range(self._store.partitions.count):
+                if partition not in self._worker.drains:
+                    self._worker.set_off(self._worker, partition)
 
     def _room(self) -> int:
         """Say how many more attempts may be set off."""
