@@ -36,6 +36,7 @@ class Worker:
         dispatching: Whether the outbox is being emptied by this process.
         outbox_changed: Whether something may have come into it since it was last looked at.
         drains: The partitions that this process drains at present.
+        help_asked_until: When the other workers may be nudged again for a partition, by the loop's clock.
         set_off: Begins to drain a partition in the background; by default that is left to whoever is nudged.
         background: What goes on beside arq's jobs, to be waited for when the process ends.
         signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
@@ -49,6 +50,7 @@ class Worker:
     dispatching: bool = False
     outbox_changed: bool = False
     drains: dict[int, Draining] = field(default_factory=dict)
+    help_asked_until: dict[int, float] = field(default_factory=dict)
     set_off: Callable[[Worker, int], None] = field(default=lambda _worker, _partition: None)
     background: set[asyncio.Task[None]] = field(default_factory=set)
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
 from notifier.core.filters import is_wanted
 from workers.context import Worker, worker_of
 
 BATCH: Final = 250
+
+CALL_AGAIN_SECONDS: Final = 0.25
+"""A nudge is a job of arq's, and costs as much as a dozen deliveries."""
 
 
 async def dispatch(ctx: dict[str, Any]) -> None:
@@ -48,5 +53,12 @@ async def _dispatch_all(worker: Worker) -> None:
         async for partitions in store.queue.owe(wanted):
             for partition in partitions:
                 worker.set_off(worker, partition)
-            # The other workers may lend a hand.
-            await worker.runtime.nudge.deliver(partitions)
+            await _call_for_help(worker, partitions)
+
+
+async def _call_for_help(worker: Worker, partitions: Iterable[int]) -> None:
+    """Nudge the other workers, at most so often: one that comes and finds much to do stays."""
+    now = asyncio.get_running_loop().time()
+    called = [each for each in partitions if worker.help_asked_until.get(each, now) <= now]
+    worker.help_asked_until.update(dict.fromkeys(called, now + CALL_AGAIN_SECONDS))
+    await worker.runtime.nudge.deliver(called)

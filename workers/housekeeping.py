@@ -25,7 +25,7 @@ async def sweep(worker: Worker) -> None:
     for job in await runtime.store.waiting_work(now=runtime.clock()):
         name, _, partition = job.partition(":")
         if name == "deliver":
-            await runtime.nudge.deliver([int(partition)])
+            worker.set_off(worker, int(partition))
         elif name == "ring":
             await runtime.nudge.ring()
         elif name == "challenge":

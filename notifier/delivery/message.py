@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _NUMBERS_AND_DOTS: Final = re.compile(r"[0-9.]+")
 
+_URL: Final = re.compile(r"([^/?#]*//[^/?#]*)([^#]*)")
+"""What leads to the receiver, and what it is asked for."""
+
 _AS_WRITTEN: Final = "%/:?[]@!$&'()*+,;="
 """What else may stand in a path and a query. Nothing that is escaped is unescaped and no dots are resolved:
 a receiver may have signed its URL as it is."""
@@ -44,6 +47,17 @@ def target_of(url: str) -> Target:
     Raises:
         ValueError: It cannot be dialled; the message says why.
     """
+    written = _URL.match(url)
+    if written is None:
+        raise ValueError("the URL must begin with http:// or https://")
+    origin, host = _origin_of(written[1])
+    path = quote(written[2] if written[2].startswith("/") else "/" + written[2], safe=_AS_WRITTEN)
+    return Target(origin, f"POST {path} HTTP/1.1\r\nhost: {host}")
+
+
+@lru_cache(maxsize=8192)
+def _origin_of(url: str) -> tuple[Origin, str]:
+    """Read a URL up to its path; gives the value of the host header, too."""
     parsed = URL(url)
     if parsed.scheme not in {"http", "https"}:
         raise ValueError("the URL must begin with http:// or https://")
@@ -54,9 +68,7 @@ def target_of(url: str) -> Target:
         raise ValueError("the URL must not hold a user name or password")
     if _NUMBERS_AND_DOTS.fullmatch(host):
         _check_four_numbers(host)
-    path = quote(URL(url, encoded=True).raw_path_qs, safe=_AS_WRITTEN)
-    head = f"POST {path} HTTP/1.1\r\nhost: {parsed.host_port_subcomponent}"
-    return Target(Origin(parsed.scheme == "https", host, parsed.port), head)
+    return Origin(parsed.scheme == "https", host, parsed.port), parsed.host_port_subcomponent or host
 
 
 def message_of(target: Target, request: DeliveryRequest) -> bytes:
