@@ -99,20 +99,20 @@ class Drain:
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._may_claim = True
+        self._nudged = False
         self._joined = False
 
     def look_again(self) -> None:
         """Tell that there may be more to claim."""
-        self._may_claim = True
+        self._may_claim = self._nudged = True
         self._changed.set()
 
     async def run(self) -> None:
         """Drain until nothing is due, or the worker stops."""
         try:
             while True:
-                self._changed.clear()
                 await self._turn()
-                if not (self._under_way or self._done):
+                if not (self._under_way or self._done or self._nudged):
                     break
                 await self._changed.wait()
         finally:
@@ -127,6 +127,7 @@ class Drain:
     async def _turn(self) -> None:
         """Record what has ended, claim what there is room for, and set it off."""
         self._silence()
+        self._nudged = False
         # What was held back by an endpoint's concurrency may go once an outcome is recorded.
         self._may_claim = self._may_claim or bool(self._done)
         goes_on = self._loop.time() < self._ends_at and not self._worker.stopping.is_set()
@@ -145,11 +146,19 @@ class Drain:
                 self._under_way[task] = self._loop.time()
                 task.add_done_callback(self._ended)
         self._enough = max(1, min(len(self._under_way), WINDOW) // TURN_SHARE)
-        if self._done:
+        # Whatever woke it up meanwhile was answered by those that were set off now, but for a nudge.
+        self._changed.clear()
+        if self._nudged or self._has_enough():
+            self._changed.set()
+        elif self._done:
             self._wake_within(GATHER_SECONDS)
         elif self._may_claim:
             # Those under way may turn out to be slow, and then there is room for others.
             self._wake_within(SLOW_SECONDS)
+
+    def _has_enough(self) -> bool:
+        """Tell whether so many attempts have ended that their turn has come."""
+        return len(self._done) >= self._enough or not self._under_way
 
     def _join_in(self) -> None:
         """Drain the other partitions, too: there is more to do than one worker does in a moment.
@@ -193,7 +202,7 @@ class Drain:
         A turn costs about the same for one outcome as for a hundred.
         """
         del self._under_way[task]
-        if len(self._done) >= self._enough or not self._under_way:
+        if self._has_enough():
             self._changed.set()
         else:
             self._wake_within(GATHER_SECONDS)
