@@ -22,13 +22,14 @@ from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement, Turn
 from workers.context import Worker, worker_of
 
-WINDOW: Final = 96
+WINDOW: Final = 128
 """How many attempts of one partition are under way in one worker at a time, while receivers answer quickly.
 More would only open more connections: a worker's one core is busy by then."""
 
-TURN_SHARE: Final = 3
-"""A turn is taken when one in so many of those has ended: large enough a batch for its cost to be shared, and
-enough left under way that the worker does not wait for Redis."""
+TURN_SIZE: Final = 32
+"""How many a turn claims at most; and it is taken when so many have ended, or a quarter of those under way.
+That is enough for its cost to be shared, and leaves enough under way that the worker does not wait for Redis:
+what is claimed together tends to end together."""
 
 LARGEST_WINDOW: Final = 384
 """The same with the slow ones, which cost a socket and no work, and must not take the room of the others."""
@@ -105,7 +106,10 @@ class Drain:
     def look_again(self) -> None:
         """Tell that there may be more to claim."""
         self._may_claim = self._nudged = True
-        self._changed.set()
+        if self._under_way:
+            self._wake_within(GATHER_SECONDS)
+        else:
+            self._changed.set()
 
     async def run(self) -> None:
         """Drain until nothing is due, or the worker stops."""
@@ -131,26 +135,27 @@ class Drain:
         # What was held back by an endpoint's concurrency may go once an outcome is recorded.
         self._may_claim = self._may_claim or bool(self._done)
         goes_on = self._loop.time() < self._ends_at and not self._worker.stopping.is_set()
-        room = self._room() if self._may_claim and goes_on else 0
-        if room > 0:
+        limit = min(self._room(), TURN_SIZE) if self._may_claim and goes_on else 0
+        if limit > 0:
             self._may_claim = False
-        turn = await self._settle_and_claim(limit=room)
+        turn = await self._settle_and_claim(limit=limit)
+        there_is_more = 0 < limit == len(turn.claims)
+        if there_is_more:
+            self._join_in()
         if turn.claims:
             self._may_claim = True
-            if len(turn.claims) == room:
-                self._join_in()
             endpoints = await self._store.endpoints.all(turn.generation)
             self._worker.forget_signers(endpoints)
             for claim in turn.claims:
                 task = self._loop.create_task(self._attempt(claim, endpoints.get(claim.endpoint_id)))
                 self._under_way[task] = self._loop.time()
                 task.add_done_callback(self._ended)
-        self._enough = max(1, min(len(self._under_way), WINDOW) // TURN_SHARE)
-        # Whatever woke it up meanwhile was answered by those that were set off now, but for a nudge.
+        self._enough = max(1, min(len(self._under_way) // 4, TURN_SIZE))
+        # Whatever woke it up meanwhile is judged anew.
         self._changed.clear()
-        if self._nudged or self._has_enough():
+        if self._has_enough() or (there_is_more and self._room() > 0):
             self._changed.set()
-        elif self._done:
+        elif self._done or self._nudged:
             self._wake_within(GATHER_SECONDS)
         elif self._may_claim:
             # Those under way may turn out to be slow, and then there is room for others.
