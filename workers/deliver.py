@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 from functools import partial
-from hashlib import blake2b
 from itertools import takewhile
 from typing import Any, Final
 
 import structlog
 
-from notifier.core.delivery import Attempt, DeliveryStatus
-from notifier.core.endpoint import DisabledReason, Endpoint, disabled
-from notifier.core.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
-from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
-from notifier.core.request import build_request, content_for
-from notifier.core.settling import Verdict, judge
-from notifier.errors import ConfigError, NotFoundError, VersionConflictError
+from notifier.core.endpoint import DisabledReason, Endpoint
 from notifier.store import Claim, Settlement, Turn
+from workers.attempts import attempt, disable
 from workers.context import Worker, worker_of
 
 WINDOW: Final = 128
@@ -91,7 +83,6 @@ class Drain:
         self._worker = worker
         self._store = worker.runtime.store
         self._partition = partition
-        self._schedule = worker.runtime.retry_schedule
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + LONGEST_DRAIN_SECONDS
         self._under_way: dict[asyncio.Task[None], float] = {}  # with the loop's time of each one's start
@@ -124,7 +115,8 @@ class Drain:
             self._silence()
             if self._under_way:
                 await asyncio.wait(self._under_way)
-            await self._settle_and_claim(limit=0)
+            if self._done:
+                await self._settle_and_claim(limit=0)
         if self._may_claim:
             await self._worker.runtime.nudge.deliver([self._partition])
 
@@ -198,7 +190,7 @@ class Drain:
             endpoints = await self._store.endpoints.all()
             for endpoint_id in turn.given_up:
                 if endpoint_id in endpoints:
-                    await self._disable(endpoints[endpoint_id], DisabledReason.FAILING)
+                    await disable(self._worker, endpoints[endpoint_id], DisabledReason.FAILING)
         return turn
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -229,129 +221,5 @@ class Drain:
             self._alarm = None
 
     async def _attempt(self, claim: Claim, endpoint: Endpoint | None) -> None:
-        """Make one attempt and note what follows from it."""
-        if endpoint is None:
-            return  # Deleted a moment ago, and its queue with it.
-        started_at = self._worker.runtime.clock()
-        if not claim.body:
-            self._done.append(_discard(claim, started_at))
-            return
-        answer = await self._post(endpoint, claim, started_at)
-        outcome = classify(answer, now=self._worker.runtime.clock())
-        verdict = judge(
-            outcome,
-            attempts_before=claim.attempts_made,
-            base=claim.base,
-            schedule=self._schedule,
-            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-        )
-        if verdict.disables:
-            await self._disable(endpoint, DisabledReason.GONE)
-        self._done.append(_settlement(claim, verdict, outcome, answer, started_at))
-        self._tell(claim, verdict, outcome, answer)
-
-    async def _post(self, endpoint: Endpoint, claim: Claim, now: float) -> Answer:
-        if endpoint.awaits_verification:
-            # Its URL was changed between the claim and this read of it.
-            return Answer(None, ErrorClass.LOCAL, None, 0.0, detail="the endpoint is yet to be verified")
-        try:
-            keys = self._worker.signing_keys(endpoint, now=now)
-        except ConfigError as error:
-            # A master key is missing: no fault of the receiver's.
-            return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message)
-        content = content_for(endpoint, claim.body, source=self._worker.runtime.settings.base_url)
-        request = build_request(
-            url=endpoint.url,
-            event_id=claim.event_id,
-            body=content.body,
-            content_type=content.content_type,
-            keys=keys,
-            timestamp=int(now),
-            extra_headers=endpoint.headers,
-        )
-        return await self._worker.client.post(request)
-
-    async def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
-        """Disable an endpoint whose receiver is gone for good; what it is owed stays in its queue."""
-        changed = disabled(endpoint, reason, now=self._worker.runtime.clock())
-        # Where it was deleted or changed meanwhile, by another attempt or its owner, the next one will tell.
-        with contextlib.suppress(NotFoundError, VersionConflictError):
-            await self._store.endpoints.save(changed, replacing=endpoint)
-            log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
-
-    def _tell(self, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:
-        """Log the attempt in one line and count it."""
-        tally = self._worker.runtime.tally
-        tally.count("notifier_attempts_total", outcome.kind)
-        tally.observe("notifier_attempt_seconds", answer.duration_ms / 1000)
-        if verdict.status is DeliveryStatus.DELIVERED:
-            tally.observe(
-                "notifier_detect_to_delivered_seconds", self._worker.runtime.clock() - claim.committed_at
-            )
-        log.info(
-            "delivery.attempted",
-            delivery_id=delivery_id(claim.event_id, claim.endpoint_id),
-            endpoint_id=claim.endpoint_id,
-            event_id=claim.event_id,
-            attempt=claim.attempts_made + 1,
-            trigger=claim.trigger,
-            outcome=outcome.kind,
-            status=answer.status,
-            error=answer.error,
-            ms=round(answer.duration_ms, 1),
-            delivery_status=verdict.status,
-            **({} if verdict.status is DeliveryStatus.DELIVERED else {"reason": outcome.reason}),
-        )
-
-
-def _settlement(
-    claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer, started_at: float
-) -> Settlement:
-    return Settlement(
-        claim=claim,
-        status=verdict.status,
-        attempt=Attempt(
-            id=_attempt_id() if outcome.counted else _uncounted_attempt_id(claim),
-            number=claim.attempts_made + 1,
-            trigger=claim.trigger,
-            started_at=started_at,
-            outcome=outcome.kind,
-            reason=outcome.reason,
-            status_code=answer.status,
-            error=answer.error,
-            duration_ms=round(answer.duration_ms, 3),
-            headers=answer.headers,
-            body=answer.body.decode(errors="replace"),
-        ),
-        attempts_made=verdict.attempts_made,
-        delay=verdict.delay,
-        resume_after=verdict.resume_after,
-        succeeded=verdict.succeeded,
-    )
-
-
-def _discard(claim: Claim, now: float) -> Settlement:
-    """Give up a delivery whose event is no longer kept."""
-    attempt = Attempt(
-        id=_attempt_id(),
-        number=claim.attempts_made + 1,
-        trigger=claim.trigger,
-        started_at=now,
-        outcome=DeliveryStatus.DISCARDED,
-        reason="the event is no longer kept, so nothing was sent",
-    )
-    return Settlement(claim, DeliveryStatus.DISCARDED, attempt, claim.attempts_made)
-
-
-def _attempt_id() -> AttemptId:
-    return AttemptId(f"{ATTEMPT_PREFIX}{random.getrandbits(80):020x}")
-
-
-def _uncounted_attempt_id(claim: Claim) -> AttemptId:
-    """Give the one id of all attempts at a delivery that failed through our own fault.
-
-    Each replaces the one before: they are made every half minute for as long as the fault lasts, and the
-    record of the delivery must not grow with it.
-    """
-    name = delivery_id(claim.event_id, claim.endpoint_id).encode()
-    return AttemptId(ATTEMPT_PREFIX + blake2b(name, digest_size=10).hexdigest())
+        if endpoint is not None:  # or it was deleted a moment ago, and its queue with it
+            self._done.append(await attempt(self._worker, claim, endpoint))

@@ -1,0 +1,149 @@
+"""One attempt at a delivery: sign, post, judge, and tell of it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from hashlib import blake2b
+
+import structlog
+
+from notifier.core.delivery import Attempt, DeliveryStatus
+from notifier.core.endpoint import DisabledReason, Endpoint, disabled
+from notifier.core.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
+from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
+from notifier.core.request import build_request, content_for
+from notifier.core.settling import Verdict, judge
+from notifier.errors import ConfigError, NotFoundError, VersionConflictError
+from notifier.store import Claim, Settlement
+from workers.context import Worker
+
+log = structlog.get_logger(__name__)
+
+
+async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlement:
+    """Make one attempt; gives what follows from it, which is yet to be recorded."""
+    runtime = worker.runtime
+    started_at = runtime.clock()
+    if not claim.body:
+        return _discard(claim, started_at)
+    answer = await _post(worker, endpoint, claim, started_at)
+    outcome = classify(answer, now=runtime.clock())
+    verdict = judge(
+        outcome,
+        attempts_before=claim.attempts_made,
+        base=claim.base,
+        schedule=runtime.retry_schedule,
+        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+    )
+    if verdict.disables:
+        await disable(worker, endpoint, DisabledReason.GONE)
+    _tell(worker, claim, verdict, outcome, answer)
+    return _settlement(claim, verdict, outcome, answer, started_at)
+
+
+async def disable(worker: Worker, endpoint: Endpoint, reason: DisabledReason) -> None:
+    """Disable an endpoint whose receiver is gone for good; what it is owed stays in its queue."""
+    changed = disabled(endpoint, reason, now=worker.runtime.clock())
+    # Where it was deleted or changed meanwhile, by another attempt or its owner, the next one will tell.
+    with contextlib.suppress(NotFoundError, VersionConflictError):
+        await worker.runtime.store.endpoints.save(changed, replacing=endpoint)
+        log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
+
+
+async def _post(worker: Worker, endpoint: Endpoint, claim: Claim, now: float) -> Answer:
+    if endpoint.awaits_verification:
+        # Its URL was changed between the claim and this read of it.
+        return Answer(None, ErrorClass.LOCAL, None, 0.0, detail="the endpoint is yet to be verified")
+    try:
+        keys = worker.signing_keys(endpoint, now=now)
+    except ConfigError as error:
+        # A master key is missing: no fault of the receiver's.
+        return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message)
+    content = content_for(endpoint, claim.body, source=worker.runtime.settings.base_url)
+    request = build_request(
+        url=endpoint.url,
+        event_id=claim.event_id,
+        body=content.body,
+        content_type=content.content_type,
+        keys=keys,
+        timestamp=int(now),
+        extra_headers=endpoint.headers,
+    )
+    return await worker.client.post(request)
+
+
+def _tell(worker: Worker, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:
+    """Log the attempt in one line and count it."""
+    tally = worker.runtime.tally
+    tally.count("notifier_attempts_total", outcome.kind)
+    tally.observe("notifier_attempt_seconds", answer.duration_ms / 1000)
+    if verdict.status is DeliveryStatus.DELIVERED:
+        tally.observe("notifier_detect_to_delivered_seconds", worker.runtime.clock() - claim.committed_at)
+    log.info(
+        "delivery.attempted",
+        delivery_id=delivery_id(claim.event_id, claim.endpoint_id),
+        endpoint_id=claim.endpoint_id,
+        event_id=claim.event_id,
+        attempt=claim.attempts_made + 1,
+        trigger=claim.trigger,
+        outcome=outcome.kind,
+        status=answer.status,
+        error=answer.error,
+        ms=round(answer.duration_ms, 1),
+        delivery_status=verdict.status,
+        **({} if verdict.status is DeliveryStatus.DELIVERED else {"reason": outcome.reason}),
+    )
+
+
+def _settlement(
+    claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer, started_at: float
+) -> Settlement:
+    return Settlement(
+        claim=claim,
+        status=verdict.status,
+        attempt=Attempt(
+            id=_attempt_id() if outcome.counted else _uncounted_attempt_id(claim),
+            number=claim.attempts_made + 1,
+            trigger=claim.trigger,
+            started_at=started_at,
+            outcome=outcome.kind,
+            reason=outcome.reason,
+            status_code=answer.status,
+            error=answer.error,
+            duration_ms=round(answer.duration_ms, 3),
+            headers=answer.headers,
+            body=answer.body.decode(errors="replace"),
+        ),
+        attempts_made=verdict.attempts_made,
+        delay=verdict.delay,
+        resume_after=verdict.resume_after,
+        succeeded=verdict.succeeded,
+    )
+
+
+def _discard(claim: Claim, now: float) -> Settlement:
+    """Give up a delivery whose event is no longer kept."""
+    attempt = Attempt(
+        id=_attempt_id(),
+        number=claim.attempts_made + 1,
+        trigger=claim.trigger,
+        started_at=now,
+        outcome=DeliveryStatus.DISCARDED,
+        reason="the event is no longer kept, so nothing was sent",
+    )
+    return Settlement(claim, DeliveryStatus.DISCARDED, attempt, claim.attempts_made)
+
+
+def _attempt_id() -> AttemptId:
+    return AttemptId(f"{ATTEMPT_PREFIX}{random.getrandbits(80):020x}")
+
+
+def _uncounted_attempt_id(claim: Claim) -> AttemptId:
+    """Give the one id of all attempts at a delivery that failed through our own fault.
+
+    Each replaces the one before: they are made every half minute for as long as the fault lasts, and the
+    record of the delivery must not grow with it.
+    """
+    name = delivery_id(claim.event_id, claim.endpoint_id).encode()
+    return AttemptId(ATTEMPT_PREFIX + blake2b(name, digest_size=10).hexdigest())
