@@ -19,9 +19,8 @@ WINDOW: Final = 128
 More would only open more connections: a worker's one core is busy by then."""
 
 TURN_SIZE: Final = 32
-"""How many a turn claims at most; and it is taken when so many have ended, or a quarter of those under way.
-That is enough for its cost to be shared, and leaves enough under way that the worker does not wait for Redis:
-what is claimed together tends to end together."""
+"""A turn is taken when so many have ended, or a quarter of those under way: enough for its cost to be shared,
+and enough left under way that the worker does not wait for Redis."""
 
 LARGEST_WINDOW: Final = 384
 """The same with the slow ones, which cost a socket and no work, and must not take the room of the others."""
@@ -127,12 +126,11 @@ class Drain:
         # What was held back by an endpoint's concurrency may go once an outcome is recorded.
         self._may_claim = self._may_claim or bool(self._done)
         goes_on = self._loop.time() < self._ends_at and not self._worker.stopping.is_set()
-        limit = min(self._room(), TURN_SIZE) if self._may_claim and goes_on else 0
-        if limit > 0:
+        room = self._room() if self._may_claim and goes_on else 0
+        if room > 0:
             self._may_claim = False
-        turn = await self._settle_and_claim(limit=limit)
-        there_is_more = 0 < limit == len(turn.claims)
-        if there_is_more:
+        turn = await self._settle_and_claim(limit=room)
+        if 0 < room == len(turn.claims):
             self._join_in()
         if turn.claims:
             self._may_claim = True
@@ -145,7 +143,7 @@ class Drain:
         self._enough = max(1, min(len(self._under_way) // 4, TURN_SIZE))
         # Whatever woke it up meanwhile is judged anew.
         self._changed.clear()
-        if self._has_enough() or (there_is_more and self._room() > 0):
+        if self._has_enough():
             self._changed.set()
         elif self._done or self._nudged:
             self._wake_within(GATHER_SECONDS)
