@@ -203,10 +203,16 @@ async def _lived(console: Console, stage: Stage, life: Life, seconds: float) -> 
             if number % 10 == 9:
                 console.print(f"[dim]soak: {(number + 1) / SAMPLES:.0%} of {seconds:g} s[/dim]")
     finally:
-        for task in others:
-            task.cancel()
-        await asyncio.wait(others)
+        await _ended(others)
     return samples
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: a cancellation can be swallowed inside redis-py."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=1)
 
 
 async def _restless(stage: Stage, seconds: float) -> None:
