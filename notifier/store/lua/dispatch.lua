@@ -1,5 +1,6 @@
 -- include: lib/queue.lua
 -- include: lib/lines.lua
+-- include: lib/due.lua
 -- Makes events owed to endpoints: each gets each into its due queue, once however often this runs.
 -- KEYS: 1 outbox
 -- ARGV: 1 TTL of the records of who is owed in s, 2 JSON of {endpoints, events}: the endpoints as [id, partition,
@@ -8,13 +9,6 @@
 -- Returns: the partitions that now have work and no nudge on its way
 local now, endpoints, events = now_ms(), unpack(cjson.decode(ARGV[2]))
 local exists, owes, due = {}, {}, {}
-
-local function add(queues, place, score, event)
-  local queue = queues[place] or {}
-  queues[place] = queue
-  queue[#queue + 1] = score
-  queue[#queue + 1] = event
-end
 
 for place, endpoint in ipairs(endpoints) do
   exists[place] = redis.call('EXISTS', 'sn:endpoint:' .. endpoint[1]) == 1
@@ -48,21 +42,7 @@ for _, entry in ipairs(events) do
   if complete then redis.call('ZREM', KEYS[1], event) end
 end
 
-local partitions, nudges = {}, {}
 for place, queue in pairs(owes) do
   redis.call('ZADD', 'sn:owes:' .. endpoints[place][1], unpack(queue))
 end
-for place, queue in pairs(due) do
-  local endpoint, partition = endpoints[place][1], endpoints[place][2]
-  redis.call('ZADD', 'sn:due:' .. endpoint, unpack(queue))
-  -- Whoever waits for its turn already keeps it. One that may get nothing now (disabled, busy, slowed down)
-  -- comes up all the same, and the claim files it where it belongs: rare, and cheaper than asking here.
-  redis.call('ZADD', 'sn:ready:' .. partition, 'LT', queue[1], endpoint)
-  partitions[partition] = true
-end
-for partition in pairs(partitions) do
-  if redis.call('SET', 'sn:nudged:deliver:' .. partition, 1, 'NX', 'PX', 5000) then
-    nudges[#nudges + 1] = partition
-  end
-end
-return nudges
+return make_due(endpoints, due)

@@ -2,6 +2,7 @@
 -- include: lib/lines.lua
 -- include: lib/breaker.lua
 -- include: lib/settle.lua
+-- include: lib/lease.lua
 -- include: lib/claim.lua
 -- A worker's turn at a partition: records the outcomes of attempts, and claims what is due, which may be what
 -- those outcomes have set free.
@@ -15,7 +16,7 @@ local now, views = now_ms(), {}
 local stale, given_up = 0, {}
 local outcomes = cjson.decode(ARGV[5])
 if #outcomes > 0 then
-  stale, given_up = settle(KEYS[1], views, outcomes, now, tonumber(ARGV[3]), cjson.decode(ARGV[4]))
+  stale, given_up = settle(KEYS[1], views, outcomes, {unpack(ARGV, 6)}, now, tonumber(ARGV[3]), cjson.decode(ARGV[4]))
 end
 
 local wanted, lease_end = tonumber(ARGV[1]), now + tonumber(ARGV[2])

@@ -5,9 +5,10 @@
 -- alone: whoever holds it now will settle it.
 -- outcomes: in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
 --           delay in ms (pending), attempts made, reason, attempt id, slow-down in ms, succeeded (true, false,
---           null)]; the attempt itself is in ARGV
+--           null)]
+-- attempts: each one's attempt as JSON text
 -- Returns how many were stale, and the endpoints that have failed for too long.
-local function settle(ready, views, outcomes, now, ttl, figures)
+local function settle(ready, views, outcomes, attempts, now, ttl, figures)
   local stale, given_up = 0, {}
   local touched = {}  -- endpoint -> what this batch says of it
   for number, outcome in ipairs(outcomes) do
@@ -31,7 +32,7 @@ local function settle(ready, views, outcomes, now, ttl, figures)
       end
       local delivery = delivery_key(endpoint, event)
       redis.call('HSET', delivery, 'status', status, 'attempts', made, 'reason', reason, 'manual', 0,
-        'settled_at', settled_at, id, ARGV[5 + number])
+        'settled_at', settled_at, id, attempts[number])
       redis.call('EXPIRE', delivery, ttl)
       if succeeded == true then seen.succeeded, seen.in_a_row = true, 0 end
       if succeeded == false then
