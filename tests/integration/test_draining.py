@@ -1,0 +1,133 @@
+"""How deliveries get going: in the worker that dispatched them, in the sweep, and in those that join in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from unittest.mock import AsyncMock
+
+import pytest
+
+from notifier.core.endpoint import Endpoint
+from notifier.errors import UnavailableError
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import keys
+from tests.support.owing import make_owed
+from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
+from tests.support.receiver import Receiver
+from workers import dispatch
+from workers.context import WORKER, Worker
+from workers.deliver import WINDOW, deliver, set_off
+from workers.housekeeping import sweep
+
+PARTITIONS = 2
+
+
+@asynccontextmanager
+async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
+    """Give a worker that drains by itself, and that arq brings no jobs."""
+    settings = quick_settings(redis_url, delivery_partitions=PARTITIONS)
+    async with open_runtime(settings) as runtime, runtime.delivery_client(max_connections=64) as client:
+        worker = Worker("alone", runtime, None, client, set_off=set_off)
+        yield worker
+        await ended(worker)
+
+
+async def ended(worker: Worker) -> None:
+    """Wait until nothing goes on in the background."""
+    while worker.background:
+        await asyncio.wait(worker.background)
+
+
+async def endpoints_in_each_partition(runtime: Runtime, receiver: Receiver) -> list[Endpoint]:
+    """Register one endpoint in every partition, in their order."""
+    found: dict[int, Endpoint] = {}
+    for number in range(100):
+        endpoint = await add_endpoint(
+            runtime, receiver, f"/hook{number}", event_types=("*",), max_concurrency=WINDOW
+        )
+        found.setdefault(runtime.store.partitions.of(endpoint.id), endpoint)
+        if len(found) == PARTITIONS:
+            return [found[partition] for partition in range(PARTITIONS)]
+    raise AssertionError("no hundred ids are all in one partition")
+
+
+def path_of(endpoint: Endpoint) -> str:
+    return "/" + endpoint.url.rpartition("/")[2]
+
+
+async def owe(runtime: Runtime, endpoints: list[Endpoint], *numbers: int) -> None:
+    events = [numbered_event(number) for number in numbers]
+    for event in events:
+        await runtime.store.events.commit(event)
+    await make_owed(runtime.store, [(event.id, endpoints) for event in events])
+
+
+async def waiting_jobs(runtime: Runtime) -> int:
+    return int(await runtime.store.database.redis.zcard(keys.ARQ_QUEUE))
+
+
+async def test_a_worker_delivers_what_it_dispatched_without_a_job(redis_url: str) -> None:
+    async with Receiver() as receiver, draining_worker(redis_url) as worker:
+        await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
+        await worker.runtime.store.events.commit(numbered_event(1))
+        await dispatch.empty_outbox(worker)
+        await ended(worker)
+        assert len(receiver.received("/hook")) == 1
+
+
+async def test_the_others_are_called_once_for_a_while(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Receiver() as receiver, draining_worker(redis_url) as worker:
+        await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
+        for number, most in ((1, 1), (2, 1)):
+            await worker.runtime.store.events.commit(numbered_event(number))
+            await dispatch.empty_outbox(worker)
+            await ended(worker)
+            assert await waiting_jobs(worker.runtime) == most
+        monkeypatch.setattr(dispatch, "CALL_AGAIN_SECONDS", 0.0)
+        worker.help_asked_until.clear()
+        for number, most in ((3, 2), (4, 3)):
+            await worker.runtime.store.events.commit(numbered_event(number))
+            await dispatch.empty_outbox(worker)
+            await ended(worker)
+            assert await waiting_jobs(worker.runtime) == most
+        assert len(receiver.received("/hook")) == 4
+
+
+async def test_the_sweep_delivers_what_is_due(redis_url: str) -> None:
+    async with Receiver() as receiver, draining_worker(redis_url) as worker:
+        endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
+        await owe(worker.runtime, [endpoint], 1)
+        flag = keys.nudged(f"deliver:{worker.runtime.store.partitions.of(endpoint.id)}")
+        await worker.runtime.store.database.redis.delete(flag)  # as though the nudge had been lost
+        await sweep(worker)
+        await ended(worker)
+        assert len(receiver.received("/hook")) == 1
+
+
+@pytest.mark.parametrize(("pending", "joins"), [(1, False), (WINDOW + 1, True)])
+async def test_who_finds_much_to_do_in_one_partition_joins_in_at_the_others(
+    redis_url: str, pending: int, joins: bool
+) -> None:
+    async with Receiver() as receiver, draining_worker(redis_url) as worker:
+        first, second = await endpoints_in_each_partition(worker.runtime, receiver)
+        await owe(worker.runtime, [second], 0)
+        await owe(worker.runtime, [first], *range(1, pending + 1))
+        await deliver({WORKER: worker}, 0)
+        await ended(worker)
+        assert bool(receiver.received(path_of(second))) is joins
+
+
+async def test_a_drain_that_fails_in_the_background_is_told_of(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with draining_worker(redis_url) as worker:
+        failing = AsyncMock(side_effect=UnavailableError("Redis does not serve"))
+        monkeypatch.setattr(worker.runtime.store.queue, "turn", failing)
+        set_off(worker, 0)
+        await asyncio.wait(worker.background)
+        assert (worker.background, worker.drains) == (set(), {})
+    assert "delivery.drain_failed" in capsys.readouterr().out
