@@ -10,7 +10,7 @@ from notifier.core.endpoint import Endpoint, EndpointStatus, Ordering
 from notifier.core.ids import AttemptId, EndpointId, RecoveryId, delivery_id
 from notifier.core.observation import Call
 from notifier.core.watch import WatchKind
-from notifier.runtime import open_runtime
+from notifier.runtime import Runtime, open_runtime
 from notifier.store import Settlement, Store, keys
 from tests.support.pipeline import numbered_event, quick_settings
 from tests.support.steered import steered
@@ -105,9 +105,8 @@ async def _build(redis_url: str) -> dict[str, str]:
         return await _deliver(runtime, plain, ordered)
 
 
-async def _deliver(runtime: Any, plain: Endpoint, ordered: Endpoint) -> dict[str, str]:
-    """Leave deliveries of every kind behind."""
-    store = runtime.store
+async def _settle_some(store: Store, plain: Endpoint, ordered: Endpoint) -> dict[str, str]:
+    """Leave deliveries that have ended behind, by their status, and one under way."""
     fates = [(DeliveryStatus.DELIVERED, True), (DeliveryStatus.EXHAUSTED, False)]
     places: dict[str, str] = {}
     for partition in {store.partitions.of(plain.id), store.partitions.of(ordered.id)}:
@@ -118,13 +117,27 @@ async def _deliver(runtime: Any, plain: Endpoint, ordered: Endpoint) -> dict[str
         ]
         await store.queue.turn(partition, settlements, limit=0, lease_seconds=LEASE_SECONDS)
         places |= {fate[0]: claim.event_id for claim, fate in zip(mine, fates, strict=False)}
-    turn = await store.queue.turn(store.partitions.of(plain.id), [], limit=2, lease_seconds=LEASE_SECONDS)
+    await store.queue.turn(store.partitions.of(plain.id), [], limit=2, lease_seconds=LEASE_SECONDS)
+    return places
+
+
+async def _recover_some(runtime: Runtime) -> Endpoint:
+    """Leave a recovery that is done behind, and one that goes on."""
+    store = runtime.store
     late = await _endpoint(store, "late")
     span = await store.recoveries.span_since(0)
     await store.recoveries.start(RecoveryId("rec_done"), late, span, count=1)
     async with runtime.delivery_client(max_connections=1) as client:
         await recover({WORKER: Worker("worker", runtime, None, client)})
     await store.recoveries.start(RecoveryId("rec_runs"), late, span, count=1)
+    return late
+
+
+async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict[str, str]:
+    """Leave deliveries of every kind behind."""
+    store = runtime.store
+    places = await _settle_some(store, plain, ordered)
+    late = await _recover_some(runtime)
     waiting = numbered_event(7)
     await store.events.commit(waiting)
     await runtime.nudge.dispatch()
