@@ -25,17 +25,9 @@ from notifier.core.ids import SpaceId, WatchId
 from notifier.core.known import KnownSpace
 from notifier.core.looking import DueLook, Urgency, fill
 from notifier.core.merging import Patience
-from notifier.core.observation import (
-    Call,
-    Evidence,
-    Failure,
-    FailureKind,
-    Observation,
-    Question,
-    Snapshot,
-    failed,
-)
+from notifier.core.observation import Call, Evidence, Failure, Observation, Question, Snapshot, failed
 from notifier.core.plan import overdue_at
+from notifier.core.problems import FailureKind
 from notifier.core.space import Phase
 from notifier.core.trouble import respond
 from notifier.source import BATCH

@@ -15,7 +15,8 @@ from notifier.core.filters import needs_people
 from notifier.core.health import Health, after_answer, after_failure
 from notifier.core.ids import WatchId
 from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Failure, FailureKind, Observation, Question
+from notifier.core.observation import Call, Failure, Observation, Question
+from notifier.core.problems import FailureKind
 from notifier.core.spending import billable, discovery_stretch, may_read, next_day
 from notifier.core.trouble import respond
 from notifier.errors import VersionConflictError

@@ -58,7 +58,7 @@ def decide(
     The same evidence twice gives no event the second time (law 1), and a failed call or mere absence never
     changes anything (law 4, E1, E8).
     """
-    if evidence.presence in (Presence.FAILED, Presence.ABSENT):
+    if evidence.presence in (Presence.FAILED, Presence.ABSENT, Presence.INACCESSIBLE):
         return Decision(known)
     if evidence.snapshot is None:
         return Decision(None) if known is None else _missing(known, evidence, patience, around)

@@ -14,7 +14,8 @@ from typing import Any, Final
 from notifier.core.cadence import Cadence
 from notifier.core.events import Event, EventType, plain_event
 from notifier.core.instants import rfc3339
-from notifier.core.observation import Call, Failure, FailureKind
+from notifier.core.observation import Call, Failure
+from notifier.core.problems import FailureKind
 
 
 class TroubleKind(StrEnum):

@@ -12,6 +12,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from notifier.core.ids import SpaceId
+from notifier.core.problems import (
+    FailureKind,
+    SubjectStatus,
+    explain,
+    failure_kind,
+    names_resource,
+    subject_status,
+)
 from notifier.core.space import Space, User, read_space, read_user
 
 SPACE_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -27,19 +35,6 @@ class Call(StrEnum):
     USERS = "users"
 
 
-class FailureKind(StrEnum):
-    """Why a call to X gave no observation (spec: errors)."""
-
-    UNAVAILABLE = "unavailable"  # 5xx, an edge page, a broken or empty body, no connection, a time-out
-    RATE_LIMITED = "rate_limited"  # the window's requests are used up: wait for its reset
-    TOO_FAST = "too_fast"  # a limit of another kind, as one request a second: a moment later will do
-    USAGE_CAPPED = "usage_capped"  # the month's cap is reached, however many requests seem to be left
-    CREDITS_DEPLETED = "credits_depleted"  # the purse is empty: waiting for a reset is useless
-    UNAUTHORIZED = "unauthorized"  # 401 or 403: the credentials do not reach
-    REFUSED = "refused"  # 400: X does not accept the question
-    HELD_BACK = "held_back"  # our own budget did not let the request out
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A failed call.
@@ -47,12 +42,14 @@ class Failure:
     Attributes:
         retry_at: The epoch second before which asking again is useless, where known.
         refused: The subjects of the question that X does not accept, where it names them.
+        suspects_subjects: Whether one of the subjects may be what X chokes on, rather than the call.
     """
 
     kind: FailureKind
     detail: str
     retry_at: float | None = None
     refused: tuple[str, ...] = ()
+    suspects_subjects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +77,7 @@ class Presence(StrEnum):
 
     SEEN = "seen"
     NOT_FOUND = "not_found"  # a healthy answer that names the Space as not found (E2)
+    INACCESSIBLE = "inaccessible"  # a healthy lookup neither shows the Space nor calls it missing (E7)
     ABSENT = "absent"  # simply not there: says nothing (E1)
     FAILED = "failed"  # the call failed: says nothing (E8)
 
@@ -96,8 +94,23 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What X says of one subject instead of answering for it; ``detail`` is in its own words."""
+
+    status: SubjectStatus
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
-    """One question to X and its answer. Times are epoch seconds by our clock."""
+    """One question to X and its answer. Times are epoch seconds by our clock.
+
+    Attributes:
+        not_found: The subjects that a lookup, or the question for names, calls missing.
+        remarks: What X says of the other subjects that it names among the errors.
+        is_partial: Whether an error that names no resource stands beside the data: what is left out then
+            says nothing.
+    """
 
     question: Question
     began_at: float
@@ -105,6 +118,8 @@ class Observation:
     snapshots: Mapping[SpaceId, Snapshot] = field(default_factory=dict)
     not_found: frozenset[str] = frozenset()
     users: Mapping[str, User] = field(default_factory=dict)
+    remarks: Mapping[str, Remark] = field(default_factory=dict)
+    is_partial: bool = False
     failure: Failure | None = None
 
     def evidence(self, space_id: SpaceId) -> Evidence:
@@ -116,9 +131,16 @@ class Observation:
             presence = Presence.SEEN
         elif self.question.call is Call.LOOKUP and space_id in self.not_found:
             presence = Presence.NOT_FOUND
+        elif self._leaves_open(space_id):
+            presence = Presence.INACCESSIBLE
         else:
             presence = Presence.ABSENT
         return Evidence(space_id, presence, self.began_at, self.answered_at, snapshot)
+
+    def _leaves_open(self, space_id: SpaceId) -> bool:
+        """Tell whether a healthy lookup says neither that a Space is there nor that it is missing."""
+        is_asked = self.question.call is Call.LOOKUP and space_id in self.question.subjects
+        return is_asked and (space_id in self.remarks or not self.is_partial)
 
 
 def failed(question: Question, failure: Failure, began_at: float, answered_at: float) -> Observation:
@@ -127,43 +149,82 @@ def failed(question: Question, failure: Failure, began_at: float, answered_at: f
 
 
 def read_answer(question: Question, body: object, began_at: float, answered_at: float) -> Observation:
-    """Read the parsed body of a 200. A body that is not what the contract says is a failed call."""
-    problem = _misshapen(body)
-    if problem is not None:
-        return failed(question, Failure(FailureKind.UNAVAILABLE, problem), began_at, answered_at)
-    document: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    """Read the parsed body of a 200. A body that is not what the contract says is a failed call.
+
+    Null means left out, anywhere. Without data, an error that names no resource, or a count of results, says
+    that the call failed: the list is not empty, it was not made.
+    """
+    document = (
+        {name: part for name, part in body.items() if part is not None} if isinstance(body, dict) else {}
+    )
+    failure = _failure(body, document)
+    if failure is not None:
+        return failed(question, failure, began_at, answered_at)
     users: dict[str, User] = {user.id: user for user in _users(question, document)}
-    snapshots = {}
+    snapshots: dict[SpaceId, Snapshot] = {}
     if question.call is not Call.USERS:
         for raw in _records(document.get("data")):
             space_id = SpaceId(str(raw["id"]))
             space = read_space(space_id, raw)
-            related = {person: users[person] for person in space.people() if person in users}
-            snapshots[space_id] = Snapshot(space, related)
+            twin = snapshots.get(space_id)
+            if twin is None or len(space.known()) > len(twin.space.known()):
+                related = {person: users[person] for person in space.people() if person in users}
+                snapshots[space_id] = Snapshot(space, related)
+    remarks = dict(_remarks(question, document))
+    looks_for_missing = question.call in (Call.LOOKUP, Call.USERS)
+    not_found = {
+        subject
+        for subject, remark in remarks.items()
+        if looks_for_missing and remark.status is SubjectStatus.NOT_FOUND
+    }
     return Observation(
         question,
         began_at,
         answered_at,
         snapshots=snapshots,
-        not_found=frozenset(_not_found(question, document.get("errors"))),
+        not_found=frozenset(not_found),
         users=users,
+        remarks={subject: remark for subject, remark in remarks.items() if subject not in not_found},
+        is_partial=any(not names_resource(problem) for problem in _errors(document)),
     )
 
 
-def problem_type(problem: Mapping[str, Any]) -> str:
-    """Give the last path segment of a problem's type: X moved the host between its two contracts."""
-    named = problem.get("type")
-    return named.rstrip("/").rsplit("/", 1)[-1] if isinstance(named, str) else ""
+def _failure(body: object, document: Mapping[str, Any]) -> Failure | None:
+    """Say why the body of a 200 is no answer, None where it is one."""
+    misshapen = _misshapen(body, document)
+    if misshapen is not None:
+        kind = failure_kind(body) or FailureKind.UNAVAILABLE
+        return Failure(kind, misshapen, suspects_subjects=True)
+    data = document.get("data", [])
+    if isinstance(data, dict) or data:
+        return None
+    unnamed = next((problem for problem in _errors(document) if not names_resource(problem)), None)
+    if unnamed is not None:
+        kind = failure_kind(unnamed) or FailureKind.UNAVAILABLE
+        detail = f"HTTP 200 with an error and no data: {explain(unnamed)}"
+        return Failure(kind, detail, suspects_subjects=kind is not FailureKind.CREDITS_DEPLETED)
+    meta = document.get("meta")
+    count = meta.get("result_count") if isinstance(meta, dict) else None
+    if isinstance(count, int) and count > 0:
+        detail = f"the answer counts {count} results and has none of them"
+        return Failure(FailureKind.UNAVAILABLE, detail, suspects_subjects=True)
+    return None
 
 
-def _misshapen(body: object) -> str | None:
+def _misshapen(body: object, document: Mapping[str, Any]) -> str | None:
     if not isinstance(body, dict):
         return "the body is not a JSON object"
-    if not any(key in body for key in ("data", "errors", "meta")):
-        return "the body has neither data nor errors nor meta"
-    if not isinstance(body.get("data", []), list | dict) or not isinstance(body.get("errors", []), list):
+    if not any(key in document for key in ("data", "errors", "meta")):
+        return f"the body has neither data nor errors nor meta: {explain(document)}"
+    data = document.get("data", [])
+    if not isinstance(data, list | dict) or (not data and not isinstance(document.get("errors", []), list)):
         return "data or errors has the wrong form"
     return None
+
+
+def _errors(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = document.get("errors")
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 def _records(data: object) -> Iterator[Mapping[str, Any]]:
@@ -184,12 +245,10 @@ def _users(question: Question, document: Mapping[str, Any]) -> Iterator[User]:
                 yield user
 
 
-def _not_found(question: Question, errors: object) -> Iterator[str]:
-    """Yield the subjects that X names as not found; errors about other resources say nothing of them."""
-    resource = "user" if question.call is Call.USERS else "space"
-    for problem in errors if isinstance(errors, list) else []:
-        if not isinstance(problem, dict) or problem_type(problem) != "resource-not-found":
-            continue
+def _remarks(question: Question, document: Mapping[str, Any]) -> Iterator[tuple[str, Remark]]:
+    """Yield what X says of subjects of the question; errors about other resources say nothing of them."""
+    resource = "space" if question.call is Call.LOOKUP else "user"
+    for problem in _errors(document):
         named = problem.get("resource_id") or problem.get("value")
         if problem.get("resource_type") == resource and named in question.subjects:
-            yield str(named)
+            yield str(named), Remark(subject_status(problem), explain(problem))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from notifier.core.cadence import Cadence
-from notifier.core.observation import Failure, FailureKind
+from notifier.core.observation import Failure
+from notifier.core.problems import FailureKind
 
 PAUSE_SECONDS: Final[Mapping[FailureKind, float]] = {
     FailureKind.UNAUTHORIZED: 300.0,

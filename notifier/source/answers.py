@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from notifier.core.observation import Failure, FailureKind, problem_type
+from notifier.core.observation import Failure
+from notifier.core.problems import FailureKind, problem_type
 
 DETAIL_LENGTH: Final = 200
 MESSAGE_LENGTH: Final = 10_000

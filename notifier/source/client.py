@@ -12,7 +12,8 @@ import aiohttp
 import structlog
 
 from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Failure, FailureKind, Observation, Question, failed, read_answer
+from notifier.core.observation import Call, Failure, Observation, Question, failed, read_answer
+from notifier.core.problems import FailureKind
 from notifier.source.answers import (
     is_usage_capped,
     read_failure,

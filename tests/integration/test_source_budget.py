@@ -16,7 +16,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from notifier.core.looking import Urgency
-from notifier.core.observation import Call, FailureKind, Observation, Question
+from notifier.core.observation import Call, Observation, Question
+from notifier.core.problems import FailureKind
 from notifier.core.spending import Bill, next_day
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS

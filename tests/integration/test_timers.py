@@ -17,7 +17,8 @@ from notifier.core.health import after_answer, after_failure
 from notifier.core.ids import SpaceId
 from notifier.core.instants import rfc3339
 from notifier.core.known import KnownSpace
-from notifier.core.observation import Call, Failure, FailureKind
+from notifier.core.observation import Call, Failure
+from notifier.core.problems import FailureKind
 from notifier.core.timers import TimerKind
 from notifier.core.timers import ring as decide_ring
 from notifier.core.watch import WatchKind

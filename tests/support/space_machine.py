@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 
 from notifier.core.instants import instant, rfc3339
 from notifier.core.known import KnownSpace
-from notifier.core.observation import Call, Failure, FailureKind, Observation, Question, failed, read_answer
+from notifier.core.observation import Call, Failure, Observation, Question, failed, read_answer
+from notifier.core.problems import FailureKind
 from notifier.core.space import Phase
 from tests.support.api_runtime import Clock
 

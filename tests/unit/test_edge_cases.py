@@ -18,13 +18,13 @@ from notifier.core.observation import (
     Call,
     Evidence,
     Failure,
-    FailureKind,
     Observation,
     Presence,
     Question,
     failed,
     read_answer,
 )
+from notifier.core.problems import FailureKind
 from notifier.core.space import Phase, Space
 from notifier.core.timers import TimerKind, timers_of
 from tests.support.space_builders import (

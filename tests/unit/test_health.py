@@ -27,7 +27,8 @@ from notifier.core.health import (
     read_health,
 )
 from notifier.core.instants import rfc3339
-from notifier.core.observation import Call, Failure, FailureKind
+from notifier.core.observation import Call, Failure
+from notifier.core.problems import FailureKind
 from notifier.core.trouble import respond
 from tests.support.space_builders import START, at, described_body_of, types
 

@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from notifier.core.ids import SpaceId, UserId
-from notifier.core.observation import (
-    Call,
-    Failure,
-    FailureKind,
-    Observation,
-    Presence,
-    Question,
-    failed,
-    problem_type,
-    read_answer,
-)
+from notifier.core.observation import Call, Failure, Observation, Presence, Question, failed, read_answer
+from notifier.core.problems import FailureKind, problem_type
 from notifier.core.space import Space, User
 
 ID, OTHER = SpaceId("1zqKVXPQhvZJB"), SpaceId("1DXxyRYNejbKM")
@@ -79,9 +70,9 @@ def test_not_found_may_name_the_space_by_its_value_alone() -> None:
         {"type": ["resource-not-found"]},
     ],
 )
-def test_any_other_error_says_nothing_of_the_space(changes: dict[str, Any]) -> None:
+def test_any_other_error_leaves_open_whether_the_space_is_there(changes: dict[str, Any]) -> None:
     answer = read({"errors": [missing(ID, **changes)]})
-    assert answer.evidence(ID).presence is Presence.ABSENT
+    assert answer.evidence(ID).presence is Presence.INACCESSIBLE
     assert answer.not_found == frozenset()
 
 

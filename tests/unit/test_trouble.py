@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.core.cadence import Cadence
-from notifier.core.observation import Failure, FailureKind
+from notifier.core.observation import Failure
+from notifier.core.problems import FailureKind
 from notifier.core.trouble import (
     BLIND_WAIT_SECONDS,
     LEAST_WAIT_SECONDS,
