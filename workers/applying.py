@@ -24,7 +24,7 @@ from notifier.core.vanishing import is_mass_vanish
 from notifier.core.watch import Watch, WatchKind
 from notifier.errors import VersionConflictError
 from notifier.store import Commit, TrackedSpace
-from notifier.store.events import FirstLook
+from notifier.store.events import WatchChange
 from workers.context import Worker
 from workers.health import note_health
 
@@ -206,7 +206,8 @@ async def _baseline(worker: Worker, watch: Watch, observation: Observation) -> b
             spaces.append(record.known.space)
             versions[space_id] = record.version
     event = baseline_event(watch, spaces, now=observation.answered_at)
-    if not await store.events.commit(event, first_look=FirstLook(watch, versions)):
+    change = WatchChange(watch, replace(watch, baselined=True), versions)
+    if not await store.events.commit(event, change=change):
         return False
     count_events(worker, [event])
     return True

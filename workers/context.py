@@ -57,6 +57,11 @@ class Worker:
         default_factory=dict
     )
 
+    @property
+    def origin(self) -> str:
+        """Under which credentials X is asked, as a fingerprint; empty without any."""
+        return self.x.origin if self.x is not None else ""
+
     def signing_keys(self, endpoint: Endpoint, *, now: float) -> list[SigningKey]:
         """Give the keys that sign for an endpoint now, the current one first."""
         known = self.signers.get(endpoint.id)

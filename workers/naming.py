@@ -1,115 +1,105 @@
-"""Turning the names of watched creators into user ids, and giving up what X does not accept."""
+"""Whose a name is, and whose a Space is, where X does not say so by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from notifier.core.cadence import NextLook
+from notifier.core.isolation import REFUSED_SECONDS, halve, label_of
 from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Failure, Observation, Question
-from notifier.core.watch import Watch, WatchKind, WatchStatus
+from notifier.core.matching import unattributed
+from notifier.core.observation import Call, Observation
+from notifier.core.problems import SubjectStatus
+from notifier.core.watch import Watch, WatchStatus
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from workers.context import Worker
-
-WATCHES_BY: Final = {Call.LOOKUP: WatchKind.SPACE, Call.CREATORS: WatchKind.CREATOR}
-"""The calls whose subjects are those of watches of one kind; the others' looks are filed by watch."""
+from workers.looks import Look
+from workers.refusals import fail_watch, refuse
 
 UNNAMED_RETRY_SECONDS: Final = 60.0
 """When to ask again about a name of which an answer says nothing at all."""
 
-TRIES: Final = 5
-"""How often a watch is given up again because its owner was quicker."""
-
 log = structlog.get_logger(__name__)
 
 
-async def apply_names(worker: Worker, watch_ids: Sequence[str], observation: Observation) -> None:
-    """Make each watch whose name X knows active, and let those fail whose name X does not know.
+async def apply_names(worker: Worker, look: Look, observation: Observation) -> None:
+    """Make each watch active whose name X knows, and give up those of whose name X repeatedly says otherwise.
 
     Raises:
         VersionConflictError: One of the watches kept changing.
     """
     store, now = worker.runtime.store, worker.runtime.clock()
     users = {user.username.casefold(): user for user in observation.users.values()}
-    unknown = {name.casefold() for name in observation.not_found}
-    for watch in (await store.watches.get_many(watch_ids)).values():
+    watches = await store.watches.get_many(look.subjects)
+    reasons: dict[str, str] = {}
+    for watch in watches.values():
         name = watch.target.removeprefix("@").casefold()
+        reason = _reason(watch, name, observation)
         if name in users:
             await _activate(worker, watch, users[name].id, now)
-        elif name in unknown:
-            await _fail(worker, watch, f"X knows no user {watch.target}", now)
+        elif reason is not None:
+            reasons[watch.id] = reason
         else:
             later = NextLook(now + UNNAMED_RETRY_SECONDS, Urgency.PATIENT)
             await store.looks.schedule(Call.USERS, {watch.id: later})
+    if look.has_standings:
+        await store.standings.note_answer(look.call, now=observation.answered_at)
+    await refuse(worker, look, reasons, apart=worker.runtime.patience.apart)
 
 
-async def refuse_subjects(
-    worker: Worker, question: Question, subjects: Sequence[str], failure: Failure
-) -> set[str]:
-    """Give up the subjects that X names as ones that it does not accept, and say so in their watches.
+async def ask_each_creator(worker: Worker, look: Look, observation: Observation) -> bool:
+    """Ask for the Spaces of fewer creators at a time where it is open whose one of them is.
 
-    Args:
-        worker: Whose store is meant.
-        question: What was asked.
-        subjects: What the looks are filed under, in the order of the question's subjects.
-        failure: What came of it.
+    X leaves ``creator_id`` out at times. Who is asked about alone is its creator.
 
     Returns:
-        The subjects that are not asked about any more.
-
-    Raises:
-        VersionConflictError: One of the watches kept changing.
+        Whether that was necessary; the creators are due at once then.
     """
+    if look.call is not Call.CREATORS or len(look.subjects) == 1:
+        return False
     store, now = worker.runtime.store, worker.runtime.clock()
-    asked = zip(subjects, question.subjects, strict=True)
-    refused = {subject for subject, named in asked if named in failure.refused}
-    if not refused:
-        return refused
-    if question.call in WATCHES_BY:
-        watches = (await store.watches.by_subjects(WATCHES_BY[question.call], sorted(refused))).values()
-    else:
-        watches = (await store.watches.get_many(refused)).values()
-    for watch in watches:
-        await _fail(worker, watch, f"X does not accept {watch.target}: {failure.detail}", now)
-    await store.looks.schedule(question.call, dict.fromkeys(refused))
-    return refused
+    unclear = unattributed(observation)
+    if not unclear:
+        return False
+    records = await store.spaces.read_many(unclear)
+    if all(record.watch_ids for record in records.values()):
+        return False
+    parts = halve(look.subjects, look.standings, label=label_of(look.subjects, look.standings, now=now))
+    marked = {subject: replace(part, since=now, origin=worker.origin) for subject, part in parts.items()}
+    await store.standings.change(look.call, marked)
+    await store.looks.schedule(
+        look.call, {due.subject: NextLook(max(due.at, now), due.urgency) for due in look.due}
+    )
+    return True
+
+
+def _reason(watch: Watch, name: str, observation: Observation) -> str | None:
+    """Say why X does not turn a name into an id, None where it says nothing of it."""
+    if name in {unknown.casefold() for unknown in observation.not_found}:
+        return f"X knows no user {watch.target}"
+    remarks = {asked.casefold(): remark for asked, remark in observation.remarks.items()}
+    remark = remarks.get(name)
+    if remark is None or remark.status is SubjectStatus.UNANSWERED:
+        return None
+    words = {SubjectStatus.SUSPENDED: "suspended", SubjectStatus.PROTECTED: "protected"}
+    return f"the account {watch.target} is {words[remark.status]}, says X: {remark.detail}"
 
 
 async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> None:
-    active = replace(watch, subject=user_id, status=WatchStatus.ACTIVE)
+    store = worker.runtime.store
+    active = replace(watch, subject=user_id, status=WatchStatus.ACTIVE, failure_reason=None)
     try:
-        await worker.runtime.store.watches.save(active, replacing=watch, now=now)
+        await store.watches.save(active, replacing=watch, now=now)
     except ConflictError as conflict:
-        await _fail(worker, watch, f"the same creator is watched by {conflict.existing_id}", now)
+        reason = f"the same creator is watched by {conflict.existing_id}"
+        await fail_watch(worker, watch, reason, since=now)
+        later = NextLook(now + REFUSED_SECONDS, Urgency.PATIENT)
+        await store.looks.schedule(Call.USERS, {watch.id: later})
     except (NotFoundError, VersionConflictError):
-        # Its owner was quicker; if it still needs its name, its look's lease makes it due again.
+        # Its owner was quicker; if it still needs its name, its poll's lease makes it due again.
         log.info("watch.changed_meanwhile", watch_id=watch.id)
     else:
         log.info("watch.resolved", watch_id=watch.id, user_id=user_id)
-
-
-async def _fail(worker: Worker, watch: Watch, reason: str, now: float) -> None:
-    """Give a watch up, also where its owner changes it meanwhile: a new label makes no target acceptable.
-
-    Raises:
-        VersionConflictError: It kept changing; its look's lease makes it due again.
-    """
-    watches = worker.runtime.store.watches
-    current: Watch | None = watch
-    for _ in range(TRIES):
-        if current is None or current.status is not watch.status:
-            log.info("watch.changed_meanwhile", watch_id=watch.id)
-            return
-        failed = replace(current, status=WatchStatus.FAILED, failure_reason=reason)
-        try:
-            await watches.save(failed, replacing=current, now=now)
-        except (NotFoundError, VersionConflictError):
-            current = (await watches.get_many([watch.id])).get(watch.id)
-        else:
-            log.warning("watch.failed", watch_id=watch.id, reason=reason)
-            return
-    raise VersionConflictError(f"watch {watch.id} kept changing while it was given up")

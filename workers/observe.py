@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -12,20 +12,22 @@ import structlog
 
 from notifier.core.cadence import NextLook
 from notifier.core.filters import needs_people
-from notifier.core.health import Health, after_answer, after_failure
+from notifier.core.health import Health, after_answer
 from notifier.core.ids import WatchId
+from notifier.core.isolation import select
 from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Failure, Observation, Question
-from notifier.core.problems import FailureKind
+from notifier.core.observation import Call, Observation, Question
 from notifier.core.spending import billable, discovery_stretch, may_read, next_day
-from notifier.core.trouble import respond
 from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
+from notifier.store.looks import FirstLooks
 from workers.applying import apply_spaces
 from workers.context import Worker, worker_of
 from workers.dispatch import empty_outbox
+from workers.failures import note_answer, put_off
 from workers.health import note_health
-from workers.naming import apply_names, refuse_subjects
+from workers.looks import Look
+from workers.naming import apply_names, ask_each_creator
 
 ROUNDS: Final = 20
 """How many times one job claims; whatever is still due then is for the next one."""
@@ -36,30 +38,6 @@ UNAFFORDABLE_SECONDS: Final = 600.0
 DISCOVERY: Final = frozenset({Call.CREATORS, Call.SEARCH})
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A question, and the looks that it answers."""
-
-    question: Question
-    due: tuple[DueLook, ...]
-
-    @property
-    def call(self) -> Call:
-        """By which call X is asked."""
-        return self.question.call
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """What the looks are filed under in the schedule."""
-        return tuple(look.subject for look in self.due)
-
-    @property
-    def urgency(self) -> Urgency:
-        """That of its most urgent part."""
-        is_urgent = any(look.urgency is Urgency.URGENT for look in self.due)
-        return Urgency.URGENT if is_urgent else Urgency.PATIENT
 
 
 async def observe(ctx: dict[str, Any]) -> None:
@@ -91,26 +69,35 @@ async def _ask_by(worker: Worker, x: XClient, call: Call) -> None:
 async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | None, float]:
     """Claim the next question by a call, or say when there will be one."""
     store, now = worker.runtime.store, worker.runtime.clock()
-    chosen, wake_at = await _choose(worker, call, now=now)
+    chosen, first, wake_at = await _choose(worker, call, now=now)
     if chosen:
         wake_at = await _not_before(worker, health, call, chosen, now=now)
     if not chosen or wake_at > now:
         return None, wake_at
     claimed = await store.looks.claim(call, chosen, now=now)
     people = needs_people((await store.endpoints.all()).values())
-    return await _question(worker, call, claimed, people=people), wake_at
+    look = await _question(worker, call, claimed, people=people)
+    if look is None:
+        return None, wake_at
+    standings = {subject: first.standings[subject] for subject in look.subjects if subject in first.standings}
+    return replace(look, standings=standings, has_standings=first.has_standings), wake_at
 
 
-async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLook], float]:
+async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLook], FirstLooks, float]:
     """Choose the subjects of the next question by a call, or say when there will be one."""
     limit = 1 if call is Call.SEARCH else BATCH
-    urgent, patient = await worker.runtime.store.looks.first(call, now=now, limit=limit)
+    # A search that must wait would hide those behind it.
+    first = await worker.runtime.store.looks.first(call, now=now, limit=BATCH)
+    selection = select(first.urgent, first.patient, first.standings, now=now)
+    for look, not_before in selection.put_off.items():
+        await worker.runtime.store.looks.schedule(call, {look.subject: NextLook(not_before, look.urgency)})
     cadence = worker.runtime.cadence
     ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
-    chosen = fill(urgent, patient, now=now, soon=now + ahead, limit=limit)
+    chosen = fill(selection.urgent, selection.patient, now=now, soon=now + ahead, limit=limit)
     if call is Call.LOOKUP:
         chosen = await _afford(worker, chosen, now=now)
-    return chosen, min((look.at for look in (*urgent[:1], *patient[:1])), default=math.inf)
+    wake_at = min((look.at for look in (*selection.urgent[:1], *selection.patient[:1])), default=math.inf)
+    return chosen, first, wake_at
 
 
 async def _afford(worker: Worker, chosen: list[DueLook], *, now: float) -> list[DueLook]:
@@ -137,7 +124,7 @@ async def _not_before(
     worker: Worker, health: Health, call: Call, chosen: list[DueLook], *, now: float
 ) -> float:
     """Give the epoch second before which the chosen question cannot be asked."""
-    paused_until = health.paused_until(call)
+    paused_until = health.paused_until(call, origin=worker.origin)
     if paused_until > now:
         return paused_until
     if call in DISCOVERY and math.isinf(await _discovery_stretch(worker, now=now)):
@@ -176,7 +163,7 @@ async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
     worker.runtime.tally.count("notifier_observations_total", look.call, result)
     try:
         if observation.failure is not None:
-            await _put_off(worker, look, observation.failure)
+            await put_off(worker, look, observation.failure)
         else:
             await _apply(worker, look, observation, health)
     except VersionConflictError as error:
@@ -191,10 +178,12 @@ async def _apply(worker: Worker, look: Look, observation: Observation, health: H
     if look.call in health.calls:
         await note_health(worker, partial(after_answer, call=look.call))
     if look.call is Call.USERS:
-        await apply_names(worker, look.subjects, observation)
+        await apply_names(worker, look, observation)
         return
+    await note_answer(worker, look, observation)
     await apply_spaces(worker, look.subjects, observation)
-    await _come_back(worker, look, observation)
+    if not await ask_each_creator(worker, look, observation):
+        await _come_back(worker, look, observation)
 
 
 async def _come_back(worker: Worker, look: Look, observation: Observation) -> None:
@@ -215,32 +204,3 @@ async def _bill(worker: Worker, observation: Observation) -> None:
     if spaces or users:
         bill = await runtime.store.spending.bill(spaces, users, now=observation.answered_at)
         runtime.tally.count("notifier_x_cost_usd_total", by=bill.usd)
-
-
-async def _put_off(worker: Worker, look: Look, failure: Failure) -> None:
-    """File a look that failed again; trouble is told once, when it begins."""
-    store, now = worker.runtime.store, worker.runtime.clock()
-    refused = await refuse_subjects(worker, look.question, look.subjects, failure)
-    response = respond(failure, now=now, cadence=worker.runtime.cadence)
-    # What our own budget held back keeps its place in the line: it was not asked about.
-    keeps_place = refused or failure.kind is FailureKind.HELD_BACK
-    again_at = 0.0 if keeps_place else response.ask_again_at
-    await store.looks.schedule(
-        look.call,
-        {
-            due.subject: NextLook(max(due.at, again_at), due.urgency)
-            for due in look.due
-            if due.subject not in refused
-        },
-    )
-    await note_health(
-        worker,
-        lambda health: after_failure(
-            health,
-            look.call,
-            replace(failure, refused=tuple(refused)),
-            until=response.pause_until,
-            now=now,
-            cadence=worker.runtime.cadence,
-        ),
-    )

@@ -20,6 +20,7 @@ from notifier.core.payload_data import (
     DegradedDetails,
     DisabledDetails,
     EndedDetails,
+    FailedDetails,
     HostsChangedDetails,
     MilestoneDetails,
     NoDetails,
@@ -155,6 +156,13 @@ class WatchBaseline(EventPayload):
     data: PlainData[BaselineDetails]
 
 
+class WatchFailed(EventPayload):
+    """Sent when X has repeatedly refused what a watch follows. It is tried again once a day."""
+
+    type: Literal[EventType.WATCH_FAILED]
+    data: PlainData[FailedDetails]
+
+
 class SourceDegraded(EventPayload):
     """Sent when X stops answering in some way; until it recovers, changes may be told late."""
 
@@ -199,6 +207,7 @@ AnyPayload: TypeAlias = Annotated[
     | SpaceStartOverdue
     | SpaceRedacted
     | WatchBaseline
+    | WatchFailed
     | SourceDegraded
     | SourceRecovered
     | EndpointDisabled

@@ -91,6 +91,11 @@ PLAIN: Final[Mapping[EventType, Mapping[str, Any]]] = {
         "since": SINCE,
         "detail": "HTTP 402: no credits are left",
     },
+    EventType.WATCH_FAILED: {
+        "watch": {"id": WATCH, "kind": "search", "target": "from:("},
+        "reason": "X does not accept from:(: HTTP 400: the query cannot be read",
+        "since": SINCE,
+    },
     EventType.SOURCE_RECOVERED: {"kind": "credits_depleted", "since": SINCE, "after_seconds": 10.0},
     EventType.ENDPOINT_DISABLED: {"endpoint_id": ENDPOINT, "reason": "gone"},
     EventType.WEBHOOK_TEST: {"endpoint_id": ENDPOINT, "message": "A test of this endpoint."},
@@ -106,7 +111,7 @@ def example(event_type: EventType) -> dict[str, Any]:
 
 def _event(event_type: EventType) -> Event:
     if event_type in PLAIN:
-        watch_ids = (WATCH,) if event_type is EventType.WATCH_BASELINE else ()
+        watch_ids = (WATCH,) if event_type.startswith("watch.") else ()
         return plain_event(
             event_type,
             content=[ENDPOINT],

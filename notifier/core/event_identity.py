@@ -20,6 +20,7 @@ def _source(data: Details) -> tuple[str, ...]:
 
 PLAIN_CONTENT: Final[Mapping[EventType, Callable[[Details], tuple[str, ...]]]] = {
     EventType.WATCH_BASELINE: lambda data: (data["details"]["watch"]["id"],),
+    EventType.WATCH_FAILED: lambda data: (data["details"]["watch"]["id"], data["details"]["since"]),
     EventType.SOURCE_DEGRADED: _source,
     EventType.SOURCE_RECOVERED: _source,
     EventType.ENDPOINT_DISABLED: lambda data: (data["details"]["endpoint_id"], data["observed_at"]),

@@ -44,6 +44,7 @@ class EventType(StrEnum):
     CORRECTED = "space.corrected"
     REDACTED = "space.redacted"
     WATCH_BASELINE = "watch.baseline"
+    WATCH_FAILED = "watch.failed"
     SOURCE_DEGRADED = "source.degraded"
     SOURCE_RECOVERED = "source.recovered"
     ENDPOINT_DISABLED = "endpoint.disabled"

@@ -7,7 +7,7 @@ one call that fails among others that answer neither hides nor flutters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from notifier.core.events import Event, EventType, plain_event
 from notifier.core.instants import rfc3339
 from notifier.core.observation import Call, Failure
 from notifier.core.problems import FailureKind
+from notifier.core.trouble import Response
 
 
 class TroubleKind(StrEnum):
@@ -30,13 +31,27 @@ class TroubleKind(StrEnum):
     MASS_VANISH = "mass_vanish"
 
 
-TROUBLES: Final[frozenset[str]] = frozenset(TroubleKind) & frozenset(FailureKind)
-"""The failures that say something of X; to be held back or too fast is our own affair."""
+KINDS: Final[Mapping[FailureKind, TroubleKind]] = {
+    FailureKind.UNAVAILABLE: TroubleKind.UNAVAILABLE,
+    FailureKind.RATE_LIMITED: TroubleKind.RATE_LIMITED,
+    FailureKind.TOO_FAST: TroubleKind.RATE_LIMITED,
+    FailureKind.USAGE_CAPPED: TroubleKind.USAGE_CAPPED,
+    FailureKind.CREDITS_DEPLETED: TroubleKind.CREDITS_DEPLETED,
+    FailureKind.UNAUTHORIZED: TroubleKind.UNAUTHORIZED,
+    FailureKind.REFUSED: TroubleKind.REFUSED,
+}
+"""The failures that say something of X, and of what; to be held back is our own affair."""
 
-TOLD_AFTER: Final[Mapping[TroubleKind, int]] = {TroubleKind.UNAVAILABLE: 2, TroubleKind.REFUSED: 2}
-"""How many calls must fail on end before it is told; a single 503 is X's everyday. Others: the first one."""
+TOLD_AFTER: Final[Mapping[FailureKind, int]] = {
+    FailureKind.UNAVAILABLE: 2,
+    FailureKind.REFUSED: 2,
+    FailureKind.UNAUTHORIZED: 2,
+    FailureKind.TOO_FAST: 3,
+}
+"""How many calls must fail on end before it is announced, one unless named: a single 503 is everyday."""
 
 LONGEST_BACKOFF_SECONDS: Final = 60.0
+MOST_LABELS: Final = 16
 MOST_DOUBLINGS: Final = 16
 """From here on the backoff is at its longest; an outage of days must not double it into infinity."""
 
@@ -47,7 +62,10 @@ class Trouble:
 
     Attributes:
         until: Nothing is asked by this call before.
-        failures: How many times on end.
+        failures: How many times on end; while it is not announced, fewer than it takes for that.
+        is_told: Whether it is sure enough to be announced.
+        labels: The questions that have failed, where a subject may be at fault (:mod:`.isolation`).
+        origin: Under which credentials; the pause does not hold for others.
     """
 
     kind: TroubleKind
@@ -55,11 +73,9 @@ class Trouble:
     since: float
     until: float
     failures: int = 1
-
-    @property
-    def is_told(self) -> bool:
-        """Whether it has gone on for long enough to be told."""
-        return self.failures >= TOLD_AFTER.get(self.kind, 1)
+    is_told: bool = False
+    labels: tuple[str, ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +106,20 @@ class Health:
         lookup = self.calls.get(Call.LOOKUP)
         return self.vanish_since is not None or (lookup is not None and lookup.is_told)
 
-    def paused_until(self, call: Call) -> float:
-        """Give the epoch second before which a call is not made, 0 where it may be."""
+    def paused_until(self, call: Call, *, origin: str | None = None) -> float:
+        """Return the epoch second before which a call is not made, 0 where it may be.
+
+        A pause that other credentials have caused does not hold; ``None`` stands for whichever caused it.
+        """
         trouble = self.calls.get(call)
-        return trouble.until if trouble else 0.0
+        holds = trouble is not None and origin in (None, trouble.origin)
+        return trouble.until if trouble and holds else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Give the record that the store keeps; :func:`read_health` reads it back."""
         return {
             "calls": {
-                call: [trouble.kind, trouble.detail, trouble.since, trouble.until, trouble.failures]
+                call: [getattr(trouble, item.name) for item in fields(trouble)]
                 for call, trouble in self.calls.items()
             },
             "vanish_since": self.vanish_since,
@@ -108,34 +128,79 @@ class Health:
 
 def read_health(record: Mapping[str, Any]) -> Health:
     """Read back what :meth:`Health.as_json` wrote."""
-    calls = {Call(call): Trouble(TroubleKind(kind), *rest) for call, (kind, *rest) in record["calls"].items()}
+    calls = {Call(call): _read_trouble(*values) for call, values in record["calls"].items()}
     return Health(calls, record["vanish_since"])
 
 
-def after_failure(
-    health: Health, call: Call, failure: Failure, *, until: float | None, now: float, cadence: Cadence
-) -> Health:
-    """Note that a call failed. What says nothing of X, like a subject that it refuses, changes nothing.
+def _read_trouble(kind: str, *values: Any) -> Trouble:  # noqa: ANN401  as JSON has them
+    trouble = Trouble(TroubleKind(kind), *values)
+    return replace(trouble, labels=tuple(trouble.labels))
 
-    Before ``until`` asking anything by this call is useless; where that is None, nobody knows, and the call
-    is made ever more rarely.
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """A failed call as far as the call itself is concerned.
+
+    Attributes:
+        response: How long to leave X alone.
+        label: The question, where one of its subjects may be at fault; else empty.
+        is_sure: Whether it is not one of the subjects that is at fault.
+        origin: Under which credentials it was made.
     """
-    if failure.kind not in TROUBLES or failure.refused:
+
+    call: Call
+    failure: Failure
+    response: Response
+    label: str = ""
+    is_sure: bool = True
+    origin: str = ""
+
+
+def after_failure(health: Health, setback: Setback, *, now: float, cadence: Cadence) -> Health:
+    """Note that a call failed; one that our own budget held back changes nothing.
+
+    Until a failure is announced the call is not paused, but for what X asks for: other questions show whether
+    it is down. From then on it is made ever more rarely, one question at a time.
+    """
+    failure = setback.failure
+    kind = KINDS.get(failure.kind)
+    if kind is None:
         return health
-    kind = TroubleKind(failure.kind)
-    before = health.calls.get(call)
-    goes_on = before is not None and before.kind is kind
-    failures = before.failures + 1 if before and goes_on else 1
-    if until is None:
-        # The first failure may be of that one question; from the second on one look at a time is the probe.
-        backoff = 0.0 if failures == 1 else cadence.near * 2 ** min(failures - 2, MOST_DOUBLINGS)
-        until = now + min(backoff, LONGEST_BACKOFF_SECONDS)
-    trouble = Trouble(kind, failure.detail, before.since if before and goes_on else now, until, failures)
+    before = health.calls.get(setback.call)
+    if before is not None and before.kind is not kind:
+        before = None
+    needed = TOLD_AFTER.get(failure.kind, 1)
+    failures = before.failures + 1 if before else 1
+    is_told = (before is not None and before.is_told) or (setback.is_sure and failures >= needed)
+    labels = (*(before.labels if before else ()), setback.label)
+    pause = _pause(failure, setback.response, failures if is_told else 0, now, cadence)
+    trouble = Trouble(
+        kind,
+        failure.detail,
+        before.since if before else now,
+        max(pause, failure.retry_at or 0.0),
+        failures if is_told else min(failures, max(needed - 1, 1)),
+        is_told,
+        tuple(dict.fromkeys(label for label in labels if label))[-MOST_LABELS:],
+        setback.origin,
+    )
     told = health.troubles().get(kind)
-    if told is not None and trouble.is_told:
+    if told is not None and is_told:
         # Another call is in it too: a kind of trouble has one beginning, the one that was told.
         trouble = replace(trouble, since=told.since)
-    return replace(health, calls={**health.calls, call: trouble})
+    return replace(health, calls={**health.calls, setback.call: trouble})
+
+
+def _pause(failure: Failure, response: Response, failures: int, now: float, cadence: Cadence) -> float:
+    """Return the epoch second before which the call is not made; ``failures`` is 0 until it is announced."""
+    if failure.kind not in TOLD_AFTER or failure.kind is FailureKind.TOO_FAST:
+        return response.pause_until or now
+    if not failures:
+        return now
+    if response.pause_until is not None:
+        return response.pause_until
+    backoff: float = cadence.near * 2 ** min(max(failures - 2, 0), MOST_DOUBLINGS)
+    return now + min(backoff, LONGEST_BACKOFF_SECONDS)
 
 
 def after_answer(health: Health, call: Call) -> Health:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from notifier.core.events import Event, EventType, plain_event
-from notifier.core.observation import Snapshot
+from notifier.core.ids import SpaceId
+from notifier.core.observation import Observation, Snapshot
 from notifier.core.space import Space
 from notifier.core.watch import OnFirstSight, Watch
 
@@ -16,6 +17,16 @@ def creators_of(snapshot: Snapshot | None, known: Space | None) -> tuple[str, ..
         if space is not None and space.creator_id:
             return (space.creator_id,)
     return snapshot.space.host_ids or () if snapshot else ()
+
+
+def unattributed(observation: Observation) -> list[SpaceId]:
+    """Return the Spaces in an answer about creators of which it does not say whose they are."""
+    creators = set(observation.question.subjects)
+    return [
+        space_id
+        for space_id, snapshot in observation.snapshots.items()
+        if snapshot.space.creator_id is None and creators.isdisjoint(snapshot.space.host_ids or ())
+    ]
 
 
 def is_silent(watches: Iterable[Watch]) -> bool:
@@ -31,15 +42,33 @@ def wants_baseline(watch: Watch) -> bool:
     return watch.on_first_sight is OnFirstSight.BASELINE and not watch.baselined
 
 
+def failed_event(watch: Watch, *, since: str, now: float) -> Event:
+    """Return the event that reports a watch which was given up.
+
+    ``since`` (RFC 3339) is when X refused its subject first, ``now`` is in epoch seconds.
+    """
+    return plain_event(
+        EventType.WATCH_FAILED,
+        content=(watch.id, since),
+        details={"watch": _summary(watch), "reason": watch.failure_reason or "", "since": since},
+        observed_at=now,
+        watch_ids=(watch.id,),
+    )
+
+
 def baseline_event(watch: Watch, spaces: Sequence[Space], *, now: float) -> Event:
     """Tell of everything that a new watch found on its first look, in one event."""
     return plain_event(
         EventType.WATCH_BASELINE,
         content=(watch.id,),
         details={
-            "watch": {"id": watch.id, "kind": watch.kind, "target": watch.target},
+            "watch": _summary(watch),
             "spaces": [space.as_json() for space in spaces],
         },
         observed_at=now,
         watch_ids=(watch.id,),
     )
+
+
+def _summary(watch: Watch) -> dict[str, str]:
+    return {"id": watch.id, "kind": watch.kind, "target": watch.target}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -24,6 +24,10 @@ from notifier.core.space import Space, User, read_space, read_user
 
 SPACE_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 """What is taken for a Space's id. X's pattern ends at 13; there is room for ids to grow, not for anything."""
+
+
+MOST_RESULTS: Final = 100
+"""How many Spaces an answer to a search holds (X's OpenAPI document)."""
 
 
 class Call(StrEnum):
@@ -137,6 +141,11 @@ class Observation:
             presence = Presence.ABSENT
         return Evidence(space_id, presence, self.began_at, self.answered_at, snapshot)
 
+    @property
+    def is_truncated(self) -> bool:
+        """Whether a search has as many results as one answer holds, so that there may be more."""
+        return self.question.call is Call.SEARCH and len(self.snapshots) >= MOST_RESULTS
+
     def _leaves_open(self, space_id: SpaceId) -> bool:
         """Tell whether a healthy lookup says neither that a Space is there nor that it is missing."""
         is_asked = self.question.call is Call.LOOKUP and space_id in self.question.subjects
@@ -165,7 +174,7 @@ def read_answer(question: Question, body: object, began_at: float, answered_at: 
     if question.call is not Call.USERS:
         for raw in _records(document.get("data")):
             space_id = SpaceId(str(raw["id"]))
-            space = read_space(space_id, raw)
+            space = _of_lone_creator(question, read_space(space_id, raw))
             twin = snapshots.get(space_id)
             if twin is None or len(space.known()) > len(twin.space.known()):
                 related = {person: users[person] for person in space.people() if person in users}
@@ -187,6 +196,13 @@ def read_answer(question: Question, body: object, began_at: float, answered_at: 
         remarks={subject: remark for subject, remark in remarks.items() if subject not in not_found},
         is_partial=any(not names_resource(problem) for problem in _errors(document)),
     )
+
+
+def _of_lone_creator(question: Question, space: Space) -> Space:
+    """Fill in whose a Space is where X does not say so and only one creator was asked about."""
+    if space.creator_id is not None or question.call is not Call.CREATORS or len(question.subjects) > 1:
+        return space
+    return replace(space, creator_id=question.subjects[0])
 
 
 def _failure(body: object, document: Mapping[str, Any]) -> Failure | None:

@@ -185,6 +185,14 @@ class BaselineDetails(BaseModel):
     spaces: list[SpaceObject] | None = _left_out()
 
 
+class FailedDetails(BaseModel):
+    """Which watch, and why."""
+
+    watch: WatchSummary
+    reason: str = Field(description="For people, in X's own words where it has any.")
+    since: str = Field(description="When X refused its subject for the first time.")
+
+
 class TestDetails(BaseModel):
     """What was asked for."""
 

@@ -40,7 +40,7 @@ class Response:
     pause_until: float | None = None
 
 
-def respond(failure: Failure, *, now: float, cadence: Cadence) -> Response:
+def respond(failure: Failure, *, now: float, cadence: Cadence, refusals: int = 1) -> Response:
     """Choose how to respond to a failure."""
     pause = PAUSE_SECONDS.get(failure.kind)
     if pause is not None:
@@ -50,7 +50,8 @@ def respond(failure: Failure, *, now: float, cadence: Cadence) -> Response:
     if failure.kind is FailureKind.UNAVAILABLE:
         return Response(now + cadence.near)
     if failure.kind is FailureKind.TOO_FAST:
-        return Response(now + LEAST_WAIT_SECONDS, now + LEAST_WAIT_SECONDS)
+        wait = min(LEAST_WAIT_SECONDS * 2 ** (refusals - 1), BLIND_WAIT_SECONDS)
+        return Response(now + wait, now + wait)
     until = failure.retry_at if failure.retry_at is not None else now + BLIND_WAIT_SECONDS
     if failure.kind is FailureKind.HELD_BACK:
         return Response(min(max(until, now), now + WINDOW_SECONDS))

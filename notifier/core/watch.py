@@ -36,7 +36,7 @@ class WatchStatus(StrEnum):
 
     RESOLVING = "resolving"  # a name that is still to be turned into a user id
     ACTIVE = "active"
-    FAILED = "failed"  # the name could not be resolved; failure_reason says why
+    FAILED = "failed"  # X refuses its subject for good; failure_reason says why, and it is tried once a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +63,8 @@ class Watch:
 
     @property
     def is_looking(self) -> bool:
-        """Whether X is asked for this watch."""
-        return self.status is WatchStatus.ACTIVE and not self.paused
+        """Whether X is asked for this watch, be it once a day, and what it has found is followed."""
+        return self.subject is not None and not self.paused
 
     @property
     def identity(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self
 
@@ -87,6 +88,11 @@ class XClient:
             "state": ("all",),
             "max_results": (str(BATCH),),
         }
+
+    @property
+    def origin(self) -> str:
+        """A fingerprint of URL and token."""
+        return sha256(f"{self._base_url} {self._headers['Authorization']}".encode()).hexdigest()[:16]
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(

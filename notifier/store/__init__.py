@@ -28,6 +28,7 @@ from notifier.store.sealing import SecretBox, key_id_of
 from notifier.store.source_health import Cycle, SourceHealth
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
 from notifier.store.spending import Spending
+from notifier.store.standings import Standings
 from notifier.store.timers import Timers
 from notifier.store.watches import Watches
 
@@ -44,6 +45,7 @@ class Store:
         self.partitions = Partitions(database, partitions)
         self.watches = Watches(database, ttl_seconds=ttl_seconds)
         self.looks = Looks(database)
+        self.standings = Standings(database)
         self.spaces = Spaces(database, ttl_seconds=ttl_seconds)
         self.events = Events(database, ttl_seconds=ttl_seconds)
         self.endpoints = Endpoints(database, self.partitions, ttl_seconds=ttl_seconds)

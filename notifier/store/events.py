@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from notifier.core.events import Event, EventType, Routing, encode
@@ -48,11 +48,16 @@ class OutboxEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLook:
-    """What a baseline tells of: a watch, and the records of the Spaces that it found by their versions."""
+class WatchChange:
+    """A change of a watch that goes in together with the event that reports it.
 
-    watch: Watch
-    versions: Mapping[SpaceId, int]
+    Attributes:
+        versions: The versions of the Spaces' records that the event lists.
+    """
+
+    before: Watch
+    after: Watch
+    versions: Mapping[SpaceId, int] = field(default_factory=dict)
 
 
 class Events:
@@ -62,26 +67,26 @@ class Events:
         self._database = database
         self._ttl = ttl_seconds
 
-    async def commit(self, event: Event, *, first_look: FirstLook | None = None) -> bool:
+    async def commit(self, event: Event, *, change: WatchChange | None = None) -> bool:
         """Log an event that is not about a Space, and put it in the outbox.
 
-        Where it tells of a watch's first look, the watch is marked in the same step.
+        Where it reports a change of a watch, the watch is changed in the same step.
 
         Returns:
-            False where that watch, or one of the Spaces that it found, has been deleted or changed meanwhile;
-            then nothing is logged.
+            False where that watch, or one of the Spaces that the event lists, has been deleted or changed
+            meanwhile; then nothing is stored.
         """
         args: list[Argument] = [event.id, event.type, encode(event), routing_json(event), self._ttl]
-        if first_look is None:
+        if change is None:
             return bool(await self._database.run("log_plain", keys=[""], args=[*args, "", ""]))
-        watch = first_look.watch
-        replaced = await text_of(self._database, keys.watch(watch.id), WATCH, watch)
+        key = keys.watch(change.before.id)
+        replaced = await text_of(self._database, key, WATCH, change.before)
         if replaced is None:
             return False
-        args += [WATCH.dump_json(replace(watch, baselined=True)), replaced]
-        for space_id, version in first_look.versions.items():
+        args += [WATCH.dump_json(change.after), replaced]
+        for space_id, version in change.versions.items():
             args += [space_id, version]
-        return bool(await self._database.run("log_plain", keys=[keys.watch(watch.id)], args=args))
+        return bool(await self._database.run("log_plain", keys=[key], args=args))
 
     async def get_many(self, event_ids: list[str]) -> dict[EventId, LoggedEvent]:
         """Read those of the events that are still kept."""

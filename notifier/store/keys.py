@@ -24,6 +24,7 @@ GENERATION: Final = "sn:endpoints:generation"  # string: grows with every change
 WORKERS: Final = "sn:workers"  # zset: worker id -> second of its last report
 TELEMETRY: Final = "sn:telemetry"  # hash: series -> value; what all processes have counted together
 ADMIN_KEY: Final = "sn:admin-key"  # string: hash of the admin key that the first start made
+ANSWERED: Final = "sn:answered"  # hash: call -> second of its last answer while a subject had a standing
 BUCKETS: Final = "sn:buckets"  # string: X's rate buckets as JSON. TTL
 HEALTH: Final = "sn:health"  # string: which calls to X fail and why, as JSON; only while one does
 CYCLE_LOOKED: Final = "sn:cycle:looked"  # zset: Space id -> when a living Space was looked at, in ms. TTL
@@ -80,6 +81,11 @@ def looks(call: str, part: str) -> str:
 def looks_of(call: str) -> tuple[str, str, str]:
     """Name the three sets of a call, in the order in which the scripts take them."""
     return looks(call, "urgent"), looks(call, "patient"), looks(call, "leased")
+
+
+def standings(call: str) -> str:
+    """Hash: subject -> what X has against it and in whose company it is asked about, as JSON."""
+    return f"sn:standing:{call}"
 
 
 def timers(kind: str) -> str:
@@ -179,9 +185,9 @@ def idempotency(key: str) -> str:
 
 PERMANENT: Final = (
     *(SERIAL, PARTITIONS, WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, RECOVERING, GENERATION),
-    *(CHALLENGES, WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ARQ_QUEUE),
+    *(CHALLENGES, WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ANSWERED, ARQ_QUEUE),
     *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
-    *(looks("*", "*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),
+    *(looks("*", "*"), standings("*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),
     *(due("*"), leased("*"), owes("*"), lines("*"), line("*", "*")),
     "sn:ready:*",
 )

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from notifier.core.cadence import NextLook
+from notifier.core.isolation import Standing
 from notifier.core.looking import DueLook, Urgency
 from notifier.core.observation import Call
 from notifier.core.watch import WatchKind
 from notifier.store import keys
 from notifier.store.database import Argument, Database
+from notifier.store.standings import STANDING
 
 LOOK_CALLS: Final[Mapping[WatchKind, Call]] = {
     WatchKind.CREATOR: Call.CREATORS,
@@ -36,18 +38,43 @@ class LookQueue:
     first_at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class FirstLooks:
+    """The first polls of a call.
+
+    Attributes:
+        standings: Of their subjects, those that have one.
+        has_standings: Whether any subject of the call has one.
+    """
+
+    urgent: list[DueLook]
+    patient: list[DueLook]
+    standings: Mapping[str, Standing]
+    has_standings: bool
+
+
 class Looks:
     """Three sorted sets per call: urgent, patient, and leased."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def first(self, call: Call, *, now: float, limit: int) -> tuple[list[DueLook], list[DueLook]]:
+    async def first(self, call: Call, *, now: float, limit: int) -> FirstLooks:
         """Show the first urgent and the first patient looks, ``limit`` of each, due or not."""
-        urgent, patient = await self._database.run(
-            "due_looks", keys=keys.looks_of(call), args=[int(now * 1000), limit]
+        urgent, patient, standings, count = await self._database.run(
+            "due_looks",
+            keys=[*keys.looks_of(call), keys.standings(call)],
+            args=[int(now * 1000), limit],
         )
-        return _read(urgent, Urgency.URGENT), _read(patient, Urgency.PATIENT)
+        return FirstLooks(
+            _read(urgent, Urgency.URGENT),
+            _read(patient, Urgency.PATIENT),
+            {
+                subject: STANDING.validate_json(text)
+                for subject, text in zip(standings[::2], standings[1::2], strict=True)
+            },
+            count > 0,
+        )
 
     async def claim(self, call: Call, looks: Sequence[DueLook], *, now: float) -> list[DueLook]:
         """Claim these looks; gives those that no other worker was quicker to claim."""

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.observation import Call
 from notifier.core.timers import ERASE_AFTER_SECONDS
-from notifier.core.watch import Watch, WatchKind, WatchStatus
+from notifier.core.watch import Watch, WatchKind
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
@@ -144,9 +144,8 @@ class Watches:
 
 def look_of(watch: Watch | None) -> tuple[str, str]:
     """Give the call and subject by which X is asked for a watch, empty where it is not asked."""
-    if watch is None or watch.paused or watch.status is WatchStatus.FAILED:
+    if watch is None or watch.paused:
         return "", ""
-    if watch.status is WatchStatus.RESOLVING:
+    if watch.subject is None:
         return Call.USERS, watch.id
-    subject = watch.id if watch.kind is WatchKind.SEARCH else watch.subject
-    return LOOK_CALLS[watch.kind], subject or ""
+    return LOOK_CALLS[watch.kind], watch.id if watch.kind is WatchKind.SEARCH else watch.subject

@@ -187,7 +187,8 @@ async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: S
         looks, now = it.runtime.store.looks, it.clock.now
         await looks.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
         await looks.schedule(Call.LOOKUP, {"C": NextLook(now + 60, Urgency.PATIENT)})
-        urgent, _ = await looks.first(Call.LOOKUP, now=now, limit=1)
+        first = await looks.first(Call.LOOKUP, now=now, limit=1)
+        urgent = first.urgent
         await looks.claim(Call.LOOKUP, urgent, now=now)
         document = await source(it, serve)
     assert looks_of(document, Call.LOOKUP) == {

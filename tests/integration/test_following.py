@@ -49,7 +49,8 @@ async def pause(worker: Worker, watch: Watch, *, paused: bool) -> None:
 
 
 async def is_looked_at(worker: Worker) -> bool:
-    urgent, patient = await worker.runtime.store.looks.first(Call.LOOKUP, now=0, limit=10)
+    first = await worker.runtime.store.looks.first(Call.LOOKUP, now=0, limit=10)
+    urgent, patient = first.urgent, first.patient
     return SPACE in [look.subject for look in (*urgent, *patient)]
 
 

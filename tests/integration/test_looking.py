@@ -106,7 +106,8 @@ async def test_a_claim_gives_only_what_nobody_else_has(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
         now, looks = it.clock.now, it.runtime.store.looks
         await file_looks(it, Call.LOOKUP, ["A", "B", "C"], at=now, urgency=Urgency.URGENT)
-        urgent, _ = await looks.first(Call.LOOKUP, now=now, limit=10)
+        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        urgent = first.urgent
         assert [each.subject for each in await looks.claim(Call.LOOKUP, urgent[:2], now=now)] == ["A", "B"]
         assert [each.subject for each in await looks.claim(Call.LOOKUP, urgent, now=now)] == ["C"]
         assert await looks.claim(Call.LOOKUP, urgent, now=now) == []
@@ -169,7 +170,8 @@ async def test_a_failed_call_brings_no_look_forward(redis_url: str, status: int)
         it.x.fail(Call.LOOKUP, status)
         await it.look()
         assert [set(asked.subjects) for asked in it.x.asked] == [{"due", "soon"}]
-        (due,), (soon,) = await looks.first(Call.LOOKUP, now=now, limit=10)
+        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        (due,), (soon,) = first.urgent, first.patient
         assert (due.subject, soon.subject) == ("due", "soon")
         assert now < due.at <= now + 600
         assert soon.at >= now + 590
@@ -241,7 +243,8 @@ async def test_what_was_taken_off_the_schedule_stays_off(redis_url: str) -> None
         await file_looks(it, Call.LOOKUP, ["kept", "off"], at=now, urgency=Urgency.URGENT)
         await looks.schedule(Call.LOOKUP, {"off": None})
         await looks.schedule(Call.LOOKUP, {"off": later, "never": later, "kept": later})
-        urgent, patient = await looks.first(Call.LOOKUP, now=now, limit=10)
+        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        urgent, patient = first.urgent, first.patient
         assert (urgent, [(each.subject, each.at) for each in patient]) == ([], [("kept", now + 5)])
 
 
@@ -255,7 +258,8 @@ async def test_the_queue_is_told_as_it_is(redis_url: str) -> None:
         await file_looks(it, Call.CREATORS, ["1"], at=now + 3, urgency=Urgency.PATIENT)
         assert await queue_of(it, Call.LOOKUP) == LookQueue(4, 3, 0, now - 7)
         assert await queue_of(it, Call.CREATORS) == LookQueue(1, 0, 0, now + 3)
-        _, patient = await looks.first(Call.LOOKUP, now=now, limit=10)
+        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        patient = first.patient
         await looks.claim(Call.LOOKUP, patient, now=now)
         assert await queue_of(it, Call.LOOKUP) == LookQueue(2, 1, 2, now)
 

@@ -13,7 +13,7 @@ import pytest
 
 from notifier.core.decide import Decision
 from notifier.core.events import EventType
-from notifier.core.health import after_answer, after_failure
+from notifier.core.health import Setback, after_answer, after_failure
 from notifier.core.ids import SpaceId
 from notifier.core.instants import rfc3339
 from notifier.core.known import KnownSpace
@@ -21,6 +21,7 @@ from notifier.core.observation import Call, Failure
 from notifier.core.problems import FailureKind
 from notifier.core.timers import TimerKind
 from notifier.core.timers import ring as decide_ring
+from notifier.core.trouble import respond
 from notifier.core.watch import WatchKind
 from notifier.store import keys
 from tests.support.api_runtime import Clock
@@ -59,17 +60,10 @@ async def told(worker: Worker, *types: EventType) -> list[dict[str, Any]]:
 
 async def lookups_fail(worker: Worker, times: int = 2) -> None:
     for _ in range(times):
-        await note_health(
-            worker,
-            partial(
-                after_failure,
-                call=Call.LOOKUP,
-                failure=Failure(FailureKind.UNAVAILABLE, "503"),
-                until=None,
-                now=worker.runtime.clock(),
-                cadence=worker.runtime.cadence,
-            ),
-        )
+        now, cadence = worker.runtime.clock(), worker.runtime.cadence
+        failure = Failure(FailureKind.UNAVAILABLE, "503")
+        setback = Setback(Call.LOOKUP, failure, respond(failure, now=now, cadence=cadence))
+        await note_health(worker, partial(after_failure, setback=setback, now=now, cadence=cadence))
 
 
 async def test_a_reminder_comes_at_its_minute_and_not_before(worker: Worker, clock: Clock) -> None:
@@ -339,7 +333,8 @@ async def test_a_start_that_is_put_off_can_be_missed_again(worker: Worker, clock
 async def test_a_missed_start_is_asked_about_when_it_is_missed(worker: Worker, clock: Clock) -> None:
     clock.now = START + OVERDUE - 0.05
     await tell(worker, planned())
-    urgent, patient = await worker.runtime.store.looks.first(Call.LOOKUP, now=clock(), limit=10)
+    first = await worker.runtime.store.looks.first(Call.LOOKUP, now=clock(), limit=10)
+    urgent, patient = first.urgent, first.patient
     (look,) = (*urgent, *patient)
     assert look.at == START + OVERDUE
 

@@ -12,11 +12,12 @@ from typing import Final
 from notifier.config import load_settings
 from notifier.core.cadence import NextLook
 from notifier.core.events import Event
-from notifier.core.health import after_answer, after_failure
+from notifier.core.health import Setback, after_answer, after_failure
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.known import KnownSpace
 from notifier.core.looking import DueLook, Urgency
 from notifier.core.observation import Call, Question
+from notifier.core.trouble import respond
 from notifier.core.watch import OnFirstSight, Watch, WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Database, LoggedEvent, Nudge, Store, keys
@@ -173,8 +174,8 @@ class Stage:
         cadence, observation = worker.runtime.cadence, answer.observation()
         failure = observation.failure
         if failure is not None:
-            change = partial(after_failure, call=call, failure=failure, until=None, now=now, cadence=cadence)
-            await note_health(worker, change)
+            setback = Setback(call, failure, respond(failure, now=now, cadence=cadence))
+            await note_health(worker, partial(after_failure, setback=setback, now=now, cadence=cadence))
         else:
             await note_health(worker, partial(after_answer, call=call))
             await apply_spaces(worker, answer.subjects, observation)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import pytest
 from hypothesis import given
@@ -14,10 +13,11 @@ from hypothesis import strategies as st
 from notifier.core.cadence import Cadence
 from notifier.core.events import Event, EventType
 from notifier.core.health import (
+    KINDS,
     LONGEST_BACKOFF_SECONDS,
     TOLD_AFTER,
-    TROUBLES,
     Health,
+    Setback,
     Trouble,
     TroubleKind,
     after_answer,
@@ -29,12 +29,12 @@ from notifier.core.health import (
 from notifier.core.instants import rfc3339
 from notifier.core.observation import Call, Failure
 from notifier.core.problems import FailureKind
-from notifier.core.trouble import respond
+from notifier.core.trouble import Response, respond
 from tests.support.space_builders import START, at, described_body_of, types
 
 CADENCE = Cadence()
 DEGRADED, RECOVERED = EventType.SOURCE_DEGRADED, EventType.SOURCE_RECOVERED
-OUR_OWN = (FailureKind.HELD_BACK, FailureKind.TOO_FAST)
+OUR_OWN = (FailureKind.HELD_BACK,)
 OF_CALLS = [FailureKind(kind.value) for kind in TroubleKind if kind is not TroubleKind.MASS_VANISH]
 
 
@@ -47,18 +47,22 @@ class Source:
         self.restart = restart
 
     def fails(
-        self, seconds: float, kind: FailureKind, call: Call = Call.LOOKUP, *, until: float | None = None
+        self,
+        seconds: float,
+        kind: FailureKind,
+        call: Call = Call.LOOKUP,
+        *,
+        until: float | None = None,
+        is_sure: bool = True,
+        label: str = "",
+        origin: str = "",
     ) -> list[str]:
-        failure = Failure(kind, f"why {kind}")
-        after = after_failure(
-            self.health,
-            call,
-            failure,
-            until=None if until is None else START + until,
-            now=START + seconds,
-            cadence=CADENCE,
-        )
-        return self._move(after, seconds)
+        failure, now = Failure(kind, f"why {kind}"), START + seconds
+        response = respond(failure, now=now, cadence=CADENCE)
+        if until is not None:
+            response = Response(START + until, START + until)
+        setback = Setback(call, failure, response, is_sure=is_sure, label=label, origin=origin)
+        return self._move(after_failure(self.health, setback, now=now, cadence=CADENCE), seconds)
 
     def answers(self, seconds: float, call: Call = Call.LOOKUP) -> list[str]:
         return self._move(after_answer(self.health, call), seconds)
@@ -98,9 +102,9 @@ class TestTrouble:
         for event in source.events:
             described_body_of(event)
 
-    @pytest.mark.parametrize("kind", [FailureKind.UNAVAILABLE, FailureKind.REFUSED])
+    @pytest.mark.parametrize("kind", [FailureKind.UNAVAILABLE, FailureKind.REFUSED, FailureKind.UNAUTHORIZED])
     def test_that_is_everyday_is_told_from_the_second_time_on(self, kind: FailureKind) -> None:
-        assert TOLD_AFTER[TroubleKind(kind)] == 2
+        assert TOLD_AFTER[kind] == 2
         source = Source()
         for seconds in (0, 20, 40):
             assert source.fails(seconds, kind) == []
@@ -109,7 +113,7 @@ class TestTrouble:
         assert source.fails(70, kind) == [DEGRADED]
         assert source.events[0].data["details"]["since"] == at(60)
 
-    @pytest.mark.parametrize("kind", [kind for kind in OF_CALLS if TroubleKind(kind) not in TOLD_AFTER])
+    @pytest.mark.parametrize("kind", [kind for kind in OF_CALLS if kind not in TOLD_AFTER])
     def test_of_any_other_kind_is_told_at_once(self, kind: FailureKind) -> None:
         assert Source().fails(0, kind) == [DEGRADED]
 
@@ -134,10 +138,11 @@ class TestTrouble:
             assert source.fails(seconds, kind) == []
         assert source.health == Health()
 
-    def test_with_a_subject_that_x_refuses_is_none_of_the_source(self) -> None:
-        failure = Failure(FailureKind.REFUSED, "why", refused=("nobody",))
-        after = after_failure(Health(), Call.USERS, failure, until=None, now=START, cadence=CADENCE)
-        assert after == Health()
+    def test_429s_with_requests_left_are_told_from_the_third_on(self) -> None:
+        source = Source()
+        assert [source.fails(seconds, FailureKind.TOO_FAST) for seconds in (0, 1)] == [[], []]
+        assert source.fails(3, FailureKind.TOO_FAST) == [DEGRADED]
+        assert kinds_of(source.events) == ["rate_limited"]
 
     def test_held_back_in_between_does_not_interrupt_it(self) -> None:
         source = Source()
@@ -149,8 +154,8 @@ class TestTrouble:
 class TestSeveralCalls:
     def test_in_the_same_trouble_are_one_trouble(self) -> None:
         source = Source()
-        assert source.fails(0, FailureKind.UNAUTHORIZED, Call.LOOKUP) == [DEGRADED]
-        assert source.fails(5, FailureKind.UNAUTHORIZED, Call.CREATORS) == []
+        assert source.fails(0, FailureKind.CREDITS_DEPLETED, Call.LOOKUP) == [DEGRADED]
+        assert source.fails(5, FailureKind.CREDITS_DEPLETED, Call.CREATORS) == []
         assert source.answers(10, Call.LOOKUP) == []
         assert source.answers(20, Call.CREATORS) == [RECOVERED]
         degraded, recovered = source.events
@@ -211,7 +216,7 @@ class TestBackingOff:
         assert pauses == [0, 10, 20, 40, 60, 60, 60]
 
     def test_goes_on_through_an_outage_of_weeks(self) -> None:
-        long = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=100_000)
+        long = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=100_000, is_told=True)
         source = Source()
         source.health = Health({Call.LOOKUP: long})
         assert source.fails(0, FailureKind.UNAVAILABLE) == []
@@ -237,10 +242,40 @@ class TestBackingOff:
     def test_follows_the_response_to_each_kind(self, kind: FailureKind) -> None:
         failure = Failure(kind, "why")
         response = respond(failure, now=START, cadence=CADENCE)
-        health = after_failure(
-            Health(), Call.LOOKUP, failure, until=response.pause_until, now=START, cadence=CADENCE
-        )
-        assert health.paused_until(Call.LOOKUP) == (response.pause_until or START)
+        setback, health = Setback(Call.LOOKUP, failure, response), Health()
+        for _ in range(TOLD_AFTER.get(kind, 1)):
+            health = after_failure(health, setback, now=START, cadence=CADENCE)
+        backoff = CADENCE.near if kind in (FailureKind.UNAVAILABLE, FailureKind.REFUSED) else 0
+        assert health.paused_until(Call.LOOKUP) == (response.pause_until or START + backoff)
+
+    def test_is_none_ahead_of_the_second_401(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.UNAUTHORIZED)
+        assert source.pause(0) == 0
+        source.fails(10, FailureKind.UNAUTHORIZED)
+        assert source.pause(10) == 300
+
+    def test_is_none_while_other_questions_show_whether_a_subject_is_at_fault(self) -> None:
+        source = Source()
+        for seconds in range(8):
+            assert source.fails(seconds, FailureKind.UNAVAILABLE, is_sure=False, label=f"a/{seconds}") == []
+            assert source.pause(seconds) == 0
+        assert source.fails(8, FailureKind.UNAVAILABLE, label="b") == [DEGRADED]
+        assert source.pause(8) == 10, "and it grows from here"
+        assert source.health.calls[Call.LOOKUP].labels == (*(f"a/{seconds}" for seconds in range(8)), "b")
+
+    def test_holds_only_for_the_credentials_that_caused_it(self) -> None:
+        source = Source()
+        source.fails(0, FailureKind.CREDITS_DEPLETED, origin="old")
+        assert source.health.paused_until(Call.LOOKUP, origin="old") == START + 300
+        assert source.health.paused_until(Call.LOOKUP, origin="new") == 0
+        assert source.health.paused_until(Call.LOOKUP) == START + 300
+
+    def test_is_at_least_what_x_asks_for(self) -> None:
+        failure = Failure(FailureKind.UNAVAILABLE, "503", retry_at=START + 120)
+        setback = Setback(Call.LOOKUP, failure, Response(START + 10), is_sure=False)
+        health = after_failure(Health(), setback, now=START, cadence=CADENCE)
+        assert health.paused_until(Call.LOOKUP) == START + 120
 
     def test_of_a_call_without_trouble_is_none(self) -> None:
         assert Health().paused_until(Call.LOOKUP) == 0.0
@@ -298,13 +333,12 @@ class TestHidingSpaces:
 
 
 def test_every_failure_but_our_own_is_a_kind_of_trouble() -> None:
-    of_x = {kind.value for kind in FailureKind if kind not in OUR_OWN}
-    assert {kind.value for kind in TroubleKind} == {"mass_vanish"} | of_x
-    assert of_x == TROUBLES
+    assert set(KINDS) == {kind for kind in FailureKind if kind not in OUR_OWN}
+    assert set(TroubleKind) == {TroubleKind.MASS_VANISH, *KINDS.values()}
 
 
 def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_was_told() -> None:
-    trouble = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=2)
+    trouble = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=2, is_told=True)
     ids = []
     for other, now in (
         (trouble, START),
@@ -401,14 +435,8 @@ def test_no_call_is_left_alone_for_ever(story: list[Happening], call: Call) -> N
 
 
 def test_the_same_failure_again_only_moves_the_end_of_the_pause() -> None:
-    fail = partial(
-        after_failure,
-        call=Call.LOOKUP,
-        failure=Failure(FailureKind.RATE_LIMITED, "why"),
-        cadence=CADENCE,
-    )
-    once = fail(Health(), until=START + 60, now=START)
-    twice = fail(once, until=START + 120, now=START + 60)
-    assert news(once, twice, now=START + 60) == ()
-    assert twice.calls[Call.LOOKUP].since == START
-    assert rfc3339(twice.paused_until(Call.LOOKUP)) == at(120)
+    source = Source()
+    assert source.fails(0, FailureKind.RATE_LIMITED, until=60) == [DEGRADED]
+    assert source.fails(60, FailureKind.RATE_LIMITED, until=120) == []
+    assert source.health.calls[Call.LOOKUP].since == START
+    assert rfc3339(source.health.paused_until(Call.LOOKUP)) == at(120)

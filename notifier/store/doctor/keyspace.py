@@ -23,6 +23,7 @@ FORMS: Final = {
     **dict.fromkeys(
         (
             *(keys.TELEMETRY, keys.watch_by("*"), keys.space("*"), keys.event("*"), keys.run("*")),
+            *(keys.ANSWERED, keys.standings("*")),
             *(keys.lines("*"), keys.delivery("*"), keys.spent("*"), keys.recovery("*")),
         ),
         "hash",

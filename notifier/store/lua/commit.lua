@@ -31,7 +31,7 @@ end
 local version = tonumber(ARGV[2]) + 1
 redis.call('HSET', KEYS[1], 'version', version, 'doc', ARGV[3], 'phase', ARGV[4])
 if look == '' then
-  drop_look('lookup', id)
+  end_look('lookup', id)
   redis.call('EXPIRE', KEYS[1], ttl)
 elseif look ~= 'keep' then
   file_look('lookup', id, look, ARGV[6])

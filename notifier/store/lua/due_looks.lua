@@ -1,13 +1,26 @@
--- Shows the first looks of a call. A lease that has run out makes its look due again, urgently: its worker died.
--- KEYS: 1 looks:<call>:urgent, 2 looks:<call>:patient, 3 looks:<call>:leased
+-- Shows the first looks of a call, and what X has against their subjects. A lease that has run out makes its look
+-- due again, urgently: its worker died.
+-- KEYS: 1 looks:<call>:urgent, 2 looks:<call>:patient, 3 looks:<call>:leased, 4 standing:<call>
 -- ARGV: 1 now in ms, 2 how many of each at most
--- Returns: {urgent, patient}, each a flat list of subject and ms
+-- Returns: {urgent, patient, standings, number of standings}: flat lists of subject and ms, twice, and of subject
+--          and standing as JSON
 for _, subject in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[1], 'LIMIT', 0, 1000)) do
   redis.call('ZREM', KEYS[3], subject)
   redis.call('ZADD', KEYS[1], ARGV[1], subject)
 end
 local last = tonumber(ARGV[2]) - 1
-return {
-  redis.call('ZRANGE', KEYS[1], 0, last, 'WITHSCORES'),
-  redis.call('ZRANGE', KEYS[2], 0, last, 'WITHSCORES'),
-}
+local urgent = redis.call('ZRANGE', KEYS[1], 0, last, 'WITHSCORES')
+local patient = redis.call('ZRANGE', KEYS[2], 0, last, 'WITHSCORES')
+local standings, count = {}, redis.call('HLEN', KEYS[4])
+if count > 0 then
+  for _, looks in ipairs({urgent, patient}) do
+    for i = 1, #looks, 2 do
+      local standing = redis.call('HGET', KEYS[4], looks[i])
+      if standing then
+        standings[#standings + 1] = looks[i]
+        standings[#standings + 1] = standing
+      end
+    end
+  end
+end
+return {urgent, patient, standings, count}

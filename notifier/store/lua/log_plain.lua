@@ -1,9 +1,9 @@
 -- include: lib/log.lua
--- Logs an event that is not about a Space, and puts it in the outbox. Where it tells of a watch's first look,
--- the watch is marked in the same step.
+-- Logs an event that is not about a Space, and puts it in the outbox. Where it reports a change of a watch, the
+-- watch is changed in the same step.
 -- KEYS: 1 watch:<id> or ''
 -- ARGV: 1 id, 2 type, 3 body, 4 routing as JSON, 5 TTL in s, 6 the watch as JSON, 7 the JSON that it
---       replaces ('' = no watch), then per Space that the event tells of: id, the version that it tells of
+--       replaces ('' = no watch), then per Space that the event lists: id, the version that it lists
 -- Returns: 1; 0 when the watch is gone, or it or one of the Spaces was changed since it was read
 if ARGV[7] ~= '' then
   if redis.call('GET', KEYS[1]) ~= ARGV[7] then return 0 end

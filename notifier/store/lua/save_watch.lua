@@ -17,7 +17,7 @@ redis.call('HSET', KEYS[2], ARGV[5], ARGV[1])
 redis.call('SET', KEYS[1], ARGV[2])
 if not stored then redis.call('ZADD', 'sn:watches', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 if ARGV[11] ~= '' then redis.call('SADD', 'sn:space:' .. ARGV[11] .. ':watches', ARGV[1]) end
-if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then drop_look(ARGV[6], ARGV[7]) end
+if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then end_look(ARGV[6], ARGV[7]) end
 if ARGV[8] ~= '' then
   bring_forward(ARGV[8], ARGV[9], ARGV[10])
   for _, space in ipairs(redis.call('ZRANGE', 'sn:watch:' .. ARGV[1] .. ':spaces', 0, -1)) do

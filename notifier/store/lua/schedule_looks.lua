@@ -5,7 +5,7 @@
 -- Returns: nothing
 for i = 2, #ARGV, 3 do
   if ARGV[i + 1] == '' then
-    drop_look(ARGV[1], ARGV[i])
+    end_look(ARGV[1], ARGV[i])
   elseif has_look(ARGV[1], ARGV[i]) then
     file_look(ARGV[1], ARGV[i], ARGV[i + 1], ARGV[i + 2])
   end

@@ -8,7 +8,7 @@ local function is_followed(space)
   for _, id in ipairs(redis.call('SMEMBERS', 'sn:space:' .. space .. ':watches')) do
     local record = redis.call('GET', 'sn:watch:' .. id)
     local watch = record and cjson.decode(record)
-    if watch and watch.status == 'active' and not watch.paused then return true end
+    if watch and type(watch.subject) == 'string' and not watch.paused then return true end
   end
   return false
 end

@@ -9,6 +9,12 @@ local function drop_look(call, subject)
   for _, part in ipairs({'urgent', 'patient', 'leased'}) do redis.call('ZREM', looks_of(call, part), subject) end
 end
 
+-- Stops asking about a subject: what X has against it is forgotten, too.
+local function end_look(call, subject)
+  drop_look(call, subject)
+  redis.call('HDEL', 'sn:standing:' .. call, subject)
+end
+
 local function has_look(call, subject)
   for _, part in ipairs({'urgent', 'patient', 'leased'}) do
     if redis.call('ZSCORE', looks_of(call, part), subject) then return true end
@@ -30,7 +36,7 @@ end
 
 -- Ends the looks at a Space that nobody follows any more, and has its content erased.
 local function untrack(space, erase_at)
-  drop_look('lookup', space)
+  end_look('lookup', space)
   redis.call('ZREM', 'sn:timers:reminder', space)
   redis.call('ZREM', 'sn:cycle:looked', space)
   redis.call('ZREM', 'sn:cycle:missing', space)

@@ -1,0 +1,71 @@
+"""How subjects stand with X: those that it fails on, refuses or remarks on, by call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from notifier.core.isolation import Standing
+from notifier.core.observation import Call
+from notifier.store import keys
+from notifier.store.database import Database
+
+STANDING: Final = TypeAdapter(Standing)
+
+
+class Standings:
+    """One hash per call. A standing goes with its subject's place on the schedule (``lib/looks.lua``)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self, call: Call) -> dict[str, Standing]:
+        """Return every standing of a call by subject; a subject in normal standing has none."""
+        async with self._database.translated():
+            found: dict[str, str] = await self._database.redis.hgetall(keys.standings(call))
+        return {subject: STANDING.validate_json(text) for subject, text in found.items()}
+
+    async def of(self, call: Call, subjects: Collection[str]) -> dict[str, Standing]:
+        """Return the standings of those of the subjects that have one."""
+        if not subjects:
+            return {}
+        async with self._database.translated():
+            texts = await self._database.redis.hmget(keys.standings(call), list(subjects))
+        return {
+            subject: STANDING.validate_json(text)
+            for subject, text in zip(subjects, texts, strict=True)
+            if text is not None
+        }
+
+    async def change(self, call: Call, changes: Mapping[str, Standing | None]) -> None:
+        """Set the standings of subjects; None is back to normal.
+
+        Only the worker that has leased a subject's poll may do so.
+        """
+        gone = [subject for subject, standing in changes.items() if standing is None]
+        kept = {
+            subject: STANDING.dump_json(standing, exclude_defaults=True)
+            for subject, standing in changes.items()
+            if standing is not None
+        }
+        if not changes:
+            return
+        async with self._database.pipeline() as pipe:
+            if gone:
+                pipe.hdel(keys.standings(call), *gone)
+            if kept:
+                pipe.hset(keys.standings(call), mapping=kept)
+            await pipe.execute()
+
+    async def note_answer(self, call: Call, *, now: float) -> None:
+        """Note that a call was answered, for those of its subjects that are under suspicion."""
+        async with self._database.translated():
+            await self._database.redis.hset(keys.ANSWERED, call, now)
+
+    async def answered_at(self, call: Call) -> float:
+        """Return when that was noted last, in epoch seconds; 0 for never."""
+        async with self._database.translated():
+            at = await self._database.redis.hget(keys.ANSWERED, call)
+        return float(at or 0)

@@ -1,0 +1,41 @@
+"""A question that was claimed, with the polls that it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from notifier.core.isolation import Standing
+from notifier.core.looking import DueLook, Urgency
+from notifier.core.observation import Call, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A question, and the polls that it answers, in the order of the question's subjects.
+
+    Attributes:
+        standings: What X has against its subjects, as far as it has anything.
+        has_standings: Whether it has anything against any subject of the call.
+    """
+
+    question: Question
+    due: tuple[DueLook, ...]
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    has_standings: bool = False
+
+    @property
+    def call(self) -> Call:
+        """By which call X is asked."""
+        return self.question.call
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What the polls are filed under in the schedule."""
+        return tuple(look.subject for look in self.due)
+
+    @property
+    def urgency(self) -> Urgency:
+        """That of its most urgent part."""
+        is_urgent = any(look.urgency is Urgency.URGENT for look in self.due)
+        return Urgency.URGENT if is_urgent else Urgency.PATIENT
