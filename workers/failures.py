@@ -10,7 +10,7 @@ from notifier.core import isolation
 from notifier.core.cadence import NextLook
 from notifier.core.health import Health, Setback, after_failure
 from notifier.core.isolation import HALVED_AFTER, NORMAL, REFUSALS, Surroundings, Verdict
-from notifier.core.observation import Failure, Observation
+from notifier.core.observation import Call, Failure, Observation
 from notifier.core.problems import FailureKind
 from notifier.core.trouble import respond
 from notifier.source import BATCH
@@ -47,9 +47,10 @@ async def note_answer(worker: Worker, look: Look, observation: Observation) -> N
 
 async def _put_off_refused(worker: Worker, look: Look, failure: Failure) -> None:
     """Ask at once about the subjects that X does not name, and about the others alone."""
+    sign = "@" if look.call is Call.USERS else ""
     named = dict(zip(look.subjects, look.question.subjects, strict=True))
     reasons = {
-        subject: f"X does not accept {target}: {failure.detail}"
+        subject: f"X does not accept {sign}{target}: {failure.detail}"
         for subject, target in named.items()
         if target in failure.refused
     }

@@ -10,6 +10,7 @@ from notifier.core import observation
 from notifier.core.buckets import Buckets
 from notifier.core.health import Health, TroubleKind
 from notifier.core.instants import rfc3339
+from notifier.core.isolation import Standing
 from notifier.core.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
 from notifier.store import LookQueue
 
@@ -57,6 +58,18 @@ class LooksView(BaseModel):
     paused_until: Time | None = Field(description="The call is not made before, because it failed.")
 
 
+class UnansweredView(BaseModel):
+    """A subject for which X does not answer, while it answers for others."""
+
+    call: observation.Call
+    subject: str = Field(
+        description="A Space's id, a user's id, or a watch's id where that is a search or a name."
+    )
+    reason: str
+    since: Time
+    next_at: Time | None = Field(description="It is not asked about before.")
+
+
 class LagView(BaseModel):
     """How far behind we are."""
 
@@ -74,6 +87,10 @@ class SourceView(BaseModel):
     money: MoneyView
     lag: LagView
     looks: list[LooksView]
+    unanswered: list[UnansweredView]
+    truncated: list[str] = Field(
+        description="The watches of searches with more results than one answer of X holds: narrow them down."
+    )
 
 
 async def get_source(call: Call[None, None]) -> Reply:
@@ -82,6 +99,7 @@ async def get_source(call: Call[None, None]) -> Reply:
     store, now, settings = runtime.store, runtime.clock(), runtime.settings
     health, _ = await store.health.read()
     queues = await store.looks.queues(now=now)
+    standings = {each: await store.standings.all(each) for each in observation.Call}
     troubles = health.troubles()
     status: Literal["ok", "degraded"] = "degraded" if troubles else "ok"
     return Reply.of(
@@ -93,8 +111,19 @@ async def get_source(call: Call[None, None]) -> Reply:
             ],
             requests=_requests(await store.budget.describe(now=now)),
             money=_money(await store.spending.ledger(now=now), settings.daily_budget_usd, now),
-            lag=_lag(queues, await store.telemetry.read(), now),
+            lag=_lag(queues, health, await store.telemetry.read(), now),
             looks=[_looks(each, queue, health, now) for each, queue in queues.items()],
+            unanswered=[
+                _unanswered(each, subject, standing)
+                for each, subjects in standings.items()
+                for subject, standing in sorted(subjects.items())
+                if standing.reason
+            ],
+            truncated=sorted(
+                subject
+                for subject, standing in standings[observation.Call.SEARCH].items()
+                if standing.is_truncated
+            ),
         )
     )
 
@@ -126,18 +155,33 @@ def _money(ledger: Ledger, budget: float | None, now: float) -> MoneyView:
 
 def _looks(call: observation.Call, queue: LookQueue, health: Health, now: float) -> LooksView:
     paused_until = health.paused_until(call)
+    first_at = None if queue.first_at is None else max(queue.first_at, paused_until)
     return LooksView(
         call=call,
         waiting=queue.waiting,
         due=queue.due,
         under_way=queue.under_way,
-        next_at=time_or_none(queue.first_at),
+        next_at=time_or_none(first_at),
         paused_until=rfc3339(paused_until) if paused_until > now else None,
     )
 
 
-def _lag(queues: dict[observation.Call, LookQueue], counts: dict[str, float], now: float) -> LagView:
-    first = min((queue.first_at for queue in queues.values() if queue.first_at is not None), default=now)
+def _unanswered(call: observation.Call, subject: str, standing: Standing) -> UnansweredView:
+    return UnansweredView(
+        call=call,
+        subject=subject,
+        reason=standing.reason,
+        since=rfc3339(standing.since),
+        next_at=time_or_none(standing.not_before or None),
+    )
+
+
+def _lag(
+    queues: dict[observation.Call, LookQueue], health: Health, counts: dict[str, float], now: float
+) -> LagView:
+    # Nobody is behind with a call that waits for X.
+    open_calls = [queue for call, queue in queues.items() if health.paused_until(call) <= now]
+    first = min((queue.first_at for queue in open_calls if queue.first_at is not None), default=now)
     seen = {series: count for series, count in counts.items() if series.startswith(LAG)}
     total = seen.pop(LAG + "sum", 0.0)
     detections = int(sum(seen.values()))

@@ -53,7 +53,9 @@ class WatchView(BaseModel):
     on_first_sight: OnFirstSight
     label: str | None
     status: WatchStatus
-    failure_reason: str | None
+    failure_reason: str | None = Field(
+        description="What X says of it, or of its question, where it does not answer; it may be active still."
+    )
     paused: bool
     spaces: list[str] = Field(description="The ids of the last 100 Spaces that it matched, the newest first.")
     created_at: Time
@@ -61,14 +63,18 @@ class WatchView(BaseModel):
 
 async def _views(runtime: Runtime, watches: Sequence[Watch]) -> list[WatchView]:
     spaces = await runtime.store.watches.space_ids([watch.id for watch in watches])
-    return [_view(watch, space_ids) for watch, space_ids in zip(watches, spaces, strict=True)]
+    reasons = await runtime.store.watches.reasons(watches)
+    return [
+        _view(watch, space_ids, reasons.get(watch.id))
+        for watch, space_ids in zip(watches, spaces, strict=True)
+    ]
 
 
 async def _reply(runtime: Runtime, watch: Watch, *, location: str | None = None) -> Reply:
     return Reply.of((await _views(runtime, [watch]))[0], location=location)
 
 
-def _view(watch: Watch, space_ids: Sequence[str]) -> WatchView:
+def _view(watch: Watch, space_ids: Sequence[str], reason: str | None) -> WatchView:
     return WatchView(
         id=watch.id,
         kind=watch.kind,
@@ -77,7 +83,7 @@ def _view(watch: Watch, space_ids: Sequence[str]) -> WatchView:
         on_first_sight=watch.on_first_sight,
         label=watch.label,
         status=watch.status,
-        failure_reason=watch.failure_reason,
+        failure_reason=watch.failure_reason or reason,
         paused=watch.paused,
         spaces=list(space_ids),
         created_at=rfc3339(watch.created_at),

@@ -26,6 +26,9 @@ HALVED_AFTER: Final = 2
 WITNESSES: Final = 4
 """How many questions that share no subject must fail on end before the call itself counts as down."""
 
+QUICK_HALVINGS: Final = 2
+"""How often a question is halved before it is known that the call is down: into quarters."""
+
 MOST_PARTS: Final = 32
 """Into how many parts questions are split while nothing is answered: each costs a request afterwards."""
 
@@ -280,6 +283,8 @@ def _isolate(
     """Slow a lone subject down that fails while others of its call are answered."""
     if standing.failures < HALVED_AFTER:
         return Verdict({subject: standing}, {subject: now + pace.soon}, label, is_subjects=True)
+    if not standing.not_before:
+        standing = replace(standing, failures=HALVED_AFTER)
     doublings = min(standing.failures - HALVED_AFTER, MOST_DOUBLINGS)
     wait = min(pace.slowed * 2**doublings, LONGEST_SECONDS)
     if failure.retry_at is not None:
@@ -294,7 +299,10 @@ def _is_to_be_halved(failed: Mapping[str, Standing], around: Surroundings, *, is
     standing = next(iter(failed.values()))
     is_part = "/" in standing.group
     parts = {each.group for each in around.standings.values() if each.group}
-    return (is_part or standing.failures >= HALVED_AFTER) and (is_subjects or len(parts) < MOST_PARTS)
+    is_affordable = is_subjects or (
+        len(parts) < MOST_PARTS and (around.is_down or standing.group.count("/") < QUICK_HALVINGS)
+    )
+    return is_affordable and (is_part or standing.failures >= HALVED_AFTER)
 
 
 def _is_exhausted(failed: Mapping[str, Standing], around: Surroundings, label: str) -> bool:
@@ -306,4 +314,5 @@ def _is_exhausted(failed: Mapping[str, Standing], around: Surroundings, label: s
         for subject, standing in around.standings.items()
         if subject not in failed
     )
-    return not pending and not around.has_others and len(failed) == 1
+    may_be_halved = len(failed) > 1 and label.count("/") < QUICK_HALVINGS
+    return not (pending or around.has_others or may_be_halved)

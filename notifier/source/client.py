@@ -136,6 +136,8 @@ class XClient:
                 failure = replace(read_failure(status, headers, raw), refused=subjects)
             else:
                 failure = read_failure(status, headers, raw)
+            suspects = status == 403 or failure.kind in (FailureKind.UNAVAILABLE, FailureKind.REFUSED)
+            failure = replace(failure, suspects_subjects=suspects)
             return failed(question, failure, began_at, answered_at)
 
     async def _get(

@@ -17,6 +17,7 @@ from notifier.store.database import Database
 from notifier.store.looks import LOOK_CALLS
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.records import CHANGED, text_of
+from notifier.store.standings import STANDING
 
 WATCH = TypeAdapter(Watch)
 MAX_LISTED_SPACES: Final = 100
@@ -133,6 +134,20 @@ class Watches:
         )
         if not deleted:
             raise NotFoundError.of("watch", watch_id)
+
+    async def reasons(self, watches: Collection[Watch]) -> dict[WatchId, str]:
+        """Return what X has against the subjects of watches, for those of which it has anything, for people."""
+        places = {watch.id: look_of(watch) for watch in watches}
+        async with self._database.pipeline() as pipe:
+            for call, subject in places.values():
+                pipe.hget(keys.standings(call), subject)
+            found = await pipe.execute()
+        standings = {
+            watch_id: STANDING.validate_json(text)
+            for watch_id, text in zip(places, found, strict=True)
+            if text is not None
+        }
+        return {watch_id: standing.reason for watch_id, standing in standings.items() if standing.reason}
 
     async def space_ids(self, watch_ids: Sequence[str]) -> list[tuple[SpaceId, ...]]:
         """List the Spaces that each watch matched last, newest first."""

@@ -77,6 +77,7 @@ async def test_a_whole_life_is_told_alike_whichever_version_x_speaks(
         "space.speakers_added": 1,
         "space.participants_milestone": 1,
         "space.ended": 2,  # one by its own word, one because both versions name it as not found
+        "watch.failed": 1,
         "space.redacted": 2,
     }
     assert {each.status for each in asked} == {200}, "neither version refuses anything that is asked"

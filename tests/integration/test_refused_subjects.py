@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from notifier.core.events import Event
 from notifier.core.observation import Call
 from notifier.core.watch import Watch, WatchKind, WatchStatus
-from tests.support.steered import Asked, Steered, spaces, steered
+from notifier.store.events import WatchChange
+from tests.support.steered import NOON, Asked, Steered, spaces, steered
 
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
-PLAY = "users: [{id: 1, name: One, username: one}]\nspaces:\n" + spaces(["S1"], LIVE)
+PLAY = "users: [{id: 1, name: One, username: one}, {id: 2, name: Root, username: root}]\nspaces:\n" + spaces(
+    ["S1"], LIVE
+)
 PARAMETERS = {Call.LOOKUP: "ids", Call.CREATORS: "user_ids", Call.SEARCH: "query", Call.USERS: "usernames"}
 WHY = "is not valid, says X"
 
@@ -52,8 +57,14 @@ async def watches(it: Steered) -> dict[str, Watch]:
     return {watch.target: watch for watch in page.items}
 
 
+def asked_about(it: Steered, call: Call, subject: str) -> list[float]:
+    """Return the seconds since noon at which X was asked about a subject."""
+    named = subject.removeprefix("@")
+    return [asked.at - NOON for asked in it.x.of(call) if named in asked.subjects]
+
+
 @each_kind
-async def test_its_watch_fails_with_the_reason_and_the_others_are_asked_about_at_once(
+async def test_one_refusal_is_no_end_and_the_others_are_asked_about_at_once(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
     async with steered(redis_url, PLAY) as it:
@@ -61,15 +72,56 @@ async def test_its_watch_fails_with_the_reason_and_the_others_are_asked_about_at
         await it.watch(kind, bad, good)
         await it.look()
         found = await watches(it)
-        assert found[bad].status is WatchStatus.FAILED
-        assert WHY in str(found[bad].failure_reason)
+        assert found[bad].status is not WatchStatus.FAILED
         assert (found[good].status, found[good].failure_reason) == (WatchStatus.ACTIVE, None)
         await it.pass_time(2)  # creators are asked about once a second, also those that were a name before
         assert await it.types() == ["space.started"], "and X is not said to be in trouble"
-        asked = len([each for each in it.x.of(call) if bad.removeprefix("@") in each.subjects])
-        assert asked == 1
+        it.x.heal()
+        await it.pass_time(118)
+        assert len(asked_about(it, call, bad)) == 2, "it was asked about alone, two minutes later"
+        assert "watch.failed" not in await it.types()
+
+
+@each_kind
+async def test_a_second_refusal_minutes_later_fails_the_watch_and_says_so(
+    redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
+) -> None:
+    async with steered(redis_url, PLAY) as it:
+        refuse(it, call, bad)
+        await it.watch(kind, bad, good)
+        await it.look()
+        await it.pass_time(130)
+        found = await watches(it)
+        assert found[bad].status is WatchStatus.FAILED
+        assert WHY in str(found[bad].failure_reason)
+        assert await it.types() == ["space.started", "watch.failed"]
+        page = await it.runtime.store.events.page(limit=10, cursor=None, event_type="watch.failed")
+        details = json.loads(page.items[0].body)["data"]["details"]
+        assert details["watch"]["target"] == bad
+        assert WHY in details["reason"]
         await it.pass_time(3600, step=60)
-        assert len([each for each in it.x.of(call) if bad.removeprefix("@") in each.subjects]) == 1
+        assert asked_about(it, call, bad) == [0, 120]
+
+
+@each_kind
+async def test_a_failed_watch_is_tried_once_a_day_and_goes_on_when_x_answers(
+    redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
+) -> None:
+    if call is Call.USERS:
+        bad = good  # X knows the name when it accepts it again
+    async with steered(redis_url, PLAY) as it:
+        refuse(it, call, bad)
+        await it.watch(kind, bad)
+        await it.look()
+        await it.pass_time(130)
+        await it.pass_time(86_400, step=600)
+        assert asked_about(it, call, bad)[:2] == [0, 120]
+        assert len(asked_about(it, call, bad)) == 3
+        it.x.heal()
+        await it.pass_time(87_000, step=600)
+        found = await watches(it)
+        assert (found[bad].status, found[bad].failure_reason) == (WatchStatus.ACTIVE, None)
+        assert (await it.counts())["watch.failed"] == 1
 
 
 async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refused_one_by_one(
@@ -93,6 +145,7 @@ async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refuse
             (97, 200),
         ]
         assert (await it.counts()) == {"space.started": 97}
+        await it.pass_time(130)
         failed = {name for name, watch in (await watches(it)).items() if watch.status is WatchStatus.FAILED}
         assert failed == set(bad)
 
@@ -105,18 +158,19 @@ async def test_a_watch_that_its_owner_changes_at_that_moment_fails_all_the_same(
     async with steered(redis_url, PLAY) as it:
         refuse(it, call, bad)
         await it.watch(kind, bad, good)
-        store = it.runtime.store.watches
-        save = store.save
+        store = it.runtime.store
+        commit = store.events.commit
         changed: list[Watch] = []
 
-        async def save_too_late(watch: Watch, *, replacing: Watch, now: float) -> None:
-            if watch.target == bad and not changed:
-                changed.append(watch)
-                await save(replace(replacing, label="mine"), replacing=replacing, now=now)
-            await save(watch, replacing=replacing, now=now)
+        async def commit_too_late(event: Event, *, change: WatchChange | None = None) -> bool:
+            if change is not None and change.before.target == bad and not changed:
+                changed.append(change.before)
+                before = change.before
+                await store.watches.save(replace(before, label="mine"), replacing=before, now=it.clock.now)
+            return await commit(event, change=change)
 
-        store.save = save_too_late  # type: ignore[method-assign]  # a race, made to happen
-        await it.pass_time(60, step=5)
+        store.events.commit = commit_too_late  # type: ignore[method-assign]  # a race, made to happen
+        await it.pass_time(130, step=5)
         found = await watches(it)
         assert changed
         assert found[bad].status is WatchStatus.FAILED
@@ -184,7 +238,7 @@ async def test_a_400_that_repeats_the_whole_question_refuses_only_what_its_messa
 
         it.x.instead = instead
         await it.watch(WatchKind.SPACE, "GOOD1", "BAD", "GOOD2")
-        await it.look()
+        await it.pass_time(130)
         failed = {name for name, watch in (await watches(it)).items() if watch.status is WatchStatus.FAILED}
         assert failed == {"BAD"}
-        assert await it.types() == ["space.started"] * 2
+        assert await it.types() == ["space.started"] * 2 + ["watch.failed"]
