@@ -63,7 +63,7 @@ class UnansweredView(BaseModel):
 
     call: observation.Call
     subject: str = Field(
-        description="A Space's id, a user's id, or a watch's id where that is a search or a name."
+        description="The id of a Space or user, or of the watch of a search or name."
     )
     reason: str
     since: Time

@@ -136,7 +136,7 @@ class Watches:
             raise NotFoundError.of("watch", watch_id)
 
     async def reasons(self, watches: Collection[Watch]) -> dict[WatchId, str]:
-        """Return what X has against the subjects of watches, for those of which it has anything, for people."""
+        """Return what X has against the subjects of watches, for people, where it has anything."""
         places = {watch.id: look_of(watch) for watch in watches}
         async with self._database.pipeline() as pipe:
             for call, subject in places.values():
