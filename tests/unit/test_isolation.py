@@ -1,0 +1,265 @@
+"""Who is suspected of what when X fails, and how long it takes to find the one that is at fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from notifier.core.isolation import (
+    LONGEST_SECONDS,
+    NORMAL,
+    REFUSED_SECONDS,
+    WITNESSES,
+    Pace,
+    Standing,
+    Surroundings,
+    Verdict,
+    after_answer,
+    after_failure,
+    after_refusal,
+    disjoint,
+    halve,
+    select,
+)
+from notifier.core.looking import DueLook, Urgency, fill
+from notifier.core.observation import Call, Failure, Question, Remark, failed, read_answer
+from notifier.core.problems import FailureKind, SubjectStatus
+
+PACE: Final = Pace(soon=10, slowed=120, refusals=2, apart=120)
+FAILURE: Final = Failure(FailureKind.UNAVAILABLE, "HTTP 503: no", suspects_subjects=True)
+ORIGIN: Final = "token"
+BEGIN: Final = 1000.0
+
+
+@dataclass
+class Play:
+    """A call whose requests fail whenever they contain one of the bad subjects."""
+
+    subjects: list[str]
+    bad: set[str]
+    size: int = 100
+    now: float = BEGIN
+    standings: dict[str, Standing] = field(default_factory=dict)
+    answered_at: float = 0.0
+    labels: tuple[str, ...] = ()
+    due: dict[str, float] = field(default_factory=dict)
+    requests: list[tuple[str, ...]] = field(default_factory=list)
+    is_down: bool = False
+    took: int = 0
+    waits: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def run(self, seconds: float) -> None:
+        for each in self.subjects:
+            self.due.setdefault(each, self.now)
+            self.last.setdefault(each, self.now)
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 1
+            while chosen := self.choose():
+                self.ask([look.subject for look in chosen])
+                if self.is_down:
+                    break
+
+    def choose(self) -> list[DueLook]:
+        looks = sorted(
+            (DueLook(each, at, Urgency.PATIENT) for each, at in self.due.items()), key=lambda look: look.at
+        )[:100]
+        selection = select([], looks, self.standings, now=self.now)
+        for look, at in selection.put_off.items():
+            self.due[look.subject] = at
+        return fill(selection.urgent, selection.patient, now=self.now, soon=self.now, limit=self.size)
+
+    def ask(self, subjects: list[str]) -> None:
+        self.requests.append(tuple(subjects))
+        if self.bad & set(subjects):
+            self.fail(subjects)
+            return
+        self.labels, self.is_down = (), False
+        if self.standings:
+            self.answered_at = self.now
+        for each in subjects:
+            self.standings.pop(each, None)
+            self.waits[each] = max(self.waits.get(each, 0), self.now - self.last[each])
+            self.last[each] = self.now
+            self.due[each] = self.now + 60
+
+    def fail(self, subjects: list[str]) -> None:
+        others = [each for each in self.subjects if each not in self.standings and each not in subjects]
+        around = Surroundings(self.standings, self.answered_at, self.labels, self.is_down, bool(others))
+        verdict = after_failure(subjects, FAILURE, around, now=self.now, pace=PACE, origin=ORIGIN)
+        self.standings |= verdict.standings
+        for each in subjects:
+            self.due[each] = (verdict.ask_at or {}).get(each, self.now + 10)
+        if verdict.wants_witness:
+            self.due[others[0]] = self.now
+        if not verdict.is_subjects:
+            is_down = self.is_down or (verdict.is_exhausted and len(self.labels) > 0)
+            self.took = self.took if self.is_down else len(self.requests)
+            self.is_down = is_down
+            self.labels = tuple(dict.fromkeys((*self.labels, verdict.label)))
+
+
+def numbered(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 100), st.sets(st.integers(0, 99), min_size=1, max_size=3), st.sampled_from([1, 100]))
+def test_up_to_three_bad_subjects_are_found_and_nobody_else_waits_for_longer_than_two_cadences(
+    count: int, positions: set[int], size: int
+) -> None:
+    bad = {str(position % count) for position in positions}
+    if len(bad) == count:
+        return
+    play = Play(numbered(count), bad, size)
+    play.run(600)
+    assert set(play.standings) == bad
+    assert not play.is_down
+    assert max(wait for subject, wait in play.waits.items() if subject not in bad) <= 120
+    assert all(play.standings[each].not_before > play.now - 1 for each in bad)
+    assert all(play.standings[each].reason == FAILURE.detail for each in bad)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 300))
+def test_when_everything_fails_the_call_is_down_soon_and_at_the_price_of_few_requests(count: int) -> None:
+    play = Play(numbered(count), set(numbered(count)))
+    play.run(30)
+    assert play.is_down
+    assert play.took <= 16
+    play.run(3600)
+    parts = {standing.group for standing in play.standings.values()}
+    assert len(parts) <= 40, "each would cost a request when the outage is over"
+    play.bad = set()
+    play.run(120)
+    assert play.standings == {}
+
+
+def test_a_question_is_asked_again_once_before_anybody_is_suspected() -> None:
+    verdict = after_failure(["a", "b"], FAILURE, Surroundings(), now=BEGIN, pace=PACE, origin=ORIGIN)
+    assert verdict.ask_at == {"a": BEGIN + 10, "b": BEGIN + 10}
+    assert {standing.group for standing in verdict.standings.values()} == {verdict.label}
+    assert not verdict.is_exhausted
+
+
+def test_a_lone_subject_is_at_fault_only_if_another_was_answered_since_it_failed() -> None:
+    standing = Standing(reason="no", since=BEGIN, group="g", failures=1, origin=ORIGIN)
+
+    def judge(answered_at: float) -> Verdict:
+        around = Surroundings({"a": standing}, answered_at, ("g",))
+        return after_failure(["a"], FAILURE, around, now=BEGIN + 10, pace=PACE, origin=ORIGIN)
+
+    assert judge(BEGIN - 1).is_exhausted
+    assert not judge(BEGIN - 1).is_subjects
+    assert judge(BEGIN + 5).is_subjects
+    assert judge(BEGIN + 5).standings["a"].not_before == BEGIN + 10 + PACE.slowed
+
+
+def test_an_isolated_subject_is_asked_ever_more_rarely_and_as_rarely_as_x_asks_for() -> None:
+    standings = {"a": Standing(reason="no", since=BEGIN, group="g", failures=1, origin=ORIGIN)}
+    waits, now = [], BEGIN + 10
+    for _ in range(8):
+        around = Surroundings(standings, answered_at=now)
+        verdict = after_failure(["a"], FAILURE, around, now=now, pace=PACE, origin=ORIGIN)
+        standings = dict(verdict.standings)
+        waits.append(standings["a"].not_before - now)
+        now = standings["a"].not_before
+    assert waits == [120, 240, 480, 960, 1920, *[LONGEST_SECONDS] * 3]
+    late = replace(FAILURE, retry_at=now + 9000)
+    around = Surroundings(standings, answered_at=now)
+    verdict = after_failure(["a"], late, around, now=now, pace=PACE, origin=ORIGIN)
+    assert verdict.standings["a"].not_before == now + 9000
+
+
+def test_during_an_outage_nobody_new_is_suspected() -> None:
+    around = Surroundings({}, 0.0, ("other",), is_down=True, has_others=True)
+    verdict = after_failure(["a", "b"], FAILURE, around, now=BEGIN, pace=PACE, origin=ORIGIN)
+    assert verdict.standings == {}
+    assert verdict.is_exhausted
+
+
+def test_a_refusal_is_believed_when_it_is_repeated_minutes_later_and_then_tried_once_a_day() -> None:
+    standing, believed = NORMAL, False
+    for seconds, expected, wait in ((0, False, 120), (60, False, 120), (120, True, REFUSED_SECONDS)):
+        standing, believed = after_refusal("a", standing, "no", now=BEGIN + seconds, pace=PACE, origin=ORIGIN)
+        assert believed is expected
+        assert standing.not_before == BEGIN + seconds + wait
+    assert standing.since == BEGIN
+    other, _ = after_refusal("b", NORMAL, "no", now=BEGIN, pace=PACE, origin=ORIGIN)
+    assert other.group != standing.group, "each is asked about alone"
+
+
+def test_who_waits_is_put_off_and_the_group_that_has_waited_longest_is_asked() -> None:
+    looks = [DueLook(each, at, Urgency.URGENT) for each, at in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
+    standings = {
+        "a": Standing(not_before=50),
+        "b": Standing(group="g/0"),
+        "d": Standing(group="g/0"),
+    }
+    selection = select(looks, [], standings, now=10)
+    assert selection.put_off == {looks[0]: 50}
+    assert [look.subject for look in selection.urgent] == ["b", "d"]
+    assert [look.subject for look in select(looks, [], {}, now=10).urgent] == ["a", "b", "c", "d"]
+    assert select([], [], {}, now=10).urgent == []
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=100, unique=True))
+def test_halving_loses_nobody(subjects: list[str]) -> None:
+    parts = halve(subjects, {}, label="g")
+    assert list(parts) == subjects
+    sizes = [sum(standing.group == f"g/{half}" for standing in parts.values()) for half in (0, 1)]
+    assert sum(sizes) == len(subjects)
+    assert abs(sizes[0] - sizes[1]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "count"),
+    [
+        ((), 0),
+        (("a",), 1),
+        (("a", "a/0"), 1),
+        (("a", "a/0", "a/1"), 2),
+        (("a/0/1", "a/1", "b", "ab"), WITNESSES),
+    ],
+)
+def test_questions_are_disjoint_unless_one_is_a_part_of_the_other(
+    labels: tuple[str, ...], count: int
+) -> None:
+    assert disjoint(labels) == count
+
+
+class TestAnswers:
+    QUESTION: Final = Question(Call.CREATORS, ("1", "2"))
+
+    def test_lift_what_x_had_against_those_that_it_answers_for(self) -> None:
+        answer = read_answer(self.QUESTION, {"meta": {"result_count": 0}}, BEGIN, BEGIN)
+        standings = {"1": Standing(reason="no", group="g", failures=2)}
+        assert after_answer(("1", "2"), answer, standings, origin=ORIGIN) == {"1": None}
+
+    def test_keep_what_x_says_of_a_subject_and_since_when(self) -> None:
+        problem = {"resource_type": "user", "resource_id": "1", "detail": "User has been suspended: [1]."}
+        body = {"errors": [problem | {"type": "https://api.x.com/2/problems/resource-not-found"}]}
+        answer = read_answer(self.QUESTION, body, BEGIN, BEGIN)
+        assert answer.remarks == {"1": Remark(SubjectStatus.SUSPENDED, "User has been suspended: [1].")}
+        changes = after_answer(("1", "2"), answer, {}, origin=ORIGIN)
+        standing = changes["1"]
+        assert standing is not None
+        assert "suspended" in standing.reason
+        later = read_answer(self.QUESTION, body, BEGIN + 60, BEGIN + 60)
+        assert after_answer(("1", "2"), later, {"1": standing}, origin=ORIGIN) == {}
+
+    def test_that_fail_are_none(self) -> None:
+        assert failed(self.QUESTION, FAILURE, BEGIN, BEGIN).remarks == {}
+
+    def test_of_a_search_that_are_full_say_that_there_may_be_more(self) -> None:
+        question = Question(Call.SEARCH, ("news",))
+        for number, is_truncated in ((99, False), (100, True)):
+            data = [{"id": f"S{each}", "state": "live"} for each in range(number)]
+            answer = read_answer(question, {"data": data}, BEGIN, BEGIN)
+            changes = after_answer(("wch_1",), answer, {}, origin=ORIGIN)
+            assert ("wch_1" in changes) is is_truncated
