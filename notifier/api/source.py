@@ -62,9 +62,7 @@ class UnansweredView(BaseModel):
     """A subject for which X does not answer, while it answers for others."""
 
     call: observation.Call
-    subject: str = Field(
-        description="The id of a Space or user, or of the watch of a search or name."
-    )
+    subject: str = Field(description="The id of a Space or user, or of the watch of a search or name.")
     reason: str
     since: Time
     next_at: Time | None = Field(description="It is not asked about before.")

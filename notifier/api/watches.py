@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Final, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from notifier.api.bodies import Body
 from notifier.api.models import Time, random_tail
@@ -12,12 +12,13 @@ from notifier.api.operations import Call, Operation, Reply, hint
 from notifier.api.paging import PageQuery, PageView
 from notifier.core.ids import WatchId
 from notifier.core.instants import rfc3339
-from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchStatus, check_target
+from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
 from notifier.runtime import Runtime
 
 PATH: Final = "/v1/watches"
 ONE: Final = PATH + "/{watch_id}"
 
+Role: TypeAlias = Annotated[WatchRole, Field(strict=False)]
 Label: TypeAlias = Annotated[str, Field(max_length=200)]
 
 
@@ -29,7 +30,19 @@ class WatchCreate(Body):
         description="A user id or @name, a Space id, or a search query.", examples=["@TwitterDev"]
     )
     on_first_sight: Annotated[OnFirstSight, Field(strict=False)] = OnFirstSight.BASELINE
+    roles: Annotated[list[Role], Field(min_length=1, max_length=len(WatchRole))] | None = Field(
+        default=None,
+        description="Of a creator: in which roles to follow them, `creator` unless given. X lists Spaces by their "
+        "creator only: where somebody is just a host is noticed in what the polls of other watches show.",
+    )
     label: Label | None = None
+
+    @field_validator("roles")
+    @classmethod
+    def _only_of_creators(cls, roles: list[WatchRole] | None, info: ValidationInfo) -> list[WatchRole] | None:
+        if roles is not None and info.data.get("kind") not in (None, WatchKind.CREATOR):
+            raise ValueError("only a watch of kind creator has roles; leave it out")
+        return roles
 
 
 class WatchPatch(Body):
@@ -51,6 +64,7 @@ class WatchView(BaseModel):
     target: str
     user_id: str | None = Field(description="Of a creator, once the name is resolved.")
     on_first_sight: OnFirstSight
+    roles: list[WatchRole] | None = Field(description="Of a creator: in which roles they are followed.")
     label: str | None
     status: WatchStatus
     failure_reason: str | None = Field(
@@ -81,6 +95,7 @@ def _view(watch: Watch, space_ids: Sequence[str], reason: str | None) -> WatchVi
         target=watch.target,
         user_id=watch.subject if watch.kind is WatchKind.CREATOR else None,
         on_first_sight=watch.on_first_sight,
+        roles=list(watch.roles) if watch.kind is WatchKind.CREATOR else None,
         label=watch.label,
         status=watch.status,
         failure_reason=watch.failure_reason or reason,
@@ -99,6 +114,7 @@ async def create_watch(call: Call[WatchCreate, None]) -> Reply:
         target=call.body.target,
         subject=subject,
         on_first_sight=call.body.on_first_sight,
+        roles=tuple(dict.fromkeys(call.body.roles or [WatchRole.CREATOR])),
         label=call.body.label,
         status=WatchStatus.RESOLVING if subject is None else WatchStatus.ACTIVE,
         created_at=call.runtime.clock(),

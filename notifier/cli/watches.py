@@ -36,11 +36,15 @@ def create_watch(
     announce: Annotated[
         bool, typer.Option("--announce", help="Send events about what is there already, too.")
     ] = False,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a creator: creator, host, or both by giving it twice; creator unless given."),
+    ] = None,
     label: Annotated[str | None, typer.Option(help="For people.")] = None,
 ) -> None:
     """Add a watch."""
     on_first_sight = "announce" if announce else None
-    body = given(kind=kind, target=target, on_first_sight=on_first_sight, label=label)
+    body = given(kind=kind, target=target, on_first_sight=on_first_sight, roles=role or None, label=label)
     api.show(api.post(PATH, body))
 
 

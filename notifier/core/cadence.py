@@ -40,6 +40,16 @@ class NextLook:
     urgency: Urgency
 
 
+def unseen_poll(created_at: float, *, now: float, cadence: Cadence) -> NextLook:
+    """Return when to ask again about a Space that is watched by its id and that X does not know yet.
+
+    Soon, then ever more rarely: as long again as the watch has existed, up to the interval of what is
+    planned for later.
+    """
+    wait = min(max(now - created_at, cadence.near), cadence.scheduled)
+    return NextLook(now + wait, Urgency.URGENT if wait < cadence.scheduled else Urgency.PATIENT)
+
+
 def next_look(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> NextLook | None:
     """Give when to look at a Space again; None when it can be forgotten.
 

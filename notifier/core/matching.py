@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from notifier.core.events import Event, EventType, plain_event
 from notifier.core.ids import SpaceId
 from notifier.core.observation import Observation, Snapshot
 from notifier.core.space import Space
-from notifier.core.watch import OnFirstSight, Watch
+from notifier.core.watch import OnFirstSight, Watch, WatchRole
 
 
 def creators_of(snapshot: Snapshot | None, known: Space | None) -> tuple[str, ...]:
@@ -27,6 +27,13 @@ def unattributed(observation: Observation) -> list[SpaceId]:
         for space_id, snapshot in observation.snapshots.items()
         if snapshot.space.creator_id is None and creators.isdisjoint(snapshot.space.host_ids or ())
     ]
+
+
+def follows(watch: Watch, *, creators: Collection[str], hosts: Collection[str]) -> bool:
+    """Tell whether a creator's watch follows a Space with these creators and hosts."""
+    return (WatchRole.CREATOR in watch.roles and watch.subject in creators) or (
+        WatchRole.HOST in watch.roles and watch.subject in hosts
+    )
 
 
 def is_silent(watches: Iterable[Watch]) -> bool:

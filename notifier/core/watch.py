@@ -39,6 +39,13 @@ class WatchStatus(StrEnum):
     FAILED = "failed"  # X refuses its subject for good; failure_reason says why, and it is tried once a day
 
 
+class WatchRole(StrEnum):
+    """In which role a watched person makes a Space one of the watch's."""
+
+    CREATOR = "creator"
+    HOST = "host"  # X lists Spaces by creator only: hosts are recognized in what other polls show
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """One watch. ``created_at`` is epoch seconds.
@@ -46,6 +53,7 @@ class Watch:
     Attributes:
         target: As given: a user id or ``@name``, a Space id, or a query.
         subject: What X is asked for: the user id once it is known, the Space id, or the query.
+        roles: Of a creator: in which roles they are followed.
         baselined: Whether the first look at what is there has been committed.
     """
 
@@ -54,6 +62,7 @@ class Watch:
     target: str
     subject: str | None
     on_first_sight: OnFirstSight = OnFirstSight.BASELINE
+    roles: tuple[WatchRole, ...] = (WatchRole.CREATOR,)
     label: str | None = None
     status: WatchStatus = WatchStatus.ACTIVE
     failure_reason: str | None = None

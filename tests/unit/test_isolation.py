@@ -63,6 +63,7 @@ class Play:
             while chosen := self.choose():
                 self.ask([look.subject for look in chosen])
                 if self.is_down:
+                    self.now += 59  # as the call is paused then
                     break
 
     def choose(self) -> list[DueLook]:
