@@ -32,8 +32,8 @@ class WatchCreate(Body):
     on_first_sight: Annotated[OnFirstSight, Field(strict=False)] = OnFirstSight.BASELINE
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(WatchRole))] | None = Field(
         default=None,
-        description="Of a creator: in which roles to follow them, `creator` unless given. X lists Spaces by their "
-        "creator only: where somebody is just a host is noticed in what the polls of other watches show.",
+        description="Of a creator: in which roles to follow them, `creator` unless given. X lists Spaces by"
+        " their creator only: one with somebody as host alone is noticed when another poll shows it.",
     )
     label: Label | None = None
 

@@ -33,6 +33,7 @@ def create_watch(
     api: AdminApi,
     kind: Annotated[str, typer.Argument(help="creator, space or search.")],
     target: Annotated[str, typer.Argument(help="A user id or @name, a Space id, or a search query.")],
+    *,
     announce: Annotated[
         bool, typer.Option("--announce", help="Send events about what is there already, too.")
     ] = False,
