@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 from notifier.core.looking import Urgency
 from notifier.core.observation import Call, Observation, Question
 from notifier.core.problems import FailureKind
+from notifier.core.refusals import Refusals
 from notifier.core.spending import Bill, next_day
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS
@@ -45,6 +46,21 @@ def budget(database: Database) -> SharedBudget:
     return SharedBudget(database)
 
 
+class OwnRefusals:
+    """What X refused of one worker that has nobody to share it with."""
+
+    def __init__(self) -> None:
+        self.stored = Refusals()
+
+    async def read(self) -> Refusals:
+        return self.stored
+
+    async def replace(self, before: Refusals, after: Refusals) -> bool:
+        assert before == self.stored
+        self.stored = after
+        return True
+
+
 @asynccontextmanager
 async def asking(budget: SharedBudget, handler: Handler) -> AsyncIterator[XClient]:
     """Give a client for an X that answers as the handler does, each time a second later."""
@@ -53,7 +69,7 @@ async def asking(budget: SharedBudget, handler: Handler) -> AsyncIterator[XClien
         app.router.add_get(path, handler)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with XClient(url, "token", budget, clock=count(NOW, 1.0).__next__) as x:
+        async with XClient(url, "token", budget, OwnRefusals(), clock=count(NOW, 1.0).__next__) as x:
             yield x
 
 
@@ -362,10 +378,10 @@ class TestFailures:
             (403, "", FailureKind.UNAUTHORIZED),
             (403, '{"type": "https://api.x.com/2/problems/client-forbidden"}', FailureKind.UNAUTHORIZED),
             (402, '{"title": "CreditsDepleted"}', FailureKind.CREDITS_DEPLETED),
-            (402, "<html>", FailureKind.CREDITS_DEPLETED),
+            (402, "<html>", FailureKind.UNAVAILABLE),
             (429, '{"type": "about:blank", "title": "Too Many Requests"}', FailureKind.RATE_LIMITED),
             (429, '{"errors": [{"code": 88, "message": "Rate limit exceeded"}]}', FailureKind.RATE_LIMITED),
-            (429, "<html>slow down</html>", FailureKind.RATE_LIMITED),
+            (429, "<html>slow down</html>", FailureKind.UNAVAILABLE),
             (429, '{"type": "https://api.twitter.com/2/problems/usage-capped"}', FailureKind.USAGE_CAPPED),
             (429, '{"type": "https://api.x.com/2/problems/usage-capped/"}', FailureKind.USAGE_CAPPED),
             (429, '{"errors": [{"type": "https://a/usage-capped"}]}', FailureKind.USAGE_CAPPED),
