@@ -60,18 +60,9 @@ def _secret_url(raw: SecretStr) -> SecretStr:
 
 def _api_url(raw: str) -> str:
     """Take an address that has a scheme and a host and nothing more: what follows is written by us."""
-    address, parts = _web_url(raw), urlsplit(raw)
-    if (
-        parts.path.strip("/")
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-        or "?" in raw
-        or "#" in raw
-    ):
-        raise ValueError(
-            "must be only scheme and host, like https://api.x.com; leave out what follows, as /2"
-        )
+    address, rest = _web_url(raw), raw.partition("://")[2]
+    if any(character in rest.removesuffix("/") for character in "/?#@\\"):
+        raise ValueError("must be only scheme and host, like https://api.x.com; leave out the rest, as /2")
     return address
 
 

@@ -1,5 +1,7 @@
 """``/v1/source``: how X is doing, what may still be asked of it, what it costs, and how far behind we are."""
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
@@ -10,6 +12,7 @@ from notifier.core import observation
 from notifier.core.buckets import Buckets
 from notifier.core.health import Health, TroubleKind
 from notifier.core.instants import rfc3339
+from notifier.core.refusals import Refusal
 from notifier.core.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
 from notifier.store import LookQueue
 
@@ -65,6 +68,15 @@ class LagView(BaseModel):
     mean_detection_seconds: float | None = Field(description="From that time to when we saw it.")
 
 
+class RefusedView(BaseModel):
+    """Values of one parameter that X does not accept at present, and that are left out of a call."""
+
+    call: observation.Call
+    parameter: str
+    values: list[str]
+    until: Time = Field(description="When the first of them is asked for again.")
+
+
 class SourceView(BaseModel):
     """Everything about the source."""
 
@@ -74,6 +86,7 @@ class SourceView(BaseModel):
     money: MoneyView
     lag: LagView
     looks: list[LooksView]
+    refused: list[RefusedView] = Field(description="What is missing from X's answers because X refuses it.")
 
 
 async def get_source(call: Call[None, None]) -> Reply:
@@ -95,6 +108,7 @@ async def get_source(call: Call[None, None]) -> Reply:
             money=_money(await store.spending.ledger(now=now), settings.daily_budget_usd, now),
             lag=_lag(queues, await store.telemetry.read(), now),
             looks=[_looks(each, queue, health, now) for each, queue in queues.items()],
+            refused=_refused(await store.refusals.current(now)),
         )
     )
 
@@ -134,6 +148,16 @@ def _looks(call: observation.Call, queue: LookQueue, health: Health, now: float)
         next_at=time_or_none(queue.first_at),
         paused_until=rfc3339(paused_until) if paused_until > now else None,
     )
+
+
+def _refused(refusals: Iterable[Refusal]) -> list[RefusedView]:
+    views = []
+    for (call, parameter), group in groupby(refusals, lambda each: (each.call, each.parameter)):
+        each = tuple(group)
+        until = rfc3339(min(refusal.until for refusal in each))
+        values = [refusal.value for refusal in each]
+        views.append(RefusedView(call=call, parameter=parameter, values=values, until=until))
+    return views
 
 
 def _lag(queues: dict[observation.Call, LookQueue], counts: dict[str, float], now: float) -> LagView:

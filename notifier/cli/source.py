@@ -17,6 +17,7 @@ TABLES: Final[Mapping[str, Columns]] = {
     "troubles": ("kind", "since", "detail"),
     "requests": ("calls", "limit", "remaining", "resets_at"),
     "looks": ("call", "waiting", "due", "under_way", "next_at", "paused_until"),
+    "refused": ("call", "parameter", "values", "until"),
 }
 """The lists of the answer, and the columns to show of each."""
 
