@@ -18,7 +18,6 @@ from aiohttp.test_utils import TestServer
 from notifier.core.looking import Urgency
 from notifier.core.observation import Call, Observation, Question
 from notifier.core.problems import FailureKind
-from notifier.core.refusals import Refusals
 from notifier.core.spending import Bill, next_day
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS
@@ -26,6 +25,7 @@ from notifier.store import keys
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
 from notifier.store.database import Database, connect
 from notifier.store.spending import Spending
+from tests.support.own_refusals import OwnRefusals
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 NOON = NOW - 10 * 3600 - 800
@@ -44,21 +44,6 @@ async def database(redis_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def budget(database: Database) -> SharedBudget:
     return SharedBudget(database)
-
-
-class OwnRefusals:
-    """What X refused of one worker that has nobody to share it with."""
-
-    def __init__(self) -> None:
-        self.stored = Refusals()
-
-    async def read(self) -> Refusals:
-        return self.stored
-
-    async def replace(self, before: Refusals, after: Refusals) -> bool:
-        assert before == self.stored
-        self.stored = after
-        return True
 
 
 @asynccontextmanager
