@@ -149,11 +149,11 @@ class XClient:
         """
         while True:
             began_at = self._clock()
+            refusals = await self._refusals.at(began_at)
             wait = await self._budget.take(question.call, urgency, now=began_at)
             if wait > 0:
                 failure = Failure(FailureKind.HELD_BACK, "the budget is used up", began_at + wait)
                 return failed(question, failure, began_at, began_at)
-            refusals = await self._refusals.at(began_at)
             asked = refusals.without(question.call, _optional(question), now=began_at)
             answer = await self._get(question, asked)
             observation = await self._read(question, asked, answer, began_at)
@@ -272,14 +272,14 @@ def _host_and_port(proxy: str | None) -> tuple[str | None, int | None] | None:
 
 
 def _unknown(asked: tuple[str, ...], refused: set[str] | None) -> set[str]:
-    """Give what X refused of a parameter's values; naming the parameter is enough where it has only one."""
+    """Return what X refused of a parameter's values; naming the parameter is enough where it has only one."""
     if refused is None:
         return set()
     return set(asked) if len(asked) == 1 and not refused else refused & set(asked)
 
 
 def _refused_subjects(question: Question, refused: Mapping[str, set[str]]) -> tuple[str, ...]:
-    """Give the subjects that X does not accept; a search has one, however many commas stand in it.
+    """Return the subjects that X does not accept; a search has one, however many commas stand in it.
 
     A refusal that names all of many says nothing: it repeats the question.
     """
