@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -45,7 +45,8 @@ def _split(raw: object) -> object:
 def _web_url(raw: str) -> str:
     try:
         parts = urlsplit(raw)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        has_host = bool(parts.hostname) and not any(map(str.isspace, parts.netloc))
+        usable = parts.scheme in ("http", "https") and has_host and parts.port != 0
     except ValueError:  # a port that is no number, a bracket left open
         usable = False
     if not usable:
@@ -55,6 +56,25 @@ def _web_url(raw: str) -> str:
 
 def _secret_url(raw: SecretStr) -> SecretStr:
     return SecretStr(_web_url(raw.get_secret_value()))
+
+
+def _api_url(raw: str) -> str:
+    """Take an address that has a scheme and a host and nothing more: what follows is written by us."""
+    address, rest = _web_url(raw), raw.partition("://")[2]
+    if any(character in rest.removesuffix("/") for character in "/?#@\\"):
+        raise ValueError("must be only scheme and host, like https://api.x.com; leave out the rest, as /2")
+    return address
+
+
+def _proxy_url(raw: SecretStr) -> SecretStr:
+    """Take the address of a proxy with its user and password, percent-encoded where they are unusual."""
+    value = _web_url(raw.get_secret_value())
+    parts = urlsplit(value)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    can_be_sent = ":" not in user and all(character <= "\xff" for character in user + password)
+    if parts.path or parts.query or parts.fragment or not can_be_sent:
+        raise ValueError("must be a proxy's address like http://user:password@proxy.example:3128 and no more")
+    return SecretStr(value)
 
 
 def _redis_url(raw: str) -> str:
@@ -109,6 +129,7 @@ def _master_keys(raw: SecretStr) -> SecretStr:
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 WebUrl: TypeAlias = Annotated[str, AfterValidator(_web_url)]
+ApiUrl: TypeAlias = Annotated[str, AfterValidator(_api_url)]
 HeaderSecret: TypeAlias = Annotated[SecretStr, AfterValidator(_header_safe)]
 
 
@@ -138,7 +159,8 @@ class Settings(BaseSettings):
     master_keys: Annotated[SecretStr, AfterValidator(_master_keys)] | None = None
 
     x_bearer_token: HeaderSecret | None = None
-    x_api_url: WebUrl = "https://api.x.com"
+    x_api_url: ApiUrl = "https://api.x.com"
+    x_proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
     poll_discovery_seconds: Seconds = 60
     poll_near_seconds: Seconds = 10
     poll_live_seconds: Seconds = 30

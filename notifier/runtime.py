@@ -18,7 +18,7 @@ from notifier.core.merging import Patience
 from notifier.core.retry import RetrySchedule
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 from notifier.errors import ConfigError, UnavailableError
-from notifier.source import XClient
+from notifier.source import XClient, origin_of
 from notifier.store import Database, Nudge, SecretBox, Store, connect
 from notifier.telemetry import Tally, render
 
@@ -73,10 +73,17 @@ class Runtime:
 
     def x_client(self) -> XClient | None:
         """Make a client for X's API; None without a bearer token."""
-        token = self.settings.x_bearer_token
-        if token is None:
+        settings, store = self.settings, self.store
+        if settings.x_bearer_token is None:
             return None
-        return XClient(self.settings.x_api_url, token.get_secret_value(), self.store.budget, clock=self.clock)
+        return XClient(
+            settings.x_api_url,
+            settings.x_bearer_token.get_secret_value(),
+            store.budget,
+            store.refusals,
+            proxy=settings.x_proxy.get_secret_value() if settings.x_proxy else None,
+            clock=self.clock,
+        )
 
     def delivery_client(self, *, max_connections: int) -> DeliveryClient:
         """Make the client that posts deliveries."""
@@ -109,8 +116,12 @@ async def open_runtime(
     database = Database(connect(settings.redis_url))
     try:
         await _reach(database)
+        token = settings.x_bearer_token.get_secret_value() if settings.x_bearer_token else ""
         store = Store(
-            database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
+            database,
+            retention_days=settings.retention_days,
+            partitions=settings.delivery_partitions,
+            origin=origin_of(settings.x_api_url, token),
         )
         await store.partitions.settle_in()
         yield Runtime(settings, store, box, Nudge(database), clock)

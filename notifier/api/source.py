@@ -1,5 +1,7 @@
 """``/v1/source``: how X is doing, what may still be asked of it, what it costs, and how far behind we are."""
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
@@ -11,6 +13,7 @@ from notifier.core.buckets import Buckets
 from notifier.core.health import Health, TroubleKind
 from notifier.core.instants import rfc3339
 from notifier.core.isolation import Standing
+from notifier.core.refusals import Refusal
 from notifier.core.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
 from notifier.store import LookQueue
 
@@ -76,6 +79,15 @@ class LagView(BaseModel):
     mean_detection_seconds: float | None = Field(description="From that time to when we saw it.")
 
 
+class RefusedView(BaseModel):
+    """Values of one parameter that X does not accept at present, and that are left out of a call."""
+
+    call: observation.Call
+    parameter: str
+    values: list[str]
+    until: Time = Field(description="When the first of them is asked for again.")
+
+
 class SourceView(BaseModel):
     """Everything about the source."""
 
@@ -89,6 +101,7 @@ class SourceView(BaseModel):
     truncated: list[str] = Field(
         description="The watches of searches with more results than one answer of X holds: narrow them down."
     )
+    refused: list[RefusedView] = Field(description="What is missing from X's answers because X refuses it.")
 
 
 async def get_source(call: Call[None, None]) -> Reply:
@@ -122,6 +135,7 @@ async def get_source(call: Call[None, None]) -> Reply:
                 for subject, standing in standings[observation.Call.SEARCH].items()
                 if standing.is_truncated
             ),
+            refused=_refused(await store.refusals.current(now)),
         )
     )
 
@@ -172,6 +186,16 @@ def _unanswered(call: observation.Call, subject: str, standing: Standing) -> Una
         since=rfc3339(standing.since),
         next_at=time_or_none(standing.not_before or None),
     )
+
+
+def _refused(refusals: Iterable[Refusal]) -> list[RefusedView]:
+    views = []
+    for (call, parameter), group in groupby(refusals, lambda each: (each.call, each.parameter)):
+        each = tuple(group)
+        until = rfc3339(min(refusal.until for refusal in each))
+        values = [refusal.value for refusal in each]
+        views.append(RefusedView(call=call, parameter=parameter, values=values, until=until))
+    return views
 
 
 def _lag(

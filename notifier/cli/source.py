@@ -18,6 +18,7 @@ TABLES: Final[Mapping[str, Columns]] = {
     "requests": ("calls", "limit", "remaining", "resets_at"),
     "looks": ("call", "waiting", "due", "under_way", "next_at", "paused_until"),
     "unanswered": ("call", "subject", "since", "next_at", "reason"),
+    "refused": ("call", "parameter", "values", "until"),
 }
 """The lists of the answer, and the columns to show of each."""
 

@@ -21,6 +21,9 @@ from notifier.core.observation import Call
 WINDOW_SECONDS: Final = 900.0
 """The length of X's rate windows."""
 
+DAY_SECONDS: Final = 86_400.0
+"""The length of those that X has besides, for an app and for a user."""
+
 KEPT_BACK: Final = 0.1
 """The share of every window that is left for others who use the same credentials."""
 
@@ -77,11 +80,15 @@ class Buckets:
         buckets: No call is in two of them.
         next_at: When a call that X spaces out may be made again, in epoch seconds.
         patient_at: When the last patient request of a call went, in epoch seconds.
+        closed_until: Until when a call is refused because a window of 24 hours is used up, in epoch seconds.
+        origin: Whose they are: a fingerprint of X's URL and the token.
     """
 
     buckets: tuple[Bucket, ...] = ()
     next_at: Mapping[Call, float] = field(default_factory=dict)
     patient_at: Mapping[Call, float] = field(default_factory=dict)
+    closed_until: Mapping[Call, float] = field(default_factory=dict)
+    origin: str = ""
 
     def of(self, call: Call) -> Bucket:
         """Give the bucket that a call draws on."""
@@ -89,8 +96,9 @@ class Buckets:
         return next((bucket for bucket in self.buckets if call in bucket.calls), own)
 
     def at(self, now: float) -> Buckets:
-        """Give the record as it stands at a moment."""
-        return replace(self, buckets=tuple(bucket.at(now) for bucket in self.buckets))
+        """Return the record as it stands at a moment."""
+        closed = {call: until for call, until in self.closed_until.items() if until > now}
+        return replace(self, buckets=tuple(bucket.at(now) for bucket in self.buckets), closed_until=closed)
 
     @property
     def by_call(self) -> dict[Call, Bucket]:
@@ -104,14 +112,17 @@ class Buckets:
 
 
 def wait(buckets: Buckets, call: Call, urgency: Urgency, *, now: float) -> float:
-    """Give 0 where a request may go now, else the seconds after which to try again, a window at most.
+    """Return 0 where a request may go now, else the seconds after which to try again.
+
+    That is a window at most, or what is left of a window of 24 hours that is used up.
 
     What is used is held against a line that rises over the window from :data:`LEAD`; an urgent request may
     thus go ahead of its time by more than a patient one. A patient one goes all the same when the last of its
     call is long enough ago. Neither touches what is kept back.
     """
     spaced = buckets.next_at.get(call, now) - now
-    return max(spaced, _until_granted(buckets, call, urgency, now=now), 0.0)
+    closed = buckets.closed_until.get(call, now) - now
+    return max(spaced, closed, _until_granted(buckets, call, urgency, now=now), 0.0)
 
 
 def _until_granted(buckets: Buckets, call: Call, urgency: Urgency, *, now: float) -> float:
@@ -176,6 +187,16 @@ def learn(buckets: Buckets, call: Call, *, limit: int, remaining: int, reset: fl
             if call not in other.calls and _agrees(said, other):
                 lower = _join(lower, other, at_most=remaining)
     return _put(buckets, lower)
+
+
+def close(buckets: Buckets, call: Call, *, until: float, now: float) -> Buckets:
+    """Return the record after X has refused a call because a window of 24 hours is used up.
+
+    Its end is an epoch second by our clock. A reset that makes no sense closes nothing for longer than such
+    a window lasts.
+    """
+    closed = {**buckets.at(now).closed_until, call: min(until, now + DAY_SECONDS)}
+    return replace(buckets, closed_until=closed)
 
 
 def _disproves(said: Bucket, bucket: Bucket, *, now: float) -> bool:

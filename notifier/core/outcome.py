@@ -12,23 +12,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from notifier.core.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 MAX_KEPT_BODY_BYTES: Final = 4096
 
 KEPT_HEADERS: Final = ("content-type", "date", "location", "retry-after", "server", "via", "x-request-id")
 """The headers of an answer that help to find out why it failed; others (cookies, tokens) are not kept."""
-
-_SECONDS_DIGITS: Final = 10
 
 
 class ErrorClass(StrEnum):
@@ -154,22 +150,3 @@ def _row_of(answer: Answer) -> Outcome:
         return BY_ERROR[answer.error]
     status = answer.status or 0
     return BY_STATUS.get(status) or BY_STATUS_CLASS.get(status // 100, ODD_STATUS)
-
-
-def parse_retry_after(text: str, *, now: float) -> float | None:
-    """Read a ``Retry-After`` (RFC 9110 section 10.2.3): whole seconds, or an HTTP date.
-
-    Returns:
-        Seconds from ``now``, 0 to a day; None for anything that is neither form.
-    """
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        # Bounded before it becomes a number: a header may hold thousands of digits.
-        seconds = float(text) if len(text) <= _SECONDS_DIGITS else math.inf
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-        except (ValueError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

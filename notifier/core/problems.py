@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 DETAIL_LENGTH: Final = 200
+NO_EXPLANATION: Final = "no explanation"
 
 
 class FailureKind(StrEnum):
@@ -20,11 +21,11 @@ class FailureKind(StrEnum):
 
     UNAVAILABLE = "unavailable"  # 5xx, an edge page, a broken or empty body, no connection, a time-out
     RATE_LIMITED = "rate_limited"  # the window's requests are used up: wait for its reset
-    TOO_FAST = "too_fast"  # a limit of another kind, as one request a second: a moment later will do
+    TOO_FAST = "too_fast"  # refused with requests left in every window: ask again soon, then ever more rarely
     USAGE_CAPPED = "usage_capped"  # the month's cap is reached, however many requests seem to be left
     CREDITS_DEPLETED = "credits_depleted"  # the purse is empty: waiting for a reset is useless
-    UNAUTHORIZED = "unauthorized"  # 401 or 403: the credentials do not reach
-    REFUSED = "refused"  # 400: X does not accept the question
+    UNAUTHORIZED = "unauthorized"  # the credentials do not reach
+    REFUSED = "refused"  # X does not accept the question
     HELD_BACK = "held_back"  # our own budget did not let the request out
 
 
@@ -51,17 +52,42 @@ BY_TYPE: Final[Mapping[str, FailureKind]] = {
 """By the last segment of a problem's type."""
 
 BY_WORDS: Final[Mapping[str, FailureKind]] = {
-    "creditsdepleted": FailureKind.CREDITS_DEPLETED,
-    "spendcap": FailureKind.CREDITS_DEPLETED,
     "usagecap": FailureKind.USAGE_CAPPED,
+    "spendcap": FailureKind.CREDITS_DEPLETED,
+    "creditsdepleted": FailureKind.CREDITS_DEPLETED,
+    "anycreditstofulfill": FailureKind.CREDITS_DEPLETED,
 }
-"""By words of a title or detail, which hold whatever the type and the status: letters only, lower-case."""
+"""By words that a title, or else a detail, contains, whatever the status: letters only, lower-case."""
+
+BY_TITLE: Final[Mapping[str, FailureKind]] = {
+    **dict.fromkeys(("toomanyrequests", "ratelimitexceeded"), FailureKind.RATE_LIMITED),
+    **dict.fromkeys(
+        (
+            *("unauthorized", "forbidden", "clientforbidden", "unsupportedauthentication"),
+            *("invalidorexpiredtoken", "couldnotauthenticateyou", "badauthenticationdata"),
+        ),
+        FailureKind.UNAUTHORIZED,
+    ),
+    **dict.fromkeys(
+        (
+            *("serviceunavailable", "overcapacity", "internalerror", "internalservererror"),
+            *("badgateway", "gatewaytimeout", "timeout", "operationaldisconnect"),
+        ),
+        FailureKind.UNAVAILABLE,
+    ),
+    "paymentrequired": FailureKind.CREDITS_DEPLETED,
+    "invalidrequest": FailureKind.REFUSED,
+}
+"""By the whole title, or the whole message of a numbered error, where no type and no cap says more."""
 
 BY_CODE: Final[Mapping[int, FailureKind]] = {
     88: FailureKind.RATE_LIMITED,
     130: FailureKind.UNAVAILABLE,  # over capacity
     131: FailureKind.UNAVAILABLE,  # internal error
-    **dict.fromkeys((32, 64, 89, 99, 135, 215, 326, 453), FailureKind.UNAUTHORIZED),
+    **dict.fromkeys((25, 195, 214), FailureKind.REFUSED),
+    **dict.fromkeys(
+        (32, 37, 64, 87, 89, 93, 99, 135, 215, 220, 239, 326, 416, 453), FailureKind.UNAUTHORIZED
+    ),
 }
 """By the numbered errors of X's older API."""
 
@@ -76,13 +102,22 @@ BY_STATUS: Final[Mapping[int, FailureKind]] = {
 
 NOT_LETTERS: Final = re.compile(r"[^a-z]")
 
+QUOTED: Final = re.compile(r"\[[^\]]*\]")
+"""What X repeats of a question stands in brackets."""
+
+MESSAGE_LENGTH: Final = 10_000
+NUMBER_DIGITS: Final = 4
+
 
 def problems(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the problem that a body is, if it is an object, and those that its ``errors`` list."""
-    listed = body.get("errors") if isinstance(body, dict) else None
-    for problem in [body, *(listed if isinstance(listed, list) else [])]:
-        if isinstance(problem, dict):
-            yield problem
+    """Yield the problem that a body is, if it is an object, and those that its ``errors`` hold."""
+    if not isinstance(body, dict):
+        return
+    yield body
+    for listed in (body.get("errors"), body.get("error")):
+        for problem in listed if isinstance(listed, list) else [listed]:
+            if isinstance(problem, dict):
+                yield problem
 
 
 def problem_type(problem: Mapping[str, Any]) -> str:
@@ -93,8 +128,8 @@ def problem_type(problem: Mapping[str, Any]) -> str:
 
 def failure_kind(body: object) -> FailureKind | None:
     """Judge a body by its content; None where it says nothing of why a call failed."""
-    found = list(problems(body))
-    for judge in (_by_words, _by_type, _by_code, _by_status):
+    found = [problem for problem in problems(body) if not names_resource(problem)]
+    for judge in (_by_cap, _by_type, _by_words, _by_title, _by_code, _by_status):
         for problem in found:
             kind = judge(problem)
             if kind is not None:
@@ -126,32 +161,57 @@ def subject_status(problem: Mapping[str, Any]) -> SubjectStatus:
 
 def explain(problem: Mapping[str, Any]) -> str:
     """Return what a problem says for people, its own words, cut to a line."""
-    for name in ("message", "detail", "title"):
+    for name in ("message", "detail", "title", "error"):
         text = problem.get(name)
         if isinstance(text, str) and text.strip():
             return text.strip()[:DETAIL_LENGTH]
-    return "no explanation"
+    return NO_EXPLANATION
 
 
-def _words(problem: Mapping[str, Any]) -> str:
-    texts = (problem.get(name) for name in ("title", "detail", "message"))
-    return " ".join(NOT_LETTERS.sub("", text.lower()) for text in texts if isinstance(text, str))
+def _words(problem: Mapping[str, Any], *names: str) -> str:
+    texts = (problem.get(name) for name in names or ("title", "detail", "message"))
+    return " ".join(_letters(text) for text in texts if isinstance(text, str))
 
 
-def _by_words(problem: Mapping[str, Any]) -> FailureKind | None:
-    words = _words(problem)
-    return next((kind for said, kind in BY_WORDS.items() if said in words), None)
+def _letters(text: str) -> str:
+    return NOT_LETTERS.sub("", QUOTED.sub("", text[:MESSAGE_LENGTH]).lower())
+
+
+def _by_cap(problem: Mapping[str, Any]) -> FailureKind | None:
+    return _named(_words(problem, "title"))
 
 
 def _by_type(problem: Mapping[str, Any]) -> FailureKind | None:
     return BY_TYPE.get(problem_type(problem))
 
 
+def _by_words(problem: Mapping[str, Any]) -> FailureKind | None:
+    if "parameter" in problem or "parameters" in problem:
+        return None  # its words may be those of a query
+    return _named(_words(problem, "detail", "message", "error"))
+
+
+def _named(words: str) -> FailureKind | None:
+    return next((kind for said, kind in BY_WORDS.items() if said in words), None)
+
+
+def _by_title(problem: Mapping[str, Any]) -> FailureKind | None:
+    names = ("title", "message", "error")
+    return next((kind for name in names if (kind := BY_TITLE.get(_words(problem, name)))), None)
+
+
 def _by_code(problem: Mapping[str, Any]) -> FailureKind | None:
-    code = problem.get("code")
-    return BY_CODE.get(code) if isinstance(code, int) else None
+    code = _number(problem.get("code"))
+    return None if code is None else BY_CODE.get(code)
 
 
 def _by_status(problem: Mapping[str, Any]) -> FailureKind | None:
-    status = problem.get("status")
-    return BY_STATUS.get(status) if isinstance(status, int) else None
+    status = _number(problem.get("status"))
+    return None if status is None else BY_STATUS.get(status)
+
+
+def _number(value: object) -> int | None:
+    """Read a small number that X writes as one or as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= NUMBER_DIGITS:
+        return int(value)
+    return value if isinstance(value, int) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from notifier.core.buckets import DAY_SECONDS, WINDOW_SECONDS
 from notifier.core.cadence import Cadence
 from notifier.core.observation import Failure
 from notifier.core.problems import FailureKind
@@ -17,14 +19,17 @@ PAUSE_SECONDS: Final[Mapping[FailureKind, float]] = {
 }
 """Failures of the account: asking the same way soon cannot help, so keep trying, rarely."""
 
-WINDOW_SECONDS: Final = 900.0
-"""X's rate windows; no reset lies farther away, whatever a header says."""
-
 LEAST_WAIT_SECONDS: Final = 1.0
-"""The wait after a rate limit whose reset is past by our clock: it is in whole seconds, and clocks differ."""
+LONGEST_GROWTH_SECONDS: Final = 60.0
+MOST_DOUBLINGS: Final = 6
+"""How the wait grows while refusals of a call follow each other: 1, 2, 4 … 60 s, whatever X promises. Its
+resets are in whole seconds, clocks differ, and not every limit has a header."""
 
 BLIND_WAIT_SECONDS: Final = 60.0
 """The wait after a rate limit that does not say when it ends."""
+
+LONGEST_WAIT_SECONDS: Final = DAY_SECONDS
+"""No window of X's is longer, and no ``Retry-After`` is obeyed for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +46,31 @@ class Response:
 
 
 def respond(failure: Failure, *, now: float, cadence: Cadence, refusals: int = 1) -> Response:
-    """Choose how to respond to a failure."""
-    pause = PAUSE_SECONDS.get(failure.kind)
-    if pause is not None:
-        return Response(now + pause, now + pause)
-    if failure.kind is FailureKind.REFUSED:
-        return Response(now + cadence.scheduled)
-    if failure.kind is FailureKind.UNAVAILABLE:
-        return Response(now + cadence.near)
-    if failure.kind is FailureKind.TOO_FAST:
-        wait = min(LEAST_WAIT_SECONDS * 2 ** (refusals - 1), BLIND_WAIT_SECONDS)
-        return Response(now + wait, now + wait)
-    until = failure.retry_at if failure.retry_at is not None else now + BLIND_WAIT_SECONDS
+    """Choose how to respond to a failure.
+
+    Args:
+        failure: What came of the question. Where X says when to come back, it is asked no sooner.
+        now: Epoch seconds.
+        cadence: How often things are asked in good times.
+        refusals: How many failures of this call have followed each other, this one included.
+    """
+    asked_for = min(failure.retry_at if failure.retry_at is not None else now, now + LONGEST_WAIT_SECONDS)
+    grown = now + _grown(refusals)
     if failure.kind is FailureKind.HELD_BACK:
+        until = asked_for if failure.retry_at is not None else now + BLIND_WAIT_SECONDS
         return Response(min(max(until, now), now + WINDOW_SECONDS))
-    until = min(max(until, now + LEAST_WAIT_SECONDS), now + WINDOW_SECONDS)
+    if failure.kind is FailureKind.REFUSED:
+        return Response(max(now + cadence.scheduled, asked_for))
+    if failure.kind is FailureKind.UNAVAILABLE:
+        again_at = max(now + cadence.near, asked_for)
+        return Response(again_at, max(again_at, grown) if asked_for > now else None)
+    if failure.kind is FailureKind.RATE_LIMITED and failure.retry_at is None:
+        asked_for = now + BLIND_WAIT_SECONDS
+    until = max(asked_for, grown, now + PAUSE_SECONDS.get(failure.kind, 0.0))
     return Response(until, until)
+
+
+def _grown(refusals: int) -> float:
+    """Return the wait in seconds that so many refusals on end ask for by themselves."""
+    doublings = min(max(refusals - 1, 0), MOST_DOUBLINGS)
+    return min(math.ldexp(LEAST_WAIT_SECONDS, doublings), LONGEST_GROWTH_SECONDS)

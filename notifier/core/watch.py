@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from urllib.parse import quote
 
 from notifier.core.ids import WatchId
 from notifier.errors import InvalidInputError
@@ -14,6 +15,14 @@ SPACE_ID: Final = re.compile(r"[a-zA-Z0-9]{1,13}")
 USER_ID: Final = re.compile(r"[0-9]{1,19}")
 USER_NAME: Final = re.compile(r"@[A-Za-z0-9_]{1,15}")
 MAX_QUERY: Final = 2048
+
+MAX_REQUEST_LINE_BYTES: Final = 8190
+"""What servers take for the first line of a request; the widest default among those in use."""
+
+RESERVED_BYTES: Final = 1190
+"""Room in that line for the path and for all that a search asks for beside its query."""
+
+MAX_ENCODED_QUERY_BYTES: Final = MAX_REQUEST_LINE_BYTES - RESERVED_BYTES
 
 
 class WatchKind(StrEnum):
@@ -96,6 +105,13 @@ def check_target(kind: WatchKind, target: str) -> str | None:
     if kind is WatchKind.SEARCH:
         if not target.strip() or len(target) > MAX_QUERY:
             raise InvalidInputError.of("target", f"a search query is 1 to {MAX_QUERY} characters")
+        length = len(quote(target, safe="", errors="surrogatepass"))
+        if length > MAX_ENCODED_QUERY_BYTES:
+            raise InvalidInputError.of(
+                "target",
+                f"a search query is at most {MAX_ENCODED_QUERY_BYTES} bytes percent-encoded, as it stands in "
+                f"the URL that X is asked with; this one is {length}",
+            )
         return target
     if USER_ID.fullmatch(target):
         return target

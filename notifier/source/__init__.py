@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from notifier.source.client import BATCH, XClient
+from notifier.source.origin import origin_of
 
-__all__ = ["BATCH", "XClient"]
+__all__ = ["BATCH", "XClient", "origin_of"]

@@ -1,19 +1,22 @@
-"""What X's answers mean, by content and not by content type (spec: errors)."""
+"""What X's answers mean where they are no observation: by their content, then by their status."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
 
+from notifier.core.buckets import DAY_SECONDS
 from notifier.core.observation import Failure
-from notifier.core.problems import FailureKind, problem_type
+from notifier.core.problems import BY_STATUS, NO_EXPLANATION, FailureKind, explain, failure_kind, problems
+from notifier.core.retry_after import MAX_RETRY_AFTER_SECONDS, parse_http_date, parse_retry_after
+from notifier.core.x_clock import XClock
+from notifier.source.limits import read_windows, used_up_until
 
-DETAIL_LENGTH: Final = 200
 MESSAGE_LENGTH: Final = 10_000
-TOO_MANY_REQUESTS: Final = 429
 
 ALLOWED: Final = re.compile(r"is not one of \[([^\]]*)\]")
 """Where the message of a 400 lists the values that X would take."""
@@ -21,25 +24,18 @@ ALLOWED: Final = re.compile(r"is not one of \[([^\]]*)\]")
 NAMED: Final = re.compile(r"query parameter value \[([^\]]*)\]")
 """Where the message of a 400 names the one value that it is about."""
 
+NOBODYS_FAULT: Final = frozenset(
+    {
+        FailureKind.RATE_LIMITED,
+        FailureKind.TOO_FAST,
+        FailureKind.USAGE_CAPPED,
+        FailureKind.CREDITS_DEPLETED,
+    }
+)
+"""Limits and money: no subject of a question is to blame for them."""
 
-@dataclass(frozen=True, slots=True)
-class RateHeaders:
-    """A bucket as X's ``x-rate-limit-*`` headers describe it; ``reset`` is epoch seconds."""
-
-    limit: int
-    remaining: int
-    reset: float
-
-
-def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
-    """Read the rate headers, or None where any of them is missing or is no number."""
-    values = [headers.get(f"x-rate-limit-{name}", "") for name in ("limit", "remaining", "reset")]
-    if not all(
-        value.isascii() and value.isdigit() and len(value) <= len("1626249612000") for value in values
-    ):
-        return None
-    limit, remaining, reset = map(int, values)
-    return RateHeaders(limit, remaining, float(reset))
+NOTHING: Final = (b"", b"null")
+"""Bodies that say nothing; any other that is no JSON was not written by X's API."""
 
 
 def read_json(raw: bytes) -> object:
@@ -50,36 +46,46 @@ def read_json(raw: bytes) -> object:
         return None
 
 
-def read_failure(status: int, headers: Mapping[str, str], raw: bytes) -> Failure:
+def read_failure(
+    status: int, headers: Mapping[str, str], raw: bytes, *, clock: XClock, now: float
+) -> Failure:
     """Classify an answer other than 200.
 
-    A 429 has three shapes: the window's end, the older ``code: 88``, and the month's cap, at which tens of
-    thousands of requests may seem to remain. One with requests left in its window comes from another limit
-    (one request a second, say), whose end it does not tell.
+    What the body says goes before the status: X reports a spend cap as 403 and the month's cap with any
+    status. A body that is no JSON comes from the edge or from something else between X and us.
+
+    Args:
+        status: The HTTP status.
+        headers: All headers, by names without case.
+        raw: The body.
+        clock: X's clock, on which its resets and dates are.
+        now: Epoch seconds by ours.
     """
     body = read_json(raw)
-    problem: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    detail = _detail(status, problem)
-    if status in (401, 403):
-        return Failure(FailureKind.UNAUTHORIZED, detail)
-    if status == 402:  # noqa: PLR2004 - Payment Required
-        return Failure(FailureKind.CREDITS_DEPLETED, detail)
-    if is_usage_capped(status, raw):
-        return Failure(FailureKind.USAGE_CAPPED, detail)
-    if status == TOO_MANY_REQUESTS:
-        rate = read_rate_headers(headers)
-        is_window = rate is None or rate.remaining == 0
-        kind = FailureKind.RATE_LIMITED if is_window else FailureKind.TOO_FAST
-        return Failure(kind, detail, rate.reset if rate and is_window else None)
-    if status == 400 and problem:  # noqa: PLR2004 - Bad Request
-        return Failure(FailureKind.REFUSED, detail)
-    return Failure(FailureKind.UNAVAILABLE, detail)
+    kind = _kind(status, raw, body)
+    failure = Failure(kind, _detail(status, raw, body), suspects_subjects=_suspects_subjects(status, kind))
+    return with_waits(failure, status, headers, clock=clock, now=now)
 
 
-def is_usage_capped(status: int, raw: bytes) -> bool:
-    """Tell a 429 for the month's cap from one for a window."""
-    return status == TOO_MANY_REQUESTS and any(
-        problem_type(problem) == "usage-capped" for problem in _problems(read_json(raw))
+def with_waits(
+    failure: Failure, status: int, headers: Mapping[str, str], *, clock: XClock, now: float
+) -> Failure:
+    """Return a failure with what the headers say of when to ask again.
+
+    Where requests are left in every window that X describes, the limit is another one, and its end unknown.
+    """
+    windows = read_windows(headers)
+    floors = [_retry_after(headers, clock, now)]
+    if failure.kind is FailureKind.RATE_LIMITED or status == HTTPStatus.TOO_MANY_REQUESTS:
+        floors.append(used_up_until(windows, clock, now=now))
+    kind = failure.kind
+    if kind is FailureKind.RATE_LIMITED and windows and all(each.remaining for each in windows):
+        kind = FailureKind.TOO_FAST
+    return replace(
+        failure,
+        kind=kind,
+        retry_at=max((floor for floor in floors if floor is not None), default=None),
+        suspects_subjects=failure.suspects_subjects and kind not in NOBODYS_FAULT,
     )
 
 
@@ -91,7 +97,7 @@ def refused_values(raw: bytes) -> dict[str, set[str]]:
     commas or in several: the message lists what is allowed, or names the one that it is about.
     """
     refused: dict[str, set[str]] = {}
-    for problem in _problems(read_json(raw)):
+    for problem in problems(read_json(raw)):
         listed = problem.get("parameters")
         parameters = dict(listed) if isinstance(listed, dict) else {}
         if isinstance(problem.get("parameter"), str):
@@ -107,12 +113,34 @@ def refused_values(raw: bytes) -> dict[str, set[str]]:
     return refused
 
 
-def _problems(body: object) -> Iterator[Mapping[str, Any]]:
-    """Give the problem that a body is and those that it lists."""
-    listed = body.get("errors") if isinstance(body, dict) else None
-    for problem in [body, *(listed if isinstance(listed, list) else [])]:
-        if isinstance(problem, dict):
-            yield problem
+def _kind(status: int, raw: bytes, body: object) -> FailureKind:
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or _is_foreign(raw, body):
+        return FailureKind.UNAVAILABLE
+    if status == HTTPStatus.BAD_REQUEST and not body:
+        return FailureKind.UNAVAILABLE
+    return failure_kind(body) or BY_STATUS.get(status, FailureKind.UNAVAILABLE)
+
+
+def _is_foreign(raw: bytes, body: object) -> bool:
+    return body is None and raw.strip() not in NOTHING
+
+
+def _suspects_subjects(status: int, kind: FailureKind) -> bool:
+    """Tell whether a subject may be what X chokes on, rather than the credentials or a proxy."""
+    if kind is FailureKind.UNAUTHORIZED:
+        return status == HTTPStatus.FORBIDDEN
+    return status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+
+
+def _retry_after(headers: Mapping[str, str], clock: XClock, now: float) -> float | None:
+    """Return the epoch second by our clock before which X does not want to be asked, None without one."""
+    text = headers.get("Retry-After", "")
+    moment = parse_http_date(text)
+    if moment is not None:
+        ours = clock.ours(moment, now=now, length=DAY_SECONDS)
+        return min(max(ours, now), now + MAX_RETRY_AFTER_SECONDS)
+    seconds = parse_retry_after(text, now=now, fractions=True)
+    return None if seconds is None else now + seconds
 
 
 def _allowed(message: object) -> set[str]:
@@ -125,8 +153,14 @@ def _named(message: object) -> set[str]:
     return {named[1].strip()} if named else set()
 
 
-def _detail(status: int, problem: Mapping[str, Any]) -> str:
-    """Put a problem into words. The ``detail`` of a 400 is general; what is wrong stands in its errors."""
-    listed = next((each for each in _problems(problem) if each is not problem), {})
-    told = listed.get("message") or problem.get("detail") or problem.get("title") or "no explanation"
-    return f"HTTP {status}: {str(told)[:DETAIL_LENGTH]}"
+def _detail(status: int, raw: bytes, body: object) -> str:
+    """Put an answer into words. The ``detail`` of a 400 is general; what is wrong stands in its errors."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return f"the proxy wants other credentials (HTTP {status})"
+    if _is_foreign(raw, body):
+        return f"HTTP {status} with a body that is not X's: no JSON"
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return f"HTTP {status}: a redirect, which is not followed"
+    found = list(problems(body))
+    texts = [explain(problem) for problem in (*found[1:], *found[:1])]
+    return f"HTTP {status}: {next((text for text in texts if text != NO_EXPLANATION), NO_EXPLANATION)}"

@@ -9,7 +9,7 @@ from notifier.core.observation import Call
 
 
 class Budget(Protocol):
-    """X's rate buckets, which all workers share; ``now`` and ``reset`` are epoch seconds."""
+    """X's rate buckets, which all workers share; times are epoch seconds by our clock."""
 
     async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:
         """Take one request; gives 0, or the seconds to wait for one."""
@@ -17,6 +17,10 @@ class Budget(Protocol):
 
     async def note(self, call: Call, *, limit: int, remaining: int, reset: float, now: float) -> None:
         """Take over what the headers of an answer say of the bucket that a request was taken from."""
+        ...
+
+    async def close(self, call: Call, *, until: float, now: float) -> None:
+        """Make no request of a call before a moment, because a window of 24 hours is used up."""
         ...
 
     async def note_nothing(self, call: Call, *, now: float) -> None:

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
-import structlog
 
+from notifier.core.buckets import WINDOW_SECONDS
 from notifier.core.looking import Urgency
 from notifier.core.observation import Call, Failure, Observation, Question, failed, read_answer
 from notifier.core.problems import FailureKind
-from notifier.source.answers import (
-    is_usage_capped,
-    read_failure,
-    read_json,
-    read_rate_headers,
-    refused_values,
-)
+from notifier.core.retry_after import parse_http_date
+from notifier.core.x_clock import XClock
+from notifier.source.answers import read_failure, read_json, refused_values, with_waits
 from notifier.source.budget import Budget
+from notifier.source.failures import (
+    CONNECT_SECONDS,
+    FAILURES,
+    MAX_BODY_BYTES,
+    TIMEOUT_SECONDS,
+    TOO_LARGE,
+    describe,
+    no_answer,
+)
+from notifier.source.limits import read_windows, used_up_until
+from notifier.source.origin import origin_of
+from notifier.source.refusals import LearnedRefusals, RefusalRecord
 
 BATCH: Final = 100
 """How many ids one request may carry (X's OpenAPI document)."""
 
-MAX_BODY_BYTES: Final = 8 * 2**20
-TIMEOUT: Final = aiohttp.ClientTimeout(total=10.0)
+TIMEOUT: Final = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
 
 SPACE_FIELDS: Final = (
     "id", "state", "created_at", "ended_at", "is_ticketed", "lang", "participant_count", "scheduled_start",
@@ -60,7 +68,23 @@ OPTIONAL: Final[Mapping[Call, tuple[str, ...]]] = {
 """What each call may be asked beside its subjects. Where X refuses all values of one, it is left out: what
 X does by itself then is what we ask for, or less of it."""
 
-log = structlog.get_logger(__name__)
+ASKED: Final[Mapping[str, tuple[str, ...]]] = {
+    "space.fields": SPACE_FIELDS,
+    "expansions": EXPANSIONS,
+    "user.fields": USER_FIELDS,
+    "state": ("all",),
+    "max_results": (str(BATCH),),
+}
+"""What each of them is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What X answered, whatever it is."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class XClient:
@@ -70,33 +94,43 @@ class XClient:
         base_url: Without a slash at the end.
         bearer_token: Sent as it is, never shown.
         budget: Where requests are taken from.
+        refusals: Where what X does not accept is kept.
+        proxy: The URL of a proxy that X is asked through; it may hold a user and a password.
         clock: Epoch seconds.
     """
 
     def __init__(
-        self, base_url: str, bearer_token: str, budget: Budget, *, clock: Callable[[], float] = time.time
+        self,
+        base_url: str,
+        bearer_token: str,
+        budget: Budget,
+        refusals: RefusalRecord,
+        *,
+        proxy: str | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._base_url = base_url
         self._headers = {"Authorization": f"Bearer {bearer_token}"}
+        self._origin = origin_of(base_url, bearer_token)
         self._budget = budget
+        self._refusals = LearnedRefusals(refusals)
+        self._proxy = proxy
         self._clock = clock
+        self._x_clock = XClock()
         self._session: aiohttp.ClientSession | None = None
-        self._asked: dict[str, tuple[str, ...]] = {
-            "space.fields": SPACE_FIELDS,
-            "expansions": EXPANSIONS,
-            "user.fields": USER_FIELDS,
-            "state": ("all",),
-            "max_results": (str(BATCH),),
-        }
 
     @property
     def origin(self) -> str:
-        """A fingerprint of URL and token."""
-        return sha256(f"{self._base_url} {self._headers['Authorization']}".encode()).hexdigest()[:16]
+        """A fingerprint of X's URL and the token, under which what X says of them is kept."""
+        return self._origin
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            headers=self._headers, timeout=TIMEOUT, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+            headers=self._headers,
+            timeout=TIMEOUT,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._proxy,
         )
         return self
 
@@ -111,39 +145,23 @@ class XClient:
         """Ask one question of up to :data:`BATCH` subjects (one for a search).
 
         Never raises for anything that X does: every failure is an observation that failed. A value that X
-        does not know is dropped, told once, and the question is asked again, as a request like any other.
+        does not accept is left out, and the question is asked again, as a request like any other.
         """
         while True:
             began_at = self._clock()
+            refusals = await self._refusals.at(began_at)
             wait = await self._budget.take(question.call, urgency, now=began_at)
             if wait > 0:
                 failure = Failure(FailureKind.HELD_BACK, "the budget is used up", began_at + wait)
                 return failed(question, failure, began_at, began_at)
-            asked = self._optional(question)
-            status, headers, raw = await self._get(question, asked)
-            answered_at = self._clock()
-            await self._note_rate(question.call, status, headers, raw, answered_at)
-            if status == 200:  # noqa: PLR2004 - OK
-                return read_answer(question, read_json(raw), began_at, answered_at)
-            if status == 0:
-                failure = Failure(FailureKind.UNAVAILABLE, raw.decode())
-                return failed(question, failure, began_at, answered_at)
-            if status == 400:  # noqa: PLR2004 - Bad Request
-                refused = refused_values(raw)
-                subjects = _refused_subjects(question, refused)
-                if self._drop(asked, refused) and not subjects:
-                    continue
-                failure = replace(read_failure(status, headers, raw), refused=subjects)
-            else:
-                failure = read_failure(status, headers, raw)
-            suspects = status == 403 or failure.kind in (FailureKind.UNAVAILABLE, FailureKind.REFUSED)
-            failure = replace(failure, suspects_subjects=suspects)
-            return failed(question, failure, began_at, answered_at)
+            asked = refusals.without(question.call, _optional(question), now=began_at)
+            answer = await self._get(question, asked)
+            observation = await self._read(question, asked, answer, began_at)
+            if observation is not None:
+                return observation
 
-    async def _get(
-        self, question: Question, asked: Mapping[str, tuple[str, ...]]
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Send the request; no answer at all is status 0 with the reason as body."""
+    async def _get(self, question: Question, asked: Mapping[str, tuple[str, ...]]) -> Answer | Failure:
+        """Send the request; where no answer came at all, that is a failure."""
         if self._session is None:
             raise RuntimeError("XClient is used outside its context")
         path, parameter = PATHS[question.call]
@@ -153,52 +171,115 @@ class XClient:
             async with self._session.get(
                 self._base_url + path, params=query, allow_redirects=False
             ) as answer:
-                return answer.status, answer.headers, await _read_bounded(answer)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return 0, {}, f"no answer from X: {type(error).__name__}".encode()
+                body = await _read_bounded(answer)
+                if body is None:
+                    return no_answer(TOO_LARGE, suspects_subjects=True)
+                return Answer(answer.status, answer.headers, body)
+        except FAILURES as error:
+            return describe(error, proxy=_host_and_port(self._proxy))
 
-    def _optional(self, question: Question) -> dict[str, tuple[str, ...]]:
-        """Give the optional parameters of a question, without what X has refused before."""
-        asked = {name: self._asked[name] for name in OPTIONAL[question.call]}
-        if not question.people and "expansions" in asked:
-            asked["expansions"] = tuple(each for each in asked["expansions"] if each in WITHOUT_PEOPLE)
-        return {name: values for name, values in asked.items() if values}
+    async def _read(
+        self,
+        question: Question,
+        asked: Mapping[str, tuple[str, ...]],
+        answer: Answer | Failure,
+        began_at: float,
+    ) -> Observation | None:
+        """Read what came of a request; None where the question is to be asked again without some values."""
+        answered_at = self._clock()
+        if isinstance(answer, Failure):
+            await self._budget.note_nothing(question.call, now=answered_at)
+            return failed(question, answer, began_at, answered_at)
+        date = parse_http_date(answer.headers.get("Date", ""))
+        self._x_clock = self._x_clock.heard(date, began_at=began_at, answered_at=answered_at)
+        observation, failure = self._judge(question, answer, began_at, answered_at)
+        await self._note_windows(question.call, answer, failure, answered_at)
+        if failure is None:
+            await self._refusals.accept(question.call, asked)
+            return observation
+        if failure.kind is FailureKind.REFUSED:
+            refused = refused_values(answer.body)
+            subjects = _refused_subjects(question, refused)
+            if await self._leave_out(question.call, asked, refused, answered_at) and not subjects:
+                return None
+            failure = replace(failure, refused=subjects, suspects_subjects=not subjects)
+        return failed(question, failure, began_at, answered_at)
 
-    def _drop(self, asked: Mapping[str, tuple[str, ...]], refused: Mapping[str, set[str]]) -> bool:
-        """Stop asking for values that X does not know; gives whether this question had any of them.
+    def _judge(
+        self, question: Question, answer: Answer, began_at: float, answered_at: float
+    ) -> tuple[Observation | None, Failure | None]:
+        """Return the observation that an answer is, or the failure; a 200 may be either."""
+        status, headers, clock = answer.status, answer.headers, self._x_clock
+        if status != HTTPStatus.OK:
+            return None, read_failure(status, headers, answer.body, clock=clock, now=answered_at)
+        observation = read_answer(question, read_json(answer.body), began_at, answered_at)
+        if observation.failure is None:
+            return observation, None
+        return None, with_waits(observation.failure, status, headers, clock=clock, now=answered_at)
 
-        Another question may have had the same one refused meanwhile, and this one goes on without it too.
+    async def _leave_out(
+        self,
+        call: Call,
+        asked: Mapping[str, tuple[str, ...]],
+        refused: Mapping[str, set[str]],
+        now: float,
+    ) -> bool:
+        """Leave out what X does not accept; tell whether this question had any of it.
+
+        Another question may have had the same value refused meanwhile, and this one goes on without it too.
         """
         unknown = {name: _unknown(values, refused.get(name)) for name, values in asked.items()}
-        for name, values in unknown.items():
-            keep = tuple(value for value in self._asked[name] if value not in values)
-            if keep != self._asked[name]:
-                log.warning("source.values_dropped", parameter=name, values=sorted(values))
-                self._asked[name] = keep
-        return any(unknown.values())
+        if not any(unknown.values()):
+            return False
+        await self._refusals.refuse(call, unknown, now=now)
+        return True
 
-    async def _note_rate(
-        self, call: Call, status: int, headers: Mapping[str, str], raw: bytes, now: float
-    ) -> None:
-        """Hand on what an answer says of its bucket; the headers of a used-up month speak of another one."""
-        rate = read_rate_headers(headers)
-        if rate is None or is_usage_capped(status, raw):
+    async def _note_windows(self, call: Call, answer: Answer, failure: Failure | None, now: float) -> None:
+        """Hand on what an answer says of its windows, by our clock.
+
+        The headers of a used-up month speak of another window. One of 24 hours closes the call only when X
+        refuses it for that: until then nobody would learn why it is not made.
+        """
+        kind = failure.kind if failure else None
+        windows = read_windows(answer.headers)
+        quarter = next((each for each in windows if each.length == WINDOW_SECONDS), None)
+        if quarter is None or kind is FailureKind.USAGE_CAPPED:
             await self._budget.note_nothing(call, now=now)
         else:
+            reset = self._x_clock.ours(quarter.reset, now=now, length=quarter.length)
             await self._budget.note(
-                call, limit=rate.limit, remaining=rate.remaining, reset=rate.reset, now=now
+                call, limit=quarter.limit, remaining=quarter.remaining, reset=reset, now=now
             )
+        days = [each for each in windows if each.length > WINDOW_SECONDS]
+        until = used_up_until(days, self._x_clock, now=now)
+        if kind is FailureKind.RATE_LIMITED and until is not None:
+            await self._budget.close(call, until=until, now=now)
+
+
+def _optional(question: Question) -> dict[str, tuple[str, ...]]:
+    """Return what a question asks for beside its subjects."""
+    asked = {name: ASKED[name] for name in OPTIONAL[question.call]}
+    if not question.people and "expansions" in asked:
+        asked["expansions"] = WITHOUT_PEOPLE
+    return asked
+
+
+def _host_and_port(proxy: str | None) -> tuple[str | None, int | None] | None:
+    if proxy is None:
+        return None
+    parts = urlsplit(proxy)
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _unknown(asked: tuple[str, ...], refused: set[str] | None) -> set[str]:
-    """Give what X refused of a parameter's values; naming the parameter is enough where it has only one."""
+    """Return what X refused of a parameter's values; naming the parameter is enough where it has only one."""
     if refused is None:
         return set()
     return set(asked) if len(asked) == 1 and not refused else refused & set(asked)
 
 
 def _refused_subjects(question: Question, refused: Mapping[str, set[str]]) -> tuple[str, ...]:
-    """Give the subjects that X does not accept; a search has one, however many commas stand in it.
+    """Return the subjects that X does not accept; a search has one, however many commas stand in it.
 
     A refusal that names all of many says nothing: it repeats the question.
     """
@@ -210,11 +291,11 @@ def _refused_subjects(question: Question, refused: Mapping[str, set[str]]) -> tu
     return () if len(named) == len(question.subjects) > 1 else named
 
 
-async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:
-    """Read a whole body, or refuse one that is larger than any answer of X's can be."""
+async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes | None:
+    """Read a whole body; None for one that is larger than any answer of X's can be."""
     raw = bytearray()
     async for chunk in answer.content.iter_any():
         raw += chunk
         if len(raw) > MAX_BODY_BYTES:
-            raise ValueError("the body is too large")
+            return None
     return bytes(raw)

@@ -23,6 +23,7 @@ from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
 from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
+from notifier.store.refusals import SharedRefusals
 from notifier.store.resealing import Resealed, Resealing
 from notifier.store.sealing import SecretBox, key_id_of
 from notifier.store.source_health import Cycle, SourceHealth
@@ -36,9 +37,11 @@ DAY_SECONDS: Final = 86_400
 
 
 class Store:
-    """All records over one connection pool."""
+    """All records over one connection pool; ``origin`` is a fingerprint of X's URL and the token."""
 
-    def __init__(self, database: Database, *, retention_days: float, partitions: int) -> None:
+    def __init__(
+        self, database: Database, *, retention_days: float, partitions: int, origin: str = ""
+    ) -> None:
         ttl_seconds = int(retention_days * DAY_SECONDS)
         self.database = database
         self.retention_seconds = ttl_seconds
@@ -55,7 +58,8 @@ class Store:
         self.timers = Timers(database)
         self.redaction = Redaction(database)
         self.health = SourceHealth(database, ttl_seconds=ttl_seconds)
-        self.budget = SharedBudget(database)
+        self.budget = SharedBudget(database, origin)
+        self.refusals = SharedRefusals(database)
         self.spending = Spending(database)
         self.workers = Workers(database)
         self.telemetry = Telemetry(database)

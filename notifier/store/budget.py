@@ -19,6 +19,9 @@ BUCKETS = TypeAdapter(Buckets)
 TTL_SECONDS: Final = 3600
 """Four windows: what was learned of shared buckets outlives a pause, and a record of no use goes away."""
 
+CLOSED_TTL_SECONDS: Final = 90_000
+"""While a window of 24 hours is used up, the record has to outlast it."""
+
 TRIES: Final = 50
 """How often a change is tried; each failure means that another worker's has gone through."""
 
@@ -29,21 +32,27 @@ CONTENDED_SECONDS: Final = 1.0
 class SharedBudget:
     """Rate buckets as X's headers describe them: one record, changed by :mod:`notifier.core.buckets`.
 
-    ``now`` and ``reset`` are epoch seconds throughout.
+    ``now``, ``reset`` and ``until`` are epoch seconds by our clock throughout.
+
+    Args:
+        database: Where the record is.
+        origin: A fingerprint of X's URL and the token. A record of another one says nothing of this one's
+            windows: requests are taken from a new record then, while :meth:`describe` shows what is there.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, origin: str = "") -> None:
         self._database = database
+        self._origin = origin
 
     async def wait(self, call: Call, urgency: Urgency, *, now: float) -> float:
         """Give the seconds to wait for a request, 0 where it may go now; takes none."""
-        _, record = await self._read()
+        _, record = await self._own()
         return buckets.wait(record, call, urgency, now=now)
 
     async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:
         """Take one request; gives 0, or the seconds to wait for one."""
         for _ in range(TRIES):
-            text, record = await self._read()
+            text, record = await self._own()
             seconds = buckets.wait(record, call, urgency, now=now)
             if seconds > 0:
                 return seconds
@@ -56,6 +65,10 @@ class SharedBudget:
         await self._note(
             lambda record: buckets.learn(record, call, limit=limit, remaining=remaining, reset=reset, now=now)
         )
+
+    async def close(self, call: Call, *, until: float, now: float) -> None:
+        """Make no request of a call before a moment, because a window of 24 hours is used up."""
+        await self._note(lambda record: buckets.close(record, call, until=until, now=now))
 
     async def note_nothing(self, call: Call, *, now: float) -> None:
         """Note that a request has ended without a word of its bucket."""
@@ -73,9 +86,14 @@ class SharedBudget:
     async def _note(self, change: Callable[[Buckets], Buckets]) -> None:
         """Change the record. One that is busy all the time is left: the next answer tells the same."""
         for _ in range(TRIES):
-            text, record = await self._read()
+            text, record = await self._own()
             if await self._replace(text, change(record)):
                 return
+
+    async def _own(self) -> tuple[str, Buckets]:
+        """Read the text that is stored, and the record of our own origin."""
+        text, record = await self._read()
+        return text, record if record.origin == self._origin else Buckets(origin=self._origin)
 
     async def _read(self) -> tuple[str, Buckets]:
         async with self._database.translated():
@@ -83,7 +101,8 @@ class SharedBudget:
         return text or "", BUCKETS.validate_json(text) if text else Buckets()
 
     async def _replace(self, text: str, record: Buckets) -> bool:
+        ttl = CLOSED_TTL_SECONDS if record.closed_until else TTL_SECONDS
         replaced = await self._database.run(
-            "replace", keys=[keys.BUCKETS], args=[BUCKETS.dump_json(record), text, TTL_SECONDS]
+            "replace", keys=[keys.BUCKETS], args=[BUCKETS.dump_json(record), text, ttl]
         )
         return bool(replaced)

@@ -26,6 +26,7 @@ TELEMETRY: Final = "sn:telemetry"  # hash: series -> value; what all processes h
 ADMIN_KEY: Final = "sn:admin-key"  # string: hash of the admin key that the first start made
 ANSWERED: Final = "sn:answered"  # hash: call -> second of its last answer while a subject had a standing
 BUCKETS: Final = "sn:buckets"  # string: X's rate buckets as JSON. TTL
+REFUSALS: Final = "sn:refusals"  # string: what X does not accept beside the subjects, as JSON. TTL
 HEALTH: Final = "sn:health"  # string: which calls to X fail and why, as JSON; only while one does
 CYCLE_LOOKED: Final = "sn:cycle:looked"  # zset: Space id -> when a living Space was looked at, in ms. TTL
 CYCLE_MISSING: Final = "sn:cycle:missing"  # zset: Space id -> since when it is not found, in ms. TTL

@@ -25,6 +25,7 @@ from notifier.store import keys
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
 from notifier.store.database import Database, connect
 from notifier.store.spending import Spending
+from tests.support.own_refusals import OwnRefusals
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 NOON = NOW - 10 * 3600 - 800
@@ -53,7 +54,7 @@ async def asking(budget: SharedBudget, handler: Handler) -> AsyncIterator[XClien
         app.router.add_get(path, handler)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with XClient(url, "token", budget, clock=count(NOW, 1.0).__next__) as x:
+        async with XClient(url, "token", budget, OwnRefusals(), clock=count(NOW, 1.0).__next__) as x:
             yield x
 
 
@@ -362,10 +363,10 @@ class TestFailures:
             (403, "", FailureKind.UNAUTHORIZED),
             (403, '{"type": "https://api.x.com/2/problems/client-forbidden"}', FailureKind.UNAUTHORIZED),
             (402, '{"title": "CreditsDepleted"}', FailureKind.CREDITS_DEPLETED),
-            (402, "<html>", FailureKind.CREDITS_DEPLETED),
+            (402, "<html>", FailureKind.UNAVAILABLE),
             (429, '{"type": "about:blank", "title": "Too Many Requests"}', FailureKind.RATE_LIMITED),
             (429, '{"errors": [{"code": 88, "message": "Rate limit exceeded"}]}', FailureKind.RATE_LIMITED),
-            (429, "<html>slow down</html>", FailureKind.RATE_LIMITED),
+            (429, "<html>slow down</html>", FailureKind.UNAVAILABLE),
             (429, '{"type": "https://api.twitter.com/2/problems/usage-capped"}', FailureKind.USAGE_CAPPED),
             (429, '{"type": "https://api.x.com/2/problems/usage-capped/"}', FailureKind.USAGE_CAPPED),
             (429, '{"errors": [{"type": "https://a/usage-capped"}]}', FailureKind.USAGE_CAPPED),

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from notifier.core.buckets import (
+    DAY_SECONDS,
     KEPT_BACK,
     LEAD,
     PATIENT_SHARE,
     WINDOW_SECONDS,
     Bucket,
     Buckets,
+    close,
     learn,
     learn_nothing,
     take,
@@ -164,6 +166,17 @@ class TestOneBucket:
         buckets = take(buckets, LOOKUP, URGENT, now=START + 900)
         buckets = learn(buckets, LOOKUP, limit=300, remaining=299, reset=START + 1800, now=START + 900)
         assert buckets.of(LOOKUP).remaining == 299
+
+    def test_a_call_whose_24_hours_are_used_up_is_closed_until_they_end_and_no_other_is(self) -> None:
+        buckets = close(Buckets(origin="whose"), LOOKUP, until=START + 30_000, now=START)
+        assert [wait(buckets, LOOKUP, urgency, now=START) for urgency in Urgency] == [30_000] * 2
+        assert wait(buckets, SEARCH, PATIENT, now=START) == 0
+        assert wait(buckets, LOOKUP, PATIENT, now=START + 30_000) == 0
+        assert (buckets.at(START + 30_000), buckets.origin) == (Buckets(origin="whose"), "whose")
+
+    def test_no_reset_closes_a_call_for_longer_than_a_day(self) -> None:
+        buckets = close(Buckets(), LOOKUP, until=START + 10**9, now=START)
+        assert wait(buckets, LOOKUP, URGENT, now=START) == DAY_SECONDS
 
     @given(st.lists(st.tuples(CALLS, st.sampled_from(Urgency)), max_size=20))
     def test_the_record_survives_json(self, asked: list[tuple[Call, Urgency]]) -> None:

@@ -114,6 +114,7 @@ def test_master_keys_are_read_in_order_in_both_base64_alphabets() -> None:
         ("X_API_URL", "ftp://api.x.com"),
         ("X_API_URL", "https://"),
         ("X_API_URL", "https://host:notaport"),
+        ("X_API_URL", "https://api x.com"),
         ("POLL_NEAR_SECONDS", "0"),
         ("POLL_NEAR_SECONDS", "-1"),
         ("POLL_NEAR_SECONDS", "nan"),
@@ -155,6 +156,17 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_setting(
         ("MASTER_KEYS", f"a:{KEY},a:{KEY}"),
         ("OUTBOUND_PROXY", f"socks5://user:{SECRET}@proxy:1080"),
         ("REDIS_URL", f"amqp://:{SECRET}@host"),
+        ("X_API_URL", f"https://user:{SECRET}@api.x.com"),
+        ("X_API_URL", f"https://api.x.com/?token={SECRET}"),
+        ("X_PROXY", f"socks5://user:{SECRET}@proxy:1080"),
+        ("X_PROXY", f"user:{SECRET}@proxy:3128"),
+        ("X_PROXY", f"http://user:{SECRET}@:3128"),
+        ("X_PROXY", f"http://user:{SECRET}@proxy:0"),
+        ("X_PROXY", f"http://user:{SECRET}@proxy:99999"),
+        ("X_PROXY", f"http://user:{SECRET}@proxy:3128/path"),
+        ("X_PROXY", f"http://user:{SECRET}@proxy:3128?query"),
+        ("X_PROXY", f"http://us%3Aer:{SECRET}@proxy:3128"),
+        ("X_PROXY", f"http://user:{SECRET}%E2%82%AC@proxy:3128"),
     ],
 )
 def test_a_bad_secret_is_refused_without_showing_it(
@@ -164,6 +176,47 @@ def test_a_bad_secret_is_refused_without_showing_it(
     assert line.startswith(f"NOTIFIER_{name}: ")
     assert SECRET not in line
     assert KEY not in line
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://api.x.com/2",
+        "https://api.x.com/2/",
+        "https://api.x.com/2/spaces",
+        "https://api.x.com//",
+        "https://api.x.com?",
+        "https://api.x.com?a=b",
+        "https://api.x.com/?a=b",
+        "https://api.x.com#",
+        "https://api.x.com/#top",
+        "https://user@api.x.com",
+        "https://@api.x.com",
+        "https://api.x.com\\2",
+    ],
+)
+def test_an_address_of_x_with_anything_behind_the_host_is_refused_with_how_to_fix_it(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    assert refusal(monkeypatch, "NOTIFIER_X_API_URL", value) == (
+        "NOTIFIER_X_API_URL: must be only scheme and host, like https://api.x.com; leave out the rest, as /2"
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["https://api.x.com", "https://api.x.com/", "http://[::1]:8081", "http://x:1/"]
+)
+def test_an_address_of_x_is_a_scheme_and_a_host(value: str) -> None:
+    assert load_settings(x_api_url=value).x_api_url == value.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "value", ["http://proxy:3128", "https://user:p%40ss@proxy.example/", "http://[::1]:1"]
+)
+def test_a_proxy_for_x_may_have_a_user_and_a_password(value: str) -> None:
+    proxy = load_settings(x_proxy=value).x_proxy
+    assert proxy is not None
+    assert proxy.get_secret_value() == value.rstrip("/")
 
 
 def test_a_longer_request_timeout_needs_a_longer_lease(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +239,7 @@ def test_secrets_are_not_in_the_repr() -> None:
         master_keys=f"a:{KEY}",
         redis_url=f"redis://:{SECRET}@host",
         outbound_proxy=f"http://user:{SECRET}@proxy:3128",
+        x_proxy=f"http://user:{SECRET}@proxy:3128",
     )
     assert SECRET not in repr(settings)
     assert KEY not in repr(settings)

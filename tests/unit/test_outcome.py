@@ -14,8 +14,8 @@ from notifier.core.outcome import (
     Outcome,
     OutcomeKind,
     classify,
-    parse_retry_after,
 )
+from notifier.core.retry_after import parse_retry_after
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 DAY = 86_400.0

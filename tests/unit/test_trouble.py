@@ -7,21 +7,25 @@ from hypothesis import strategies as st
 from notifier.core.cadence import Cadence
 from notifier.core.observation import Failure
 from notifier.core.problems import FailureKind
-from notifier.core.trouble import (
-    BLIND_WAIT_SECONDS,
-    LEAST_WAIT_SECONDS,
-    PAUSE_SECONDS,
-    WINDOW_SECONDS,
-    Response,
-    respond,
-)
+from notifier.core.trouble import BLIND_WAIT_SECONDS, PAUSE_SECONDS, Response, respond
 
 NOW = 1000.0
 CADENCE = Cadence()
+WINDOW_SECONDS = 900.0
+DAY_SECONDS = 86_400.0
+GROWTH = [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def response(kind: FailureKind, retry_at: float | None = None) -> Response:
-    return respond(Failure(kind, "why", retry_at), now=NOW, cadence=CADENCE)
+def response(kind: FailureKind, retry_at: float | None = None, *, refusals: int = 1) -> Response:
+    return respond(Failure(kind, "why", retry_at), now=NOW, cadence=CADENCE, refusals=refusals)
+
+
+def pauses(kind: FailureKind, retry_at: float | None = None) -> list[float]:
+    """For how long a call is not made after the first, the second … of refusals that follow each other."""
+    return [
+        (response(kind, retry_at, refusals=each).pause_until or NOW) - NOW
+        for each in range(1, len(GROWTH) + 1)
+    ]
 
 
 @pytest.mark.parametrize("kind", PAUSE_SECONDS)
@@ -42,18 +46,46 @@ def test_a_question_that_x_refuses_waits_long() -> None:
     ("retry_at", "again_at"),
     [
         (NOW + 60, NOW + 60),
-        (NOW - 60, NOW + LEAST_WAIT_SECONDS),
-        (NOW + 1e9, NOW + WINDOW_SECONDS),
+        (NOW - 60, NOW + 1),
+        (NOW + 5 * 3600, NOW + 5 * 3600),  # a window of 24 hours is used up
+        (NOW + 1e9, NOW + DAY_SECONDS),
         (None, NOW + BLIND_WAIT_SECONDS),
     ],
 )
-def test_a_rate_limit_pauses_the_call_within_a_window(retry_at: float | None, again_at: float) -> None:
+def test_a_rate_limit_pauses_the_call_until_the_window_ends(retry_at: float | None, again_at: float) -> None:
     assert response(FailureKind.RATE_LIMITED, retry_at) == Response(again_at, again_at)
 
 
-def test_what_was_asked_too_fast_is_asked_again_in_a_moment() -> None:
-    again_at = NOW + LEAST_WAIT_SECONDS
-    assert response(FailureKind.TOO_FAST, NOW + 600) == Response(again_at, again_at)
+def test_waits_grow_while_refusals_with_requests_left_follow_each_other() -> None:
+    assert pauses(FailureKind.TOO_FAST) == GROWTH
+
+
+def test_waits_grow_where_a_reset_is_past_and_x_refuses_again() -> None:
+    assert pauses(FailureKind.RATE_LIMITED, NOW - 5) == GROWTH
+    assert pauses(FailureKind.RATE_LIMITED, NOW) == GROWTH
+
+
+def test_waits_grow_beyond_what_the_headers_promise_and_never_end_before_it() -> None:
+    assert pauses(FailureKind.RATE_LIMITED, NOW + 10) == [max(10, grown) for grown in GROWTH]
+
+
+@pytest.mark.parametrize("refusals", [0, 100_000])
+def test_any_count_of_refusals_has_its_wait(refusals: int) -> None:
+    assert 1 <= (response(FailureKind.TOO_FAST, refusals=refusals).pause_until or 0) - NOW <= 60
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.HELD_BACK])
+def test_x_is_asked_no_sooner_than_it_wants_whatever_the_failure(kind: FailureKind) -> None:
+    late, soon = NOW + 7200, NOW + 0.5
+    assert response(kind, late).ask_again_at == late
+    assert response(kind, soon).ask_again_at >= response(kind).ask_again_at - BLIND_WAIT_SECONDS
+    assert response(kind, soon).ask_again_at >= soon
+    if kind is not FailureKind.REFUSED:
+        assert response(kind, late).pause_until == late
+
+
+def test_an_outage_that_says_when_to_come_back_still_backs_off() -> None:
+    assert pauses(FailureKind.UNAVAILABLE, NOW + 2) == [max(CADENCE.near, grown) for grown in GROWTH]
 
 
 def test_holding_back_stops_no_other_question() -> None:
@@ -64,11 +96,11 @@ def test_holding_back_stops_no_other_question() -> None:
 
 
 @pytest.mark.parametrize("kind", FailureKind)
-@given(st.none() | st.floats(0, 1e12))
+@given(st.none() | st.floats(0, 1e12), st.integers(1, 1000))
 def test_a_failure_is_never_answered_at_once_with_another_question(
-    kind: FailureKind, retry_at: float | None
+    kind: FailureKind, retry_at: float | None, refusals: int
 ) -> None:
-    chosen = response(kind, retry_at)
-    assert NOW <= chosen.ask_again_at <= NOW + WINDOW_SECONDS
+    chosen = response(kind, retry_at, refusals=refusals)
+    assert NOW <= chosen.ask_again_at <= NOW + DAY_SECONDS
     assert chosen.ask_again_at > NOW or kind is FailureKind.HELD_BACK
-    assert chosen.pause_until in (None, chosen.ask_again_at)
+    assert chosen.pause_until is None or chosen.ask_again_at <= chosen.pause_until <= NOW + DAY_SECONDS

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 
 from notifier.core.ids import WatchId
-from notifier.core.watch import MAX_QUERY, Watch, WatchKind, WatchStatus, check_target
+from notifier.core.observation import Call
+from notifier.core.watch import (
+    MAX_ENCODED_QUERY_BYTES,
+    MAX_QUERY,
+    MAX_REQUEST_LINE_BYTES,
+    Watch,
+    WatchKind,
+    WatchStatus,
+    check_target,
+)
 from notifier.errors import InvalidInputError
+from notifier.source.client import ASKED, OPTIONAL, PATHS
 
 WATCH = Watch(
     id=WatchId("wch_0000000000000001"),
@@ -26,7 +37,10 @@ WATCH = Watch(
         (WatchKind.SPACE, "a"),
         (WatchKind.SEARCH, "x"),
         (WatchKind.SEARCH, " two words "),
-        (WatchKind.SEARCH, "\U0001f3d9" * MAX_QUERY),
+        (WatchKind.SEARCH, "x" * MAX_QUERY),
+        (WatchKind.SEARCH, '"' * MAX_QUERY),
+        (WatchKind.SEARCH, "\u00e9" * 1166),
+        (WatchKind.SEARCH, "\U0001f3d9" * 583),
     ],
 )
 def test_a_target_is_its_own_subject(kind: WatchKind, target: str) -> None:
@@ -55,6 +69,21 @@ def test_a_target_of_another_form_is_refused_with_its_mend(kind: WatchKind, targ
     with pytest.raises(InvalidInputError, match=mend) as refusal:
         check_target(kind, target)
     assert [error.loc for error in refusal.value.errors] == [("body", "target")]
+
+
+@pytest.mark.parametrize(
+    "target", ["\u00e9" * 1167, "\U0001f3d9" * 584, "\U0001f3d9" * MAX_QUERY, "\ud800" * MAX_QUERY]
+)
+def test_a_query_whose_url_no_server_takes_is_refused_with_the_limit(target: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"at most {MAX_ENCODED_QUERY_BYTES} bytes percent-encoded"):
+        check_target(WatchKind.SEARCH, target)
+
+
+def test_the_longest_query_leaves_room_for_all_else_that_a_search_asks_for() -> None:
+    rest = {name: ",".join(ASKED[name]) for name in OPTIONAL[Call.SEARCH]}
+    path, parameter = PATHS[Call.SEARCH]
+    line = f"GET {path}?{parameter}={'x' * MAX_ENCODED_QUERY_BYTES}&{urlencode(rest)} HTTP/1.1\r\n"
+    assert len(line) <= MAX_REQUEST_LINE_BYTES
 
 
 @pytest.mark.parametrize(

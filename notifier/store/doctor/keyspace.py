@@ -15,6 +15,7 @@ FORMS: Final = {
     **dict.fromkeys(
         (
             *(keys.SERIAL, keys.PARTITIONS, keys.GENERATION, keys.ADMIN_KEY, keys.BUCKETS, keys.HEALTH),
+            keys.REFUSALS,
             *(keys.watch("*"), keys.endpoint("*"), keys.nudged("*"), keys.idempotency("*")),
             keys.ARQ_QUEUE + ":health-check",
         ),

@@ -1,0 +1,49 @@
+"""X's clock and ours: when a moment that X names comes by our clock.
+
+X tells the end of a window in epoch seconds by its own clock, and the ``Date`` of the same answer says what
+that clock showed. Where the two clocks differ by minutes, a wait that takes one for the other ends minutes
+early, in refusals, or minutes late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SLACK_SECONDS: Final = 60.0
+"""How much farther away than its length the end of a window may seem to be."""
+
+COARSENESS_SECONDS: Final = 2.0
+"""How old a ``Date`` may be when it is sent: it is in whole seconds, and servers keep it for a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class XClock:
+    """By how many seconds X's clock is ahead of ours, as far as X's answers tell."""
+
+    ahead: float = 0.0
+
+    def heard(self, date: float | None, *, began_at: float, answered_at: float) -> XClock:
+        """Return the clock after an answer with a ``Date``; times are epoch seconds.
+
+        The answer was stamped at some moment between the question and its arrival. What is believed so far
+        stays while that is possible, so that a slow answer moves no window; else the slowest clock that fits
+        is believed, for then a wait is rather too long than too short.
+        """
+        if date is None:
+            return self
+        slowest, fastest = date - answered_at, date + COARSENESS_SECONDS - began_at
+        return self if slowest <= self.ahead <= fastest else XClock(slowest)
+
+    def ours(self, moment: float, *, now: float, length: float) -> float:
+        """Return by our clock the epoch second at which X says that a window of this length ends.
+
+        A ``Date`` that makes no sense of it is not believed: then the moment is taken as one of our clock.
+        """
+        translated = moment - self.ahead
+        makes_sense = abs(translated - now) <= length + SLACK_SECONDS
+        return translated if makes_sense else moment
+
+    def theirs(self, now: float) -> float:
+        """Return what X's clock shows when ours shows ``now``."""
+        return now + self.ahead

@@ -1,0 +1,44 @@
+"""What X does not accept at present, shared between all workers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from notifier.core.refusals import REFUSED_FOR_SECONDS, Refusal, Refusals
+from notifier.store import keys
+from notifier.store.database import Database
+
+REFUSALS = TypeAdapter(Refusals)
+
+TTL_SECONDS: Final = int(2 * REFUSED_FOR_SECONDS)
+"""Long enough for every value to be asked for again; of calls that nobody makes any more nothing stays."""
+
+
+class SharedRefusals:
+    """One record of text, replaced only as it was read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self) -> Refusals:
+        """Return what X has refused and not accepted since."""
+        async with self._database.translated():
+            text: str = await self._database.redis.get(keys.REFUSALS) or ""
+        return REFUSALS.validate_json(text) if text else Refusals()
+
+    async def replace(self, before: Refusals, after: Refusals) -> bool:
+        """Put a record in the place of the one that was read; False where another worker was quicker."""
+        replaced = await self._database.run(
+            "replace", keys=[keys.REFUSALS], args=[_text(after), _text(before), TTL_SECONDS]
+        )
+        return bool(replaced)
+
+    async def current(self, now: float) -> tuple[Refusal, ...]:
+        """Return what is left out of the questions at a moment, in epoch seconds."""
+        return (await self.read()).current(now)
+
+
+def _text(refusals: Refusals) -> str:
+    return REFUSALS.dump_json(refusals).decode() if refusals.all else ""
