@@ -102,6 +102,8 @@ async def test_without_a_token_nothing_is_looked_at_and_that_is_told(redis_url: 
             {"call": "users", **IDLE},
         ],
         "refused": [],
+        "unanswered": [],
+        "truncated": [],
     }
 
 

@@ -104,7 +104,7 @@ class TestOneCallInTrouble:
             await it.pass_time(320)
             # One of the Spaces may be at fault, so both questions are asked once more and then in parts. When
             # four that share no Space have failed, X is left alone.
-            assert gaps(it, Call.LOOKUP) == [0, 10, *[0] * 5, 10, 20, 40, 60, 60, 60, 60]
+            assert gaps(it, Call.LOOKUP) == [0, 10, *[0] * 5, 10, 20, 40, 60, 60, 60]
             it.x.heal()
             await it.pass_time(61)
             assert (await it.counts())["space.started"] == 150
