@@ -124,7 +124,7 @@ class Watching:
             for creator in self._creators
             if creator not in self._poison
         ]
-        return max(self.now - min(wished), 0.0)
+        return max(self.now - min(wished, default=self.now), 0.0)
 
     def _claim(self) -> tuple[list[tuple[Call, list[DueLook]]], float]:
         """Claim one question by each call that may be made now, or say when there will be one."""

@@ -179,20 +179,14 @@ def test_what_happens_to_the_poisonous_is_not_counted(ours: Outcome, bad: Outcom
     assert bad.counts["requests that failed"] > 0
 
 
-def test_the_longest_wait_is_that_of_a_healthy_subject() -> None:
-    lives = AN_HOUR.lives()
-    ours = Watching(
-        SimulatedX(lives, shared=False),
-        Sightings(lives),
-        ("1", "2"),
-        now=BEGIN,
-        cadence=Cadence(),
-        poison=frozenset({"2"}),
-    )
+@pytest.mark.parametrize(("poison", "waited"), [("nobody", 50), ("1", 0)])
+def test_the_longest_wait_is_that_of_a_healthy_subject(poison: str, waited: float) -> None:
+    x, sightings = SimulatedX([], shared=False), Sightings([])
+    ours = Watching(x, sightings, ("1",), now=BEGIN, cadence=Cadence(), poison=frozenset({poison}))
     ours.now = BEGIN + 50
-    assert ours.longest_open_wait() == 50
-    ours.run(until=BEGIN + 100)
-    assert ours.longest_open_wait() < 50
+    assert ours.longest_open_wait() == waited
+    ours.run(until=BEGIN + 70)
+    assert ours.longest_open_wait() == 0
 
 
 def test_what_is_announced_again_is_counted(life: Life) -> None:
