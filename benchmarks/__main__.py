@@ -58,6 +58,9 @@ def read_arguments() -> argparse.Namespace:
         "--pending", type=int, default=1_000_000, help="deliveries of the backlog (%(default)s)"
     )
     parser.add_argument("--days", type=float, default=7, help="simulated for the cadence (%(default)s)")
+    parser.add_argument(
+        "--bad-days", action="store_true", help="simulate the cadence's days with a faulty X, too"
+    )
     parser.add_argument("--spaces", type=int, default=100_000, help="followed, of the capacity (%(default)s)")
     parser.add_argument(
         "--minutes", type=float, default=5, help="that the day of the soak takes (%(default)s)"
@@ -81,7 +84,7 @@ async def run(arguments: argparse.Namespace) -> None:
         "fanout": partial(fanout, endpoints=arguments.endpoints),
         "backlog": partial(backlog, pending=arguments.pending),
         "idle": partial(idle, seconds=arguments.seconds),
-        "cadence": partial(cadence, days=arguments.days),
+        "cadence": partial(cadence, days=arguments.days, bad_days=arguments.bad_days),
         "capacity": partial(capacity, spaces=arguments.spaces),
         "soak": partial(soak, minutes=arguments.minutes),
     }

@@ -15,13 +15,24 @@ from rich.table import Table
 
 from benchmarks.lives import Ending, Kind, Turn
 from benchmarks.sightings import Lag
-from benchmarks.week import Outcome, Week, equal_paces, live_fixed, live_ours
+from benchmarks.week import (
+    REPLICA_LAG,
+    REPLICA_TURN,
+    Outcome,
+    Week,
+    equal_paces,
+    live_fixed,
+    live_ours,
+)
 from notifier.core.buckets import WINDOW_SECONDS
 from notifier.core.observation import Call
 
 OURS: Final = "ours"
 AGAINST: Final = "one interval"
 """The rival that the aim is about."""
+
+GOOD_DAYS: Final = "good days"
+BAD_DAYS: Final = "bad days"
 
 STARVED_SECONDS: Final = WINDOW_SECONDS
 """What waits longer than this past its wished moment has starved."""
@@ -44,8 +55,12 @@ ROWS: Final[Mapping[str, tuple[Turn, frozenset[Kind], frozenset[Ending]]]] = {
 }
 
 
-async def cadence(console: Console, *, days: float) -> None:
-    """Live through the same simulated days with each poller, and print what each noticed and what it cost."""
+async def cadence(console: Console, *, days: float, bad_days: bool = False) -> None:
+    """Live through the same simulated days with each poller, and print what each noticed and what it cost.
+
+    With ``bad_days``, also print what becomes of ours when one creator and one Space are poison to every
+    request that names them, and every third answer comes from a replica that lags.
+    """
     loop = asyncio.get_running_loop()
     # A fork would inherit the event loop; the children need nothing but their arguments.
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 2), mp_context=get_context("spawn")) as pool:
@@ -56,16 +71,36 @@ async def cadence(console: Console, *, days: float) -> None:
             runs = [loop.run_in_executor(pool, live_fixed, week, pace) for pace in paces.values()]
             outcomes = dict(zip([OURS, *paces], [outcome, *await asyncio.gather(*runs)], strict=True))
             _print(console, week, outcomes)
+        if bad_days:
+            week = Week(days=days, bad=True)
+            outcomes = {GOOD_DAYS: ours[0], BAD_DAYS: await loop.run_in_executor(pool, live_ours, week)}
+            print_bad_days(console, week, outcomes)
 
 
 def _print(console: Console, week: Week, outcomes: Mapping[str, Outcome]) -> None:
     buckets = "one bucket for both calls" if week.shared else "a bucket for each call"
     sizes = f"{week.creators:,} creators, {week.spaces_a_day} Spaces a day"
     console.rule(f"{week.days:g} simulated days, {sizes}, {buckets}")
-    console.print(_lags("Seconds until it was noticed, median / p95", outcomes))
+    console.print(_lags("Seconds until it was noticed, median / p95", outcomes, of=OURS, to=AGAINST))
     console.print(_costs("What it took", week, outcomes))
     ours = outcomes[OURS]
     console.print(_waits("Seconds between two looks at the same Space or creator, ours", ours))
+    _print_counts(console, ours)
+
+
+def print_bad_days(console: Console, week: Week, outcomes: Mapping[str, Outcome]) -> None:
+    """Print what ours made of bad days beside good ones; all figures are of the healthy subjects alone."""
+    console.rule(
+        f"{week.days:g} simulated days, one creator and one Space fail every request that names them, "
+        f"1 answer in {REPLICA_TURN} is {REPLICA_LAG:g} s old"
+    )
+    console.print(_lags("Seconds until it was noticed, median / p95", outcomes, of=BAD_DAYS, to=GOOD_DAYS))
+    console.print(_costs("What it took", week, outcomes))
+    console.print(_waits("Seconds between two polls of the same healthy subject", outcomes[BAD_DAYS]))
+    _print_counts(console, outcomes[BAD_DAYS])
+
+
+def _print_counts(console: Console, ours: Outcome) -> None:
     for what, count in ours.counts.items():
         console.print(f"{what}: {count:,}", highlight=False)
     starved = [wish for wish, wait in ours.waits.items() if wait.overdue > STARVED_SECONDS]
@@ -74,7 +109,8 @@ def _print(console: Console, week: Week, outcomes: Mapping[str, Outcome]) -> Non
     )
 
 
-def _lags(title: str, outcomes: Mapping[str, Outcome]) -> Table:
+def _lags(title: str, outcomes: Mapping[str, Outcome], *, of: str, to: str) -> Table:
+    """Set the lags side by side, with the ratio of one poller's medians to another's."""
     table = Table("what", "how many", *outcomes, "ratio", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -82,11 +118,11 @@ def _lags(title: str, outcomes: Mapping[str, Outcome]) -> Table:
         seconds = {poller: _of(row, outcome.lags) for poller, outcome in outcomes.items()}
         noticed = {poller: [each for each in lags if each is not None] for poller, lags in seconds.items()}
         if all(len(each) > 1 for each in noticed.values()):
-            ratio = median(noticed[OURS]) / median(noticed[AGAINST])
+            ratio = median(noticed[of]) / median(noticed[to])
             cells = [f"{median(each):.1f} / {_p95(each):.1f}" for each in noticed.values()]
-            table.add_row(name, f"{len(seconds[OURS]):,}", *cells, f"{ratio:.2f}")
+            table.add_row(name, f"{len(seconds[of]):,}", *cells, f"{ratio:.2f}")
     never = [sum(lag.seconds is None for lag in outcome.lags) for outcome in outcomes.values()]
-    table.add_row("never noticed", f"{len(outcomes[OURS].lags):,}", *map(str, never), "")
+    table.add_row("never noticed", f"{len(outcomes[of].lags):,}", *map(str, never), "")
     table.add_row("noticed, but untrue", "", *(str(each.untrue) for each in outcomes.values()), "")
     return table
 

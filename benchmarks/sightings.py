@@ -17,12 +17,13 @@ class Sightings:
 
     Attributes:
         untrue: How many things were told that had not happened.
+        repeated: How many things were announced that had been announced before.
     """
 
     def __init__(self, lives: Iterable[Life]) -> None:
         self._lives = {life.space_id: life for life in lives}
         self._seen: dict[tuple[str, Turn, float], float] = {}
-        self.untrue = 0
+        self.untrue = self.repeated = 0
 
     def note(self, space_id: str, turn: Turn, now: float) -> None:
         """Note that something was told of a Space."""
@@ -30,13 +31,18 @@ class Sightings:
         if at is None:
             self.untrue += 1
         else:
+            self.repeated += (space_id, turn, at) in self._seen
             self._seen.setdefault((space_id, turn, at), now)
 
-    def lags(self, *, since: float, until: float) -> list[Lag]:
-        """Hold everything that happened within a time against what was noticed."""
+    def lags(self, *, since: float, until: float, poison: frozenset[str] = frozenset()) -> list[Lag]:
+        """Hold everything that happened within a time against what was noticed.
+
+        What happened to the Spaces of ``poison``, which has ids of Spaces and of creators, is left out.
+        """
         return [
             Lag(turn, life.kind, life.ending, None if seen_at is None else seen_at - at)
             for life in self._lives.values()
+            if poison.isdisjoint((life.space_id, life.creator_id))
             for turn, at in life.turns()
             if since <= at < until
             for seen_at in [self._seen.get((life.space_id, turn, at))]

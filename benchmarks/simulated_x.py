@@ -1,6 +1,7 @@
 """X in a simulated week: what it answers about Spaces that live there, its rate limits and its bill.
 
-No clock and no network: whoever asks says what time it is, and time never runs backwards.
+No clock and no network: whoever asks says what time it is, and time never runs backwards, except in a replica
+that lags.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.lives import DAY, MINUTE, Ending, Life
+from benchmarks.listed import Listed
+from benchmarks.lives import DAY, Life
 from notifier.core.buckets import WINDOW_SECONDS
-from notifier.core.ids import SpaceId, UserId
-from notifier.core.instants import rfc3339
+from notifier.core.ids import SpaceId
 from notifier.core.observation import Call, Snapshot
-from notifier.core.space import Space, User
 from notifier.core.spending import price
 
 LIMIT: Final = 300
@@ -25,92 +25,42 @@ LIMIT: Final = 300
 CREATORS_APART: Final = 1.0
 """Seconds between two requests by creator."""
 
-GROWTH_SECONDS: Final = 15 * MINUTE
-"""In this time, 63 % of a Space's listeners have come."""
-
 BOTH: Final = frozenset({Call.LOOKUP, Call.CREATORS})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What X answers; a refused request has only the figures of its bucket. ``reset`` is epoch seconds."""
+    """What X answers; a request that is refused or fails has only the figures of its bucket.
+
+    Attributes:
+        reset: Epoch seconds.
+        unavailable: Whether it is a 503.
+    """
 
     refused: bool
     remaining: int
     reset: float
     snapshots: Mapping[SpaceId, Snapshot]
     not_found: frozenset[str]
+    unavailable: bool = False
 
 
-class Listed:
-    """A Space at X, which is rendered once for as long as nothing about it changes."""
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What is wrong with X.
 
-    def __init__(self, life: Life) -> None:
-        self.life = life
-        self.billed_on = -1
-        self._users = {each: User(UserId(each), f"Somebody {each}", f"user{each}") for each in life.people}
-        self._snapshot: Snapshot | None = None
-        self._changes_at = life.created_at
+    Attributes:
+        poison: Creators and Spaces; every request that names one of them fails with 503.
+        lag: By how many seconds a replica is behind.
+        every: Every how many answers come from that replica.
+    """
 
-    def snapshot(self, now: float) -> Snapshot | None:
-        """Tell of it; None where X does not have it."""
-        if now >= self._changes_at:
-            self._snapshot, self._changes_at = self._render(now), self._next_change(now)
-        return self._snapshot
-
-    def is_listed(self, now: float) -> bool:
-        """Tell whether the answer to its creator has it."""
-        return self.life.created_at <= now < self.life.over_at
-
-    def _next_change(self, now: float) -> float:
-        life = self.life
-        moments = [plan.made_at for plan in life.plans]
-        moments += [at for at in (life.started_at, life.retitled_at, life.over_at) if at is not None]
-        if life.started_at is not None and life.started_at <= now < life.over_at:
-            moments.append(life.started_at + MINUTE * (math.floor((now - life.started_at) / MINUTE) + 1))
-        return min((at for at in moments if at > now), default=math.inf)
-
-    def _render(self, now: float) -> Snapshot | None:
-        life = self.life
-        is_over = now >= life.over_at
-        if is_over and life.ending is Ending.GONE:
-            return None
-        started_at = life.started_at if life.started_at is not None and now >= life.started_at else None
-        plans = [plan for plan in life.plans if plan.made_at <= now]
-        title = f"How things are made, part {life.space_id}"
-        is_retitled = life.retitled_at is not None and now >= life.retitled_at
-        changes = [plan.made_at for plan in plans] + ([life.retitled_at] if is_retitled else [])
-        space = Space(
-            id=SpaceId(life.space_id),
-            state=_state(life, now),
-            title=title + (", once more" if is_retitled else ""),
-            lang="en",
-            creator_id=life.creator_id,
-            created_at=rfc3339(life.created_at),
-            scheduled_start=rfc3339(plans[-1].start) if plans else None,
-            started_at=None if started_at is None else rfc3339(started_at),
-            ended_at=rfc3339(life.over_at) if is_over else None,
-            updated_at=rfc3339(max((at for at in changes if at is not None), default=life.created_at)),
-            is_ticketed=False,
-            participant_count=_listeners(life, started_at, min(now, life.over_at)),
-            host_ids=life.people[:2],
-            speaker_ids=life.people,
-        )
-        return Snapshot(space, self._users)
+    poison: frozenset[str] = frozenset()
+    lag: float = 0.0
+    every: int = 1
 
 
-def _state(life: Life, now: float) -> str:
-    if now < life.over_at:
-        return "scheduled" if life.started_at is None or now < life.started_at else "live"
-    # One that nobody came to is given up after its planned start.
-    return "canceled" if life.started_at is None and life.over_at < life.plans[-1].start else "ended"
-
-
-def _listeners(life: Life, started_at: float | None, now: float) -> int:
-    if started_at is None:
-        return 0
-    minutes = math.floor((now - started_at) / MINUTE)
-    return round(life.listeners * (1 - math.exp(-minutes * MINUTE / GROWTH_SECONDS)))
+NO_FAULTS: Final = Faults()
 
 
 class Windows:
@@ -140,17 +90,21 @@ class SimulatedX:
     """X.
 
     Attributes:
-        requests: How many were answered, by call and number of the quarter of an hour.
+        requests: How many were let through, by call and number of the quarter of an hour.
         refused: How many were not.
+        failed: How many of those that were let through failed.
         space_reads: What is billed, each Space once in a UTC day.
         user_reads: The same of the people who come along.
+        faults: What is wrong.
     """
 
-    def __init__(self, lives: Sequence[Life], *, shared: bool) -> None:
+    def __init__(self, lives: Sequence[Life], *, shared: bool, faults: Faults = NO_FAULTS) -> None:
         self.requests: Counter[tuple[Call, int]] = Counter()
-        self.refused = 0
+        self.refused = self.failed = 0
         self.space_reads = 0
         self.user_reads = 0
+        self.faults = faults
+        self._answered = 0
         self._windows = Windows(shared=shared)
         self._spaces = {life.space_id: Listed(life) for life in lives}
         self._to_come = [self._spaces[life.space_id] for life in reversed(lives)]
@@ -169,10 +123,19 @@ class SimulatedX:
             self.refused += 1
             return Answer(refused, remaining, reset, {}, frozenset())
         self.requests[call, int(now // WINDOW_SECONDS)] += 1
-        found = self._look_up(subjects, now) if call is Call.LOOKUP else self._list(subjects, now)
+        if not self.faults.poison.isdisjoint(subjects):
+            self.failed += 1
+            return Answer(refused, remaining, reset, {}, frozenset(), unavailable=True)
+        as_of = self._replica_time(now)
+        found = self._look_up(subjects, as_of) if call is Call.LOOKUP else self._list(subjects, as_of)
         self._bill(found, now)
         not_found = frozenset(subjects).difference(found) if call is Call.LOOKUP else frozenset()
         return Answer(refused, remaining, reset, found, not_found)
+
+    def _replica_time(self, now: float) -> float:
+        """Return as of when the replica answers whose turn it is."""
+        self._answered += 1
+        return now - self.faults.lag if self._answered % self.faults.every == 0 else now
 
     def _look_up(self, space_ids: Sequence[str], now: float) -> dict[SpaceId, Snapshot]:
         seen = ((space_id, self._spaces[space_id].snapshot(now)) for space_id in space_ids)
@@ -187,9 +150,11 @@ class SimulatedX:
             spaces = self._by_creator.get(creator)
             if not spaces:
                 continue
-            self._by_creator[creator] = spaces = [each for each in spaces if each.is_listed(now)]
+            # One that is over now is still listed by a replica that lags.
+            forgotten_at = now - self.faults.lag
+            self._by_creator[creator] = spaces = [each for each in spaces if each.life.over_at > forgotten_at]
             for each in spaces:
-                snapshot = each.snapshot(now)
+                snapshot = each.snapshot(now) if each.is_listed(now) else None
                 if snapshot is not None:
                     found[snapshot.space.id] = snapshot
         return found

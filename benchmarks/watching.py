@@ -77,14 +77,23 @@ class Watching:
     """
 
     def __init__(
-        self, x: SimulatedX, sightings: Sightings, creators: Sequence[str], *, now: float, cadence: Cadence
+        self,
+        x: SimulatedX,
+        sightings: Sightings,
+        creators: Sequence[str],
+        *,
+        now: float,
+        cadence: Cadence,
+        poison: frozenset[str] = frozenset(),
     ) -> None:
+        """Prepare to watch; how long the creators and Spaces of ``poison`` wait is not measured."""
         self.now = now
         self.waits = no_waits()
         self.held_back = self.forwarded = self.vanishings = self.decided = self.settled = 0
         self._x = x
         self._sightings = sightings
         self._cadence = cadence
+        self._poison = poison
         self._patience = Patience(needed=2, apart=30.0)
         self._buckets = Buckets()
         self._looks = {call: Schedule() for call in LATENCY_SECONDS}
@@ -92,6 +101,8 @@ class Watching:
         self._alive: dict[str, set[str]] = defaultdict(set)
         self._cycle = Cycle()
         self._asked_at: dict[str, float] = {}
+        self._began_at = now
+        self._creators = creators
         for creator in creators:
             self._looks[Call.CREATORS].file(creator, NextLook(now, Urgency.PATIENT))
 
@@ -103,6 +114,17 @@ class Watching:
                 self.now = max([self._take(call, looks) for call, looks in claimed])
             else:
                 self.now = max(wake_at, math.nextafter(self.now, math.inf))
+
+    def longest_open_wait(self) -> float:
+        """Return how many seconds the healthy subject that waits longest is past its wished moment."""
+        healthy = (record for space_id, record in self._records.items() if space_id not in self._poison)
+        wished = [record.due.at for record in healthy]
+        wished += [
+            self._asked_at[creator] + self._cadence.discovery if creator in self._asked_at else self._began_at
+            for creator in self._creators
+            if creator not in self._poison
+        ]
+        return max(self.now - min(wished, default=self.now), 0.0)
 
     def _claim(self) -> tuple[list[tuple[Call, list[DueLook]]], float]:
         """Claim one question by each call that may be made now, or say when there will be one."""
@@ -126,13 +148,17 @@ class Watching:
         """Ask, and take in what comes; gives when that was."""
         observation = self._ask(call, due)
         if observation.failure is not None:
-            response = respond(observation.failure, now=observation.answered_at, cadence=self._cadence)
-            for look in due:
-                later = NextLook(max(look.at, response.ask_again_at), look.urgency)
-                self._looks[call].file(look.subject, later)
+            self._put_off(call, due, observation.failure, now=observation.answered_at)
         else:
             self._apply(observation)
         return observation.answered_at
+
+    def _put_off(self, call: Call, due: Sequence[DueLook], failure: Failure, *, now: float) -> None:
+        """File all subjects of a request that failed for when it may be asked again."""
+        response = respond(failure, now=now, cadence=self._cadence)
+        for look in due:
+            later = NextLook(max(look.at, response.ask_again_at), look.urgency)
+            self._looks[call].file(look.subject, later)
 
     def _ask(self, call: Call, due: Sequence[DueLook]) -> Observation:
         question, urgency = Question(call, tuple(look.subject for look in due)), _urgency(due)
@@ -154,6 +180,9 @@ class Watching:
         )
         if answer.refused:
             failure = Failure(FailureKind.RATE_LIMITED, "too many requests", answer.reset)
+            return failed(question, failure, self.now, answered_at)
+        if answer.unavailable:
+            failure = Failure(FailureKind.UNAVAILABLE, "X answers 503", suspects_subjects=True)
             return failed(question, failure, self.now, answered_at)
         return Observation(question, self.now, answered_at, answer.snapshots, answer.not_found)
 
@@ -181,7 +210,7 @@ class Watching:
     def _look(self, evidence: Evidence, around: Circumstances) -> None:
         """Weigh what was seen of one Space, and set its next look."""
         record, now = self._records.get(evidence.space_id), evidence.answered_at
-        if record is not None:
+        if record is not None and evidence.space_id not in self._poison:
             self.waits[record.wish].wished.append(record.due.at - record.looked_at)
             self.waits[record.wish].actual.append(now - record.looked_at)
         if record is not None and _is_settled(record, evidence):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
 from benchmarks.fixed import FixedPoller, Pace
-from benchmarks.lives import BEGIN, DAY, Life, imagine
+from benchmarks.lives import BEGIN, DAY, MINUTE, Life, imagine
 from benchmarks.sightings import Lag, Sightings, Waits, Wish
-from benchmarks.simulated_x import LIMIT, SimulatedX
+from benchmarks.simulated_x import LIMIT, NO_FAULTS, Faults, SimulatedX
 from benchmarks.watching import Watching
 from notifier.core.buckets import WINDOW_SECONDS
 from notifier.core.cadence import Cadence
 from notifier.core.observation import Call
 from notifier.core.spending import price
 from notifier.source import BATCH
+
+REPLICA_LAG: Final = 2 * MINUTE
+REPLICA_TURN: Final = 3
+"""On bad days, every how many answers come from a replica that is so many seconds behind."""
 
 LEAST_APART: Final = (WINDOW_SECONDS + 1) / LIMIT
 """Seconds between requests at which a poller just stays within X's limit; resets are in whole seconds."""
@@ -31,6 +36,8 @@ class Week:
         shared: Whether X counts all calls in one bucket, or each by itself.
         settle: Seconds at the beginning, while everything is seen for the first time, of which nothing that
             happens is counted; nor is what happens in as long a time at the end.
+        bad: Whether one creator and one Space are poison to every request that names them, and a replica of
+            X lags.
     """
 
     days: float = 7.0
@@ -39,6 +46,7 @@ class Week:
     seed: int = 1
     shared: bool = False
     settle: float = 3_600.0
+    bad: bool = False
 
     @property
     def end(self) -> float:
@@ -53,6 +61,14 @@ class Week:
     def lives(self) -> list[Life]:
         """Imagine the Spaces."""
         return imagine(self.seed, days=self.days, creators=self.creators, spaces_a_day=self.spaces_a_day)
+
+    def faults(self, lives: Sequence[Life]) -> Faults:
+        """Return what is wrong with X: on bad days, the Space that is there longest is poisonous."""
+        if not self.bad:
+            return NO_FAULTS
+        longest = max(lives, key=lambda life: min(life.over_at, self.end) - max(life.created_at, BEGIN))
+        creator = next(each for each in self.creator_ids if each != longest.creator_id)
+        return Faults(frozenset({longest.space_id, creator}), lag=REPLICA_LAG, every=REPLICA_TURN)
 
     def mean_alive(self) -> float:
         """Give how many Spaces X has at a time, on average."""
@@ -105,8 +121,9 @@ class Outcome:
 def live_ours(week: Week) -> Outcome:
     """Live through a week with our cadence."""
     lives = week.lives()
-    x, sightings = SimulatedX(lives, shared=week.shared), Sightings(lives)
-    ours = Watching(x, sightings, week.creator_ids, now=BEGIN, cadence=Cadence())
+    faults = week.faults(lives)
+    x, sightings = SimulatedX(lives, shared=week.shared, faults=faults), Sightings(lives)
+    ours = Watching(x, sightings, week.creator_ids, now=BEGIN, cadence=Cadence(), poison=faults.poison)
     ours.run(until=week.end)
     counts = {
         "requests held back after they were chosen": ours.held_back,
@@ -114,6 +131,14 @@ def live_ours(week: Week) -> Outcome:
         "answers in a mass vanish": ours.vanishings,
         "looks at a Space": ours.decided + ours.settled,
     }
+    if week.bad:
+        counts |= {
+            "requests that failed": x.failed,
+            "announced again": sightings.repeated,
+            "seconds past its wished moment, the healthy subject that waits longest at the end": round(
+                ours.longest_open_wait()
+            ),
+        }
     waits = {wish: _summary(ours.waits[wish]) for wish in Wish if wish in ours.waits}
     return _outcome(week, x, sightings, waits, counts)
 
@@ -154,7 +179,7 @@ def _outcome(
         requests[call] += count
         quarters[quarter] += count
     return Outcome(
-        lags=sightings.lags(since=BEGIN + week.settle, until=week.end - week.settle),
+        lags=sightings.lags(since=BEGIN + week.settle, until=week.end - week.settle, poison=x.faults.poison),
         requests=dict(requests),
         busiest=max(quarters.values()),
         refused=x.refused,

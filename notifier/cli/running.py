@@ -72,7 +72,7 @@ def worker(
 
 def simulate(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario that comes along (demo, day, storm) or a file.")
+        str, typer.Argument(help="A scenario that comes along (demo, day, storm, bad-days) or a file.")
     ],
     *,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",

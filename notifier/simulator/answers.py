@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from notifier.simulator.behaviour import LISTED_STATES
 from notifier.simulator.contracts import DIALECTS, EXPANSIONS, TOPIC_FIELDS
-from notifier.simulator.problems import Answer, invalid_request, not_found, suspended
+from notifier.simulator.problems import Answer, invalid_request, not_authorized, not_found, suspended
 from notifier.simulator.rendering import SpaceView, render_spaces, render_user, suspended_references
-from notifier.simulator.scenario import SPACE_ID_PATTERN, USER_ID_PATTERN, USERNAME_PATTERN
+from notifier.simulator.scenario import SPACE_ID_PATTERN, USER_ID_PATTERN, USERNAME_PATTERN, Absence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_QUERY_LENGTH = 2048
 MAX_RESULTS = 100
-LISTED_STATES = ("live", "scheduled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class Stage:
 
 
 def lookup(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
-    """``GET /2/spaces?ids=``: the Spaces that exist, and an error for each one that does not."""
+    """``GET /2/spaces?ids=``: the Spaces that are shown, and an error for each one that is not."""
     ids = reader.ids("ids", SPACE_ID_PATTERN)
     view = _space_view(stage, reader)
     if refusals := reader.refusals():
         return invalid_request(stage.contract, refusals)
     spaces = stage.scene.spaces
     found = [spaces[space_id] for space_id in ids if space_id in spaces]
-    missing = [not_found(stage.contract, "space", "ids", each) for each in ids if each not in spaces]
+    missing = _absences(stage, "ids", [each for each in ids if each not in spaces])
     data, includes = render_spaces(found, view)
     return _healthy(data=data, includes=includes, errors=[*missing, *_suspensions(stage, found, view)])
 
@@ -59,7 +59,7 @@ def lookup_one(stage: Stage, reader: ParameterReader, path_id: str) -> Answer:
         return invalid_request(stage.contract, refusals)
     space = stage.scene.spaces.get(space_id)
     if space is None:
-        return _healthy(errors=[not_found(stage.contract, "space", "id", space_id)])
+        return _healthy(errors=_absences(stage, "id", [space_id]))
     data, includes = render_spaces([space], view)
     return _healthy(data=data[0], includes=includes, errors=_suspensions(stage, [space], view))
 
@@ -75,12 +75,14 @@ def by_creators(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
         return invalid_request(stage.contract, refusals)
     anybody = {user.id for user in stage.scenario.users} | {each.creator_id for each in stage.scenario.spaces}
     unknown = [creator for creator in creators if creator not in anybody]
-    hidden = [creator for creator in creators if creator in stage.scene.suspended]
+    banned = [creator for creator in creators if creator in stage.scene.suspended]
+    shy = [creator for creator in creators if creator in stage.scene.protected - stage.scene.suspended]
     errors = [
         *(not_found(stage.contract, "user", "user_ids", each) for each in unknown),
-        *(suspended(stage.contract, "user_ids", each) for each in hidden),
+        *(suspended(stage.contract, "user_ids", each) for each in banned),
+        *(not_authorized(stage.contract, "user", "user_ids", each) for each in shy),
     ]
-    asked = set(creators) - set(hidden)
+    asked = set(creators).difference(banned, shy)
     return _listing(stage, [space for space in _listed(stage) if space.creator_id in asked], view, errors)
 
 
@@ -92,7 +94,8 @@ def search(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
     view = _space_view(stage, reader)
     if refusals := reader.refusals():
         return invalid_request(stage.contract, refusals)
-    found = [space for space in _listed(stage) if state in {"all", space.state} and _title_has(space, words)]
+    listed = [space for space in _listed(stage) if state in {"all", space.state.casefold()}]
+    found = [space for space in listed if _title_has(space, words)]
     return _listing(stage, found[:max_results], view)
 
 
@@ -110,6 +113,8 @@ def users_by_name(stage: Stage, reader: ParameterReader, _path_id: str) -> Answe
             errors.append(not_found(stage.contract, "user", "usernames", name))
         elif person.id in stage.scene.suspended:
             errors.append(suspended(stage.contract, "usernames", name))
+        elif person.id in stage.scene.protected:
+            errors.append(not_authorized(stage.contract, "user", "usernames", name))
         else:
             data.append(render_user(person))
     return _healthy(data=data, errors=errors)
@@ -134,7 +139,7 @@ def _space_view(stage: Stage, reader: ParameterReader) -> SpaceView:
 
 def _listed(stage: Stage) -> list[PlayedSpace]:
     """The Spaces that X lists without being asked for them by id."""
-    return [space for space in stage.scene.spaces.values() if space.state in LISTED_STATES]
+    return [space for space in stage.scene.spaces.values() if stage.scenario.x.lists(space.state)]
 
 
 def _title_has(space: PlayedSpace, words: Sequence[str]) -> bool:
@@ -148,6 +153,18 @@ def _listing(
     data, includes = render_spaces(found, view)
     told = [*errors, *_suspensions(stage, found, view)]
     return _healthy(data=data, includes=includes, errors=told, meta={"result_count": len(data)})
+
+
+def _absences(stage: Stage, parameter: str, space_ids: Sequence[str]) -> list[Error]:
+    """What stands in ``errors`` for Spaces that are not shown; nothing for those that X leaves out."""
+    errors = []
+    for space_id in space_ids:
+        absence = stage.scene.withheld.get(space_id, Absence.GONE)
+        if absence is Absence.GONE:
+            errors.append(not_found(stage.contract, "space", parameter, space_id))
+        elif absence is Absence.HIDDEN:
+            errors.append(not_authorized(stage.contract, "space", parameter, space_id))
+    return errors
 
 
 def _suspensions(stage: Stage, found: Sequence[PlayedSpace], view: SpaceView) -> list[Error]:

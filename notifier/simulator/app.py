@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -14,14 +15,15 @@ from aiohttp import web
 from notifier.errors import ConfigError
 from notifier.simulator import answers
 from notifier.simulator.answers import Stage
+from notifier.simulator.asked import Call, read_asked
 from notifier.simulator.behaviour import Behaviour, Buckets
-from notifier.simulator.faults import FAULTS, Disturbance, http_response
+from notifier.simulator.disturbance import Disturbance, http_response
+from notifier.simulator.faults import FAULTS
 from notifier.simulator.limits import Limits, Pace, RateBuckets
 from notifier.simulator.meter import CostMeter
 from notifier.simulator.parameters import ParameterReader
 from notifier.simulator.play import Play
 from notifier.simulator.problems import plain_problem
-from notifier.simulator.scenario import Call
 from notifier.simulator.timeline import active_fault, scene_at
 
 if TYPE_CHECKING:
@@ -76,8 +78,8 @@ class Simulator:
     async def serve(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
         """Answer one call: credentials, then the budget, then the faults, then the question itself."""
         self.requests[endpoint.call] += 1
-        now = self.play.clock()
-        if not _has_bearer_token(request):
+        now = self.play.x_now
+        if not _bearer_token(request):
             response = http_response(plain_problem(HTTPStatus.UNAUTHORIZED))
         elif not self._take(endpoint, now):
             response = http_response(plain_problem(HTTPStatus.TOO_MANY_REQUESTS))
@@ -86,6 +88,10 @@ class Simulator:
         for name, value in self.buckets.state(endpoint.path, now).headers.items():
             response.headers.setdefault(name, value)
         return response
+
+    async def date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """Put X's own time on an answer, which aiohttp would date by the machine's clock."""
+        response.headers["Date"] = formatdate(self.play.x_now, usegmt=True)
 
     async def status(self, _request: web.Request) -> web.Response:
         """``GET /_simulator/status``: where the play stands and what was asked of it."""
@@ -109,15 +115,22 @@ class Simulator:
         return self.buckets.take(endpoint.path, now)
 
     async def _answer(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
-        offset = self.play.offset
+        offset, path_id = self.play.offset, request.match_info.get("id", "")
 
         def answer(scene: Scene) -> Answer:
             stage = Stage(self.scenario, scene, self.contract, self.play)
-            told = endpoint.respond(stage, ParameterReader(request.query), request.match_info.get("id", ""))
+            told = endpoint.respond(stage, ParameterReader(request.query), path_id)
             self.meter.note(endpoint.call, told.body, self.play.clock())
             return told
 
-        fault = active_fault(self.scenario, offset, endpoint.call)
+        asked = read_asked(
+            request.query,
+            call=endpoint.call,
+            number=self.requests[endpoint.call],
+            path_id=path_id,
+            token=_bearer_token(request),
+        )
+        fault = active_fault(self.scenario, offset, asked)
         if fault is None:
             return http_response(answer(scene_at(self.scenario, offset)))
         struck = Disturbance(
@@ -127,7 +140,7 @@ class Simulator:
             play=self.play,
             offset=offset,
             limit=self.limits.requests,
-            number=self.requests[endpoint.call],
+            asked=asked,
             request=request,
             answer=answer,
         )
@@ -164,8 +177,9 @@ def create_simulator(
     """
     if not speed > 0:
         raise ConfigError(f"speed: must be above 0, not {speed}")
-    play = Play(started_at=clock() if started_at is None else started_at, speed=speed, clock=clock)
     x = behaviour or scenario.x
+    begins_at = clock() if started_at is None else started_at
+    play = Play(started_at=begins_at, speed=speed, clock=clock, ahead=x.clock)
     simulator = Simulator(
         scenario.model_copy(update={"x": x}),
         contract,
@@ -176,12 +190,14 @@ def create_simulator(
     )
     app = web.Application()
     app[SIMULATOR] = simulator
+    app.on_response_prepare.append(simulator.date)
     for endpoint in _ENDPOINTS:
         app.router.add_get(endpoint.path, partial(simulator.serve, endpoint), allow_head=False)
     app.router.add_get(STATUS_PATH, simulator.status)
     return app
 
 
-def _has_bearer_token(request: web.Request) -> bool:
+def _bearer_token(request: web.Request) -> str:
+    """The token of a request; empty where it has none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return scheme.casefold() == "bearer" and bool(token.strip())
+    return token.strip() if scheme.casefold() == "bearer" else ""

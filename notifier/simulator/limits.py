@@ -11,6 +11,10 @@ SECOND: Final = 0.9
 """How long a second of :class:`Pace` is: who asks once a second shall not fail by the network's jitter."""
 
 
+QUARTER_HEADERS: Final = "x-rate-limit"
+"""The headers of the window of 15 minutes, which stand on every answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How many ``requests`` one bucket grants per window of ``window_seconds`` real seconds."""
@@ -21,19 +25,24 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RateState:
-    """A bucket as the answer's headers tell it; ``reset`` is Unix seconds."""
+    """A bucket as the answer's headers show it; ``reset`` is Unix seconds.
+
+    Attributes:
+        name: What the names of the headers begin with.
+    """
 
     limit: int
     remaining: int
     reset: int
+    name: str = QUARTER_HEADERS
 
     @property
     def headers(self) -> dict[str, str]:
-        """The three headers that stand on every answer."""
+        """The three headers of the bucket."""
         return {
-            "x-rate-limit-limit": str(self.limit),
-            "x-rate-limit-remaining": str(self.remaining),
-            "x-rate-limit-reset": str(self.reset),
+            f"{self.name}-limit": str(self.limit),
+            f"{self.name}-remaining": str(self.remaining),
+            f"{self.name}-reset": str(self.reset),
         }
 
 

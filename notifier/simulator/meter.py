@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from notifier.simulator.scenario import Call
+from notifier.simulator.asked import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A performance: began at ``started_at`` (Unix seconds), runs ``speed`` times as fast as real time."""
+    """A performance: began at ``started_at`` (Unix seconds), runs ``speed`` times as fast as real time.
+
+    Attributes:
+        ahead: By how many real seconds X's own clock is ahead of the real one.
+    """
 
     started_at: float
     speed: float
     clock: Callable[[], float]
+    ahead: float = 0.0
 
     @property
     def offset(self) -> float:
@@ -35,8 +40,19 @@ class Play:
         """The Unix time at which the play reaches ``offset``."""
         return self.started_at + self.real_seconds(offset)
 
+    @property
+    def x_now(self) -> float:
+        """The present time in Unix seconds by X's own clock."""
+        return self.clock() + self.ahead
+
+    def x_time(self, offset: float) -> float:
+        """The Unix time that X's own clock shows when the play reaches ``offset``."""
+        return self.real_time(offset) + self.ahead
+
     def timestamp(self, moment: Moment) -> str:
         """A moment as X writes it: ``2021-07-06T18:40:40.000Z``, on the real clock."""
         unix = self.real_time(moment.seconds) if isinstance(moment, RelativeTime) else moment.timestamp()
         seconds, milliseconds = divmod(round(unix * 1000), 1000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+        # Not strftime, which writes the year 1 with one digit on some systems.
+        text = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
+        return f"{text}.{milliseconds:03d}Z"

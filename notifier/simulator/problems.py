@@ -20,7 +20,7 @@ RATE_LIMIT_CODE: Final = 88
 class Answer:
     """A status and a JSON body."""
 
-    status: HTTPStatus
+    status: int
     body: Mapping[str, object]
 
 
@@ -33,10 +33,15 @@ class Refusal:
     message: str
 
 
-def plain_problem(status: HTTPStatus) -> Answer:
+def phrase(status: int) -> str:
+    """The standard words for a status; proxies make up some that have none."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
+
+
+def plain_problem(status: int) -> Answer:
     """A problem without a type of its own, such as 401, 429 by the window, or 503."""
-    body = {"title": status.phrase, "detail": status.phrase, "type": "about:blank", "status": status.value}
-    return Answer(status, body)
+    words = phrase(status)
+    return Answer(status, {"title": words, "detail": words, "type": "about:blank", "status": status})
 
 
 def invalid_request(contract: Contract, refusals: Sequence[Refusal]) -> Answer:
@@ -53,14 +58,19 @@ def invalid_request(contract: Contract, refusals: Sequence[Refusal]) -> Answer:
     return Answer(HTTPStatus.BAD_REQUEST, body)
 
 
-def credits_depleted(contract: Contract) -> Answer:
-    """A 402: the purse is empty."""
-    status = HTTPStatus.PAYMENT_REQUIRED
+def unnamed_invalid_request(contract: Contract) -> Answer:
+    """A 400 that does not say what it is about."""
+    named = invalid_request(contract, ()).body
+    return Answer(HTTPStatus.BAD_REQUEST, {name: part for name, part in named.items() if name != "errors"})
+
+
+def credits_depleted(contract: Contract, status: int, title: str | None = None) -> Answer:
+    """The purse is empty: a 402, unless X says it by another status and under another title."""
     body = {
-        "title": "CreditsDepleted",
+        "title": title or "CreditsDepleted",
         "detail": "The account has no credits left for this request.",
         "type": problem_type(contract, "credits"),
-        "status": status.value,
+        "status": status,
     }
     return Answer(status, body)
 
@@ -71,14 +81,13 @@ def old_rate_limit() -> Answer:
     return Answer(HTTPStatus.TOO_MANY_REQUESTS, {"errors": errors})
 
 
-def usage_capped(contract: Contract) -> Answer:
-    """A 429 that no window explains: the cap of the month is reached."""
-    status = HTTPStatus.TOO_MANY_REQUESTS
+def usage_capped(contract: Contract, status: int, title: str | None = None) -> Answer:
+    """The cap of the month is reached: a 429 that no window explains, or another status."""
     body = {
-        "title": "UsageCapExceeded",
+        "title": title or "UsageCapExceeded",
         "detail": "Usage cap exceeded: Monthly product cap",
         "type": problem_type(contract, "usage-capped"),
-        "status": status.value,
+        "status": status,
         "period": "Monthly",
         "scope": "Product",
     }
@@ -91,6 +100,16 @@ def not_found(contract: Contract, resource_type: str, parameter: str, value: str
         "title": "Not Found Error",
         "detail": f"Could not find {resource_type} with {parameter}: [{value}].",
         **_missing_resource(contract, resource_type, parameter, value),
+    }
+
+
+def not_authorized(contract: Contract, resource_type: str, parameter: str, value: str) -> dict[str, str]:
+    """The entry for what is there and not for everybody: a hidden Space, a protected account."""
+    return {
+        "title": "Authorization Error",
+        "detail": f"You are not authorized to see the {resource_type} with {parameter}: [{value}].",
+        **_missing_resource(contract, resource_type, parameter, value),
+        "type": problem_type(contract, "not-authorized-for-resource"),
     }
 
 

@@ -8,64 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validat
 from pydantic_core import PydanticCustomError
 
 from notifier.simulator.behaviour import Behaviour
-from notifier.simulator.times import Moment, parse_duration, parse_moment
+from notifier.simulator.fault import Fault
+from notifier.simulator.times import Duration, Moment, parse_moment
 
 SPACE_ID_PATTERN = r"^[a-zA-Z0-9]{1,13}$"
 USER_ID_PATTERN = r"^[0-9]{1,19}$"
 USERNAME_PATTERN = r"^[A-Za-z0-9_]{1,15}$"
 
-DEFAULT_DELAY_SECONDS = 5.0
-DEFAULT_LAG_SECONDS = 30.0
-
 SpaceId = Annotated[str, Field(pattern=SPACE_ID_PATTERN)]
 UserId = Annotated[str, Field(pattern=USER_ID_PATTERN)]
 TopicId = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
-Duration = Annotated[float, PlainValidator(parse_duration)]
 MomentField = Annotated[Moment, PlainValidator(parse_moment)]
 
 FieldValue = str | bool | int | tuple[str, ...] | Moment
-
-
-class Call(StrEnum):
-    """The kinds of question that clients ask; ``lookup`` is by id, for one Space or for many."""
-
-    LOOKUP = "lookup"
-    CREATORS = "creators"
-    SEARCH = "search"
-    USERS = "users"
-
-
-class FaultKind(StrEnum):
-    """What can go wrong at X; ``notifier.simulator.faults`` says what each one does."""
-
-    UNAVAILABLE = "unavailable"
-    RATE_LIMITED = "rate_limited"
-    UNAUTHORIZED = "unauthorized"
-    CREDITS_DEPLETED = "credits_depleted"
-    USAGE_CAPPED = "usage_capped"
-    HTML = "html"
-    TRUNCATED = "truncated"
-    SLOW = "slow"
-    RESET = "reset"
-    STALE = "stale"
-    VANISH_ALL = "vanish_all"
-
-
-class RateLimitShape(StrEnum):
-    """The body of a 429 for a used-up window: today's problem document, or the list of codes before it."""
-
-    WINDOW = "window"
-    LEGACY = "legacy"
-
-
-FAULT_OPTIONS = {
-    "delay": FaultKind.SLOW,
-    "lag": FaultKind.STALE,
-    "every": FaultKind.STALE,
-    "shape": FaultKind.RATE_LIMITED,
-}
-"""What one kind of fault alone can be told."""
 
 
 class _Model(BaseModel):
@@ -73,12 +29,18 @@ class _Model(BaseModel):
 
 
 class User(_Model):
-    """A person who may appear in ``includes.users`` and be found by name, until the account is suspended."""
+    """A person who may appear in ``includes.users`` and be found by name.
+
+    Attributes:
+        suspended_at: From when on the account is suspended.
+        protected_at: From when on only followers may see the account.
+    """
 
     id: UserId
     name: str
     username: Annotated[str, Field(pattern=USERNAME_PATTERN)]
     suspended_at: Duration | None = None
+    protected_at: Duration | None = None
 
 
 class Topic(_Model):
@@ -114,17 +76,38 @@ class SpaceChange(_Model):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
+class Absence(StrEnum):
+    """How X keeps silent about a Space, until a later change brings it back.
+
+    ``gone`` is not found, ``hidden`` is not authorized, and of one that is ``left_out`` X says nothing.
+    """
+
+    GONE = "gone"
+    HIDDEN = "hidden"
+    LEFT_OUT = "left_out"
+
+
 class TimelineEntry(_Model):
-    """At ``at`` seconds of the play the Space changes, or is gone from X (a later change brings it back)."""
+    """At ``at`` seconds of the play the Space changes, or X answers no more for it."""
 
     at: Duration
     change: SpaceChange | None = Field(default=None, alias="set")
     gone: bool = False
+    hidden: bool = False
+    left_out: bool = False
+
+    @property
+    def absence(self) -> Absence | None:
+        """How X keeps silent about the Space from here on; none while it answers."""
+        return next((absence for absence in Absence if getattr(self, absence)), None)
 
     @model_validator(mode="after")
-    def _either_change_or_gone(self) -> Self:
-        if (self.change is None) != self.gone:
-            raise PydanticCustomError("entry", "write either set: {…} or gone: true")
+    def _either_change_or_absence(self) -> Self:
+        written = [self.change is not None, self.gone, self.hidden, self.left_out]
+        if sum(written) != 1:
+            raise PydanticCustomError(
+                "entry", "write either set: {…}, or one of gone, hidden and left_out: true"
+            )
         return self
 
 
@@ -143,40 +126,6 @@ class ScriptedSpace(_Model):
         times = [entry.at for entry in self.timeline]
         if times != sorted(times):
             raise PydanticCustomError("timeline", "put the entries in the order of their times")
-        return self
-
-
-class Fault(_Model):
-    """From ``at``, for ``lasts`` seconds of the play, the named calls (default: all) go wrong.
-
-    Attributes:
-        delay: How many seconds of the play a slow answer takes.
-        lag: How many seconds of the play a stale answer is old.
-        every: Every how many requests of a call reach a replica that lags; 1 is all of them.
-        shape: The body of a 429.
-    """
-
-    at: Duration
-    lasts: Duration = Field(alias="for")
-    kind: FaultKind
-    calls: Annotated[tuple[Call, ...], Field(min_length=1)] = tuple(Call)
-    delay: Duration = DEFAULT_DELAY_SECONDS
-    lag: Duration = DEFAULT_LAG_SECONDS
-    every: Annotated[int, Field(ge=1)] = 1
-    shape: RateLimitShape = RateLimitShape.WINDOW
-
-    @property
-    def until(self) -> float:
-        """The first second of the play at which the fault is over."""
-        return self.at + self.lasts
-
-    @model_validator(mode="after")
-    def _options_belong_to_the_kind(self) -> Self:
-        for name, kind in FAULT_OPTIONS.items():
-            if name in self.model_fields_set and self.kind is not kind:
-                raise PydanticCustomError(
-                    "fault", "only kind {kind} takes {name}", {"kind": kind, "name": name}
-                )
         return self
 
 
@@ -202,8 +151,9 @@ class Scenario(_Model):
     def duration_seconds(self) -> float:
         """The moment of the play after which nothing changes any more."""
         changes = (entry.at for space in self.spaces for entry in space.timeline)
-        suspensions = (user.suspended_at for user in self.users if user.suspended_at is not None)
-        return max((*changes, *suspensions, *(fault.until for fault in self.faults)), default=0.0)
+        moments = (at for user in self.users for at in (user.suspended_at, user.protected_at))
+        of_people = (at for at in moments if at is not None)
+        return max((*changes, *of_people, *(fault.until for fault in self.faults)), default=0.0)
 
 
 def _refuse_twins(what: str, ids: Sequence[str]) -> None:

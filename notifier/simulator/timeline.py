@@ -5,15 +5,18 @@ Offsets are seconds of the play since its start. Nothing here knows a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from notifier.simulator.scenario import Absence
 from notifier.simulator.times import RelativeTime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from notifier.simulator.scenario import Call, Fault, FieldValue, Scenario, ScriptedSpace
+    from notifier.simulator.asked import Asked
+    from notifier.simulator.fault import Fault
+    from notifier.simulator.scenario import FieldValue, Scenario, ScriptedSpace, TimelineEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,23 @@ class Scene:
     Attributes:
         spaces: Those that are found, by id, in the order of the scenario.
         suspended: The ids of the accounts that are suspended.
+        protected: The ids of the accounts that only followers may see.
+        withheld: The Spaces that X neither shows nor calls missing, and how it keeps silent about each.
     """
 
     spaces: Mapping[str, PlayedSpace]
-    suspended: frozenset[str]
+    suspended: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
+    withheld: Mapping[str, Absence] = field(default_factory=dict)
+
+    def without(self, space_ids: Iterable[str], absence: Absence) -> Scene:
+        """Return the scene in which X keeps silent about those of its Spaces that are named."""
+        absent = {each for each in space_ids if each in self.spaces}
+        spaces = {each: space for each, space in self.spaces.items() if each not in absent}
+        newly_withheld = absent if absence is not Absence.GONE else set()
+        return replace(
+            self, spaces=spaces, withheld={**self.withheld, **dict.fromkeys(newly_withheld, absence)}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +61,20 @@ class PlayedSpace:
 
 def scene_at(scenario: Scenario, offset: float) -> Scene:
     """Everything that stands at X at ``offset``."""
-    suspended = (
-        user.id for user in scenario.users if user.suspended_at is not None and user.suspended_at <= offset
+    return Scene(
+        spaces=spaces_at(scenario, offset),
+        suspended=frozenset(
+            user.id
+            for user in scenario.users
+            if user.suspended_at is not None and user.suspended_at <= offset
+        ),
+        protected=frozenset(
+            user.id
+            for user in scenario.users
+            if user.protected_at is not None and user.protected_at <= offset
+        ),
+        withheld=dict(_withheld_at(scenario, offset)),
     )
-    return Scene(spaces_at(scenario, offset), frozenset(suspended))
 
 
 def spaces_at(scenario: Scenario, offset: float) -> dict[str, PlayedSpace]:
@@ -57,16 +83,26 @@ def spaces_at(scenario: Scenario, offset: float) -> dict[str, PlayedSpace]:
     return {space.id: space for space in played if space is not None and not scenario.x.hides(space.state)}
 
 
-def active_fault(scenario: Scenario, offset: float, call: Call) -> Fault | None:
-    """The fault that strikes ``call`` at ``offset``; of several, the one that the scenario lists first."""
-    return next(
-        (fault for fault in scenario.faults if fault.at <= offset < fault.until and call in fault.calls), None
-    )
+def active_fault(scenario: Scenario, offset: float, asked: Asked) -> Fault | None:
+    """The fault that strikes a request at ``offset``; of several, the one that the scenario lists first."""
+    return next((fault for fault in scenario.faults if fault.is_on(offset) and fault.strikes(asked)), None)
+
+
+def _past(script: ScriptedSpace, offset: float) -> list[TimelineEntry]:
+    return [entry for entry in script.timeline if entry.at <= offset]
+
+
+def _withheld_at(scenario: Scenario, offset: float) -> Iterator[tuple[str, Absence]]:
+    for script in scenario.spaces:
+        past = _past(script, offset)
+        absence = past[-1].absence if past else None
+        if absence is not None and absence is not Absence.GONE:
+            yield script.id, absence
 
 
 def _space_at(script: ScriptedSpace, offset: float) -> PlayedSpace | None:
-    past = [entry for entry in script.timeline if entry.at <= offset]
-    if not past or past[-1].gone:
+    past = _past(script, offset)
+    if not past or past[-1].absence is not None:
         return None
     fields: dict[str, FieldValue | None] = {"created_at": RelativeTime(script.timeline[0].at)}
     for entry in past:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
 _DURATION = re.compile(
@@ -13,6 +15,7 @@ _DURATION = re.compile(
 )
 _UNITS = (3600.0, 60.0, 1.0)
 _DURATION_HELP = "write a duration such as 5s, 1.5s, 2m or 1h30m"
+_SHIFT_HELP = "write how far a clock is off, such as -5m or +1.5s"
 _MOMENT_HELP = "write a time of the play such as +20s or -10s, or RFC 3339 such as 2021-07-06T18:40:40Z"
 
 
@@ -40,6 +43,23 @@ def parse_duration(text: object) -> float:
     return sum(float(count) * unit for count, unit in zip(match.groups(), _UNITS, strict=True) if count)
 
 
+def parse_shift(text: object) -> float:
+    """Read ``-5m`` as -300.0 seconds; a number, which no scenario file yields, is taken as seconds.
+
+    Raises:
+        PydanticCustomError: ``text`` is no duration behind its sign.
+    """
+    if isinstance(text, int | float):
+        return float(text)
+    if not isinstance(text, str):
+        raise PydanticCustomError("shift", _SHIFT_HELP)
+    try:
+        seconds = parse_duration(text[1:] if text[:1] in {"+", "-"} else text)
+    except PydanticCustomError:
+        raise PydanticCustomError("shift", _SHIFT_HELP) from None
+    return -seconds if text.startswith("-") else seconds
+
+
 def parse_moment(text: object) -> Moment:
     """Read ``+20s`` and ``-10s`` as relative to the start of the play, anything else as RFC 3339.
 
@@ -57,3 +77,7 @@ def parse_moment(text: object) -> Moment:
     if moment.tzinfo is None:
         raise PydanticCustomError("moment", "give the timestamp an offset such as Z or +02:00")
     return moment
+
+
+Duration = Annotated[float, PlainValidator(parse_duration)]
+Shift = Annotated[float, PlainValidator(parse_shift)]

@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from notifier.simulator import Contract, create_simulator
+from notifier.simulator.fault import FaultKind
 from notifier.simulator.faults import FAULTS
 from notifier.simulator.files import parse_scenario
-from notifier.simulator.scenario import FaultKind, Scenario
+from notifier.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from aiohttp.test_utils import TestClient

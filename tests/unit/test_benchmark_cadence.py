@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from statistics import median
 
 import pytest
+from rich.console import Console
 
 from benchmarks import watching
+from benchmarks.cadence import BAD_DAYS, GOOD_DAYS, print_bad_days
 from benchmarks.fixed import Pace
-from benchmarks.lives import BEGIN, HOUR, Ending, Kind, Turn, imagine
+from benchmarks.lives import BEGIN, HOUR, MINUTE, Ending, Kind, Life, Turn, imagine
 from benchmarks.sightings import Sightings, Wish
-from benchmarks.simulated_x import CREATORS_APART, LIMIT, SimulatedX
-from benchmarks.week import Outcome, Week, equal_paces, live_fixed, live_ours
+from benchmarks.simulated_x import CREATORS_APART, LIMIT, NO_FAULTS, Faults, SimulatedX
+from benchmarks.watching import Watching
+from benchmarks.week import REPLICA_LAG, Outcome, Week, equal_paces, live_fixed, live_ours
+from notifier.core.cadence import Cadence
+from notifier.core.ids import SpaceId
 from notifier.core.observation import Call
 
 # An hour of a busy evening's worth of Spaces, among few creators: quick, and everything happens in it.
@@ -20,6 +26,21 @@ AN_HOUR = Week(days=1 / 24, creators=300, spaces_a_day=600, settle=0.0)
 @pytest.fixture(scope="module")
 def ours() -> Outcome:
     return live_ours(AN_HOUR)
+
+
+@pytest.fixture(scope="module")
+def bad() -> Outcome:
+    return live_ours(replace(AN_HOUR, bad=True))
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    """A Space that nobody knew of before it was live, and that X tells the end of."""
+    return next(
+        each
+        for each in imagine(1, days=1, creators=100, spaces_a_day=50)
+        if each.kind is Kind.SPONTANEOUS and each.ending is Ending.SAID and each.created_at > BEGIN
+    )
 
 
 def start_lag(outcome: Outcome) -> float:
@@ -100,3 +121,86 @@ def test_what_never_happened_is_counted() -> None:
     sightings = Sightings([life])
     sightings.note(life.space_id, Turn.STARTED, life.over_at + 1)
     assert sightings.untrue == 1
+
+
+def test_poison_fails_every_request_that_names_it_and_spares_the_others(life: Life) -> None:
+    x = SimulatedX([life], shared=False, faults=Faults(poison=frozenset({life.space_id, "7"})))
+    now = life.created_at + 1
+    asked = [(Call.LOOKUP, (life.space_id,)), (Call.CREATORS, (life.creator_id, "7"))]
+    answers = [x.ask(call, subjects, now) for call, subjects in asked]
+    assert all(each.unavailable and not each.refused and not each.snapshots for each in answers)
+    assert [each.remaining for each in answers] == [LIMIT - 1] * 2
+    assert not x.ask(Call.CREATORS, (life.creator_id,), now + 1).unavailable
+    assert (x.failed, sum(x.requests.values())) == (2, 3)
+
+
+def test_every_third_answer_is_as_old_as_its_replica(life: Life) -> None:
+    x = SimulatedX([life], shared=False, faults=Faults(lag=2 * MINUTE, every=3))
+
+    def listed(now: float) -> list[bool]:
+        return [bool(x.ask(Call.CREATORS, (life.creator_id,), now + each).snapshots) for each in (0, 1, 2)]
+
+    assert listed(life.created_at + MINUTE) == [True, True, False]
+    assert listed(life.over_at + MINUTE) == [False, False, True]
+    assert listed(life.over_at + 3 * MINUTE) == [False] * 3
+
+
+def test_what_a_replica_has_is_what_x_had_before(life: Life) -> None:
+    x = SimulatedX([life], shared=False, faults=Faults(lag=2 * MINUTE, every=2))
+    answers = [x.ask(Call.LOOKUP, (life.space_id,), life.created_at + 1 + each * MINUTE) for each in range(4)]
+    assert [life.space_id in answer.not_found for answer in answers] == [False, True, False, False]
+    young, _, grown, lagging = (answer.snapshots.get(SpaceId(life.space_id)) for answer in answers)
+    assert len({id(each) for each in (young, grown, lagging)}) == 3
+    current = SimulatedX([life], shared=False).ask(
+        Call.LOOKUP, (life.space_id,), life.created_at + 1 + MINUTE
+    )
+    assert lagging == current.snapshots[SpaceId(life.space_id)]
+
+
+def test_on_bad_days_the_longest_space_and_somebody_else_are_poison() -> None:
+    lives = AN_HOUR.lives()
+    assert AN_HOUR.faults(lives) == NO_FAULTS
+    faults = replace(AN_HOUR, bad=True).faults(lives)
+    assert (faults.lag, faults.every) == (REPLICA_LAG, 3)
+    (space,) = (each for each in lives if each.space_id in faults.poison)
+    assert space.created_at <= BEGIN
+    assert space.over_at >= AN_HOUR.end
+    assert space.creator_id not in faults.poison
+    assert len(faults.poison.intersection(AN_HOUR.creator_ids)) == 1
+
+
+def test_what_happens_to_the_poisonous_is_not_counted(ours: Outcome, bad: Outcome) -> None:
+    week = replace(AN_HOUR, bad=True)
+    lives = week.lives()
+    poison = week.faults(lives).poison
+    theirs = [life for life in lives if not poison.isdisjoint((life.space_id, life.creator_id))]
+    turns = [at for life in theirs for _, at in life.turns() if BEGIN <= at < week.end]
+    assert len(ours.lags) - len(bad.lags) == len(turns)
+    assert bad.counts["requests that failed"] > 0
+
+
+@pytest.mark.parametrize(("poison", "waited"), [("nobody", 50), ("1", 0)])
+def test_the_longest_wait_is_that_of_a_healthy_subject(poison: str, waited: float) -> None:
+    x, sightings = SimulatedX([], shared=False), Sightings([])
+    ours = Watching(x, sightings, ("1",), now=BEGIN, cadence=Cadence(), poison=frozenset({poison}))
+    ours.now = BEGIN + 50
+    assert ours.longest_open_wait() == waited
+    ours.run(until=BEGIN + 70)
+    assert ours.longest_open_wait() == 0
+
+
+def test_what_is_announced_again_is_counted(life: Life) -> None:
+    sightings = Sightings([life])
+    for later in (1, 2, 3):
+        sightings.note(life.space_id, Turn.STARTED, life.created_at + later)
+    assert (sightings.untrue, sightings.repeated) == (0, 2)
+
+
+def test_good_and_bad_days_are_printed_side_by_side(ours: Outcome, bad: Outcome) -> None:
+    text = StringIO()
+    week = replace(AN_HOUR, bad=True)
+    print_bad_days(Console(file=text, width=110), week, {GOOD_DAYS: ours, BAD_DAYS: bad})
+    printed = text.getvalue()
+    for part in (GOOD_DAYS, BAD_DAYS, "start, spontaneous", "noticed, but untrue", "most past the wish"):
+        assert part in printed
+    assert f"requests that failed: {bad.counts['requests that failed']:,}" in printed

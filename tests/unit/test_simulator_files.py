@@ -9,15 +9,10 @@ import pytest
 
 from notifier.errors import ScenarioError
 from notifier.simulator import Behaviour, Ending, bundled_scenarios, load_scenario, read_behaviour
+from notifier.simulator.asked import Call, Parameter
+from notifier.simulator.fault import FAULT_OPTIONS, SHAPES, FaultKind, Naming, Shape, Window
 from notifier.simulator.files import parse_scenario
-from notifier.simulator.scenario import (
-    FAULT_OPTIONS,
-    Call,
-    FaultKind,
-    RateLimitShape,
-    Scenario,
-    SpaceChange,
-)
+from notifier.simulator.scenario import Absence, Scenario, SpaceChange
 from notifier.simulator.timeline import spaces_at
 from notifier.simulator.times import RelativeTime
 
@@ -129,9 +124,61 @@ def test_an_empty_scenario_is_over_at_once() -> None:
         ("faults: [{at: 0s, kind: slow}]", "faults[0].for: "),
         ("faults: [{at: 0s, for: 1s, kind: html, delay: 1s}]", "faults[0]: only kind slow takes delay"),
         ("faults: [{at: 0s, for: 1s, kind: slow, lag: 1s}]", "faults[0]: only kind stale takes lag"),
-        ("faults: [{at: 0s, for: 1s, kind: slow, every: 2}]", "faults[0]: only kind stale takes every"),
-        ("faults: [{at: 0s, for: 1s, kind: html, shape: legacy}]", "only kind rate_limited takes shape"),
+        (
+            "faults: [{at: 0s, for: 1s, kind: html, shape: legacy}]",
+            "faults[0]: only kinds inner_error and rate_limited take shape",
+        ),
         ("faults: [{at: 0s, for: 1s, kind: stale, every: 0}]", "faults[0].every: "),
+        ("faults: [{at: 0s, for: 1s, kind: html, subjects: []}]", "faults[0].subjects: "),
+        ("faults: [{at: 0s, for: 1s, kind: html, subjects: [x, '']}]", "faults[0].subjects[1]: "),
+        ("faults: [{at: 0s, for: 1s, kind: html, tokens: []}]", "faults[0].tokens: "),
+        ("faults: [{at: 0s, for: 1s, kind: vanish}]", "faults[0]: kind vanish needs subjects"),
+        ("faults: [{at: 0s, for: 1s, kind: inaccessible}]", "faults[0]: kind inaccessible needs subjects"),
+        ("faults: [{at: 0s, for: 1s, kind: left_out}]", "faults[0]: kind left_out needs subjects"),
+        ("faults: [{at: 0s, for: 1s, kind: refused}]", "faults[0]: kind refused needs parameter"),
+        ("faults: [{at: 0s, for: 1s, kind: refused, parameter: mood}]", "faults[0].parameter: "),
+        ("faults: [{at: 0s, for: 1s, kind: refused, parameter: ids, naming: x}]", "faults[0].naming: "),
+        (
+            "faults: [{at: 0s, for: 1s, kind: html, parameter: ids}]",
+            "faults[0]: only kind refused takes parameter",
+        ),
+        (
+            "faults: [{at: 0s, for: 1s, kind: html, remaining: 3}]",
+            "faults[0]: only kind rate_limited takes remaining",
+        ),
+        ("faults: [{at: 0s, for: 1s, kind: rate_limited, remaining: -1}]", "faults[0].remaining: "),
+        ("faults: [{at: 0s, for: 1s, kind: rate_limited, window: week}]", "faults[0].window: "),
+        ("faults: [{at: 0s, for: 1s, kind: rate_limited, retry_after: 3}]", "faults[0].retry_after: "),
+        (
+            "faults: [{at: 0s, for: 1s, kind: slow, retry_after: 3s}]",
+            "faults[0]: only kinds rate_limited, unavailable and usage_capped take retry_after",
+        ),
+        (
+            "faults: [{at: 0s, for: 1s, kind: inner_error, shape: legacy}]",
+            "faults[0]: kind inner_error takes shape code, problem, count or top",
+        ),
+        (
+            "faults: [{at: 0s, for: 1s, kind: rate_limited, shape: code}]",
+            "faults[0]: kind rate_limited takes shape window or legacy",
+        ),
+        (
+            "faults: [{at: 0s, for: 1s, kind: unavailable, status: 403}]",
+            "faults[0]: kind unavailable takes a status from 500 to 599",
+        ),
+        ("faults: [{at: 0s, for: 1s, kind: html, status: 199}]", "takes a status from 200 to 599"),
+        ("faults: [{at: 0s, for: 1s, kind: forbidden, status: 403}]", "faults[0]: only kinds "),
+        (
+            _space("{at: 0s, set: {state: live}}, {at: 1s, gone: true, hidden: true}"),
+            "timeline[1]: write either",
+        ),
+        (_space("{at: 0s, left_out: true}"), "spaces[0]: the first entry must set state"),
+        ("x: {clock: 5}", "bad.yaml: x.clock: write how far a clock is off"),
+        ("x: {clock: --5m}", "bad.yaml: x.clock: write how far a clock is off"),
+        ("x: {other_states: maybe}", "bad.yaml: x.other_states: "),
+        (
+            "users: [{id: 1, name: a, username: a, protected_at: 5}]",
+            "users[0].protected_at: write a duration",
+        ),
         ("faults: [{at: 0s, for: 1s, kind: rate_limited, shape: round}]", "faults[0].shape: "),
         ("x: {ended: erased}", "bad.yaml: x.ended: "),
         ("x: {creators_per_second: -1}", "bad.yaml: x.creators_per_second: "),
@@ -178,6 +225,9 @@ def test_a_changed_behaviour_keeps_what_is_not_named() -> None:
     base = parse_scenario("x: {ended: gone, creators_per_second: 5}", source="x").x
     changed = read_behaviour(base, {"canceled": "gone", "creators_per_second": "0"}, source="--x")
     assert changed == Behaviour(ended=Ending.GONE, canceled=Ending.GONE, creators_per_second=0)
+    early = read_behaviour(changed, {"clock": "+90s"}, source="--x")
+    assert early == changed.model_copy(update={"clock": 90.0})
+    assert read_behaviour(early, {"ended": "state"}, source="--x").clock == 90
 
 
 def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
@@ -195,7 +245,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ScenarioError, match="week: no such scenario; there are day, demo, storm"):
+    with pytest.raises(ScenarioError, match="week: no such scenario; there are bad-days, day, demo, storm"):
         load_scenario("week")
 
 
@@ -232,15 +282,19 @@ def test_the_day_lasts_a_day() -> None:
 
 
 def _calm_stretches(scenario: Scenario) -> list[tuple[float, float]]:
-    """The times between the faults."""
-    ends = [0.0, *(fault.until for fault in scenario.faults)]
-    begins = [*(fault.at for fault in scenario.faults), math.inf]
+    """The times between the faults, but for those that last and strike one subject."""
+    faults = [fault for fault in scenario.faults if fault.lasts < 60]
+    ends = [0.0, *(fault.until for fault in faults)]
+    begins = [*(fault.at for fault in faults), math.inf]
     return list(zip(ends, begins, strict=True))
 
 
-def test_whatever_a_space_does_in_the_storm_stands_through_ten_seconds_of_calm() -> None:
-    scenario = load_scenario("storm")
-    assert 120 <= scenario.duration_seconds <= 185
+@pytest.mark.parametrize(("name", "longest"), [("storm", 185), ("bad-days", 300)])
+def test_whatever_a_space_does_among_faults_stands_through_ten_seconds_of_calm(
+    name: str, longest: float
+) -> None:
+    scenario = load_scenario(name)
+    assert 120 <= scenario.duration_seconds <= longest
     calm = _calm_stretches(scenario)
     for space in scenario.spaces:
         times = [entry.at for entry in space.timeline]
@@ -249,11 +303,17 @@ def test_whatever_a_space_does_in_the_storm_stands_through_ten_seconds_of_calm()
             assert any(min(end, stop) - max(begin, start) >= 10 for start, stop in calm), (space.id, begin)
 
 
-def test_the_storm_has_everything_that_can_go_wrong() -> None:
+def test_the_storm_and_the_bad_days_have_every_kind_of_fault() -> None:
+    faults = [*load_scenario("storm").faults, *load_scenario("bad-days").faults]
+    assert {fault.kind for fault in faults} == set(FaultKind)
+    for kind, shapes in SHAPES.items():
+        assert {fault.body_shape for fault in faults if fault.kind is kind} == set(shapes)
+
+
+def test_the_storm_has_everything_that_can_go_wrong_for_everybody() -> None:
     scenario = load_scenario("storm")
     faults = scenario.faults
-    assert {fault.kind for fault in faults} == set(FaultKind)
-    assert {fault.shape for fault in faults if fault.kind is FaultKind.RATE_LIMITED} == set(RateLimitShape)
+    assert all(fault.subjects is None for fault in faults)
     assert {fault.every > 1 for fault in faults if fault.kind is FaultKind.STALE} == {True, False}
     (vanishing,) = (fault for fault in faults if fault.kind is FaultKind.VANISH_ALL)
     alive = [space for space in spaces_at(scenario, vanishing.at).values() if space.state != "canceled"]
@@ -268,24 +328,43 @@ def test_the_storm_has_everything_that_can_go_wrong() -> None:
     assert any("@everyone" in (entry.change.title or "") for entry in entries if entry.change is not None)
 
 
-def test_nothing_appears_or_goes_for_good_where_an_answer_of_the_storm_is_old() -> None:
+def test_the_bad_days_poison_one_creator_and_one_space_from_beginning_to_end() -> None:
+    scenario = load_scenario("bad-days")
+    lasting = [fault for fault in scenario.faults if fault.lasts >= 60]
+    assert [(fault.calls, fault.subjects) for fault in lasting] == [
+        ((Call.CREATORS,), ("3100000099",)),
+        ((Call.LOOKUP,), ("1BadPoisonedP",)),
+    ]
+    assert {fault.until for fault in lasting} == {scenario.duration_seconds}
+    theirs = [space.id for space in scenario.spaces if space.creator_id == "3100000099"]
+    assert theirs == ["1BadPoisonedP"]
+
+
+@pytest.mark.parametrize("name", ["storm", "bad-days"])
+def test_nothing_appears_or_goes_for_good_where_an_answer_is_old(name: str) -> None:
     """An old answer must contradict what is known, not what nobody could know better."""
-    scenario = load_scenario("storm")
+    scenario = load_scenario(name)
     told_late = [
         (fault.at - fault.lag, fault.until) for fault in scenario.faults if fault.kind is FaultKind.STALE
     ]
     for space in scenario.spaces:
         for entry in space.timeline:
-            if entry is space.timeline[0] or entry.gone:
+            if entry is space.timeline[0] or entry.absence is not None:
                 assert not any(start < entry.at < end for start, end in told_late), space.id
 
 
 def test_the_manual_shows_a_scenario_that_plays_and_names_everything_in_one() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
-    example = manual.split("```yaml\n")[1].split("```")[0]
-    assert parse_scenario(example, source="docs/simulator.md").duration_seconds == 50
+    examples = [each.split("```")[0] for each in manual.split("```yaml\n")[1:]]
+    plays = [parse_scenario(example, source="docs/simulator.md") for example in examples]
+    assert [play.duration_seconds for play in plays] == [50, 60]
     assert all(f"| `{kind}` |" in manual for kind in FaultKind)
     assert all(f"`{field}`" in manual for field in SpaceChange.model_fields)
     assert all(f"{option}:" in manual or f"`{option}`" in manual for option in FAULT_OPTIONS)
+    assert all(f"`{name}`" in manual for name in (*Parameter, *Naming))
+    assert all(f"`{absence}: true`" in manual for absence in Absence)
+    assert all(f"shape: {shape}" in manual for shape in Shape)
+    assert all(f"window: {window}" in manual for window in Window)
+    assert all(f"`{option}: " in manual for option in ("subjects", "every", "tokens"))
     assert all(f"| `{line}` |" in manual for line in Behaviour.model_fields)
     assert all(f"| `{name}` |" in manual for name in bundled_scenarios())

@@ -3,8 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.simulator.asked import Asked, Call
+from notifier.simulator.fault import FaultKind
 from notifier.simulator.files import parse_scenario
-from notifier.simulator.scenario import Call, FaultKind, Scenario
+from notifier.simulator.scenario import Absence, Scenario
 from notifier.simulator.timeline import active_fault, scene_at, spaces_at
 from notifier.simulator.times import RelativeTime
 
@@ -91,6 +93,37 @@ def test_an_account_is_suspended_from_its_moment_on() -> None:
     assert scenario.duration_seconds == 10
 
 
+def test_an_account_is_protected_from_its_moment_on() -> None:
+    scenario = parse_scenario("users: [{id: 1, name: a, username: a, protected_at: 10s}]", source="x")
+    assert scene_at(scenario, 9.999).protected == frozenset()
+    assert scene_at(scenario, 10.0).protected == {"1"}
+    assert scenario.duration_seconds == 10
+
+
+def test_a_space_may_be_withheld_until_it_changes_again() -> None:
+    timeline = "[{at: 0s, set: {state: live}}, {at: 5s, %s: true}, {at: 9s, set: {lang: en}}]"
+    for absence in Absence:
+        text = f"spaces: [{{id: x, creator_id: 1, timeline: {timeline % absence}}}]"
+        before, during, after = (scene_at(parse_scenario(text, source="x"), at) for at in (4.9, 5.0, 9.0))
+        assert before.spaces
+        assert after.spaces["x"].fields["state"] == "live"
+        assert not before.withheld
+        assert not after.withheld
+        assert not during.spaces
+        assert during.withheld == ({} if absence is Absence.GONE else {"x": absence})
+
+
+def test_a_scene_can_do_without_a_space_that_it_has() -> None:
+    scene = scene_at(SCENARIO, 12.0)
+    assert list(scene.without(["one", "nothere"], Absence.GONE).spaces) == ["two"]
+    hidden = scene.without(["one", "nothere"], Absence.HIDDEN)
+    assert hidden.withheld == {"one": Absence.HIDDEN}
+    assert hidden.without(["two"], Absence.LEFT_OUT).withheld == {
+        "one": Absence.HIDDEN,
+        "two": Absence.LEFT_OUT,
+    }
+
+
 def test_a_space_was_created_at_its_first_entry_unless_it_says_otherwise() -> None:
     played = spaces_at(SCENARIO, 12.0)
     assert played["one"].fields["created_at"] == RelativeTime(5.0)
@@ -98,18 +131,18 @@ def test_a_space_was_created_at_its_first_entry_unless_it_says_otherwise() -> No
 
 
 def test_the_first_fault_that_names_the_call_strikes_it() -> None:
-    assert active_fault(SCENARIO, 9.999, Call.SEARCH) is None
-    struck = {call: active_fault(SCENARIO, 12.0, call) for call in Call}
+    assert active_fault(SCENARIO, 9.999, Asked(Call.SEARCH)) is None
+    struck = {call: active_fault(SCENARIO, 12.0, Asked(call)) for call in Call}
     assert {call: fault.kind for call, fault in struck.items() if fault} == {
         Call.LOOKUP: FaultKind.SLOW,
         Call.CREATORS: FaultKind.SLOW,
         Call.SEARCH: FaultKind.HTML,
         Call.USERS: FaultKind.SLOW,
     }
-    after = active_fault(SCENARIO, 15.0, Call.SEARCH)
+    after = active_fault(SCENARIO, 15.0, Asked(Call.SEARCH))
     assert after is not None
     assert after.kind is FaultKind.SLOW
-    assert active_fault(SCENARIO, 20.0, Call.SEARCH) is None
+    assert active_fault(SCENARIO, 20.0, Asked(Call.SEARCH)) is None
 
 
 entries = st.lists(

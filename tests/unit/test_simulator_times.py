@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
 from notifier.simulator.play import Play
-from notifier.simulator.times import RelativeTime, parse_duration, parse_moment
+from notifier.simulator.times import RelativeTime, parse_duration, parse_moment, parse_shift
 
 START = datetime(2021, 7, 6, 18, 40, 40, tzinfo=UTC)
 
@@ -27,6 +27,19 @@ def test_durations_are_hours_minutes_seconds(text: str, seconds: float) -> None:
 def test_anything_else_is_no_duration(text: object) -> None:
     with pytest.raises(PydanticCustomError, match="1h30m"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("-5m", -300), ("+1.5s", 1.5), ("90s", 90), ("-0s", 0), (-300.0, -300), (2, 2)]
+)
+def test_a_clock_is_ahead_or_behind(written: object, seconds: float) -> None:
+    assert parse_shift(written) == seconds
+
+
+@pytest.mark.parametrize("written", ["", "-", "--5m", "+-5m", "5", "-5", "5m-", None, ["5m"]])
+def test_anything_else_says_nothing_about_a_clock(written: object) -> None:
+    with pytest.raises(PydanticCustomError, match="-5m"):
+        parse_shift(written)
 
 
 @given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99_999))
@@ -74,6 +87,8 @@ def _play(speed: float, now: float = 0.0) -> Play:
         (8.0, RelativeTime(-2.0), "2021-07-06T18:40:39.750Z"),
         (3.0, RelativeTime(1.0), "2021-07-06T18:40:40.333Z"),
         (60.0, datetime(2021, 7, 14, 4, 35, 55, tzinfo=UTC), "2021-07-14T04:35:55.000Z"),
+        (1.0, datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z"),
+        (1.0, datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC), "2099-12-31T23:59:59.000Z"),
     ],
 )
 def test_moments_are_told_on_the_real_clock(speed: float, moment: RelativeTime, text: str) -> None:

@@ -1,0 +1,111 @@
+"""A Space of the simulated week as X shows it at any moment, be it now or as a replica has it that lags."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.lives import MINUTE, Ending, Life
+from notifier.core.ids import SpaceId, UserId
+from notifier.core.instants import rfc3339
+from notifier.core.observation import Snapshot
+from notifier.core.space import Space, User
+
+GROWTH_SECONDS: Final = 15 * MINUTE
+"""In this time, 63 % of a Space's listeners have come."""
+
+KEPT_VERSIONS: Final = 8
+"""How many versions of a Space are kept, so that a replica that lags need not render them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A Space from one change of it to the next; None where X does not have it."""
+
+    begins: float
+    ends: float
+    snapshot: Snapshot | None
+
+    def is_of(self, now: float) -> bool:
+        """Tell whether this is how the Space is at a moment."""
+        return self.begins <= now < self.ends
+
+
+class Listed:
+    """A Space at X, which is rendered once for as long as nothing about it changes."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self.billed_on = -1
+        self._users = {each: User(UserId(each), f"Somebody {each}", f"user{each}") for each in life.people}
+        self._version = Version(-math.inf, life.created_at, None)
+        self._others: deque[Version] = deque(maxlen=KEPT_VERSIONS)
+
+    def snapshot(self, now: float) -> Snapshot | None:
+        """Return how it is at a moment; None where X does not have it."""
+        if not self._version.is_of(now):
+            others = self._others
+            version = next((each for each in others if each.is_of(now)), None) or self._make(now)
+            others.append(self._version)
+            self._version = version
+        return self._version.snapshot
+
+    def is_listed(self, now: float) -> bool:
+        """Tell whether the answer to its creator has it."""
+        return self.life.created_at <= now < self.life.over_at
+
+    def _make(self, now: float) -> Version:
+        life = self.life
+        moments = [plan.made_at for plan in life.plans]
+        changes = (life.created_at, life.started_at, life.retitled_at, life.over_at)
+        moments += [at for at in changes if at is not None]
+        if life.started_at is not None and life.started_at <= now < life.over_at:
+            minute = math.floor((now - life.started_at) / MINUTE)
+            moments += [life.started_at + MINUTE * each for each in (minute, minute + 1)]
+        begins = max((at for at in moments if at <= now), default=-math.inf)
+        ends = min((at for at in moments if at > now), default=math.inf)
+        return Version(begins, ends, self._render(now))
+
+    def _render(self, now: float) -> Snapshot | None:
+        life = self.life
+        is_over = now >= life.over_at
+        if now < life.created_at or (is_over and life.ending is Ending.GONE):
+            return None
+        started_at = life.started_at if life.started_at is not None and now >= life.started_at else None
+        plans = [plan for plan in life.plans if plan.made_at <= now]
+        title = f"How things are made, part {life.space_id}"
+        is_retitled = life.retitled_at is not None and now >= life.retitled_at
+        changes = [plan.made_at for plan in plans] + ([life.retitled_at] if is_retitled else [])
+        space = Space(
+            id=SpaceId(life.space_id),
+            state=_state(life, now),
+            title=title + (", once more" if is_retitled else ""),
+            lang="en",
+            creator_id=life.creator_id,
+            created_at=rfc3339(life.created_at),
+            scheduled_start=rfc3339(plans[-1].start) if plans else None,
+            started_at=None if started_at is None else rfc3339(started_at),
+            ended_at=rfc3339(life.over_at) if is_over else None,
+            updated_at=rfc3339(max((at for at in changes if at is not None), default=life.created_at)),
+            is_ticketed=False,
+            participant_count=_listeners(life, started_at, min(now, life.over_at)),
+            host_ids=life.people[:2],
+            speaker_ids=life.people,
+        )
+        return Snapshot(space, self._users)
+
+
+def _state(life: Life, now: float) -> str:
+    if now < life.over_at:
+        return "scheduled" if life.started_at is None or now < life.started_at else "live"
+    # One that nobody came to is given up after its planned start.
+    return "canceled" if life.started_at is None and life.over_at < life.plans[-1].start else "ended"
+
+
+def _listeners(life: Life, started_at: float | None, now: float) -> int:
+    if started_at is None:
+        return 0
+    minutes = math.floor((now - started_at) / MINUTE)
+    return round(life.listeners * (1 - math.exp(-minutes * MINUTE / GROWTH_SECONDS)))

@@ -1,0 +1,90 @@
+"""One request as faults see it: which call it is, who asks, and what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from multidict import MultiMapping
+
+
+class Call(StrEnum):
+    """The kinds of question that clients ask; ``lookup`` is by id, for one Space or for many."""
+
+    LOOKUP = "lookup"
+    CREATORS = "creators"
+    SEARCH = "search"
+    USERS = "users"
+
+
+class Parameter(StrEnum):
+    """The query parameters that a fault can name."""
+
+    IDS = "ids"
+    USER_IDS = "user_ids"
+    USERNAMES = "usernames"
+    QUERY = "query"
+    SPACE_FIELDS = "space.fields"
+    EXPANSIONS = "expansions"
+    USER_FIELDS = "user.fields"
+    TOPIC_FIELDS = "topic.fields"
+
+
+SUBJECT_PARAMETERS: Final = (Parameter.IDS, Parameter.USER_IDS, Parameter.USERNAMES, Parameter.QUERY)
+"""The parameters that say whom or what a request is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request.
+
+    Attributes:
+        number: How many requests of this call there were, this one included.
+        token: The bearer token.
+        parameters: The values of each parameter as they were sent. A query is one value, commas and all;
+            the id in the path of ``/2/spaces/{id}`` counts as ``ids``.
+    """
+
+    call: Call
+    number: int = 1
+    token: str = ""
+    parameters: Mapping[Parameter, tuple[str, ...]] = field(default_factory=dict)
+
+    def concerns(self, subjects: Iterable[str]) -> bool:
+        """Tell whether the request is about one of these Spaces, people, names or queries."""
+        return any(self.sent(parameter, subjects) for parameter in SUBJECT_PARAMETERS)
+
+    def sent(self, parameter: Parameter, values: Iterable[str]) -> tuple[str, ...]:
+        """Return what the request sent for ``parameter`` and ``values`` name, as it was sent."""
+        wanted = list(values)
+        sent = self.parameters.get(parameter, ())
+        return tuple(each for each in sent if any(_is_named(parameter, each, value) for value in wanted))
+
+
+def read_asked(
+    query: MultiMapping[str], *, call: Call, number: int, path_id: str = "", token: str = ""
+) -> Asked:
+    """Read a request's parameters as far as faults can name them."""
+    parameters = {parameter: _values(parameter, query.getall(parameter, [])) for parameter in Parameter}
+    if path_id:
+        parameters[Parameter.IDS] = (path_id,)
+    return Asked(call, number, token, {name: values for name, values in parameters.items() if values})
+
+
+def _values(parameter: Parameter, texts: Sequence[str]) -> tuple[str, ...]:
+    if parameter is Parameter.QUERY:
+        return tuple(texts)
+    joined = ",".join(texts)
+    return tuple(joined.split(",")) if joined else ()
+
+
+def _is_named(parameter: Parameter, sent: str, value: str) -> bool:
+    """Tell whether ``value`` of a scenario names what was sent: X finds names and words in any case."""
+    if parameter is Parameter.QUERY:
+        return value.casefold() in sent.casefold()
+    if parameter is Parameter.USERNAMES:
+        return value.casefold() == sent.casefold()
+    return value == sent

@@ -1,0 +1,102 @@
+"""The faults that leave an answer healthy to look at, and late, old, incomplete or odd."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from notifier.simulator.asked import Parameter
+from notifier.simulator.disturbance import http_response
+from notifier.simulator.problems import Answer
+from notifier.simulator.scenario import Absence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiohttp import web
+
+    from notifier.simulator.disturbance import Disturbance
+
+_PARTS: Final = ("data", "includes", "errors")
+_ALWAYS_SHOWN: Final = ("id", "state")
+
+
+async def slow(struck: Disturbance) -> web.Response:
+    """Answer late what was true when the question came."""
+    response = http_response(struck.true_answer())
+    await asyncio.sleep(struck.play.real_seconds(struck.fault.delay))
+    return response
+
+
+async def stale(struck: Disturbance) -> web.Response:
+    """Answer from a replica that lags."""
+    return http_response(struck.answer(struck.scene(seconds_ago=struck.fault.lag)))
+
+
+async def vanish_all(struck: Disturbance) -> web.Response:
+    """Answer as if there were no Space."""
+    scene = struck.scene()
+    return http_response(struck.answer(scene.without(scene.spaces, Absence.GONE)))
+
+
+async def vanish(struck: Disturbance) -> web.Response:
+    """Answer as if these Spaces were gone."""
+    return _answer_without(struck, Absence.GONE)
+
+
+async def inaccessible(struck: Disturbance) -> web.Response:
+    """Answer that nobody may see these Spaces."""
+    return _answer_without(struck, Absence.HIDDEN)
+
+
+async def left_out(struck: Disturbance) -> web.Response:
+    """Answer without a word about these Spaces."""
+    return _answer_without(struck, Absence.LEFT_OUT)
+
+
+async def nulls(struck: Disturbance) -> web.Response:
+    """Answer null where X would leave something out."""
+    parameters = struck.asked.parameters
+    wanted = (Parameter.SPACE_FIELDS, Parameter.EXPANSIONS)
+    fields = {name for parameter in wanted for name in parameters.get(parameter, ())}
+    return http_response(_with_nulls(struck.true_answer(), fields))
+
+
+async def twins(struck: Disturbance) -> web.Response:
+    """Answer twice for the same Space, the second time with less."""
+    return http_response(_with_twins(struck.true_answer(), struck.fault.subjects))
+
+
+def _answer_without(struck: Disturbance, absence: Absence) -> web.Response:
+    return http_response(struck.answer(struck.scene().without(struck.fault.subjects or (), absence)))
+
+
+def _with_nulls(answer: Answer, fields: Iterable[str]) -> Answer:
+    """Write null for each part of a healthy answer, and each asked field of a Space, that is not there."""
+    if answer.status != HTTPStatus.OK:
+        return answer
+    body = {**dict.fromkeys(_PARTS), **answer.body}
+    data = body["data"]
+    if isinstance(data, list):
+        body["data"] = [{**dict.fromkeys(fields), **space} for space in data]
+    elif isinstance(data, dict):
+        body["data"] = {**dict.fromkeys(fields), **data}
+    return Answer(answer.status, body)
+
+
+def _with_twins(answer: Answer, space_ids: Iterable[str] | None) -> Answer:
+    """Add a second, barer record of each of these Spaces, or of all; a count in ``meta`` counts it."""
+    data = answer.body.get("data")
+    if not isinstance(data, list):
+        return answer
+    doubled = set(space_ids) if space_ids is not None else {space["id"] for space in data}
+    records = [*data, *(_bare(space) for space in data if space["id"] in doubled)]
+    body = {**answer.body, "data": records}
+    if "meta" in body:
+        body["meta"] = {"result_count": len(records)}
+    return Answer(answer.status, body)
+
+
+def _bare(space: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in space.items() if name in _ALWAYS_SHOWN}

@@ -1,0 +1,62 @@
+"""A request that a fault strikes, with all that the fault needs to spoil the answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from notifier.simulator.timeline import scene_at
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from notifier.simulator.asked import Asked
+    from notifier.simulator.contracts import Contract
+    from notifier.simulator.fault import Fault
+    from notifier.simulator.play import Play
+    from notifier.simulator.problems import Answer
+    from notifier.simulator.scenario import Scenario
+    from notifier.simulator.timeline import Scene
+
+    Handler = Callable[["Disturbance"], Awaitable[web.Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """A fault that strikes one request.
+
+    Attributes:
+        limit: How many requests a window grants.
+        request: The request on its connection.
+        answer: Returns what is said of a scene, be it today's or another.
+    """
+
+    fault: Fault
+    scenario: Scenario
+    contract: Contract
+    play: Play
+    offset: float
+    limit: int
+    asked: Asked
+    request: web.Request
+    answer: Callable[[Scene], Answer]
+
+    def scene(self, seconds_ago: float = 0.0) -> Scene:
+        """What stands at X, or stood there ``seconds_ago`` seconds of the play earlier."""
+        return scene_at(self.scenario, self.offset - seconds_ago)
+
+    def true_answer(self) -> Answer:
+        """What would be said without the fault."""
+        return self.answer(self.scene())
+
+
+def http_response(answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer on the wire; what has the type of a problem is a problem document."""
+    content_type = "application/problem+json" if "type" in answer.body else "application/json"
+    text = json.dumps(answer.body, ensure_ascii=False)
+    return web.Response(
+        status=answer.status, text=text, content_type=content_type, charset="utf-8", headers=headers
+    )

@@ -1,0 +1,150 @@
+"""The faults that put a failure in the place of the answer."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from notifier.simulator.disturbance import http_response
+from notifier.simulator.fault import Naming, Shape, Window
+from notifier.simulator.limits import QUARTER_HEADERS, RateState
+from notifier.simulator.problems import (
+    Answer,
+    Refusal,
+    credits_depleted,
+    invalid_request,
+    old_rate_limit,
+    phrase,
+    plain_problem,
+    unnamed_invalid_request,
+    usage_capped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notifier.simulator.disturbance import Disturbance
+
+_MONTHLY_CAP: Final = 40_000
+_DAILY_LIMIT: Final = 10_000
+_WINDOW_HEADERS: Final = {
+    Window.QUARTER: QUARTER_HEADERS,
+    Window.DAY: "x-app-limit-24hour",
+    Window.USER_DAY: "x-user-limit-24hour",
+}
+_INNER_ERRORS: Final[Mapping[Shape, Mapping[str, object]]] = {
+    Shape.CODE: {"errors": [{"code": 130, "message": "Over capacity"}]},
+    Shape.PROBLEM: {"errors": [plain_problem(HTTPStatus.SERVICE_UNAVAILABLE).body]},
+    Shape.COUNT: {"meta": {"result_count": 1}},
+    Shape.TOP: plain_problem(HTTPStatus.SERVICE_UNAVAILABLE).body,
+}
+
+
+async def unavailable(struck: Disturbance) -> web.Response:
+    """Answer 503, or another 5xx."""
+    return http_response(plain_problem(struck.fault.http_status), _retry_after(struck))
+
+
+async def rate_limited(struck: Disturbance) -> web.Response:
+    """Answer 429, with the window that is said to be used up in the headers."""
+    fault = struck.fault
+    window = RateState(
+        limit=struck.limit if fault.window is Window.QUARTER else _DAILY_LIMIT,
+        remaining=fault.remaining,
+        reset=_reset(struck),
+        name=_WINDOW_HEADERS[fault.window],
+    )
+    is_old = fault.body_shape is Shape.LEGACY
+    answer = old_rate_limit() if is_old else plain_problem(HTTPStatus.TOO_MANY_REQUESTS)
+    return http_response(answer, {**window.headers, **_retry_after(struck)})
+
+
+async def unauthorized(_struck: Disturbance) -> web.Response:
+    """Answer 401."""
+    return http_response(plain_problem(HTTPStatus.UNAUTHORIZED))
+
+
+async def forbidden(_struck: Disturbance) -> web.Response:
+    """Answer 403."""
+    return http_response(plain_problem(HTTPStatus.FORBIDDEN))
+
+
+async def out_of_credits(struck: Disturbance) -> web.Response:
+    """Answer that the purse is empty."""
+    fault = struck.fault
+    return http_response(_typed(struck, credits_depleted(struck.contract, fault.http_status, fault.title)))
+
+
+async def capped(struck: Disturbance) -> web.Response:
+    """Answer that the month's cap is reached, while the window looks nearly unused."""
+    fault = struck.fault
+    window = RateState(limit=_MONTHLY_CAP, remaining=_MONTHLY_CAP - 1, reset=_reset(struck))
+    answer = _typed(struck, usage_capped(struck.contract, fault.http_status, fault.title))
+    return http_response(answer, {**window.headers, **_retry_after(struck)})
+
+
+async def refused(struck: Disturbance) -> web.Response:
+    """Answer 400, and name what is refused in the way that the scenario wants."""
+    parameter, naming = struck.fault.parameter, struck.fault.naming
+    if parameter is None or naming is Naming.NONE:
+        return http_response(unnamed_invalid_request(struck.contract))
+    values, sent = struck.fault.refused_of(struck.asked), struck.asked.parameters[parameter]
+    by_value = [f"The `{parameter}` query parameter value [{value}] is not accepted" for value in values]
+    message = f"The `{parameter}` query parameter is not accepted"
+    refusals = {
+        Naming.LIST: [Refusal(parameter, (value,), by_value[at]) for at, value in enumerate(values)],
+        Naming.TEXT: [Refusal(parameter, (",".join(values),), message)],
+        Naming.WHOLE: [Refusal(parameter, (",".join(sent),), message)],
+        Naming.MESSAGE: [Refusal(parameter, (",".join(sent),), each) for each in by_value],
+    }
+    return http_response(invalid_request(struck.contract, refusals[naming]))
+
+
+async def html(struck: Disturbance) -> web.Response:
+    """Answer with a page of the edge, under whatever status."""
+    status = struck.fault.http_status
+    words = f"{status} {phrase(status)}"
+    page = (
+        f"<!DOCTYPE html>\n<html><head><title>{words}</title></head>\n"
+        f"<body><h1>{words}</h1><p>The server is over capacity.</p></body></html>\n"
+    )
+    return web.Response(status=status, text=page, content_type="text/html")
+
+
+async def truncated(struck: Disturbance) -> web.Response:
+    """Answer half of the body, with a length that says it is whole: only the JSON betrays it."""
+    whole = json.dumps(struck.true_answer().body).encode()
+    return web.Response(body=whole[: len(whole) // 2], content_type="application/json", charset="utf-8")
+
+
+async def inner_error(struck: Disturbance) -> web.Response:
+    """Answer 200 with nothing but an error inside."""
+    return http_response(Answer(HTTPStatus.OK, _INNER_ERRORS[struck.fault.body_shape]))
+
+
+async def reset(struck: Disturbance) -> web.Response:
+    """Close the connection without an answer."""
+    transport = struck.request.transport
+    if transport is not None:
+        transport.abort()
+    return web.Response()  # aiohttp wants an answer to write; nobody is there to read it
+
+
+def _reset(struck: Disturbance) -> int:
+    """The end of the fault by X's own clock, in whole Unix seconds."""
+    return math.ceil(struck.play.x_time(struck.fault.until))
+
+
+def _retry_after(struck: Disturbance) -> dict[str, str]:
+    wait = struck.fault.retry_after
+    return {} if wait is None else {"Retry-After": str(math.ceil(struck.play.real_seconds(wait)))}
+
+
+def _typed(struck: Disturbance, answer: Answer) -> Answer:
+    if struck.fault.typed:
+        return answer
+    return Answer(answer.status, {name: part for name, part in answer.body.items() if name != "type"})
