@@ -11,16 +11,17 @@ from typing import Any, Final
 import structlog
 
 from notifier.core.cadence import NextLook
-from notifier.core.filters import needs_people
+from notifier.core.filters import people_wanted
 from notifier.core.health import Health, after_answer, after_failure
 from notifier.core.ids import WatchId
 from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Failure, Observation, Question
+from notifier.core.observation import Call, Failure, Observation, People, Question
 from notifier.core.problems import FailureKind
-from notifier.core.spending import billable, discovery_stretch, may_read, next_day
+from notifier.core.spending import discovery_stretch, next_day
 from notifier.core.trouble import respond
 from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
+from workers.affording import afford, settle
 from workers.applying import apply_spaces
 from workers.context import Worker, worker_of
 from workers.dispatch import empty_outbox
@@ -29,9 +30,6 @@ from workers.naming import apply_names, refuse_subjects
 
 ROUNDS: Final = 20
 """How many times one job claims; whatever is still due then is for the next one."""
-
-UNAFFORDABLE_SECONDS: Final = 600.0
-"""When a look that today's money does not reach for is considered again."""
 
 DISCOVERY: Final = frozenset({Call.CREATORS, Call.SEARCH})
 
@@ -97,7 +95,7 @@ async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | Non
     if not chosen or wake_at > now:
         return None, wake_at
     claimed = await store.looks.claim(call, chosen, now=now)
-    people = needs_people((await store.endpoints.all()).values())
+    people = people_wanted((await store.endpoints.all()).values())
     return await _question(worker, call, claimed, people=people), wake_at
 
 
@@ -108,29 +106,7 @@ async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLo
     cadence = worker.runtime.cadence
     ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
     chosen = fill(urgent, patient, now=now, soon=now + ahead, limit=limit)
-    if call is Call.LOOKUP:
-        chosen = await _afford(worker, chosen, now=now)
     return chosen, min((look.at for look in (*urgent[:1], *patient[:1])), default=math.inf)
-
-
-async def _afford(worker: Worker, chosen: list[DueLook], *, now: float) -> list[DueLook]:
-    """Put off what the day's money does not reach for, patient looks first; what was read today is free."""
-    budget, store = worker.runtime.settings.daily_budget_usd, worker.runtime.store
-    if budget is None or not chosen:
-        return chosen
-    paid = await store.spending.paid([look.subject for look in chosen], now=now)
-    ledger, bought, beyond = await store.spending.ledger(now=now), 0, set[DueLook]()
-    for look in sorted(chosen, key=lambda look: look.urgency is Urgency.PATIENT):
-        if look.subject in paid:
-            continue
-        if may_read(look.urgency, ledger, budget, spaces=bought + 1):
-            bought += 1
-        else:
-            beyond.add(look)
-    later = min(now + UNAFFORDABLE_SECONDS, next_day(now))
-    put_off = {look.subject: NextLook(later, look.urgency) for look in beyond if look.at <= now}
-    await store.looks.schedule(Call.LOOKUP, put_off)
-    return [look for look in chosen if look not in beyond]
 
 
 async def _not_before(
@@ -154,7 +130,7 @@ async def _discovery_stretch(worker: Worker, *, now: float) -> float:
     return discovery_stretch(await worker.runtime.store.spending.ledger(now=now), budget, now=now)
 
 
-async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, people: bool) -> Look | None:
+async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, people: People) -> Look | None:
     """Put claimed looks into words; those of watches that are gone are dropped."""
     subjects = [look.subject for look in claimed]
     if call in (Call.LOOKUP, Call.CREATORS):
@@ -170,8 +146,13 @@ async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, peopl
 
 
 async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
-    """Take one look."""
+    """Take one look, or as much of it as the day's money reaches for."""
+    affordable = await afford(worker, look.question, look.due)
+    if affordable is None:
+        return
+    look = Look(affordable.question, affordable.due)
     observation = await x.ask(look.question, urgency=look.urgency)
+    await settle(worker, observation, affordable.hold)
     result = observation.failure.kind if observation.failure else "ok"
     worker.runtime.tally.count("notifier_observations_total", look.call, result)
     try:
@@ -187,7 +168,6 @@ async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
 
 async def _apply(worker: Worker, look: Look, observation: Observation, health: Health) -> None:
     """Take in an answer."""
-    await _bill(worker, observation)
     if look.call in health.calls:
         await note_health(worker, partial(after_answer, call=look.call))
     if look.call is Call.USERS:
@@ -206,15 +186,6 @@ async def _come_back(worker: Worker, look: Look, observation: Observation) -> No
         later = max(now + wait, min(now + wait * stretch, next_day(now)))
         again = NextLook(later, Urgency.PATIENT)
         await worker.runtime.store.looks.schedule(look.call, dict.fromkeys(look.subjects, again))
-
-
-async def _bill(worker: Worker, observation: Observation) -> None:
-    """Note what an answer costs."""
-    runtime = worker.runtime
-    spaces, users = billable(observation, expanded_users_billed=runtime.settings.x_expanded_users_billed)
-    if spaces or users:
-        bill = await runtime.store.spending.bill(spaces, users, now=observation.answered_at)
-        runtime.tally.count("notifier_x_cost_usd_total", by=bill.usd)
 
 
 async def _put_off(worker: Worker, look: Look, failure: Failure) -> None:

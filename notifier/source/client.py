@@ -12,7 +12,16 @@ import aiohttp
 import structlog
 
 from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Failure, Observation, Question, failed, read_answer
+from notifier.core.observation import (
+    MOST_RESULTS,
+    Call,
+    Failure,
+    Observation,
+    People,
+    Question,
+    failed,
+    read_answer,
+)
 from notifier.core.problems import FailureKind
 from notifier.source.answers import (
     is_usage_capped,
@@ -36,8 +45,13 @@ SPACE_FIELDS: Final = (
 EXPANSIONS: Final = ("creator_id", "host_ids", "invited_user_ids", "speaker_ids", "topic_ids")
 """The id lists come with their expansions in both contracts, and as fields only in the older one (2.166)."""
 
-WITHOUT_PEOPLE: Final = ("creator_id", "topic_ids")
-"""What a question that leaves the people out expands: without its creator a Space cannot be matched."""
+PEOPLE_EXPANDED: Final[Mapping[People, frozenset[str]]] = {
+    People.NOBODY: frozenset(),
+    People.CREATOR: frozenset({"creator_id"}),
+    People.ON_STAGE: frozenset({"creator_id", "host_ids", "speaker_ids"}),
+    People.WITH_GUESTS: frozenset({"creator_id", "host_ids", "speaker_ids", "invited_user_ids"}),
+}
+"""The expansions that bring people, by whom a question asks for."""
 
 USER_FIELDS: Final = ("id", "name", "username")
 
@@ -85,7 +99,7 @@ class XClient:
             "expansions": EXPANSIONS,
             "user.fields": USER_FIELDS,
             "state": ("all",),
-            "max_results": (str(BATCH),),
+            "max_results": (str(MOST_RESULTS),),
         }
 
     async def __aenter__(self) -> Self:
@@ -152,8 +166,11 @@ class XClient:
     def _optional(self, question: Question) -> dict[str, tuple[str, ...]]:
         """Give the optional parameters of a question, without what X has refused before."""
         asked = {name: self._asked[name] for name in OPTIONAL[question.call]}
-        if not question.people and "expansions" in asked:
-            asked["expansions"] = tuple(each for each in asked["expansions"] if each in WITHOUT_PEOPLE)
+        if "expansions" in asked:
+            wanted = PEOPLE_EXPANDED[question.people] | {"topic_ids"}
+            asked["expansions"] = tuple(each for each in asked["expansions"] if each in wanted)
+        if asked.get("max_results"):
+            asked["max_results"] = (str(question.max_results),)
         return {name: values for name, values in asked.items() if values}
 
     def _drop(self, asked: Mapping[str, tuple[str, ...]], refused: Mapping[str, set[str]]) -> bool:
@@ -164,6 +181,8 @@ class XClient:
         unknown = {name: _unknown(values, refused.get(name)) for name, values in asked.items()}
         for name, values in unknown.items():
             keep = tuple(value for value in self._asked[name] if value not in values)
+            if name == "max_results" and values:
+                keep = ()  # the number is the question's own
             if keep != self._asked[name]:
                 log.warning("source.values_dropped", parameter=name, values=sorted(values))
                 self._asked[name] = keep
