@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from notifier.core.cadence import NextLook
@@ -163,11 +164,13 @@ async def _hold(
 ) -> tuple[Choice | None, str | None]:
     """Choose what is asked and hold the money for it; where nothing can be, put the polls off."""
     spending, now = worker.runtime.store.spending, worker.runtime.clock()
-    wished = People.CREATOR if asked.question.call is Call.USERS else asked.question.people
+    call = asked.question.call
+    wished = People.CREATOR if call is Call.USERS else asked.question.people
+    option = partial(choose, prospects, wished, budget=budget, divisible=call is not Call.SEARCH)
     # The first try hopes that nothing is used; a refusal says how much is.
     spent = held = 0
     for _ in range(TRIES):
-        choice = choose(prospects, wished, used=spent + held, budget=budget)
+        choice = option(used=spent + held)
         if choice is None:
             break
         if choice.mills == 0:
@@ -176,7 +179,7 @@ async def _hold(
         if holding.id is not None:
             return choice, holding.id
         spent, held = holding.spent, holding.held
-    is_left = choose(prospects, wished, used=spent, budget=budget) is not None
+    is_left = option(used=spent) is not None
     await _put_off(worker, asked, now + (HELD_BY_OTHERS_SECONDS if is_left else UNAFFORDABLE_SECONDS))
     return None, None
 

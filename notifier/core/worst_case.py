@@ -3,7 +3,7 @@
 Nobody knows before the answer how many Spaces a creator has announced, or who has come on stage. So a
 question is asked only where what is left pays for all that it may show: as wished, or without people, or
 about fewer subjects, or not at all. News of Spaces outranks people: they are asked for only up to nine tenths
-of the budget, and a question is divided for their sake only once its Spaces are paid for.
+of the budget, and a question is divided for their sake only where the news of all its subjects is affordable.
 
 Money is counted in thousandths of a US dollar here, because it is compared with a limit.
 """
@@ -158,7 +158,9 @@ def precedence(prospect: Prospect) -> tuple[bool, float]:
     return mills([prospect], People.CREATOR) > 0, -prospect.share
 
 
-def choose(prospects: Sequence[Prospect], wished: People, *, used: int, budget: float) -> Choice | None:
+def choose(
+    prospects: Sequence[Prospect], wished: People, *, used: int, budget: float, divisible: bool = True
+) -> Choice | None:
     """Choose how much of a question is asked; None: nothing, there is not enough left.
 
     Args:
@@ -166,20 +168,18 @@ def choose(prospects: Sequence[Prospect], wished: People, *, used: int, budget: 
         wished: Whose profiles would be read.
         used: What is spent and held on the day, in thousandths of a dollar.
         budget: US dollars a day.
+        divisible: Whether subjects that are left out can be asked about in another question.
     """
     if wished.costs_extra:
-        choice = _reach(prospects, wished, used, budget)
-        if choice is not None and _is_enough(choice.count, prospects):
-            return choice
+        whole = _reach(prospects, wished, used, budget)
+        if whole is not None and whole.count == len(prospects):
+            return whole
+        # What the others cost without people is kept aside, so that their news is not the price of people.
+        part = _reach(prospects, wished, used + mills(prospects, People.CREATOR), budget)
+        if divisible and part is not None and part.count * MOST_PARTS >= len(prospects):
+            return part
         wished = People.CREATOR
     return _reach(prospects, wished, used, budget) or _one_at_least(prospects[0], wished, used, budget)
-
-
-def _is_enough(count: int, prospects: Sequence[Prospect]) -> bool:
-    """Tell whether so many of the subjects are worth a question of their own for the sake of people."""
-    if count == len(prospects):
-        return True
-    return count * MOST_PARTS >= len(prospects) and mills(prospects, People.CREATOR) == 0
 
 
 def _reach(prospects: Sequence[Prospect], people: People, used: int, budget: float) -> Choice | None:
