@@ -69,7 +69,12 @@ async def afford(worker: Worker, question: Question, due: Sequence[DueLook]) -> 
             return None
         smaller = replace(question, people=choice.people, max_results=choice.count)
         return Affordable(smaller, asked.due, hold)
-    parts = sorted(zip(asked.due, subjects, prospects, strict=True), key=lambda part: precedence(part[2]))
+    now = worker.runtime.clock()
+    # What only fills a request comes last: a smaller one must still answer a poll that is due.
+    parts = sorted(
+        zip(asked.due, subjects, prospects, strict=True),
+        key=lambda part: (part[0].at > now, precedence(part[2])),
+    )
     choice, hold = await _hold(worker, asked, [prospect for _, _, prospect in parts], budget)
     if choice is None:
         return None
@@ -191,10 +196,10 @@ async def _keep_place(worker: Worker, call: Call, polls: Sequence[DueLook]) -> N
 
 
 async def _put_off(worker: Worker, asked: Affordable, at: float) -> None:
-    """Have polls wait for money, but not beyond the next day, which brings it."""
+    """Have the polls that are due wait for money, but not beyond the next day, which brings it."""
     now = worker.runtime.clock()
     later = min(at, next_day(now))
     await worker.runtime.store.looks.schedule(
         asked.question.call,
-        {poll.subject: NextLook(max(poll.at, later), poll.urgency) for poll in asked.due},
+        {poll.subject: NextLook(later if poll.at <= now else poll.at, poll.urgency) for poll in asked.due},
     )

@@ -164,7 +164,7 @@ def choose(
     """Choose how much of a question is asked; None: nothing, there is not enough left.
 
     Args:
-        prospects: What each subject may bill, at least one, sorted by :func:`precedence`.
+        prospects: What each subject may bill, at least one, the first ones to be asked about first.
         wished: Whose profiles would be read.
         used: What is spent and held on the day, in thousandths of a dollar.
         budget: US dollars a day.
@@ -187,12 +187,12 @@ def _reach(prospects: Sequence[Prospect], people: People, used: int, budget: flo
 
     def is_beyond(count: int) -> bool:
         cost = mills(prospects[:count], people)
-        return cost > 0 and used + cost > _limit(prospects[count - 1], people, budget)
+        return cost > 0 and used + cost > _limit(prospects[:count], people, budget)
 
     count = bisect_left(range(1, len(prospects) + 1), 1, key=is_beyond)
     if count == 0:
         return None
-    limit = _limit(prospects[count - 1], people, budget)
+    limit = _limit(prospects[:count], people, budget)
     return Choice(count, people, mills(prospects[:count], people), limit)
 
 
@@ -205,14 +205,15 @@ def _one_at_least(first: Prospect, people: People, used: int, budget: float) -> 
     everything = _part(budget, 1.0)
     expected = mills([replace(first, new_spaces=0)], people)
     is_lone_creator = first.new_spaces > 1
-    if not is_lone_creator or used >= _limit(first, people, budget) or used + expected > everything:
+    if not is_lone_creator or used >= _limit([first], people, budget) or used + expected > everything:
         return None
     return Choice(1, people, min(mills([first], people), everything - used), everything)
 
 
-def _limit(prospect: Prospect, people: People, budget: float) -> int:
-    share = min(prospect.share, PEOPLE_SHARE) if people.costs_extra else prospect.share
-    return _part(budget, share)
+def _limit(prospects: Sequence[Prospect], people: People, budget: float) -> int:
+    """Return how far the day's use may go for all of these, in thousandths of a dollar."""
+    shares = [each.share for each in prospects if mills([each], people) > 0]
+    return _part(budget, min([*shares, PEOPLE_SHARE if people.costs_extra else 1.0]))
 
 
 def _part(budget: float, share: float) -> int:

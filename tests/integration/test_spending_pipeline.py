@@ -79,7 +79,7 @@ async def test_a_space_with_twelve_speakers_costs_its_people_once_and_nobody_aft
 ) -> None:
     users = ", ".join(f"{{id: {each}, name: N{each}, username: n{each}}}" for each in TWELVE)
     live = f"{{at: 0s, set: {{state: live, title: news, started_at: -60s, speaker_ids: {TWELVE}}}}}"
-    ended = "{at: 600s, set: {state: ended, ended_at: 600s}}"
+    ended = "{at: 600s, set: {state: ended, ended_at: +600s}}"
     play = f"users: [{users}]\nspaces:\n" + spaces(["S1"], live, ended, creator="11")
     async with steered(redis_url, play, at=MIDNIGHT - 1800) as it:
         await it.watch(WatchKind.SPACE, "S1")
