@@ -11,16 +11,17 @@ from typing import Any, Final
 import structlog
 
 from notifier.core.cadence import NextLook
-from notifier.core.filters import needs_people
+from notifier.core.filters import people_wanted
 from notifier.core.health import Health, after_answer
 from notifier.core.ids import WatchId
 from notifier.core.isolation import select
 from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Observation, Question
-from notifier.core.spending import billable, discovery_stretch, may_read, next_day
+from notifier.core.observation import Call, Observation, People, Question
+from notifier.core.spending import discovery_stretch, next_day
 from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
 from notifier.store.looks import FirstLooks
+from workers.affording import afford, settle
 from workers.applying import apply_spaces
 from workers.context import Worker, worker_of
 from workers.dispatch import empty_outbox
@@ -31,9 +32,6 @@ from workers.naming import apply_names, ask_each_creator
 
 ROUNDS: Final = 20
 """How many times one job claims; whatever is still due then is for the next one."""
-
-UNAFFORDABLE_SECONDS: Final = 600.0
-"""When a look that today's money does not reach for is considered again."""
 
 DISCOVERY: Final = frozenset({Call.CREATORS, Call.SEARCH})
 
@@ -75,7 +73,7 @@ async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | Non
     if not chosen or wake_at > now:
         return None, wake_at
     claimed = await store.looks.claim(call, chosen, now=now)
-    people = needs_people((await store.endpoints.all()).values())
+    people = people_wanted((await store.endpoints.all()).values())
     look = await _question(worker, call, claimed, people=people)
     if look is None:
         return None, wake_at
@@ -94,30 +92,8 @@ async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLo
     cadence = worker.runtime.cadence
     ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
     chosen = fill(selection.urgent, selection.patient, now=now, soon=now + ahead, limit=limit)
-    if call is Call.LOOKUP:
-        chosen = await _afford(worker, chosen, now=now)
     wake_at = min((look.at for look in (*selection.urgent[:1], *selection.patient[:1])), default=math.inf)
     return chosen, first, wake_at
-
-
-async def _afford(worker: Worker, chosen: list[DueLook], *, now: float) -> list[DueLook]:
-    """Put off what the day's money does not reach for, patient looks first; what was read today is free."""
-    budget, store = worker.runtime.settings.daily_budget_usd, worker.runtime.store
-    if budget is None or not chosen:
-        return chosen
-    paid = await store.spending.paid([look.subject for look in chosen], now=now)
-    ledger, bought, beyond = await store.spending.ledger(now=now), 0, set[DueLook]()
-    for look in sorted(chosen, key=lambda look: look.urgency is Urgency.PATIENT):
-        if look.subject in paid:
-            continue
-        if may_read(look.urgency, ledger, budget, spaces=bought + 1):
-            bought += 1
-        else:
-            beyond.add(look)
-    later = min(now + UNAFFORDABLE_SECONDS, next_day(now))
-    put_off = {look.subject: NextLook(later, look.urgency) for look in beyond if look.at <= now}
-    await store.looks.schedule(Call.LOOKUP, put_off)
-    return [look for look in chosen if look not in beyond]
 
 
 async def _not_before(
@@ -141,7 +117,7 @@ async def _discovery_stretch(worker: Worker, *, now: float) -> float:
     return discovery_stretch(await worker.runtime.store.spending.ledger(now=now), budget, now=now)
 
 
-async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, people: bool) -> Look | None:
+async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, people: People) -> Look | None:
     """Put claimed looks into words; those of watches that are gone are dropped."""
     subjects = [look.subject for look in claimed]
     if call in (Call.LOOKUP, Call.CREATORS):
@@ -157,8 +133,13 @@ async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, peopl
 
 
 async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
-    """Take one look."""
+    """Take one look, or as much of it as the day's money reaches for."""
+    affordable = await afford(worker, look.question, look.due)
+    if affordable is None:
+        return
+    look = replace(look, question=affordable.question, due=affordable.due)
     observation = await x.ask(look.question, urgency=look.urgency)
+    await settle(worker, observation, affordable.hold)
     result = observation.failure.kind if observation.failure else "ok"
     worker.runtime.tally.count("notifier_observations_total", look.call, result)
     try:
@@ -174,7 +155,6 @@ async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
 
 async def _apply(worker: Worker, look: Look, observation: Observation, health: Health) -> None:
     """Take in an answer."""
-    await _bill(worker, observation)
     if look.call in health.calls:
         await note_health(worker, partial(after_answer, call=look.call))
     if look.call is Call.USERS:
@@ -195,12 +175,3 @@ async def _come_back(worker: Worker, look: Look, observation: Observation) -> No
         later = max(now + wait, min(now + wait * stretch, next_day(now)))
         again = NextLook(later, Urgency.PATIENT)
         await worker.runtime.store.looks.schedule(look.call, dict.fromkeys(look.subjects, again))
-
-
-async def _bill(worker: Worker, observation: Observation) -> None:
-    """Note what an answer costs."""
-    runtime = worker.runtime
-    spaces, users = billable(observation, expanded_users_billed=runtime.settings.x_expanded_users_billed)
-    if spaces or users:
-        bill = await runtime.store.spending.bill(spaces, users, now=observation.answered_at)
-        runtime.tally.count("notifier_x_cost_usd_total", by=bill.usd)

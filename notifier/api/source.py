@@ -43,6 +43,7 @@ class MoneyView(BaseModel):
 
     budget_usd: float | None
     spent_usd: float
+    held_usd: float = Field(description="What the questions that are being asked may cost at worst.")
     forecast_usd: float = Field(description="What the day will have cost at its end.")
     space_reads: int
     user_reads: int
@@ -157,6 +158,7 @@ def _money(ledger: Ledger, budget: float | None, now: float) -> MoneyView:
     return MoneyView(
         budget_usd=budget,
         spent_usd=round(ledger.spent, 6),
+        held_usd=round(ledger.held, 6),
         forecast_usd=round(forecast(ledger, now=now), 6),
         space_reads=ledger.space_reads,
         user_reads=ledger.user_reads,

@@ -7,11 +7,13 @@ from typing import Final
 
 from notifier.core.endpoint import Endpoint, EndpointStatus, Filters
 from notifier.core.events import EventType, PayloadForm, Routing
+from notifier.core.observation import People
 from notifier.errors import InvalidInputError
 
 ALL_TYPES: Final = "*"
 SPACE_TYPES: Final = "space.*"
-ABOUT_PEOPLE: Final = (EventType.HOSTS_CHANGED, EventType.SPEAKERS_ADDED, EventType.UPDATED)
+ABOUT_THE_STAGE: Final = (EventType.HOSTS_CHANGED, EventType.SPEAKERS_ADDED)
+ABOUT_GUESTS: Final = (EventType.UPDATED,)
 
 
 def check_event_types(patterns: tuple[str, ...]) -> None:
@@ -36,17 +38,23 @@ def wants_type(patterns: tuple[str, ...], event_type: EventType) -> bool:
     )
 
 
-def needs_people(endpoints: Iterable[Endpoint]) -> bool:
-    """Tell whether X is to be asked for hosts, speakers and guests, each of whom it may bill as a read.
+def people_wanted(endpoints: Iterable[Endpoint]) -> People:
+    """Return which people X is to be asked for, each of whom it may bill as a read.
 
-    Full payloads show them, and some events are about them. Where nobody subscribes, events are polled, and
-    then they are shown in full.
+    Hosts and speakers are shown in full payloads and have events of their own; guests are asked for only
+    where the event that says who was invited is wanted. Where no endpoint is enabled, events are polled, and
+    then everything is shown.
     """
     enabled = [each for each in endpoints if each.status is EndpointStatus.ENABLED]
-    return not enabled or any(
-        each.payload is PayloadForm.FULL or any(wants_type(each.event_types, about) for about in ABOUT_PEOPLE)
-        for each in enabled
-    )
+    if not enabled or any(_wants_any(each, ABOUT_GUESTS) for each in enabled):
+        return People.WITH_GUESTS
+    if any(each.payload is PayloadForm.FULL or _wants_any(each, ABOUT_THE_STAGE) for each in enabled):
+        return People.ON_STAGE
+    return People.CREATOR
+
+
+def _wants_any(endpoint: Endpoint, event_types: Iterable[EventType]) -> bool:
+    return any(wants_type(endpoint.event_types, each) for each in event_types)
 
 
 def passes(filters: Filters, routing: Routing) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -63,3 +63,17 @@ def fill(
             chosen.append(look)
             taken.add(look.subject)
     return chosen
+
+
+def of_one_kind(looks: Sequence[DueLook], over: Collection[str]) -> list[DueLook]:
+    """Return the polls that can share a question: those of Spaces that are over, or those of the others.
+
+    Nobody reads the people of a Space that is over, so they are not asked for. The kind whose poll has waited
+    longest has its turn.
+
+    Args:
+        looks: The chosen polls, at least one.
+        over: The Spaces that are over.
+    """
+    first = min(looks, key=lambda look: look.at)
+    return [look for look in looks if (look.subject in over) == (first.subject in over)]

@@ -26,10 +26,6 @@ SPACE_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 """What is taken for a Space's id. X's pattern ends at 13; there is room for ids to grow, not for anything."""
 
 
-MOST_RESULTS: Final = 100
-"""How many Spaces an answer to a search holds (X's OpenAPI document)."""
-
-
 class Call(StrEnum):
     """The calls of X's API that we make; the value names the rate bucket in records and metrics."""
 
@@ -56,16 +52,35 @@ class Failure:
     suspects_subjects: bool = False
 
 
+class People(StrEnum):
+    """Whose profiles a question about Spaces asks for; X may bill each of them as a read."""
+
+    NOBODY = "nobody"
+    CREATOR = "creator"  # without its creator, a Space that is not known yet cannot be matched
+    ON_STAGE = "on_stage"  # hosts and speakers as well
+    WITH_GUESTS = "with_guests"  # and those who were invited
+
+    @property
+    def costs_extra(self) -> bool:
+        """Whether more people are asked for than a Space needs to be matched."""
+        return self in (People.ON_STAGE, People.WITH_GUESTS)
+
+
+MOST_RESULTS: Final = 100
+"""How many Spaces a search may show (X's OpenAPI document)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What was asked: Space ids, creator ids, user names, or the one query of a search.
 
-    ``people``: whether hosts, speakers and guests are asked for too, each of whom X may bill as a read.
+    ``max_results``: how many Spaces a search may show, 1 to :data:`MOST_RESULTS`.
     """
 
     call: Call
     subjects: tuple[str, ...]
-    people: bool = True
+    people: People = People.WITH_GUESTS
+    max_results: int = MOST_RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +159,7 @@ class Observation:
     @property
     def is_truncated(self) -> bool:
         """Whether a search has as many results as one answer holds, so that there may be more."""
-        return self.question.call is Call.SEARCH and len(self.snapshots) >= MOST_RESULTS
+        return self.question.call is Call.SEARCH and len(self.snapshots) >= self.question.max_results
 
     def _leaves_open(self, space_id: SpaceId) -> bool:
         """Tell whether a healthy lookup says neither that a Space is there nor that it is missing."""

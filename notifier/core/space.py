@@ -131,9 +131,10 @@ class Space:
         return Space(id=self.id).with_values(kept)
 
     def people(self) -> tuple[str, ...]:
-        """Give the ids of the users that the Space names, the creator and hosts first, each once."""
+        """Return the ids of the users that the Space names: creator, hosts, speakers, guests, each once."""
         creator = (self.creator_id,) if self.creator_id else ()
-        return tuple(dict.fromkeys((*creator, *(self.host_ids or ()), *(self.speaker_ids or ()))))
+        named = (*creator, *(self.host_ids or ()), *(self.speaker_ids or ()), *(self.invited_user_ids or ()))
+        return tuple(dict.fromkeys(named))
 
 
 def jsonable(value: Value) -> str | int | bool | list[str]:

@@ -6,7 +6,8 @@ is followed, and what comes after is only what is new: a day is not the morning 
 As the money of a day runs out, what can wait goes first. Discovery is slowed so that the forecast meets the
 budget, and stopped at nine tenths; Spaces that are planned for later are no longer paid for at nineteen
 twentieths, live ones and those about to start when all is spent. What was paid for once today is free and is
-looked at all the same. Users cannot be known before the answer, so the last one may go a little over.
+looked at all the same. What a question may cost is weighed before it is asked
+(:mod:`notifier.core.worst_case`).
 """
 
 from __future__ import annotations
@@ -70,12 +71,14 @@ class Ledger:
         user_reads: Users billed today.
         hourly: US dollars in each of today's 24 hours.
         yesterday: The same of the day before; all zero where nothing is known of it.
+        held: US dollars that are held for questions whose answers are still to come.
     """
 
     space_reads: int = 0
     user_reads: int = 0
     hourly: Sequence[float] = NOTHING
     yesterday: Sequence[float] = NOTHING
+    held: float = 0.0
 
     @property
     def spent(self) -> float:

@@ -14,7 +14,16 @@ import aiohttp
 
 from notifier.core.buckets import WINDOW_SECONDS
 from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Failure, Observation, Question, failed, read_answer
+from notifier.core.observation import (
+    MOST_RESULTS,
+    Call,
+    Failure,
+    Observation,
+    People,
+    Question,
+    failed,
+    read_answer,
+)
 from notifier.core.problems import FailureKind
 from notifier.core.retry_after import parse_http_date
 from notifier.core.x_clock import XClock
@@ -45,8 +54,13 @@ SPACE_FIELDS: Final = (
 EXPANSIONS: Final = ("creator_id", "host_ids", "invited_user_ids", "speaker_ids", "topic_ids")
 """The id lists come with their expansions in both contracts, and as fields only in the older one (2.166)."""
 
-WITHOUT_PEOPLE: Final = ("creator_id", "topic_ids")
-"""What a question that leaves the people out expands: without its creator a Space cannot be matched."""
+PEOPLE_EXPANDED: Final[Mapping[People, frozenset[str]]] = {
+    People.NOBODY: frozenset(),
+    People.CREATOR: frozenset({"creator_id"}),
+    People.ON_STAGE: frozenset({"creator_id", "host_ids", "speaker_ids"}),
+    People.WITH_GUESTS: frozenset({"creator_id", "host_ids", "speaker_ids", "invited_user_ids"}),
+}
+"""The expansions that bring people, by whom a question asks for."""
 
 USER_FIELDS: Final = ("id", "name", "username")
 
@@ -73,7 +87,7 @@ ASKED: Final[Mapping[str, tuple[str, ...]]] = {
     "expansions": EXPANSIONS,
     "user.fields": USER_FIELDS,
     "state": ("all",),
-    "max_results": (str(BATCH),),
+    "max_results": (str(MOST_RESULTS),),
 }
 """What each of them is asked for."""
 
@@ -259,8 +273,11 @@ class XClient:
 def _optional(question: Question) -> dict[str, tuple[str, ...]]:
     """Return what a question asks for beside its subjects."""
     asked = {name: ASKED[name] for name in OPTIONAL[question.call]}
-    if not question.people and "expansions" in asked:
-        asked["expansions"] = WITHOUT_PEOPLE
+    if "expansions" in asked:
+        wanted = PEOPLE_EXPANDED[question.people] | {"topic_ids"}
+        asked["expansions"] = tuple(each for each in EXPANSIONS if each in wanted)
+    if "max_results" in asked:
+        asked["max_results"] = (str(question.max_results),)
     return asked
 
 

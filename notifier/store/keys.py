@@ -30,6 +30,7 @@ REFUSALS: Final = "sn:refusals"  # string: what X does not accept beside the sub
 HEALTH: Final = "sn:health"  # string: which calls to X fail and why, as JSON; only while one does
 CYCLE_LOOKED: Final = "sn:cycle:looked"  # zset: Space id -> when a living Space was looked at, in ms. TTL
 CYCLE_MISSING: Final = "sn:cycle:missing"  # zset: Space id -> since when it is not found, in ms. TTL
+HELD: Final = "sn:held"  # zset: <thousandths of a dollar>:<id> held for a question -> until when, in ms. TTL
 
 ARQ_QUEUE: Final = "sn:jobs"  # zset of arq's; arq's other keys start with "arq:" and expire
 
@@ -170,7 +171,7 @@ def recoveries(endpoint_id: str) -> str:
 
 
 def billed(day: str) -> str:
-    """Set: the resources that X has billed in a UTC day, ``s:<Space id>`` and ``u:<user id>``. TTL."""
+    """Set: what X has billed in a UTC day, ``s:<Space id>``, ``p:`` if with people, ``u:<user id>``. TTL."""
     return f"sn:billed:{day}"
 
 

@@ -121,15 +121,16 @@ class Spaces:
             for watch_id in watch_ids:
                 pipe.zrange(keys.watch_spaces(watch_id), 0, RECENT_SPACES - 1, desc=True)
             space_ids = sorted({each for recent in await pipe.execute() for each in recent})
+        phases = await self.phases(space_ids)
+        return {SpaceId(space_id) for space_id, phase in phases.items() if not phase.is_over}
+
+    async def phases(self, space_ids: Sequence[str]) -> dict[str, Phase]:
+        """Return the phases of those of the Spaces that have been seen, in one round trip."""
         async with self._database.pipeline() as pipe:
             for space_id in space_ids:
                 pipe.hget(keys.space(space_id), "phase")
             phases = await pipe.execute()
-        return {
-            SpaceId(space_id)
-            for space_id, phase in zip(space_ids, phases, strict=True)
-            if phase in (Phase.SCHEDULED, Phase.LIVE)
-        }
+        return {space_id: Phase(each) for space_id, each in zip(space_ids, phases, strict=True) if each}
 
     async def trim(self) -> int:
         """Drop what the indexes say of Spaces whose records have expired; gives how many."""

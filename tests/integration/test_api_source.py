@@ -88,6 +88,7 @@ async def test_without_a_token_nothing_is_looked_at_and_that_is_told(redis_url: 
         "money": {
             "budget_usd": None,
             "spent_usd": 0,
+            "held_usd": 0,
             "forecast_usd": 0,
             "space_reads": 0,
             "user_reads": 0,
@@ -130,6 +131,7 @@ async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, ser
     assert document["money"] == {
         "budget_usd": 1,
         "spent_usd": 0.02,
+        "held_usd": 0,
         "forecast_usd": 0.02,
         "space_reads": 2,
         "user_reads": 1,

@@ -16,15 +16,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Observation, Question
+from notifier.core.observation import Call, Observation, People, Question
 from notifier.core.problems import FailureKind
 from notifier.core.spending import Bill, next_day
+from notifier.core.worst_case import Paid
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS
 from notifier.store import keys
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
 from notifier.store.database import Database, connect
-from notifier.store.spending import Spending
+from notifier.store.spending import Holding, Spending
 from tests.support.own_refusals import OwnRefusals
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -207,12 +208,34 @@ class TestAsking:
             assert kind_of(await x.ask(LOOKUP)) is FailureKind.HELD_BACK
             assert kind_of(await x.ask(LOOKUP, urgency=URGENT)) is None
 
-    async def test_a_question_without_people_names_only_creators(self, budget: SharedBudget) -> None:
+    async def test_a_question_names_the_people_that_it_asks_for_and_no_others(
+        self, budget: SharedBudget
+    ) -> None:
         x_of = RefusingX("2.167")
         async with asking(budget, x_of.answer) as x:
-            await x.ask(Question(Call.LOOKUP, ("A",), people=False))
+            for people in People:
+                await x.ask(Question(Call.LOOKUP, ("A",), people=people))
+        assert [asked["expansions"] for asked in x_of.asked] == [
+            "topic_ids",
+            "creator_id,topic_ids",
+            "creator_id,host_ids,speaker_ids,topic_ids",
+            ",".join(EXPANSIONS),
+        ]
+
+    async def test_a_search_names_how_many_spaces_it_may_show(self, budget: SharedBudget) -> None:
+        x_of = RefusingX("2.167")
+        async with asking(budget, x_of.answer) as x:
+            await x.ask(Question(Call.SEARCH, ("news",), max_results=7))
+            await x.ask(Question(Call.SEARCH, ("news",)))
             await x.ask(Question(Call.LOOKUP, ("A",)))
-        assert [asked["expansions"] for asked in x_of.asked] == ["creator_id,topic_ids", ",".join(EXPANSIONS)]
+        assert [asked.get("max_results") for asked in x_of.asked] == ["7", "100", None]
+
+    async def test_a_number_of_results_that_x_refuses_is_left_out(self, budget: SharedBudget) -> None:
+        x_of = RefusingX("2.167", {"max_results": "7"})
+        async with asking(budget, x_of.answer) as x:
+            observation = await x.ask(Question(Call.SEARCH, ("news",), max_results=7))
+        assert observation.failure is None
+        assert [asked.get("max_results") for asked in x_of.asked] == ["7", None]
 
 
 class TestRefusedValues:
@@ -460,8 +483,9 @@ class TestSpending:
     async def test_at_midnight_everything_costs_again(self, database: Database) -> None:
         spending, midnight = Spending(database), next_day(NOON)
         await spending.bill(["A"], ["1"], now=midnight - 0.001)
-        assert await spending.paid(["A", "B"], now=midnight - 0.001) == {"A"}
-        assert await spending.paid(["A", "B"], now=midnight) == set()
+        assert await spending.paid(["A", "B"], ["1"], now=midnight - 31) == Paid({"A"}, {"1"})
+        assert await spending.paid(["A", "B"], ["1"], now=midnight - 30) == Paid(), "the answer may be late"
+        assert await spending.paid(["A", "B"], ["1"], now=midnight) == Paid()
         assert await spending.bill(["A"], ["1"], now=midnight) == Bill(1, 1)
         ledger = await spending.ledger(now=midnight)
         assert ledger.spent == pytest.approx(0.015)
@@ -470,8 +494,58 @@ class TestSpending:
     async def test_a_user_is_no_space(self, database: Database) -> None:
         spending = Spending(database)
         await spending.bill([], ["1"], now=NOON)
-        assert await spending.paid(["1"], now=NOON) == set()
-        assert await spending.paid([], now=NOON) == set()
+        assert await spending.paid(["1"], [], now=NOON) == Paid()
+        assert await spending.paid([], ["1"], now=NOON) == Paid(users={"1"})
+        assert await spending.paid([], [], now=NOON) == Paid()
+
+    async def test_what_came_with_its_people_is_remembered_and_costs_no_more(
+        self, database: Database
+    ) -> None:
+        spending = Spending(database)
+        assert await spending.bill(["A"], ["1"], now=NOON, with_people=True) == Bill(1, 1)
+        assert await spending.bill(["B"], ["1"], now=NOON) == Bill(1, 0)
+        assert await spending.paid(["A", "B"], ["1"], now=NOON) == Paid({"A", "B"}, {"1"}, {"A"})
+        assert (await spending.ledger(now=NOON)).spent == pytest.approx(0.02)
+
+    async def test_what_is_held_is_not_there_for_others_until_it_is_billed(self, database: Database) -> None:
+        spending = Spending(database)
+        await spending.bill(["A", "B"], [], now=NOON)
+        first = await spending.hold(60, limit=100, now=NOON)
+        assert (first.spent, first.held) == (10, 0)
+        assert first.id is not None
+        assert await spending.hold(31, limit=100, now=NOON) == Holding(None, 10, 60)
+        second = await spending.hold(30, limit=100, now=NOON)
+        assert second.id is not None
+        assert (await spending.ledger(now=NOON)).held == pytest.approx(0.09)
+        await spending.bill(["C"], [], now=NOON, hold=first.id)
+        assert await spending.hold(56, limit=100, now=NOON) == Holding(None, 15, 30)
+        await spending.bill([], [], now=NOON, hold=second.id)
+        assert (await spending.ledger(now=NOON)).held == 0
+        assert (await spending.hold(85, limit=100, now=NOON)).id is not None
+
+    async def test_what_a_dead_worker_held_is_released_by_itself(self, database: Database) -> None:
+        spending = Spending(database)
+        assert (await spending.hold(100, limit=100, now=NOON)).id is not None
+        assert await spending.hold(1, limit=100, now=NOON + 29.9) == Holding(None, 0, 100)
+        assert (await spending.ledger(now=NOON + 30)).held == 0
+        assert (await spending.hold(100, limit=100, now=NOON + 30)).id is not None
+
+    async def test_what_is_held_before_midnight_counts_after_it_too(self, database: Database) -> None:
+        spending, midnight = Spending(database), next_day(NOON)
+        await spending.bill(["A"], [], now=midnight - 2)
+        held = await spending.hold(95, limit=100, now=midnight - 1)
+        assert held.id is not None
+        assert await spending.hold(6, limit=100, now=midnight) == Holding(None, 0, 95)
+        await spending.bill(["A"], [], now=midnight + 1, hold=held.id)
+        assert (await spending.hold(95, limit=100, now=midnight + 1)).id is not None
+
+    async def test_of_many_who_hold_at_once_no_more_get_through_than_there_is_money_for(
+        self, database: Database
+    ) -> None:
+        holdings = await asyncio.gather(
+            *(Spending(database).hold(30, limit=100, now=NOON) for _ in range(20))
+        )
+        assert len([each for each in holdings if each.id is not None]) == 3
 
     async def test_workers_that_see_the_same_at_once_pay_once(self, database: Database) -> None:
         spaces = [f"S{number}" for number in range(100)]

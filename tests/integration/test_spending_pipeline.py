@@ -71,6 +71,28 @@ async def test_people_who_come_along_cost_nothing_where_the_setting_says_so(
         assert await told_cost(it, serve) == 0.015, "a user who was asked for by name always costs"
 
 
+TWELVE = [*range(11, 23)]
+
+
+async def test_a_space_with_twelve_speakers_costs_its_people_once_and_nobody_after_its_end(
+    redis_url: str,
+) -> None:
+    users = ", ".join(f"{{id: {each}, name: N{each}, username: n{each}}}" for each in TWELVE)
+    live = f"{{at: 0s, set: {{state: live, title: news, started_at: -60s, speaker_ids: {TWELVE}}}}}"
+    ended = "{at: 600s, set: {state: ended, ended_at: +600s}}"
+    play = f"users: [{users}]\nspaces:\n" + spaces(["S1"], live, ended, creator="11")
+    async with steered(redis_url, play, at=MIDNIGHT - 1800) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.pass_time(590, step=30)
+        assert await cost(it) == 0.125, "twelve people and a Space, however often it is polled"
+        await it.pass_time(120, step=30)
+        assert await it.counts() == {"space.started": 1, "space.ended": 1}
+        polls = len(it.x.asked)
+        await it.pass_time(DAY + 1800, step=1800)
+        assert len(it.x.asked) - polls == 1, "once more, a day after its end"
+        assert await cost(it) == 0.13, "for which the Space alone is paid again"
+
+
 def discovered(it: Steered, since: float) -> list[float]:
     """When creators were asked about after some moment, in seconds from then."""
     return [asked.at - since for asked in it.x.of(Call.CREATORS) if asked.at > since]
@@ -118,9 +140,8 @@ async def test_the_very_answer_that_uses_the_money_up_stops_discovery_only_until
     redis_url: str,
 ) -> None:
     play = "spaces:\n" + spaces([f"A{number}" for number in range(20)], LIVE, creator="1")
-    async with steered(
-        redis_url, play, at=MIDNIGHT - 3600, daily_budget_usd=0.1, x_expanded_users_billed=False
-    ) as it:
+    usual: dict[str, Any] = {"poll_live_seconds": 7200, "x_expanded_users_billed": False}
+    async with steered(redis_url, play, at=MIDNIGHT - 3600, daily_budget_usd=0.1, **usual) as it:
         await it.watch(WatchKind.CREATOR, "1")
         await it.pass_time(3599, step=60)
         assert len(it.x.of(Call.CREATORS)) == 1
@@ -136,7 +157,7 @@ async def test_discovery_that_is_due_already_waits_when_lookups_have_spent_the_m
         await spend(it, 90)
         await it.pass_time(1799, step=60)
         assert it.x.asked == []
-        await it.pass_time(1)
+        await it.pass_time(3)  # while one question holds all that is left, the other waits a second
         assert {asked.call for asked in it.x.asked} >= {Call.CREATORS, Call.SEARCH}
 
 

@@ -155,12 +155,15 @@ class Steered:
         for target in targets:
             await add_watch(self.runtime, kind, target, on_first_sight=on_first_sight)
 
-    async def endpoint(self, path: str, payload: PayloadForm) -> None:
+    async def endpoint(
+        self,
+        path: str,
+        payload: PayloadForm,
+        event_types: tuple[str, ...] = ("space.started", "space.ended"),
+    ) -> None:
         """Add an endpoint that nothing is ever delivered to: only its wishes matter."""
         # no worker delivers here, so the receiver need not run
-        await add_endpoint(
-            self.runtime, Receiver(), path, payload=payload, event_types=("space.started", "space.ended")
-        )
+        await add_endpoint(self.runtime, Receiver(), path, payload=payload, event_types=event_types)
 
     async def types(self) -> list[str]:
         """Give the types of all events, the oldest first."""

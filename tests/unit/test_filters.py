@@ -6,8 +6,17 @@ import pytest
 
 from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, Filters
 from notifier.core.events import EventType, PayloadForm, Routing, plain_event
-from notifier.core.filters import ABOUT_PEOPLE, check_event_types, is_wanted, needs_people, passes, wants_type
+from notifier.core.filters import (
+    ABOUT_GUESTS,
+    ABOUT_THE_STAGE,
+    check_event_types,
+    is_wanted,
+    passes,
+    people_wanted,
+    wants_type,
+)
 from notifier.core.ids import EndpointId, SpaceId, WatchId
+from notifier.core.observation import People
 from notifier.errors import InvalidInputError
 from tests.support.space_builders import LIVE, History, but, seen
 
@@ -127,34 +136,44 @@ THIN = replace(ENDPOINT, payload=PayloadForm.THIN, event_types=("space.started",
 
 
 class TestThePeople:
-    """Whether X is to be asked for the people of a Space."""
+    """Which people of a Space X is to be asked for."""
 
-    def test_are_needed_where_nobody_subscribes_because_events_are_polled_in_full(self) -> None:
-        assert needs_people([])
-        assert needs_people([replace(THIN, status=EndpointStatus.DISABLED)])
+    def test_are_all_wanted_where_nobody_subscribes_because_events_are_polled_in_full(self) -> None:
+        assert people_wanted([]) is People.WITH_GUESTS
+        assert people_wanted([replace(THIN, status=EndpointStatus.DISABLED)]) is People.WITH_GUESTS
 
-    def test_are_shown_by_full_payloads(self) -> None:
-        assert needs_people([replace(THIN, payload=PayloadForm.FULL)])
-        assert needs_people([THIN, replace(THIN, payload=PayloadForm.FULL)])
+    def test_on_stage_are_shown_by_full_payloads(self) -> None:
+        full = replace(THIN, payload=PayloadForm.FULL)
+        assert people_wanted([full]) is People.ON_STAGE
+        assert people_wanted([THIN, full]) is People.ON_STAGE
 
-    def test_are_not_needed_where_everybody_has_thin_payloads_of_other_things(self) -> None:
-        assert not needs_people([THIN])
-        assert not needs_people([THIN, THIN])
+    def test_are_not_wanted_where_everybody_has_thin_payloads_of_other_things(self) -> None:
+        assert people_wanted([THIN]) is People.CREATOR
+        assert people_wanted([THIN, THIN]) is People.CREATOR
 
     @pytest.mark.parametrize("event_type", EventType)
-    def test_are_needed_in_a_thin_payload_where_the_event_is_about_them(self, event_type: EventType) -> None:
+    def test_are_wanted_in_a_thin_payload_where_the_event_is_about_them(self, event_type: EventType) -> None:
         subscribed = replace(THIN, event_types=(event_type.value,))
-        assert needs_people([THIN, subscribed]) is (event_type in ABOUT_PEOPLE)
+        wanted = {
+            **dict.fromkeys(ABOUT_THE_STAGE, People.ON_STAGE),
+            **dict.fromkeys(ABOUT_GUESTS, People.WITH_GUESTS),
+        }
+        assert people_wanted([THIN, subscribed]) is wanted.get(event_type, People.CREATOR)
 
-    @pytest.mark.parametrize("pattern", ["*", "space.*"])
-    def test_are_needed_for_whoever_wants_every_event(self, pattern: str) -> None:
-        assert needs_people([replace(THIN, event_types=(pattern,))])
+    @pytest.mark.parametrize("payload", PayloadForm)
+    @pytest.mark.parametrize("pattern", ["*", "space.*", "space.updated"])
+    def test_include_guests_where_news_of_them_is_wanted(self, pattern: str, payload: PayloadForm) -> None:
+        subscribed = replace(THIN, event_types=(pattern,), payload=payload)
+        assert people_wanted([THIN, subscribed]) is People.WITH_GUESTS
 
     def test_do_not_count_what_a_disabled_endpoint_would_like(self) -> None:
         disabled = replace(ENDPOINT, status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.GONE)
-        assert not needs_people([disabled, THIN])
+        assert people_wanted([disabled, THIN]) is People.CREATOR
 
     def test_are_what_those_events_are_about(self) -> None:
         everything = but(LIVE, host_ids=("1", "2", "3"), speaker_ids=("4",), invited_user_ids=("5",))
         history = History(seen(700, but(LIVE, invited_user_ids=("4",))))
-        assert {event.type for event in history.look(seen(730, everything))} == set(ABOUT_PEOPLE)
+        assert {event.type for event in history.look(seen(730, everything))} == {
+            *ABOUT_THE_STAGE,
+            *ABOUT_GUESTS,
+        }

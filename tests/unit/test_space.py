@@ -173,9 +173,9 @@ def test_ids_are_kept_once_and_in_the_order_of_x() -> None:
     assert read_space(SPACE_ID, {"host_ids": ["3", "1", "3", "2", "1"]}).host_ids == ("3", "1", "2")
 
 
-def test_people_are_the_creator_the_hosts_and_the_speakers_each_once() -> None:
-    full = space(creator_id="2", host_ids=("1", "2"), speaker_ids=("3", "1"), invited_user_ids=("9",))
-    assert full.people() == ("2", "1", "3")
+def test_people_are_the_creator_the_hosts_the_speakers_and_at_last_the_guests_each_once() -> None:
+    full = space(creator_id="2", host_ids=("1", "2"), speaker_ids=("3", "1"), invited_user_ids=("9", "3"))
+    assert full.people() == ("2", "1", "3", "9")
 
 
 @given(st.text(min_size=1))

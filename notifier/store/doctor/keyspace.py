@@ -35,7 +35,14 @@ FORMS: Final = {
     **dict.fromkeys(
         (
             *(keys.WATCHES, keys.SPACES, keys.EVENTS, keys.OUTBOX, keys.ENDPOINTS, keys.RECOVERING),
-            *(keys.CHALLENGES, keys.WORKERS, keys.CYCLE_LOOKED, keys.CYCLE_MISSING, keys.ARQ_QUEUE),
+            *(
+                keys.CHALLENGES,
+                keys.WORKERS,
+                keys.CYCLE_LOOKED,
+                keys.CYCLE_MISSING,
+                keys.ARQ_QUEUE,
+                keys.HELD,
+            ),
             *(keys.watch_spaces("*"), keys.space_events("*"), keys.spaces_in("*"), keys.looks("*", "*")),
             *(keys.timers("*"), keys.events_of_type("*"), keys.due("*"), keys.leased("*")),
             *(keys.line("*", "*"), keys.owes("*"), keys.recoveries("*"), "sn:ready:*"),

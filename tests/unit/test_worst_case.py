@@ -1,0 +1,193 @@
+"""What a question may cost at worst, and how much of it is asked for the money that is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from notifier.core.ids import SpaceId
+from notifier.core.looking import DueLook, Urgency, of_one_kind
+from notifier.core.observation import People
+from notifier.core.space import Space
+from notifier.core.worst_case import (
+    NEW_SPACES,
+    NEWCOMERS,
+    STRANGERS,
+    Choice,
+    Paid,
+    Prospect,
+    choose,
+    mills,
+    of_creator,
+    of_name,
+    of_result,
+    of_space,
+    precedence,
+    without_users,
+)
+
+URGENT, PATIENT = Urgency
+NOBODY, CREATOR, ON_STAGE, WITH_GUESTS = People
+S1 = SpaceId("S1")
+FULL = Space(
+    id=S1, creator_id="1", host_ids=("1", "2"), speaker_ids=("2", "3"), invited_user_ids=("3", "4", "5")
+)
+
+
+def costs(prospect: Prospect) -> list[int]:
+    """What one subject may cost, from nobody's profile to everybody's."""
+    return [mills([prospect], people) for people in People]
+
+
+class TestALookup:
+    def test_of_a_space_that_is_not_known_may_show_fifty_people(self) -> None:
+        assert costs(of_space("S1", None, Paid(), URGENT)) == [5, 15, 505, 505]
+
+    def test_of_a_known_space_may_show_those_who_are_known_and_more(self) -> None:
+        assert costs(of_space("S1", FULL, Paid(), URGENT)) == [5, 15, 505, 505]
+        crowd = Space(id=S1, creator_id="0", speaker_ids=tuple(str(each) for each in range(60)))
+        assert costs(of_space("S1", crowd, Paid(), URGENT)) == [5, 15, 735, 735]
+
+    def test_of_a_space_whose_people_were_asked_for_today_may_show_a_stage_full_of_newcomers(self) -> None:
+        paid = Paid(spaces={"S1"}, users={"1", "2", "3"}, with_people={"S1"})
+        assert costs(of_space("S1", FULL, paid, URGENT)) == [0, 0, 10 * NEWCOMERS, 10 * (NEWCOMERS + 2)]
+
+    def test_of_a_space_that_is_paid_for_is_free_without_people_even_if_its_creator_never_came(self) -> None:
+        """X does not describe an account that is suspended, so it cannot have been paid for."""
+        assert costs(of_space("S1", FULL, Paid(spaces={"S1"}), URGENT))[:2] == [0, 0]
+        assert costs(of_space("S1", None, Paid(spaces={"S1"}), URGENT))[:2] == [0, 0]
+
+    def test_of_a_space_whose_creator_is_not_known_may_show_one(self) -> None:
+        assert costs(of_space("S1", Space(id=S1), Paid(users={"1"}), URGENT)) == [5, 15, 505, 505]
+
+
+class TestAQuestionAboutCreators:
+    def test_may_show_so_many_new_spaces_of_each(self) -> None:
+        assert costs(of_creator("1", [], Paid()))[:2] == [5 * NEW_SPACES, 5 * NEW_SPACES + 10]
+        assert costs(of_creator("1", [], Paid(users={"1"})))[1] == 5 * NEW_SPACES
+
+    def test_may_show_people_in_each_of_them(self) -> None:
+        assert costs(of_creator("1", [], Paid()))[2] == NEW_SPACES * (5 + 10 * STRANGERS) + 10
+
+    def test_shows_the_known_ones_again_after_midnight(self) -> None:
+        known = [FULL, Space(id=SpaceId("S2"), creator_id="1")]
+        assert costs(of_creator("1", known, Paid()))[:2] == [5 * (2 + NEW_SPACES), 5 * (2 + NEW_SPACES) + 10]
+        paid = Paid(spaces={"S1", "S2"}, users={"1"})
+        assert costs(of_creator("1", known, paid))[:2] == [5 * NEW_SPACES] * 2
+
+
+def test_each_result_of_a_search_may_be_new_and_of_somebody_else() -> None:
+    assert costs(of_result()) == [5, 15, 515, 515]
+    assert mills([of_result()] * 100, CREATOR) == 1500
+
+
+def test_each_name_may_be_a_user_of_its_own() -> None:
+    assert mills([of_name()] * 7, CREATOR) == 70
+
+
+def test_people_who_are_named_by_several_subjects_are_paid_once() -> None:
+    both = [of_space(each, FULL, Paid(spaces={"S1", "S2"}), URGENT) for each in ("S1", "S2")]
+    assert mills(both, ON_STAGE) == 10 * (3 + 2 * (STRANGERS - 3))
+
+
+def test_people_cost_nothing_where_x_does_not_bill_them() -> None:
+    assert costs(without_users(of_space("S1", None, Paid(), URGENT))) == [5, 5, 5, 5]
+
+
+def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[Prospect]:
+    """Prospects of Spaces that are unknown, and of others that are paid for with their people."""
+    known = [Space(id=SpaceId(f"K{each}"), creator_id="1", host_ids=("1",)) for each in range(seen)]
+    ids = {space.id for space in known}
+    paid = Paid(spaces=ids, users={"1"}, with_people=ids)
+    unknown = [of_space(f"N{each}", None, paid, urgency) for each in range(new)]
+    return sorted([*unknown, *(of_space(each.id, each, paid, urgency) for each in known)], key=precedence)
+
+
+class TestTheChoice:
+    def test_is_as_wished_while_the_money_lasts(self) -> None:
+        assert choose(lookups(seen=4), ON_STAGE, used=0, budget=1) == Choice(4, ON_STAGE, 520, 900)
+        assert choose(lookups(seen=4), CREATOR, used=5000, budget=1) == Choice(4, CREATOR, 0, 1000)
+
+    def test_is_without_people_sooner_than_of_fewer_spaces(self) -> None:
+        assert choose(lookups(new=10), ON_STAGE, used=0, budget=1) == Choice(10, CREATOR, 150, 1000)
+
+    def test_is_of_fewer_spaces_where_even_they_cost_too_much(self) -> None:
+        assert choose(lookups(new=100), ON_STAGE, used=0, budget=1) == Choice(66, CREATOR, 990, 1000)
+
+    def test_begins_with_what_is_paid_for(self) -> None:
+        mixed = lookups(new=5, seen=5)
+        assert choose(mixed, ON_STAGE, used=970, budget=1) == Choice(7, CREATOR, 30, 1000)
+        assert choose(mixed, ON_STAGE, used=1000, budget=1) == Choice(5, CREATOR, 0, 1000)
+
+    def test_is_nothing_where_there_is_no_money_for_one(self) -> None:
+        assert choose(lookups(new=5), ON_STAGE, used=986, budget=1) is None
+        assert choose([of_name()] * 3, CREATOR, used=941, budget=1) is None
+        assert choose([of_result()] * 100, CREATOR, used=886, budget=1) is None
+
+    def test_leaves_the_last_tenth_to_the_news_of_spaces(self) -> None:
+        assert choose(lookups(seen=1), ON_STAGE, used=770, budget=1) == Choice(1, ON_STAGE, 130, 900)
+        assert choose(lookups(seen=1), ON_STAGE, used=771, budget=1) == Choice(1, CREATOR, 0, 1000)
+
+    def test_divides_a_question_for_the_sake_of_people_where_the_news_of_the_others_is_affordable(
+        self,
+    ) -> None:
+        assert choose(lookups(seen=24), ON_STAGE, used=0, budget=1) == Choice(6, ON_STAGE, 780, 900)
+        assert choose(lookups(seen=25), ON_STAGE, used=0, budget=1) == Choice(25, CREATOR, 0, 1000)
+        assert choose(lookups(seen=20, new=2), ON_STAGE, used=0, budget=1) == Choice(6, ON_STAGE, 780, 900)
+        assert choose(lookups(seen=14, new=9), ON_STAGE, used=0, budget=1) == Choice(23, CREATOR, 135, 1000)
+
+    def test_never_divides_a_search(self) -> None:
+        results = [of_result()] * 4
+        assert choose(results, ON_STAGE, used=0, budget=2) == Choice(3, ON_STAGE, 1545, 1800)
+        assert choose(results, ON_STAGE, used=0, budget=2, divisible=False) == Choice(4, CREATOR, 60, 1800)
+
+    def test_keeps_what_is_patient_below_its_share(self) -> None:
+        apart = [of_space(f"P{each}", None, Paid(), PATIENT) for each in range(2)]
+        every = sorted([*apart, *lookups(new=2)], key=precedence)
+        assert [each.share for each in every] == [1.0, 1.0, 0.95, 0.95]
+        assert choose(every, CREATOR, used=900, budget=1) == Choice(3, CREATOR, 45, 950)
+        assert choose(every, CREATOR, used=940, budget=1) == Choice(2, CREATOR, 30, 1000)
+
+    def test_makes_a_search_smaller(self) -> None:
+        assert choose([of_result()] * 100, WITH_GUESTS, used=0, budget=1) == Choice(60, CREATOR, 900, 900)
+        assert choose([of_result()] * 100, WITH_GUESTS, used=885, budget=1) == Choice(1, CREATOR, 15, 900)
+
+    def test_asks_about_fewer_creators(self) -> None:
+        creators = [of_creator(str(each), [], Paid()) for each in range(100)]
+        assert choose(creators, CREATOR, used=0, budget=1) == Choice(15, CREATOR, 900, 900)
+
+    @pytest.mark.parametrize(("used", "held"), [(850, 60), (899, 60), (980, None), (900, None)])
+    def test_asks_about_a_lone_creator_with_what_is_left(self, used: int, held: int | None) -> None:
+        """Up to nine tenths, as all discovery; the tenth above pays for all that one creator may show."""
+        choice = choose([of_creator("1", [], Paid())] * 9, CREATOR, used=used, budget=1)
+        assert choice == (Choice(1, CREATOR, held, 1000) if held is not None else None)
+
+    def test_holds_all_that_is_left_where_a_lone_creator_may_cost_more(self) -> None:
+        assert choose([of_creator("1", [], Paid())], CREATOR, used=20, budget=0.05) == Choice(
+            1, CREATOR, 30, 50
+        )
+        assert choose([of_creator("1", [], Paid())], CREATOR, used=41, budget=0.05) is None
+
+    @pytest.mark.parametrize("budget", [0.001, 0.004])
+    def test_below_the_price_of_one_space_is_nothing(self, budget: float) -> None:
+        for prospect in (of_space("S1", None, Paid(), URGENT), of_result(), of_creator("1", [], Paid())):
+            assert choose([prospect], ON_STAGE, used=0, budget=budget) is None
+
+    def test_counts_a_budget_in_whole_thousandths(self) -> None:
+        free = without_users(of_space("S1", None, Paid(), URGENT))
+        assert choose([free], CREATOR, used=285, budget=0.29) == Choice(1, CREATOR, 5, 290)
+        assert choose([free], CREATOR, used=285, budget=0.2899) is None
+
+
+class TestSpacesThatAreOver:
+    """Their people are read by nobody, so they are asked about in questions of their own."""
+
+    LIVE = (DueLook("L1", 100.0, URGENT), DueLook("L2", 130.0, URGENT))
+    OVER = (DueLook("O1", 90.0, PATIENT), DueLook("O2", 160.0, PATIENT))
+
+    def test_have_their_turn_when_they_have_waited_longest(self) -> None:
+        assert of_one_kind([*self.LIVE, *self.OVER], {"O1", "O2"}) == [*self.OVER]
+        assert of_one_kind([*self.LIVE, self.OVER[1]], {"O1", "O2"}) == [*self.LIVE]
+
+    def test_share_nothing_with_others_and_leave_nobody_out(self) -> None:
+        assert of_one_kind(self.LIVE, set()) == [*self.LIVE]
+        assert of_one_kind(self.OVER, {"O1", "O2"}) == [*self.OVER]
