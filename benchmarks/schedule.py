@@ -17,9 +17,11 @@ class Schedule:
         self._queues: dict[Urgency, list[tuple[float, str, DueLook]]] = {each: [] for each in Urgency}
         self._filed: dict[str, DueLook] = {}
         self._claimed: set[str] = set()
+        self._shown = 0
 
     def first(self, limit: int) -> tuple[list[DueLook], list[DueLook]]:
         """Show the first urgent and the first patient looks, due or not."""
+        self._shown = limit
         urgent, patient = (self._queues[urgency][:limit] for urgency in Urgency)
         return [entry[2] for entry in urgent], [entry[2] for entry in patient]
 
@@ -29,9 +31,9 @@ class Schedule:
             del self._filed[look.subject]
             self._claimed.add(look.subject)
         for queue in self._queues.values():
-            # Each request is filled from the front of both queues.
-            shown = queue[: len(looks)]
-            queue[: len(looks)] = [entry for entry in shown if entry[1] not in self._claimed]
+            # Each request is filled from what was shown of both queues.
+            shown = queue[: self._shown]
+            queue[: self._shown] = [entry for entry in shown if entry[1] not in self._claimed]
 
     def file(self, subject: str, look: NextLook) -> None:
         """Set when a subject is looked at next."""

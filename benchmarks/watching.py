@@ -16,6 +16,7 @@ from benchmarks.lives import Turn
 from benchmarks.schedule import Cycle, Schedule
 from benchmarks.sightings import Sightings, Wish, no_waits
 from benchmarks.simulated_x import LIMIT, SimulatedX
+from benchmarks.suspecting import Suspects
 from notifier.core import buckets
 from notifier.core.buckets import Buckets
 from notifier.core.cadence import AFTERLOOKS_SECONDS, Cadence, NextLook, next_look
@@ -29,7 +30,6 @@ from notifier.core.observation import Call, Evidence, Failure, Observation, Ques
 from notifier.core.plan import overdue_at
 from notifier.core.problems import FailureKind
 from notifier.core.space import Phase
-from notifier.core.trouble import respond
 from notifier.source import BATCH
 
 LATENCY_SECONDS: Final = {Call.LOOKUP: 0.2, Call.CREATORS: 0.4}
@@ -97,6 +97,7 @@ class Watching:
         self._patience = Patience(needed=2, apart=30.0)
         self._buckets = Buckets()
         self._looks = {call: Schedule() for call in LATENCY_SECONDS}
+        self._suspects = {call: Suspects(call, looks, cadence=cadence) for call, looks in self._looks.items()}
         self._records: dict[str, Record] = {}
         self._alive: dict[str, set[str]] = defaultdict(set)
         self._cycle = Cycle()
@@ -130,13 +131,15 @@ class Watching:
         """Claim one question by each call that may be made now, or say when there will be one."""
         claimed, wake_at = [], math.inf
         for call, looks in self._looks.items():
-            urgent, patient = looks.first(BATCH)
+            selection = self._suspects[call].choose(*looks.first(BATCH), now=self.now)
+            urgent, patient = selection.urgent, selection.patient
             ahead = self._cadence.scheduled if call is Call.LOOKUP else self._cadence.discovery / 2
             chosen = fill(urgent, patient, now=self.now, soon=self.now + ahead, limit=BATCH)
             if not chosen:
                 wake_at = min([wake_at, *(look.at for look in (*urgent[:1], *patient[:1]))])
                 continue
             wait = buckets.wait(self._buckets, call, _urgency(chosen), now=self.now)
+            wait = max(wait, self._suspects[call].paused_until() - self.now)
             if wait > 0:
                 wake_at = min(wake_at, self.now + wait)
                 continue
@@ -150,15 +153,17 @@ class Watching:
         if observation.failure is not None:
             self._put_off(call, due, observation.failure, now=observation.answered_at)
         else:
+            self._suspects[call].answered(observation.question.subjects, now=observation.answered_at)
             self._apply(observation)
         return observation.answered_at
 
     def _put_off(self, call: Call, due: Sequence[DueLook], failure: Failure, *, now: float) -> None:
-        """File all subjects of a request that failed for when it may be asked again."""
-        response = respond(failure, now=now, cadence=self._cadence)
-        for look in due:
-            later = NextLook(max(look.at, response.ask_again_at), look.urgency)
-            self._looks[call].file(look.subject, later)
+        """File all subjects of a request that failed for when they are asked about again."""
+        if failure.kind is FailureKind.HELD_BACK:
+            for look in due:
+                self._looks[call].file(look.subject, NextLook(look.at, look.urgency))
+        else:
+            self._suspects[call].failed(due, failure, now=now)
 
     def _ask(self, call: Call, due: Sequence[DueLook]) -> Observation:
         question, urgency = Question(call, tuple(look.subject for look in due)), _urgency(due)

@@ -1,0 +1,88 @@
+"""What the workers do about requests that fail, on a simulated clock and without Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.schedule import Schedule
+from notifier.core.cadence import Cadence, NextLook
+from notifier.core.health import Health, Setback, after_answer, after_failure
+from notifier.core.isolation import NORMAL, Pace, Selection, Standing, Surroundings, Verdict, select
+from notifier.core.isolation import after_failure as judge
+from notifier.core.looking import DueLook, Urgency
+from notifier.core.observation import Call, Failure
+from notifier.core.trouble import respond
+from notifier.source import BATCH
+
+SURE = Verdict({}, None, "", is_exhausted=True)
+
+
+class Suspects:
+    """The standings of one call's subjects, and whether the call is down.
+
+    Attributes:
+        isolated: How many failures were a lone subject's own.
+    """
+
+    def __init__(self, call: Call, looks: Schedule, *, cadence: Cadence) -> None:
+        slowed = 2 * (cadence.live if call is Call.LOOKUP else cadence.discovery)
+        self.isolated = 0
+        self._call = call
+        self._looks = looks
+        self._cadence = cadence
+        self._pace = Pace(cadence.near, slowed, 2, 120.0)
+        self._standings: dict[str, Standing] = {}
+        self._answered_at = 0.0
+        self._health = Health()
+
+    def choose(self, urgent: Sequence[DueLook], patient: Sequence[DueLook], *, now: float) -> Selection:
+        """Return the polls that may share the next question, after those that must wait were put off."""
+        selection = select(urgent, patient, self._standings, now=now)
+        for look, at in selection.put_off.items():
+            self._looks.file(look.subject, NextLook(at, look.urgency))
+        return selection
+
+    def paused_until(self) -> float:
+        """Return the epoch second before which the call is not made, 0 where it may be."""
+        return self._health.paused_until(self._call)
+
+    def answered(self, subjects: Sequence[str], *, now: float) -> None:
+        """Note that X answered for these."""
+        self._health = after_answer(self._health, self._call)
+        if self._standings:
+            self._answered_at = now
+            for subject in subjects:
+                self._standings.pop(subject, None)
+
+    def failed(self, due: Sequence[DueLook], failure: Failure, *, now: float) -> None:
+        """File the polls of a question that failed for when they are asked again."""
+        verdict = self._judge(due, failure, now=now) if failure.suspects_subjects else SURE
+        response = respond(failure, now=now, cadence=self._cadence)
+        if not verdict.is_subjects:
+            setback = Setback(self._call, failure, response, verdict.label, is_sure=verdict.is_exhausted)
+            self._health = after_failure(self._health, setback, now=now, cadence=self._cadence)
+        for look in due:
+            at = response.ask_again_at if verdict.ask_at is None else verdict.ask_at[look.subject]
+            self._looks.file(look.subject, NextLook(max(look.at, at), look.urgency))
+
+    def _judge(self, due: Sequence[DueLook], failure: Failure, *, now: float) -> Verdict:
+        subjects = [look.subject for look in due]
+        urgent, patient = self._looks.first(BATCH)
+        others = [look for look in (*urgent, *patient) if not self._is_grouped(look.subject)]
+        outage = self._health.calls.get(self._call)
+        around = Surroundings(
+            self._standings,
+            self._answered_at,
+            outage.labels if outage else (),
+            is_down=outage is not None and outage.is_told,
+            has_others=bool(others),
+        )
+        verdict = judge(subjects, failure, around, now=now, pace=self._pace, origin="")
+        self._standings |= verdict.standings
+        self.isolated += verdict.is_subjects and len(due) == 1
+        if verdict.wants_witness:
+            self._looks.file(others[0].subject, NextLook(now, Urgency.URGENT))
+        return verdict
+
+    def _is_grouped(self, subject: str) -> bool:
+        return bool(self._standings.get(subject, NORMAL).group)
