@@ -16,6 +16,7 @@ from tests.support.space_builders import (
     at,
     erasure,
     failed_call,
+    inaccessible,
     not_found,
     reminder,
     seen,
@@ -23,7 +24,7 @@ from tests.support.space_builders import (
     user,
 )
 
-STATES = ["scheduled", "scheduled", "live", "live", "ended", "canceled", "paused", None]
+STATES = ["scheduled", "scheduled", "live", " LIVE", "ended", "canceled", "Cancelled", "paused", None]
 TIMES = [at(0), at(60), "2021-07-14T10:01:00.000+02:00", at(3600), at(50_000), "soon"]
 PAUSES = [1, 10, 31, 600, 2000, 50_000]
 PEOPLE = st.lists(st.sampled_from(["1", "2", "3", "4"]), unique=True, max_size=4).map(tuple)
@@ -57,7 +58,8 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
     """Looks as time goes on, some answered late, out of order or not at all, and timers in between."""
     seconds = 0
     found: list[Step] = []
-    kinds = ["seen", "seen", "seen", "twice", "not found", "lost", *["silence"] * silence]
+    kinds = ["seen", "seen", "seen", "twice", "back and forth", "not found", "lost", "inaccessible"]
+    kinds += ["silence"] * silence
     kinds += ["planned", "timer", "erased"] * rings
     for _ in range(draw(st.integers(min_size, 12))):
         seconds += draw(st.sampled_from(PAUSES))
@@ -68,6 +70,13 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
         elif kind == "twice":
             found += twice(now, draw(spaces))
             seconds += 31
+        elif kind == "back and forth":
+            one, other = draw(spaces), draw(spaces)
+            found += [seen(now + 31 * turn, other if turn % 2 else one) for turn in range(4)]
+            seconds += 93
+        elif kind == "inaccessible":
+            found += [inaccessible(now), inaccessible(now + 7200)]
+            seconds += 7200
         elif kind == "not found":
             found.append(not_found(now))
         elif kind == "lost":
