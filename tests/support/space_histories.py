@@ -53,6 +53,10 @@ patiences = st.builds(
 Step = Evidence | Ringing
 
 
+NOT_SHOWN = {"not found": (0,), "lost": (0, 31), "inaccessible": (0, 7200)}
+"""Looks that do not show the Space, and how long after the first of them each is taken."""
+
+
 @st.composite
 def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bool = True) -> list[Step]:
     """Looks as time goes on, some answered late, out of order or not at all, and timers in between."""
@@ -71,17 +75,12 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
             found += twice(now, draw(spaces))
             seconds += 31
         elif kind == "back and forth":
-            one, other = draw(spaces), draw(spaces)
-            found += [seen(now + 31 * turn, other if turn % 2 else one) for turn in range(4)]
+            found += back_and_forth(now, draw(spaces), draw(spaces))
             seconds += 93
-        elif kind == "inaccessible":
-            found += [inaccessible(now), inaccessible(now + 7200)]
-            seconds += 7200
-        elif kind == "not found":
-            found.append(not_found(now))
-        elif kind == "lost":
-            found += [not_found(now), not_found(now + 31)]
-            seconds += 31
+        elif kind in NOT_SHOWN:
+            apart = NOT_SHOWN[kind]
+            found += [(inaccessible if kind == "inaccessible" else not_found)(now + each) for each in apart]
+            seconds += apart[-1]
         elif kind == "silence":
             found.append(draw(st.sampled_from([absent, failed_call]))(now))
         elif kind == "planned":
@@ -100,6 +99,11 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
 def twice(seconds: float, found: Space) -> list[Step]:
     """Two looks that confirm each other."""
     return [seen(seconds, found), seen(seconds + 31, found)]
+
+
+def back_and_forth(seconds: float, one: Space, other: Space) -> list[Step]:
+    """Four looks, answered in turn by two replicas of X that do not agree."""
+    return [seen(seconds + 31 * turn, other if turn % 2 else one) for turn in range(4)]
 
 
 def unfollowed(seconds: float) -> Ringing:
