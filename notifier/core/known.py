@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 from notifier.core.ids import EventId
 from notifier.core.space import FIELD_KINDS, FieldKind, Phase, Space, User
 
-DOUBTS_WITHOUT_CONTENT: Final = frozenset({"phase", "gone", "updated_at"})
-"""What doubts are about that repeat nothing of a Space's content."""
+WITHOUT_CONTENT: Final = frozenset({"phase", "gone", "updated_at"})
+"""What doubts and former meanings are about that repeat nothing of a Space's content."""
 
 Meaning: TypeAlias = str | float | list[str]
 
@@ -90,8 +90,8 @@ class KnownSpace:
     @property
     def has_content(self) -> bool:
         """Whether anything is kept that has to go with the content of the Space."""
-        doubts = self.doubts.keys() - DOUBTS_WITHOUT_CONTENT
-        return bool(self.space != self.space.without_content() or self.users or doubts or self.former)
+        repeated = (self.doubts.keys() | self.former.keys()) - WITHOUT_CONTENT
+        return bool(self.space != self.space.without_content() or self.users or repeated)
 
     def without_content(self) -> KnownSpace:
         """Return what may be kept of a Space that X does not have any more."""
