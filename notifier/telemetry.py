@@ -48,6 +48,9 @@ METRICS: Final[Mapping[str, Definition]] = {
     "notifier_observations_total": Definition(
         MetricKind.COUNTER, "Questions to X, by call and result.", ("source", "result")
     ),
+    "notifier_unknown_states_total": Definition(
+        MetricKind.COUNTER, "Sightings of Spaces in a state that we do not know, by X's word.", ("state",)
+    ),
     "notifier_events_total": Definition(MetricKind.COUNTER, "Events committed.", ("type",)),
     "notifier_attempts_total": Definition(MetricKind.COUNTER, "Attempts at deliveries.", ("outcome",)),
     "notifier_attempt_seconds": Definition(MetricKind.HISTOGRAM, "How long an attempt took.", (), SECONDS),

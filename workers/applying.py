@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import structlog
@@ -12,24 +11,30 @@ import structlog
 from notifier.core.cadence import NextLook, next_look
 from notifier.core.decide import Circumstances, decide
 from notifier.core.events import Event, EventType
-from notifier.core.health import after_cycle
 from notifier.core.ids import SpaceId
 from notifier.core.instants import instant
 from notifier.core.known import KnownSpace
+from notifier.core.lists import shown_by, to_ask
 from notifier.core.looking import Urgency
 from notifier.core.matching import baseline_event, creators_of, is_silent, wants_baseline
-from notifier.core.observation import Call, Observation
+from notifier.core.observation import Call, Observation, Snapshot
 from notifier.core.timers import timers_of
-from notifier.core.vanishing import is_mass_vanish
+from notifier.core.transitions import unknown_states
 from notifier.core.watch import Watch, WatchKind
 from notifier.errors import VersionConflictError
 from notifier.store import Commit, TrackedSpace
 from notifier.store.events import WatchChange
 from workers.context import Worker
-from workers.health import note_health
+from workers.lists import ask_lists, lists_asked, look_at_absent
+from workers.vanishing import circumstances
 
 TRIES: Final = 10
 """How often a Space is decided on again because another worker was quicker. Two workers need two."""
+
+MOST_UNKNOWN_WORDS: Final = 20
+"""How many words a process tells apart in its log and metrics; the rest is counted together."""
+
+OTHER_WORDS: Final = "other"
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +54,10 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
         VersionConflictError: Others kept changing the same Spaces; the look's lease makes it due again.
     """
     call = observation.question.call
+    _note_unknown_states(worker, observation)
     asking = await _asking(worker, call, subjects)
     remaining = tuple(dict.fromkeys((*(subjects if call is Call.LOOKUP else ()), *observation.snapshots)))
-    around = await _circumstances(worker, observation)
+    around = await circumstances(worker, observation)
     for _ in range(TRIES):
         remaining = await _apply(worker, [SpaceId(each) for each in remaining], observation, asking, around)
         if not remaining:
@@ -61,7 +67,18 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
     for watch in asking:
         await _tell_first_look(worker, watch, observation)
     if call is not Call.LOOKUP:
-        await _look_at_absent(worker, asking, observation)
+        await look_at_absent(worker, asking, observation)
+
+
+def _note_unknown_states(worker: Worker, observation: Observation) -> None:
+    """Count the words for a state that we do not know, and log each of them once (E6)."""
+    for said, count in unknown_states(observation).items():
+        words = worker.unknown_words
+        if said not in words and len(words) < MOST_UNKNOWN_WORDS:
+            words.add(said)
+            log.warning("source.unknown_state", word=said)
+        word = said if said in words else OTHER_WORDS
+        worker.runtime.tally.count("notifier_unknown_states_total", word, by=count)
 
 
 async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[Watch, ...]:
@@ -85,7 +102,9 @@ async def _apply(
     """Decide and commit once; gives the Spaces that others changed meanwhile."""
     store, runtime = worker.runtime.store, worker.runtime
     matched = await _match(worker, space_ids, observation, asking)
+    lists = frozenset(lists_asked(asking))
     commits: list[Commit] = []
+    in_doubt: list[str] = []
     unseen: dict[str, NextLook | None] = {}
     unfollowed: list[SpaceId] = []
     for space_id, record in matched.items():
@@ -93,11 +112,7 @@ async def _apply(
             record.tracked.known,
             observation.evidence(space_id),
             patience=runtime.patience,
-            around=replace(
-                around,
-                watch_ids=tuple(watch.id for watch in record.watches),
-                silent=is_silent(record.watches),
-            ),
+            around=_around(around, record, observation.snapshots.get(space_id), lists),
         )
         if not record.watches:
             unfollowed.append(space_id)
@@ -106,13 +121,29 @@ async def _apply(
             unseen[space_id] = NextLook(later, Urgency.PATIENT)
         else:
             commits.append(_commit(worker, decision.known, decision.events, record))
+            in_doubt += to_ask(record.tracked.known, decision.known, now=observation.answered_at)
     await store.looks.schedule(Call.LOOKUP, unseen)
     await store.timers.untrack(unfollowed, now=runtime.clock())
     done = await store.spaces.commit(commits)
     for commit, went_in in zip(commits, done, strict=True):
         if went_in:
             count_events(worker, commit.events)
+    if in_doubt:
+        await ask_lists(worker, in_doubt, now=observation.answered_at)
     return tuple(commit.known.space.id for commit, went_in in zip(commits, done, strict=True) if not went_in)
+
+
+def _around(
+    around: Circumstances, record: Matched, snapshot: Snapshot | None, lists: Collection[str]
+) -> Circumstances:
+    """Add to what surrounds an answer what surrounds it for one Space."""
+    known = record.tracked.known
+    return replace(
+        around,
+        watch_ids=tuple(watch.id for watch in record.watches),
+        lists=shown_by(snapshot.space, known.space if known else None, lists) if snapshot else (),
+        silent=is_silent(record.watches),
+    )
 
 
 def _commit(worker: Worker, known: KnownSpace, events: tuple[Event, ...], matched: Matched) -> Commit:
@@ -126,26 +157,6 @@ def _commit(worker: Worker, known: KnownSpace, events: tuple[Event, ...], matche
         timers_of(known, patience=runtime.patience),
         next_look(known, now=runtime.clock(), cadence=runtime.cadence, patience=runtime.patience),
     )
-
-
-async def _circumstances(worker: Worker, observation: Observation) -> Circumstances:
-    """Judge what an answer did not find together with all other late looks, before any of it is applied."""
-    store, now = worker.runtime.store, observation.answered_at
-    if observation.question.call is not Call.LOOKUP:
-        # Only a lookup says of every Space that it asks about whether it is there.
-        health, _ = await store.health.read()
-        return Circumstances(degraded=health.hides_spaces)
-    tracked = await store.spaces.read_many([*{*observation.snapshots, *observation.not_found}])
-    alive = [each for each, record in tracked.items() if record.known and not record.known.phase.is_over]
-    found = [each for each in alive if each in observation.snapshots]
-    missing = [each for each in alive if each in observation.not_found and each not in observation.snapshots]
-    cycle = await store.health.note_cycle(found, missing, now=now)
-    mass_vanish = is_mass_vanish(cycle.missing_since, cycle.looked, now=now)
-    health, _ = await store.health.read()
-    if mass_vanish != (health.vanish_since is not None):
-        await note_health(worker, partial(after_cycle, mass_vanish=mass_vanish, now=now))
-    # This lookup was answered, so lookups do not fail.
-    return Circumstances(mass_vanish=mass_vanish, degraded=mass_vanish)
 
 
 async def _match(
@@ -211,15 +222,6 @@ async def _baseline(worker: Worker, watch: Watch, observation: Observation) -> b
         return False
     count_events(worker, [event])
     return True
-
-
-async def _look_at_absent(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
-    """Queue a lookup of every Space that an answer should have had: absence itself proves nothing (E1)."""
-    alive = await worker.runtime.store.spaces.alive_of([watch.id for watch in asking])
-    absent = alive - observation.snapshots.keys()
-    if absent:
-        await worker.runtime.store.looks.add(Call.LOOKUP, absent, at=observation.answered_at)
-        await worker.runtime.nudge.observe()
 
 
 def count_events(worker: Worker, events: Sequence[Event]) -> None:

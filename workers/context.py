@@ -39,6 +39,7 @@ class Worker:
         help_asked_until: When the other workers may be nudged again for a partition, by the loop's clock.
         set_off: Begins to drain a partition in the background; by default that is left to whoever is nudged.
         background: What goes on beside arq's jobs, to be waited for when the process ends.
+        unknown_words: X's words for a state that this process has met and does not know.
         signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
     """
 
@@ -53,6 +54,7 @@ class Worker:
     help_asked_until: dict[int, float] = field(default_factory=dict)
     set_off: Callable[[Worker, int], None] = field(default=lambda _worker, _partition: None)
     background: set[asyncio.Task[None]] = field(default_factory=set)
+    unknown_words: set[str] = field(default_factory=set)
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
         default_factory=dict
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,9 @@ NEAR_AFTER_SECONDS: Final = 1800.0
 
 AFTERLOOKS_SECONDS: Final = (60.0, 86_400.0)
 """A Space that is over is looked at again this long after, then forgotten."""
+
+PRESSED_SECONDS: Final = 600.0
+"""How long a doubt that nothing confirms or dismisses is looked at more closely than the routine asks for."""
 
 FORGOTTEN_SECONDS: Final = AFTERLOOKS_SECONDS[-1] + 3600.0
 """How long after its end a Space is forgotten even if X leaves a doubt open."""
@@ -82,7 +86,7 @@ def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience
     """Give the moments at which there is something to be seen besides the routine."""
     if known.phase.is_over and now > known.phase_since + FORGOTTEN_SECONDS:
         return []
-    moments = [max(doubt.last_at + patience.apart, now + cadence.near) for doubt in known.doubts.values()]
+    moments = list(_confirmations(known, now, cadence, patience))
     start = plan.planned_start(known)
     reminder_at = plan.reminder_at(known, lead=patience.reminder)
     overdue_at = plan.overdue_at(known, overdue=patience.overdue)
@@ -94,3 +98,15 @@ def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience
     if overdue_at is not None:
         moments.append(overdue_at)
     return [at for at in moments if at > now]
+
+
+def _confirmations(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> Iterator[float]:
+    """Yield when to look for a confirmation of each doubt.
+
+    Where the look at that moment settled nothing, others follow closely for a while, but not at a Space that
+    is over: what contradicts its end is mostly shown by lists.
+    """
+    for doubt in known.doubts.values():
+        at = doubt.last_at + patience.apart
+        if at > now or (not known.phase.is_over and now - at < PRESSED_SECONDS):
+            yield max(at, now + cadence.near)

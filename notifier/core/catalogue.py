@@ -106,7 +106,7 @@ class SpaceUpdated(EventPayload):
 
 
 class SpaceCorrected(EventPayload):
-    """Sent when a Space whose end or cancellation we had inferred is seen alive again."""
+    """Sent when an end, a cancellation or a start turns out wrong: X shows the Space as it was before."""
 
     type: Literal[EventType.CORRECTED]
     data: SpaceData[CorrectedDetails]

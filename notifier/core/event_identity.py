@@ -38,9 +38,10 @@ def expected_id(payload: Mapping[str, Any]) -> EventId | None:
         content = PLAIN_CONTENT.get(event_type)
         return None if content is None else event_id(event_type, *content(data))
     space, changed = data["space"], data["changed"]
-    if data.get("truncated") or any(name not in space for name in changed):
+    if data.get("truncated") or (changed and "state" not in space):
         return None
-    values = {name: meaning(name, _value(space[name])) for name in changed}
+    # A field that changed and is not there was taken back; a full payload always has the state.
+    values = {name: meaning(name, _value(space.get(name))) for name in changed}
     occasion = _occasion(event_type, data)
     if occasion is None:
         return None

@@ -13,6 +13,12 @@ MAX_LENGTH: Final = 64
 END_OF_DATES: Final = 253_402_300_799.999
 """The last millisecond of the year 9999; what is later cannot be written back."""
 
+EARLIEST_SENSIBLE: Final = 1_577_836_800.0
+"""2020-01-01T00:00:00Z. There were no Spaces before, so an earlier time is a slip of X's."""
+
+YEAR_SECONDS: Final = 366 * 86_400.0
+"""Nothing about a Space lasts or lies ahead for longer than this."""
+
 RFC_3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?",
     re.IGNORECASE,
@@ -32,6 +38,23 @@ def instant(raw: str | None) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if seconds <= END_OF_DATES else None
+
+
+def sensible(raw: str | None, *, now: float) -> float | None:
+    """Read one of X's times as epoch seconds; None also where no Space can have it, seen from ``now``."""
+    moment = instant(raw)
+    return moment if moment is not None and EARLIEST_SENSIBLE <= moment <= now + YEAR_SECONDS else None
+
+
+def seconds_between(earlier: str | None, later: str | None, *, now: float) -> float | None:
+    """Return the seconds from one of X's times to another, negative where they lie the other way round.
+
+    None where either makes no sense, or where they are more than a year apart.
+    """
+    start, end = sensible(earlier, now=now), sensible(later, now=now)
+    if start is None or end is None or abs(end - start) > YEAR_SECONDS:
+        return None
+    return round(end - start, 3)
 
 
 def rfc3339(epoch_seconds: float) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from notifier.core.ids import EventId
 from notifier.core.space import FIELD_KINDS, FieldKind, Phase, Space, User
 
+WITHOUT_CONTENT: Final = frozenset({"phase", "gone", "updated_at"})
+"""What doubts and former meanings are about that repeat nothing of a Space's content."""
+
+Meaning: TypeAlias = str | float | list[str]
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A claim that has been seen but not often enough to be believed (rules E2, E3, E5).
+    """A claim that has been seen but not often enough to be believed (rules E2 to E6).
 
     Attributes:
         claim: What was seen, in a form that can be compared.
@@ -40,11 +45,18 @@ class KnownSpace:
         peak_participant_count: The highest count seen.
         phase_since: When the present phase was first observed; over: when to count down to forgetting from.
         missing_since: When X first said not-found without a sighting since, for the mass-vanish rule (E2).
-        retractable: The inferred end or cancellation that a later sighting may contradict.
+        unclear_since: Since when lookups leave open whether the Space is there; nothing shows it (E7).
+        has_unknown_state: Whether the last sighting had a word for its state that we do not know (E6).
+        listed: The lists that show the Space, and when each did last (:mod:`notifier.core.lists`).
+        started_event: The event of the start, for as long as that may turn out wrong.
+        retractable: The event of the end or cancellation that later sightings may contradict.
+        is_over_by_word: Whether X itself said that the Space is over; otherwise that was inferred.
         gone_since: When X stopped having the Space, as far as that is believed: its content must go.
         erased: Whether its content has gone: what is left is ids, times and types.
         told: Occasions that are told once and have been (see :mod:`notifier.core.plan`).
         doubts: Claims that still need confirmation, by what they are about.
+        former: What fields meant before, the latest first: a return to that is doubtful (E4).
+        returns: How many returns in a row were believed, by field: each makes the next one harder to believe.
         users: The people whom the Space names, as last described by X.
     """
 
@@ -56,12 +68,42 @@ class KnownSpace:
     phase_since: float
     peak_participant_count: int | None = None
     missing_since: float | None = None
+    unclear_since: float | None = None
+    has_unknown_state: bool = False
+    listed: Mapping[str, float] = field(default_factory=dict)
+    started_event: EventId | None = None
     retractable: EventId | None = None
+    is_over_by_word: bool = False
     gone_since: float | None = None
     erased: bool = False
     told: tuple[str, ...] = ()
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    former: Mapping[str, tuple[Meaning, ...]] = field(default_factory=dict)
+    returns: Mapping[str, int] = field(default_factory=dict)
     users: Mapping[str, User] = field(default_factory=dict)
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether nobody can say at present how the Space is doing: nothing is announced of it."""
+        return self.has_unknown_state or self.unclear_since is not None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything is kept that has to go with the content of the Space."""
+        repeated = (self.doubts.keys() | self.former.keys()) - WITHOUT_CONTENT
+        return bool(self.space != self.space.without_content() or self.users or repeated)
+
+    def without_content(self) -> KnownSpace:
+        """Return what may be kept of a Space that X does not have any more."""
+        return replace(
+            self,
+            space=self.space.without_content(),
+            doubts={},
+            former={},
+            returns={},
+            users={},
+            erased=True,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Give the record that the store keeps; :func:`read_known` reads it back.
@@ -78,6 +120,7 @@ class KnownSpace:
             name: [doubt.claim, doubt.count, doubt.first_at, doubt.last_at]
             for name, doubt in self.doubts.items()
         }
+        record["former"] = {name: list(meanings) for name, meanings in self.former.items()}
         record["users"] = [[user.id, user.name, user.username] for user in self.users.values()]
         return {name: value for name, value in record.items() if value not in ({}, [])}
 
@@ -93,13 +136,14 @@ def read_known(record: Mapping[str, Any]) -> KnownSpace:
         "phase": Phase(record["phase"]),
         "told": tuple(record.get("told", ())),
         "doubts": {name: Doubt(*parts) for name, parts in record.get("doubts", {}).items()},
+        "former": {name: tuple(meanings) for name, meanings in record.get("former", {}).items()},
         "users": {user_id: User(user_id, *names) for user_id, *names in record.get("users", ())},
     }
     return KnownSpace(**values)
 
 
 def confirm(
-    known: KnownSpace, about: str, claim: str, *, now: float, needed: int, apart: float
+    known: KnownSpace, about: str, claim: str, *, now: float, needed: float, apart: float
 ) -> tuple[KnownSpace, bool]:
     """Count a claim once more and tell whether it has now been seen often enough.
 

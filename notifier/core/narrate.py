@@ -8,18 +8,18 @@ phase, and where there is none it is told by ``space.updated``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from notifier.core.events import Event, EventType, Sighting, space_event
 from notifier.core.ids import WatchId
-from notifier.core.instants import instant, rfc3339
+from notifier.core.instants import instant, rfc3339, seconds_between, sensible
 from notifier.core.known import KnownSpace
 from notifier.core.observation import Evidence, Presence
 from notifier.core.plan import OVERDUE, occasion
 from notifier.core.space import Phase, Space, Value
-from notifier.core.transitions import PHASE_AFTER, Sight, Step
+from notifier.core.transitions import BEFORE_THE_MISTAKE, PHASE_AFTER, TIME_OF, Sight, Step
 
 OWN_EVENT: Final[Mapping[str, EventType]] = {
     "scheduled_start": EventType.RESCHEDULED,
@@ -62,27 +62,31 @@ class Look:
     @property
     def inferred(self) -> bool:
         """Whether the step is concluded from silence rather than from X's word."""
-        return self.evidence.presence is Presence.NOT_FOUND
+        return self.evidence.presence in (Presence.NOT_FOUND, Presence.INACCESSIBLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One event to come, the fields that it tells, and the facts of one that tells no field."""
+    """One event to come, the fields that it tells, and the facts of one that tells no field.
+
+    A value of None takes a field back: it is unknown again.
+    """
 
     type: EventType
-    values: Mapping[str, Value] = field(default_factory=dict)
+    values: Mapping[str, Value | None] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     occasion: str = ""
 
 
 def narrate(
-    known: KnownSpace, changes: Mapping[str, Value], look: Look
+    known: KnownSpace, changes: Mapping[str, Value | None], look: Look
 ) -> tuple[KnownSpace, tuple[Event, ...]]:
     """Tell the changes as events, in order, and give the state that they lead to.
 
     Args:
         known: The state before, with its silent fields already brought up to date.
-        changes: The believed new values of every other field but ``state``.
+        changes: The believed new values of every other field but ``state``; None for a time that a
+            correction takes back.
         look: What was seen.
     """
     events: list[Event] = []
@@ -96,29 +100,37 @@ def narrate(
     if look.evidence.presence is Presence.SEEN:
         told = replace(told, observed_at=look.evidence.answered_at)
     if look.step is not None:
-        told = replace(
-            told,
-            phase=look.step.to,
-            phase_since=look.evidence.answered_at,
-            doubts={} if look.step.to.is_over else told.doubts,
-            retractable=events[-1].id if look.inferred else None,
-            gone_since=_gone_since(told, look),
-        )
+        told = _moved(told, look.step.to, events, look)
     return told, tuple(events)
 
 
-def _chapters(known: KnownSpace, changes: Mapping[str, Value], look: Look) -> Iterator[Chapter]:
+def _moved(told: KnownSpace, phase: Phase, events: list[Event], look: Look) -> KnownSpace:
+    """Note what follows from a move to another phase, and what may turn out wrong about it."""
+    started = [event.id for event in events if event.type is EventType.STARTED]
+    return replace(
+        told,
+        phase=phase,
+        phase_since=look.evidence.answered_at,
+        unclear_since=None,
+        doubts={} if phase.is_over else told.doubts,
+        listed={} if phase.is_over else told.listed,
+        started_event=None if phase is Phase.SCHEDULED else (*started, told.started_event)[0],
+        retractable=events[-1].id if phase.is_over else None,
+        is_over_by_word=phase.is_over and not look.inferred,
+        gone_since=_gone_since(told, look),
+    )
+
+
+def _chapters(known: KnownSpace, changes: Mapping[str, Value | None], look: Look) -> Iterator[Chapter]:
     """Deal the changed fields out to the events of this look."""
     moves = look.step.events if look.step else ()
-    rest = dict(changes)
+    rest = {name: value for name, value in changes.items() if value is not None}
     end_time = _take(rest, "ended_at") if EventType.ENDED in moves else {}
-    riders = [name for name in changes if moves and (look.first or _rides(known.space, name))]
+    riders = [name for name in rest if moves and (look.first or _rides(known.space, name))]
     riding = _take(rest, *riders)
     openers = [move for move in moves if move not in ENDINGS]
     endings = [move for move in moves if move in ENDINGS]
-    carrier = (openers[-1:] or endings)[0] if moves else None
-    for move in openers:
-        yield Chapter(move, {"state": _phase_after(move, known.phase)} | (riding if move is carrier else {}))
+    yield from _openers(known.phase, openers, riding, changes)
     yield from _metadata(known, rest)
     for threshold in look.milestones:
         yield Chapter(
@@ -127,8 +139,27 @@ def _chapters(known: KnownSpace, changes: Mapping[str, Value], look: Look) -> It
     if look.overdue_since is not None:
         yield _overdue(look.overdue_since, look.evidence.answered_at)
     for move in endings:
-        values = end_time | (riding if move is carrier else {})
-        yield Chapter(move, {"state": _phase_after(move, known.phase)} | values)
+        yield Chapter(move, {"state": PHASE_AFTER[move]} | end_time | ({} if openers else riding))
+
+
+def _openers(
+    phase: Phase,
+    moves: Sequence[EventType],
+    riding: Mapping[str, Value],
+    changes: Mapping[str, Value | None],
+) -> Iterator[Chapter]:
+    """Tell what comes first: corrections, with the times that each takes back, and the start.
+
+    What becomes known with a move rides on the last of them.
+    """
+    for number, move in enumerate(moves, start=1):
+        values: dict[str, Value | None] = dict(riding) if number == len(moves) else {}
+        if move is EventType.CORRECTED:
+            wrong, phase = TIME_OF[phase], BEFORE_THE_MISTAKE[phase]
+            values |= {wrong: None} if changes.get(wrong, "") is None else {}
+        else:
+            phase = PHASE_AFTER[move]
+        yield Chapter(move, {"state": phase} | values)
 
 
 def _overdue(start: float, now: float) -> Chapter:
@@ -142,7 +173,7 @@ def _overdue(start: float, now: float) -> Chapter:
 def _gone_since(known: KnownSpace, look: Look) -> float | None:
     """Give since when X has not had the Space: what it calls canceled counts as gone from that word on."""
     if look.inferred:
-        return known.missing_since
+        return known.unclear_since if look.sight is Sight.INACCESSIBLE else known.missing_since
     return look.evidence.answered_at if look.sight is Sight.CANCELED else None
 
 
@@ -183,17 +214,11 @@ def _take(values: dict[str, Value], *names: str) -> dict[str, Value]:
     return {name: values.pop(name) for name in names if name in values}
 
 
-def _phase_after(event_type: EventType, phase: Phase) -> Phase:
-    if event_type is EventType.CORRECTED:
-        return Phase.SCHEDULED if phase is Phase.CANCELED else Phase.LIVE
-    return PHASE_AFTER[event_type]
-
-
 def _event(
     chapter: Chapter, before: Space, after: Space, *, sequence: int, known: KnownSpace, look: Look
 ) -> Event:
     missed_start = chapter.type is EventType.STARTED and look.sight is Sight.ENDED
-    occurred_at = _occurred_at(chapter.type, after)
+    occurred_at = _occurred_at(chapter.type, after, now=look.evidence.answered_at)
     details = DETAILS.get(chapter.type)
     return space_event(
         chapter.type,
@@ -210,10 +235,17 @@ def _event(
     )
 
 
-def _occurred_at(event_type: EventType, space: Space) -> str | None:
-    """Give X's own time of the event, where it tells one that can be read."""
-    told = space.value(OCCURRED_AT[event_type]) if event_type in OCCURRED_AT else None
-    return told if isinstance(told, str) and instant(told) is not None else None
+def _occurred_at(event_type: EventType, space: Space, *, now: float) -> str | None:
+    """Return X's own time of the event, where it gives one that makes sense."""
+    given = space.value(OCCURRED_AT[event_type]) if event_type in OCCURRED_AT else None
+    if not isinstance(given, str) or sensible(given, now=now) is None:
+        return None
+    return None if event_type is EventType.ENDED and _ends_before_its_start(space) else given
+
+
+def _ends_before_its_start(space: Space) -> bool:
+    start, end = instant(space.started_at), instant(space.ended_at)
+    return start is not None and end is not None and end < start
 
 
 def _sighting(known: KnownSpace, look: Look, occurred_at: str | None) -> Sighting:
@@ -232,31 +264,48 @@ class Facts:
     known: KnownSpace
     look: Look
 
+    @property
+    def now(self) -> float:
+        """When the look was answered, in epoch seconds."""
+        return self.look.evidence.answered_at
+
+    def between(self, earlier: str | None, later: str | None) -> float | None:
+        """Return the seconds between two of X's times, whole ones as an int; None without sense."""
+        seconds = seconds_between(earlier, later, now=self.now)
+        return int(seconds) if seconds is not None and seconds.is_integer() else seconds
+
 
 def _started(facts: Facts) -> dict[str, Any]:
     return {
-        "late_by_seconds": _between(facts.after.scheduled_start, facts.after.started_at),
+        "late_by_seconds": facts.between(facts.after.scheduled_start, facts.after.started_at),
         "unscheduled": facts.after.scheduled_start is None,
     }
 
 
 def _rescheduled(facts: Facts) -> dict[str, Any]:
-    return {"delta_seconds": _between(facts.before.scheduled_start, facts.after.scheduled_start)}
+    return {"delta_seconds": facts.between(facts.before.scheduled_start, facts.after.scheduled_start)}
 
 
 def _ended(facts: Facts) -> dict[str, Any]:
+    duration = facts.between(facts.after.started_at, facts.after.ended_at)
     details: dict[str, Any] = {
-        "duration_seconds": _between(facts.after.started_at, facts.after.ended_at),
+        "duration_seconds": None if duration is not None and duration < 0 else duration,
         "peak_participant_count": facts.known.peak_participant_count,
     }
-    if facts.after.ended_at is None:
-        latest = facts.known.missing_since or facts.look.evidence.answered_at
-        details["ended_between"] = [rfc3339(facts.known.observed_at), rfc3339(latest)]
+    if _occurred_at(EventType.ENDED, facts.after, now=facts.now) is None:
+        latest = facts.known.missing_since or facts.known.unclear_since or facts.now
+        details["ended_between"] = [rfc3339(min(facts.known.observed_at, latest)), rfc3339(latest)]
+    if facts.look.sight is Sight.INACCESSIBLE:
+        details["reason"] = "inaccessible"
     return details
 
 
 def _canceled(facts: Facts) -> dict[str, Any]:
-    reasons = {Sight.CANCELED: "explicit", Sight.MISSING: "not_found"}
+    reasons = {
+        Sight.CANCELED: "explicit",
+        Sight.MISSING: "not_found",
+        Sight.INACCESSIBLE: "inaccessible",
+    }
     return {"reason": reasons.get(facts.look.sight, "never_started")}
 
 
@@ -274,7 +323,9 @@ def _speakers_added(facts: Facts) -> dict[str, Any]:
 
 
 def _corrected(facts: Facts) -> dict[str, Any]:
-    return {"retracts": facts.known.retractable}
+    """Name the event that turned out wrong; null where none did tell of it, but a baseline perhaps."""
+    was_live = facts.before.state == Phase.LIVE
+    return {"retracts": facts.known.started_event if was_live else facts.known.retractable}
 
 
 DETAILS: Final[Mapping[EventType, Callable[[Facts], dict[str, Any]]]] = {
@@ -286,12 +337,3 @@ DETAILS: Final[Mapping[EventType, Callable[[Facts], dict[str, Any]]]] = {
     EventType.SPEAKERS_ADDED: _speakers_added,
     EventType.CORRECTED: _corrected,
 }
-
-
-def _between(earlier: str | None, later: str | None) -> float | None:
-    """Give the seconds between two of X's times, whole ones as an int; None where either is unknown."""
-    start, end = instant(earlier), instant(later)
-    if start is None or end is None:
-        return None
-    seconds = round(end - start, 3)
-    return int(seconds) if seconds.is_integer() else seconds

@@ -65,8 +65,9 @@ class NoDetails(BaseModel):
 class RescheduledDetails(BaseModel):
     """How far the start moved."""
 
-    delta_seconds: float = Field(
-        description="Positive when the Space was put off, negative when it was advanced."
+    delta_seconds: float | None = Field(
+        description="Positive when the Space was put off, negative when it was advanced; null when either"
+        " start makes no sense."
     )
 
 
@@ -74,7 +75,8 @@ class StartedDetails(BaseModel):
     """How the start compares with the plan."""
 
     late_by_seconds: float | None = Field(
-        description="From the planned to the real start; negative when early, null when either is unknown."
+        description="From the planned to the real start; negative when early, null when either is unknown or"
+        " makes no sense."
     )
     unscheduled: bool = Field(description="Whether the Space went live without having been planned.")
 
@@ -82,18 +84,25 @@ class StartedDetails(BaseModel):
 class EndedDetails(BaseModel):
     """How the Space went."""
 
-    duration_seconds: float | None = Field(description="From start to end, null when either is unknown.")
+    duration_seconds: float | None = Field(
+        description="From start to end, null when either is unknown or they make no sense."
+    )
     peak_participant_count: int | None = Field(description="The highest count that we saw, null for none.")
     ended_between: tuple[str, str] | None = _left_out(
-        "Given when the end is inferred: the last look that found the Space and the first that did not."
+        "Given when X does not say when it ended: the last look that found the Space going on and the first"
+        " that did not."
+    )
+    reason: Literal["inaccessible"] | None = _left_out(
+        "Given when the end is inferred because X, for hours, neither showed the Space nor called it missing."
     )
 
 
 class CanceledDetails(BaseModel):
     """How we know."""
 
-    reason: Literal["explicit", "not_found", "never_started"] = Field(
-        description="X said so; X does not know the Space any more; or it ended without having started."
+    reason: Literal["explicit", "not_found", "never_started", "inaccessible"] = Field(
+        description="X said so; X does not know the Space any more; it ended without having started; or X,"
+        " for hours, neither showed it nor called it missing."
     )
 
 
@@ -114,7 +123,9 @@ class SpeakersAddedDetails(BaseModel):
 class CorrectedDetails(BaseModel):
     """What to take back."""
 
-    retracts: str = Field(description="The id of the event that turned out wrong.")
+    retracts: str | None = Field(
+        description="The id of the event that turned out wrong; null where no event had told of that."
+    )
 
 
 class MilestoneDetails(BaseModel):
@@ -231,7 +242,9 @@ class SpaceData(PlainData[DetailsT], Generic[DetailsT]):
     space: SpaceObject
     users: list[UserObject] | None = _left_out()
     previous: SpaceValues | None = _left_out("The former values of what changed, where they were known.")
-    changed: list[str]
+    changed: list[str] = Field(
+        description="The fields that changed. One that is not in `space` was taken back: it is unknown again."
+    )
     observed_between: tuple[str, str] = Field(
         description="The last look before the change and the first after it."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from notifier.core.instants import instant
+from notifier.core.instants import YEAR_SECONDS, sensible
 from notifier.core.known import KnownSpace
 from notifier.core.space import Phase
 
@@ -21,8 +21,14 @@ MOST_TOLD: Final = 32
 
 
 def planned_start(known: KnownSpace) -> float | None:
-    """Give the epoch second at which a Space is to start; None where it is not, or not any more."""
-    return instant(known.space.scheduled_start) if known.phase is Phase.SCHEDULED else None
+    """Give the epoch second at which a Space is to start; None where it is not, or not any more.
+
+    A start more than a year away from the last look makes no sense: nothing follows from it.
+    """
+    if known.phase is not Phase.SCHEDULED:
+        return None
+    start = sensible(known.space.scheduled_start, now=known.began_at)
+    return start if start is not None and start >= known.began_at - YEAR_SECONDS else None
 
 
 def reminder_at(known: KnownSpace, *, lead: float) -> float | None:

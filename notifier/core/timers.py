@@ -35,9 +35,12 @@ class TimerKind(StrEnum):
 
 
 def timers_of(known: KnownSpace, *, patience: Patience) -> dict[TimerKind, float]:
-    """Give every timer of a Space that is followed, and when it rings, in epoch seconds."""
+    """Give every timer of a Space that is followed, and when it rings, in epoch seconds.
+
+    While it is unclear how the Space is doing, there is no reminder; one that is late by then rings at once.
+    """
     moments = {
-        TimerKind.REMINDER: plan.reminder_at(known, lead=patience.reminder),
+        TimerKind.REMINDER: None if known.is_unclear else plan.reminder_at(known, lead=patience.reminder),
         TimerKind.ERASURE: _erasure_at(known),
     }
     return {kind: at for kind, at in moments.items() if at is not None}
@@ -66,7 +69,7 @@ def ring(
         erases = is_to_erase(known, now=now, watch_ids=watch_ids)
         return _erase(known, now, watch_ids, mentioned=mentioned) if erases else Decision(known)
     at = plan.reminder_at(known, lead=patience.reminder)
-    if at is None or at > now or not watch_ids:
+    if at is None or at > now or known.is_unclear or not watch_ids:
         return Decision(known)
     return _remind(known, now, at, patience, watch_ids)
 
@@ -117,7 +120,7 @@ def _erase(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...], *, men
 
     Nobody has anything to erase of a Space of which no event ever told, as of one first seen at its end.
     """
-    blank = replace(known, space=known.space.without_content(), doubts={}, users={}, erased=True)
+    blank = known.without_content()
     if known.gone_since is None or not (known.sequence or mentioned):
         return Decision(blank)
     event = _redacted(known, now, watch_ids)

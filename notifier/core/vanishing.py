@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 FLOOR: Final = 5
@@ -18,6 +20,14 @@ BLACKOUT_HOLD_SECONDS: Final = 3600.0
 """The same where nothing at all is found any more, which no number of ends explains."""
 
 
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A living Space that is not found: since which epoch second, and whose it is, where that is known."""
+
+    since: float
+    creator: str | None
+
+
 def is_mass_vanish(missing_since: Sequence[float], looked: int, *, now: float) -> bool:
     """Tell whether more vanished in a cycle than ends can explain: over max(5, 30 % of those looked at).
 
@@ -30,6 +40,31 @@ def is_mass_vanish(missing_since: Sequence[float], looked: int, *, now: float) -
     if vanished < looked:
         vanished = _within(missing_since, now - HOLD_SECONDS)
     return vanished > max(FLOOR, SHARE * looked)
+
+
+def may_be_blackout(missing: int, found: int) -> bool:
+    """Tell whether it is worth asking whose the missing Spaces are: of a few, none is found any more."""
+    return found == 0 and missing > 1
+
+
+def is_blackout(vanished: Sequence[Vanished], *, now: float) -> bool:
+    """Tell whether the few Spaces that are followed vanished together, though no two by the same hand.
+
+    One creator may end two Spaces at once. Two creators hardly do so in one cycle, when those are all there
+    are. Where X does not say whose a Space is, nothing follows from it.
+
+    Args:
+        vanished: Every Space that is alive and not found, where none is found.
+        now: Epoch seconds.
+    """
+    lately = sorted(
+        (each for each in vanished if each.creator and each.since > now - BLACKOUT_HOLD_SECONDS),
+        key=lambda each: each.since,
+    )
+    return any(
+        later.since - earlier.since <= CYCLE_SECONDS and later.creator != earlier.creator
+        for earlier, later in pairwise(lately)
+    )
 
 
 def _within(moments: Sequence[float], since: float) -> int:

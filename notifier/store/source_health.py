@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from notifier.core.events import Event, encode
@@ -16,10 +16,17 @@ from notifier.store.events import routing_json
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """The living Spaces that were looked at lately: how many, and since which epoch seconds some are gone."""
+    """The living Spaces that were looked at lately.
+
+    Attributes:
+        looked: How many.
+        found: How many of them are there.
+        missing: Those that are not, and some looked at before, since which epoch second.
+    """
 
     looked: int
-    missing_since: tuple[float, ...]
+    found: int
+    missing: Mapping[str, float]
 
 
 class SourceHealth:
@@ -52,9 +59,9 @@ class SourceHealth:
         )
 
     async def note_cycle(self, found: Collection[str], missing: Collection[str], *, now: float) -> Cycle:
-        """Note which living Spaces an answer showed and which it named as not found."""
+        """Note which living Spaces an answer showed, and which it was asked about and did not show."""
         now_ms = int(now * 1000)
-        looked, *missing_since = await self._database.run(
+        looked, found_of_them, *rows = await self._database.run(
             "note_cycle",
             keys=[keys.CYCLE_LOOKED, keys.CYCLE_MISSING],
             args=[
@@ -66,4 +73,5 @@ class SourceHealth:
                 *missing,
             ],
         )
-        return Cycle(looked, tuple(float(since) / 1000 for since in missing_since))
+        since = [float(at) / 1000 for at in rows[1::2]]
+        return Cycle(looked, found_of_them, dict(zip(rows[::2], since, strict=True)))

@@ -165,14 +165,15 @@ async def come_to_an_end(worker: Worker, clock: Clock, ending: str) -> None:
     """Let the Space come to one of its ends at X, and be gone."""
     if ending == "canceled":
         await tell_all(worker, state="canceled")
-    elif ending == "not found before its start":
-        await tell_lost(worker, clock)
-    else:
+        return
+    if ending != "not found before its start":
         await tell_all(worker, **STARTED)
-        if ending == "ended":
-            clock.now += 1
-            await tell_all(worker, **ENDED)
-        await tell_lost(worker, clock)
+    if ending == "ended":
+        clock.now += 1
+        await tell_all(worker, **ENDED)
+    # While its creator's list shows it, it has not come to an end.
+    await tell(worker, call=Call.CREATORS, subjects=[CREATOR])
+    await tell_lost(worker, clock)
 
 
 async def pass_on(worker: Worker, *, but: Endpoint) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Final, TypeAlias
 
@@ -21,7 +22,10 @@ from hypothesis.stateful import (
 
 from notifier.core.events import EventType
 from notifier.core.ids import SpaceId
+from notifier.core.known import KnownSpace
+from notifier.core.lists import LISTED_SECONDS
 from notifier.core.observation import Call
+from notifier.core.returns import hardness
 from notifier.core.space import Space, read_space
 from notifier.core.watch import OnFirstSight, WatchKind
 from tests.support.api_runtime import Clock
@@ -32,6 +36,7 @@ from tests.support.space_machine import (
     CHANGES,
     CROWD,
     MOVES,
+    OUTDATED,
     SPACES,
     Answer,
     Fault,
@@ -170,6 +175,25 @@ class SpaceMachine(RuleBasedStateMachine):
             self.clock.now += CONFIRMS_SECONDS
             self.ask_and_apply(worker, Call.LOOKUP, None, fault, behind)
 
+    @rule(worker=WORKERS, fault=st.sampled_from(sorted(OUTDATED)), rounds=st.integers(2, 6))
+    def replicas_alternate(self, worker: int, fault: Fault, rounds: int) -> None:
+        for number in range(rounds):
+            self.clock.now += CONFIRMS_SECONDS
+            self.ask_and_apply(worker, Call.LOOKUP, None, fault if number % 2 else Fault.NONE, 1)
+
+    @rule(worker=WORKERS, one=SPACE, rounds=st.integers(2, 4))
+    def lists_show_what_lookups_do_not_find(self, worker: int, one: str, rounds: int) -> None:
+        for _ in range(rounds):
+            self.clock.now += CONFIRMS_SECONDS
+            self.ask_and_apply(worker, Call.LOOKUP, one, Fault.VANISH_ALL, 0)
+            self.ask_and_apply(worker, Call.CREATORS, None, Fault.NONE, 0)
+
+    @rule(worker=WORKERS, one=SPACE, seconds=st.sampled_from((3600, 7200, 7260)))
+    def lookups_may_not_see_a_space_for_hours(self, worker: int, one: str, seconds: int) -> None:
+        for pause in (0, seconds):
+            self.clock.now += pause
+            self.ask_and_apply(worker, Call.LOOKUP, one, Fault.INACCESSIBLE, 0)
+
     @precondition(lambda self: self.scenes >= SCENES_BETWEEN_RESTS)
     @rule()
     def x_stands_still(self) -> None:
@@ -177,7 +201,12 @@ class SpaceMachine(RuleBasedStateMachine):
         self.scenes = 0
         self.x.mend_the_clock()
         settled = {each: settled_phase(self.seen.known[each], self.x.has.get(each)) for each in EVERY}
-        self.all_is_well_for_a_while(4, after_restart=False)
+        # A list that cannot be asked any more no longer speaks for a Space; what went back often needs more.
+        self.clock.now += LISTED_SECONDS
+        hardest = max(
+            hardness(known, name) for known in self.known_spaces() for name in ("state", "host_ids")
+        )
+        self.all_is_well_for_a_while(3 + 2 * hardest, after_restart=False)
         serial = self.seen.serial
         self.look_at_everything(1)
         assert self.seen.serial == serial or {event.type for event in self.seen.events} <= TOLD_BY_TIME
@@ -216,6 +245,10 @@ class SpaceMachine(RuleBasedStateMachine):
                 await self.stage.apply(worker, answer)
 
         self.step(apply_all, *asked)
+
+    def known_spaces(self) -> list[KnownSpace]:
+        """Give what is known of those Spaces that were seen; the crowd always was."""
+        return [known for known in self.seen.known.values() if known is not None]
 
     def is_followed(self, space_id: SpaceId) -> bool:
         return any(
@@ -289,10 +322,14 @@ class SpaceMachine(RuleBasedStateMachine):
                 assert known.erased or set(was.space.speaker_ids or ()) <= speakers
 
     def check_that_silence_and_what_is_outdated_change_nothing(self, answer: Answer, before: Glimpse) -> None:
-        named = answer.seen().keys() | answer.missing()
+        named = answer.seen().keys() | answer.missing() | answer.left_open()
         for space_id, was in before.known.items():
+            known = self.seen.known[space_id]
             if was is not None and (space_id not in named or answer.began_at < was.began_at):
-                assert self.seen.known[space_id] == was
+                # That a list does not show a Space any more is remembered, and changes nothing by itself.
+                assert known is not None
+                assert known.listed.keys() <= was.listed.keys()
+                assert replace(known, listed={}) == replace(was, listed={})
 
     def check_that_a_mass_vanish_ends_nothing(self, answer: Answer) -> None:
         words = [self.chronicle.words[space_id] for space_id in (*answer.seen(), *answer.missing())]

@@ -22,6 +22,8 @@ REMINDER: Final = 900.0
 OVERDUE: Final = 600.0
 ERASURE: Final = 43_200.0
 ON_TIME: Final = 30.0
+INACCESSIBLE: Final = 7200.0
+FORMER: Final = 4
 HOLD: Final = 600.0
 ORDER: Final = {None: 0, "scheduled": 1, "live": 2, "ended": 3, "canceled": 3}
 THRESHOLDS: Final = (100, 500, 1000, 5000, 10_000)
@@ -38,6 +40,7 @@ class Word:
     Attributes:
         record: None where it was not found.
         heeded: Whether it was the latest word at that time, by when its request began (E4).
+        is_older: Whether X's mark on it is older than the one that was known then (E4).
         in_a_crowd: Whether so many others had vanished that a not-found proves nothing (E2).
     """
 
@@ -45,16 +48,19 @@ class Word:
     began_at: float
     answered_at: float
     heeded: bool
+    is_older: bool = False
     in_a_crowd: bool = False
 
     def value(self, name: str) -> Any:
-        return None if self.record is None else self.record.get(name)
+        value = None if self.record is None else self.record.get(name)
+        return value.lower() if name == "state" and value else value
 
     @property
     def says_over(self) -> bool:
         if self.record is None:
             return not self.in_a_crowd
-        return self.value("state") in ("ended", "canceled")
+        is_clear = self.value("state") in ("scheduled", "live")
+        return self.value("state") in ("ended", "canceled") or bool(not is_clear and self.value("ended_at"))
 
     @property
     def says_alive(self) -> bool:
@@ -67,6 +73,7 @@ class Trial:
 
     Attributes:
         believed: The Space as the events before have told it.
+        since: How many of the earlier events lie before the last erasure.
         now: The moment at which it was committed.
     """
 
@@ -75,6 +82,7 @@ class Trial:
     earlier: Sequence[Event]
     believed: Space
     now: float
+    since: int = 0
 
     def detail(self, name: str) -> Any:
         return self.event.data["details"][name]
@@ -98,6 +106,34 @@ class Trial:
             for one, other in combinations(claims, 2)
         )
 
+    def is_proven(self, name: str) -> bool:
+        """Tell whether a field may be what it is now: a return to what it was lately takes a proof (E4)."""
+        value = self.shown(name)
+        earlier = [
+            event.data["previous"][name]
+            for event in self.earlier[self.since :]
+            if name in event.data["previous"]
+        ]
+        lately = list(dict.fromkeys(map(str, reversed(earlier))))[:FORMER]
+        is_return = name in self.event.data["previous"] and str(value) in lately
+        if not is_return:
+            return True
+        return any(
+            word.value(name) == value and self._is_newest(word) for word in self.words
+        ) or self.was_said_twice(
+            lambda word: word.value(name) == value,
+            lambda word: (
+                word.value("state") == self.believed.state
+                and not word.is_older
+                and word.value(name) not in (None, value)
+            ),
+        )
+
+    def _is_newest(self, word: Word) -> bool:
+        mark = instant(word.value("updated_at"))
+        before = [instant(each.value("updated_at")) for each in self.words if each.began_at < word.began_at]
+        return mark is not None and all(each is None or each < mark for each in before)
+
     def is_new(self, *details: str) -> bool:
         """Tell whether no event of this type came before with the same start, and these details."""
         told = [event for event in self.earlier if event.type is self.event.type]
@@ -116,23 +152,37 @@ Claim: TypeAlias = Callable[[Word], bool]
 
 
 def _started(trial: Trial) -> bool:
-    was_ended = any(word.value("state") == "ended" for word in trial.words)
+    signs = ("started_at", "participant_count", "speaker_ids")
+    was_ended = any(word.says_over for word in trial.words)
     return trial.was_said(state="live") or (
-        was_ended and any(word.value("started_at") for word in trial.words)
+        was_ended and any(word.value(sign) for word in trial.words for sign in signs)
     )
 
 
 def _ended(trial: Trial) -> bool:
+    if trial.event.data["details"].get("reason") == "inaccessible":
+        return _was_inaccessible(trial)
     if any(word.value("state") == "ended" and word.value("ended_at") for word in trial.words):
         return True
     return _is_surely_over(trial)
 
 
+def _was_inaccessible(trial: Trial) -> bool:
+    """Tell whether for hours nothing was heard of a Space, neither a sighting nor a not-found."""
+    heard = [word.answered_at for word in trial.words if word.heeded]
+    return trial.now - max(heard) >= INACCESSIBLE
+
+
 def _canceled(trial: Trial) -> bool:
-    if trial.detail("reason") == "explicit":
-        return trial.was_said(state="canceled")
-    if trial.detail("reason") == "never_started":
-        return _ended(trial)
+    match trial.detail("reason"):
+        case "explicit":
+            return trial.was_said(state="canceled")
+        case "never_started":
+            return any(
+                word.value("state") == "ended" and word.value("ended_at") for word in trial.words
+            ) or _is_surely_over(trial)
+        case "inaccessible":
+            return _was_inaccessible(trial)
     return _is_surely_over(trial)
 
 
@@ -146,7 +196,9 @@ def _hosts_changed(trial: Trial) -> bool:
     def left(host: str) -> bool:
         return trial.was_said_twice(
             lambda word: word.value("host_ids") is not None and host not in word.value("host_ids"),
-            lambda word: word.value("state") == state and host in (word.value("host_ids") or ()),
+            lambda word: (
+                word.value("state") == state and not word.is_older and host in (word.value("host_ids") or ())
+            ),
         )
 
     return all(map(left, trial.detail("removed"))) and all(
@@ -195,12 +247,20 @@ def _overdue(trial: Trial) -> bool:
 
 
 def _corrected(trial: Trial) -> bool:
-    ends = [each for each in trial.earlier if each.type in (EventType.ENDED, EventType.CANCELED)]
-    return (
-        ends[-1].id == trial.detail("retracts")
-        and ends[-1].data["inferred"]
-        and trial.was_said_twice(lambda word: word.record is not None, lambda _: False)
-    )
+    """Two looks that show the Space scheduled take a start back; two that show it going on, an end."""
+    if trial.believed.state == "live":
+        wrong = [each for each in trial.earlier if each.type is EventType.STARTED]
+        is_shown = trial.was_said_twice(
+            lambda word: word.value("state") == "scheduled", lambda word: word.value("state") == "live"
+        )
+    else:
+        wrong = [each for each in trial.earlier if each.type in (EventType.ENDED, EventType.CANCELED)]
+        is_inferred = bool(wrong) and wrong[-1].data["inferred"]
+        is_shown = trial.was_said_twice(
+            lambda word: word.record is not None,
+            lambda word: not is_inferred and word.value("state") in ("ended", "canceled"),
+        )
+    return is_shown and trial.detail("retracts") == (wrong[-1].id if wrong else None)
 
 
 def _redacted(trial: Trial) -> bool:
@@ -237,12 +297,13 @@ class Chronicle:
     words: dict[str, list[Word]] = field(default_factory=lambda: defaultdict(list))
     events: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     told: dict[str, Space] = field(default_factory=dict)
+    erased_after: dict[str, int] = field(default_factory=dict)
     crowd_missing_since: float | None = None
 
     def hear(self, answer: Answer, before: Known, after: Known) -> None:
         """Note what an answer said of each Space, by what was known before it was applied and after."""
         shown, missing = answer.seen(), answer.missing()
-        if set(CROWD) <= missing:
+        if set(CROWD) <= missing | answer.left_open():
             self.crowd_missing_since = self.crowd_missing_since or answer.answered_at
         elif answer.question.call is Call.LOOKUP and set(CROWD) & shown.keys():
             self.crowd_missing_since = None
@@ -254,6 +315,7 @@ class Chronicle:
                 answer.began_at,
                 answer.answered_at,
                 heeded=is_latest and known is not None and known.began_at == answer.began_at,
+                is_older=_is_older(shown.get(space_id), known),
                 in_a_crowd=self._crowd_is_missing(answer.answered_at, before),
             )
             self.words[space_id].append(word)
@@ -269,10 +331,12 @@ class Chronicle:
         earlier = self.events[space_id]
         assert event.sequence == len(earlier) + 1, "sequences have a gap"
         believed = self.told.get(space_id) or _before(event)
-        trial = Trial(event, self.words[space_id], earlier, believed, now)
+        since = self.erased_after.get(space_id, 0)
+        trial = Trial(event, self.words[space_id], earlier, believed, now, since)
         assert CAUSES[event.type](trial), f"{event.type} has no cause: {event.data}"
         for name in set(event.data["changed"]) - TOLD_BY_SUMS:
             assert trial.was_said(**{name: trial.shown(name)}), f"nobody said {name} {trial.shown(name)!r}"
+            assert trial.is_proven(name), f"{name} went back to {trial.shown(name)!r} without a proof"
         if event.type is EventType.REDACTED:
             believed = believed.without_content()
         is_forward = ORDER[believed.state] <= ORDER[event.data["space"].get("state", believed.state)]
@@ -288,10 +352,17 @@ class Chronicle:
                 continue
             believed = self.told.setdefault(space_id, each.space)
             if each.erased:
+                self.erased_after[space_id] = len(self.events[space_id])
                 believed = self.told[space_id] = believed.without_content()
             assert told_part(each.space) == told_part(believed), "the state is not what the events tell"
             assert each.space.state == each.phase
             assert each.sequence == len(self.events[space_id])
+
+
+def _is_older(record: Record | None, known: KnownSpace | None) -> bool:
+    marks = [(record or {}).get("updated_at"), known.space.updated_at if known else None]
+    said, believed = map(instant, marks)
+    return said is not None and believed is not None and said < believed
 
 
 def _before(event: Event) -> Space:

@@ -59,6 +59,10 @@ def not_found(seconds: float, *, took: float = 1.0) -> Evidence:
     return Evidence(SPACE_ID, Presence.NOT_FOUND, START + seconds - took, START + seconds)
 
 
+def inaccessible(seconds: float, *, took: float = 1.0) -> Evidence:
+    return Evidence(SPACE_ID, Presence.INACCESSIBLE, START + seconds - took, START + seconds)
+
+
 def absent(seconds: float) -> Evidence:
     return Evidence(SPACE_ID, Presence.ABSENT, START + seconds - 1, START + seconds)
 
@@ -127,11 +131,16 @@ class History:
         return self.look(step) if isinstance(step, Evidence) else self.ring(step)
 
     def look(
-        self, evidence: Evidence, *, mass_vanish: bool = False, degraded: bool = False
+        self,
+        evidence: Evidence,
+        *,
+        mass_vanish: bool = False,
+        degraded: bool = False,
+        lists: tuple[str, ...] = (),
     ) -> tuple[Event, ...]:
         """Take one look in and give its events."""
         before = self._read_back()
-        around = replace(WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded)
+        around = replace(WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded, lists=lists)
         decision = decide(before, evidence, patience=self.patience, around=around)
         if before is None and decision.known is not None and not decision.events:
             self.taken_in = decision.known.space
@@ -194,7 +203,7 @@ class Cycle:
             if state.phase.is_over:
                 self.looked.pop(name, None)
                 self.missing.pop(name, None)
-            elif presence is Presence.NOT_FOUND:
+            elif presence in (Presence.NOT_FOUND, Presence.INACCESSIBLE):
                 self.looked[name] = now
                 self.missing.setdefault(name, now)
             elif presence is Presence.SEEN:
@@ -238,9 +247,10 @@ def replay(events: Sequence[Event], taken_in: Space | None, *, erased_after: Col
         if number in erased_after or event.type is EventType.REDACTED:
             replayed = replayed.without_content()
         told = event.data["space"]
-        changes = {name: told[name] for name in event.data["changed"]}
+        changes = {name: told.get(name) for name in event.data["changed"]}
         for name, value in changes.items():
-            changes[name] = tuple(value) if FIELD_KINDS[name] is FieldKind.IDS else value
+            is_list = value is not None and FIELD_KINDS[name] is FieldKind.IDS
+            changes[name] = tuple(value) if is_list else value
         replayed = replayed.with_values(changes)
     return replayed.without_content() if len(events) in erased_after else replayed
 

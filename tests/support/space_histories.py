@@ -16,6 +16,7 @@ from tests.support.space_builders import (
     at,
     erasure,
     failed_call,
+    inaccessible,
     not_found,
     reminder,
     seen,
@@ -23,7 +24,7 @@ from tests.support.space_builders import (
     user,
 )
 
-STATES = ["scheduled", "scheduled", "live", "live", "ended", "canceled", "paused", None]
+STATES = ["scheduled", "scheduled", "live", " LIVE", "ended", "canceled", "Cancelled", "paused", None]
 TIMES = [at(0), at(60), "2021-07-14T10:01:00.000+02:00", at(3600), at(50_000), "soon"]
 PAUSES = [1, 10, 31, 600, 2000, 50_000]
 PEOPLE = st.lists(st.sampled_from(["1", "2", "3", "4"]), unique=True, max_size=4).map(tuple)
@@ -52,12 +53,17 @@ patiences = st.builds(
 Step = Evidence | Ringing
 
 
+NOT_SHOWN = {"not found": (0,), "lost": (0, 31), "inaccessible": (0, 7200)}
+"""Looks that do not show the Space, and how long after the first of them each is taken."""
+
+
 @st.composite
 def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bool = True) -> list[Step]:
     """Looks as time goes on, some answered late, out of order or not at all, and timers in between."""
     seconds = 0
     found: list[Step] = []
-    kinds = ["seen", "seen", "seen", "twice", "not found", "lost", *["silence"] * silence]
+    kinds = ["seen", "seen", "seen", "twice", "back and forth", "not found", "lost", "inaccessible"]
+    kinds += ["silence"] * silence
     kinds += ["planned", "timer", "erased"] * rings
     for _ in range(draw(st.integers(min_size, 12))):
         seconds += draw(st.sampled_from(PAUSES))
@@ -68,11 +74,13 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
         elif kind == "twice":
             found += twice(now, draw(spaces))
             seconds += 31
-        elif kind == "not found":
-            found.append(not_found(now))
-        elif kind == "lost":
-            found += [not_found(now), not_found(now + 31)]
-            seconds += 31
+        elif kind == "back and forth":
+            found += back_and_forth(now, draw(spaces), draw(spaces))
+            seconds += 93
+        elif kind in NOT_SHOWN:
+            apart = NOT_SHOWN[kind]
+            found += [(inaccessible if kind == "inaccessible" else not_found)(now + each) for each in apart]
+            seconds += apart[-1]
         elif kind == "silence":
             found.append(draw(st.sampled_from([absent, failed_call]))(now))
         elif kind == "planned":
@@ -91,6 +99,11 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
 def twice(seconds: float, found: Space) -> list[Step]:
     """Two looks that confirm each other."""
     return [seen(seconds, found), seen(seconds + 31, found)]
+
+
+def back_and_forth(seconds: float, one: Space, other: Space) -> list[Step]:
+    """Four looks, answered in turn by two replicas of X that do not agree."""
+    return [seen(seconds + 31 * turn, other if turn % 2 else one) for turn in range(4)]
 
 
 def unfollowed(seconds: float) -> Ringing:

@@ -26,7 +26,7 @@ CROWD: Final = tuple(f"Crowd{number}" for number in range(6))
 
 CREATORS: Final = {"SpaceA": "11", "spaceA": "22", "SpaceB": "11"} | dict.fromkeys(CROWD, "99")
 HOURS: Final = 3600.0
-LIVE_FIELDS: Final = {"participant_count": 3, "speaker_ids": [], "topic_ids": ["5"], "lang": "en"}
+LIVE_FIELDS: Final = {"participant_count": 0, "speaker_ids": [], "topic_ids": ["5"], "lang": "en"}
 
 
 class Fault(StrEnum):
@@ -37,6 +37,12 @@ class Fault(StrEnum):
     EMPTY = "empty"  # a healthy answer that names nobody
     VANISH_ALL = "vanish_all"  # everything is suddenly not found
     STALE = "stale"  # from a replica that is behind
+    STALE_UNMARKED = "stale_unmarked"  # the same, and no answer has X's mark on it
+    STALE_MARKED_AS_NEW = "stale_marked_as_new"  # the same, under the mark of the newest version
+    NULLS = "nulls"  # null wherever something could be left out
+    INNER_ERROR = "inner_error"  # a 200 that holds an error and nothing else
+    INACCESSIBLE = "inaccessible"  # lookups may not see any Space
+    SHOUTED = "shouted"  # X's words for a state in capitals
     BARE = "bare"  # X's default fields: id and state
     STATELESS = "stateless"
     UNLISTED = "unlisted"  # no list of ids, and so no creator to match by but what is known
@@ -67,12 +73,22 @@ class Answer:
 
     def missing(self) -> set[str]:
         """Give the Spaces that it names as not found and does not show (E7)."""
-        named = {each["resource_id"] for each in self._part("errors") if each["resource_type"] == "space"}
+        named = {
+            each["resource_id"]
+            for each in self._part("errors")
+            if each.get("resource_type") == "space" and each["title"] == NOT_FOUND
+        }
         return named - self.seen().keys()
 
+    def left_open(self) -> set[str]:
+        """Give the Spaces that it was asked about by their ids, and says nothing of (E7)."""
+        if self.question.call is not Call.LOOKUP or self.observation().failure is not None:
+            return set()
+        return {*self.question.subjects} - self.seen().keys() - self.missing()
+
     def _part(self, name: str) -> list[Record]:
-        found: list[Record] = json.loads(self.body).get(name, []) if self.body else []
-        return found
+        found: list[Record] = json.loads(self.body).get(name) if self.body else []
+        return found or []
 
 
 @dataclass
@@ -124,18 +140,38 @@ class X:
         """Give the body with which X answers now, empty for a failed call."""
         if fault is Fault.FAILED:
             return ""
-        has = self.past[-1 - behind % len(self.past)] if fault is Fault.STALE else self.has
-        shown = [] if fault in (Fault.EMPTY, Fault.VANISH_ALL) else _asked_for(has, call, subjects)
-        shown = [_cut(record, fault) for record in shown]
+        if fault is Fault.INNER_ERROR:
+            return json.dumps({"errors": [{"code": 130, "message": "Over capacity"}]})
+        has = self.past[-1 - behind % len(self.past)] if fault in OUTDATED else self.has
+        shows_nothing = fault in (Fault.EMPTY, Fault.VANISH_ALL)
+        shows_nothing |= fault is Fault.INACCESSIBLE and call is Call.LOOKUP
+        shown = [] if shows_nothing else _asked_for(has, call, subjects)
+        shown = [self._spoilt(record, fault) for record in shown]
         errors = []
         if call is Call.LOOKUP and fault is not Fault.EMPTY:
             known = set() if fault is Fault.CONTRADICTORY else {record["id"] for record in shown}
-            errors = [_problem("space", each) for each in subjects if each not in known]
+            title = FORBIDDEN if fault is Fault.INACCESSIBLE else NOT_FOUND
+            errors = [_problem("space", each, title) for each in subjects if each not in known]
         if fault is Fault.USER_ERRORS:
-            errors.append(_problem("user", "11"))
+            errors.append(_problem("user", "11", NOT_FOUND))
         people = [{"id": each, "name": f"Name {each}", "username": f"user_{each}"} for each in ("11", "22")]
-        body = {"data": shown, "errors": errors, "includes": {"users": people}}
+        body: Record = {"data": shown, "errors": errors, "includes": {"users": people}}
+        if fault is Fault.NULLS:
+            body |= {name: None for name in ("errors", "includes") if not body[name] or name == "includes"}
         return json.dumps(body | ({} if call is Call.LOOKUP else {"meta": {"result_count": len(shown)}}))
+
+    def _spoilt(self, record: Record, fault: Fault) -> Record:
+        """Give a record as an answer with this fault has it."""
+        current = self.has.get(record["id"], {})
+        if fault is Fault.STALE_MARKED_AS_NEW and "updated_at" in current:
+            record = record | {"updated_at": current["updated_at"]}
+        if fault is Fault.NULLS:
+            return {
+                name: value if name in ("id", "state", "title") else None for name, value in record.items()
+            }
+        if fault is Fault.SHOUTED:
+            return record | {"state": record["state"].upper()}
+        return {name: value for name, value in record.items() if fault not in KEPT or KEPT[fault](name)}
 
     def _blank(self, space_id: str) -> Record:
         creator = CREATORS[space_id]
@@ -154,26 +190,30 @@ def _asked_for(has: Mapping[str, Record], call: Call, subjects: tuple[str, ...])
     return copy.deepcopy([record for record in alive if call is Call.CREATORS or record["id"] in SPACES])
 
 
+OUTDATED: Final = frozenset({Fault.STALE, Fault.STALE_UNMARKED, Fault.STALE_MARKED_AS_NEW})
+"""The faults of a replica that is behind."""
+
+NOT_FOUND: Final = "Not Found Error"
+FORBIDDEN: Final = "Authorization Error"
+PROBLEM_TYPES: Final = {NOT_FOUND: "resource-not-found", FORBIDDEN: "not-authorized-for-resource"}
+
 KEPT: Final[Mapping[Fault, Callable[[str], bool]]] = {
     Fault.BARE: lambda name: name in ("id", "state"),
+    Fault.STALE_UNMARKED: lambda name: name != "updated_at",
     Fault.STATELESS: lambda name: name != "state",
     Fault.UNLISTED: lambda name: not name.endswith("_ids") and name != "creator_id",
 }
 """The fields that an answer which is cut short still has."""
 
 
-def _cut(record: Record, fault: Fault) -> Record:
-    return {name: value for name, value in record.items() if fault not in KEPT or KEPT[fault](name)}
-
-
-def _problem(resource: str, value: str) -> Record:
+def _problem(resource: str, value: str, title: str) -> Record:
     return {
         "resource_type": resource,
         "resource_id": value,
         "parameter": "ids",
         "value": value,
-        "title": "Not Found Error",
-        "type": "https://api.x.com/2/problems/resource-not-found",
+        "title": title,
+        "type": f"https://api.x.com/2/problems/{PROBLEM_TYPES[title]}",
     }
 
 
@@ -220,7 +260,7 @@ LIES: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
 MOVES: Final = {**CHANGES, **ENDS, **LIES}
 
 SETTLED: Final[Mapping[str, Mapping[Phase | None, Phase]]] = {
-    "scheduled": {None: Phase.SCHEDULED, Phase.CANCELED: Phase.SCHEDULED},
+    "scheduled": dict.fromkeys((None, *Phase), Phase.SCHEDULED),
     "live": dict.fromkeys((None, *Phase), Phase.LIVE),
     "ended": {
         None: Phase.ENDED,
@@ -238,11 +278,18 @@ SETTLED: Final[Mapping[str, Mapping[Phase | None, Phase]]] = {
 def settled_phase(known: KnownSpace | None, record: Record | None) -> Phase | None:
     """Say what becomes known of a Space that stands still under healthy looks (E6)."""
     phase = known.phase if known else None
-    if known and known.phase.is_over and known.retractable is None:
-        return phase  # X itself said so, and what X says is over stays over.
-    started_at = (record or {}).get("started_at") or (known.space.started_at if known else None)
     word = "missing" if record is None else record["state"]
-    return SETTLED.get("never started" if word == "ended" and not started_at else word, {}).get(phase, phase)
+    if word == "paused" and known and record and record.get("ended_at"):
+        word = "ended"
+    if known and known.phase.is_over and known.is_over_by_word and word not in ("live", "scheduled"):
+        return phase
+    was_on_air = any(map(_speaks_for_a_start, (record or {}, known.space.as_json() if known else {})))
+    return SETTLED.get("never started" if word == "ended" and not was_on_air else word, {}).get(phase, phase)
+
+
+def _speaks_for_a_start(record: Record) -> bool:
+    speakers, at_home = record.get("speaker_ids") or (), ("11", "22", *(record.get("host_ids") or ()))
+    return bool(record.get("started_at") or record.get("participant_count") or {*speakers} - {*at_home})
 
 
 def tells_the_truth(known: KnownSpace, record: Record) -> bool:

@@ -208,9 +208,11 @@ def test_a_return_in_doubt_is_looked_at_soon(silence: tuple[Evidence, ...]) -> N
 def test_a_doubt_does_not_keep_a_space_that_is_over_for_ever() -> None:
     history = History(*ENDED_BY_SILENCE, seen(100, LIVE))
     assert set(history.state.doubts) == {"phase"}
-    assert wait(history.state, 40 + 86_400) == 10
-    assert wait(history.state, 40 + FORGOTTEN_SECONDS) == 10
-    assert wait(history.state, 40 + FORGOTTEN_SECONDS + 1) is None
+    assert wait(history.state, 100) == 30
+    assert wait(history.state, 40 + 86_400) is None
+    history = History(*ENDED_BY_SILENCE, seen(30 + FORGOTTEN_SECONDS, LIVE))
+    assert wait(history.state, 35 + FORGOTTEN_SECONDS) == 25
+    assert wait(history.state, 41 + FORGOTTEN_SECONDS) is None
 
 
 @given(

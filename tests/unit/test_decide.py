@@ -48,6 +48,7 @@ SIGHTS: dict[str, Space | None] = {
     "missing": None,
     "without a state": space(title=None, lang=None),
     "in a state that nobody knows": space("paused"),
+    "over beside an unknown word": space("paused", started_at=at(-60), ended_at=at(-1)),
 }
 
 MOVES: dict[tuple[str, str], tuple[int, Phase, list[str]]] = {
@@ -71,7 +72,20 @@ MOVES: dict[tuple[str, str], tuple[int, Phase, list[str]]] = {
     ("live", "never started, with its time"): (1, Phase.ENDED, [ENDED_EVENT]),
     ("live", "canceled"): (2, Phase.ENDED, [ENDED_EVENT]),
     ("live", "missing"): (2, Phase.ENDED, [ENDED_EVENT]),
+    ("scheduled", "over beside an unknown word"): (2, Phase.ENDED, [STARTED, ENDED_EVENT]),
+    ("live", "over beside an unknown word"): (2, Phase.ENDED, [ENDED_EVENT]),
+    ("live", "scheduled"): (2, Phase.SCHEDULED, [CORRECTED]),
+    ("ended", "live"): (2, Phase.LIVE, [CORRECTED]),
+    ("ended", "scheduled"): (2, Phase.SCHEDULED, [CORRECTED, CORRECTED]),
+    ("canceled", "scheduled"): (2, Phase.SCHEDULED, [CORRECTED]),
+    ("canceled", "live"): (2, Phase.LIVE, [CORRECTED, STARTED]),
     ("ended, inferred", "live"): (2, Phase.LIVE, [CORRECTED]),
+    ("ended, inferred", "scheduled"): (2, Phase.SCHEDULED, [CORRECTED, CORRECTED]),
+    ("canceled, inferred", "over beside an unknown word"): (
+        2,
+        Phase.ENDED,
+        [CORRECTED, STARTED, ENDED_EVENT],
+    ),
     ("canceled, inferred", "scheduled"): (2, Phase.SCHEDULED, [CORRECTED]),
     ("canceled, inferred", "live"): (2, Phase.LIVE, [CORRECTED, STARTED]),
     ("canceled, inferred", "ended"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
@@ -111,7 +125,7 @@ def test_what_is_not_in_the_table_moves_nothing(start: str, sight: str) -> None:
         assert (history.known and history.phase) == (before and before.phase)
 
 
-@pytest.mark.parametrize("word", ["missing", "never_started", "unclear", "Live", "LIVE", "running"])
+@pytest.mark.parametrize("word", ["missing", "inaccessible", "never_started", "unclear", "running"])
 def test_a_word_that_x_does_not_use_is_unknown_even_where_it_is_one_of_ours(word: str) -> None:
     assert History(seen(0, space(word))).known is None
     history = History(seen(0, PLANNED))

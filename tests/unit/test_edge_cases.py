@@ -246,7 +246,11 @@ def test_case_12_errors_about_users_say_nothing_of_phases() -> None:
     before = dict(known)
     for seconds in (30, 60, 90):
         assert look_at_all(known, read_answer(LOOKUP, body, START + seconds, START + seconds + 1)) == []
-    assert known == before
+    assert {name: state.phase for name, state in known.items()} == {
+        name: state.phase for name, state in before.items()
+    }
+    # That X leaves the Space itself out is remembered, and says nothing for hours (E7).
+    assert known["1zqKVXPQhvZJB"].unclear_since == START + 31
 
 
 def test_case_13_a_late_answer_is_dropped() -> None:

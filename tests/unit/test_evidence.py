@@ -8,8 +8,10 @@ import pytest
 
 from notifier.core.decide import MAX_KNOWN_USERS
 from notifier.core.merging import Patience
+from notifier.core.observation import Evidence
 from notifier.core.space import Phase, Space
 from tests.support.space_builders import (
+    ENDED,
     ENDED_BY_SILENCE,
     LIVE,
     PLANNED,
@@ -62,10 +64,9 @@ class TestConfirmations:
         assert history.phase is Phase.LIVE
         assert types(history.look(not_found(170))) == [ENDED_EVENT]
 
-    def test_of_a_return_start_anew_after_a_not_found(self) -> None:
-        history = History(*ENDED_BY_SILENCE, seen(100, LIVE), not_found(135), seen(170, LIVE))
-        assert history.phase is Phase.ENDED
-        assert types(history.look(seen(201, LIVE)))[0] == CORRECTED
+    def test_against_an_inferred_end_count_whatever_lookups_say_in_between(self) -> None:
+        history = History(*ENDED_BY_SILENCE, seen(100, LIVE), not_found(115), not_found(129))
+        assert types(history.look(seen(130, LIVE)))[0] == CORRECTED
 
     @pytest.mark.parametrize("needed", [1, 2, 3, 5])
     def test_are_as_many_as_the_setting_says(self, needed: int) -> None:
@@ -92,11 +93,12 @@ class TestConfirmations:
         assert history.phase is Phase.ENDED
         assert history.state.doubts == {}
 
-    def test_of_a_return_are_settled_by_a_not_found(self) -> None:
-        history = History(*ENDED_BY_SILENCE, seen(100, LIVE))
+    @pytest.mark.parametrize("again", [not_found(160), seen(160, ENDED), seen(160, space("canceled"))])
+    def test_against_an_end_that_x_told_start_anew_when_it_is_told_again(self, again: Evidence) -> None:
+        history = History(seen(0, LIVE), seen(10, ENDED), seen(100, LIVE))
         assert set(history.state.doubts) == {"phase"}
-        history.look(not_found(160))
-        assert history.state.doubts == {}
+        history.look(again)
+        assert "phase" not in history.state.doubts
 
 
 class TestLateAnswers:
@@ -132,7 +134,7 @@ class TestLateAnswers:
 class TestUpdatedAt:
     CURRENT = but(PLANNED, updated_at=at(0))
 
-    def test_an_older_one_blocks_title_and_scheduled_start_and_nothing_else(self) -> None:
+    def test_an_older_one_lets_through_new_people_times_and_counts_and_blocks_the_rest(self) -> None:
         history = History(seen(10, self.CURRENT))
         stale = but(
             self.CURRENT,
@@ -140,14 +142,25 @@ class TestUpdatedAt:
             title="Old",
             scheduled_start=at(900),
             lang="de",
-            host_ids=("1", "2", "3"),
+            is_ticketed=True,
+            creator_id="1",
+            created_at=at(-60),
+            started_at=at(11),
+            topic_ids=("5",),
+            invited_user_ids=("6",),
+            host_ids=("2", "3"),
+            speaker_ids=("7",),
             participant_count=7,
         )
         events = history.look(seen(20, stale))
-        assert types(events) == [UPDATED, "space.hosts_changed"]
-        known = history.state.space
-        assert (known.title, known.scheduled_start) == ("Planned", at(600))
-        assert (known.updated_at, known.participant_count) == (at(0), 7)
+        assert types(events) == [UPDATED, "space.hosts_changed", "space.speakers_added"]
+        assert history.state.space == but(
+            self.CURRENT,
+            started_at=at(11),
+            host_ids=("1", "2", "3"),
+            speaker_ids=("7",),
+            participant_count=7,
+        )
 
     def test_an_older_one_does_not_block_going_live(self) -> None:
         history = History(seen(10, self.CURRENT))

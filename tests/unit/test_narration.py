@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import pytest
 
 from notifier.core.observation import Evidence
-from notifier.core.space import Phase
 from tests.support.space_builders import (
     CANCELED_BY_SILENCE,
     ENDED,
@@ -218,7 +217,7 @@ class TestCorrections:
         history = History(*ENDED_BY_SILENCE, seen(100, LIVE), seen(130, LIVE))
         history.look(seen(4300, ENDED))
         assert history.types[-1] == ENDED_EVENT
-        assert history.state.retractable is None
+        assert history.state.retractable == history.events[-1].id
 
     def test_what_x_tells_of_the_start_is_told_by_the_start_and_not_by_the_correction(self) -> None:
         live = space("live", started_at=at(90))
@@ -232,12 +231,16 @@ class TestCorrections:
         history = History(*ENDED_BY_SILENCE, seen(100, space("live")), seen(130, space("live")))
         assert history.events[-1].data["observed_between"] == [at(0), at(130)]
 
-    def test_an_inferred_end_that_x_confirms_stays(self) -> None:
+    def test_an_inferred_end_that_x_confirms_is_x_s_own_word_from_then_on(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, ENDED))
-        assert history.state.retractable is None
+        inferred = history.events[-1]
+        assert history.state.is_over_by_word
         for seconds in (140, 180, 220):
             assert history.look(seen(seconds, LIVE)) == ()
-        assert history.phase is Phase.ENDED
+            assert history.look(seen(seconds + 20, ENDED)) == ()
+        history.look(seen(260, LIVE))
+        correction = history.look(seen(290, LIVE))[0]
+        assert correction.data["details"] == {"retracts": inferred.id}
 
     def test_a_correction_is_not_itself_corrected(self) -> None:
         history = History(*CANCELED_BY_SILENCE, seen(100, PLANNED), seen(130, PLANNED))

@@ -168,16 +168,21 @@ class TestAReschedule:
         history = History(seen(0, planned()), reminder(PLAN - LEAD))
         history.look(seen(PLAN - 800, planned(PLAN + 5000)))
         history.look(seen(PLAN - 700, planned()))
+        history.look(seen(PLAN - 670, planned()))
+        assert history.types[-1] == EventType.RESCHEDULED
         assert armed(history.state) is None
         assert history.take(reminder(PLAN - 600)) == ()
 
     def test_and_back_before_the_reminder_keeps_it(self) -> None:
-        history = History(seen(0, planned()), seen(60, planned(PLAN + 5000)), seen(120, planned()))
+        history = History(seen(0, planned()), seen(60, planned(PLAN + 5000)))
+        history.look(seen(120, planned()))
+        history.look(seen(150, planned()))
         assert armed(history.state) == PLAN - LEAD
 
     def test_back_to_a_start_whose_reminder_was_skipped_does_not_remind(self) -> None:
         history = History(seen(PLAN - 800, planned()), seen(PLAN - 790, planned(PLAN + 5000)))
         history.look(seen(PLAN - 780, planned()))
+        history.look(seen(PLAN - 750, planned()))
         assert armed(history.state) is None
 
     def test_that_only_spells_the_start_otherwise_is_none(self) -> None:

@@ -141,7 +141,7 @@ class TestASpaceIsGone:
 
     def test_no_more_when_x_confirms_an_end_that_was_inferred(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, but(ENDED, started_at=None)))
-        assert (gone_at(history.state), history.state.retractable) == (None, None)
+        assert (gone_at(history.state), history.state.is_over_by_word) == (None, True)
 
     @pytest.mark.parametrize("silence", [ENDED_BY_SILENCE, CANCELED_BY_SILENCE])
     def test_no_more_when_its_end_turns_out_wrong(self, silence: tuple[Evidence, ...]) -> None:

@@ -177,7 +177,7 @@ async def _erased(database: Database, space_id: str) -> list[Finding]:
     if known is None or not known.erased:
         return []  # X shows it again.
     found: list[Finding] = []
-    if known.space != known.space.without_content() or known.users or known.doubts:
+    if known.has_content:
         found.append(Finding(keys.space(space_id), "was erased and still has content"))
     found += [
         Finding(keys.event(event_id), f"tells of {space_id}, which was erased")

@@ -1,0 +1,93 @@
+"""What follows for a Space from the lists that show it, or do not show it any more (E1, E2)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from notifier.core.ids import SpaceId
+from notifier.core.lists import call_and_subject, list_of, note_left_out
+from notifier.core.observation import Call, Observation
+from notifier.core.timers import timers_of
+from notifier.core.watch import Watch, WatchKind
+from notifier.store import Commit, TrackedSpace
+from workers.context import Worker
+
+TRIES: Final = 3
+"""How often a list is struck from a Space's record because another worker changed that meanwhile."""
+
+
+def lists_asked(asking: Iterable[Watch]) -> tuple[str, ...]:
+    """Name the lists that are asked for on behalf of watches."""
+    return tuple(
+        list_of(Call.SEARCH, watch.id)
+        if watch.kind is WatchKind.SEARCH
+        else list_of(Call.CREATORS, watch.identity)
+        for watch in asking
+        if watch.kind is not WatchKind.SPACE
+    )
+
+
+async def look_at_absent(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
+    """Queue a lookup of every Space that an answer should have had: absence itself proves nothing (E1)."""
+    store = worker.runtime.store
+    alive = await store.spaces.alive_of([watch.id for watch in asking])
+    absent = alive - observation.snapshots.keys()
+    if absent:
+        if not observation.is_partial:
+            await _leave_out(worker, absent, lists_asked(asking), began_at=observation.began_at)
+        await store.looks.add(Call.LOOKUP, absent, at=observation.answered_at)
+        await worker.runtime.nudge.observe()
+
+
+async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> None:
+    """Have lists asked for at once, those that are followed: what they show holds up an end (E2)."""
+    subjects: dict[Call, list[str]] = {Call.CREATORS: [], Call.SEARCH: []}
+    for call, subject in map(call_and_subject, dict.fromkeys(lists)):
+        subjects[call].append(subject)
+    watches = worker.runtime.store.watches
+    creators = (await watches.by_subjects(WatchKind.CREATOR, subjects[Call.CREATORS])).items()
+    searches = (await watches.get_many(subjects[Call.SEARCH])).items()
+    for call, found in ((Call.CREATORS, creators), (Call.SEARCH, searches)):
+        followed = [str(subject) for subject, watch in found if watch.is_looking]
+        await worker.runtime.store.looks.add(call, followed, at=now)
+    await worker.runtime.nudge.observe()
+
+
+async def _leave_out(
+    worker: Worker, space_ids: Collection[SpaceId], lists: Sequence[str], *, began_at: float
+) -> None:
+    """Note in the records of Spaces that lists do not show them any more."""
+    store, remaining = worker.runtime.store, list(space_ids)
+    for _ in range(TRIES):
+        tracked = await store.spaces.read_many(remaining)
+        watches = await store.watches.get_many({each for one in tracked.values() for each in one.watch_ids})
+        looking = {each for each, watch in watches.items() if watch.is_looking}
+        commits = [
+            commit
+            for record in tracked.values()
+            if (commit := _left_out(worker, record, lists, looking, began_at=began_at)) is not None
+        ]
+        done = await store.spaces.commit(commits)
+        remaining = [each.known.space.id for each, went_in in zip(commits, done, strict=True) if not went_in]
+        if not remaining:
+            return
+
+
+def _left_out(
+    worker: Worker,
+    record: TrackedSpace,
+    lists: Sequence[str],
+    looking: Collection[str],
+    *,
+    began_at: float,
+) -> Commit | None:
+    """Put together what is stored of a Space that lists left out; None where they never showed it."""
+    watch_ids = tuple(each for each in record.watch_ids if each in looking)
+    if record.known is None or not watch_ids:
+        return None
+    known = note_left_out(record.known, lists, began_at=began_at)
+    if known is record.known:
+        return None
+    timers = timers_of(known, patience=worker.runtime.patience)
+    return Commit(known, record.version, (), watch_ids, timers, keeps_look=True)

@@ -1,0 +1,61 @@
+"""Whether what an answer does not show is to be believed, judged before any of the answer is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from notifier.core.decide import Circumstances
+from notifier.core.health import after_cycle
+from notifier.core.ids import SpaceId
+from notifier.core.observation import Call, Observation, Presence
+from notifier.core.vanishing import Vanished, is_blackout, is_mass_vanish, may_be_blackout
+from notifier.store.source_health import Cycle
+from workers.context import Worker
+from workers.health import note_health
+
+NOT_SHOWN = (Presence.NOT_FOUND, Presence.INACCESSIBLE)
+
+
+async def circumstances(worker: Worker, observation: Observation) -> Circumstances:
+    """Judge what an answer did not show together with all other late looks, before any of it is applied."""
+    store, now = worker.runtime.store, observation.answered_at
+    if observation.question.call is not Call.LOOKUP:
+        # Only a lookup says of every Space that it asks about whether it is there.
+        health, _ = await store.health.read()
+        return Circumstances(degraded=health.hides_spaces)
+    presences = {
+        SpaceId(each): observation.evidence(SpaceId(each)).presence
+        for each in (*observation.question.subjects, *observation.snapshots)
+    }
+    tracked = await store.spaces.read_many(
+        [each for each, presence in presences.items() if presence in (Presence.SEEN, *NOT_SHOWN)]
+    )
+    alive = [each for each, record in tracked.items() if record.known and not record.known.phase.is_over]
+    found = [each for each in alive if presences[each] is Presence.SEEN]
+    not_shown = [each for each in alive if presences[each] in NOT_SHOWN]
+    cycle = await store.health.note_cycle(found, not_shown, now=now)
+    mass_vanish = await _is_mass_vanish(worker, cycle, now=now)
+    health, _ = await store.health.read()
+    if mass_vanish != (health.vanish_since is not None):
+        await note_health(worker, partial(after_cycle, mass_vanish=mass_vanish, now=now))
+    # This lookup was answered, so lookups do not fail.
+    return Circumstances(mass_vanish=mass_vanish, degraded=mass_vanish)
+
+
+async def _is_mass_vanish(worker: Worker, cycle: Cycle, *, now: float) -> bool:
+    """Tell whether more vanished than is believed; of a few, whose they are has to be read first."""
+    if is_mass_vanish(list(cycle.missing.values()), cycle.looked, now=now):
+        return True
+    if not may_be_blackout(len(cycle.missing), cycle.found):
+        return False
+    return is_blackout(await _vanished(worker, cycle.missing), now=now)
+
+
+async def _vanished(worker: Worker, missing: Mapping[str, float]) -> list[Vanished]:
+    tracked = await worker.runtime.store.spaces.read_many(list(missing))
+    return [
+        Vanished(missing[space_id], record.known.space.creator_id)
+        for space_id, record in tracked.items()
+        if record.known is not None
+    ]
