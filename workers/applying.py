@@ -8,15 +8,14 @@ from typing import Final
 
 import structlog
 
-from notifier.core.cadence import NextLook, next_look
+from notifier.core.cadence import NextLook, next_look, unseen_poll
 from notifier.core.decide import Circumstances, decide
 from notifier.core.events import Event, EventType
 from notifier.core.ids import SpaceId
 from notifier.core.instants import instant
 from notifier.core.known import KnownSpace
 from notifier.core.lists import shown_by, to_ask
-from notifier.core.looking import Urgency
-from notifier.core.matching import baseline_event, creators_of, is_silent, wants_baseline
+from notifier.core.matching import baseline_event, is_silent, people_of, wants_baseline
 from notifier.core.observation import Call, Observation, Snapshot
 from notifier.core.timers import timers_of
 from notifier.core.transitions import unknown_states
@@ -117,8 +116,8 @@ async def _apply(
         if not record.watches:
             unfollowed.append(space_id)
         elif decision.known is None:
-            later = observation.answered_at + runtime.cadence.scheduled
-            unseen[space_id] = NextLook(later, Urgency.PATIENT)
+            created_at = min(watch.created_at for watch in record.watches)
+            unseen[space_id] = unseen_poll(created_at, now=observation.answered_at, cadence=runtime.cadence)
         else:
             commits.append(_commit(worker, decision.known, decision.events, record))
             in_doubt += to_ask(record.tracked.known, decision.known, now=observation.answered_at)
@@ -165,23 +164,26 @@ async def _match(
     """Read the Spaces' records and find every watch that each belongs to."""
     store = worker.runtime.store
     tracked = await store.spaces.read_many(space_ids)
-    creators = {
-        space_id: creators_of(
-            observation.snapshots.get(space_id), record.known.space if record.known else None
-        )
+    people = {
+        space_id: people_of(observation.snapshots.get(space_id), record.known.space if record.known else None)
         for space_id, record in tracked.items()
     }
     linked = await store.watches.get_many({each for record in tracked.values() for each in record.watch_ids})
     by_space = await store.watches.by_subjects(WatchKind.SPACE, space_ids)
-    by_creator = await store.watches.by_subjects(
-        WatchKind.CREATOR, sorted({creator for each in creators.values() for creator in each})
+    by_person = await store.watches.by_subjects(
+        WatchKind.CREATOR, sorted({person for each in people.values() for person in each.all})
     )
     searching = [watch for watch in asking if watch.kind is WatchKind.SEARCH]
     matched = {}
     for space_id, record in tracked.items():
         watches = [linked[each] for each in record.watch_ids if each in linked]
         watches += [by_space[space_id]] if space_id in by_space else []
-        watches += [by_creator[creator] for creator in creators[space_id] if creator in by_creator]
+        known_as = people[space_id]
+        watches += [
+            by_person[person]
+            for person in known_as.all
+            if person in by_person and known_as.are_followed_by(by_person[person])
+        ]
         watches += searching if space_id in observation.snapshots else []
         looking = {watch.id: watch for watch in watches if watch.is_looking}
         matched[space_id] = Matched(record, tuple(looking[each] for each in sorted(looking)))

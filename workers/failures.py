@@ -22,6 +22,19 @@ from workers.refusals import pace_of, refuse, revive_watches
 log = structlog.get_logger(__name__)
 
 
+async def adopt_standings(worker: Worker) -> None:
+    """Lift what was learned of subjects under other credentials, and ask about them at once."""
+    store, now = worker.runtime.store, worker.runtime.clock()
+    for call in Call:
+        foreign = {
+            subject: isolation.adopt(standing, origin=worker.origin)
+            for subject, standing in (await store.standings.all(call)).items()
+            if standing.origin != worker.origin
+        }
+        await store.standings.change(call, foreign)
+        await store.looks.add(call, foreign.keys(), at=now)
+
+
 async def put_off(worker: Worker, look: Look, failure: Failure) -> None:
     """Schedule a failed question again, and note what its failure says of its subjects and of the call."""
     if failure.kind is FailureKind.HELD_BACK:

@@ -25,7 +25,7 @@ from workers.affording import afford, settle
 from workers.applying import apply_spaces
 from workers.context import Worker, worker_of
 from workers.dispatch import empty_outbox
-from workers.failures import note_answer, put_off
+from workers.failures import adopt_standings, note_answer, put_off
 from workers.health import note_health
 from workers.looks import Look
 from workers.naming import apply_names, ask_each_creator
@@ -44,6 +44,9 @@ async def observe(ctx: dict[str, Any]) -> None:
     await worker.runtime.store.begin("observe")
     if worker.x is None:
         return
+    if not worker.has_adopted:
+        await adopt_standings(worker)
+        worker.has_adopted = True
     async with asyncio.TaskGroup() as group:
         for call in Call:
             group.create_task(_ask_by(worker, worker.x, call))
@@ -74,6 +77,8 @@ async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | Non
         return None, wake_at
     claimed = await store.looks.claim(call, chosen, now=now)
     people = people_wanted((await store.endpoints.all()).values())
+    if not people.costs_extra and await store.watches.follow_hosts():
+        people = People.ON_STAGE
     look = await _question(worker, call, claimed, people=people)
     if look is None:
         return None, wake_at
@@ -86,7 +91,7 @@ async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLo
     limit = 1 if call is Call.SEARCH else BATCH
     # A search that must wait would hide those behind it.
     first = await worker.runtime.store.looks.first(call, now=now, limit=BATCH)
-    selection = select(first.urgent, first.patient, first.standings, now=now)
+    selection = select(first.urgent, first.patient, first.standings, now=now, origin=worker.origin)
     for look, not_before in selection.put_off.items():
         await worker.runtime.store.looks.schedule(call, {look.subject: NextLook(not_before, look.urgency)})
     cadence = worker.runtime.cadence

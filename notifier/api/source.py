@@ -19,6 +19,7 @@ from notifier.store import LookQueue
 
 PATH: Final = "/v1/source"
 LAG: Final = "notifier_detection_lag_seconds|"
+UNKNOWN_STATES: Final = "notifier_unknown_states_total|"
 
 
 class TroubleView(BaseModel):
@@ -99,6 +100,10 @@ class SourceView(BaseModel):
     lag: LagView
     looks: list[LooksView]
     unanswered: list[UnansweredView]
+    unknown_states: dict[str, int] = Field(
+        description="Words of X for a Space's state that we do not know, and how often they were seen: a"
+        " Space keeps its phase meanwhile."
+    )
     truncated: list[str] = Field(
         description="The watches of searches with more results than one answer of X holds: narrow them down."
     )
@@ -112,6 +117,7 @@ async def get_source(call: Call[None, None]) -> Reply:
     health, _ = await store.health.read()
     queues = await store.looks.queues(now=now)
     standings = {each: await store.standings.all(each) for each in observation.Call}
+    counts = await store.telemetry.read()
     troubles = health.troubles()
     status: Literal["ok", "degraded"] = "degraded" if troubles else "ok"
     return Reply.of(
@@ -123,7 +129,7 @@ async def get_source(call: Call[None, None]) -> Reply:
             ],
             requests=_requests(await store.budget.describe(now=now)),
             money=_money(await store.spending.ledger(now=now), settings.daily_budget_usd, now),
-            lag=_lag(queues, health, await store.telemetry.read(), now),
+            lag=_lag(queues, health, counts, now),
             looks=[_looks(each, queue, health, now) for each, queue in queues.items()],
             unanswered=[
                 _unanswered(each, subject, standing)
@@ -131,6 +137,11 @@ async def get_source(call: Call[None, None]) -> Reply:
                 for subject, standing in sorted(subjects.items())
                 if standing.reason
             ],
+            unknown_states={
+                series.removeprefix(UNKNOWN_STATES): int(count)
+                for series, count in sorted(counts.items())
+                if series.startswith(UNKNOWN_STATES)
+            },
             truncated=sorted(
                 subject
                 for subject, standing in standings[observation.Call.SEARCH].items()

@@ -142,12 +142,19 @@ class Selection:
 
 
 def select(
-    urgent: Sequence[DueLook], patient: Sequence[DueLook], standings: Mapping[str, Standing], *, now: float
+    urgent: Sequence[DueLook],
+    patient: Sequence[DueLook],
+    standings: Mapping[str, Standing],
+    *,
+    now: float,
+    origin: str = "",
 ) -> Selection:
     """Choose whose polls may share a question: those of one group, or those that are in none.
 
-    The group whose poll has waited longest goes first, so that neither side starves the other.
+    The group whose poll has waited longest goes first, so that neither side starves the other. A standing
+    that was learned under other credentials is void.
     """
+    standings = {subject: standing for subject, standing in standings.items() if standing.origin == origin}
     held = {subject for subject, standing in standings.items() if standing.not_before > now}
     put_off = {
         look: standings[look.subject].not_before
@@ -224,6 +231,11 @@ def after_refusal(
         origin=origin,
     )
     return refused, is_believed
+
+
+def adopt(standing: Standing, *, origin: str) -> Standing:
+    """Return a standing that was learned under other credentials as it is under these: nothing is held."""
+    return replace(standing, group="", failures=0, not_before=0.0, origin=origin)
 
 
 def after_answer(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from notifier.core.events import Event, EventType, plain_event
 from notifier.core.ids import SpaceId
@@ -11,12 +12,32 @@ from notifier.core.space import Space
 from notifier.core.watch import OnFirstSight, Watch, WatchRole
 
 
-def creators_of(snapshot: Snapshot | None, known: Space | None) -> tuple[str, ...]:
-    """Give whose creator watches match: the creator's, or the hosts' where X does not name the creator."""
-    for space in (snapshot.space if snapshot else None, known):
-        if space is not None and space.creator_id:
-            return (space.creator_id,)
-    return snapshot.space.host_ids or () if snapshot else ()
+@dataclass(frozen=True, slots=True)
+class People:
+    """Whose Space it is, as far as creator watches are concerned."""
+
+    creators: frozenset[str]
+    hosts: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Everybody whose watches may match."""
+        return self.creators | self.hosts
+
+    def are_followed_by(self, watch: Watch) -> bool:
+        """Tell whether a creator's watch follows one of them in the role that they have."""
+        return (WatchRole.CREATOR in watch.roles and watch.subject in self.creators) or (
+            WatchRole.HOST in watch.roles and watch.subject in self.hosts
+        )
+
+
+def people_of(snapshot: Snapshot | None, known: Space | None) -> People:
+    """Return a Space's creator and hosts; where X does not name the creator, the hosts stand for it."""
+    spaces = [space for space in (snapshot.space if snapshot else None, known) if space is not None]
+    creator = next((space.creator_id for space in spaces if space.creator_id), None)
+    hosts = frozenset(host for space in spaces for host in space.host_ids or ())
+    shown = frozenset(snapshot.space.host_ids or ()) if snapshot else frozenset()
+    return People(frozenset({creator}) if creator else shown, hosts)
 
 
 def unattributed(observation: Observation) -> list[SpaceId]:
@@ -27,13 +48,6 @@ def unattributed(observation: Observation) -> list[SpaceId]:
         for space_id, snapshot in observation.snapshots.items()
         if snapshot.space.creator_id is None and creators.isdisjoint(snapshot.space.host_ids or ())
     ]
-
-
-def follows(watch: Watch, *, creators: Collection[str], hosts: Collection[str]) -> bool:
-    """Tell whether a creator's watch follows a Space with these creators and hosts."""
-    return (WatchRole.CREATOR in watch.roles and watch.subject in creators) or (
-        WatchRole.HOST in watch.roles and watch.subject in hosts
-    )
 
 
 def is_silent(watches: Iterable[Watch]) -> bool:

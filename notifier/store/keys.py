@@ -13,6 +13,7 @@ SERIAL: Final = "sn:serial"  # string: the last serial number handed out
 PARTITIONS: Final = "sn:partitions"  # string: how many partitions the endpoints are spread over
 
 WATCHES: Final = "sn:watches"  # zset: watch id -> serial
+HOST_WATCHES: Final = "sn:host-watches"  # set: the ids of the watches that follow people as hosts
 SPACES: Final = "sn:spaces"  # zset: Space id -> serial of first sight
 EVENTS: Final = "sn:events"  # zset: event id -> serial; the log's order
 OUTBOX: Final = "sn:outbox"  # zset: event id -> serial; committed and not yet dispatched
@@ -186,7 +187,7 @@ def idempotency(key: str) -> str:
 
 
 PERMANENT: Final = (
-    *(SERIAL, PARTITIONS, WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, RECOVERING, GENERATION),
+    *(SERIAL, PARTITIONS, WATCHES, HOST_WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, RECOVERING, GENERATION),
     *(CHALLENGES, WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ANSWERED, ARQ_QUEUE),
     *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
     *(looks("*", "*"), standings("*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.observation import Call
 from notifier.core.timers import ERASE_AFTER_SECONDS
-from notifier.core.watch import Watch, WatchKind
+from notifier.core.watch import Watch, WatchKind, WatchRole
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
@@ -67,6 +67,7 @@ class Watches:
                 *((call, subject) if (old_call, old_subject) != (call, subject) else ("", "")),
                 int(now * 1000),
                 watch.subject if watch.kind is WatchKind.SPACE and watch.subject else "",
+                int(WatchRole.HOST in watch.roles),
             ],
         )
         if holder == "-":
@@ -148,6 +149,11 @@ class Watches:
             if text is not None
         }
         return {watch_id: standing.reason for watch_id, standing in standings.items() if standing.reason}
+
+    async def follow_hosts(self) -> bool:
+        """Tell whether any watch follows a person as a host."""
+        async with self._database.translated():
+            return bool(await self._database.redis.exists(keys.HOST_WATCHES))
 
     async def space_ids(self, watch_ids: Sequence[str]) -> list[tuple[SpaceId, ...]]:
         """List the Spaces that each watch matched last, newest first."""

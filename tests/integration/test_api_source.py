@@ -104,6 +104,7 @@ async def test_without_a_token_nothing_is_looked_at_and_that_is_told(redis_url: 
         ],
         "refused": [],
         "unanswered": [],
+        "unknown_states": {},
         "truncated": [],
     }
 

@@ -15,7 +15,7 @@ from notifier.core.events import Event, EventType, Sighting, plain_event, space_
 from notifier.core.ids import EndpointId, EventId, SpaceId, WatchId
 from notifier.core.known import KnownSpace
 from notifier.core.space import Phase, Space
-from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchStatus, check_target
+from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
 from notifier.runtime import Runtime
 from notifier.simulator import Contract, create_simulator
 from notifier.simulator.files import parse_scenario
@@ -78,6 +78,7 @@ async def add_watch(
     target: str,
     *,
     on_first_sight: OnFirstSight = OnFirstSight.ANNOUNCE,
+    roles: tuple[WatchRole, ...] = (WatchRole.CREATOR,),
 ) -> Watch:
     """Register a watch as the API does."""
     subject = check_target(kind, target)
@@ -88,6 +89,7 @@ async def add_watch(
         subject=subject,
         status=WatchStatus.RESOLVING if subject is None else WatchStatus.ACTIVE,
         on_first_sight=on_first_sight,
+        roles=roles,
         created_at=runtime.clock(),
     )
     await runtime.store.watches.create(watch, now=runtime.clock())

@@ -187,7 +187,7 @@ async def steered(
     at: float = NOON,
     workers: int = 1,
     contract: Contract = Contract.CURRENT,
-    behaviour: Behaviour = NO_PACE,
+    behaviour: Behaviour | None = NO_PACE,
     limits: Limits = ROOMY,
     **settings: Any,
 ) -> AsyncIterator[Steered]:

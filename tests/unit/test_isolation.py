@@ -70,7 +70,7 @@ class Play:
         looks = sorted(
             (DueLook(each, at, Urgency.PATIENT) for each, at in self.due.items()), key=lambda look: look.at
         )[:100]
-        selection = select([], looks, self.standings, now=self.now)
+        selection = select([], looks, self.standings, now=self.now, origin=ORIGIN)
         for look, at in selection.put_off.items():
             self.due[look.subject] = at
         return fill(selection.urgent, selection.patient, now=self.now, soon=self.now, limit=self.size)

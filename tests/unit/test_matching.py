@@ -3,25 +3,51 @@ from __future__ import annotations
 from dataclasses import replace
 
 from notifier.core.ids import SpaceId, WatchId
-from notifier.core.matching import baseline_event, creators_of, is_silent, wants_baseline
-from notifier.core.observation import Snapshot
+from notifier.core.matching import People, baseline_event, is_silent, people_of, unattributed, wants_baseline
+from notifier.core.observation import Call, Observation, Question, Snapshot
 from notifier.core.space import Space
-from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole
 
 SPACE = Space(id=SpaceId("A"), state="live", creator_id="1", host_ids=("1", "2"))
 WATCH = Watch(id=WatchId("wch_1"), kind=WatchKind.CREATOR, target="1", subject="1", created_at=0.0)
+OTHER = replace(WATCH, id=WatchId("wch_2"), target="2", subject="2")
 ANNOUNCING = replace(WATCH, on_first_sight=OnFirstSight.ANNOUNCE)
 
 
 def test_the_creator_is_whose_watch_matches() -> None:
-    assert creators_of(Snapshot(SPACE), None) == ("1",)
-    assert creators_of(None, SPACE) == ("1",)
+    for people in (people_of(Snapshot(SPACE), None), people_of(None, SPACE)):
+        assert people.creators == {"1"}
+        assert people.are_followed_by(WATCH)
+        assert not people.are_followed_by(OTHER)
 
 
 def test_the_hosts_stand_in_where_x_does_not_name_the_creator() -> None:
-    assert creators_of(Snapshot(replace(SPACE, creator_id=None)), None) == ("1", "2")
-    assert creators_of(Snapshot(replace(SPACE, creator_id=None)), SPACE) == ("1",)
-    assert creators_of(None, None) == ()
+    assert people_of(Snapshot(replace(SPACE, creator_id=None)), None).creators == {"1", "2"}
+    assert people_of(Snapshot(replace(SPACE, creator_id=None)), SPACE).creators == {"1"}
+    assert people_of(None, None) == People(frozenset(), frozenset())
+
+
+def test_a_watch_of_a_host_matches_where_somebody_else_is_the_creator() -> None:
+    people = people_of(Snapshot(SPACE), None)
+    host = replace(OTHER, roles=(WatchRole.HOST,))
+    assert people.are_followed_by(host)
+    assert people.are_followed_by(replace(OTHER, roles=(WatchRole.CREATOR, WatchRole.HOST)))
+    assert people_of(Snapshot(replace(SPACE, host_ids=None)), SPACE).are_followed_by(host), "hosts are kept"
+    assert not people_of(Snapshot(replace(SPACE, host_ids=("1",))), None).are_followed_by(host)
+    assert not people_of(Snapshot(replace(SPACE, creator_id="9", host_ids=())), None).are_followed_by(host)
+
+
+def test_a_space_is_nobody_s_while_neither_creator_nor_host_was_asked_about() -> None:
+    question = Question(Call.CREATORS, ("1", "2"))
+    for fields, is_open in (
+        ({"creator_id": "1"}, False),
+        ({"creator_id": None, "host_ids": ("2", "9")}, False),
+        ({"creator_id": None, "host_ids": ("9",)}, True),
+        ({"creator_id": None, "host_ids": None}, True),
+    ):
+        snapshot = Snapshot(replace(SPACE, **fields))
+        answer = Observation(question, 0.0, 1.0, {SPACE.id: snapshot})
+        assert (unattributed(answer) == [SPACE.id]) is is_open
 
 
 def test_a_watch_wants_its_baseline_once() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from notifier.core.ids import SpaceId, UserId
 from notifier.core.observation import Call, Failure, Observation, Presence, Question, failed, read_answer
-from notifier.core.problems import FailureKind, problem_type
+from notifier.core.problems import FailureKind, SubjectStatus, problem_type
 from notifier.core.space import Space, User
 
 ID, OTHER = SpaceId("1zqKVXPQhvZJB"), SpaceId("1DXxyRYNejbKM")
@@ -195,3 +195,108 @@ def test_a_problem_is_known_by_the_last_segment_of_its_type(named: object, name:
 
 def test_a_problem_without_a_type_has_none() -> None:
     assert problem_type({}) == ""
+
+
+class TestAnswersOfNothingButAnError:
+    """A 200 without data is no empty list where something in it says that the list was not made."""
+
+    BODIES: Final = {
+        "a numbered error": ({"errors": [{"code": 130, "message": "Over capacity"}]}, "unavailable"),
+        "a problem with a status": (
+            {"errors": [{"title": "Service Unavailable", "status": 503, "type": "about:blank"}]},
+            "unavailable",
+        ),
+        "an empty list beside it": (
+            {"data": [], "errors": [{"code": 131, "message": "Oops"}]},
+            "unavailable",
+        ),
+        "a count of results": ({"meta": {"result_count": 1}}, "unavailable"),
+        "a count beside an empty list": ({"data": [], "meta": {"result_count": 3}}, "unavailable"),
+        "the problem itself": (
+            {"title": "Service Unavailable", "status": 503, "type": "about:blank"},
+            "unavailable",
+        ),
+        "a spend cap": (
+            {"errors": [{"title": "SpendCapReached", "type": "about:blank"}]},
+            "credits_depleted",
+        ),
+        "a used-up window": ({"errors": [{"code": 88, "message": "Rate limit exceeded"}]}, "rate_limited"),
+        "an error beside a not-found": (
+            {"errors": [missing(ID), {"code": 130, "message": "Over capacity"}]},
+            "unavailable",
+        ),
+    }
+
+    @pytest.mark.parametrize("call", Call)
+    @pytest.mark.parametrize(("body", "kind"), BODIES.values(), ids=BODIES)
+    def test_is_a_failed_call(self, body: dict[str, Any], kind: str, call: Call) -> None:
+        answer = read(body, Question(call, (ID,)))
+        assert answer.failure is not None
+        assert answer.failure.kind == kind
+        assert answer.failure.detail
+
+    def test_is_an_answer_where_there_is_data(self) -> None:
+        body = {"data": [{"id": ID}], "errors": [{"code": 130, "message": "Over capacity"}]}
+        answer = read(body)
+        assert answer.failure is None
+        assert answer.is_partial
+        assert answer.evidence(ID).presence is Presence.SEEN
+        assert answer.evidence(OTHER).presence is Presence.ABSENT, "what is left out of it says nothing"
+
+    @pytest.mark.parametrize("body", [{"meta": {"result_count": 0}}, {"data": []}, {"meta": {}}])
+    def test_is_an_empty_list_where_nothing_says_otherwise(self, body: dict[str, Any]) -> None:
+        assert read(body, Question(Call.CREATORS, ("1",))).failure is None
+
+
+@pytest.mark.parametrize("name", ["errors", "includes", "meta"])
+def test_null_is_left_out(name: str) -> None:
+    answer = read({"data": [{"id": ID, "state": "live", "title": None}], name: None})
+    assert answer.failure is None
+    assert answer.evidence(ID).presence is Presence.SEEN
+
+
+def test_null_inside_of_parts_is_left_out() -> None:
+    body: dict[str, Any] = {"data": [None, {"id": ID}], "errors": [None], "includes": {"users": None}}
+    assert set(read(body).snapshots) == {ID}
+    assert read({"data": None, "errors": None, "meta": None}).failure is not None, "nothing is no answer"
+    assert read({"data": None, "meta": {"result_count": None}}).failure is None
+
+
+def test_errors_of_another_form_do_not_throw_data_away() -> None:
+    answer = read({"data": [{"id": ID}], "errors": {"message": "odd"}})
+    assert answer.failure is None
+    assert set(answer.snapshots) == {ID}
+
+
+def test_of_two_records_of_one_space_the_fuller_one_counts() -> None:
+    full = {"id": ID, "state": "live", "title": "Hello", "lang": "en"}
+    for data in ([full, {"id": ID, "state": "live"}], [{"id": ID, "state": "live"}, full]):
+        assert read({"data": data}).snapshots[ID].space.title == "Hello"
+
+
+def test_who_is_asked_about_alone_is_the_creator_of_what_is_listed() -> None:
+    data = [{"id": ID, "state": "live"}, {"id": OTHER, "state": "live", "creator_id": "9"}]
+    alone = read({"data": data}, Question(Call.CREATORS, ("1",)))
+    assert [each.space.creator_id for each in alone.snapshots.values()] == ["1", "9"]
+    together = read({"data": data}, Question(Call.CREATORS, ("1", "2")))
+    assert [each.space.creator_id for each in together.snapshots.values()] == [None, "9"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"title": "Forbidden", "detail": "User has been suspended: [1]."}, SubjectStatus.SUSPENDED),
+        ({"type": f"{HOSTS[1]}/2/problems/not-authorized-for-resource"}, SubjectStatus.PROTECTED),
+        (
+            {"title": "Authorization Error", "detail": "Sorry, you are not authorized"},
+            SubjectStatus.PROTECTED,
+        ),
+        ({}, SubjectStatus.NOT_FOUND),
+        ({"type": "about:blank", "title": "Oops", "detail": "no", "status": 503}, SubjectStatus.UNANSWERED),
+    ],
+)
+def test_what_x_says_of_a_creator_is_kept(changes: dict[str, Any], status: SubjectStatus) -> None:
+    error = missing("1", resource_type="user", **changes)
+    answer = read({"errors": [error]}, Question(Call.CREATORS, ("1", "2")))
+    assert {subject: remark.status for subject, remark in answer.remarks.items()} == {"1": status}
+    assert answer.failure is None

@@ -30,7 +30,14 @@ FORMS: Final = {
         "hash",
     ),
     **dict.fromkeys(
-        (keys.space_watches("*"), keys.space_mentions("*"), keys.owed("*"), keys.billed("*")), "set"
+        (
+            keys.HOST_WATCHES,
+            keys.space_watches("*"),
+            keys.space_mentions("*"),
+            keys.owed("*"),
+            keys.billed("*"),
+        ),
+        "set",
     ),
     **dict.fromkeys(
         (

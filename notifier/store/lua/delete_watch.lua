@@ -8,6 +8,7 @@
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
 if redis.call('HGET', KEYS[2], ARGV[2]) == ARGV[1] then redis.call('HDEL', KEYS[2], ARGV[2]) end
 redis.call('ZREM', 'sn:watches', ARGV[1])
+redis.call('SREM', 'sn:host-watches', ARGV[1])
 if ARGV[3] ~= '' and ARGV[3] ~= 'lookup' then end_look(ARGV[3], ARGV[4]) end
 local spaces = redis.call('ZRANGE', KEYS[3], 0, -1)
 if ARGV[6] ~= '' then spaces[#spaces + 1] = ARGV[6] end

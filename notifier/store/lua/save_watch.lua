@@ -3,7 +3,7 @@
 -- KEYS: 1 watch:<id>, 2 watch-by:<kind>
 -- ARGV: 1 id, 2 watch as JSON, 3 the JSON that it replaces ('' = create), 4 identity so far ('' = none), 5 identity, 6 call and
 --       7 subject of the look that ends ('' = none), 8 call and 9 subject of the look that begins ('' = none),
---       10 now in ms, 11 Space id of a watch of one Space ('' = other kinds)
+--       10 now in ms, 11 Space id of a watch of one Space ('' = other kinds), 12 whether it follows hosts ('1')
 -- Returns: '' when done, '-' when there is no such watch, '~' when it was changed since it was read, else the
 --          id of the watch that has the identity
 local stored = redis.call('GET', KEYS[1])
@@ -17,6 +17,7 @@ redis.call('HSET', KEYS[2], ARGV[5], ARGV[1])
 redis.call('SET', KEYS[1], ARGV[2])
 if not stored then redis.call('ZADD', 'sn:watches', redis.call('INCR', 'sn:serial'), ARGV[1]) end
 if ARGV[11] ~= '' then redis.call('SADD', 'sn:space:' .. ARGV[11] .. ':watches', ARGV[1]) end
+redis.call(ARGV[12] == '1' and 'SADD' or 'SREM', 'sn:host-watches', ARGV[1])
 if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then end_look(ARGV[6], ARGV[7]) end
 if ARGV[8] ~= '' then
   bring_forward(ARGV[8], ARGV[9], ARGV[10])

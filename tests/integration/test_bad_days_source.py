@@ -1,0 +1,321 @@
+"""X's bad days as the source sees them: refusals, limits, credentials, names, and what lists leave open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from notifier.core.observation import Call
+from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole
+from notifier.runtime import open_runtime
+from notifier.simulator import Limits
+from tests.support.admin_api import KEY, Serve
+from tests.support.pipeline import add_watch
+from tests.support.steered import NOON, Asked, Steered, spaces, steered
+from workers.context import Worker
+
+LIVE: Final = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
+ONE: Final = "users: [{id: 1, name: One, username: one}, {id: 2, name: Two, username: two}]\nspaces:\n"
+PLAY: Final = ONE + spaces(["S1"], LIVE)
+
+
+def once(it: Steered, call: Call, answer: Callable[[], web.Response]) -> None:
+    """Answer the next request of a call like this, and all others as the stand-in does."""
+
+    async def instead(asked: Asked) -> web.Response | None:
+        if asked.call is not call:
+            return None
+        it.x.instead = None
+        return answer()
+
+    it.x.instead = instead
+
+
+def always(it: Steered, call: Call, answer: Callable[[], web.Response]) -> None:
+    async def instead(asked: Asked) -> web.Response | None:
+        return answer() if asked.call is call else None
+
+    it.x.instead = instead
+
+
+def seconds(it: Steered, call: Call) -> list[float]:
+    return [asked.at - NOON for asked in it.x.of(call)]
+
+
+async def one_watch(it: Steered) -> Watch:
+    (watch,) = (await it.runtime.store.watches.page(limit=10, cursor=None)).items
+    return watch
+
+
+async def reason(it: Steered) -> str:
+    """Return what the only watch says of X's answers."""
+    watch = await one_watch(it)
+    return watch.failure_reason or (await it.runtime.store.watches.reasons([watch])).get(watch.id, "")
+
+
+async def degradations(it: Steered) -> list[str]:
+    page = await it.runtime.store.events.page(limit=100, cursor=None, event_type="source.degraded")
+    return [json.loads(event.body)["data"]["details"]["kind"] for event in page.items]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_one_stray_refusal_of_the_credentials_is_asked_again_soon(redis_url: str, status: int) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        once(it, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
+        await it.look()
+        await it.pass_time(60)
+        assert seconds(it, Call.LOOKUP)[:2] == [0, 10]
+        assert await it.types() == ["space.started"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_the_second_in_a_row_pauses_and_is_announced(redis_url: str, status: int) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        always(it, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
+        await it.look()
+        await it.pass_time(400)
+        assert seconds(it, Call.LOOKUP) == [0, 10, 310]
+        assert await degradations(it) == ["unauthorized"]
+
+
+FORMS: Final[dict[str, tuple[int, Any, str]]] = {
+    "a spend cap under 403": (403, {"title": "SpendCapReached", "type": "about:blank"}, "credits_depleted"),
+    "credits under 403": (403, {"type": "https://api.x.com/2/problems/credits"}, "credits_depleted"),
+    "the month's cap without a type": (429, {"title": "UsageCapExceeded"}, "usage_capped"),
+    "the month's cap under 403": (403, {"title": "UsageCapExceeded"}, "usage_capped"),
+    "an edge page under 403": (403, "<html><body>Attention required</body></html>", "unavailable"),
+    "an edge page under 401": (401, "<!DOCTYPE html><html></html>", "unavailable"),
+    "an old code under 400": (400, {"errors": [{"code": 89, "message": "Invalid token"}]}, "unauthorized"),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), FORMS.values(), ids=FORMS)
+async def test_a_failure_is_what_it_says_whatever_its_status(
+    redis_url: str, status: int, body: Any, kind: str
+) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+
+        def answer() -> web.Response:
+            if isinstance(body, str):
+                return web.Response(text=body, status=status, content_type="text/html")
+            return web.json_response(body, status=status)
+
+        always(it, Call.LOOKUP, answer)
+        await it.pass_time(60)
+        assert await degradations(it) == [kind]
+
+
+async def test_a_429_with_requests_left_is_waited_out_ever_longer_and_announced(redis_url: str) -> None:
+    headers = {"x-rate-limit-limit": "300", "x-rate-limit-remaining": "290"}
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        reset = {"x-rate-limit-reset": str(int(NOON) + 900)}
+        always(
+            it,
+            Call.LOOKUP,
+            lambda: web.json_response({"title": "Too Many Requests"}, status=429, headers=headers | reset),
+        )
+        await it.look()
+        await it.pass_time(300)
+        assert seconds(it, Call.LOOKUP) == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+        assert await degradations(it) == ["rate_limited"]
+        it.x.heal()
+        await it.pass_time(61)
+        assert "source.recovered" in await it.types()
+
+
+async def test_a_used_up_day_is_waited_out(redis_url: str) -> None:
+    headers = {
+        "x-rate-limit-limit": "300",
+        "x-rate-limit-remaining": "290",
+        "x-rate-limit-reset": str(int(NOON) + 900),
+        "x-app-limit-24hour-limit": "1000",
+        "x-app-limit-24hour-remaining": "0",
+        "x-app-limit-24hour-reset": str(int(NOON) + 7200),
+    }
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        always(it, Call.LOOKUP, lambda: web.json_response({"title": "Too Many"}, status=429, headers=headers))
+        await it.look()
+        await it.pass_time(7000, step=10)
+        assert seconds(it, Call.LOOKUP) == [0]
+        assert await degradations(it) == ["rate_limited"]
+
+
+@pytest.mark.parametrize("clock", ["-5m", "5m", "-1h"])
+async def test_a_clock_that_is_off_costs_no_refused_requests(redis_url: str, clock: str) -> None:
+    play = f"x: {{clock: {clock}}}\n" + PLAY
+    async with steered(redis_url, play, behaviour=None, limits=Limits(requests=5, window_seconds=900)) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.look()
+        await it.pass_time(1800, step=5)
+        refused = [asked for asked in it.x.of(Call.LOOKUP) if asked.status == 429]
+        assert len(refused) <= 2
+        assert len(it.x.of(Call.LOOKUP)) - len(refused) >= 8, "and no window is lost"
+
+
+@asynccontextmanager
+async def restarted(it: Steered, token: str) -> AsyncIterator[None]:
+    """Put another worker in the place of the only one, with this token for the same X."""
+    settings = it.runtime.settings.model_copy(update={"x_bearer_token": SecretStr(token)})
+    async with open_runtime(settings, clock=it.clock) as runtime:
+        x = runtime.x_client()
+        assert x is not None
+        async with x:
+            steered_runtime = replace(runtime, nudge=it.runtime.nudge)
+            it.workers[0] = Worker("restarted", steered_runtime, x, it.workers[0].client)
+            yield
+
+
+async def test_another_token_does_not_wait_out_the_pause_of_the_old_one(redis_url: str) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        always(it, Call.LOOKUP, lambda: web.json_response({"title": "CreditsDepleted"}, status=402))
+        await it.pass_time(10)
+        assert len(it.x.asked) == 1
+        it.x.heal()
+        async with restarted(it, "token"):
+            await it.pass_time(20)
+            assert len(it.x.asked) == 1, "the same token waits"
+        async with restarted(it, "new"):
+            await it.pass_time(2)
+            assert len(it.x.asked) == 2
+            assert await it.types() == ["source.degraded", "source.recovered", "space.started"]
+
+
+async def test_another_token_does_not_wait_for_the_window_of_the_old_one(redis_url: str) -> None:
+    async with steered(redis_url, PLAY, limits=Limits(requests=2, window_seconds=900)) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.pass_time(120)
+        used = len(it.x.asked)
+        always(it, Call.LOOKUP, lambda: web.json_response({"data": []}))
+        async with restarted(it, "new"):
+            await it.pass_time(60)
+            assert len(it.x.asked) > used
+
+
+async def test_another_token_tries_again_what_the_old_one_was_refused(redis_url: str) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.SPACE, "S1", "S2")
+        body = {"errors": [{"parameters": {"ids": ["S1"]}, "message": "[S1] is not yours"}]}
+
+        async def instead(asked: Asked) -> web.Response | None:
+            return web.json_response(body, status=400) if "S1" in asked.subjects else None
+
+        it.x.instead = instead
+        await it.pass_time(130)
+        assert await it.types() == ["watch.failed"]
+        it.x.heal()
+        async with restarted(it, "token"):
+            await it.pass_time(600, step=10)
+            assert await it.types() == ["watch.failed"]
+        async with restarted(it, "new"):
+            await it.pass_time(5)
+            assert await it.types() == ["watch.failed", "space.started"]
+            page = await it.runtime.store.watches.page(limit=10, cursor=None)
+            assert {str(watch.status) for watch in page.items} == {"active"}
+
+
+async def test_a_space_that_x_does_not_know_yet_is_asked_about_soon_and_then_ever_more_rarely(
+    redis_url: str,
+) -> None:
+    async with steered(redis_url, ONE + spaces(["S9"], LIVE)) as it:
+        await it.watch(WatchKind.SPACE, "S1")
+        await it.look()
+        await it.pass_time(3600, step=5)
+        assert seconds(it, Call.LOOKUP)[:9] == [0, 10, 20, 40, 80, 160, 320, 640, 1240]
+
+
+@pytest.mark.parametrize(("word", "state"), [("suspended", "suspended_at"), ("protected", "protected_at")])
+async def test_a_name_of_which_x_says_more_than_that_it_is_unknown_fails_with_that(
+    redis_url: str, word: str, state: str
+) -> None:
+    play = f"users: [{{id: 1, name: One, username: one, {state}: 0s}}]\nspaces: []"
+    async with steered(redis_url, play) as it:
+        await it.watch(WatchKind.CREATOR, "@one")
+        await it.look()
+        assert word in await reason(it), "also while it is still resolving"
+        await it.pass_time(60)
+        watch = await one_watch(it)
+        assert str(watch.status) == "failed"
+        assert word in str(watch.failure_reason)
+        assert "knows no user" not in str(watch.failure_reason)
+        assert await it.types() == ["watch.failed"]
+
+
+async def test_a_creator_who_is_suspended_later_shows_it_in_the_watch(redis_url: str, serve: Serve) -> None:
+    play = "users: [{id: 1, name: One, username: one, suspended_at: 5m}]\nspaces: []"
+    async with steered(redis_url, play) as it:
+        await it.watch(WatchKind.CREATOR, "1")
+        await it.pass_time(200)
+        assert await reason(it) == ""
+        await it.pass_time(200)
+        assert "suspended" in await reason(it)
+        client = await serve(it.runtime)
+        document = await (await client.get("/v1/watches", headers=KEY)).json()
+        assert "suspended" in document["data"][0]["failure_reason"]
+        assert document["data"][0]["status"] == "active"
+        source = await (await client.get("/v1/source", headers=KEY)).json()
+        assert [each["subject"] for each in source["unanswered"]] == ["1"]
+        assert source["status"] == "ok"
+
+
+async def test_a_first_answer_of_nothing_but_an_error_is_no_empty_baseline(redis_url: str) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.CREATOR, "1", on_first_sight=OnFirstSight.BASELINE)
+        once(it, Call.CREATORS, lambda: web.json_response({"meta": {"result_count": 1}}))
+        await it.look()
+        assert await it.types() == []
+        await it.pass_time(30)
+        assert await it.types() == ["watch.baseline"]
+        page = await it.runtime.store.events.page(limit=1, cursor=None)
+        listed = json.loads(page.items[0].body)["data"]["details"]["spaces"]
+        assert [space["id"] for space in listed] == ["S1"]
+
+
+async def test_a_search_that_is_full_says_so_in_the_source(redis_url: str, serve: Serve) -> None:
+    play = ONE + spaces([f"S{number}" for number in range(120)], LIVE)
+    async with steered(redis_url, play) as it:
+        await it.watch(WatchKind.SEARCH, "news", "nothing")
+        await it.pass_time(5)
+        client = await serve(it.runtime)
+        source = await (await client.get("/v1/source", headers=KEY)).json()
+        assert source["truncated"] == ["wch_search_news"]
+        assert source["unanswered"] == []
+
+
+class TestHosts:
+    CO_HOSTED: Final = "{at: 0s, set: {state: live, title: news, host_ids: [1, 2]}}"
+
+    async def watch(self, it: Steered, *roles: WatchRole) -> None:
+        watch = await add_watch(
+            it.runtime, WatchKind.CREATOR, "2", on_first_sight=OnFirstSight.ANNOUNCE, roles=roles
+        )
+        assert watch.roles == roles
+
+    async def test_a_co_host_is_matched_in_what_the_poll_of_the_creator_shows(self, redis_url: str) -> None:
+        async with steered(redis_url, ONE + spaces(["S1"], self.CO_HOSTED)) as it:
+            await self.watch(it, WatchRole.CREATOR, WatchRole.HOST)
+            await it.watch(WatchKind.CREATOR, "1")
+            await it.pass_time(5)
+            page = await it.runtime.store.events.page(limit=1, cursor=None, event_type="space.started")
+            data = json.loads(page.items[0].body)["data"]
+            assert data["watch_ids"] == ["wch_creator_1", "wch_creator_2"]
+
+    async def test_who_is_followed_as_a_creator_is_not(self, redis_url: str) -> None:
+        async with steered(redis_url, ONE + spaces(["S1"], self.CO_HOSTED)) as it:
+            await self.watch(it, WatchRole.CREATOR)
+            await it.watch(WatchKind.CREATOR, "1")
+            await it.pass_time(5)
+            page = await it.runtime.store.events.page(limit=1, cursor=None, event_type="space.started")
+            assert json.loads(page.items[0].body)["data"]["watch_ids"] == ["wch_creator_1"]
