@@ -92,7 +92,7 @@ class Listed:
             is_ticketed=False,
             participant_count=_listeners(life, started_at, min(now, life.over_at)),
             host_ids=life.people[:2],
-            speaker_ids=life.people,
+            speaker_ids=() if started_at is None else life.people,
         )
         return Snapshot(space, self._users)
 

@@ -40,7 +40,6 @@ class Worker:
         set_off: Begins to drain a partition in the background; by default that is left to whoever is nudged.
         background: What goes on beside arq's jobs, to be waited for when the process ends.
         unknown_words: X's words for a state that this process has met and does not know.
-        has_adopted: Whether what X had against subjects under other credentials was lifted.
         signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
     """
 
@@ -56,7 +55,6 @@ class Worker:
     set_off: Callable[[Worker, int], None] = field(default=lambda _worker, _partition: None)
     background: set[asyncio.Task[None]] = field(default_factory=set)
     unknown_words: set[str] = field(default_factory=set)
-    has_adopted: bool = False
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
         default_factory=dict
     )

@@ -25,7 +25,7 @@ from workers.affording import afford, settle
 from workers.applying import apply_spaces
 from workers.context import Worker, worker_of
 from workers.dispatch import empty_outbox
-from workers.failures import adopt_standings, note_answer, put_off
+from workers.failures import note_answer, put_off
 from workers.health import note_health
 from workers.looks import Look
 from workers.naming import apply_names, ask_each_creator
@@ -44,9 +44,6 @@ async def observe(ctx: dict[str, Any]) -> None:
     await worker.runtime.store.begin("observe")
     if worker.x is None:
         return
-    if not worker.has_adopted:
-        await adopt_standings(worker)
-        worker.has_adopted = True
     async with asyncio.TaskGroup() as group:
         for call in Call:
             group.create_task(_ask_by(worker, worker.x, call))

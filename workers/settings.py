@@ -33,6 +33,7 @@ from workers.challenge import challenge
 from workers.context import WORKER, Worker
 from workers.deliver import LARGEST_WINDOW, deliver, set_off
 from workers.dispatch import dispatch
+from workers.failures import adopt_standings
 from workers.housekeeping import beat, trim
 from workers.observe import observe
 from workers.recover import recover
@@ -69,6 +70,8 @@ async def _start(ctx: dict[str, Any]) -> None:
         await stack.enter_async_context(x)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     ctx[WORKER] = worker = Worker(worker_id, runtime, x, client, set_off=set_off)
+    if x is not None:
+        await adopt_standings(worker)
     ctx["beat"] = asyncio.create_task(beat(worker))
     if ctx["started"] is not None:
         ctx["started"](worker)

@@ -20,6 +20,7 @@ from tests.support.admin_api import KEY, Serve
 from tests.support.pipeline import add_watch
 from tests.support.steered import NOON, Asked, Steered, spaces, steered
 from workers.context import Worker
+from workers.failures import adopt_standings
 
 LIVE: Final = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 ONE: Final = "users: [{id: 1, name: One, username: one}, {id: 2, name: Two, username: two}]\nspaces:\n"
@@ -174,6 +175,7 @@ async def restarted(it: Steered, token: str) -> AsyncIterator[None]:
         async with x:
             steered_runtime = replace(runtime, nudge=it.runtime.nudge)
             it.workers[0] = Worker("restarted", steered_runtime, x, it.workers[0].client)
+            await adopt_standings(it.workers[0])
             yield
 
 

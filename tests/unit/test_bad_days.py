@@ -173,9 +173,11 @@ class TestLaggingReplicas:
         marked = but(LIVE, updated_at=at(-5))
         history = History(seen(0, marked))
         assert history.look(seen(30, but(PLANNED, updated_at=at(-9)))) == ()
+        assert history.look(seen(60, but(PLANNED, updated_at=at(-5)))) == ()
         history = History(seen(0, marked), seen(10, ENDED))
         assert history.look(seen(40, but(LIVE, updated_at=at(-9)))) == ()
         assert history.state.doubts.keys() == {"updated_at"}
+        assert history.look(seen(70, marked)) == ()
 
 
 class TestMarks:
