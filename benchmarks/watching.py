@@ -9,27 +9,28 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from benchmarks.lives import Turn
+from benchmarks.recorded import Record, is_settled, wish_of
 from benchmarks.schedule import Cycle, Schedule
 from benchmarks.sightings import Sightings, Wish, no_waits
 from benchmarks.simulated_x import LIMIT, SimulatedX
 from benchmarks.suspecting import Suspects
 from notifier.core import buckets
 from notifier.core.buckets import Buckets
-from notifier.core.cadence import AFTERLOOKS_SECONDS, Cadence, NextLook, next_look
+from notifier.core.cadence import Cadence, NextLook, next_look
 from notifier.core.decide import Circumstances, decide
 from notifier.core.events import Event, EventType
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.known import KnownSpace
+from notifier.core.lists import call_and_subject, list_of, note_left_out, note_shown, shown_by, to_ask
 from notifier.core.looking import DueLook, Urgency, fill
 from notifier.core.merging import Patience
 from notifier.core.observation import Call, Evidence, Failure, Observation, Question, Snapshot, failed
 from notifier.core.plan import overdue_at
 from notifier.core.problems import FailureKind
-from notifier.core.space import Phase
 from notifier.source import BATCH
 
 LATENCY_SECONDS: Final = {Call.LOOKUP: 0.2, Call.CREATORS: 0.4}
@@ -46,22 +47,6 @@ TURNS: Final = {
 NEWS: Final = Circumstances((WatchId("wch_week"),))
 BASELINE: Final = Circumstances((WatchId("wch_week"),), silent=True)
 VANISHING: Final = Circumstances((WatchId("wch_week"),), mass_vanish=True)
-
-
-@dataclass(slots=True)
-class Record:
-    """What is known of a Space, the snapshot that it was last decided on, and why it is looked at next.
-
-    Attributes:
-        overdue_at: When the same snapshot will mean something else; infinite if never.
-    """
-
-    known: KnownSpace
-    snapshot: Snapshot | None
-    looked_at: float
-    due: NextLook
-    wish: Wish
-    overdue_at: float
 
 
 class Watching:
@@ -196,9 +181,10 @@ class Watching:
         is_mass_vanish = self._note_cycle(observation)
         self.vanishings += is_mass_vanish
         around = VANISHING if is_mass_vanish else NEWS
+        asked = () if question.call is Call.LOOKUP else _lists(question.subjects)
         space_ids = question.subjects if question.call is Call.LOOKUP else observation.snapshots
         for space_id in space_ids:
-            self._look(observation.evidence(SpaceId(space_id)), around)
+            self._look(observation.evidence(SpaceId(space_id)), around, asked)
         if question.call is Call.CREATORS:
             self._come_back(question.subjects, now)
             self._look_at_absent(observation)
@@ -212,23 +198,30 @@ class Watching:
         record = self._records.get(space_id)
         return record is not None and not record.known.phase.is_over
 
-    def _look(self, evidence: Evidence, around: Circumstances) -> None:
-        """Weigh what was seen of one Space, and set its next look."""
+    def _look(self, evidence: Evidence, around: Circumstances, asked: Sequence[str]) -> None:
+        """Weigh what was seen of one Space in an answer with these lists, and set its next look."""
         record, now = self._records.get(evidence.space_id), evidence.answered_at
         if record is not None and evidence.space_id not in self._poison:
             self.waits[record.wish].wished.append(record.due.at - record.looked_at)
             self.waits[record.wish].actual.append(now - record.looked_at)
-        if record is not None and _is_settled(record, evidence):
+        known = record.known if record else None
+        if evidence.snapshot is not None and asked:
+            shown = shown_by(evidence.snapshot.space, known.space if known else None, asked)
+            around = replace(around, lists=shown)
+        if record is not None and is_settled(record, evidence):
             self.settled += 1
+            record.known = note_shown(record.known, around.lists, now=now)
             self._file(record, now)
             return
         self.decided += 1
         if record is None and evidence.snapshot and evidence.snapshot.space.creator_id not in self._asked_at:
-            around = BASELINE
-        decision = decide(record.known if record else None, evidence, patience=self._patience, around=around)
+            around = replace(BASELINE, lists=around.lists)
+        decision = decide(known, evidence, patience=self._patience, around=around)
         for event in decision.events:
             self._note(event, now)
         if decision.known is not None:
+            for listed in to_ask(known, decision.known, now=now):
+                self._looks[Call.CREATORS].bring_forward(call_and_subject(listed)[1], now)
             self._commit(decision.known, evidence.snapshot, now)
 
     def _note(self, event: Event, now: float) -> None:
@@ -262,7 +255,7 @@ class Watching:
             self._looks[Call.LOOKUP].drop(known.space.id)
             del self._records[known.space.id]
             return
-        record.looked_at, record.due, record.wish = now, due, _wish(known, due, now, self._cadence)
+        record.looked_at, record.due, record.wish = now, due, wish_of(known, due, now, self._cadence)
         self._looks[Call.LOOKUP].file(known.space.id, due)
 
     def _come_back(self, creators: Sequence[str], now: float) -> None:
@@ -279,35 +272,16 @@ class Watching:
         for creator in observation.question.subjects:
             for space_id in self._alive.get(creator, ()):
                 if space_id not in observation.snapshots:
-                    at = observation.answered_at
+                    at, record = observation.answered_at, self._records[space_id]
+                    lists = _lists([creator])
+                    record.known = note_left_out(record.known, lists, began_at=observation.began_at)
                     self.forwarded += self._looks[Call.LOOKUP].bring_forward(space_id, at)
+
+
+def _lists(creators: Sequence[str]) -> tuple[str, ...]:
+    return tuple(list_of(Call.CREATORS, creator) for creator in creators)
 
 
 def _urgency(looks: Sequence[DueLook]) -> Urgency:
     is_urgent = any(look.urgency is Urgency.URGENT for look in looks)
     return Urgency.URGENT if is_urgent else Urgency.PATIENT
-
-
-def _is_settled(record: Record, evidence: Evidence) -> bool:
-    """Tell whether deciding again on the very same snapshot can change nothing but when it was seen."""
-    known = record.known
-    return (
-        evidence.snapshot is not None
-        and evidence.snapshot is record.snapshot
-        and not known.doubts
-        and known.missing_since is None
-        and evidence.began_at < record.overdue_at
-    )
-
-
-def _wish(known: KnownSpace, due: NextLook, now: float, cadence: Cadence) -> Wish:
-    """Name the reason for a next look."""
-    if known.doubts:
-        return Wish.DOUBT
-    if known.phase.is_over:
-        return Wish.OVER if due.at <= known.phase_since + AFTERLOOKS_SECONDS[0] else Wish.GONE
-    if known.phase is Phase.LIVE:
-        return Wish.LIVE
-    if due.urgency is Urgency.PATIENT:
-        return Wish.SCHEDULED
-    return Wish.NEAR if due.at == now + cadence.near else Wish.MOMENT

@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 
 from notifier.core.ids import SpaceId, WatchId
+from notifier.core.observation import Call
 from notifier.core.timers import TimerKind, is_to_erase, ring, timers_of
 from notifier.store import Commit, TrackedSpace
 from workers.applying import count_events
@@ -39,8 +40,18 @@ async def ring_timers(ctx: dict[str, Any]) -> None:
         for start in range(0, len(due), BATCH):
             if worker.stopping.is_set():
                 break
-            await _attend(worker, kind, due[start : start + BATCH])
+            ringing = due[start : start + BATCH]
+            if kind is TimerKind.REMINDER:
+                ringing = await _known_by_now(worker, ringing)
+            await _attend(worker, kind, ringing)
     await empty_outbox(worker)
+
+
+async def _known_by_now(worker: Worker, space_ids: list[SpaceId]) -> list[SpaceId]:
+    """Return the Spaces without those on which X fails: nobody knows how they are doing."""
+    standings = await worker.runtime.store.standings.of(Call.LOOKUP, space_ids)
+    unanswered = {subject for subject, standing in standings.items() if standing.failures > 1}
+    return [space_id for space_id in space_ids if space_id not in unanswered]
 
 
 async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:

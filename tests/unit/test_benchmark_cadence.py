@@ -78,7 +78,7 @@ def test_scheduled_starts_are_noticed_sooner_than_at_fixed_intervals_with_the_sa
 def test_a_snapshot_that_leaves_nothing_open_may_be_passed_over(
     ours: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "_is_settled", lambda _record, _evidence: False)
+    monkeypatch.setattr(watching, "is_settled", lambda _record, _evidence: False)
     assert live_ours(AN_HOUR) == ours
 
 

@@ -1,0 +1,53 @@
+"""What is remembered of a Space between two polls of a simulated week."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.sightings import Wish
+from notifier.core.cadence import AFTERLOOKS_SECONDS, Cadence, NextLook
+from notifier.core.known import KnownSpace
+from notifier.core.looking import Urgency
+from notifier.core.observation import Evidence, Snapshot
+from notifier.core.space import Phase
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of a Space, the snapshot that it was last decided on, and why it is looked at next.
+
+    Attributes:
+        overdue_at: When the same snapshot will mean something else; infinite if never.
+    """
+
+    known: KnownSpace
+    snapshot: Snapshot | None
+    looked_at: float
+    due: NextLook
+    wish: Wish
+    overdue_at: float
+
+
+def is_settled(record: Record, evidence: Evidence) -> bool:
+    """Tell whether deciding again on the very same snapshot can change nothing but when it was seen."""
+    known = record.known
+    return (
+        evidence.snapshot is not None
+        and evidence.snapshot is record.snapshot
+        and not known.doubts
+        and known.missing_since is None
+        and evidence.began_at < record.overdue_at
+    )
+
+
+def wish_of(known: KnownSpace, due: NextLook, now: float, cadence: Cadence) -> Wish:
+    """Name the reason for a next look."""
+    if known.doubts:
+        return Wish.DOUBT
+    if known.phase.is_over:
+        return Wish.OVER if due.at <= known.phase_since + AFTERLOOKS_SECONDS[0] else Wish.GONE
+    if known.phase is Phase.LIVE:
+        return Wish.LIVE
+    if due.urgency is Urgency.PATIENT:
+        return Wish.SCHEDULED
+    return Wish.NEAR if due.at == now + cadence.near else Wish.MOMENT
