@@ -78,8 +78,9 @@ async def afford(worker: Worker, question: Question, due: Sequence[DueLook]) -> 
     choice, hold = await _hold(worker, asked, [prospect for _, _, prospect in parts], budget)
     if choice is None:
         return None
-    await _keep_place(worker, question.call, [poll for poll, _, _ in parts[choice.count :]])
-    taken = parts[: choice.count]
+    taken = parts[choice.first : choice.first + choice.count]
+    left = [*parts[: choice.first], *parts[choice.first + choice.count :]]
+    await _keep_place(worker, question.call, [poll for poll, _, _ in left])
     smaller = replace(question, people=choice.people, subjects=tuple(subject for _, subject, _ in taken))
     return Affordable(smaller, tuple(poll for poll, _, _ in taken), hold)
 

@@ -63,10 +63,11 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
             break
     else:
         raise VersionConflictError(f"{len(remaining)} Spaces kept changing while they were decided on")
-    for watch in asking:
+    answered = [watch for watch in asking if observation.is_answered(watch.subject or "")]
+    for watch in answered:
         await _tell_first_look(worker, watch, observation)
     if call is not Call.LOOKUP:
-        await look_at_absent(worker, asking, observation)
+        await look_at_absent(worker, answered, observation)
 
 
 def _note_unknown_states(worker: Worker, observation: Observation) -> None:

@@ -22,6 +22,8 @@ from notifier.core.problems import (
 )
 from notifier.core.space import Space, User, read_space, read_user
 
+LEAST_FAILING_STATUS: Final = 400
+
 SPACE_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 """What is taken for a Space's id. X's pattern ends at 13; there is room for ids to grow, not for anything."""
 
@@ -161,6 +163,14 @@ class Observation:
         """Whether a search has as many results as one answer holds, so that there may be more."""
         return self.question.call is Call.SEARCH and len(self.snapshots) >= self.question.max_results
 
+    def is_answered(self, subject: str) -> bool:
+        """Tell whether what is listed is all that there is for a subject, as far as X says.
+
+        It is not where X names the subject among its errors: nobody has looked for its Spaces.
+        """
+        remark = self.remarks.get(subject)
+        return remark is None or remark.status is SubjectStatus.NOT_FOUND
+
     def _leaves_open(self, space_id: SpaceId) -> bool:
         """Tell whether a healthy lookup says neither that a Space is there nor that it is missing."""
         is_asked = self.question.call is Call.LOOKUP and space_id in self.question.subjects
@@ -209,7 +219,7 @@ def read_answer(question: Question, body: object, began_at: float, answered_at: 
         not_found=frozenset(not_found),
         users=users,
         remarks={subject: remark for subject, remark in remarks.items() if subject not in not_found},
-        is_partial=any(not names_resource(problem) for problem in _errors(document)),
+        is_partial=any(True for _ in _unnamed(document)),
     )
 
 
@@ -226,18 +236,15 @@ def _failure(body: object, document: Mapping[str, Any]) -> Failure | None:
     if misshapen is not None:
         kind = failure_kind(body) or FailureKind.UNAVAILABLE
         return Failure(kind, misshapen, suspects_subjects=True)
-    data = document.get("data", [])
-    if isinstance(data, dict) or data:
+    if any(_records(document.get("data"))):
         return None
-    unnamed = next((problem for problem in _errors(document) if not names_resource(problem)), None)
+    unnamed = next(_unnamed(document), None)
     if unnamed is not None:
         kind = failure_kind(unnamed) or FailureKind.UNAVAILABLE
         detail = f"HTTP 200 with an error and no data: {explain(unnamed)}"
         return Failure(kind, detail, suspects_subjects=kind is not FailureKind.CREDITS_DEPLETED)
-    meta = document.get("meta")
-    count = meta.get("result_count") if isinstance(meta, dict) else None
-    if isinstance(count, int) and count > 0:
-        detail = f"the answer counts {count} results and has none of them"
+    if _result_count(document) or _has_content(document.get("data")):
+        detail = "the answer says that it has results and has none that can be read"
         return Failure(FailureKind.UNAVAILABLE, detail, suspects_subjects=True)
     return None
 
@@ -253,9 +260,36 @@ def _misshapen(body: object, document: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _has_content(data: object) -> bool:
+    return bool(data) and (not isinstance(data, list) or any(each is not None for each in data))
+
+
+def _result_count(document: Mapping[str, Any]) -> int:
+    """Return how many results an answer says that it has; 0 where it does not say."""
+    meta = document.get("meta")
+    count = meta.get("result_count") if isinstance(meta, dict) else None
+    if isinstance(count, str) and count.isascii() and count.isdigit():
+        return int(count[:9])
+    return count if isinstance(count, int) else 0
+
+
 def _errors(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the errors that an answer lists; one that is only a text is an error with that message."""
     listed = document.get("errors")
-    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    found = listed if isinstance(listed, list) else []
+    return [each if isinstance(each, dict) else {"message": str(each)} for each in found if each is not None]
+
+
+def _unnamed(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the errors of an answer that name no resource; the answer itself may be one of them."""
+    status = document.get("status")
+    is_failing = isinstance(status, int) and status >= LEAST_FAILING_STATUS
+    if (is_failing or any(key in document for key in ("error", "title", "code"))) and not names_resource(
+        document
+    ):
+        told = document.get("error")
+        yield {"message": told, **document} if isinstance(told, str) else document
+    yield from (problem for problem in _errors(document) if not names_resource(problem))
 
 
 def _records(data: object) -> Iterator[Mapping[str, Any]]:

@@ -32,16 +32,16 @@ PEOPLE_SHARE: Final = 0.9
 """The share of the budget up to which people are asked for; the rest is for the news of Spaces."""
 
 NEW_SPACES: Final = 10
-"""How many Spaces a creator may have announced since they were last asked about."""
+"""How many Spaces a creator may have announced since the last poll: X lets them plan ten at a time."""
 
 NEWCOMERS: Final = 13
 """How many people may have come between two polls: a host, two co-hosts and ten speakers fill a stage."""
 
-STRANGERS: Final = 50
-"""How many people a Space may have whose people were not asked for today."""
+STRANGERS: Final = 200
+"""How many people a Space may have whose people were not asked for today: all who ever spoke count."""
 
 MOST_PARTS: Final = 4
-"""Into how many questions one is divided at most, or nearly, so that people can be asked for."""
+"""Into how many questions one is divided at most, or nearly, so that people can be asked for once more."""
 
 LEVELS: Final = (People.CREATOR, People.ON_STAGE, People.WITH_GUESTS)
 
@@ -77,22 +77,28 @@ class Prospect:
     users: Mapping[People, frozenset[str]] = field(default_factory=dict)
     new_users: Mapping[People, int] = field(default_factory=dict)
 
+    def has_met(self, people: People) -> bool:
+        """Tell whether the people whom a question asks for were asked for today."""
+        return self.new_users.get(people, 0) <= NEWCOMERS
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What is asked.
 
     Attributes:
-        count: About how many of the subjects, the first ones.
+        count: About how many of the subjects.
         people: Whose profiles are asked for.
         mills: The money to be held for it, in thousandths of a dollar; 0: the answer is paid for already.
         limit: What may be spent and held on the day, this hold included.
+        first: Which subject is the first of them.
     """
 
     count: int
     people: People
     mills: int
     limit: int
+    first: int = 0
 
 
 def of_space(space_id: str, space: Space | None, paid: Paid, urgency: Urgency) -> Prospect:
@@ -176,7 +182,9 @@ def choose(
             return whole
         # What the others cost without people is kept aside, so that their news is not the price of people.
         part = _reach(prospects, wished, used + mills(prospects, People.CREATOR), budget)
-        if divisible and part is not None and part.count * MOST_PARTS >= len(prospects):
+        if part is None or part.count * MOST_PARTS < len(prospects):
+            part = _one_space(prospects, wished, used, budget)
+        if divisible and part is not None:
             return part
         wished = People.CREATOR
     return _reach(prospects, wished, used, budget) or _one_at_least(prospects[0], wished, used, budget)
@@ -194,6 +202,22 @@ def _reach(prospects: Sequence[Prospect], people: People, used: int, budget: flo
         return None
     limit = _limit(prospects[:count], people, budget)
     return Choice(count, people, mills(prospects[:count], people), limit)
+
+
+def _one_space(prospects: Sequence[Prospect], people: People, used: int, budget: float) -> Choice | None:
+    """Choose a lone Space whose people were not asked for today, though it may have more than can be paid.
+
+    A day may go above its budget by one Space. All that is left is held for it, so that it stays the only one.
+    """
+    everything = _part(budget, 1.0)
+    strangers = (at for at, each in enumerate(prospects) if not (each.new_spaces or each.has_met(people)))
+    first = next(strangers, None)
+    if first is None:
+        return None
+    one = prospects[first : first + 1]
+    if used + mills(prospects, People.CREATOR) >= _limit(one, people, budget):
+        return None
+    return Choice(1, people, min(mills(one, people), everything - used), everything, first)
 
 
 def _one_at_least(first: Prospect, people: People, used: int, budget: float) -> Choice | None:

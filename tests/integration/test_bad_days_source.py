@@ -285,6 +285,21 @@ async def test_a_first_answer_of_nothing_but_an_error_is_no_empty_baseline(redis
         assert [space["id"] for space in listed] == ["S1"]
 
 
+@pytest.mark.parametrize("status", [503, 403])
+async def test_a_creator_for_whom_x_answers_with_an_error_has_no_baseline_yet(
+    redis_url: str, status: int
+) -> None:
+    error = {"resource_type": "user", "parameter": "user_ids", "value": "1", "title": "no", "status": status}
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.CREATOR, "1", "2", on_first_sight=OnFirstSight.BASELINE)
+        once(it, Call.CREATORS, lambda: web.json_response({"errors": [error], "meta": {"result_count": 0}}))
+        await it.look()
+        assert await it.types() == ["watch.baseline"], "that of the other one"
+        await it.pass_time(70)
+        assert await it.types() == ["watch.baseline"] * 2
+        assert await it.told("space.") == []
+
+
 async def test_a_search_that_is_full_says_so_in_the_source(redis_url: str, serve: Serve) -> None:
     play = ONE + spaces([f"S{number}" for number in range(120)], LIVE)
     async with steered(redis_url, play) as it:

@@ -33,7 +33,7 @@ SMALL: Final = (0.003, 0.02, 0.12, 0.5)
 LARGE: Final = (1.0, 3.0, 20.0)
 MOST_NEW_SPACES: Final = 10
 MOST_NEWCOMERS: Final = 13
-MOST_STRANGERS: Final = 50
+MOST_STRANGERS: Final = 200
 """How much may happen between two polls; docs/architecture.md says so."""
 
 WISHES: Final = st.sampled_from((People.CREATOR, People.ON_STAGE, People.WITH_GUESTS))
@@ -177,7 +177,7 @@ class BudgetMachine(RuleBasedStateMachine):
         parts = sorted(prospects.items(), key=lambda part: precedence(part[1]))
         choice = self.hold([prospect for _, prospect in parts], wished) if parts else None
         if choice is not None:
-            subjects = tuple(subject for subject, _ in parts[: choice.count])
+            subjects = tuple(subject for subject, _ in parts[choice.first :][: choice.count])
             question = Question(call, subjects, choice.people)
             self.asking.append(Asking(question, choice.mills, self.now + HOLD_SECONDS))
 

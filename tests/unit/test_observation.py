@@ -221,6 +221,23 @@ class TestAnswersOfNothingButAnError:
             "credits_depleted",
         ),
         "a used-up window": ({"errors": [{"code": 88, "message": "Rate limit exceeded"}]}, "rate_limited"),
+        "a count beside nothing but null": ({"data": [None], "meta": {"result_count": 1}}, "unavailable"),
+        "an error beside an empty object": ({"data": {}, "errors": [{"code": 130}]}, "unavailable"),
+        "an error beside a record without an id": (
+            {"data": [{}], "errors": [{"status": 503}]},
+            "unavailable",
+        ),
+        "a record without an id": ({"data": [{"state": "live"}]}, "unavailable"),
+        "an error that is only a text": (
+            {"errors": ["Over capacity"], "meta": {"result_count": 0}},
+            "unavailable",
+        ),
+        "an error by itself": ({"error": "Over capacity", "meta": {"result_count": 0}}, "unavailable"),
+        "a status beside an empty count": (
+            {"title": "Service Unavailable", "status": 503, "meta": {"result_count": 0}},
+            "unavailable",
+        ),
+        "a count that is a text": ({"meta": {"result_count": "1"}}, "unavailable"),
         "an error beside a not-found": (
             {"errors": [missing(ID), {"code": 130, "message": "Over capacity"}]},
             "unavailable",

@@ -39,13 +39,13 @@ def costs(prospect: Prospect) -> list[int]:
 
 
 class TestALookup:
-    def test_of_a_space_that_is_not_known_may_show_fifty_people(self) -> None:
-        assert costs(of_space("S1", None, Paid(), URGENT)) == [5, 15, 505, 505]
+    def test_of_a_space_that_is_not_known_may_show_two_hundred_people(self) -> None:
+        assert costs(of_space("S1", None, Paid(), URGENT)) == [5, 15, 2005, 2005]
 
     def test_of_a_known_space_may_show_those_who_are_known_and_more(self) -> None:
-        assert costs(of_space("S1", FULL, Paid(), URGENT)) == [5, 15, 505, 505]
-        crowd = Space(id=S1, creator_id="0", speaker_ids=tuple(str(each) for each in range(60)))
-        assert costs(of_space("S1", crowd, Paid(), URGENT)) == [5, 15, 735, 735]
+        assert costs(of_space("S1", FULL, Paid(), URGENT)) == [5, 15, 2005, 2005]
+        crowd = Space(id=S1, creator_id="0", speaker_ids=tuple(str(each) for each in range(210)))
+        assert costs(of_space("S1", crowd, Paid(), URGENT)) == [5, 15, 2235, 2235]
 
     def test_of_a_space_whose_people_were_asked_for_today_may_show_a_stage_full_of_newcomers(self) -> None:
         paid = Paid(spaces={"S1"}, users={"1", "2", "3"}, with_people={"S1"})
@@ -57,7 +57,7 @@ class TestALookup:
         assert costs(of_space("S1", None, Paid(spaces={"S1"}), URGENT))[:2] == [0, 0]
 
     def test_of_a_space_whose_creator_is_not_known_may_show_one(self) -> None:
-        assert costs(of_space("S1", Space(id=S1), Paid(users={"1"}), URGENT)) == [5, 15, 505, 505]
+        assert costs(of_space("S1", Space(id=S1), Paid(users={"1"}), URGENT)) == [5, 15, 2005, 2005]
 
 
 class TestAQuestionAboutCreators:
@@ -76,7 +76,7 @@ class TestAQuestionAboutCreators:
 
 
 def test_each_result_of_a_search_may_be_new_and_of_somebody_else() -> None:
-    assert costs(of_result()) == [5, 15, 515, 515]
+    assert costs(of_result()) == [5, 15, 2015, 2015]
     assert mills([of_result()] * 100, CREATOR) == 1500
 
 
@@ -108,7 +108,14 @@ class TestTheChoice:
         assert choose(lookups(seen=4), CREATOR, used=5000, budget=1) == Choice(4, CREATOR, 0, 1000)
 
     def test_is_without_people_sooner_than_of_fewer_spaces(self) -> None:
-        assert choose(lookups(new=10), ON_STAGE, used=0, budget=1) == Choice(10, CREATOR, 150, 1000)
+        assert choose(lookups(seen=40), ON_STAGE, used=0, budget=1) == Choice(40, CREATOR, 0, 1000)
+        assert choose(lookups(new=10), ON_STAGE, used=800, budget=1) == Choice(10, CREATOR, 150, 1000)
+
+    def test_is_of_one_space_alone_while_nobody_knows_how_many_people_it_has(self) -> None:
+        assert choose(lookups(new=10), ON_STAGE, used=0, budget=1) == Choice(1, ON_STAGE, 1000, 1000)
+        mixed = choose(lookups(new=3, seen=30), ON_STAGE, used=100, budget=1)
+        assert mixed == Choice(1, ON_STAGE, 900, 1000, first=30), "those who are paid for keep their place"
+        assert choose(lookups(new=1), ON_STAGE, used=0, budget=9) == Choice(1, ON_STAGE, 2005, 8100)
 
     def test_is_of_fewer_spaces_where_even_they_cost_too_much(self) -> None:
         assert choose(lookups(new=100), ON_STAGE, used=0, budget=1) == Choice(66, CREATOR, 990, 1000)
@@ -133,12 +140,12 @@ class TestTheChoice:
         assert choose(lookups(seen=24), ON_STAGE, used=0, budget=1) == Choice(6, ON_STAGE, 780, 900)
         assert choose(lookups(seen=25), ON_STAGE, used=0, budget=1) == Choice(25, CREATOR, 0, 1000)
         assert choose(lookups(seen=20, new=2), ON_STAGE, used=0, budget=1) == Choice(6, ON_STAGE, 780, 900)
-        assert choose(lookups(seen=14, new=9), ON_STAGE, used=0, budget=1) == Choice(23, CREATOR, 135, 1000)
+        assert choose(lookups(seen=14, new=9), ON_STAGE, used=770, budget=1) == Choice(23, CREATOR, 135, 1000)
 
     def test_never_divides_a_search(self) -> None:
         results = [of_result()] * 4
-        assert choose(results, ON_STAGE, used=0, budget=2) == Choice(3, ON_STAGE, 1545, 1800)
-        assert choose(results, ON_STAGE, used=0, budget=2, divisible=False) == Choice(4, CREATOR, 60, 1800)
+        assert choose(results, ON_STAGE, used=0, budget=7) == Choice(3, ON_STAGE, 6045, 6300)
+        assert choose(results, ON_STAGE, used=0, budget=7, divisible=False) == Choice(4, CREATOR, 60, 6300)
 
     def test_keeps_what_is_patient_below_its_share(self) -> None:
         apart = [of_space(f"P{each}", None, Paid(), PATIENT) for each in range(2)]
