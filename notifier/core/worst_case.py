@@ -205,9 +205,9 @@ def _reach(prospects: Sequence[Prospect], people: People, used: int, budget: flo
 
 
 def _one_space(prospects: Sequence[Prospect], people: People, used: int, budget: float) -> Choice | None:
-    """Choose a lone Space whose people were not asked for today, though it may have more than can be paid.
+    """Choose a lone Space whose people were not asked for today, whatever their number.
 
-    A day may go above its budget by one Space. All that is left is held for it, so that it stays the only one.
+    A day may go above its budget by one Space. All that is left is held, so that it stays the only one.
     """
     everything = _part(budget, 1.0)
     strangers = (at for at, each in enumerate(prospects) if not (each.new_spaces or each.has_met(people)))
