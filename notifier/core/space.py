@@ -50,6 +50,8 @@ SILENT_FIELDS: Final = frozenset({"participant_count", "subscriber_count", "upda
 """Fields without an event of their own (law 2 sets them aside)."""
 
 
+LONGEST_ODD_STATE: Final = 32
+
 MAX_COUNT: Final = 2**53 - 1
 """The highest count that every reader of JSON keeps exactly."""
 
@@ -168,6 +170,8 @@ def read_space(space_id: SpaceId, raw: Mapping[str, Any]) -> Space:
     values: dict[str, Any] = {
         name: READERS[kind](raw[name]) for name, kind in FIELD_KINDS.items() if name in raw
     }
+    if raw.get("state") is not None:
+        values["state"] = _read_state(raw["state"])
     topics = raw.get("topics")
     if values.get("topic_ids") is None and isinstance(topics, list):
         values["topic_ids"] = _read_ids(
@@ -191,6 +195,11 @@ def _read_text(raw: object) -> str | None:
         return None
     # A lone surrogate is legal in JSON and cannot be sent as UTF-8.
     return raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _read_state(raw: object) -> str:
+    """Read a word for a state; what is no text, or an empty one, is a word that nobody knows (rule E6)."""
+    return _read_text(raw) or repr(raw)[:LONGEST_ODD_STATE]
 
 
 def _read_time(raw: object) -> str | None:

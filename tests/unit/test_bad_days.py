@@ -315,10 +315,17 @@ class TestStates:
         assert history.look(seen(1300, but(PLANNED, state="running"))) == ()
 
     def test_unknown_words_are_counted(self) -> None:
-        words = ["running", "Running ", "live", None, "x" * 99, "a|b\nc"]
+        words = ["running", "Running ", "live", None, "x" * 99, "a|b\nc", 3, ["live"], ""]
         data = [{"id": f"S{number}", "state": word} for number, word in enumerate(words)]
         answer = read_answer(Question(Call.LOOKUP, ("S0",)), {"data": data}, START, START + 1)
-        assert unknown_states(answer) == {"running": 2, "x" * LONGEST_WORD: 1, "a?b?c": 1}
+        assert unknown_states(answer) == {
+            "running": 2,
+            "x" * LONGEST_WORD: 1,
+            "a?b?c": 1,
+            "3": 1,
+            "['live']": 1,
+            "''": 1,
+        }
 
     @pytest.mark.parametrize(
         ("sign", "last"),
