@@ -323,8 +323,8 @@ class TestStates:
             "x" * LONGEST_WORD: 1,
             "a?b?c": 1,
             "3": 1,
-            "['live']": 1,
-            "''": 1,
+            "??live??": 1,
+            "??": 1,
         }
 
     @pytest.mark.parametrize(
