@@ -178,7 +178,7 @@ def after_failure(health: Health, setback: Setback, *, now: float, cadence: Cade
         kind,
         failure.detail,
         before.since if before else now,
-        max(pause, failure.retry_at or 0.0),
+        max(pause, failure.retry_at or 0.0) if is_told or setback.is_sure else pause,
         failures if is_told else min(failures, max(needed - 1, 1)),
         is_told,
         tuple(dict.fromkeys(label for label in labels if label))[-MOST_LABELS:],

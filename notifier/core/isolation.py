@@ -200,13 +200,16 @@ def after_failure(
     if around.is_down and not is_subjects and not around.standings.keys() & set(subjects):
         # The outage explains it: nobody is suspected for what everybody suffers.
         return Verdict({}, None, label, is_exhausted=True)
-    if _is_to_be_halved(failed, around, is_subjects=is_subjects):
+    # What X asks for is kept by the same question. Its parts are others, and show whether the call is down.
+    is_told_to_wait = failure.retry_at is not None
+    if _is_to_be_halved(failed, around, is_subjects=is_subjects, is_sure=is_told_to_wait):
         parts = halve(subjects, failed, label=label)
         return Verdict(parts, dict.fromkeys(subjects, now), label, is_subjects)
     is_exhausted = not is_subjects and _is_exhausted(failed, around, label)
     # The first failure on end may be a hiccup; from the second on another question shows what it is.
     wants_witness = not (is_subjects or is_exhausted) and bool(around.failed) and around.has_others
-    ask_at = None if is_exhausted else dict.fromkeys(subjects, now + pace.soon)
+    soon = max(now + pace.soon, failure.retry_at or 0.0)
+    ask_at = None if is_exhausted else dict.fromkeys(subjects, soon)
     return Verdict(failed, ask_at, label, is_subjects, is_exhausted, wants_witness)
 
 
@@ -294,7 +297,8 @@ def _isolate(
 ) -> Verdict:
     """Slow a lone subject down that fails while others of its call are answered."""
     if standing.failures < HALVED_AFTER:
-        return Verdict({subject: standing}, {subject: now + pace.soon}, label, is_subjects=True)
+        soon = max(now + pace.soon, failure.retry_at or 0.0)
+        return Verdict({subject: standing}, {subject: soon}, label, is_subjects=True)
     if not standing.not_before:
         standing = replace(standing, failures=HALVED_AFTER)
     doublings = min(standing.failures - HALVED_AFTER, MOST_DOUBLINGS)
@@ -305,7 +309,9 @@ def _isolate(
     return Verdict({subject: isolated}, {subject: isolated.not_before}, label, is_subjects=True)
 
 
-def _is_to_be_halved(failed: Mapping[str, Standing], around: Surroundings, *, is_subjects: bool) -> bool:
+def _is_to_be_halved(
+    failed: Mapping[str, Standing], around: Surroundings, *, is_subjects: bool, is_sure: bool
+) -> bool:
     if len(failed) < HALVED_AFTER:
         return False
     standing = next(iter(failed.values()))
@@ -314,7 +320,7 @@ def _is_to_be_halved(failed: Mapping[str, Standing], around: Surroundings, *, is
     is_affordable = is_subjects or (
         len(parts) < MOST_PARTS and (around.is_down or standing.group.count("/") < QUICK_HALVINGS)
     )
-    return is_affordable and (is_part or standing.failures >= HALVED_AFTER)
+    return is_affordable and (is_part or is_sure or standing.failures >= HALVED_AFTER)
 
 
 def _is_exhausted(failed: Mapping[str, Standing], around: Surroundings, label: str) -> bool:

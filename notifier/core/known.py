@@ -143,20 +143,21 @@ def read_known(record: Mapping[str, Any]) -> KnownSpace:
 
 
 def confirm(
-    known: KnownSpace, about: str, claim: str, *, now: float, needed: float, apart: float
+    known: KnownSpace, about: str, claim: str, *, now: float, needed: float, apart: float, span: float = 0.0
 ) -> tuple[KnownSpace, bool]:
     """Count a claim once more and tell whether it has now been seen often enough.
 
     A sighting less than ``apart`` seconds after the last counted one does not count, nor does the same one
     again, however small ``apart`` is. Another claim about the
     same thing starts anew. A confirmed claim is no doubt any more and leaves the record.
+    It must have been seen for ``span`` seconds at least.
     """
     doubt = known.doubts.get(about)
     if doubt is None or doubt.claim != claim:
         doubt = Doubt(claim, 1, now, now)
     elif now > doubt.last_at and now - doubt.last_at >= apart:
         doubt = replace(doubt, count=doubt.count + 1, last_at=now)
-    if doubt.count >= needed:
+    if doubt.count >= needed and now - doubt.first_at >= span:
         return dismiss(known, about), True
     return replace(known, doubts={**known.doubts, about: doubt}), False
 

@@ -24,6 +24,9 @@ MAX_KNOWN_USERS: Final = 100
 
 OVER: Final = "over"
 
+BACKWARD_SPAN: Final = 4
+"""How many times the distance of two sightings a move back must last that contradicts X's own word."""
+
 Weighed: TypeAlias = tuple[KnownSpace, Step | None, bool]
 """The Space with its doubts up to date, the step that is believed, and whether the rest counts."""
 
@@ -124,12 +127,14 @@ def _over_as_before(known: KnownSpace, sight: Sight) -> KnownSpace:
 def _confirmed(known: KnownSpace, step: Step, *, now: float, patience: Patience) -> tuple[KnownSpace, bool]:
     """Count a look towards a step that a single one does not prove.
 
-    A move back that contradicts X's own word gets harder to believe each time, as a return of a field does.
+    A move back that contradicts X's own word is also what a replica shows that lags, by minutes at times. So
+    it takes minutes, and gets harder to believe each time, as a return of a field does.
     """
     goes_back = step.retracts and (known.is_over_by_word or not known.phase.is_over)
     needed = patience.needed * (hardness(known, "state") if goes_back else 1)
     claim = OVER if step.to.is_over else str(step.to)
-    known, sure = confirm(known, "phase", claim, now=now, needed=needed, apart=patience.apart)
+    span = BACKWARD_SPAN * patience.apart if goes_back else 0.0
+    known, sure = confirm(known, "phase", claim, now=now, needed=needed, apart=patience.apart, span=span)
     return after_return(known, "state") if sure and goes_back else known, sure
 
 

@@ -273,9 +273,12 @@ class TestBackingOff:
 
     def test_is_at_least_what_x_asks_for(self) -> None:
         failure = Failure(FailureKind.UNAVAILABLE, "503", retry_at=START + 120)
-        setback = Setback(Call.LOOKUP, failure, Response(START + 10), is_sure=False)
+        setback = Setback(Call.LOOKUP, failure, Response(START + 10))
         health = after_failure(Health(), setback, now=START, cadence=CADENCE)
         assert health.paused_until(Call.LOOKUP) == START + 120
+        # While a subject may be at fault, only that question waits: others show what it is.
+        unsure = after_failure(Health(), replace(setback, is_sure=False), now=START, cadence=CADENCE)
+        assert unsure.paused_until(Call.LOOKUP) == START
 
     def test_of_a_call_without_trouble_is_none(self) -> None:
         assert Health().paused_until(Call.LOOKUP) == 0.0

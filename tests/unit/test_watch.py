@@ -92,11 +92,15 @@ def test_the_longest_query_leaves_room_for_all_else_that_a_search_asks_for() -> 
         (WatchStatus.ACTIVE, False, True),
         (WatchStatus.ACTIVE, True, False),
         (WatchStatus.RESOLVING, False, False),
-        (WatchStatus.FAILED, False, False),
+        (WatchStatus.FAILED, False, True),  # once a day
+        (WatchStatus.FAILED, True, False),
     ],
 )
-def test_x_is_asked_only_for_an_active_watch(status: WatchStatus, paused: bool, is_looking: bool) -> None:
-    assert replace(WATCH, status=status, paused=paused).is_looking is is_looking
+def test_x_is_asked_for_a_watch_whose_subject_is_known(
+    status: WatchStatus, paused: bool, is_looking: bool
+) -> None:
+    subject = None if status is WatchStatus.RESOLVING else WATCH.subject
+    assert replace(WATCH, status=status, paused=paused, subject=subject).is_looking is is_looking
 
 
 def test_names_are_one_whatever_their_case_and_space_ids_are_not() -> None:
