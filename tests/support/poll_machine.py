@@ -171,10 +171,10 @@ class BadX:
 
     # What happens at X
 
-    def start(self, creator: str, space_id: str = "") -> Broadcast:
-        """Let somebody begin a Space."""
-        now = self.clock()
-        begun = Broadcast(space_id or f"S{creator}x{len(self.spaces)}", creator, now, [(now, "title 0")])
+    def start(self, creator: str, space_id: str = "", *, ago: float = 0.0) -> Broadcast:
+        """Let somebody begin a Space, or have begun it so many seconds ago."""
+        at = self.clock() - ago
+        begun = Broadcast(space_id or f"S{creator}x{len(self.spaces)}", creator, at, [(at, "title 0")])
         self.spaces[begun.id] = begun
         return begun
 
