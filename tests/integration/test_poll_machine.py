@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
+import pytest
 import redis
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -324,6 +325,7 @@ class PollMachine(RuleBasedStateMachine):
             assert watch.status is expected, f"{watch.target} is {watch.status}: {watch.failure_reason}"
 
 
+@pytest.mark.timeout(300)
 def test_bad_days_of_x_delay_cost_and_announce_nothing_that_they_should_not(
     redis_server: RedisServer,
 ) -> None:
@@ -332,5 +334,5 @@ def test_bad_days_of_x_delay_cost_and_announce_nothing_that_they_should_not(
 
     run_state_machine_as_test(
         OverThisServer,
-        settings=settings(max_examples=12, stateful_step_count=12, deadline=None),
+        settings=settings(max_examples=10, stateful_step_count=12, deadline=None),
     )
