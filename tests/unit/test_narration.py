@@ -238,8 +238,9 @@ class TestCorrections:
         for seconds in (140, 180, 220):
             assert history.look(seen(seconds, LIVE)) == ()
             assert history.look(seen(seconds + 20, ENDED)) == ()
-        history.look(seen(260, LIVE))
-        correction = history.look(seen(290, LIVE))[0]
+        for seconds in (260, 290, 320, 350):
+            history.look(seen(seconds, LIVE))
+        correction = history.look(seen(380, LIVE))[0]
         assert correction.data["details"] == {"retracts": inferred.id}
 
     def test_a_correction_is_not_itself_corrected(self) -> None:
