@@ -75,7 +75,8 @@ async def afford(worker: Worker, question: Question, due: Sequence[DueLook]) -> 
         zip(asked.due, subjects, prospects, strict=True),
         key=lambda part: (part[0].at > now, precedence(part[2])),
     )
-    choice, hold = await _hold(worker, asked, [prospect for _, _, prospect in parts], budget)
+    due_now = sum(poll.at <= now for poll, _, _ in parts)
+    choice, hold = await _hold(worker, asked, [prospect for _, _, prospect in parts], budget, due=due_now)
     if choice is None:
         return None
     taken = parts[choice.first : choice.first + choice.count]
@@ -166,13 +167,19 @@ def _people(spaces: Mapping[str, Space]) -> set[str]:
 
 
 async def _hold(
-    worker: Worker, asked: Affordable, prospects: Sequence[Prospect], budget: float
+    worker: Worker,
+    asked: Affordable,
+    prospects: Sequence[Prospect],
+    budget: float,
+    *,
+    due: int | None = None,
 ) -> tuple[Choice | None, str | None]:
     """Choose what is asked and hold the money for it; where nothing can be, put the polls off."""
     spending, now = worker.runtime.store.spending, worker.runtime.clock()
     call = asked.question.call
     wished = People.CREATOR if call is Call.USERS else asked.question.people
-    option = partial(choose, prospects, wished, budget=budget, divisible=call is not Call.SEARCH)
+    divisible = call is not Call.SEARCH
+    option = partial(choose, prospects, wished, budget=budget, due=due, divisible=divisible)
     # The first try hopes that nothing is used; a refusal says how much is.
     spent = held = 0
     for _ in range(TRIES):

@@ -165,7 +165,13 @@ def precedence(prospect: Prospect) -> tuple[bool, float]:
 
 
 def choose(
-    prospects: Sequence[Prospect], wished: People, *, used: int, budget: float, divisible: bool = True
+    prospects: Sequence[Prospect],
+    wished: People,
+    *,
+    used: int,
+    budget: float,
+    due: int | None = None,
+    divisible: bool = True,
 ) -> Choice | None:
     """Choose how much of a question is asked; None: nothing, there is not enough left.
 
@@ -174,6 +180,7 @@ def choose(
         wished: Whose profiles would be read.
         used: What is spent and held on the day, in thousandths of a dollar.
         budget: US dollars a day.
+        due: How many of them are due, the first ones; the others fill the request. All unless given.
         divisible: Whether subjects that are left out can be asked about in another question.
     """
     if wished.costs_extra:
@@ -183,7 +190,7 @@ def choose(
         # What the others cost without people is kept aside, so that their news is not the price of people.
         part = _reach(prospects, wished, used + mills(prospects, People.CREATOR), budget)
         if part is None or part.count * MOST_PARTS < len(prospects):
-            part = _one_space(prospects, wished, used, budget)
+            part = _one_space(prospects[:due], wished, used, budget)
         if divisible and part is not None:
             return part
         wished = People.CREATOR

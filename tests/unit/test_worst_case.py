@@ -116,6 +116,8 @@ class TestTheChoice:
         mixed = choose(lookups(new=3, seen=30), ON_STAGE, used=100, budget=1)
         assert mixed == Choice(1, ON_STAGE, 900, 1000, first=30), "those who are paid for keep their place"
         assert choose(lookups(new=1), ON_STAGE, used=0, budget=9) == Choice(1, ON_STAGE, 2005, 8100)
+        filled = choose(lookups(new=3, seen=30), ON_STAGE, used=100, budget=1, due=30)
+        assert filled == Choice(33, CREATOR, 45, 1000), "what only fills a request is not asked about instead"
 
     def test_is_of_fewer_spaces_where_even_they_cost_too_much(self) -> None:
         assert choose(lookups(new=100), ON_STAGE, used=0, budget=1) == Choice(66, CREATOR, 990, 1000)
