@@ -282,10 +282,12 @@ def _group(look: DueLook, standings: Mapping[str, Standing]) -> str:
 
 
 def _failed(standing: Standing, label: str, failure: Failure, *, now: float, origin: str) -> Standing:
+    # What X only said of it is no failure, however long ago.
+    is_suspected = bool(standing.failures or standing.group)
     return replace(
         standing,
         reason=failure.detail,
-        since=standing.since or now,
+        since=standing.since if is_suspected else now,
         group=label,
         failures=standing.failures + 1,
         origin=origin,

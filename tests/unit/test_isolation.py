@@ -177,6 +177,23 @@ def test_an_isolated_subject_is_asked_ever_more_rarely_and_as_rarely_as_x_asks_f
     assert verdict.standings["a"].not_before == now + 9000
 
 
+def test_what_x_said_of_a_subject_before_does_not_make_it_the_reason_of_an_outage() -> None:
+    remark = Standing(reason="X says: suspended", since=BEGIN - 9000, origin=ORIGIN)
+    around = Surroundings({"a": remark}, answered_at=BEGIN - 60)
+    verdict = after_failure(["a", "b"], FAILURE, around, now=BEGIN, pace=PACE, origin=ORIGIN)
+    assert not verdict.is_subjects
+    assert {standing.since for standing in verdict.standings.values()} == {BEGIN}
+
+
+def test_what_x_asks_for_is_kept_by_the_same_question_and_not_by_its_parts() -> None:
+    busy = replace(FAILURE, retry_at=BEGIN + 300)
+    alone = after_failure(["a"], busy, Surroundings(has_others=True), now=BEGIN, pace=PACE, origin=ORIGIN)
+    assert alone.ask_at == {"a": BEGIN + 300}
+    verdict = after_failure(["a", "b"], busy, Surroundings(), now=BEGIN, pace=PACE, origin=ORIGIN)
+    assert verdict.ask_at == {"a": BEGIN, "b": BEGIN}
+    assert len({standing.group for standing in verdict.standings.values()}) == 2
+
+
 def test_during_an_outage_nobody_new_is_suspected() -> None:
     around = Surroundings({}, 0.0, ("other",), is_down=True, has_others=True)
     verdict = after_failure(["a", "b"], FAILURE, around, now=BEGIN, pace=PACE, origin=ORIGIN)
