@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from notifier.core.cadence import NextLook
-from notifier.core.isolation import REFUSED_SECONDS, halve, label_of
+from notifier.core.isolation import REFUSED_SECONDS, Standing, halve, label_of
 from notifier.core.looking import Urgency
 from notifier.core.matching import unattributed
 from notifier.core.observation import Call, Observation
@@ -35,6 +35,7 @@ async def apply_names(worker: Worker, look: Look, observation: Observation) -> N
     users = {user.username.casefold(): user for user in observation.users.values()}
     watches = await store.watches.get_many(look.subjects)
     reasons: dict[str, str] = {}
+    silent: dict[str, Standing] = {}
     for watch in watches.values():
         name = watch.target.removeprefix("@").casefold()
         reason = _reason(watch, name, observation)
@@ -43,8 +44,12 @@ async def apply_names(worker: Worker, look: Look, observation: Observation) -> N
         elif reason is not None:
             reasons[watch.id] = reason
         else:
-            later = NextLook(now + UNNAMED_RETRY_SECONDS, Urgency.PATIENT)
-            await store.looks.schedule(Call.USERS, {watch.id: later})
+            silent[watch.id] = Standing(
+                reason=_silence(watch, name, observation), since=now, origin=worker.origin
+            )
+    later = NextLook(now + UNNAMED_RETRY_SECONDS, Urgency.PATIENT)
+    await store.standings.change(Call.USERS, silent)
+    await store.looks.schedule(Call.USERS, dict.fromkeys(silent, later))
     if look.has_standings:
         await store.standings.note_answer(look.call, now=observation.answered_at)
     await refuse(worker, look, reasons, apart=worker.runtime.patience.apart)
@@ -86,6 +91,12 @@ def _reason(watch: Watch, name: str, observation: Observation) -> str | None:
         return None
     words = {SubjectStatus.SUSPENDED: "suspended", SubjectStatus.PROTECTED: "protected"}
     return f"the account {watch.target} is {words[remark.status]}, says X: {remark.detail}"
+
+
+def _silence(watch: Watch, name: str, observation: Observation) -> str:
+    """Say why a name is neither known nor unknown after an answer."""
+    told = [remark.detail for asked, remark in observation.remarks.items() if asked.casefold() == name]
+    return f"X says: {told[0]}" if told else f"X's answer says nothing of {watch.target}"
 
 
 async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> None:

@@ -312,8 +312,14 @@ def _users(question: Question, document: Mapping[str, Any]) -> Iterator[User]:
 
 def _remarks(question: Question, document: Mapping[str, Any]) -> Iterator[tuple[str, Remark]]:
     """Yield what X says of subjects of the question; errors about other resources say nothing of them."""
+    is_about_names = question.call is Call.USERS
     resource = "space" if question.call is Call.LOOKUP else "user"
+    asked = {each.casefold() if is_about_names else each: each for each in question.subjects}
     for problem in _errors(document):
         named = problem.get("resource_id") or problem.get("value")
-        if problem.get("resource_type") == resource and named in question.subjects:
-            yield str(named), Remark(subject_status(problem), explain(problem))
+        if problem.get("resource_type") != resource or not isinstance(named, str):
+            continue
+        # Ids differ in case, names do not.
+        subject = asked.get(named.casefold() if is_about_names else named)
+        if subject is not None:
+            yield subject, Remark(subject_status(problem), explain(problem))

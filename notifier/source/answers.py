@@ -114,6 +114,9 @@ def refused_values(raw: bytes) -> dict[str, set[str]]:
 
 
 def _kind(status: int, raw: bytes, body: object) -> FailureKind:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and body is None and not raw.lstrip().startswith(b"<"):
+        # A text without any form still says what the status does; a page is the edge's own.
+        return FailureKind.RATE_LIMITED
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or _is_foreign(raw, body):
         return FailureKind.UNAVAILABLE
     if status == HTTPStatus.BAD_REQUEST and not body:

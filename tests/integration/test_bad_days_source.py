@@ -93,6 +93,8 @@ FORMS: Final[dict[str, tuple[int, Any, str]]] = {
     "credits under 403": (403, {"type": "https://api.x.com/2/problems/credits"}, "credits_depleted"),
     "the month's cap without a type": (429, {"title": "UsageCapExceeded"}, "usage_capped"),
     "the month's cap under 403": (403, {"title": "UsageCapExceeded"}, "usage_capped"),
+    "a text under 429": (429, "Too Many Requests", "rate_limited"),
+    "an edge page under 429": (429, "<html>busy</html>", "unavailable"),
     "an edge page under 403": (403, "<html><body>Attention required</body></html>", "unavailable"),
     "an edge page under 401": (401, "<!DOCTYPE html><html></html>", "unavailable"),
     "an old code under 400": (400, {"errors": [{"code": 89, "message": "Invalid token"}]}, "unauthorized"),
@@ -253,6 +255,33 @@ async def test_a_name_of_which_x_says_more_than_that_it_is_unknown_fails_with_th
         assert word in str(watch.failure_reason)
         assert "knows no user" not in str(watch.failure_reason)
         assert await it.types() == ["watch.failed"]
+
+
+async def test_a_name_of_which_an_answer_says_nothing_shows_that_in_the_watch(redis_url: str) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.CREATOR, "@Silent")
+        always(it, Call.USERS, lambda: web.json_response({"meta": {}}))
+        await it.pass_time(130)
+        assert str((await one_watch(it)).status) == "resolving"
+        assert "says nothing of @Silent" in await reason(it)
+        assert len(it.x.of(Call.USERS)) == 3
+
+
+async def test_a_name_that_x_repeats_in_another_case_is_that_name(redis_url: str) -> None:
+    error = {
+        "resource_type": "user",
+        "parameter": "usernames",
+        "value": "caselow",
+        "resource_id": "caselow",
+        "type": "https://api.x.com/2/problems/resource-not-found",
+        "title": "Not Found Error",
+    }
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.CREATOR, "@CaseLow")
+        always(it, Call.USERS, lambda: web.json_response({"errors": [error]}))
+        await it.pass_time(60)
+        watch = await one_watch(it)
+        assert (str(watch.status), watch.failure_reason) == ("failed", "X knows no user @CaseLow")
 
 
 async def test_a_creator_who_is_suspended_later_shows_it_in_the_watch(redis_url: str, serve: Serve) -> None:
