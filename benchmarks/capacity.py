@@ -17,10 +17,11 @@ from rich.table import Table
 
 from benchmarks.processes import Usage, can_read_usage, usage_of, valkey
 from benchmarks.workload import PATIENCE, load, settings_of
+from notifier.core.answers import read_answer
 from notifier.core.decide import Circumstances, decide
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.instants import rfc3339
-from notifier.core.observation import Call, Observation, Question, read_answer
+from notifier.core.observation import Call, Observation, Question
 from notifier.core.watch import Watch, WatchKind
 from notifier.runtime import open_runtime
 from notifier.source import BATCH

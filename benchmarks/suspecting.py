@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from benchmarks.schedule import Schedule
 from notifier.core.cadence import Cadence, NextLook
 from notifier.core.health import Health, Setback, after_answer, after_failure
-from notifier.core.isolation import NORMAL, Pace, Selection, Standing, Surroundings, Verdict, select
+from notifier.core.isolation import Selection, Surroundings, Verdict, select
 from notifier.core.isolation import after_failure as judge
 from notifier.core.looking import DueLook, Urgency
 from notifier.core.observation import Call, Failure
+from notifier.core.standing import NORMAL, Pace, Standing
 from notifier.core.trouble import respond
 from notifier.source import BATCH
 

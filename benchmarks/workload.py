@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from notifier.config import Settings, load_settings
+from notifier.core.answers import read_answer
 from notifier.core.decide import Circumstances, decide
 from notifier.core.endpoint import Endpoint, SealedSecret
 from notifier.core.events import Event, EventType, encode, plain_event
 from notifier.core.ids import EndpointId, SpaceId, new_tail
 from notifier.core.merging import Patience
-from notifier.core.observation import Call, Question, read_answer
+from notifier.core.observation import Call, Question
 from notifier.core.request import DeliveryRequest, build_request
 from notifier.core.signing import generate_secret, parse_signing_key
 from notifier.runtime import Runtime

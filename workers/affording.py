@@ -198,7 +198,7 @@ async def _hold(
 
 
 async def _keep_place(worker: Worker, call: Call, polls: Sequence[DueLook]) -> None:
-    """Give claimed polls back to the schedule as they were."""
+    """Put claimed polls back to the schedule as they were."""
     places = {poll.subject: NextLook(poll.at, poll.urgency) for poll in polls}
     await worker.runtime.store.looks.schedule(call, places)
 

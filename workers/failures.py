@@ -9,9 +9,10 @@ import structlog
 from notifier.core import isolation
 from notifier.core.cadence import NextLook
 from notifier.core.health import Health, Setback, after_failure
-from notifier.core.isolation import HALVED_AFTER, NORMAL, REFUSALS, Surroundings, Verdict
+from notifier.core.isolation import HALVED_AFTER, REFUSALS, Surroundings, Verdict
 from notifier.core.observation import Call, Failure, Observation
 from notifier.core.problems import FailureKind
+from notifier.core.standing import NORMAL, adopt, after_answer
 from notifier.core.trouble import respond
 from notifier.source import BATCH
 from workers.context import Worker
@@ -27,7 +28,7 @@ async def adopt_standings(worker: Worker) -> None:
     store, now = worker.runtime.store, worker.runtime.clock()
     for call in Call:
         foreign = {
-            subject: isolation.adopt(standing, origin=worker.origin)
+            subject: adopt(standing, origin=worker.origin)
             for subject, standing in (await store.standings.all(call)).items()
             if standing.origin != worker.origin
         }
@@ -54,7 +55,7 @@ async def note_answer(worker: Worker, look: Look, observation: Observation) -> N
     if look.has_standings:
         await standings.note_answer(look.call, now=observation.answered_at)
     await revive_watches(worker, look)
-    changes = isolation.after_answer(look.subjects, observation, look.standings, origin=worker.origin)
+    changes = after_answer(look.subjects, observation, look.standings, origin=worker.origin)
     await standings.change(look.call, changes)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from notifier.core.isolation import Standing
 from notifier.core.looking import DueLook, Urgency
 from notifier.core.observation import Call, Question
+from notifier.core.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from typing import Final
 import structlog
 
 from notifier.core.cadence import NextLook
-from notifier.core.isolation import REFUSED_SECONDS, Standing, halve, label_of
+from notifier.core.isolation import halve, label_of
 from notifier.core.looking import Urgency
 from notifier.core.matching import unattributed
 from notifier.core.observation import Call, Observation
 from notifier.core.problems import SubjectStatus
+from notifier.core.standing import REFUSED_SECONDS, Standing
 from notifier.core.watch import Watch, WatchStatus
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from workers.context import Worker

@@ -10,10 +10,10 @@ import structlog
 
 from notifier.core.cadence import NextLook
 from notifier.core.instants import rfc3339
-from notifier.core.isolation import NORMAL, Pace, Standing, after_refusal
 from notifier.core.looking import Urgency
 from notifier.core.matching import failed_event
 from notifier.core.observation import Call
+from notifier.core.standing import NORMAL, Pace, Standing, after_refusal
 from notifier.core.watch import Watch, WatchKind, WatchStatus
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store.events import WatchChange

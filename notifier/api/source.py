@@ -12,9 +12,9 @@ from notifier.core import observation
 from notifier.core.buckets import Buckets
 from notifier.core.health import Health, TroubleKind
 from notifier.core.instants import rfc3339
-from notifier.core.isolation import Standing
 from notifier.core.refusals import Refusal
 from notifier.core.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
+from notifier.core.standing import Standing
 from notifier.store import LookQueue
 
 PATH: Final = "/v1/source"

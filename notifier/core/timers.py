@@ -35,7 +35,7 @@ class TimerKind(StrEnum):
 
 
 def timers_of(known: KnownSpace, *, patience: Patience) -> dict[TimerKind, float]:
-    """Give every timer of a Space that is followed, and when it rings, in epoch seconds.
+    """Return every timer of a Space that is followed, and when it rings, in epoch seconds.
 
     While it is unclear how the Space is doing, there is no reminder; one that is late by then rings at once.
     """

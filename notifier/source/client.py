@@ -12,18 +12,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from notifier.core.answers import read_answer
 from notifier.core.buckets import WINDOW_SECONDS
 from notifier.core.looking import Urgency
-from notifier.core.observation import (
-    MOST_RESULTS,
-    Call,
-    Failure,
-    Observation,
-    People,
-    Question,
-    failed,
-    read_answer,
-)
+from notifier.core.observation import MOST_RESULTS, Call, Failure, Observation, People, Question, failed
 from notifier.core.problems import FailureKind
 from notifier.core.retry_after import parse_http_date
 from notifier.core.x_clock import XClock

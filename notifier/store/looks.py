@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from notifier.core.cadence import NextLook
-from notifier.core.isolation import Standing
 from notifier.core.looking import DueLook, Urgency
 from notifier.core.observation import Call
+from notifier.core.standing import Standing
 from notifier.core.watch import WatchKind
 from notifier.store import keys
 from notifier.store.database import Argument, Database

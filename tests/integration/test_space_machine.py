@@ -247,7 +247,7 @@ class SpaceMachine(RuleBasedStateMachine):
         self.step(apply_all, *asked)
 
     def known_spaces(self) -> list[KnownSpace]:
-        """Give what is known of those Spaces that were seen; the crowd always was."""
+        """Return what is known of those Spaces that were seen; the crowd always was."""
         return [known for known in self.seen.known.values() if known is not None]
 
     def is_followed(self, space_id: SpaceId) -> bool:

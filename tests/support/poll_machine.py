@@ -179,7 +179,7 @@ class BadX:
         return begun
 
     def retitle(self, space: Broadcast) -> None:
-        """Give a Space a title that it has never had."""
+        """Retitle a Space with a text that it has never had."""
         space.titles.append((self.clock(), f"title {len(space.titles)}"))
 
     def let_speak(self, space: Broadcast) -> None:

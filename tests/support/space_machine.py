@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+from notifier.core.answers import read_answer
 from notifier.core.instants import instant, rfc3339
 from notifier.core.known import KnownSpace
-from notifier.core.observation import Call, Failure, Observation, Question, failed, read_answer
+from notifier.core.observation import Call, Failure, Observation, Question, failed
 from notifier.core.problems import FailureKind
 from notifier.core.space import Phase
 from tests.support.api_runtime import Clock
@@ -81,7 +82,7 @@ class Answer:
         return named - self.seen().keys()
 
     def left_open(self) -> set[str]:
-        """Give the Spaces that it was asked about by their ids, and says nothing of (E7)."""
+        """Return the Spaces that it was asked about by their ids, and says nothing of (E7)."""
         if self.question.call is not Call.LOOKUP or self.observation().failure is not None:
             return set()
         return {*self.question.subjects} - self.seen().keys() - self.missing()
@@ -161,7 +162,7 @@ class X:
         return json.dumps(body | ({} if call is Call.LOOKUP else {"meta": {"result_count": len(shown)}}))
 
     def _spoilt(self, record: Record, fault: Fault) -> Record:
-        """Give a record as an answer with this fault has it."""
+        """Return a record as an answer with this fault has it."""
         current = self.has.get(record["id"], {})
         if fault is Fault.STALE_MARKED_AS_NEW and "updated_at" in current:
             record = record | {"updated_at": current["updated_at"]}

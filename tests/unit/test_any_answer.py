@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notifier.core.answers import read_answer
 from notifier.core.cadence import Cadence, next_look
 from notifier.core.decide import Decision, decide
 from notifier.core.events import MAX_BODY_BYTES, Event, encode, redact, thin
 from notifier.core.known import KnownSpace, read_known
-from notifier.core.observation import Call, Evidence, Presence, Question, Snapshot, read_answer
+from notifier.core.observation import Call, Evidence, Presence, Question, Snapshot
 from notifier.core.space import FIELD_KINDS
 from notifier.core.timers import TimerKind, ring, timers_of
 from tests.support.space_builders import PATIENCE, SPACE_ID, START, WATCHED, History, space

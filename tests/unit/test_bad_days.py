@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import pytest
 
+from notifier.core.answers import read_answer
 from notifier.core.event_identity import expected_id
 from notifier.core.events import Event
 from notifier.core.known import KnownSpace
 from notifier.core.lists import LISTED_SECONDS, list_of, note_left_out, shown_by, to_ask
 from notifier.core.merging import Patience
-from notifier.core.observation import Call, Evidence, Question, read_answer
+from notifier.core.observation import Call, Evidence, Question
 from notifier.core.returns import HARDEST
 from notifier.core.space import Phase, Space
 from notifier.core.timers import TimerKind, timers_of

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from notifier.core.answers import read_answer
 from notifier.core.cadence import Cadence, NextLook, next_look
 from notifier.core.decide import Circumstances, decide
 from notifier.core.endpoint import Filters
@@ -14,16 +15,7 @@ from notifier.core.filters import passes
 from notifier.core.ids import SpaceId, WatchId
 from notifier.core.known import KnownSpace
 from notifier.core.looking import Urgency
-from notifier.core.observation import (
-    Call,
-    Evidence,
-    Failure,
-    Observation,
-    Presence,
-    Question,
-    failed,
-    read_answer,
-)
+from notifier.core.observation import Call, Evidence, Failure, Observation, Presence, Question, failed
 from notifier.core.problems import FailureKind
 from notifier.core.space import Phase, Space
 from notifier.core.timers import TimerKind, timers_of

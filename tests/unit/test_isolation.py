@@ -9,25 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notifier.core.answers import read_answer
 from notifier.core.isolation import (
     LONGEST_SECONDS,
-    NORMAL,
-    REFUSED_SECONDS,
     WITNESSES,
-    Pace,
-    Standing,
     Surroundings,
     Verdict,
-    after_answer,
     after_failure,
-    after_refusal,
     disjoint,
     halve,
     select,
 )
 from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Failure, Question, Remark, failed, read_answer
+from notifier.core.observation import Call, Failure, Question, Remark, failed
 from notifier.core.problems import FailureKind, SubjectStatus
+from notifier.core.standing import NORMAL, REFUSED_SECONDS, Pace, Standing, after_answer, after_refusal
 
 PACE: Final = Pace(soon=10, slowed=120, refusals=2, apart=120)
 FAILURE: Final = Failure(FailureKind.UNAVAILABLE, "HTTP 503: no", suspects_subjects=True)

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import pytest
 
+from notifier.core.answers import read_answer
 from notifier.core.ids import SpaceId, UserId
-from notifier.core.observation import Call, Failure, Observation, Presence, Question, failed, read_answer
+from notifier.core.observation import Call, Failure, Observation, Presence, Question, failed
 from notifier.core.problems import FailureKind, SubjectStatus, problem_type
 from notifier.core.space import Space, User
 

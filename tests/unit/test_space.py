@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.core.answers import read_answer
 from notifier.core.events import encode
 from notifier.core.known import read_known
-from notifier.core.observation import Call, Question, read_answer
+from notifier.core.observation import Call, Question
 from notifier.core.space import (
     FIELD_KINDS,
     MAX_COUNT,
