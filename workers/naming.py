@@ -53,7 +53,7 @@ async def apply_names(worker: Worker, look: Look, observation: Observation) -> N
     await store.looks.schedule(Call.USERS, dict.fromkeys(silent, later))
     if look.has_standings:
         await store.standings.note_answer(look.call, now=observation.answered_at)
-    await refuse(worker, look, reasons, apart=worker.runtime.patience.apart)
+    await refuse(worker, look, reasons, apart=worker.runtime.patience.apart, fails_others=False)
 
 
 async def ask_each_creator(worker: Worker, look: Look, observation: Observation) -> bool:

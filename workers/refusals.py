@@ -41,7 +41,12 @@ def pace_of(worker: Worker, call: Call) -> Pace:
 
 
 async def refuse(
-    worker: Worker, look: Look, reasons: Mapping[str, str], *, apart: float | None = None
+    worker: Worker,
+    look: Look,
+    reasons: Mapping[str, str],
+    *,
+    apart: float | None = None,
+    fails_others: bool = True,
 ) -> None:
     """Count that X refuses subjects, and give up the watches of those of which that is believed by now.
 
@@ -50,6 +55,7 @@ async def refuse(
         look: The question.
         reasons: Why, by subject, for people.
         apart: Seconds between two refusals that count; minutes unless given.
+        fails_others: Whether a request that names one of them fails as a whole.
 
     Raises:
         VersionConflictError: One of the watches kept changing.
@@ -61,7 +67,13 @@ async def refuse(
     for subject, reason in reasons.items():
         before = look.standings.get(subject, NORMAL)
         standings[subject], is_believed = after_refusal(
-            subject, before, reason, now=now, pace=pace, origin=worker.origin
+            subject,
+            before,
+            reason,
+            now=now,
+            pace=pace,
+            origin=worker.origin,
+            fails_others=fails_others,
         )
         if is_believed:
             for watch in await watches_of(worker, look.call, [subject]):

@@ -65,11 +65,19 @@ class Pace:
 
 
 def after_refusal(
-    subject: str, standing: Standing, reason: str, *, now: float, pace: Pace, origin: str
+    subject: str,
+    standing: Standing,
+    reason: str,
+    *,
+    now: float,
+    pace: Pace,
+    origin: str,
+    fails_others: bool = True,
 ) -> tuple[Standing, bool]:
     """Count that X has refused a subject by name, and tell whether that is now believed.
 
-    It is asked about alone from then on, minutes apart, and once a day as soon as it is believed.
+    It is asked about minutes apart, and once a day as soon as it is believed; alone where a request that
+    names it fails as a whole.
     """
     counts = not standing.refusals or now - standing.refused_at >= pace.apart
     refusals = standing.refusals + counts
@@ -78,7 +86,7 @@ def after_refusal(
         standing,
         reason=reason,
         since=standing.since or now,
-        group=f"refused:{subject}",
+        group=f"refused:{subject}" if fails_others else standing.group,
         refusals=refusals,
         refused_at=now if counts else standing.refused_at,
         not_before=now + (REFUSED_SECONDS if is_believed else pace.apart),

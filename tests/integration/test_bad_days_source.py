@@ -257,6 +257,14 @@ async def test_a_name_of_which_x_says_more_than_that_it_is_unknown_fails_with_th
         assert await it.types() == ["watch.failed"]
 
 
+async def test_names_that_x_does_not_know_share_their_requests(redis_url: str) -> None:
+    async with steered(redis_url, PLAY) as it:
+        await it.watch(WatchKind.CREATOR, "@nobody", "@noone", "@nemo")
+        await it.pass_time(120)
+        assert await it.types() == ["watch.failed"] * 3
+        assert [len(asked.subjects) for asked in it.x.of(Call.USERS)] == [3, 3]
+
+
 async def test_a_name_of_which_an_answer_says_nothing_shows_that_in_the_watch(redis_url: str) -> None:
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.CREATOR, "@Silent")
