@@ -96,9 +96,13 @@ def narrate(
         sequence = known.sequence + len(events) + 1
         events.append(_event(chapter, space, after, sequence=sequence, known=known, look=look))
         space = after
-    told = replace(known, space=space, sequence=known.sequence + len(events))
-    if look.evidence.presence is Presence.SEEN:
-        told = replace(told, observed_at=look.evidence.answered_at)
+    is_seen = look.evidence.presence is Presence.SEEN
+    told = replace(
+        known,
+        space=space,
+        sequence=known.sequence + len(events),
+        observed_at=look.evidence.answered_at if is_seen else known.observed_at,
+    )
     if look.step is not None:
         told = _moved(told, look.step.to, events, look)
     return told, tuple(events)
