@@ -89,8 +89,8 @@ async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLo
     # A search that must wait would hide those behind it.
     first = await worker.runtime.store.looks.first(call, now=now, limit=BATCH)
     selection = select(first.urgent, first.patient, first.standings, now=now, origin=worker.origin)
-    for look, not_before in selection.put_off.items():
-        await worker.runtime.store.looks.schedule(call, {look.subject: NextLook(not_before, look.urgency)})
+    later = {look.subject: NextLook(at, look.urgency) for look, at in selection.put_off.items()}
+    await worker.runtime.store.looks.schedule(call, later)
     cadence = worker.runtime.cadence
     ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
     chosen = fill(selection.urgent, selection.patient, now=now, soon=now + ahead, limit=limit)
