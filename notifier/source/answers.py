@@ -37,6 +37,9 @@ NOBODYS_FAULT: Final = frozenset(
 NOTHING: Final = (b"", b"null")
 """Bodies that say nothing; any other that is no JSON was not written by X's API."""
 
+RATE_LIMIT_TEXTS: Final = frozenset({b"too many requests", b"rate limit exceeded"})
+"""What a 429 without any form may say; every other text is the edge's own."""
+
 
 def read_json(raw: bytes) -> object:
     """Parse a body; one that is no JSON, however deep or broken, is None."""
@@ -114,8 +117,7 @@ def refused_values(raw: bytes) -> dict[str, set[str]]:
 
 
 def _kind(status: int, raw: bytes, body: object) -> FailureKind:
-    if status == HTTPStatus.TOO_MANY_REQUESTS and body is None and not raw.lstrip().startswith(b"<"):
-        # A text without any form still says what the status does; a page is the edge's own.
+    if status == HTTPStatus.TOO_MANY_REQUESTS and raw.strip().lower() in RATE_LIMIT_TEXTS:
         return FailureKind.RATE_LIMITED
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED or _is_foreign(raw, body):
         return FailureKind.UNAVAILABLE
