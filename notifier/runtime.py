@@ -133,9 +133,7 @@ async def _reach(database: Database) -> None:
     try:
         await database.ping()
     except UnavailableError as error:
-        raise UnavailableError(
-            f"NOTIFIER_REDIS_URL: nothing that serves is there. {error.message}"
-        ) from error
+        raise type(error)(f"NOTIFIER_REDIS_URL: {error.message}") from error
 
 
 async def make_admin_key(runtime: Runtime) -> str | None:

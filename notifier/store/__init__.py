@@ -10,7 +10,8 @@ from notifier.core.endpoint import EndpointStatus
 from notifier.core.observation import Call
 from notifier.store import keys
 from notifier.store.budget import SharedBudget
-from notifier.store.database import Database, connect
+from notifier.store.connection import connect
+from notifier.store.database import Database
 from notifier.store.deliveries import Deliveries
 from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
 from notifier.store.endpoint_stats import EndpointStats, stats_of

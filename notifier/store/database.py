@@ -1,4 +1,4 @@
-"""The connection to Redis and the scripts that run in it."""
+"""Redis as the store uses it: plain commands, scripts by name, and one kind of error."""
 
 from __future__ import annotations
 
@@ -10,23 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from notifier.errors import ConfigError, UnavailableError
+from notifier.store.faults import fault_of
 
 Argument: TypeAlias = str | int | float | bytes
 
 INCLUDE: Final = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
-SENTINEL_PORT: Final = 26_379
-SOCKET_TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +113,11 @@ class Database:
 
     @asynccontextmanager
     async def translated(self) -> AsyncIterator[None]:
-        """Turn the errors of the connection and of a server that cannot serve into ours."""
+        """Turn the errors of the connection and of a server that cannot serve into ours (``faults.py``)."""
         try:
             yield
         except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not serve: {type(error).__name__}") from error
+            raise fault_of(error) from error
 
     async def ping(self) -> None:
         """Make sure that Redis answers."""
@@ -135,54 +127,3 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.redis.aclose(close_connection_pool=True)
-
-
-def connect(url: str, *, decode: bool = True) -> Redis:
-    """Open a client for ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://``.
-
-    A sentinel URL is ``redis+sentinel://[user:password@]host[:port][,host…]/service[/db]``. With
-    ``decode=False`` answers are bytes, as arq expects them.
-
-    Raises:
-        ConfigError: The URL cannot be read.
-    """
-    options: dict[str, Any] = {
-        "decode_responses": decode,
-        "socket_timeout": SOCKET_TIMEOUT_SECONDS,
-        "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
-        "socket_keepalive": True,
-        "health_check_interval": 30,
-        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
-    }
-    try:
-        if url.startswith("redis+sentinel://"):
-            return _connect_by_sentinel(url, options)
-        if url.startswith("unix://"):
-            options.pop("socket_keepalive")
-        client: Redis = Redis.from_url(url, **options)
-    except ValueError:
-        raise ConfigError(
-            "NOTIFIER_REDIS_URL: cannot be read; write redis://host:6379/0 or redis+sentinel://host:26379/mymaster"
-        ) from None
-    return client
-
-
-def _connect_by_sentinel(url: str, options: dict[str, Any]) -> Redis:
-    parts = urlsplit(url)
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    sentinels = [(host.partition(":")[0], int(host.partition(":")[2] or SENTINEL_PORT)) for host in hosts]
-    service, _, database = parts.path.strip("/").partition("/")
-    credentials = parts.netloc.rpartition("@")[0].partition(":")
-    sentinel_password = parse_qs(parts.query).get("sentinel_password", [None])[0]
-    # redis-py leaves Sentinel without annotations.
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        sentinels, sentinel_kwargs={"password": sentinel_password} if sentinel_password else {}, **options
-    )
-    master: Redis = sentinel.master_for(
-        service or "mymaster",
-        db=int(database or 0),
-        username=unquote(credentials[0]) or None,
-        password=unquote(credentials[2]) or None,
-    )
-    return master
