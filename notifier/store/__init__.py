@@ -10,7 +10,7 @@ from notifier.core.endpoint import EndpointStatus
 from notifier.core.observation import Call
 from notifier.store import keys
 from notifier.store.budget import SharedBudget
-from notifier.store.database import Database, connect
+from notifier.store.database import Database, connect, unavailable
 from notifier.store.deliveries import Deliveries
 from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
 from notifier.store.endpoint_stats import EndpointStats, stats_of
@@ -25,6 +25,7 @@ from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
 from notifier.store.refusals import SharedRefusals
 from notifier.store.resealing import Resealed, Resealing
+from notifier.store.retrying import Retrying
 from notifier.store.sealing import SecretBox, key_id_of
 from notifier.store.source_health import Cycle, SourceHealth
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
@@ -117,6 +118,7 @@ __all__ = [
     "Nudge",
     "Page",
     "Resealed",
+    "Retrying",
     "SecretBox",
     "Settlement",
     "Store",
@@ -125,4 +127,5 @@ __all__ = [
     "Turn",
     "connect",
     "key_id_of",
+    "unavailable",
 ]

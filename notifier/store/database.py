@@ -15,12 +15,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from notifier.errors import ConfigError, UnavailableError
+from notifier.store.retrying import Retrying, retrying_client
 
 Argument: TypeAlias = str | int | float | bytes
 
@@ -55,6 +56,11 @@ class ScriptCall:
     script: Script
     keys: Sequence[str]
     args: Sequence[Argument]
+
+
+def unavailable(error: Exception) -> UnavailableError:
+    """Return ours for an error of the connection or of a server that cannot serve."""
+    return UnavailableError(f"Redis does not serve: {type(error).__name__}")
 
 
 class Database:
@@ -125,7 +131,7 @@ class Database:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not serve: {type(error).__name__}") from error
+            raise unavailable(error) from error
 
     async def ping(self) -> None:
         """Make sure that Redis answers."""
@@ -137,11 +143,12 @@ class Database:
         await self.redis.aclose(close_connection_pool=True)
 
 
-def connect(url: str, *, decode: bool = True) -> Redis:
+def connect(url: str, *, decode: bool = True, retrying: Retrying | None = None) -> Redis:
     """Open a client for ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://``.
 
     A sentinel URL is ``redis+sentinel://[user:password@]host[:port][,host…]/service[/db]``. With
-    ``decode=False`` answers are bytes, as arq expects them.
+    ``decode=False`` answers are bytes, as arq expects them. With ``retrying`` its commands wait for a server
+    that does not serve.
 
     Raises:
         ConfigError: The URL cannot be read.
@@ -151,21 +158,23 @@ def connect(url: str, *, decode: bool = True) -> Redis:
         "socket_timeout": SOCKET_TIMEOUT_SECONDS,
         "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
         "socket_keepalive": True,
-        "health_check_interval": 30,
         "retry": Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],
     }
+    if retrying is not None:
+        options |= {"retry": Retry(NoBackoff(), 0), "retry_on_error": []}
     try:
         if url.startswith("redis+sentinel://"):
-            return _connect_by_sentinel(url, options)
-        if url.startswith("unix://"):
-            options.pop("socket_keepalive")
-        client: Redis = Redis.from_url(url, **options)
+            client = _connect_by_sentinel(url, options)
+        else:
+            if url.startswith("unix://"):
+                options.pop("socket_keepalive")
+            client = Redis.from_url(url, **options)
     except ValueError:
         raise ConfigError(
             "NOTIFIER_REDIS_URL: cannot be read; write redis://host:6379/0 or redis+sentinel://host:26379/mymaster"
         ) from None
-    return client
+    return client if retrying is None else retrying_client(client, retrying)
 
 
 def _connect_by_sentinel(url: str, options: dict[str, Any]) -> Redis:
