@@ -19,7 +19,7 @@ from notifier.core.retry import RetrySchedule
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 from notifier.errors import ConfigError, UnavailableError
 from notifier.source import XClient, origin_of
-from notifier.store import Database, Nudge, SecretBox, Store, connect
+from notifier.store import Database, Nudge, Retrying, SecretBox, Store, connect
 from notifier.telemetry import Tally, render
 
 MASTER_KEY_FILE: Final = "master.key"
@@ -100,9 +100,9 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, clock: Callable[[], float] = time.time
+    settings: Settings, *, clock: Callable[[], float] = time.time, retrying: Retrying | None = None
 ) -> AsyncIterator[Runtime]:
-    """Connect to Redis and put a runtime together.
+    """Connect to Redis and put a runtime together; with ``retrying`` its commands wait for the server.
 
     Raises:
         ConfigError: There is no Redis URL, or a key cannot be read.
@@ -113,7 +113,7 @@ async def open_runtime(
             "NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` brings its own server"
         )
     box = SecretBox(dict(settings.master_key_ring or [_own_master_key(settings.data_dir)]))
-    database = Database(connect(settings.redis_url))
+    database = Database(connect(settings.redis_url, retrying=retrying))
     try:
         await _reach(database)
         token = settings.x_bearer_token.get_secret_value() if settings.x_bearer_token else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from typing import Any, Final
@@ -13,6 +14,7 @@ from notifier.core.endpoint import DisabledReason, Endpoint
 from notifier.store import Claim, Settlement, Turn
 from workers.attempts import attempt, disable
 from workers.context import Worker, worker_of
+from workers.housekeeping import HEARTBEAT_SECONDS
 
 WINDOW: Final = 128
 """How many attempts of one partition are under way in one worker at a time, while receivers answer quickly.
@@ -27,6 +29,9 @@ LARGEST_WINDOW: Final = 384
 
 SLOW_SECONDS: Final = 0.25
 """An attempt that takes longer than this counts as slow."""
+
+RENEWED_AFTER: Final = 1 / 3
+"""The share of a lease after which it is renewed: one renewal may fail and another be late."""
 
 GATHER_SECONDS: Final = 0.005
 """How long an outcome waits for others to be recorded with it."""
@@ -75,6 +80,14 @@ async def _drain(worker: Worker, partition: int) -> None:
         del worker.drains[partition]
 
 
+@dataclass(slots=True, eq=False)
+class Flight:
+    """An attempt in flight: its claim, whose lease is renewed, and the loop's time of its start."""
+
+    claim: Claim
+    started_at: float
+
+
 class Drain:
     """One run over a partition."""
 
@@ -84,8 +97,11 @@ class Drain:
         self._partition = partition
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + LONGEST_DRAIN_SECONDS
-        self._under_way: dict[asyncio.Task[None], float] = {}  # with the loop's time of each one's start
-        self._done: list[Settlement] = []
+        # What a dead worker held is found by the next sweep: the setting promises when it goes out again.
+        self._lease_seconds = worker.runtime.settings.lease_seconds - HEARTBEAT_SECONDS
+        self._renew_at = self._loop.time() + self._lease_seconds * RENEWED_AFTER
+        self._in_flight: dict[asyncio.Task[None], Flight] = {}
+        self._done: list[tuple[Flight, Settlement]] = []
         self._enough = 1
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
@@ -96,7 +112,7 @@ class Drain:
     def look_again(self) -> None:
         """Tell that there may be more to claim."""
         self._may_claim = self._nudged = True
-        if self._under_way:
+        if self._in_flight:
             self._wake_within(GATHER_SECONDS)
         else:
             self._changed.set()
@@ -106,14 +122,14 @@ class Drain:
         try:
             while True:
                 await self._turn()
-                if not (self._under_way or self._done or self._nudged):
+                if not (self._in_flight or self._done or self._nudged):
                     break
                 await self._changed.wait()
         finally:
             # Also when the job is cancelled or Redis fails: finish and record what is under way.
             self._silence()
-            if self._under_way:
-                await asyncio.wait(self._under_way)
+            if self._in_flight:
+                await asyncio.wait(self._in_flight)
             if self._done:
                 await self._settle_and_claim(limit=0)
         if self._may_claim:
@@ -122,6 +138,7 @@ class Drain:
     async def _turn(self) -> None:
         """Record what has ended, claim what there is room for, and set it off."""
         self._silence()
+        await self._renew_leases()
         self._nudged = False
         # What was held back by an endpoint's concurrency may go once an outcome is recorded.
         self._may_claim = self._may_claim or bool(self._done)
@@ -137,10 +154,11 @@ class Drain:
             endpoints = await self._store.endpoints.all(turn.generation)
             self._worker.forget_signers(endpoints)
             for claim in turn.claims:
-                task = self._loop.create_task(self._attempt(claim, endpoints.get(claim.endpoint_id)))
-                self._under_way[task] = self._loop.time()
+                flight = Flight(claim, self._loop.time())
+                task = self._loop.create_task(self._attempt(flight, endpoints.get(claim.endpoint_id)))
+                self._in_flight[task] = flight
                 task.add_done_callback(self._ended)
-        self._enough = max(1, min(len(self._under_way) // 4, TURN_SIZE))
+        self._enough = max(1, min(len(self._in_flight) // 4, TURN_SIZE))
         # Whatever woke it up meanwhile is judged anew.
         self._changed.clear()
         if self._has_enough():
@@ -150,10 +168,25 @@ class Drain:
         elif self._may_claim:
             # Those under way may turn out to be slow, and then there is room for others.
             self._wake_within(SLOW_SECONDS)
+        if self._in_flight:
+            self._wake_within(self._renew_at - self._loop.time())
+
+    async def _renew_leases(self) -> None:
+        """Keep what is in flight ours, however long it takes."""
+        if self._loop.time() < self._renew_at:
+            return
+        flights = list(self._in_flight.values())
+        claims = [flight.claim for flight in flights]
+        renewed = await self._store.queue.renew(
+            self._partition, claims, lease_seconds=self._lease_seconds, holder=self._worker.id
+        )
+        for flight, claim in zip(flights, renewed, strict=True):
+            flight.claim = claim
+        self._renew_at = self._loop.time() + self._lease_seconds * RENEWED_AFTER
 
     def _has_enough(self) -> bool:
         """Tell whether so many attempts have ended that their turn has come."""
-        return len(self._done) >= self._enough or not self._under_way
+        return len(self._done) >= self._enough or not self._in_flight
 
     def _join_in(self) -> None:
         """Drain the other partitions, too: there is more to do than one worker does in a moment.
@@ -170,16 +203,17 @@ class Drain:
         """Say how many more attempts may be set off."""
         since = self._loop.time() - SLOW_SECONDS
         # The dictionary keeps the order in which they began.
-        slow = sum(1 for _ in takewhile(lambda started: started < since, self._under_way.values()))
-        return min(WINDOW + slow, LARGEST_WINDOW) - len(self._under_way)
+        slow = sum(1 for _ in takewhile(lambda flight: flight.started_at < since, self._in_flight.values()))
+        return min(WINDOW + slow, LARGEST_WINDOW) - len(self._in_flight)
 
     async def _settle_and_claim(self, *, limit: int) -> Turn:
-        done = list(self._done)
+        done = [settlement._replace(claim=flight.claim) for flight, settlement in self._done]
         turn = await self._store.queue.turn(
             self._partition,
             done,
             limit=limit,
-            lease_seconds=self._worker.runtime.settings.lease_seconds,
+            lease_seconds=self._lease_seconds,
+            holder=self._worker.id,
         )
         del self._done[: len(done)]
         if turn.stale:
@@ -196,7 +230,7 @@ class Drain:
 
         A turn costs about the same for one outcome as for a hundred.
         """
-        del self._under_way[task]
+        del self._in_flight[task]
         if self._has_enough():
             self._changed.set()
         else:
@@ -218,6 +252,6 @@ class Drain:
             self._alarm.cancel()
             self._alarm = None
 
-    async def _attempt(self, claim: Claim, endpoint: Endpoint | None) -> None:
+    async def _attempt(self, flight: Flight, endpoint: Endpoint | None) -> None:
         if endpoint is not None:  # or it was deleted a moment ago, and its queue with it
-            self._done.append(await attempt(self._worker, claim, endpoint))
+            self._done.append((flight, await attempt(self._worker, flight.claim, endpoint)))

@@ -13,6 +13,7 @@ from notifier.core.health import after_answer
 from notifier.errors import UnavailableError, VersionConflictError
 from workers.context import Worker, worker_of
 from workers.health import note_health
+from workers.siblings import release_dead
 
 HEARTBEAT_SECONDS: Final = 1.0
 
@@ -78,6 +79,7 @@ async def beat(worker: Worker) -> None:
             runtime.tally.give_back(counts)
             log.warning("worker.heartbeat_failed", reason=error.message)
         try:
+            await release_dead(worker)
             await sweep(worker)
         except (UnavailableError, VersionConflictError) as error:
             log.warning("worker.sweep_failed", reason=error.message)

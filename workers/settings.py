@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import resource
-import secrets
 import signal
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -26,7 +23,7 @@ from redis.exceptions import RedisError
 from notifier.config import Settings, load_settings
 from notifier.errors import ConfigError, UnavailableError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import connect, key_id_of, keys
+from notifier.store import Retrying, connect, fault_of, key_id_of, keys
 from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 from workers.challenge import challenge
@@ -37,6 +34,7 @@ from workers.failures import adopt_standings
 from workers.housekeeping import beat, trim
 from workers.observe import observe
 from workers.recover import recover
+from workers.siblings import new_worker_id
 from workers.timers import ring_timers
 
 POLL_SECONDS: Final = 0.02
@@ -47,6 +45,9 @@ JOB_TIMEOUT_SECONDS: Final = 180
 
 GRACE_SECONDS: Final = 16
 """How long a worker that is told to stop may finish what is under way: a request's time-out and a bit."""
+
+RESTART_SECONDS: Final = 0.5
+"""The pause before arq's loop is started again."""
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 
@@ -59,23 +60,24 @@ log = structlog.get_logger(__name__)
 
 
 async def _start(ctx: dict[str, Any]) -> None:
+    if WORKER in ctx:
+        return  # arq's loop is started again; what it works with is in place.
     settings: Settings = ctx["settings"]
     stack: AsyncExitStack = ctx["stack"]
-    runtime = await stack.enter_async_context(open_runtime(settings))
+    runtime = await stack.enter_async_context(open_runtime(settings, retrying=ctx["retrying"]))
     connections = LARGEST_WINDOW * settings.delivery_partitions
     _allow_files(connections + SPARE_FILES)
     client = await stack.enter_async_context(runtime.delivery_client(max_connections=connections))
     x = runtime.x_client()
     if x is not None:
         await stack.enter_async_context(x)
-    worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    ctx[WORKER] = worker = Worker(worker_id, runtime, x, client, set_off=set_off)
+    ctx[WORKER] = worker = Worker(new_worker_id(), runtime, x, client, set_off=set_off)
     if x is not None:
         await adopt_standings(worker)
     ctx["beat"] = asyncio.create_task(beat(worker))
     if ctx["started"] is not None:
         ctx["started"](worker)
-    log.info("worker.started", worker_id=worker_id, observes=x is not None)
+    log.info("worker.started", worker_id=worker.id, observes=x is not None)
     await _warn_of_lost_keys(runtime)
 
 
@@ -99,14 +101,18 @@ def _allow_files(wanted: int) -> None:
 
 
 async def _stop(ctx: dict[str, Any]) -> None:
+    ctx["retrying"].end()  # What waits no longer for Redis has had its time.
     async with ctx["stack"]:
-        worker: Worker | None = ctx.get(WORKER)
+        worker: Worker | None = ctx.pop(WORKER, None)
         if worker is None:
-            return  # It did not come so far as to start.
+            return  # It did not come so far as to start, or was stopped before.
         worker.stopping.set()
         await ctx["beat"]
-        await worker.runtime.store.telemetry.add(worker.runtime.tally.take())
-        await worker.runtime.store.workers.sign_off(worker.id)
+        try:
+            await worker.runtime.store.telemetry.add(worker.runtime.tally.take())
+            await worker.runtime.store.workers.sign_off(worker.id)
+        except UnavailableError as error:
+            log.warning("worker.stopped_without_redis", reason=error.message)
     log.info("worker.stopped", worker_id=worker.id)
 
 
@@ -118,13 +124,14 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     """
     if settings.redis_url is None:
         raise ConfigError("NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` has its own server")
+    retrying = Retrying()
     return {
         "functions": [observe, dispatch, deliver, challenge, recover, func(ring_timers, name="ring")],
         "cron_jobs": [
             cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),
         ],
         "queue_name": keys.ARQ_QUEUE,
-        "redis_pool": job_queue(connect(settings.redis_url, decode=False)),
+        "redis_pool": job_queue(connect(settings.redis_url, decode=False, retrying=retrying)),
         "job_serializer": to_job,
         "job_deserializer": from_job,
         "expires_extra_ms": JOB_EXPIRES_MS,
@@ -136,15 +143,15 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "keep_result": 0,
         "log_results": False,
         "job_completion_wait": GRACE_SECONDS,
-        "ctx": {"settings": settings, "stack": AsyncExitStack(), "started": None},
+        "ctx": {"settings": settings, "stack": AsyncExitStack(), "retrying": retrying, "started": None},
     }
 
 
 def run_worker(settings: Settings) -> None:
-    """Run one worker until SIGTERM or SIGINT; what is under way is finished first.
+    """Run one worker until SIGTERM or SIGINT; what is in flight is finished first.
 
     Raises:
-        UnavailableError: Redis did not answer; whoever watches over the process restarts it.
+        UnavailableError: Redis refuses us for good.
     """
     # Each attempt leaves a few hundred objects behind that end with it, and by default the collector walks
     # the whole heap, modules and all, again and again for their sake: a quarter of the worker's time.
@@ -164,7 +171,7 @@ def run_worker(settings: Settings) -> None:
 async def run_until(
     stop: asyncio.Event, settings: Settings, *, started: Callable[[Worker], None] | None = None
 ) -> None:
-    """Run one worker in this event loop until ``stop`` is set.
+    """Run one worker in this event loop until ``stop`` is set; it waits for a Redis that does not serve.
 
     arq's own way to stop is to cancel its jobs and its main task. A cancelled job can be cut in the middle of
     a delivery, and a cancellation can be swallowed, or leave a connection behind, inside redis-py. So arq is
@@ -172,30 +179,51 @@ async def run_until(
     ended. Only what does not end in time is cancelled.
 
     Raises:
-        UnavailableError: Redis did not answer.
+        UnavailableError: Redis refuses us for good.
     """
     worker = create_worker(worker_settings(settings), handle_signals=False)
     worker.ctx["started"] = started
-    main = asyncio.create_task(worker.async_run())
-    stopping = asyncio.create_task(stop.wait())
+    retrying: Retrying = worker.ctx["retrying"]
+    main = asyncio.create_task(_run(worker))
+    ends = [asyncio.create_task(event.wait()) for event in (stop, retrying.refused)]
     try:
-        await asyncio.wait({main, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({main, *ends}, return_when=asyncio.FIRST_COMPLETED)
         if WORKER in worker.ctx:
             worker.ctx[WORKER].stopping.set()
         worker.burst, worker.max_burst_jobs = True, 0
-        # Where Redis failed arq, its main task has ended, and its jobs go on: they may be able to record what
-        # they have under way, and what is not recorded is done twice.
-        await asyncio.wait({main, *_under_way(worker)}, timeout=GRACE_SECONDS)
+        if not retrying.refused.is_set():
+            await _finish(worker, main)
     finally:
-        stopping.cancel()
-        await _end([main, *_under_way(worker)])
+        await _end([main, *ends, *_in_flight(worker)])
         await _close(worker)
-    if not main.cancelled() and (error := main.exception()) is not None:
-        raise UnavailableError(f"the worker lost Redis: {type(error).__name__}") from error
+    if retrying.refusal is not None:
+        raise fault_of(retrying.refusal) from retrying.refusal
+    if not (main.cancelled() or stop.is_set()):
+        main.result()
 
 
-def _under_way(worker: ArqWorker) -> set[asyncio.Task[Any]]:
-    """Give arq's jobs, and what our worker does beside them."""
+async def _run(worker: ArqWorker) -> None:
+    """Run arq's loop, and start it again where Redis failed it and its client could not wait it out."""
+    while True:
+        try:
+            return await worker.async_run()
+        except (RedisError, OSError) as error:
+            if WORKER not in worker.ctx or worker.ctx[WORKER].stopping.is_set():
+                raise fault_of(error) from error
+            log.warning("worker.queue_failed", reason=fault_of(error).message)
+        await asyncio.sleep(RESTART_SECONDS)
+
+
+async def _finish(worker: ArqWorker, main: asyncio.Task[None]) -> None:
+    """Wait for what is in flight; where Redis is away, it may come back in time to record what it became."""
+    in_flight = _in_flight(worker)
+    waiting = in_flight if worker.ctx["retrying"].waits else {main, *in_flight}
+    if waiting:
+        await asyncio.wait(waiting, timeout=GRACE_SECONDS)
+
+
+def _in_flight(worker: ArqWorker) -> set[asyncio.Task[Any]]:
+    """Return arq's jobs, and what our worker does beside them."""
     background = worker.ctx[WORKER].background if WORKER in worker.ctx else set()
     return {*worker.tasks.values(), *background}
 
@@ -210,14 +238,17 @@ async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 async def _close(worker: ArqWorker) -> None:
     """Close what the worker holds, also where Redis is gone."""
+    worker.ctx["retrying"].end()
     for task in worker.tasks.values():
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("worker.job_failed", error=type(error).__name__)
     worker.tasks.clear()  # arq would raise what they ended with, and close nothing
     try:
         await worker.close()
-    except (RedisError, OSError, UnavailableError) as error:
-        log.warning("worker.closed_without_redis", error=type(error).__name__)
+    except (RedisError, OSError):
+        # arq tries to delete its report before it calls us; there is none without Redis.
+        await _stop(worker.ctx)
+        await worker.pool.close(close_connection_pool=True)
 
 
 def __getattr__(name: str) -> type:

@@ -17,6 +17,7 @@ from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
 from notifier.store.endpoint_stats import EndpointStats, stats_of
 from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
+from notifier.store.faults import fault_of
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
 from notifier.store.looks import LookQueue, Looks
 from notifier.store.nudge import Nudge
@@ -26,6 +27,7 @@ from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
 from notifier.store.refusals import SharedRefusals
 from notifier.store.resealing import Resealed, Resealing
+from notifier.store.retrying import Retrying
 from notifier.store.sealing import SecretBox, key_id_of
 from notifier.store.source_health import Cycle, SourceHealth
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
@@ -118,6 +120,7 @@ __all__ = [
     "Nudge",
     "Page",
     "Resealed",
+    "Retrying",
     "SecretBox",
     "Settlement",
     "Store",
@@ -125,5 +128,6 @@ __all__ = [
     "TrackedSpace",
     "Turn",
     "connect",
+    "fault_of",
     "key_id_of",
 ]

@@ -14,12 +14,13 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from notifier.errors import ConfigError
 from notifier.redis_url import Login, RedisUrl, Tls, read_redis_url
 from notifier.store.faults import WordsParser
+from notifier.store.retrying import Retrying, retrying_client
 from notifier.store.sentinel import PrimaryConnection, PrimaryTlsConnection, Sentinels, TlsConnection
 
 CONNECT_SECONDS: Final = 3.0
@@ -77,10 +78,11 @@ async def _is_stale(connection: AbstractConnection) -> bool:
         return True
 
 
-def connect(url: str, *, decode: bool = True, client: type[Redis] = Redis) -> Redis:
+def connect(url: str, *, decode: bool = True, retrying: Retrying | None = None) -> Redis:
     """Make a client for a URL of the setting ``NOTIFIER_REDIS_URL``; nothing is dialled yet.
 
-    With ``decode=False`` answers are bytes, as arq expects them.
+    With ``decode=False`` answers are bytes, as arq expects them. With ``retrying`` its commands wait for a
+    server that does not serve.
 
     Raises:
         ConfigError: The URL is wrong, or a file of certificates that it names cannot be used.
@@ -92,8 +94,11 @@ def connect(url: str, *, decode: bool = True, client: type[Redis] = Redis) -> Re
     for tls in (where.tls, where.sentinel_tls):
         if tls is not None:
             _check_files(tls)
-    made: Redis = client.from_pool(_pool(where, {**_options(where), "decode_responses": decode}))
-    return made
+    options = {**_options(where), "decode_responses": decode}
+    if retrying is not None:
+        options |= {"retry": Retry(NoBackoff(), 0), "retry_on_error": []}
+    client = Redis.from_pool(_pool(where, options))
+    return client if retrying is None else retrying_client(client, retrying)
 
 
 def _options(where: RedisUrl) -> dict[str, Any]:

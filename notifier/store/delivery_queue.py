@@ -18,7 +18,7 @@ from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.endpoint import Endpoint, Ordering
 from notifier.core.ids import ATTEMPT_PREFIX, EndpointId, EventId
 from notifier.store import keys
-from notifier.store.database import Database
+from notifier.store.database import Database, ScriptCall, script
 from notifier.store.partitions import Partitions
 
 ATTEMPT: Final = TypeAdapter(Attempt)
@@ -138,11 +138,18 @@ class DeliveryQueue:
             )
 
     async def turn(
-        self, partition: int, settlements: Sequence[Settlement], *, limit: int, lease_seconds: float
+        self,
+        partition: int,
+        settlements: Sequence[Settlement],
+        *,
+        limit: int,
+        lease_seconds: float,
+        holder: str | None = None,
     ) -> Turn:
         """Record outcomes and claim up to ``limit`` due deliveries of a partition, in one round trip.
 
-        The endpoints take turns, and what the outcomes set free can be claimed at once.
+        The endpoints take turns, and what the outcomes set free can be claimed at once. What is claimed for a
+        ``holder``, the id of a worker, can be released when that worker is found dead.
         """
         outcomes = [
             [
@@ -162,13 +169,49 @@ class DeliveryQueue:
         lease_ms = int(lease_seconds * 1000)
         stale, given_up, generation, lease_end, rows, events = await self._database.run(
             "turn",
-            keys=[keys.ready(partition), keys.nudged(f"deliver:{partition}")],
+            keys=[
+                *(keys.ready(partition), keys.nudged(f"deliver:{partition}")),
+                *((keys.leases(holder, partition),) if holder is not None else ()),
+            ],
             args=[
                 *(limit, lease_ms, self._ttl, BREAKER_FIGURES, json.dumps(outcomes)),
                 *(ATTEMPT.dump_json(settlement.attempt) for settlement in settlements),
             ],
         )
         return Turn(stale, _claims(rows, events, lease_end=lease_end), generation, given_up)
+
+    async def renew(
+        self, partition: int, claims: Sequence[Claim], *, lease_seconds: float, holder: str
+    ) -> list[Claim]:
+        """Prolong the leases of claims; return the claims with the ends of their leases as they are now.
+
+        A lease that was lost meanwhile stays lost, and settling under it changes nothing.
+        """
+        if not claims:
+            return []
+        held = [part for claim in claims for part in (claim.endpoint_id, claim.event_id, claim.lease_end)]
+        lease_end = await self._database.run(
+            "renew",
+            keys=[keys.leases(holder, partition)],
+            args=[int(lease_seconds * 1000), *held],
+        )
+        return [claim._replace(lease_end=lease_end) for claim in claims]
+
+    async def release(self, holder: str) -> int:
+        """Make due what a dead worker held; return how many deliveries that were."""
+        calls = [
+            ScriptCall(
+                script("release"),
+                [
+                    keys.leases(holder, partition),
+                    keys.ready(partition),
+                    keys.nudged(f"deliver:{partition}"),
+                ],
+                [],
+            )
+            for partition in range(self._partitions.count)
+        ]
+        return sum(await self._database.run_all(calls))
 
 
 def attempts_in(record: Mapping[str, str]) -> tuple[Attempt, ...]:

@@ -80,6 +80,11 @@ def fault_of(error: Exception) -> UnavailableError:
     return kind(f"Redis does not serve: {line}")
 
 
+def code_of(error: Exception) -> str:
+    """Return the code that a server's error reply begins with, ``MISCONF``; empty where it said nothing."""
+    return str(getattr(error, WORDS, "")).partition(" ")[0]
+
+
 def _said(error: Exception) -> tuple[str, bool]:
     """Return what is known of a failure, and whether a setting must change first."""
     chain = list(_chain(error))

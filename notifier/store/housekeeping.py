@@ -29,6 +29,12 @@ class Workers:
             pipe.zremrangebyscore(keys.WORKERS, "-inf", now - WORKER_FORGOTTEN_SECONDS)
             await pipe.execute()
 
+    async def registered(self) -> list[str]:
+        """List the ids of the workers that have reported lately and not signed off."""
+        async with self._database.translated():
+            ids: list[str] = await self._database.redis.zrange(keys.WORKERS, 0, -1)
+        return ids
+
     async def sign_off(self, worker_id: str) -> None:
         """Note that a worker has ended."""
         async with self._database.translated():

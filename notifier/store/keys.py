@@ -131,6 +131,11 @@ def leased(endpoint_id: str) -> str:
     return f"sn:leased:{endpoint_id}"
 
 
+def leases(worker_id: str, partition: int | str) -> str:
+    """Hash: ``<endpoint id> <event id>`` -> end of its lease in ms, what a worker holds. TTL."""
+    return f"sn:leases:{worker_id}:{partition}"
+
+
 def lines(endpoint_id: str) -> str:
     """Hash: event id -> Space id, what an endpoint that wants order is owed and waits in a line."""
     return f"sn:lines:{endpoint_id}"

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from notifier.store import keys
 from notifier.store.database import Database
+from notifier.store.retrying import RetryingRedis
 
 JOB_EXPIRES_MS: Final = 60_000
 """A job that nobody took within a minute is dropped: the sweep will have made another."""
@@ -39,15 +40,24 @@ class JobQueue(ArqRedis):
         await self.aclose(close_connection_pool)
 
 
+class RetryingJobQueue(RetryingRedis, JobQueue):  # type: ignore[misc]  # the library's bases disagree
+    """The same over a client that waits for the server."""
+
+
 def job_queue(redis: Redis) -> ArqRedis:
-    """Give arq's view of a connection."""
-    return JobQueue(
-        redis.connection_pool,
-        job_serializer=to_job,
-        job_deserializer=from_job,
-        default_queue_name=keys.ARQ_QUEUE,
-        expires_extra_ms=JOB_EXPIRES_MS,
-    )
+    """Return arq's view of a connection; where its client waits for the server, arq waits as well."""
+    options: dict[str, Any] = {
+        "pool_or_conn": redis.connection_pool,
+        "job_serializer": to_job,
+        "job_deserializer": from_job,
+        "default_queue_name": keys.ARQ_QUEUE,
+        "expires_extra_ms": JOB_EXPIRES_MS,
+    }
+    if not isinstance(redis, RetryingRedis):
+        return JobQueue(**options)
+    queue = RetryingJobQueue(**options)
+    queue.retrying = redis.retrying
+    return queue
 
 
 class Nudge:

@@ -15,13 +15,11 @@ from notifier.core.delivery import Delivery, DeliveryStatus
 from notifier.core.endpoint import Endpoint, EndpointStatus
 from notifier.core.events import PayloadForm
 from notifier.core.ids import EventId, delivery_id
-from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
-from workers.settings import run_until
 
 
 async def send(runtime: Runtime, *numbers: int) -> list[EventId]:
@@ -194,29 +192,27 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_is_under_way(redis_ur
     assert (delivery.status, delivery.attempts_made) == (DeliveryStatus.DELIVERED, 1)
 
 
-async def test_a_worker_whose_queue_fails_records_what_is_under_way_before_it_ends(
+async def test_a_worker_whose_queue_fails_records_what_is_in_flight_and_goes_on(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(redis_url)
-    finish = ArqWorker.finish_job
-
-    async def finish_slowly(*args: Any) -> None:
-        await asyncio.sleep(0.1)
-        await finish(*args)
-
+    fails = AsyncMock(side_effect=RedisConnectionError)
     async with Receiver() as receiver, open_runtime(settings) as runtime:
         endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
         receiver.answer("/hook", delay=0.3)
-        # So that one job is about to end, and another one goes on for a while.
-        monkeypatch.setattr(ArqWorker, "finish_job", finish_slowly)
-        worker = asyncio.create_task(run_until(asyncio.Event(), settings))
-        (event,) = await send(runtime, 1)
-        await receiver.wait_for("/hook", 1)
-        monkeypatch.setattr(ArqWorker, "heart_beat", AsyncMock(side_effect=RedisConnectionError))
-        with pytest.raises(UnavailableError, match="lost Redis"):
-            await worker
-        delivery = await runtime.store.deliveries.get(delivery_id(event, endpoint.id))
-    assert (delivery.status, delivery.attempts_made) == (DeliveryStatus.DELIVERED, 1)
+        async with running_worker(settings):
+            (first,) = await send(runtime, 1)
+            await receiver.wait_for("/hook", 1)
+            with monkeypatch.context() as patched:
+                patched.setattr(ArqWorker, "heart_beat", fails)
+                await wait_until(
+                    lambda: fails.await_count > 1, message="arq's loop fails, and is started again"
+                )
+            (second,) = await send(runtime, 2)
+            await receiver.wait_for("/hook", 2)
+        for event in (first, second):
+            delivery = await runtime.store.deliveries.get(delivery_id(event, endpoint.id))
+            assert (delivery.status, delivery.attempts_made) == (DeliveryStatus.DELIVERED, 1)
 
 
 async def test_two_workers_send_no_delivery_twice(redis_url: str) -> None:

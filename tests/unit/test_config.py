@@ -39,7 +39,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.base_url == "http://127.0.0.1:8080"
     assert settings.x_api_url == "https://api.x.com"
     assert settings.retry_schedule_seconds == (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-    assert (settings.request_timeout_seconds, settings.lease_seconds) == (15, 30)
+    assert (settings.request_timeout_seconds, settings.lease_seconds) == (15, 8)
     assert settings.allowed_networks == ()
     assert settings.daily_budget_usd is None
     assert settings.x_expanded_users_billed is True
@@ -127,7 +127,7 @@ def test_master_keys_are_read_in_order_in_both_base64_alphabets() -> None:
         ("RETRY_SCHEDULE_SECONDS", "5,,x"),
         ("RETRY_SCHEDULE_SECONDS", "5,-1"),
         ("RETRY_SCHEDULE_SECONDS", ","),
-        ("LEASE_SECONDS", "19.9"),
+        ("LEASE_SECONDS", "2.9"),
         ("ALLOW_HTTP", "perhaps"),
         ("ALLOWED_NETWORKS", "10.0.0.0/33"),
         ("RETENTION_DAYS", "0"),
@@ -219,10 +219,9 @@ def test_a_proxy_for_x_may_have_a_user_and_a_password(value: str) -> None:
     assert proxy.get_secret_value() == value.rstrip("/")
 
 
-def test_a_longer_request_timeout_needs_a_longer_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = refusal(monkeypatch, "NOTIFIER_REQUEST_TIMEOUT_SECONDS", "26")
-    assert line.startswith("NOTIFIER_LEASE_SECONDS: ")
-    assert load_settings(lease_seconds=31).lease_seconds == 31
+def test_a_lease_does_not_depend_on_the_request_timeout() -> None:
+    settings = load_settings(request_timeout_seconds=600, lease_seconds=3)
+    assert (settings.request_timeout_seconds, settings.lease_seconds) == (600, 3)
 
 
 def test_every_bad_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,13 @@ FORMS: Final = {
         (
             *(keys.TELEMETRY, keys.watch_by("*"), keys.space("*"), keys.event("*"), keys.run("*")),
             *(keys.ANSWERED, keys.standings("*")),
-            *(keys.lines("*"), keys.delivery("*"), keys.spent("*"), keys.recovery("*")),
+            *(
+                keys.lines("*"),
+                keys.leases("*", "*"),
+                keys.delivery("*"),
+                keys.spent("*"),
+                keys.recovery("*"),
+            ),
         ),
         "hash",
     ),
@@ -59,7 +65,7 @@ FORMS: Final = {
 }
 """Every form of a key with its type. A star stands for anything without a colon, at the end for anything."""
 
-FREE_TAILS: Final = (keys.nudged("*"), keys.idempotency("*"))
+FREE_TAILS: Final = (keys.nudged("*"), keys.idempotency("*"), keys.leases("*", "*"))
 """The forms whose last star may hold colons."""
 
 MAY_EXPIRE: Final = (keys.space("*"), keys.owes("*"))

@@ -6,7 +6,7 @@
 -- include: lib/claim.lua
 -- A worker's turn at a partition: records the outcomes of attempts, and claims what is due, which may be what
 -- those outcomes have set free.
--- KEYS: 1 ready:<partition>, 2 nudged:deliver:<partition>
+-- KEYS: 1 ready:<partition>, 2 nudged:deliver:<partition>, 3 leases:<worker>:<partition>, or none
 -- ARGV: 1 how many to claim at most, 2 lease in ms, 3 TTL of the records in s, 4 the breaker's figures as JSON
 --       (lib/breaker.lua), 5 the outcomes as JSON (lib/settle.lua), then each one's attempt as JSON text, which is
 --       only stored here
@@ -16,6 +16,7 @@ local now, views = now_ms(), {}
 local stale, given_up = 0, {}
 local outcomes = cjson.decode(ARGV[5])
 if #outcomes > 0 then
+  if KEYS[3] then redis.call('HDEL', KEYS[3], unpack(names_of(outcomes))) end
   stale, given_up = settle(KEYS[1], views, outcomes, {unpack(ARGV, 6)}, now, tonumber(ARGV[3]), cjson.decode(ARGV[4]))
 end
 
@@ -25,5 +26,6 @@ if wanted > 0 then
   -- The partition's nudge is taken at the same time: what becomes due from now on needs a new one.
   redis.call('DEL', KEYS[2])
   claims, events = claim(KEYS[1], views, wanted, lease_end, now)
+  if KEYS[3] and #claims > 0 then note_leases(KEYS[3], claims, lease_end) end
 end
 return {stale, given_up, redis.call('GET', 'sn:endpoints:generation') or '', lease_end, claims, events}

@@ -11,6 +11,25 @@ local function take_back(endpoint, now)
   end
 end
 
+-- The names of deliveries, each given as {endpoint, event, …}, in the record of what a worker holds.
+local function names_of(deliveries)
+  local names = {}
+  for i, delivery in ipairs(deliveries) do names[i] = delivery[1] .. ' ' .. delivery[2] end
+  return names
+end
+
+-- Records what a worker holds, so that it can be released at once when the worker is found dead. The record is an
+-- hour's memory of what ends in seconds.
+local function note_leases(leases, claims, lease_end)
+  local fields = {}
+  for i, name in ipairs(names_of(claims)) do
+    fields[2 * i - 1] = name
+    fields[2 * i] = lease_end
+  end
+  redis.call('HSET', leases, unpack(fields))
+  redis.call('EXPIRE', leases, 3600)
+end
+
 -- Says how many more may go out, and from when on the rate counts them: no more than max_concurrency are out at
 -- once and no more than rate_limit start a second (generic cell rate: rate_at is when the next may start).
 local function allowance(view, now, most)

@@ -1,8 +1,20 @@
 -- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/queue.lua,
 -- lib/lines.lua and lib/breaker.lua.
 
+-- Keeps an attempt whose endpoint was deleted while it was in flight. Nothing follows from it.
+local function keep_last(endpoint, event, outcome, attempt, now, ttl)
+  local delivery = delivery_key(endpoint, event)
+  local status, reason = outcome[4], outcome[7]
+  if status == 'pending' then
+    status, reason = 'discarded', 'the endpoint was deleted; the last attempt: ' .. reason
+  end
+  redis.call('HSET', delivery, 'status', status, 'attempts', outcome[6], 'reason', reason, 'settled_at', now,
+    outcome[8], attempt)
+  redis.call('EXPIRE', delivery, ttl)
+end
+
 -- Moves each delivery on: done, or due again later. A delivery whose lease the worker no longer holds is left
--- alone: whoever holds it now will settle it.
+-- alone: its present holder will settle it.
 -- outcomes: in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
 --           delay in ms (pending), attempts made, reason, attempt id, slow-down in ms, succeeded (true, false,
 --           null)]
@@ -15,7 +27,9 @@ local function settle(ready, views, outcomes, attempts, now, ttl, figures)
     local endpoint, event, lease_end, status, delay, made, reason, id, pause, succeeded = unpack(outcome, 1, 10)
     local leased = 'sn:leased:' .. endpoint
     local held = redis.call('ZSCORE', leased, event)
-    if not held or tonumber(held) ~= lease_end then
+    if not held and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 0 then
+      keep_last(endpoint, event, outcome, attempts[number], now, ttl)
+    elseif not held or tonumber(held) ~= lease_end then
       stale = stale + 1
     else
       redis.call('ZREM', leased, event)
