@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from notifier.store.faults import fault_of
@@ -110,6 +111,20 @@ class Database:
         """Collect plain commands for one round trip; the caller executes the pipeline."""
         async with self.translated(), self.redis.pipeline(transaction=False) as pipe:
             yield pipe
+
+    async def converse(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        """Send plain commands once, in one round trip; what comes back is as the server wrote it, errors too.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        plain = Pipeline(self.redis.connection_pool, {}, transaction=False, shard_hint=None)
+        async with self.translated(), plain as pipe:
+            for name, *arguments in commands:
+                # As bytes: redis-py would send some commands ahead of the others by their names.
+                pipe.execute_command(name.encode(), *arguments)
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        return answers
 
     @asynccontextmanager
     async def translated(self) -> AsyncIterator[None]:

@@ -140,42 +140,6 @@ class Retrying:
             log.info("redis.back", after_seconds=round(time.monotonic() - self._lost_at, 1))
 
 
-class RetryingRedis(Redis):
-    """A client whose commands and pipelines wait for the server.
-
-    The classes of the library carry no usable annotations, hence ``Any``.
-    """
-
-    retrying: Retrying
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Send a command, again and again where need be."""
-        execute: Any = super().execute_command
-
-        async def send() -> Any:  # noqa: ANN401
-            try:
-                return await execute(*args, **dict(options))
-            except ReadOnlyError:
-                # It was made a replica. A new connection may lead to its successor.
-                await self.connection_pool.disconnect(inuse_connections=False)
-                raise
-
-        return await self.retrying.persist(send)
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> RetryingPipeline:
-        """Collect commands that wait for the server together."""
-        pipeline = RetryingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-        pipeline.retrying = self.retrying
-        return pipeline
-
-
-def retrying_client(client: Redis, retrying: Retrying) -> RetryingRedis:
-    """Return a client over the same connections that waits for the server."""
-    waiting = RetryingRedis(connection_pool=client.connection_pool)
-    waiting.retrying = retrying
-    return waiting
-
-
 class RetryingPipeline(Pipeline):
     """A pipeline that waits for the server; without a transaction only the commands that failed go again."""
 
@@ -243,3 +207,40 @@ class RetryingPipeline(Pipeline):
         self.command_stack = list(commands)
         answers: list[Any] = await super().execute(raise_on_error)
         return answers
+
+
+class RetryingRedis(Redis):
+    """A client whose commands and pipelines wait for the server.
+
+    The classes of the library carry no usable annotations, hence ``Any``.
+    """
+
+    retrying: Retrying
+    pipeline_class = RetryingPipeline
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Send a command, again and again where need be."""
+        execute: Any = super().execute_command
+
+        async def send() -> Any:  # noqa: ANN401
+            try:
+                return await execute(*args, **dict(options))
+            except ReadOnlyError:
+                # It was made a replica. A new connection may lead to its successor.
+                await self.connection_pool.disconnect(inuse_connections=False)
+                raise
+
+        return await self.retrying.persist(send)
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> RetryingPipeline:
+        """Collect commands that wait for the server together."""
+        pipeline = self.pipeline_class(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipeline.retrying = self.retrying
+        return pipeline
+
+
+def retrying_client(client: Redis, retrying: Retrying) -> RetryingRedis:
+    """Return a client over the same connections that waits for the server."""
+    waiting = RetryingRedis(connection_pool=client.connection_pool)
+    waiting.retrying = retrying
+    return waiting
