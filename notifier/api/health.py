@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from notifier.api.operations import Call, Operation, Reply
 from notifier.errors import UnavailableError
+from notifier.store import PREFIX
 
 WORKER_SILENCE_SECONDS: Final = 15.0
 STORE_PATIENCE_SECONDS: Final = 4.0
@@ -31,10 +32,10 @@ async def get_readiness(call: Call[None, None]) -> Reply:
         async with asyncio.timeout(STORE_PATIENCE_SECONDS):
             await store.ping()
             reported = await store.workers.reported_within(WORKER_SILENCE_SECONDS, now=call.runtime.clock())
+    except UnavailableError as error:
+        raise UnavailableError(f"redis: {error.message.removeprefix(PREFIX)}") from None
     except TimeoutError:
-        raise UnavailableError(
-            f"Redis does not serve: no answer within {STORE_PATIENCE_SECONDS:g} s"
-        ) from None
+        raise UnavailableError(f"redis: no answer within {STORE_PATIENCE_SECONDS:g} s") from None
     if not reported:
         raise UnavailableError(f"no worker reported within {WORKER_SILENCE_SECONDS:g} s")
     return Reply.of(StatusView(status="ok"))

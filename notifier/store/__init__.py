@@ -18,7 +18,7 @@ from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
 from notifier.store.endpoint_stats import EndpointStats, stats_of
 from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
-from notifier.store.faults import fault_of
+from notifier.store.faults import PREFIX, fault_of
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
 from notifier.store.looks import LookQueue, Looks
 from notifier.store.nudge import Nudge
@@ -129,6 +129,7 @@ class Store:
 
 
 __all__ = [
+    "PREFIX",
     "Claim",
     "Commit",
     "Concern",

@@ -20,6 +20,7 @@ from redis.exceptions import InvalidResponse
 from notifier.errors import UnavailableError, UnusableServerError
 
 MAX_WORDS_LENGTH: Final = 200
+PREFIX: Final = "Redis does not serve: "
 WORDS: Final = "server_words"
 """The attribute of an error that holds what the server wrote."""
 
@@ -37,8 +38,11 @@ SETTING_WORDS: Final = re.compile(
 """What servers of several versions say after the code ``ERR`` in such a case."""
 
 SCRIPT_PLACE: Final = re.compile(
-    r",? ?script: \w+, on @user_script:\d+\.?|(Error running script )?\(call to f_\w+\): ?"
+    r",? ?script: \w+, on @user_script:\d+\.?"
+    r"|(Error running script )?\(call to f_\w+\): (@user_script: ?\d+: )?"
 )
+"""Where in a script it happened, as Redis 7 writes it behind the words, and Redis 6 in front of them."""
+
 ARGUMENTS: Final = re.compile(r",? with args beginning with:.*", re.DOTALL)
 
 NO_FOREIGN_TLS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
@@ -77,7 +81,7 @@ def fault_of(error: Exception) -> UnavailableError:
         "".join(each if each.isprintable() else " " for each in words), MAX_WORDS_LENGTH, placeholder=" …"
     )
     kind = UnusableServerError if settled else UnavailableError
-    return kind(f"Redis does not serve: {line}")
+    return kind(PREFIX + line)
 
 
 def code_of(error: Exception) -> str:
@@ -94,9 +98,9 @@ def _said(error: Exception) -> tuple[str, bool]:
             return _reply(reply)
     for each in chain:
         if isinstance(each, ssl.SSLCertVerificationError):
-            return f"its certificate is refused: {each.verify_message}", True
+            return f"its certificate is refused: {getattr(each, 'verify_message', each)}", True
         if isinstance(each, ssl.SSLError) and not isinstance(each, NO_FOREIGN_TLS):
-            return f"no TLS with what is there: {each.reason or each}", True
+            return f"no TLS with what is there: {getattr(each, 'reason', None) or each}", True
         if isinstance(each, InvalidResponse):
             return f"what is there does not speak Redis's protocol ({each})", True
         if isinstance(each, NoPrimaryError):

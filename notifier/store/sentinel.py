@@ -10,7 +10,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection
 from redis.exceptions import RedisError
 
 from notifier.errors import UnavailableError, UnusableServerError
-from notifier.store.faults import NoPrimaryError, fault_of
+from notifier.store.faults import PREFIX, NoPrimaryError, fault_of
 
 HANDSHAKE_SECONDS: Final = 2.5
 """How long TLS may take. It ends before the time to connect does: then the error says that it was TLS."""
@@ -68,7 +68,7 @@ def _no_primary(
 ) -> NoPrimaryError:
     """Return the error; a setting is wrong where each of the Sentinels says so or does not know the name."""
     wrong = unknown + sum(isinstance(each, UnusableServerError) for each in faults)
-    reasons = [each.message.partition(": ")[2] for each in faults]
+    reasons = [each.message.removeprefix(PREFIX) for each in faults]
     if unknown:
         reasons.insert(0, f"{unknown} of {asked} do not know the name")
     text = f"no Sentinel names a primary for {service!r}" + "".join(
