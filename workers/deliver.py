@@ -105,6 +105,7 @@ class Drain:
         self._enough = 1
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self._may_claim = True
         self._nudged = False
         self._joined = False
@@ -243,9 +244,9 @@ class Drain:
     def _wake_within(self, seconds: float) -> None:
         """Take a turn after this long at the latest; an earlier moment that is set already stays."""
         at = self._loop.time() + seconds
-        if self._alarm is None or self._alarm.when() > at:
+        if self._alarm is None or self._alarm_at > at:
             self._silence()
-            self._alarm = self._loop.call_at(at, self._changed.set)
+            self._alarm, self._alarm_at = self._loop.call_at(at, self._changed.set), at
 
     def _silence(self) -> None:
         if self._alarm is not None:

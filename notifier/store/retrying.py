@@ -103,20 +103,20 @@ class Retrying:
                 # The first time at once: of a broken connection alone nobody needs to hear.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, guards nothing
                 try:
-                    answer = await command()
+                    return await command()
                 except (RedisError, OSError) as error:
                     self._check(error)
                     if not is_lost:
                         is_lost = True
                         self._lose(error)
-                else:
-                    if is_lost:
-                        is_lost = False
-                        self._find()
-                    return answer
                 pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-        finally:
+        except asyncio.CancelledError:
             self._waiting -= is_lost
+            is_lost = False
+            raise
+        finally:
+            if is_lost:
+                self._find()
 
     def _check(self, error: Exception) -> None:
         """Raise an error that is not to be waited out."""
@@ -133,8 +133,9 @@ class Retrying:
             log.warning("redis.lost", reason=f"{error}" or type(error).__name__)
 
     def _find(self) -> None:
+        """Count a command that waits no more: it was taken, or refused, which is an answer as well."""
         self._waiting -= 1
-        if self._waiting == 0:
+        if self._waiting == 0 and not self._ended:
             log.info("redis.back", after_seconds=round(time.monotonic() - self._lost_at, 1))
 
 
