@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from notifier.core.retry import DEFAULT_SCHEDULE
 from notifier.errors import ConfigError
+from notifier.redis_url import read_redis_url
 
 ENV_PREFIX: Final = "NOTIFIER_"
 MAX_SECONDS: Final = 366 * 86_400
@@ -30,7 +31,6 @@ MASTER_KEY_BYTES: Final = 32
 MIN_LEASE_SECONDS: Final = 3.0
 """A shorter lease would run out whenever a busy machine lets its worker wait for a moment."""
 
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel")
 KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -76,9 +76,7 @@ def _proxy_url(raw: SecretStr) -> SecretStr:
 
 
 def _redis_url(raw: str) -> str:
-    scheme, separator, rest = raw.partition("://")
-    if scheme not in REDIS_SCHEMES or not separator or not rest:
-        raise ValueError("must be a URL that starts with redis://, rediss://, unix:// or redis+sentinel://")
+    read_redis_url(raw)
     return raw
 
 

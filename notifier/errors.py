@@ -127,6 +127,10 @@ class UnavailableError(NotifierError):
     status = 503
 
 
+class UnusableServerError(UnavailableError):
+    """Redis refuses what this product needs, and no waiting helps: a setting must change first."""
+
+
 class VersionConflictError(NotifierError):
     """Another worker committed first; read again and decide again."""
 

@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from notifier.config import Settings
 from notifier.core.cadence import Cadence
 from notifier.core.merging import Patience
@@ -19,12 +21,23 @@ from notifier.core.retry import RetrySchedule
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 from notifier.errors import ConfigError, UnavailableError
 from notifier.source import XClient, origin_of
-from notifier.store import Database, Nudge, Retrying, SecretBox, Store, connect
+from notifier.store import (
+    Database,
+    Nudge,
+    Retrying,
+    SecretBox,
+    Severity,
+    Store,
+    concerns_of,
+    connect,
+)
 from notifier.telemetry import Tally, render
 
 MASTER_KEY_FILE: Final = "master.key"
 MASTER_KEY_BYTES: Final = 32
 ADMIN_KEY_PREFIX: Final = "snk_"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,7 @@ async def open_runtime(
 
     Raises:
         ConfigError: There is no Redis URL, or a key cannot be read.
-        UnavailableError: Redis does not answer.
+        UnavailableError: Redis does not answer, or cannot do the work.
     """
     if settings.redis_url is None:
         raise ConfigError(
@@ -115,7 +128,6 @@ async def open_runtime(
     box = SecretBox(dict(settings.master_key_ring or [_own_master_key(settings.data_dir)]))
     database = Database(connect(settings.redis_url, retrying=retrying))
     try:
-        await _reach(database)
         token = settings.x_bearer_token.get_secret_value() if settings.x_bearer_token else ""
         store = Store(
             database,
@@ -123,19 +135,35 @@ async def open_runtime(
             partitions=settings.delivery_partitions,
             origin=origin_of(settings.x_api_url, token),
         )
+        await check_server(store)
         await store.partitions.settle_in()
         yield Runtime(settings, store, box, Nudge(database), clock)
     finally:
         await database.close()
 
 
-async def _reach(database: Database) -> None:
+async def check_server(store: Store) -> None:
+    """Make sure that the server of the setting serves and can do the work.
+
+    Raises:
+        UnavailableError: It does not; the message names the setting.
+    """
     try:
-        await database.ping()
+        await store.ping()
+        await store.server.check()
     except UnavailableError as error:
-        raise UnavailableError(
-            f"NOTIFIER_REDIS_URL: nothing that serves is there. {error.message}"
-        ) from error
+        raise type(error)(f"NOTIFIER_REDIS_URL: {error.message}") from error
+
+
+async def report_concerns(store: Store) -> None:
+    """Write a line to the log for each thing that an operator should know of the server.
+
+    Raises:
+        UnavailableError: Redis does not answer.
+    """
+    for concern in concerns_of(await store.server.read()):
+        write = log.info if concern.severity is Severity.NOTE else log.warning
+        write(concern.name, reason=concern.text, remedy=concern.remedy)
 
 
 async def make_admin_key(runtime: Runtime) -> str | None:

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import resource
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -21,9 +22,9 @@ from arq.worker import create_worker, func
 from redis.exceptions import RedisError
 
 from notifier.config import Settings, load_settings
-from notifier.errors import ConfigError, UnavailableError
-from notifier.runtime import Runtime, open_runtime
-from notifier.store import Retrying, connect, key_id_of, keys, unavailable
+from notifier.errors import ConfigError, NotifierError, UnavailableError
+from notifier.runtime import Runtime, open_runtime, report_concerns
+from notifier.store import Retrying, connect, fault_of, key_id_of, keys
 from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 from workers.challenge import challenge
@@ -56,6 +57,9 @@ SPARE_FILES: Final = 128
 
 MAX_JOBS: Final = 64
 
+UNUSABLE: Final = 2
+"""The exit code of a command that cannot run, as with ``space-notifier``."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -78,6 +82,7 @@ async def _start(ctx: dict[str, Any]) -> None:
     if ctx["started"] is not None:
         ctx["started"](worker)
     log.info("worker.started", worker_id=worker.id, observes=x is not None)
+    await report_concerns(runtime.store)
     await _warn_of_lost_keys(runtime)
 
 
@@ -197,7 +202,7 @@ async def run_until(
         await _end([main, *ends, *_in_flight(worker)])
         await _close(worker)
     if retrying.refusal is not None:
-        raise unavailable(retrying.refusal) from retrying.refusal
+        raise fault_of(retrying.refusal) from retrying.refusal
     if not (main.cancelled() or stop.is_set()):
         main.result()
 
@@ -209,8 +214,8 @@ async def _run(worker: ArqWorker) -> None:
             return await worker.async_run()
         except (RedisError, OSError) as error:
             if WORKER not in worker.ctx or worker.ctx[WORKER].stopping.is_set():
-                raise unavailable(error) from error
-            log.warning("worker.queue_failed", reason=unavailable(error).message)
+                raise fault_of(error) from error
+            log.warning("worker.queue_failed", reason=fault_of(error).message)
         await asyncio.sleep(RESTART_SECONDS)
 
 
@@ -254,6 +259,17 @@ async def _close(worker: ArqWorker) -> None:
 def __getattr__(name: str) -> type:
     if name != "WorkerSettings":
         raise AttributeError(name)
-    settings = load_settings()
-    configure_logging(settings.log_format, settings.log_level)
-    return type("WorkerSettings", (), worker_settings(settings))
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_format, settings.log_level)
+        asyncio.run(_check_start(settings))
+        return type("WorkerSettings", (), worker_settings(settings))
+    except NotifierError as error:
+        # arq would print a traceback; this is its command, but the line and the code are ours.
+        sys.stderr.write(f"space-notifier: {error.message}\n")
+        raise SystemExit(UNUSABLE) from None
+
+
+async def _check_start(settings: Settings) -> None:
+    async with open_runtime(settings):
+        pass

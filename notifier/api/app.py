@@ -17,6 +17,7 @@ from notifier.api import (
     recoveries,
     source,
     spaces,
+    system,
     watches,
 )
 from notifier.api.auth import authenticate
@@ -38,6 +39,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *deliveries.OPERATIONS,
     *event_types.OPERATIONS,
     *source.OPERATIONS,
+    *system.OPERATIONS,
     *health.OPERATIONS,
 )
 

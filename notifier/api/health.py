@@ -9,7 +9,7 @@ from notifier.api.operations import Call, Operation, Reply
 from notifier.errors import UnavailableError
 
 WORKER_SILENCE_SECONDS: Final = 15.0
-STORE_PATIENCE_SECONDS: Final = 5.0
+STORE_PATIENCE_SECONDS: Final = 4.0
 METRICS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -31,8 +31,10 @@ async def get_readiness(call: Call[None, None]) -> Reply:
         async with asyncio.timeout(STORE_PATIENCE_SECONDS):
             await store.ping()
             reported = await store.workers.reported_within(WORKER_SILENCE_SECONDS, now=call.runtime.clock())
-    except (UnavailableError, TimeoutError):
-        raise UnavailableError("redis does not answer") from None
+    except TimeoutError:
+        raise UnavailableError(
+            f"Redis does not serve: no answer within {STORE_PATIENCE_SECONDS:g} s"
+        ) from None
     if not reported:
         raise UnavailableError(f"no worker reported within {WORKER_SILENCE_SECONDS:g} s")
     return Reply.of(StatusView(status="ok"))

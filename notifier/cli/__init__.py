@@ -23,6 +23,7 @@ from notifier.cli.recoveries import app as recoveries
 from notifier.cli.running import api, demo, simulate, up, worker
 from notifier.cli.signing import sign, verify
 from notifier.cli.source import app as source
+from notifier.cli.system import app as system
 from notifier.cli.watches import app as watches
 from notifier.errors import NotifierError
 
@@ -44,6 +45,7 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 app.add_typer(source)
+app.add_typer(system)
 
 
 def _show_version(wanted: bool) -> None:

@@ -142,6 +142,17 @@ def given(**fields: object) -> Record:
     return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 
+def flat(record: Record) -> Record:
+    """Give the fields of objects a line each, like ``money.spent_usd``."""
+    flat: Record = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
 def _connect(*, api_url: ApiUrl = None, api_key: ApiKey = None, as_json: AsJson = False) -> AdminApi:
     """Find out where the API is and with which key; these parameters are options of every command."""
     from notifier.config import load_settings

@@ -11,7 +11,7 @@ from notifier.cli.console import FAILED, complain, printable
 
 if TYPE_CHECKING:
     from notifier.config import Settings
-    from notifier.store import SecretBox
+    from notifier.store import SecretBox, Store
     from notifier.store.doctor import Finding
 
 KEY_BESIDE_THE_DATA: Final = "local"
@@ -37,6 +37,7 @@ def doctor() -> None:
 
 async def _examine(settings: Settings) -> list[Finding]:
     from notifier.cli.database import with_database
+    from notifier.runtime import check_server
     from notifier.store import Database, Store, connect
     from notifier.store.doctor import findings
 
@@ -49,9 +50,20 @@ async def _examine(settings: Settings) -> list[Finding]:
             store = Store(
                 database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
             )
+            await check_server(store)
+            await _complain_of_risks(store)
             return await findings(store, box)
         finally:
             await database.close()
+
+
+async def _complain_of_risks(store: Store) -> None:
+    """Print what is no fault of the database and may be meant so: it does not make the command fail."""
+    from notifier.store import Severity, concerns_of
+
+    for concern in concerns_of(await store.server.read()):
+        if concern.severity is not Severity.FAULT:
+            complain(f"{concern.name}: {concern.text}; {concern.remedy}")
 
 
 def _secret_box(settings: Settings) -> SecretBox | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from notifier.cli.admin import AdminApi, Columns, Record, admin_command
+from notifier.cli.admin import AdminApi, Columns, admin_command, flat
 
 app = typer.Typer()
 
@@ -30,19 +30,8 @@ def show_source(api: AdminApi) -> None:
     if api.as_json:
         api.show(source)
         return
-    api.show(_flat({name: value for name, value in source.items() if name not in TABLES}))
+    api.show(flat({name: value for name, value in source.items() if name not in TABLES}))
     for name, columns in TABLES.items():
         if source[name]:
             typer.echo(f"\n{name}")
             api.show_page({"data": source[name]}, columns)
-
-
-def _flat(record: Record) -> Record:
-    """Give the fields of objects a line each, like ``money.spent_usd``."""
-    flat: Record = {}
-    for name, value in record.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": each for inner, each in value.items()}
-        else:
-            flat[name] = value
-    return flat

@@ -16,7 +16,7 @@ from notifier.cli.serving import bind, port_of, served
 from notifier.cli.stack import all_in_one, serve_api
 from notifier.config import load_settings
 from notifier.errors import ConfigError
-from notifier.runtime import Runtime, make_admin_key
+from notifier.runtime import Runtime, make_admin_key, report_concerns
 from notifier.simulator import Contract, create_simulator, load_scenario, read_behaviour
 from notifier.telemetry import configure_logging
 
@@ -74,6 +74,7 @@ async def run_up(*, workers: int, simulation: Simulation | None) -> None:
             await stack.enter_async_context(stand_in(simulation, listening))
             log.info("simulating", scenario=simulation.scenario, url=overrides["x_api_url"])
         running = await stack.enter_async_context(all_in_one(overrides, workers=workers))
+        await report_concerns(running.runtime.store)
         await _show_admin_key(running.runtime)
         if running.runtime.settings.x_bearer_token is None:
             log.warning("not_observing", reason="nothing is observed until NOTIFIER_X_BEARER_TOKEN is set")
@@ -87,6 +88,7 @@ async def run_api() -> None:
     settings = load_settings()
     configure_logging(settings.log_format, settings.log_level)
     async with serve_api(settings) as runtime:
+        await report_concerns(runtime.store)
         await _show_admin_key(runtime)
         log.info("serving", url=runtime.settings.base_url)
         await _for_ever()

@@ -10,12 +10,15 @@ from notifier.core.endpoint import EndpointStatus
 from notifier.core.observation import Call
 from notifier.store import keys
 from notifier.store.budget import SharedBudget
-from notifier.store.database import Database, connect, unavailable
+from notifier.store.concerns import Concern, Severity, concerns_of
+from notifier.store.connection import connect
+from notifier.store.database import Database
 from notifier.store.deliveries import Deliveries
 from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
 from notifier.store.endpoint_stats import EndpointStats, stats_of
 from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
+from notifier.store.faults import fault_of
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
 from notifier.store.looks import LookQueue, Looks
 from notifier.store.nudge import Nudge
@@ -27,6 +30,7 @@ from notifier.store.refusals import SharedRefusals
 from notifier.store.resealing import Resealed, Resealing
 from notifier.store.retrying import Retrying
 from notifier.store.sealing import SecretBox, key_id_of
+from notifier.store.server import Server, ServerState
 from notifier.store.source_health import Cycle, SourceHealth
 from notifier.store.spaces import Commit, Spaces, TrackedSpace
 from notifier.store.spending import Spending
@@ -47,6 +51,7 @@ class Store:
         self.database = database
         self.retention_seconds = ttl_seconds
         self.partitions = Partitions(database, partitions)
+        self.server = Server(database)
         self.watches = Watches(database, ttl_seconds=ttl_seconds)
         self.looks = Looks(database)
         self.standings = Standings(database)
@@ -92,6 +97,22 @@ class Store:
         """Give the figures of an endpoint."""
         return await stats_of(self.database, endpoint_id)
 
+    async def counts(self) -> dict[str, int]:
+        """Count what is kept: watches, Spaces, events, endpoints and pending deliveries."""
+        async with self.database.pipeline() as pipe:
+            for key in (keys.WATCHES, keys.SPACES, keys.EVENTS):
+                pipe.zcard(key)
+            watches, spaces, events = await pipe.execute()
+        endpoints = await self.endpoints.all()
+        health = await self.endpoints.health_of(list(endpoints))
+        return {
+            "watches": watches,
+            "spaces": spaces,
+            "events": events,
+            "endpoints": len(endpoints),
+            "deliveries_pending": sum(each.pending for each in health),
+        }
+
     async def gauges(self, *, now: float) -> dict[str, float]:
         """Measure what is shown and not counted; the names are those of :mod:`notifier.telemetry`."""
         endpoints = await self.endpoints.all()
@@ -110,6 +131,7 @@ class Store:
 __all__ = [
     "Claim",
     "Commit",
+    "Concern",
     "Cycle",
     "Database",
     "EndpointHealth",
@@ -120,12 +142,15 @@ __all__ = [
     "Resealed",
     "Retrying",
     "SecretBox",
+    "ServerState",
     "Settlement",
+    "Severity",
     "Store",
     "StoredAnswer",
     "TrackedSpace",
     "Turn",
+    "concerns_of",
     "connect",
+    "fault_of",
     "key_id_of",
-    "unavailable",
 ]

@@ -1,4 +1,4 @@
-"""The connection to Redis and the scripts that run in it."""
+"""Redis as the store uses it: plain commands, scripts by name, and one kind of error."""
 
 from __future__ import annotations
 
@@ -10,24 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from notifier.errors import ConfigError, UnavailableError
-from notifier.store.retrying import Retrying, retrying_client
+from notifier.store.faults import fault_of
 
 Argument: TypeAlias = str | int | float | bytes
 
 INCLUDE: Final = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
-SENTINEL_PORT: Final = 26_379
-SOCKET_TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +48,6 @@ class ScriptCall:
     script: Script
     keys: Sequence[str]
     args: Sequence[Argument]
-
-
-def unavailable(error: Exception) -> UnavailableError:
-    """Return ours for an error of the connection or of a server that cannot serve."""
-    return UnavailableError(f"Redis does not serve: {type(error).__name__}")
 
 
 class Database:
@@ -125,13 +112,27 @@ class Database:
         async with self.translated(), self.redis.pipeline(transaction=False) as pipe:
             yield pipe
 
+    async def converse(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        """Send plain commands once, in one round trip; what comes back is as the server wrote it, errors too.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        plain = Pipeline(self.redis.connection_pool, {}, transaction=False, shard_hint=None)
+        async with self.translated(), plain as pipe:
+            for name, *arguments in commands:
+                # As bytes: redis-py would send some commands ahead of the others by their names.
+                pipe.execute_command(name.encode(), *arguments)
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        return answers
+
     @asynccontextmanager
     async def translated(self) -> AsyncIterator[None]:
-        """Turn the errors of the connection and of a server that cannot serve into ours."""
+        """Turn the errors of the connection and of a server that cannot serve into ours (``faults.py``)."""
         try:
             yield
         except (RedisError, OSError) as error:
-            raise unavailable(error) from error
+            raise fault_of(error) from error
 
     async def ping(self) -> None:
         """Make sure that Redis answers."""
@@ -141,57 +142,3 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.redis.aclose(close_connection_pool=True)
-
-
-def connect(url: str, *, decode: bool = True, retrying: Retrying | None = None) -> Redis:
-    """Open a client for ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://``.
-
-    A sentinel URL is ``redis+sentinel://[user:password@]host[:port][,host…]/service[/db]``. With
-    ``decode=False`` answers are bytes, as arq expects them. With ``retrying`` its commands wait for a server
-    that does not serve.
-
-    Raises:
-        ConfigError: The URL cannot be read.
-    """
-    options: dict[str, Any] = {
-        "decode_responses": decode,
-        "socket_timeout": SOCKET_TIMEOUT_SECONDS,
-        "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
-        "socket_keepalive": True,
-        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
-    }
-    if retrying is not None:
-        options |= {"retry": Retry(NoBackoff(), 0), "retry_on_error": []}
-    try:
-        if url.startswith("redis+sentinel://"):
-            client = _connect_by_sentinel(url, options)
-        else:
-            if url.startswith("unix://"):
-                options.pop("socket_keepalive")
-            client = Redis.from_url(url, **options)
-    except ValueError:
-        raise ConfigError(
-            "NOTIFIER_REDIS_URL: cannot be read; write redis://host:6379/0 or redis+sentinel://host:26379/mymaster"
-        ) from None
-    return client if retrying is None else retrying_client(client, retrying)
-
-
-def _connect_by_sentinel(url: str, options: dict[str, Any]) -> Redis:
-    parts = urlsplit(url)
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    sentinels = [(host.partition(":")[0], int(host.partition(":")[2] or SENTINEL_PORT)) for host in hosts]
-    service, _, database = parts.path.strip("/").partition("/")
-    credentials = parts.netloc.rpartition("@")[0].partition(":")
-    sentinel_password = parse_qs(parts.query).get("sentinel_password", [None])[0]
-    # redis-py leaves Sentinel without annotations.
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        sentinels, sentinel_kwargs={"password": sentinel_password} if sentinel_password else {}, **options
-    )
-    master: Redis = sentinel.master_for(
-        service or "mymaster",
-        db=int(database or 0),
-        username=unquote(credentials[0]) or None,
-        password=unquote(credentials[2]) or None,
-    )
-    return master

@@ -40,6 +40,12 @@ class Workers:
         async with self._database.translated():
             await self._database.redis.zrem(keys.WORKERS, worker_id)
 
+    async def reports(self) -> dict[str, float]:
+        """Return the second of each worker's last report, by its id, the latest first."""
+        async with self._database.translated():
+            rows = await self._database.redis.zrange(keys.WORKERS, 0, -1, withscores=True)
+        return dict(reversed(rows))
+
     async def reported_within(self, seconds: float, *, now: float) -> bool:
         """Tell whether any worker has reported lately."""
         async with self._database.translated():

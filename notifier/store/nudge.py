@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
+from redis.client import EMPTY_RESPONSE
 
 from notifier.store import keys
 from notifier.store.database import Database
-from notifier.store.retrying import RetryingRedis
+from notifier.store.retrying import RetryingPipeline, RetryingRedis
 
 JOB_EXPIRES_MS: Final = 60_000
 """A job that nobody took within a minute is dropped: the sweep will have made another."""
@@ -40,8 +41,22 @@ class JobQueue(ArqRedis):
         await self.aclose(close_connection_pool)
 
 
+class QueuePipeline(RetryingPipeline):
+    """arq's pipeline: at its start arq logs what ``INFO`` says, and what is refused there is left out."""
+
+    def info(self, *sections: Any, **_: Any) -> Any:  # noqa: ANN401 - as in redis-py
+        """Ask for a section of INFO, which a user need not be allowed."""
+        return self.execute_command("INFO", *sections, **{EMPTY_RESPONSE: {}})
+
+    def dbsize(self, **_: Any) -> Any:  # noqa: ANN401 - as in redis-py
+        """Ask for the number of keys, which a user need not be allowed."""
+        return self.execute_command("DBSIZE", **{EMPTY_RESPONSE: "?"})
+
+
 class RetryingJobQueue(RetryingRedis, JobQueue):  # type: ignore[misc]  # the library's bases disagree
     """The same over a client that waits for the server."""
+
+    pipeline_class = QueuePipeline
 
 
 def job_queue(redis: Redis) -> ArqRedis:

@@ -20,18 +20,18 @@ from typing import Any, Final, TypeVar
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
     WatchError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from notifier.errors import UnusableServerError
+from notifier.store.faults import code_of, fault_of
 
 FIRST_PAUSE_SECONDS: Final = 0.02
 LONGEST_PAUSE_SECONDS: Final = 0.5
@@ -42,9 +42,6 @@ PASSING_WORDS: Final = frozenset(
 )
 """First words of errors by which a server says that it cannot serve now; others have a class of their own."""
 
-REFUSALS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
-"""Errors that last until somebody changes a setting."""
-
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -52,12 +49,17 @@ log = structlog.get_logger(__name__)
 
 def may_pass(error: Exception) -> bool:
     """Tell whether the same command may succeed later although nobody changes a setting."""
-    if isinstance(error, REFUSALS):
+    if _is_refusal(error):
         return False
     if isinstance(error, ResponseError):
         is_known = isinstance(error, ReadOnlyError | OutOfMemoryError)
-        return is_known or str(error).partition(" ")[0] in PASSING_WORDS
+        return is_known or code_of(error) in PASSING_WORDS
     return isinstance(error, RedisConnectionError | RedisTimeoutError | OSError)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether an error lasts until somebody changes a setting."""
+    return isinstance(fault_of(error), UnusableServerError)
 
 
 class Retrying:
@@ -120,7 +122,7 @@ class Retrying:
 
     def _check(self, error: Exception) -> None:
         """Raise an error that is not to be waited out."""
-        if isinstance(error, REFUSALS):
+        if _is_refusal(error):
             self.refusal = error
             self.refused.set()
         if self._ended or not may_pass(error):
@@ -130,49 +132,13 @@ class Retrying:
         self._waiting += 1
         if self._waiting == 1:
             self._lost_at = time.monotonic()
-            log.warning("redis.lost", reason=f"{error}" or type(error).__name__)
+            log.warning("redis.lost", reason=fault_of(error).message)
 
     def _find(self) -> None:
         """Count a command that waits no more: it was taken, or refused, which is an answer as well."""
         self._waiting -= 1
         if self._waiting == 0 and not self._ended:
             log.info("redis.back", after_seconds=round(time.monotonic() - self._lost_at, 1))
-
-
-class RetryingRedis(Redis):
-    """A client whose commands and pipelines wait for the server.
-
-    The classes of the library carry no usable annotations, hence ``Any``.
-    """
-
-    retrying: Retrying
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Send a command, again and again where need be."""
-        execute: Any = super().execute_command
-
-        async def send() -> Any:  # noqa: ANN401
-            try:
-                return await execute(*args, **dict(options))
-            except ReadOnlyError:
-                # It was made a replica. A new connection may lead to its successor.
-                await self.connection_pool.disconnect(inuse_connections=False)
-                raise
-
-        return await self.retrying.persist(send)
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> RetryingPipeline:
-        """Collect commands that wait for the server together."""
-        pipeline = RetryingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-        pipeline.retrying = self.retrying
-        return pipeline
-
-
-def retrying_client(client: Redis, retrying: Retrying) -> RetryingRedis:
-    """Return a client over the same connections that waits for the server."""
-    waiting = RetryingRedis(connection_pool=client.connection_pool)
-    waiting.retrying = retrying
-    return waiting
 
 
 class RetryingPipeline(Pipeline):
@@ -242,3 +208,40 @@ class RetryingPipeline(Pipeline):
         self.command_stack = list(commands)
         answers: list[Any] = await super().execute(raise_on_error)
         return answers
+
+
+class RetryingRedis(Redis):
+    """A client whose commands and pipelines wait for the server.
+
+    The classes of the library carry no usable annotations, hence ``Any``.
+    """
+
+    retrying: Retrying
+    pipeline_class = RetryingPipeline
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Send a command, again and again where need be."""
+        execute: Any = super().execute_command
+
+        async def send() -> Any:  # noqa: ANN401
+            try:
+                return await execute(*args, **dict(options))
+            except ReadOnlyError:
+                # It was made a replica. A new connection may lead to its successor.
+                await self.connection_pool.disconnect(inuse_connections=False)
+                raise
+
+        return await self.retrying.persist(send)
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> RetryingPipeline:
+        """Collect commands that wait for the server together."""
+        pipeline = self.pipeline_class(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipeline.retrying = self.retrying
+        return pipeline
+
+
+def retrying_client(client: Redis, retrying: Retrying) -> RetryingRedis:
+    """Return a client over the same connections that waits for the server."""
+    waiting = RetryingRedis(connection_pool=client.connection_pool)
+    waiting.retrying = retrying
+    return waiting

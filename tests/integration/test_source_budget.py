@@ -22,9 +22,8 @@ from notifier.core.spending import Bill, next_day
 from notifier.core.worst_case import Paid
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS
-from notifier.store import keys
+from notifier.store import Database, connect, keys
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
-from notifier.store.database import Database, connect
 from notifier.store.spending import Holding, Spending
 from tests.support.own_refusals import OwnRefusals
 

@@ -20,8 +20,8 @@ from notifier.core.observation import Call, Question
 from notifier.core.problems import FailureKind
 from notifier.core.trouble import respond
 from notifier.source import XClient, origin_of
+from notifier.store import Database, connect
 from notifier.store.budget import SharedBudget
-from notifier.store.database import Database, connect
 from tests.support.api_runtime import Clock
 from tests.support.own_refusals import OwnRefusals
 

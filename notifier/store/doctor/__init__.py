@@ -17,6 +17,7 @@ from notifier.store.doctor.keyspace import read_keyspace
 from notifier.store.doctor.log import examine_log
 from notifier.store.doctor.queue import examine_deliveries, examine_leases
 from notifier.store.doctor.secrets import examine_secrets
+from notifier.store.doctor.server import examine_server
 from notifier.store.doctor.spaces import examine_spaces
 from notifier.store.doctor.watches import examine_watches
 from notifier.store.doctor.work import examine_work
@@ -48,6 +49,7 @@ async def _examine(store: Store, box: SecretBox | None) -> set[Finding]:
     if keyspace.has_strange_types:
         return set(keyspace.findings)  # What has another type cannot be read.
     return {
+        *await examine_server(database),
         *keyspace.findings,
         *await examine_log(database, keyspace, kept_seconds=store.retention_seconds),
         *await examine_endpoints(database, keyspace),
