@@ -21,14 +21,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import (
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    WatchError,
-)
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError, WatchError
 
 from notifier.errors import UnusableServerError
 from notifier.store.faults import code_of, fault_of
@@ -37,10 +30,13 @@ FIRST_PAUSE_SECONDS: Final = 0.02
 LONGEST_PAUSE_SECONDS: Final = 0.5
 """A pause doubles up to here: a server that is back is noticed soon, and waiting costs next to nothing."""
 
-PASSING_WORDS: Final = frozenset(
-    {"MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "UNKILLABLE"}
+PASSING_CODES: Final = frozenset(
+    {
+        *("LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "UNKILLABLE"),
+        *("MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN"),
+    }
 )
-"""First words of errors by which a server says that it cannot serve now; others have a class of their own."""
+"""Codes of errors by which a server says that it cannot serve now."""
 
 T = TypeVar("T")
 
@@ -48,18 +44,19 @@ log = structlog.get_logger(__name__)
 
 
 def may_pass(error: Exception) -> bool:
-    """Tell whether the same command may succeed later although nobody changes a setting."""
-    if _is_refusal(error):
-        return False
+    """Tell whether the same command may succeed later although nobody changes a setting.
+
+    Whatever breaks a connection that once served may pass: a proxy in between may answer for a server that is
+    away, or have no certificate for a moment.
+    """
     if isinstance(error, ResponseError):
-        is_known = isinstance(error, ReadOnlyError | OutOfMemoryError)
-        return is_known or code_of(error) in PASSING_WORDS
-    return isinstance(error, RedisConnectionError | RedisTimeoutError | OSError)
+        return code_of(error) in PASSING_CODES
+    return not is_refusal(error)
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Tell whether an error lasts until somebody changes a setting."""
-    return isinstance(fault_of(error), UnusableServerError)
+def is_refusal(error: Exception) -> bool:
+    """Tell whether the server said that a setting must change first."""
+    return code_of(error) != "" and isinstance(fault_of(error), UnusableServerError)
 
 
 class Retrying:
@@ -122,7 +119,7 @@ class Retrying:
 
     def _check(self, error: Exception) -> None:
         """Raise an error that is not to be waited out."""
-        if _is_refusal(error):
+        if is_refusal(error):
             self.refusal = error
             self.refused.set()
         if self._ended or not may_pass(error):
