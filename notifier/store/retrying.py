@@ -64,11 +64,13 @@ class Retrying:
 
     Attributes:
         refused: Set once the server has refused for good; ``refusal`` is its error.
+        repeats: How many commands were sent again, and may have run twice.
     """
 
     def __init__(self) -> None:
         self.refused = asyncio.Event()
         self.refusal: Exception | None = None
+        self.repeats = 0
         self._ended = False
         self._waiting = 0
         self._lost_at = 0.0
@@ -93,6 +95,7 @@ class Retrying:
             return await command()
         except (RedisError, OSError) as error:
             self._check(error)
+        self.repeats += 1
         return await self._repeat(command)
 
     async def _repeat(self, command: Callable[[], Awaitable[T]]) -> T:
