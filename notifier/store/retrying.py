@@ -6,7 +6,7 @@ this module has to know. Only what waiting cannot change is raised: a wrong pass
 bad command.
 
 When a connection breaks before the answer, the command is sent again and may run twice; the scripts are
-written to do no harm then (docs/architecture.md, "Scripts").
+written to do no harm then (docs/architecture.md, "Keys in Redis").
 """
 
 from __future__ import annotations
