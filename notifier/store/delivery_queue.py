@@ -195,7 +195,8 @@ class DeliveryQueue:
         That was claimed for it by a command whose answer it never got. A lease that was lost meanwhile stays
         lost, and settling under it changes nothing.
         """
-        lease_end, released = await self._database.run(
+        names = [_name(claim) for claim in claims]
+        lease_end, released, renewed = await self._database.run(
             "renew",
             keys=[
                 keys.leases(holder, partition),
@@ -206,12 +207,19 @@ class DeliveryQueue:
                 int(lease_seconds * 1000),
                 *(
                     part
-                    for claim in claims
-                    for part in (f"{claim.endpoint_id} {claim.event_id}", claim.lease_end)
+                    for name, claim in zip(names, claims, strict=True)
+                    for part in (name, claim.lease_end)
                 ),
             ],
         )
-        return Renewal([claim._replace(lease_end=lease_end) for claim in claims], released)
+        ours = frozenset(renewed)
+        return Renewal(
+            [
+                claim._replace(lease_end=lease_end) if name in ours else claim
+                for name, claim in zip(names, claims, strict=True)
+            ],
+            released,
+        )
 
     async def release(self, holder: str) -> int:
         """Make due what a dead worker held; return how many deliveries that were."""
@@ -221,6 +229,11 @@ class DeliveryQueue:
                 for partition in range(self._partitions.count)
             ]
         )
+
+
+def _name(claim: Claim) -> str:
+    """Return the name of a claimed delivery in the record of what a worker holds (``lua/lib/lease.lua``)."""
+    return f"{claim.endpoint_id} {claim.event_id}"
 
 
 def attempts_in(record: Mapping[str, str]) -> tuple[Attempt, ...]:

@@ -4,8 +4,8 @@
 -- claims whose answer it never got, or all of them when it is dead and has nothing in hand.
 -- KEYS: 1 leases:<worker>:<partition>, 2 ready:<partition>, 3 nudged:deliver:<partition>
 -- ARGV: 1 lease in ms, then per lease in hand: '<endpoint> <event>', its end in ms as the worker knows it
--- Returns: {the new end of the leases in ms, how many were released}
-local now, in_hand, released, count = now_ms(), {}, {}, 0
+-- Returns: {the new end of the leases in ms, how many were released, the names of the leases that were prolonged}
+local now, in_hand, renewed, released, count = now_ms(), {}, {}, {}, 0
 local lease_end = now + tonumber(ARGV[1])
 for i = 2, #ARGV, 2 do in_hand[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
@@ -19,6 +19,7 @@ for i = 1, #held, 2 do
   if is_held and in_hand[name] == known_end then
     redis.call('ZADD', leased, lease_end, event)
     redis.call('HSET', KEYS[1], name, lease_end)
+    renewed[#renewed + 1] = name
   elseif not in_hand[name] then
     redis.call('HDEL', KEYS[1], name)
     if is_held then
@@ -34,4 +35,4 @@ end
 for endpoint in pairs(released) do file_endpoint(KEYS[2], endpoint, 0) end
 -- A wakeup that a dead worker took wakes nobody.
 if count > 0 then redis.call('DEL', KEYS[3]) end
-return {lease_end, count}
+return {lease_end, count, renewed}
