@@ -36,6 +36,7 @@ class Worker:
         dispatching: Whether the outbox is being emptied by this process.
         outbox_changed: Whether something may have come into it since it was last looked at.
         drains: The partitions that this process drains at present.
+        repeats_seen: How many repeated commands there had been when a partition's leases were last compared.
         help_asked_until: When the other workers may be nudged again for a partition, by the loop's clock.
         set_off: Begins to drain a partition in the background; by default that is left to whoever is nudged.
         background: What goes on beside arq's jobs, to be waited for when the process ends.
@@ -51,6 +52,7 @@ class Worker:
     dispatching: bool = False
     outbox_changed: bool = False
     drains: dict[int, Draining] = field(default_factory=dict)
+    repeats_seen: dict[int, int] = field(default_factory=dict)
     help_asked_until: dict[int, float] = field(default_factory=dict)
     set_off: Callable[[Worker, int], None] = field(default=lambda _worker, _partition: None)
     background: set[asyncio.Task[None]] = field(default_factory=set)
@@ -74,6 +76,10 @@ class Worker:
             )
             known = self.signers[endpoint.id] = endpoint, keys
         return [key for key, expires_at in known[1] if expires_at is None or expires_at > now]
+
+    def may_have_lost_claims(self, partition: int) -> bool:
+        """Tell whether a command was repeated since the leases of a partition were last compared."""
+        return self.repeats_seen.get(partition, 0) != self.runtime.store.database.repeats
 
     def forget_signers(self, endpoints: Mapping[EndpointId, Endpoint]) -> None:
         """Let go of the keys of endpoints that are gone."""

@@ -105,6 +105,7 @@ class Drain:
         self._enough = 1
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self._may_claim = True
         self._nudged = False
         self._joined = False
@@ -172,17 +173,22 @@ class Drain:
             self._wake_within(self._renew_at - self._loop.time())
 
     async def _renew_leases(self) -> None:
-        """Keep what is in flight ours, however long it takes."""
-        if self._loop.time() < self._renew_at:
+        """Keep what is in hand ours, however long it takes, and release claims whose answer was lost."""
+        repeats = self._store.database.repeats
+        if self._loop.time() < self._renew_at and not self._worker.may_have_lost_claims(self._partition):
             return
-        flights = list(self._in_flight.values())
-        claims = [flight.claim for flight in flights]
-        renewed = await self._store.queue.renew(
-            self._partition, claims, lease_seconds=self._lease_seconds, holder=self._worker.id
+        flights = [*self._in_flight.values(), *(flight for flight, _ in self._done)]
+        renewal = await self._store.queue.renew(
+            self._partition,
+            [flight.claim for flight in flights],
+            lease_seconds=self._lease_seconds,
+            holder=self._worker.id,
         )
-        for flight, claim in zip(flights, renewed, strict=True):
+        for flight, claim in zip(flights, renewal.claims, strict=True):
             flight.claim = claim
         self._renew_at = self._loop.time() + self._lease_seconds * RENEWED_AFTER
+        self._worker.repeats_seen[self._partition] = repeats
+        self._may_claim = self._may_claim or renewal.released > 0
 
     def _has_enough(self) -> bool:
         """Tell whether so many attempts have ended that their turn has come."""
@@ -243,9 +249,9 @@ class Drain:
     def _wake_within(self, seconds: float) -> None:
         """Take a turn after this long at the latest; an earlier moment that is set already stays."""
         at = self._loop.time() + seconds
-        if self._alarm is None or self._alarm.when() > at:
+        if self._alarm is None or self._alarm_at > at:
             self._silence()
-            self._alarm = self._loop.call_at(at, self._changed.set)
+            self._alarm, self._alarm_at = self._loop.call_at(at, self._changed.set), at
 
     def _silence(self) -> None:
         if self._alarm is not None:

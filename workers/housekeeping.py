@@ -23,10 +23,13 @@ log = structlog.get_logger(__name__)
 async def sweep(worker: Worker) -> None:
     """Nudge for everything that is due, whatever became of earlier nudges."""
     runtime = worker.runtime
+    for partition in range(runtime.store.partitions.count):
+        if worker.may_have_lost_claims(partition):
+            worker.set_off(worker, partition)
     for job in await runtime.store.waiting_work(now=runtime.clock()):
-        name, _, partition = job.partition(":")
+        name, _, number = job.partition(":")
         if name == "deliver":
-            worker.set_off(worker, int(partition))
+            worker.set_off(worker, int(number))
         elif name == "ring":
             await runtime.nudge.ring()
         elif name == "challenge":

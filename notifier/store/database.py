@@ -16,6 +16,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from notifier.store.faults import fault_of
+from notifier.store.retrying import RetryingRedis
 
 Argument: TypeAlias = str | int | float | bytes
 
@@ -57,6 +58,11 @@ class Database:
         # redis-py annotates its commands for the blocking and the asyncio client at once, which no caller can
         # satisfy; the methods of this room are the typed face of what it answers.
         self.redis: Any = redis
+
+    @property
+    def repeats(self) -> int:
+        """How many commands this client has sent again because it got no answer to them."""
+        return self.redis.retrying.repeats if isinstance(self.redis, RetryingRedis) else 0
 
     async def run(self, name: str, *, keys: Sequence[str] = (), args: Sequence[Argument] = ()) -> Any:  # noqa: ANN401 - each stub types its script's answer
         """Run one script."""

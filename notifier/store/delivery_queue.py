@@ -18,7 +18,7 @@ from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.endpoint import Endpoint, Ordering
 from notifier.core.ids import ATTEMPT_PREFIX, EndpointId, EventId
 from notifier.store import keys
-from notifier.store.database import Database, ScriptCall, script
+from notifier.store.database import Database
 from notifier.store.partitions import Partitions
 
 ATTEMPT: Final = TypeAdapter(Attempt)
@@ -104,6 +104,13 @@ class Turn:
     given_up: Sequence[EndpointId]
 
 
+class Renewal(NamedTuple):
+    """Claims with the new ends of their leases, and how many others were released."""
+
+    claims: Sequence[Claim]
+    released: int
+
+
 class DeliveryQueue:
     """Owe, claim and settle."""
 
@@ -182,36 +189,51 @@ class DeliveryQueue:
 
     async def renew(
         self, partition: int, claims: Sequence[Claim], *, lease_seconds: float, holder: str
-    ) -> list[Claim]:
-        """Prolong the leases of claims; return the claims with the ends of their leases as they are now.
+    ) -> Renewal:
+        """Prolong the leases of what a worker has in hand, and release what else it is on record for.
 
-        A lease that was lost meanwhile stays lost, and settling under it changes nothing.
+        That was claimed for it by a command whose answer it never got. A lease that was lost meanwhile stays
+        lost, and settling under it changes nothing.
         """
-        if not claims:
-            return []
-        held = [part for claim in claims for part in (claim.endpoint_id, claim.event_id, claim.lease_end)]
-        lease_end = await self._database.run(
+        names = [_name(claim) for claim in claims]
+        lease_end, released, renewed = await self._database.run(
             "renew",
-            keys=[keys.leases(holder, partition)],
-            args=[int(lease_seconds * 1000), *held],
+            keys=[
+                keys.leases(holder, partition),
+                keys.ready(partition),
+                keys.nudged(f"deliver:{partition}"),
+            ],
+            args=[
+                int(lease_seconds * 1000),
+                *(
+                    part
+                    for name, claim in zip(names, claims, strict=True)
+                    for part in (name, claim.lease_end)
+                ),
+            ],
         )
-        return [claim._replace(lease_end=lease_end) for claim in claims]
+        ours = frozenset(renewed)
+        return Renewal(
+            [
+                claim._replace(lease_end=lease_end) if name in ours else claim
+                for name, claim in zip(names, claims, strict=True)
+            ],
+            released,
+        )
 
     async def release(self, holder: str) -> int:
         """Make due what a dead worker held; return how many deliveries that were."""
-        calls = [
-            ScriptCall(
-                script("release"),
-                [
-                    keys.leases(holder, partition),
-                    keys.ready(partition),
-                    keys.nudged(f"deliver:{partition}"),
-                ],
-                [],
-            )
-            for partition in range(self._partitions.count)
-        ]
-        return sum(await self._database.run_all(calls))
+        return sum(
+            [
+                (await self.renew(partition, (), lease_seconds=0, holder=holder)).released
+                for partition in range(self._partitions.count)
+            ]
+        )
+
+
+def _name(claim: Claim) -> str:
+    """Return the name of a claimed delivery in the record of what a worker holds (``lua/lib/lease.lua``)."""
+    return f"{claim.endpoint_id} {claim.event_id}"
 
 
 def attempts_in(record: Mapping[str, str]) -> tuple[Attempt, ...]:

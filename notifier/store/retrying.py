@@ -6,7 +6,7 @@ this module has to know. Only what waiting cannot change is raised: a wrong pass
 bad command.
 
 When a connection breaks before the answer, the command is sent again and may run twice; the scripts are
-written to do no harm then (docs/architecture.md, "Scripts").
+written to do no harm then (docs/architecture.md, "Keys in Redis").
 """
 
 from __future__ import annotations
@@ -21,14 +21,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import (
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    WatchError,
-)
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError, WatchError
 
 from notifier.errors import UnusableServerError
 from notifier.store.faults import code_of, fault_of
@@ -37,10 +30,13 @@ FIRST_PAUSE_SECONDS: Final = 0.02
 LONGEST_PAUSE_SECONDS: Final = 0.5
 """A pause doubles up to here: a server that is back is noticed soon, and waiting costs next to nothing."""
 
-PASSING_WORDS: Final = frozenset(
-    {"MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "UNKILLABLE"}
+PASSING_CODES: Final = frozenset(
+    {
+        *("LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "UNKILLABLE"),
+        *("MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN"),
+    }
 )
-"""First words of errors by which a server says that it cannot serve now; others have a class of their own."""
+"""Codes of errors by which a server says that it cannot serve now."""
 
 T = TypeVar("T")
 
@@ -48,18 +44,19 @@ log = structlog.get_logger(__name__)
 
 
 def may_pass(error: Exception) -> bool:
-    """Tell whether the same command may succeed later although nobody changes a setting."""
-    if _is_refusal(error):
-        return False
+    """Tell whether the same command may succeed later although nobody changes a setting.
+
+    Whatever breaks a connection that once served may pass: a proxy in between may answer for a server that is
+    away, or have no certificate for a moment.
+    """
     if isinstance(error, ResponseError):
-        is_known = isinstance(error, ReadOnlyError | OutOfMemoryError)
-        return is_known or code_of(error) in PASSING_WORDS
-    return isinstance(error, RedisConnectionError | RedisTimeoutError | OSError)
+        return code_of(error) in PASSING_CODES
+    return not is_refusal(error)
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Tell whether an error lasts until somebody changes a setting."""
-    return isinstance(fault_of(error), UnusableServerError)
+def is_refusal(error: Exception) -> bool:
+    """Tell whether the server said that a setting must change first."""
+    return code_of(error) != "" and isinstance(fault_of(error), UnusableServerError)
 
 
 class Retrying:
@@ -67,11 +64,13 @@ class Retrying:
 
     Attributes:
         refused: Set once the server has refused for good; ``refusal`` is its error.
+        repeats: How many commands were sent again, and may have run twice.
     """
 
     def __init__(self) -> None:
         self.refused = asyncio.Event()
         self.refusal: Exception | None = None
+        self.repeats = 0
         self._ended = False
         self._waiting = 0
         self._lost_at = 0.0
@@ -96,6 +95,7 @@ class Retrying:
             return await command()
         except (RedisError, OSError) as error:
             self._check(error)
+        self.repeats += 1
         return await self._repeat(command)
 
     async def _repeat(self, command: Callable[[], Awaitable[T]]) -> T:
@@ -105,24 +105,24 @@ class Retrying:
                 # The first time at once: of a broken connection alone nobody needs to hear.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, guards nothing
                 try:
-                    answer = await command()
+                    return await command()
                 except (RedisError, OSError) as error:
                     self._check(error)
                     if not is_lost:
                         is_lost = True
                         self._lose(error)
-                else:
-                    if is_lost:
-                        is_lost = False
-                        self._find()
-                    return answer
                 pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-        finally:
+        except asyncio.CancelledError:
             self._waiting -= is_lost
+            is_lost = False
+            raise
+        finally:
+            if is_lost:
+                self._find()
 
     def _check(self, error: Exception) -> None:
         """Raise an error that is not to be waited out."""
-        if _is_refusal(error):
+        if is_refusal(error):
             self.refusal = error
             self.refused.set()
         if self._ended or not may_pass(error):
@@ -135,8 +135,9 @@ class Retrying:
             log.warning("redis.lost", reason=fault_of(error).message)
 
     def _find(self) -> None:
+        """Count a command that waits no more: it was taken, or refused, which is an answer as well."""
         self._waiting -= 1
-        if self._waiting == 0:
+        if self._waiting == 0 and not self._ended:
             log.info("redis.back", after_seconds=round(time.monotonic() - self._lost_at, 1))
 
 

@@ -28,7 +28,7 @@ REQUEST_TIMEOUT: Final = 3.0
 """More than the receiver, which shares its process with the test, ever stands still on a busy machine."""
 
 LEASE: Final = 8.0
-"""The least that goes with this time-out: so long after a kill its deliveries are due again."""
+"""So long after a kill, at the latest, a worker's deliveries are due again."""
 
 MANNERS: Final = {
     "/plain0": Manner(),

@@ -62,15 +62,38 @@ def server_binary() -> Path:
     return next(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
 
 
+def wait_for_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Wait until a server or a Sentinel answers."""
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(port):
+        assert process.poll() is None, f"the server ended: {log}"
+        assert time.monotonic() < deadline, "the server does not answer"
+        time.sleep(0.01)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
 class RedisServer:
     """A Redis server on a port of its own, which it keeps over stops and starts; so does its data.
+
+    ``options`` are further lines of its configuration.
 
     >>> with RedisServer(tmp_path) as server:
     ...     connect(server.url)
     """
 
-    def __init__(self, data_dir: Path, *, appendfsync: str = "everysec") -> None:
+    def __init__(
+        self, data_dir: Path, *, appendfsync: str = "everysec", options: Mapping[str, str] | None = None
+    ) -> None:
         self.data_dir = data_dir
+        self._options = options or {}
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._appendfsync = appendfsync
@@ -106,15 +129,15 @@ class RedisServer:
             "appendonly": "yes",
             "appendfsync": self._appendfsync,
             "maxmemory-policy": "noeviction",
+            **self._options,
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.data_dir / "server.log").open("ab") as log:
-            self._process = subprocess.Popen([server_binary(), *arguments], stdout=log, stderr=log)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, f"the server ended: {self.data_dir / 'server.log'}"
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.01)
+            # A limit of the size of its files is an error to it, as a full disk is, and not its death.
+            self._process = subprocess.Popen(
+                [server_binary(), *arguments], stdout=log, stderr=log, restore_signals=False
+            )
+        wait_for_answer(self._process, self.port, self.data_dir / "server.log")
 
     def stop(self) -> None:
         """End it in order, the data written; nothing happens if it is not running."""
@@ -137,14 +160,6 @@ class RedisServer:
         else:
             process.terminate()
         process.wait(STOP_SECONDS)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
-        except OSError:
-            return False
 
 
 class NotifierProcess:

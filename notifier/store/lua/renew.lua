@@ -1,15 +1,38 @@
--- Prolongs the leases that a worker holds in a partition, as far as it still holds them.
--- KEYS: 1 leases:<worker>:<partition>
--- ARGV: 1 lease in ms, then per lease: endpoint, event, its end in ms as the worker knows it
--- Returns: the new end of these leases in ms
-local time = redis.call('TIME')
-local lease_end = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1])
-for i = 2, #ARGV, 3 do
-  local endpoint, event = ARGV[i], ARGV[i + 1]
+-- include: lib/queue.lua
+-- include: lib/lines.lua
+-- Prolongs the leases that a worker has in hand in a partition. What else it is on record for becomes due at once:
+-- claims whose answer it never got, or all of them when it is dead and has nothing in hand.
+-- KEYS: 1 leases:<worker>:<partition>, 2 ready:<partition>, 3 nudged:deliver:<partition>
+-- ARGV: 1 lease in ms, then per lease in hand: '<endpoint> <event>', its end in ms as the worker knows it
+-- Returns: {the new end of the leases in ms, how many were released, the names of the leases that were prolonged}
+local now, in_hand, renewed, released, count = now_ms(), {}, {}, {}, 0
+local lease_end = now + tonumber(ARGV[1])
+for i = 2, #ARGV, 2 do in_hand[ARGV[i]] = tonumber(ARGV[i + 1]) end
+
+local held = redis.call('HGETALL', KEYS[1])
+for i = 1, #held, 2 do
+  local name, known_end = held[i], tonumber(held[i + 1])
+  local endpoint, event = string.match(name, '^(%S+) (%S+)$')
   local leased = 'sn:leased:' .. endpoint
-  if tonumber(redis.call('ZSCORE', leased, event)) == tonumber(ARGV[i + 2]) then
+  -- Another worker may hold it by now, or its endpoint be gone.
+  local is_held = tonumber(redis.call('ZSCORE', leased, event) or 0) == known_end
+  if is_held and in_hand[name] == known_end then
     redis.call('ZADD', leased, lease_end, event)
-    redis.call('HSET', KEYS[1], endpoint .. ' ' .. event, lease_end)
+    redis.call('HSET', KEYS[1], name, lease_end)
+    renewed[#renewed + 1] = name
+  elseif not in_hand[name] then
+    redis.call('HDEL', KEYS[1], name)
+    if is_held then
+      redis.call('ZREM', leased, event)
+      redis.call('ZADD', 'sn:due:' .. endpoint, now, event)
+      stand_back(endpoint, event)
+      released[endpoint] = true
+      count = count + 1
+    end
   end
 end
-return lease_end
+
+for endpoint in pairs(released) do file_endpoint(KEYS[2], endpoint, 0) end
+-- A wakeup that a dead worker took wakes nobody.
+if count > 0 then redis.call('DEL', KEYS[3]) end
+return {lease_end, count, renewed}

@@ -30,7 +30,8 @@ local function settle(ready, views, outcomes, attempts, now, ttl, figures)
     if not held and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 0 then
       keep_last(endpoint, event, outcome, attempts[number], now, ttl)
     elseif not held or tonumber(held) ~= lease_end then
-      stale = stale + 1
+      -- Where the same was recorded before, the answer to it got lost.
+      if redis.call('HEXISTS', delivery_key(endpoint, event), id) == 0 then stale = stale + 1 end
     else
       redis.call('ZREM', leased, event)
       local seen = touched[endpoint] or {failed = 0, in_a_row = 0, pause = 0, settled = {}, again = {}}
