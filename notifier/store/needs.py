@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "SETEX": (ARQ_KEY, "1", "x"),
     # Hashes
     "HDEL": (OWN_KEY, "x"),
+    "HEXISTS": (OWN_KEY, "x"),
     "HGET": (OWN_KEY, "x"),
     "HGETALL": (OWN_KEY,),
     "HINCRBY": (OWN_KEY, "x", "1"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import NoPermissionError
+from redis.exceptions import ExecAbortError, NoPermissionError
 
 from notifier.errors import UnusableServerError
 from notifier.store.database import Database
@@ -20,6 +20,8 @@ from notifier.store.needs import COMMANDS, KEYS, OWN_KEY, TRANSACTION_COMMANDS
 NEEDED_VERSION: Final = (7, 0)
 SECTIONS: Final = ("memory", "persistence")
 OK: Final = "ok"
+REFUSALS: Final = (NoPermissionError, ExecAbortError)
+"""How a command is refused; an ``EXEC`` with nothing before it is aborted for no other reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,7 @@ class Server:
     ) -> list[str]:
         answers = await self._database.converse(commands)
         refused = [
-            command
-            for command, answer in zip(commands, answers, strict=True)
-            if isinstance(answer, NoPermissionError)
+            command for command, answer in zip(commands, answers, strict=True) if isinstance(answer, REFUSALS)
         ]
         return [name for name, command in names.items() if command in refused]
 
