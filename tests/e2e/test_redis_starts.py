@@ -1,0 +1,111 @@
+"""Every command that needs Redis ends with one line and the code 2 where that cannot work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.pipeline import MASTER_KEY
+from tests.support.processes import RedisServer
+from tests.support.stand_ins import Visitor, answering, closes, listening, speaks_http
+
+SPACE_NOTIFIER = (sys.executable, "-m", "notifier.cli")
+ARQ = (str(Path(sys.executable).with_name("arq")), "workers.settings.WorkerSettings")
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "api": (*SPACE_NOTIFIER, "api"),
+    "worker": (*SPACE_NOTIFIER, "worker"),
+    "up": (*SPACE_NOTIFIER, "up"),
+    "doctor": (*SPACE_NOTIFIER, "doctor"),
+    "rotate-master-key": (*SPACE_NOTIFIER, "rotate-master-key"),
+    "arq": ARQ,
+}
+
+
+async def run(command: str, url: str, directory: Path) -> tuple[int | None, str]:
+    """Run a command until it ends by itself; returns its exit code and what it printed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")} | {
+        "NOTIFIER_REDIS_URL": url,
+        "NOTIFIER_MASTER_KEYS": MASTER_KEY,
+        "NOTIFIER_PORT": "0",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *COMMANDS[command],
+        cwd=directory,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(30):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode, output.decode()
+
+
+async def see_one_line(command: str, url: str, directory: Path, says: str) -> None:
+    code, output = await run(command, url, directory)
+    lines = [line for line in output.splitlines() if "no master key here" not in line]
+    assert (code, len(lines)) == (2, 1), output
+    assert lines[0].startswith("space-notifier: NOTIFIER_REDIS_URL: "), output
+    assert says in lines[0]
+    assert "hunter2" not in output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_url_that_is_wrong(command: str, tmp_path: Path) -> None:
+    says = "has a database that is not a number"
+    await see_one_line(command, "redis://:hunter2@127.0.0.1:1/abc", tmp_path, says)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_password_that_is_wrong(command: str, redis_server: RedisServer, tmp_path: Path) -> None:
+    with redis.Redis(port=redis_server.port) as admin:
+        admin.config_set("requirepass", "word")
+        try:
+            url = f"redis://:hunter2@127.0.0.1:{redis_server.port}/0"
+            await see_one_line(command, url, tmp_path, "WRONGPASS invalid username-password pair")
+        finally:
+            admin.config_set("requirepass", "")
+
+
+LOADING = answering({"PING": b"-LOADING Redis is loading the dataset in memory\r\n"})
+FULL = answering({"PING": b"-ERR max number of clients reached\r\n"})
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+@pytest.mark.parametrize(
+    ("visitor", "says"),
+    [
+        (closes, "Connection"),
+        (speaks_http, "does not speak Redis's protocol"),
+        (LOADING, "LOADING Redis is loading the dataset in memory"),
+        (FULL, "ERR max number of clients reached"),
+    ],
+    ids=["hangs up", "a web server", "loading", "too many clients"],
+)
+async def test_what_does_not_serve(command: str, visitor: Visitor, says: str, tmp_path: Path) -> None:
+    async with listening(visitor) as port:
+        await see_one_line(command, f"redis://127.0.0.1:{port}/0", tmp_path, says)
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+async def test_a_user_that_lacks_a_command(command: str, redis_server: RedisServer, tmp_path: Path) -> None:
+    with redis.Redis(port=redis_server.port) as admin:
+        admin.acl_setuser(
+            "limited", enabled=True, passwords="+word", keys=["*"], commands=["+@all", "-hgetall"]
+        )
+        try:
+            url = f"redis://limited:word@127.0.0.1:{redis_server.port}/0"
+            await see_one_line(command, url, tmp_path, "the user may not run HGETALL on the keys")
+        finally:
+            admin.acl_deluser("limited")
