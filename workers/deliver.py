@@ -213,7 +213,10 @@ class Drain:
         return min(WINDOW + slow, LARGEST_WINDOW) - len(self._in_flight)
 
     async def _settle_and_claim(self, *, limit: int) -> Turn:
-        done = [settlement._replace(claim=flight.claim) for flight, settlement in self._done]
+        done = [
+            settlement if settlement.claim is flight.claim else settlement._replace(claim=flight.claim)
+            for flight, settlement in self._done
+        ]
         turn = await self._store.queue.turn(
             self._partition,
             done,
