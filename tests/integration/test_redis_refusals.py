@@ -34,6 +34,9 @@ from tests.support.wait import wait_until
 PROMISED_SECONDS: Final = 10.0
 """How soon a call of the API is answered that Redis does not serve."""
 
+each_database = pytest.mark.parametrize("database", [0, 3], ids=["database 0", "another database"])
+"""Where there is something to select, commands are sent while the connection is being made."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
@@ -100,9 +103,12 @@ async def ping_for_ever(database: Database) -> None:
         await database.ping()
 
 
-async def test_a_server_that_wants_a_password_and_gets_none(server: RedisServer, admin: redis.Redis) -> None:
+@each_database
+async def test_a_server_that_wants_a_password_and_gets_none(
+    database: int, server: RedisServer, admin: redis.Redis
+) -> None:
     admin.config_set("requirepass", "word")
-    fault = await fault_at(server.url)
+    fault = await fault_at(f"redis://127.0.0.1:{server.port}/{database}")
     assert isinstance(fault, UnusableServerError)
     assert fault.message == "Redis does not serve: NOAUTH Authentication required."
 
@@ -173,15 +179,18 @@ async def test_a_script_that_does_not_end(server: RedisServer, admin: redis.Redi
     assert type(refused.value) is UnavailableError
 
 
+@each_database
 @pytest.mark.parametrize("login", ["", ":word@"], ids=["no password", "password"])
 @pytest.mark.parametrize(
     ("visitor", "says", "lasts"),
     [(closes, "Connection", False), (speaks_http, "what is there does not speak Redis's protocol", True)],
     ids=["hangs up", "a web server"],
 )
-async def test_what_else_may_stand_there(visitor: Visitor, says: str, lasts: bool, login: str) -> None:
+async def test_what_else_may_stand_there(
+    visitor: Visitor, says: str, lasts: bool, login: str, database: int
+) -> None:
     async with listening(visitor) as port:
-        fault = await fault_at(f"redis://{login}127.0.0.1:{port}/0")
+        fault = await fault_at(f"redis://{login}127.0.0.1:{port}/{database}")
     assert says in fault.message
     assert isinstance(fault, UnusableServerError) == lasts
 
