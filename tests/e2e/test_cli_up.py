@@ -168,8 +168,8 @@ async def test_one_data_directory_is_for_one_run(installation: Installation) -> 
         assert (await installation.call("GET", "/readyz")) == {"status": "ok"}
 
 
-@pytest.mark.parametrize("part", ["valkey", "worker"])
-async def test_what_dies_is_started_again(installation: Installation, part: str) -> None:
+@pytest.mark.parametrize(("part", "goes_on"), [("valkey", "redis.back"), ("worker", "worker.started")])
+async def test_what_dies_is_started_again(installation: Installation, part: str, goes_on: str) -> None:
     with installation.up() as up:
         await up.wait_for("ready")
         watch = await installation.call("POST", "/v1/watches", {"kind": "creator", "target": "2244994945"})
@@ -179,7 +179,7 @@ async def test_what_dies_is_started_again(installation: Installation, part: str)
         await up.wait_for("child.died")
         await wait_until(lambda: any(part in each for each in children_of(up.pid).values()), timeout=20)
         assert child_like(up.pid, part) != died
-        await wait_until(lambda: "worker.started" in up.output.partition("child.died")[2], timeout=20)
+        await wait_until(lambda: goes_on in up.output.partition("child.died")[2], timeout=20)
         assert (await installation.call("GET", "/v1/watches"))["data"][0]["id"] == watch["id"]
 
 
