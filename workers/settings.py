@@ -203,8 +203,9 @@ async def run_until(
         await _close(worker)
     if retrying.refusal is not None:
         raise fault_of(retrying.refusal) from retrying.refusal
-    if not (main.cancelled() or stop.is_set()):
-        main.result()
+    error = None if main.cancelled() else main.exception()
+    if error is not None and not stop.is_set():
+        raise error
 
 
 async def _run(worker: ArqWorker) -> None:

@@ -143,7 +143,7 @@ def given(**fields: object) -> Record:
 
 
 def flat(record: Record) -> Record:
-    """Give the fields of objects a line each, like ``money.spent_usd``."""
+    """Return a record with the fields of its objects beside its own, like ``money.spent_usd``."""
     flat: Record = {}
     for name, value in record.items():
         if isinstance(value, dict):

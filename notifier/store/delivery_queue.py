@@ -203,14 +203,7 @@ class DeliveryQueue:
                 keys.ready(partition),
                 keys.nudged(f"deliver:{partition}"),
             ],
-            args=[
-                int(lease_seconds * 1000),
-                *(
-                    part
-                    for name, claim in zip(names, claims, strict=True)
-                    for part in (name, claim.lease_end)
-                ),
-            ],
+            args=[int(lease_seconds * 1000), *names],
         )
         ours = frozenset(renewed)
         return Renewal(

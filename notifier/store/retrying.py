@@ -21,7 +21,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError, WatchError
+from redis.exceptions import InvalidResponse, ReadOnlyError, RedisError, ResponseError, WatchError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from notifier.errors import UnusableServerError
 from notifier.store.faults import code_of, fault_of
@@ -38,6 +39,8 @@ PASSING_CODES: Final = frozenset(
 )
 """Codes of errors by which a server says that it cannot serve now."""
 
+CONNECTION_FAILURES: Final = (RedisConnectionError, RedisTimeoutError, InvalidResponse, OSError)
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -51,7 +54,7 @@ def may_pass(error: Exception) -> bool:
     """
     if isinstance(error, ResponseError):
         return code_of(error) in PASSING_CODES
-    return not is_refusal(error)
+    return isinstance(error, CONNECTION_FAILURES) and not is_refusal(error)
 
 
 def is_refusal(error: Exception) -> bool:

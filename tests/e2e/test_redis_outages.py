@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 import redis
 
+from tests.support.chaos import worker_process
 from tests.support.flow import flowing
 from tests.support.processes import RedisServer
 from tests.support.sentinel import watched_servers
@@ -118,6 +119,17 @@ async def test_a_worker_and_the_api_live_through(
             log = flow.log()
             lost, back = (sum(word in line for line in log) for word in ("redis.lost", "redis.back"))
             assert lost == back <= 1, "\n".join(log)
+
+
+async def test_a_worker_that_is_told_to_end_while_redis_is_away_ends_in_order(tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:
+        await worker.wait_for("worker.started")
+        await asyncio.to_thread(server.stop)
+        await worker.wait_for("redis.lost")
+        worker.signal(signal.SIGTERM)
+        assert await worker.wait() == 0
+        for noise in ("Traceback", "Unclosed", "never retrieved"):
+            assert noise not in worker.output, worker.output
 
 
 @pytest.mark.timeout(180)

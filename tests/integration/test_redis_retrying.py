@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from redis.exceptions import NoPermissionError, RedisError, ResponseError, WatchError
+from redis.exceptions import DataError, NoPermissionError, RedisError, ResponseError, WatchError
 from structlog.testing import capture_logs
 
 from notifier.store import Retrying
@@ -134,6 +134,12 @@ async def test_a_wrong_command_is_raised_and_is_no_refusal(client: Any) -> None:
     with pytest.raises(ResponseError, match="wrong kind"):
         await client.lpush("key", 1)
     assert not client.retrying.refused.is_set()
+
+
+async def test_what_cannot_be_sent_is_raised_at_once(client: Any) -> None:
+    with pytest.raises(DataError):
+        await client.set("key", object())
+    assert client.retrying.repeats == 0
 
 
 async def test_nothing_waits_after_the_end(server: RedisServer, client: Any) -> None:

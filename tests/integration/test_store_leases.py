@@ -90,6 +90,14 @@ async def test_a_renewed_lease_outlives_its_first_end(store: Store) -> None:
     assert await held(store) == {}
 
 
+async def test_a_renewal_whose_answer_was_lost_is_made_up_for_by_the_next(store: Store) -> None:
+    await owe(store, 1)
+    claims = await claim(store)
+    await store.queue.renew(0, claims, lease_seconds=40, holder=HOLDER)
+    renewal = await store.queue.renew(0, claims, lease_seconds=50, holder=HOLDER)
+    assert await settle(store, renewal.claims, DeliveryStatus.DELIVERED) == 0
+
+
 async def test_a_lease_that_was_lost_is_not_renewed(store: Store) -> None:
     await owe(store, 1)
     late = await claim(store, lease_seconds=0.05)

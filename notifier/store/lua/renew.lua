@@ -3,11 +3,11 @@
 -- Prolongs the leases that a worker has in hand in a partition. What else it is on record for becomes due at once:
 -- claims whose answer it never got, or all of them when it is dead and has nothing in hand.
 -- KEYS: 1 leases:<worker>:<partition>, 2 ready:<partition>, 3 nudged:deliver:<partition>
--- ARGV: 1 lease in ms, then per lease in hand: '<endpoint> <event>', its end in ms as the worker knows it
+-- ARGV: 1 lease in ms, then '<endpoint> <event>' of each lease in hand
 -- Returns: {the new end of the leases in ms, how many were released, the names of the leases that were prolonged}
 local now, in_hand, renewed, released, count = now_ms(), {}, {}, {}, 0
 local lease_end = now + tonumber(ARGV[1])
-for i = 2, #ARGV, 2 do in_hand[ARGV[i]] = tonumber(ARGV[i + 1]) end
+for i = 2, #ARGV do in_hand[ARGV[i]] = true end
 
 local held = redis.call('HGETALL', KEYS[1])
 for i = 1, #held, 2 do
@@ -16,7 +16,8 @@ for i = 1, #held, 2 do
   local leased = 'sn:leased:' .. endpoint
   -- Another worker may hold it by now, or its endpoint be gone.
   local is_held = tonumber(redis.call('ZSCORE', leased, event) or 0) == known_end
-  if is_held and in_hand[name] == known_end then
+  -- The end that counts is the one on record: the answer to an earlier renewal may have been lost.
+  if is_held and in_hand[name] then
     redis.call('ZADD', leased, lease_end, event)
     redis.call('HSET', KEYS[1], name, lease_end)
     renewed[#renewed + 1] = name
