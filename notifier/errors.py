@@ -169,6 +169,10 @@ class UnsupportedEncodingError(UnsupportedMediaTypeError):
     """The body has a content coding that is not read here."""
 
 
+class UnsupportedPatchError(UnsupportedMediaTypeError):
+    """The body of a PATCH is declared as something that is not read here."""
+
+
 class UnavailableError(NotifierError):
     """Something this product needs (Redis, a worker) does not answer."""
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final, NoReturn, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from notifier.api.errors import CODINGS, invalid
+from notifier.api.errors import invalid
+from notifier.api.media import CODINGS, JSON, MERGE_PATCH
 from notifier.errors import (
     BadRequestError,
     FieldError,
@@ -16,11 +17,11 @@ from notifier.errors import (
     PayloadTooLargeError,
     UnsupportedEncodingError,
     UnsupportedMediaTypeError,
+    UnsupportedPatchError,
 )
 
 MAX_BODY_BYTES: Final = 64 * 1024
 TOO_LARGE: Final = "A body may have up to 64 KiB."
-JSON: Final = "application/json"
 UTF_8: Final = "utf-8"
 CHUNKED: Final = "chunked"
 WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -115,10 +116,11 @@ def check_query(model: type[QueryT], request: web.Request) -> QueryT:
 
 
 def _check_type(request: web.Request, types: Sequence[str]) -> None:
+    error = UnsupportedPatchError if MERGE_PATCH in types else UnsupportedMediaTypeError
     if request.content_type not in types:
-        raise UnsupportedMediaTypeError(f"Send the body as 'Content-Type: {' or '.join(types)}'.")
+        raise error(f"Send the body as 'Content-Type: {' or '.join(types)}'.")
     if (request.charset or UTF_8).lower() != UTF_8:
-        raise UnsupportedMediaTypeError("Content-Type: JSON is read in UTF-8; leave charset out.")
+        raise error("Content-Type: JSON is read in UTF-8; leave charset out.")
 
 
 def _decoded(raw: bytes, request: web.Request) -> bytes:

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
+from notifier.api.media import CODINGS, PATCH_TYPES, PROBLEM_JSON
 from notifier.errors import (
     BadRequestError,
     ConflictError,
@@ -21,16 +22,14 @@ from notifier.errors import (
     NotifierError,
     PayloadTooLargeError,
     UnsupportedEncodingError,
+    UnsupportedPatchError,
 )
 
-PROBLEM_JSON: Final = "application/problem+json"
 INTERNAL_STATUS: Final = 500
-CODINGS: Final = ("gzip", "deflate")
-"""The content codings of bodies that are read, as Accept-Encoding names them."""
-
 HEADERS: Final[dict[type[NotifierError], dict[str, str]]] = {
     IdempotencyInProgressError: {"Retry-After": "1"},
     UnsupportedEncodingError: {"Accept-Encoding": ", ".join(CODINGS)},  # RFC 9110, 15.5.16
+    UnsupportedPatchError: {"Accept-Patch": ", ".join(PATCH_TYPES)},  # RFC 5789, 2.2
 }
 """What goes along with a problem, by its kind."""
 

@@ -70,13 +70,13 @@ async def answer_once(
 
 
 def _pack(runtime: Runtime, reply: Reply, status: int) -> StoredAnswer:
-    content = json.dumps([reply.body.decode(), reply.location])
+    content = json.dumps([reply.body.decode(), reply.location, reply.etag])
     return StoredAnswer(status, runtime.secrets.seal(content).encode(), reply.content_type)
 
 
 def _unpack(runtime: Runtime, stored: StoredAnswer) -> Reply:
-    body, location = json.loads(runtime.secrets.open(stored.body.decode()))
-    return Reply(body.encode(), stored.content_type, location)
+    body, location, *etag = json.loads(runtime.secrets.open(stored.body.decode()))
+    return Reply(body.encode(), stored.content_type, location, *etag)  # earlier versions kept no ETag
 
 
 async def _unless_down(step: Awaitable[None], event: str) -> None:

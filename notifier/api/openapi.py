@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from notifier import __version__
-from notifier.api.bodies import JSON, Query
-from notifier.api.errors import PROBLEM_JSON, Problem
+from notifier.api.bodies import Query
+from notifier.api.errors import Problem
 from notifier.api.idempotency import HEADER, MAX_KEY_CHARS
+from notifier.api.media import JSON, PROBLEM_JSON
 from notifier.api.operations import Operation
 from notifier.core.catalogue import PAYLOAD_MODELS
 

@@ -23,7 +23,8 @@ from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.wait import wait_until
 
 HOST = b"Host: x\r\n"
-POST = b"POST /v1/watches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer test-key\r\nContent-Type: application/json\r\n"
+KEY_AND_TYPE = b"Authorization: Bearer test-key\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/watches HTTP/1.1\r\n" + HOST + KEY_AND_TYPE
 WATCH = b'{"kind": "space", "target": "1zqKVXPQhvZJB"}'
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 SHORT = ConnectionLimits(head=0.3, body=0.3, idle=0.3, answer=0.3, linger=0.3)
