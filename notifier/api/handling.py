@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from notifier.api.bodies import Document, Query, check_body, check_query, read_document
-from notifier.api.idempotency import answer_once, fingerprint, read_key
+from notifier.api.idempotency import REPLAYED, answer_once, fingerprint, read_key
 from notifier.api.media import MERGE_PATCH
 from notifier.api.operations import RUNTIME, Call, Operation, Reply
 from notifier.api.preconditions import read_if_match
@@ -28,7 +28,7 @@ def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.St
         )
         response = _response(operation, reply)
         if replayed:
-            response.headers["Idempotency-Replayed"] = "true"
+            response.headers[REPLAYED] = "true"
         return response
 
     return handle

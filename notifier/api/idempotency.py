@@ -21,6 +21,7 @@ from notifier.runtime import Runtime
 from notifier.store import StoredAnswer
 
 HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotency-Replayed"
 MAX_KEY_CHARS: Final = 255
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,8 @@ async def answer_once(
     """Answer a POST, or give again what was answered to it before; the flag tells which.
 
     Raises:
-        ConflictError: The key is in use for another request, or for this one at this moment.
+        IdempotencyKeyReusedError: The key was used for another request.
+        IdempotencyInProgressError: It is in use for this one at this moment.
     """
     answers = runtime.store.idempotency
     stored = await answers.begin(key, mark)
