@@ -119,7 +119,7 @@ def _parameters(operation: Operation, queries: dict[type[BaseModel], Schema]) ->
 
 
 def _bodies(operation: Operation, schemas: Schemas) -> Schema:
-    """Describe a body in each media type that is taken; a merge patch is any object, checked over the record."""
+    """Describe a body in each media type that is taken; a merge patch is checked over the record."""
     bodies = _content(JSON, schemas[operation.body, "validation"]) if operation.body else {}
     if MERGE_PATCH in operation.body_types:
         bodies |= _content(MERGE_PATCH, {"type": "object", "description": MERGE_PATCH_USE})
@@ -157,7 +157,7 @@ def _refusals(operation: Operation) -> dict[int, Schema]:
     """Describe the refusals that a caller can do something about, by status."""
     refusals: dict[int, Schema] = {}
     if operation.query is not None or operation.body is not None:
-        refusals[400] = {"description": "The body is no JSON object, or the cursor not of this list."}
+        refusals[400] = {"description": "The body is no JSON object, or the cursor no cursor here."}
         refusals[422] = {"description": "A field, a parameter or a header is not acceptable."}
     if operation.needs_key:
         refusals[401] = {"description": "No key, or not the right one."}

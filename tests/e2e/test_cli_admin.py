@@ -82,6 +82,29 @@ async def test_lists_have_pages(terminal: Terminal) -> None:
     assert [watch["target"] for watch in page["data"]] == ["1"]
 
 
+async def test_the_log_has_pages_in_both_directions(terminal: Terminal) -> None:
+    for _ in range(3):
+        endpoint = await terminal.json("endpoints", "create", "https://192.0.2.1/")
+        await terminal.run("endpoints", "test", endpoint["id"])
+    oldest_first = await terminal.run("events", "list", "--limit", "2", "--after", "0")
+    rest = await terminal.json(
+        "events", "list", "--after", oldest_first.partition("More: --after ")[2].strip()
+    )
+    assert len(rest["data"]) == 1
+    newest_first = await terminal.run("events", "list", "--limit", "2")
+    rest = await terminal.json("events", "list", "--cursor", newest_first.partition("--cursor ")[2].strip())
+    assert len(rest["data"]) == 1
+
+
+async def test_the_process_answers_what_is_no_request_with_a_problem(terminal: Terminal) -> None:
+    async with raw_connection(terminal.port) as client:
+        await client.send(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await client.answer()
+        assert answer.status == 414
+        answer.problem()
+        assert await client.rest() == b""
+
+
 async def test_refusals_are_one_line_and_exit_code_1(terminal: Terminal) -> None:
     for arguments, told in (
         (("watches", "get", "wch_none"), "Not found: There is no watch wch_none."),

@@ -20,19 +20,19 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.mark.parametrize(("number", "value"), [("16.0", 16), ("1e2", 100), ("1.6E1", 16), ("16", 16)])
 async def test_a_number_without_a_fraction_is_an_integer(api_client: Client, number: str, value: int) -> None:
-    body = '{"url": "https://example.com/", "max_concurrency": %s}' % number
+    body = f'{{"url": "https://example.com/", "max_concurrency": {number}}}'
     created = await api_client.post("/v1/endpoints", data=body, headers=JSON)
     assert (await created.json())["max_concurrency"] == value
     path = created.headers["Location"]
     rotated = await api_client.post(
-        f"{path}/rotate-secret", data='{"grace_seconds": %s}' % number, headers=JSON
+        f"{path}/rotate-secret", data=f'{{"grace_seconds": {number}}}', headers=JSON
     )
     assert rotated.status == 200
 
 
 @pytest.mark.parametrize("number", ["16.5", "true", '"16"', "null", "1e400", "-0.5", "[16]", "1e-2"])
 async def test_what_has_a_fraction_or_is_no_number_is_no_integer(api_client: Client, number: str) -> None:
-    body = '{"url": "https://example.com/", "max_concurrency": %s}' % number
+    body = f'{{"url": "https://example.com/", "max_concurrency": {number}}}'
     response = await api_client.post("/v1/endpoints", data=body, headers=JSON)
     assert await refused_fields(response) == {"body.max_concurrency"}
 
@@ -64,8 +64,7 @@ async def page(client: Client, path: str) -> dict[str, Any]:
 
 async def test_a_cursor_fits_its_own_list_alone(api_client: Client, api_runtime: Runtime) -> None:
     await store(api_runtime, 3)
-    for _ in range(3):
-        endpoint = await add_endpoint(api_client)
+    endpoint, *_ = [await add_endpoint(api_client) for _ in range(3)]
     for user in "123":
         await create(api_client, "/v1/watches", kind="creator", target=user)
     lists = ["/v1/watches", "/v1/endpoints", "/v1/events"]
