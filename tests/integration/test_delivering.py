@@ -107,7 +107,7 @@ async def test_410_disables_the_endpoint_tells_others_and_keeps_what_it_is_owed(
 async def test_disabling_keeps_what_its_owner_changes_meanwhile(
     redis_url: str, reason: DisabledReason
 ) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, running_worker(settings_for(redis_url)) as worker:
         endpoints = worker.runtime.store.endpoints
         tried = await add_endpoint(worker.runtime, receiver, "/hook")
         await endpoints.save(replace(tried, description="changed"), replacing=tried)
@@ -118,7 +118,7 @@ async def test_disabling_keeps_what_its_owner_changes_meanwhile(
 
 
 async def test_another_url_by_now_is_not_disabled_for_the_former_one(redis_url: str) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, running_worker(settings_for(redis_url)) as worker:
         endpoints = worker.runtime.store.endpoints
         tried = await add_endpoint(worker.runtime, receiver, "/hook")
         moved = replace(tried, url=receiver.url("/other"))
