@@ -115,6 +115,15 @@ async def test_what_is_no_request_is_answered_with_a_problem_and_closed(
     assert logged() == []
 
 
+async def test_a_refused_client_that_goes_on_sending_gets_no_reset(start: Start) -> None:
+    async with raw_connection(await start(PATIENT)) as client:
+        await client.send(b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 20_000)
+        assert (await client.answer()).status == 431
+        for _ in range(5):
+            await client.send(b"a" * 50_000)  # would raise after a reset
+            await asyncio.sleep(0.02)
+
+
 async def test_a_chunk_that_breaks_while_the_body_is_read_ends_the_call_once(
     start: Start, logged: Callable[[], list[object]]
 ) -> None:
