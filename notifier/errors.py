@@ -103,6 +103,52 @@ class ConflictError(NotifierError):
         self.existing_id = existing_id
 
 
+class IdempotencyKeyReusedError(ConflictError):
+    """The idempotency key belongs to a request with another path or body; the mistake is the caller's."""
+
+    code = "idempotency-key-reused"
+    title = "The idempotency key was used for another request"
+
+
+class IdempotencyInProgressError(ConflictError):
+    """The first request with this idempotency key is still running; the same one again succeeds soon."""
+
+    code = "idempotency-in-progress"
+    title = "The first request with this idempotency key is still running"
+
+
+class RequestTimeoutError(NotifierError):
+    """The request did not arrive in time."""
+
+    code = "request-timeout"
+    title = "The request took too long to arrive"
+    status = 408
+
+
+class UriTooLongError(NotifierError):
+    """The request target is over the limit."""
+
+    code = "uri-too-long"
+    title = "The URL is too long"
+    status = 414
+
+
+class ExpectationFailedError(NotifierError):
+    """The ``Expect`` header asks for something other than ``100-continue``."""
+
+    code = "expectation-failed"
+    title = "The expectation cannot be met"
+    status = 417
+
+
+class HeadersTooLargeError(NotifierError):
+    """A header is over the limit, or there are too many of them."""
+
+    code = "headers-too-large"
+    title = "The headers are too large"
+    status = 431
+
+
 class PayloadTooLargeError(NotifierError):
     """The body is over the limit."""
 
@@ -112,11 +158,19 @@ class PayloadTooLargeError(NotifierError):
 
 
 class UnsupportedMediaTypeError(NotifierError):
-    """The body is not declared as JSON."""
+    """The body is declared as something that is not read here: its type, its charset or its encoding."""
 
     code = "unsupported-media-type"
     title = "Unsupported media type"
     status = 415
+
+
+class UnsupportedEncodingError(UnsupportedMediaTypeError):
+    """The body has a content coding that is not read here."""
+
+
+class UnsupportedPatchError(UnsupportedMediaTypeError):
+    """The body of a PATCH is declared as something that is not read here."""
 
 
 class UnavailableError(NotifierError):

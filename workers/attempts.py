@@ -43,12 +43,24 @@ async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlemen
 
 
 async def disable(worker: Worker, endpoint: Endpoint, reason: DisabledReason) -> None:
-    """Disable an endpoint whose receiver is gone for good; what it is owed stays in its queue."""
-    changed = disabled(endpoint, reason, now=worker.runtime.clock())
-    # Where it was deleted or changed meanwhile, by another attempt or its owner, the next one will tell.
+    """Disable an endpoint whose receiver is gone for good; what it is owed stays in its queue.
+
+    Args:
+        worker: Who found out.
+        endpoint: As it was when it was tried; with another URL by now it is another receiver, and left alone.
+        reason: Why.
+    """
+    now = worker.runtime.clock()
+
+    def decide(current: Endpoint) -> Endpoint:
+        return disabled(current, reason, now=now) if current.url == endpoint.url else current
+
+    # Where it was deleted meanwhile, or is changed all the time, there is nothing to disable, or the next
+    # attempt finds out again.
     with contextlib.suppress(NotFoundError, VersionConflictError):
-        await worker.runtime.store.endpoints.save(changed, replacing=endpoint)
-        log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
+        change = await worker.runtime.store.endpoints.change(endpoint.id, decide)
+        if change.after.status is not change.before.status:
+            log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
 
 
 async def _post(worker: Worker, endpoint: Endpoint, claim: Claim, now: float) -> Answer:

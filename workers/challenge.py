@@ -20,7 +20,6 @@ from workers.context import Worker, worker_of
 BATCH: Final = 64
 TOKEN_BYTES: Final = 32
 TAIL_BYTES: Final = 16
-SAVE_TRIES: Final = 5
 
 log = structlog.get_logger(__name__)
 
@@ -95,22 +94,20 @@ async def _keep(worker: Worker, tried: Endpoint, answer: Answer, fault: str | No
     Gives the endpoint as it is now, None where the outcome means nothing any more: it was deleted, disabled,
     got another URL, or its verification was begun anew.
     """
-    runtime = worker.runtime
-    for _ in range(SAVE_TRIES):
-        try:
-            current = await runtime.store.endpoints.get(tried.id)
-            if not _is_still_tried(current, tried):
-                return None
-            settled = settle(current, answer, fault, now=runtime.clock())
-            await runtime.store.endpoints.save(settled, replacing=current)
-        except NotFoundError:
-            return None
-        except VersionConflictError:
-            continue
-        if settled.status is not current.status:
-            log.warning("endpoint.disabled", endpoint_id=tried.id, reason=settled.disabled_reason)
-        return settled
-    return None  # It changes all the time; the lease runs out and the next try finds it in peace.
+    now = worker.runtime.clock()
+
+    def decide(current: Endpoint) -> Endpoint:
+        return settle(current, answer, fault, now=now) if _is_still_tried(current, tried) else current
+
+    try:
+        change = await worker.runtime.store.endpoints.change(tried.id, decide)
+    except (NotFoundError, VersionConflictError):
+        return None  # One that changes all the time is challenged again when the lease has run out.
+    if not _is_still_tried(change.before, tried):
+        return None
+    if change.after.status is not change.before.status:
+        log.warning("endpoint.disabled", endpoint_id=tried.id, reason=change.after.disabled_reason)
+    return change.after
 
 
 def _is_still_tried(current: Endpoint, tried: Endpoint) -> bool:

@@ -102,16 +102,19 @@ def _silence(watch: Watch, name: str, observation: Observation) -> str:
 
 async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> None:
     store = worker.runtime.store
-    active = replace(watch, subject=user_id, status=WatchStatus.ACTIVE, failure_reason=None)
+
+    def activate(current: Watch) -> Watch:
+        return replace(current, subject=user_id, status=WatchStatus.ACTIVE, failure_reason=None)
+
     try:
-        await store.watches.save(active, replacing=watch, now=now)
+        await store.watches.change(watch.id, activate, now=now)
     except ConflictError as conflict:
         reason = f"the same creator is watched by {conflict.existing_id}"
         await fail_watch(worker, watch, reason, since=now)
         later = NextLook(now + REFUSED_SECONDS, Urgency.PATIENT)
         await store.looks.schedule(Call.USERS, {watch.id: later})
     except (NotFoundError, VersionConflictError):
-        # Its owner was quicker; if it still needs its name, its poll's lease makes it due again.
+        # It was deleted, or is changed all the time: then its poll's lease makes it due again.
         log.info("watch.changed_meanwhile", watch_id=watch.id)
     else:
         log.info("watch.resolved", watch_id=watch.id, user_id=user_id)

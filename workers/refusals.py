@@ -122,11 +122,14 @@ async def revive_watches(worker: Worker, look: Look) -> None:
     for watch in await watches_of(worker, look.call, refused):
         if watch.status is not WatchStatus.FAILED:
             continue
-        active = replace(watch, status=WatchStatus.ACTIVE, failure_reason=None)
         try:
-            await worker.runtime.store.watches.save(active, replacing=watch, now=worker.runtime.clock())
+            await worker.runtime.store.watches.change(watch.id, _active, now=worker.runtime.clock())
         except (ConflictError, NotFoundError, VersionConflictError):
-            # Its owner was quicker. The standing stays until the next answer, which tries again.
+            # It was deleted, or is changed all the time. The standing stays until the next answer.
             log.info("watch.changed_meanwhile", watch_id=watch.id)
         else:
             log.info("watch.answered_again", watch_id=watch.id)
+
+
+def _active(watch: Watch) -> Watch:
+    return replace(watch, status=WatchStatus.ACTIVE, failure_reason=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -21,11 +22,13 @@ from notifier.api import (
     watches,
 )
 from notifier.api.auth import authenticate
-from notifier.api.bodies import JSON, MAX_BODY_BYTES
-from notifier.api.errors import problems
+from notifier.api.bodies import MAX_BODY_BYTES
+from notifier.api.errors import Handler, problems
 from notifier.api.handling import handler_of
+from notifier.api.media import JSON
 from notifier.api.openapi import openapi_document
 from notifier.api.operations import RUNTIME, Operation
+from notifier.api.options import OPTIONS, answer_server_wide, options_handler
 from notifier.runtime import Runtime
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -46,18 +49,29 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 def create_app(runtime: Runtime) -> web.Application:
     """Build the application around a runtime, which its caller opens and closes."""
-    app = web.Application(middlewares=[problems, authenticate], client_max_size=MAX_BODY_BYTES)
-    app[RUNTIME] = runtime
     document = openapi_document(OPERATIONS)
 
     async def get_document(_request: web.Request) -> web.Response:
         return web.Response(body=document, content_type=JSON)
 
-    app.router.add_get("/openapi.json", get_document)
+    handlers: dict[str, dict[str, Handler]] = {"/openapi.json": {"GET": get_document}}
     for operation in OPERATIONS:
-        handler = handler_of(operation)
-        if operation.method == "GET":
-            app.router.add_get(operation.path, handler)  # answers HEAD as well
-        else:
-            app.router.add_route(operation.method, operation.path, handler)
+        handlers.setdefault(operation.path, {})[operation.method] = handler_of(operation)
+    methods = {method for each in handlers.values() for method in each}
+    app = web.Application(
+        middlewares=[problems, answer_server_wide(sorted(methods)), authenticate],
+        client_max_size=MAX_BODY_BYTES,
+    )
+    app[RUNTIME] = runtime
+    for path, by_method in handlers.items():
+        _add_routes(app, path, by_method)
     return app
+
+
+def _add_routes(app: web.Application, path: str, handlers: Mapping[str, Handler]) -> None:
+    resource = app.router.add_resource(path)
+    for method, handler in handlers.items():
+        resource.add_route(method, handler)
+    if "GET" in handlers:
+        resource.add_route("HEAD", handlers["GET"])
+    resource.add_route(OPTIONS, options_handler(list(handlers)))

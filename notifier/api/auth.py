@@ -10,6 +10,7 @@ from aiohttp import web
 
 from notifier.api.errors import Handler, problem_response
 from notifier.api.operations import RUNTIME, is_protected
+from notifier.api.options import OPTIONS
 from notifier.errors import UnauthorizedError
 from notifier.runtime import Runtime
 
@@ -27,8 +28,13 @@ def hash_key(key: str) -> str:
 
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a call under ``/v1`` through only with the admin key; unknown paths there are no exception."""
+    """Let a call under ``/v1`` through only with the admin key; unknown paths there are no exception.
+
+    ``OPTIONS`` of a path that exists says no more than the OpenAPI document, which needs no key either.
+    """
     resource = request.match_info.route.resource
+    if resource is not None and request.method == OPTIONS:
+        return await handler(request)
     # By the route that was found where there is one, so that no spelling of a path slips past the rule.
     if not is_protected(resource.canonical if resource else request.path):
         return await handler(request)

@@ -1,16 +1,31 @@
 """Reading what a caller sends: JSON bodies and query strings, into the models that check them."""
 
 import json
+import zlib
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from notifier.api.errors import invalid
-from notifier.errors import BadRequestError, FieldError, InvalidInputError, UnsupportedMediaTypeError
+from notifier.api.media import CODINGS, JSON, MERGE_PATCH
+from notifier.errors import (
+    BadRequestError,
+    FieldError,
+    InvalidInputError,
+    PayloadTooLargeError,
+    UnsupportedEncodingError,
+    UnsupportedMediaTypeError,
+    UnsupportedPatchError,
+)
 
 MAX_BODY_BYTES: Final = 64 * 1024
-JSON: Final = "application/json"
+TOO_LARGE: Final = "A body may have up to 64 KiB."
+UTF_8: Final = "utf-8"
+CHUNKED: Final = "chunked"
+WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""How zlib is asked to unpack a coding: with the header of gzip, or of zlib itself (RFC 9110, 8.4.1)."""
 
 Document = dict[str, Any]
 
@@ -41,19 +56,25 @@ BodyT = TypeVar("BodyT", bound=Body)
 QueryT = TypeVar("QueryT", bound=Query)
 
 
-async def read_document(request: web.Request) -> Document:
+async def read_document(request: web.Request, types: Sequence[str] = (JSON,)) -> Document:
     """Read the body as a JSON object; a request without a body gives an empty one.
 
+    Args:
+        request: The request.
+        types: The media types of JSON that may be declared.
+
     Raises:
-        UnsupportedMediaTypeError: The body is not declared as JSON.
+        UnsupportedMediaTypeError: It is declared as another type, in another charset or another coding.
+        PayloadTooLargeError: It has more than :data:`MAX_BODY_BYTES`, as sent or unpacked.
         BadRequestError: It is not the JSON of an object.
         InvalidInputError: A text in it cannot be written as UTF-8.
     """
-    raw = await request.read()
+    if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
+        raise PayloadTooLargeError(TOO_LARGE)
+    raw = _decoded(await request.read(), request)
     if not raw:
         return {}
-    if request.content_type != JSON:
-        raise UnsupportedMediaTypeError("Send the body as 'Content-Type: application/json'.")
+    _check_type(request, types)
     try:
         document = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
@@ -92,6 +113,38 @@ def check_query(model: type[QueryT], request: web.Request) -> QueryT:
         return model.model_validate(dict(request.query))
     except ValidationError as error:
         raise invalid("query", error) from None
+
+
+def _check_type(request: web.Request, types: Sequence[str]) -> None:
+    error = UnsupportedPatchError if MERGE_PATCH in types else UnsupportedMediaTypeError
+    if request.content_type not in types:
+        raise error(f"Send the body as 'Content-Type: {' or '.join(types)}'.")
+    if (request.charset or UTF_8).lower() != UTF_8:
+        raise error("Content-Type: JSON is read in UTF-8; leave charset out.")
+
+
+def _decoded(raw: bytes, request: web.Request) -> bytes:
+    """Undo the content coding of a body (RFC 9110, 8.4), without unpacking more than a body may have.
+
+    aiohttp is not left to do it: what it cannot unpack it refuses before the API sees a request.
+    """
+    if request.headers.get("Transfer-Encoding", CHUNKED).strip().lower() != CHUNKED:
+        raise BadRequestError("Transfer-Encoding: only chunked is read.")
+    coding = ", ".join(request.headers.getall("Content-Encoding", [])).strip().lower()
+    if coding in ("", "identity"):
+        return raw
+    if coding not in WINDOWS:
+        raise UnsupportedEncodingError(f"Content-Encoding: {', '.join(CODINGS)} or none can be read.")
+    unpacking = zlib.decompressobj(WINDOWS[coding])
+    try:
+        text = unpacking.decompress(raw, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise BadRequestError(f"Content-Encoding: the body is not {coding}.") from None
+    if len(text) > MAX_BODY_BYTES:
+        raise PayloadTooLargeError(TOO_LARGE)
+    if raw and not unpacking.eof:
+        raise BadRequestError(f"Content-Encoding: the body is not all of a {coding} stream.")
+    return text
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from notifier.api.models import Time, time_or_none
 from notifier.api.operations import Call, Operation, Reply, hint
-from notifier.api.paging import PageQuery, PageView
+from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.core.delivery import Attempt, Delivery, DeliveryStatus, Trigger
 from notifier.core.instants import rfc3339
 
@@ -84,14 +84,14 @@ async def list_deliveries(call: Call[None, DeliveryListQuery]) -> Reply:
     """List deliveries, the newest first."""
     query = call.query
     page = await call.runtime.store.deliveries.page(
-        **query.page(),
+        **page_of(call),
         endpoint_id=query.endpoint_id,
         event_id=query.event_id,
         space_id=query.space_id,
         status=query.status,
     )
     views = [DeliveryView(**_fields(delivery)) for delivery in page.items]
-    return Reply.of(PageView[DeliveryView](data=views, next_cursor=page.next_cursor))
+    return page_reply(call, DeliveryView, views, page.next_cursor)
 
 
 async def get_delivery(call: Call[None, None]) -> Reply:

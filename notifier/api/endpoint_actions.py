@@ -15,11 +15,12 @@ from notifier.api.endpoint_models import (
     TestView,
     endpoint_fields,
 )
-from notifier.api.endpoints import ONE, read, save, store
+from notifier.api.endpoints import ONE, change, read, reply
 from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.preconditions import etag_of
 from notifier.api.recoveries import missed_since
 from notifier.api.signing_secrets import new_secret, rotate, shown
-from notifier.core.endpoint import DisabledReason, EndpointStatus, disabled, enabled, verified_anew
+from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, disabled, enabled, verified_anew
 from notifier.core.events import EventType, plain_event
 from notifier.core.instants import rfc3339
 from notifier.errors import ConflictError
@@ -33,33 +34,40 @@ async def enable_endpoint(call: Call[None, None]) -> Reply:
     Where it is enabled already, its breaker is closed: whoever asks says that the receiver is back.
     """
     runtime = call.runtime
-    endpoint = await read(call)
-    changed = enabled(endpoint, now=runtime.clock())
-    await store(runtime, changed, replacing=endpoint, mended=True)
+    now = runtime.clock()
+    done = await change(call, lambda endpoint: enabled(endpoint, now=now), mended=True)
+    endpoint, disabled_at = done.after, done.before.disabled_at
     await hint(runtime.nudge.deliver([runtime.store.partitions.of(endpoint.id)]))
-    missed = None
-    if endpoint.disabled_at is not None:
-        missed = await missed_since(runtime, changed, endpoint.disabled_at)
-    health = await runtime.store.endpoints.health(changed.id)
-    return Reply.of(EnabledEndpointView(**endpoint_fields(changed, health), missed=missed))
+    missed = None if disabled_at is None else await missed_since(runtime, endpoint, disabled_at)
+    health = await runtime.store.endpoints.health(endpoint.id)
+    view = EnabledEndpointView(**endpoint_fields(endpoint, health), missed=missed)
+    return Reply.of(view, etag=etag_of(endpoint))
 
 
 async def disable_endpoint(call: Call[None, None]) -> Reply:
     """Hold deliveries back; an endpoint that is disabled already keeps its reason."""
-    endpoint = await read(call)
-    changed = disabled(endpoint, DisabledReason.BY_HAND, now=call.runtime.clock())
-    return await save(call, changed, replacing=endpoint)
+    now = call.runtime.clock()
+    done = await change(call, lambda endpoint: disabled(endpoint, DisabledReason.BY_HAND, now=now))
+    return await reply(call, done.after)
 
 
 async def verify_endpoint(call: Call[None, None]) -> Reply:
     """Challenge the receiver anew; deliveries wait until it has answered."""
-    endpoint = await read(call)
-    if endpoint.verification is None:
-        raise ConflictError(f'{endpoint.id} was added without "verify": "challenge"; add another endpoint.')
-    changed = verified_anew(endpoint, now=call.runtime.clock())
-    if changed.status is EndpointStatus.DISABLED:
-        raise ConflictError(f"{endpoint.id} is disabled; enable it, which verifies it where it has to be.")
-    return await save(call, changed, replacing=endpoint)
+    now = call.runtime.clock()
+
+    def decide(endpoint: Endpoint) -> Endpoint:
+        if endpoint.verification is None:
+            raise ConflictError(
+                f'{endpoint.id} was added without "verify": "challenge"; add another endpoint.'
+            )
+        changed = verified_anew(endpoint, now=now)
+        if changed.status is EndpointStatus.DISABLED:
+            raise ConflictError(
+                f"{endpoint.id} is disabled; enable it, which verifies it where it has to be."
+            )
+        return changed
+
+    return await reply(call, (await change(call, decide)).after)
 
 
 async def get_secret(call: Call[None, None]) -> Reply:
@@ -71,18 +79,22 @@ async def get_secret(call: Call[None, None]) -> Reply:
 
 async def rotate_secret(call: Call[SecretRotate, None]) -> Reply:
     """Sign with a new secret; the old one signs beside it for the grace period."""
-    now = call.runtime.clock()
-    endpoint = await read(call)
-    secret = new_secret(endpoint.signing, call.body.secret)
+    now, box = call.runtime.clock(), call.runtime.secrets
+    secret = new_secret(
+        (await read(call)).signing, call.body.secret
+    )  # the scheme of an endpoint never changes
     expires_at = now + call.body.grace_seconds
-    rotated = rotate(endpoint, secret, call.runtime.secrets, now=now, expires_at=expires_at)
-    await call.runtime.store.endpoints.save(
-        replace(endpoint, secrets=rotated, updated_at=now), replacing=endpoint
-    )
-    goes_on = any(item.sealed == endpoint.secrets[0].sealed for item in rotated)
+
+    def decide(endpoint: Endpoint) -> Endpoint:
+        rotated = rotate(endpoint, secret, box, now=now, expires_at=expires_at)
+        return replace(endpoint, secrets=rotated, updated_at=now)
+
+    done = await change(call, decide)
+    current, *others = done.after.secrets
+    goes_on = any(item.sealed == done.before.secrets[0].sealed for item in others)
     previous = rfc3339(expires_at) if goes_on else None
     return Reply.of(
-        RotatedSecretView(secret=secret, public_key=rotated[0].public_key, previous_expires_at=previous)
+        RotatedSecretView(secret=secret, public_key=current.public_key, previous_expires_at=previous)
     )
 
 
@@ -112,6 +124,8 @@ OPERATIONS: Final = (
         handler=enable_endpoint,
         summary="Enable an endpoint",
         answer=EnabledEndpointView,
+        takes_if_match=True,
+        shows_etag=True,
     ),
     Operation(
         method="POST",
@@ -119,6 +133,8 @@ OPERATIONS: Final = (
         handler=disable_endpoint,
         summary="Disable an endpoint",
         answer=EndpointView,
+        takes_if_match=True,
+        shows_etag=True,
     ),
     Operation(
         method="POST",
@@ -127,6 +143,8 @@ OPERATIONS: Final = (
         summary="Verify an endpoint anew",
         status=202,
         answer=EndpointView,
+        takes_if_match=True,
+        shows_etag=True,
     ),
     Operation(
         method="GET", path=ONE + "/secret", handler=get_secret, summary="Show the secret", answer=SecretView
@@ -138,6 +156,7 @@ OPERATIONS: Final = (
         summary="Rotate the secret",
         body=SecretRotate,
         answer=RotatedSecretView,
+        takes_if_match=True,
     ),
     Operation(
         method="POST",

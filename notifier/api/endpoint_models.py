@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from notifier.api.bodies import Body
-from notifier.api.models import Time, time_or_none
+from notifier.api.models import BodyInteger, Time, time_or_none
 from notifier.api.recoveries import MissedView
 from notifier.core.endpoint import (
     DEFAULT_GRACE_SECONDS,
@@ -25,7 +25,7 @@ from notifier.core.endpoint import (
 from notifier.core.events import PayloadForm
 from notifier.core.instants import rfc3339
 from notifier.core.watch import SPACE_ID, USER_ID
-from notifier.store.endpoints import EndpointHealth
+from notifier.store.endpoints import ENDPOINT, EndpointHealth
 
 MAX_CONCURRENCY: Final = 256
 MIN_RATE: Final = 0.00001  # a little less than one a day
@@ -82,7 +82,7 @@ class EndpointChoices(Body):
     format: Annotated[PayloadFormat, Field(strict=False)] = PayloadFormat.STANDARD
     headers: dict[str, str] = Field(default_factory=dict, description="Sent along with every attempt.")
     ordering: Annotated[Ordering, Field(strict=False)] = Ordering.NONE
-    max_concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] = DEFAULT_MAX_CONCURRENCY
+    max_concurrency: Annotated[BodyInteger, Field(ge=1, le=MAX_CONCURRENCY)] = DEFAULT_MAX_CONCURRENCY
     rate_limit_per_second: Rate | None = Field(None, description="null for no limit")
     metadata: Metadata = Field(default_factory=dict)
 
@@ -135,7 +135,7 @@ SUBSCRIBERS_CHOICES: Final = tuple(EndpointPatch.model_fields)
 class SecretRotate(Body):
     """How to rotate the signing secret."""
 
-    grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] = Field(
+    grace_seconds: Annotated[BodyInteger, Field(ge=0, le=MAX_GRACE_SECONDS)] = Field(
         DEFAULT_GRACE_SECONDS, description="How long the old secret goes on signing beside the new one."
     )
     secret: OwnSecret | None = None
@@ -232,6 +232,12 @@ class TestView(BaseModel):
     __test__ = False  # not one of pytest's
 
     event_id: str
+
+
+def chosen_fields(endpoint: Endpoint) -> dict[str, Any]:
+    """Return what a PATCH can change of an endpoint, as JSON."""
+    document: dict[str, Any] = ENDPOINT.dump_python(endpoint, mode="json", include=set(SUBSCRIBERS_CHOICES))
+    return document
 
 
 def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any]:

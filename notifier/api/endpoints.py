@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,11 +11,14 @@ from notifier.api.endpoint_models import (
     EndpointCreate,
     EndpointPatch,
     EndpointView,
+    chosen_fields,
     endpoint_fields,
 )
 from notifier.api.models import random_tail
 from notifier.api.operations import Call, Operation, Reply, hint
-from notifier.api.paging import PageQuery, PageView
+from notifier.api.paging import PageQuery, PageView, page_of, page_reply
+from notifier.api.patching import Patch
+from notifier.api.preconditions import etag_of
 from notifier.api.signing_secrets import new_secret, seal
 from notifier.core.addresses import check_url
 from notifier.core.endpoint import (
@@ -28,6 +32,7 @@ from notifier.core.ids import EndpointId
 from notifier.core.request import check_custom_headers
 from notifier.errors import AddressError, InvalidInputError
 from notifier.runtime import Runtime
+from notifier.store import Change
 
 PATH: Final = "/v1/endpoints"
 ONE: Final = PATH + "/{endpoint_id}"
@@ -54,38 +59,44 @@ async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply:
     await _hint_challenge(call.runtime, endpoint)
     health = await call.runtime.store.endpoints.health(endpoint.id)
     view = CreatedEndpointView(**endpoint_fields(endpoint, health), secret=secret)
-    return Reply.of(view, location=f"{PATH}/{endpoint.id}")
+    return Reply.of(view, location=f"{PATH}/{endpoint.id}", etag=etag_of(endpoint))
 
 
 async def list_endpoints(call: Call[None, PageQuery]) -> Reply:
     """List the endpoints, the newest first."""
-    page = await call.runtime.store.endpoints.page(**call.query.page())
+    page = await call.runtime.store.endpoints.page(**page_of(call))
     health = await call.runtime.store.endpoints.health_of([endpoint.id for endpoint in page.items])
     views = [
         EndpointView(**endpoint_fields(endpoint, each))
         for endpoint, each in zip(page.items, health, strict=True)
     ]
-    return Reply.of(PageView[EndpointView](data=views, next_cursor=page.next_cursor))
+    return page_reply(call, EndpointView, views, page.next_cursor)
 
 
 async def get_endpoint(call: Call[None, None]) -> Reply:
     """Give one endpoint."""
-    return Reply.of(await _view(call.runtime, await read(call)))
+    return await reply(call, await read(call))
 
 
 async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply:
     """Change what the subscriber chose; another URL is verified anew, where that was asked for."""
-    now = call.runtime.clock()
-    chosen = _checked(call.runtime, call.body.chosen())
-    endpoint = await read(call)
-    changed = replace(endpoint, **chosen, updated_at=now)
-    if changed.url != endpoint.url and changed.verification is not None:
-        changed = verified_anew(changed, now=now)
-    return await save(call, changed, replacing=endpoint)
+    now, patch = call.runtime.clock(), Patch(call, EndpointPatch)
+
+    def decide(endpoint: Endpoint) -> Endpoint:
+        chosen = _checked(call.runtime, patch.over(chosen_fields(endpoint)).chosen())
+        patch.refuse_overwriting(endpoint, chosen)
+        changed = replace(endpoint, **chosen, updated_at=now)
+        if changed.url != endpoint.url and changed.verification is not None:
+            return verified_anew(changed, now=now)
+        return changed
+
+    return await reply(call, (await change(call, decide)).after)
 
 
 async def delete_endpoint(call: Call[None, None]) -> Reply:
     """Remove an endpoint; what is still owed to it is discarded."""
+    if call.if_match is not None:
+        call.if_match.check(await read(call))
     await call.runtime.store.endpoints.delete(call.path["endpoint_id"])
     return Reply()
 
@@ -95,21 +106,31 @@ async def read(call: Call[Any, Any]) -> Endpoint:
     return await call.runtime.store.endpoints.get(call.path["endpoint_id"])
 
 
-async def _view(runtime: Runtime, endpoint: Endpoint) -> EndpointView:
-    return EndpointView(**endpoint_fields(endpoint, await runtime.store.endpoints.health(endpoint.id)))
+async def reply(call: Call[Any, Any], endpoint: Endpoint) -> Reply:
+    """Answer with an endpoint as it is, and with its health."""
+    health = await call.runtime.store.endpoints.health(endpoint.id)
+    return Reply.of(EndpointView(**endpoint_fields(endpoint, health)), etag=etag_of(endpoint))
 
 
-async def save(call: Call[Any, Any], changed: Endpoint, *, replacing: Endpoint) -> Reply:
-    """Put an endpoint in the place of what was read, and answer with it."""
-    await store(call.runtime, changed, replacing=replacing)
-    return Reply.of(await _view(call.runtime, changed))
+async def change(
+    call: Call[Any, Any], decide: Callable[[Endpoint], Endpoint], *, mended: bool = False
+) -> Change[Endpoint]:
+    """Change the endpoint that the path names, if it is in a state that the caller wants to change.
 
+    A challenge that is due then is not left to the sweep. Arguments and errors are those of the store's
+    ``Endpoints.change``.
+    """
 
-async def store(runtime: Runtime, changed: Endpoint, *, replacing: Endpoint, mended: bool = False) -> None:
-    """Put an endpoint in the place of what was read; a challenge that is due now is not left to the sweep."""
-    await runtime.store.endpoints.save(changed, replacing=replacing, mended=mended)
-    if changed.verification != replacing.verification:
-        await _hint_challenge(runtime, changed)
+    def decide_if_matched(endpoint: Endpoint) -> Endpoint:
+        if call.if_match is not None:
+            call.if_match.check(endpoint)
+        return decide(endpoint)
+
+    runtime = call.runtime
+    done = await runtime.store.endpoints.change(call.path["endpoint_id"], decide_if_matched, mended=mended)
+    if done.after.verification != done.before.verification:
+        await _hint_challenge(runtime, done.after)
+    return done
 
 
 async def _hint_challenge(runtime: Runtime, endpoint: Endpoint) -> None:
@@ -152,6 +173,7 @@ OPERATIONS: Final = (
         status=201,
         body=EndpointCreate,
         answer=CreatedEndpointView,
+        shows_etag=True,
     ),
     Operation(
         method="GET",
@@ -161,7 +183,14 @@ OPERATIONS: Final = (
         query=PageQuery,
         answer=PageView[EndpointView],
     ),
-    Operation(method="GET", path=ONE, handler=get_endpoint, summary="Get an endpoint", answer=EndpointView),
+    Operation(
+        method="GET",
+        path=ONE,
+        handler=get_endpoint,
+        summary="Get an endpoint",
+        answer=EndpointView,
+        shows_etag=True,
+    ),
     Operation(
         method="PATCH",
         path=ONE,
@@ -169,6 +198,15 @@ OPERATIONS: Final = (
         summary="Change an endpoint",
         body=EndpointPatch,
         answer=EndpointView,
+        takes_if_match=True,
+        shows_etag=True,
     ),
-    Operation(method="DELETE", path=ONE, handler=delete_endpoint, summary="Remove an endpoint", status=204),
+    Operation(
+        method="DELETE",
+        path=ONE,
+        handler=delete_endpoint,
+        summary="Remove an endpoint",
+        status=204,
+        takes_if_match=True,
+    ),
 )

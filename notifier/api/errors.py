@@ -2,25 +2,36 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
+from notifier.api.media import CODINGS, PATCH_TYPES, PROBLEM_JSON
 from notifier.errors import (
     BadRequestError,
     ConflictError,
+    ExpectationFailedError,
     FieldError,
+    IdempotencyInProgressError,
     InvalidInputError,
     MethodNotAllowedError,
     NotFoundError,
     NotifierError,
     PayloadTooLargeError,
+    UnsupportedEncodingError,
+    UnsupportedPatchError,
 )
 
-PROBLEM_JSON: Final = "application/problem+json"
 INTERNAL_STATUS: Final = 500
+HEADERS: Final[dict[type[NotifierError], dict[str, str]]] = {
+    IdempotencyInProgressError: {"Retry-After": "1"},
+    UnsupportedEncodingError: {"Accept-Encoding": ", ".join(CODINGS)},  # RFC 9110, 15.5.16
+    UnsupportedPatchError: {"Accept-Patch": ", ".join(PATCH_TYPES)},  # RFC 5789, 2.2
+}
+"""What goes along with a problem, by its kind."""
 
 PLAIN_WORDS: Final = {
     "missing": "is required",
@@ -65,10 +76,13 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             return problem_response(error)
         failure: Exception = error
     except web.HTTPException as answer:
-        return _from_http(request, answer)
+        return from_http(request, answer)
     except web.RequestPayloadError:
-        return problem_response(BadRequestError("The body broke off or cannot be decoded."))
-    except Exception as error:  # noqa: BLE001  the border of the API: logged below, nothing internal leaves
+        return problem_response(BadRequestError("The body is not framed as HTTP/1.1 has it."))
+    except Exception as error:
+        if isinstance(error, OSError) and request.transport is None:
+            log.info("api.client_gone", method=request.method, route=_route(request))
+            raise ConnectionResetError("the client hung up") from error
         failure = error
     log.error("api.failed", method=request.method, route=_route(request), exc_info=failure)
     return problem_response(NotifierError("Something went wrong on our side; the log says what."))
@@ -76,17 +90,29 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 def problem_response(error: NotifierError, headers: dict[str, str] | None = None) -> web.Response:
     """Write one of our errors as a problem document."""
+    return _response(_problem(error), {**HEADERS.get(type(error), {}), **(headers or {})})
+
+
+def problem_bytes(error: NotifierError) -> bytes:
+    """Write one of our errors as the last answer of a connection, where there is no request to answer."""
+    body = _body(_problem(error))
+    reason = HTTPStatus(error.status).phrase
+    head = (
+        f"HTTP/1.1 {error.status} {reason}\r\nContent-Type: {PROBLEM_JSON}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _problem(error: NotifierError) -> Problem:
     fields = error.errors if isinstance(error, InvalidInputError) else ()
-    return _response(
-        Problem(
-            type=f"/problems/{error.code}",
-            title=error.title,
-            status=error.status,
-            detail=error.message,
-            errors=[FieldProblem(loc=list(field.loc), msg=field.msg) for field in fields] or None,
-            id=error.existing_id if isinstance(error, ConflictError) else None,
-        ),
-        headers,
+    return Problem(
+        type=f"/problems/{error.code}",
+        title=error.title,
+        status=error.status,
+        detail=error.message,
+        errors=[FieldProblem(loc=list(field.loc), msg=field.msg) for field in fields] or None,
+        id=error.existing_id if isinstance(error, ConflictError) else None,
     )
 
 
@@ -115,7 +141,7 @@ def _text(detail: dict[str, Any], hints: dict[str, str]) -> str:
     return str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)
 
 
-def _from_http(request: web.Request, answer: web.HTTPException) -> web.Response:
+def from_http(request: web.BaseRequest, answer: web.HTTPException) -> web.Response:
     """Rewrite an answer of aiohttp's own as a problem document."""
     if isinstance(answer, web.HTTPNotFound):
         return problem_response(NotFoundError("There is nothing at this path; see /openapi.json."))
@@ -125,14 +151,21 @@ def _from_http(request: web.Request, answer: web.HTTPException) -> web.Response:
         return problem_response(MethodNotAllowedError(text), {"Allow": allow})
     if isinstance(answer, web.HTTPRequestEntityTooLarge):
         return problem_response(PayloadTooLargeError("A body may have up to 64 KiB."))
+    if isinstance(answer, web.HTTPExpectationFailed):
+        return problem_response(ExpectationFailedError("Expect: only 100-continue can be met."))
     title = answer.reason
     return _response(Problem(type="about:blank", title=title, status=answer.status, detail=title))
 
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=problem.status, body=_body(problem), headers=headers, content_type=PROBLEM_JSON
+    )
+
+
+def _body(problem: Problem) -> bytes:
     # ASCII escapes: a message may quote a name with a lone surrogate, which has no UTF-8.
-    body = json.dumps(problem.model_dump(exclude_none=True)).encode()
-    return web.Response(status=problem.status, body=body, headers=headers, content_type=PROBLEM_JSON)
+    return json.dumps(problem.model_dump(exclude_none=True)).encode()
 
 
 def _route(request: web.Request) -> str:

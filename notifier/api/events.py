@@ -3,15 +3,20 @@
 import json
 from typing import Any, ClassVar, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from notifier.api.cursors import Place
 from notifier.api.models import Time
 from notifier.api.operations import Call, Operation, Reply
-from notifier.api.paging import PageQuery, PageView
+from notifier.api.paging import PageQuery, PageView, page_reply, position_of
 from notifier.core.events import EventType
+from notifier.errors import BadRequestError
 from notifier.store.events import LoggedEvent
 
 PATH: Final = "/v1/events"
+EVENT_PREFIX: Final = "evt_"
+ANY_FILTERS: Final = ""
+"""In the cursors that ``after`` takes: they go on from the same place under whatever filters."""
 
 
 class EventView(BaseModel):
@@ -33,8 +38,15 @@ class EventListQuery(PageQuery):
     after: str | None = Field(
         None,
         description="An event id or a `next_cursor`: list what came after it, the oldest first; "
-        "empty or 0: from the beginning. `next_cursor` is then always given.",
+        "empty or 0: from the beginning. `next_cursor` is then always given, and is passed as `after` again.",
     )
+
+    @field_validator("after")
+    @classmethod
+    def _alone(cls, after: str | None, info: ValidationInfo) -> str | None:
+        if after is not None and info.data.get("cursor") is not None:
+            raise ValueError("goes in the opposite direction of cursor; pass one of them")
+        return after
 
 
 def event_view(event: LoggedEvent) -> EventView:
@@ -47,11 +59,29 @@ async def list_events(call: Call[None, EventListQuery]) -> Reply:
     query, log = call.query, call.runtime.store.events
     wanted: dict[str, Any] = {"limit": query.limit, "event_type": query.type, "space_id": query.space_id}
     if query.after is None:
-        page = await log.page(cursor=query.cursor, **wanted)
-    else:
-        page = await log.after(after=query.cursor or query.after, **wanted)
+        page = await log.page(cursor=position_of(call), **wanted)
+        return page_reply(call, EventView, list(map(event_view, page.items)), page.next_cursor)
+    page = await log.after(after=_place_in_log(query.after), **wanted)
     views = [event_view(event) for event in page.items]
-    return Reply.of(PageView[EventView](data=views, next_cursor=page.next_cursor))
+    cursor = Place(PATH, ANY_FILTERS, page.next_cursor or "0").cursor()
+    return Reply.of(PageView[EventView](data=views, next_cursor=cursor))
+
+
+def _place_in_log(after: str) -> str:
+    """Return what the store takes for ``after``: an event's id, or a place in the log.
+
+    Any cursor of the log will do, whatever filters it came with: the place that it names is the same for all.
+    Plain numbers are the cursors of earlier versions, which readers have written down.
+
+    Raises:
+        BadRequestError: It is none of these.
+    """
+    if after.startswith(EVENT_PREFIX) or after.isdigit() or not after:
+        return after
+    place = Place.read(after, field="after")
+    if place.resource != PATH:
+        raise BadRequestError("after: this is the cursor of another list; pass one of /v1/events")
+    return place.position
 
 
 async def get_event(call: Call[None, None]) -> Reply:

@@ -7,15 +7,17 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from notifier.api.bodies import Document, Query, check_body, check_query, read_document
-from notifier.api.idempotency import answer_once, fingerprint, read_key
+from notifier.api.idempotency import REPLAYED, answer_once, fingerprint, read_key
+from notifier.api.media import MERGE_PATCH
 from notifier.api.operations import RUNTIME, Call, Operation, Reply
+from notifier.api.preconditions import read_if_match
 
 
 def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Give the aiohttp handler of an operation; a POST with an ``Idempotency-Key`` is answered only once."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        document = await read_document(request) if operation.body else {}
+        document = await read_document(request, operation.body_types) if operation.body else {}
         call = _checked(operation, request, document)
         key = read_key(request) if operation.method == "POST" else None
         if key is None:
@@ -26,7 +28,7 @@ def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.St
         )
         response = _response(operation, reply)
         if replayed:
-            response.headers["Idempotency-Replayed"] = "true"
+            response.headers[REPLAYED] = "true"
         return response
 
     return handle
@@ -34,11 +36,15 @@ def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.St
 
 def _checked(operation: Operation, request: web.Request, document: Document) -> Call[object, object]:
     query = _query(operation, request)
+    merges = operation.body is not None and request.content_type == MERGE_PATCH
     return Call(
         runtime=request.app[RUNTIME],
         path=dict(request.match_info),
-        body=check_body(operation.body, document) if operation.body else None,
+        body=check_body(operation.body, document) if operation.body and not merges else None,
         query=query,
+        resource=request.path,
+        if_match=read_if_match(request) if operation.takes_if_match else None,
+        merge=document if merges else None,
     )
 
 
@@ -60,4 +66,6 @@ def _response(operation: Operation, reply: Reply) -> web.Response:
         headers["Content-Type"] = reply.content_type
     if reply.location:
         headers["Location"] = reply.location
+    if reply.etag:
+        headers["ETag"] = reply.etag
     return web.Response(status=operation.status, body=reply.body, headers=headers)

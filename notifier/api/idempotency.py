@@ -21,6 +21,7 @@ from notifier.runtime import Runtime
 from notifier.store import StoredAnswer
 
 HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotency-Replayed"
 MAX_KEY_CHARS: Final = 255
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,8 @@ async def answer_once(
     """Answer a POST, or give again what was answered to it before; the flag tells which.
 
     Raises:
-        ConflictError: The key is in use for another request, or for this one at this moment.
+        IdempotencyKeyReusedError: The key was used for another request.
+        IdempotencyInProgressError: It is in use for this one at this moment.
     """
     answers = runtime.store.idempotency
     stored = await answers.begin(key, mark)
@@ -70,13 +72,13 @@ async def answer_once(
 
 
 def _pack(runtime: Runtime, reply: Reply, status: int) -> StoredAnswer:
-    content = json.dumps([reply.body.decode(), reply.location])
+    content = json.dumps([reply.body.decode(), reply.location, reply.etag])
     return StoredAnswer(status, runtime.secrets.seal(content).encode(), reply.content_type)
 
 
 def _unpack(runtime: Runtime, stored: StoredAnswer) -> Reply:
-    body, location = json.loads(runtime.secrets.open(stored.body.decode()))
-    return Reply(body.encode(), stored.content_type, location)
+    body, location, *etag = json.loads(runtime.secrets.open(stored.body.decode()))
+    return Reply(body.encode(), stored.content_type, location, *etag)  # earlier versions kept no ETag
 
 
 async def _unless_down(step: Awaitable[None], event: str) -> None:

@@ -12,11 +12,28 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from notifier import __version__
-from notifier.api.bodies import JSON, Query
-from notifier.api.errors import PROBLEM_JSON, Problem
-from notifier.api.idempotency import HEADER, MAX_KEY_CHARS
+from notifier.api.bodies import Query
+from notifier.api.errors import Problem
+from notifier.api.idempotency import HEADER, MAX_KEY_CHARS, REPLAYED
+from notifier.api.media import JSON, MERGE_PATCH, PROBLEM_JSON
 from notifier.api.operations import Operation
+from notifier.api.preconditions import IF_MATCH
 from notifier.core.catalogue import PAYLOAD_MODELS
+
+TEXT: Final = {"type": "string"}
+IF_MATCH_USE: Final = (
+    "Change the record only in a state with one of these ETags; in another the answer is 409."
+)
+ETAG_USE: Final = (
+    "The state of the record, for `If-Match`; the same for as long as nobody changes the record."
+)
+MERGE_PATCH_USE: Final = (
+    "RFC 7396 over the same fields: null resets a field to its default, objects are merged member by member."
+)
+CONFLICT_USE: Final = (
+    "The request contradicts what is stored. `type` says how: `conflict`, `version-conflict`, "
+    "`idempotency-key-reused`, `idempotency-in-progress`."
+)
 
 REF: Final = "#/components/schemas/{model}"
 PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -79,8 +96,7 @@ def _operation(operation: Operation, schemas: Schemas, queries: dict[type[BaseMo
     }
     if operation.body is not None:
         required = any(field.is_required() for field in operation.body.model_fields.values())
-        content = _content(JSON, schemas[operation.body, "validation"])
-        described["requestBody"] = {"required": required, "content": content}
+        described["requestBody"] = {"required": required, "content": _bodies(operation, schemas)}
     if operation.needs_key:
         described["security"] = [{"key": []}]
     return described
@@ -97,18 +113,67 @@ def _parameters(operation: Operation, queries: dict[type[BaseModel], Schema]) ->
     if operation.method == "POST":
         key = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS}
         parameters.append({"name": HEADER, "in": "header", "schema": key})
+    if operation.takes_if_match:
+        parameters.append({"name": IF_MATCH, "in": "header", "schema": TEXT, "description": IF_MATCH_USE})
     return parameters
+
+
+def _bodies(operation: Operation, schemas: Schemas) -> Schema:
+    """Describe a body in each media type that is taken; a merge patch is checked over the record."""
+    bodies = _content(JSON, schemas[operation.body, "validation"]) if operation.body else {}
+    if MERGE_PATCH in operation.body_types:
+        bodies |= _content(MERGE_PATCH, {"type": "object", "description": MERGE_PATCH_USE})
+    return bodies
 
 
 def _responses(operation: Operation, schemas: Schemas) -> Schema:
     success: Schema = {"description": operation.summary}
     if operation.answer is not None:
         success["content"] = _content(JSON, schemas[operation.answer, "serialization"])
+    if headers := _headers(operation):
+        success["headers"] = headers
     problem = _content(PROBLEM_JSON, schemas[Problem, "serialization"])
     return {
         str(operation.status): success,
+        **{str(status): {**refusal, "content": problem} for status, refusal in _refusals(operation).items()},
         "default": {"description": "What went wrong", "content": problem},
     }
+
+
+def _headers(operation: Operation) -> Schema:
+    """Describe the headers of a success."""
+    headers: Schema = {}
+    if operation.shows_etag:
+        headers["ETag"] = {"schema": TEXT, "description": ETAG_USE}
+    if operation.method == "POST":
+        headers[REPLAYED] = {
+            "schema": {"const": "true"},
+            "description": "The stored answer to the first request with this idempotency key.",
+        }
+    return headers
+
+
+def _refusals(operation: Operation) -> dict[int, Schema]:
+    """Describe the refusals that a caller can do something about, by status."""
+    refusals: dict[int, Schema] = {}
+    if operation.query is not None or operation.body is not None:
+        refusals[400] = {"description": "The body is no JSON object, or the cursor no cursor here."}
+        refusals[422] = {"description": "A field, a parameter or a header is not acceptable."}
+    if operation.needs_key:
+        refusals[401] = {"description": "No key, or not the right one."}
+    if operation.body is not None:
+        refusals[408] = {"description": "The body did not arrive in time."}
+        refusals[413] = {"description": "The body has more than 64 KiB."}
+        refusals[415] = {"description": "The body is of another type, charset or content coding."}
+    if operation.method == "POST" or operation.takes_if_match:
+        refusals[409] = {"description": CONFLICT_USE}
+    if operation.method == "POST":
+        refusals[409]["headers"] = {
+            "Retry-After": {"schema": {"type": "integer"}, "description": "With `idempotency-in-progress`."}
+        }
+    if "{" in operation.path:
+        refusals[404] = {"description": "There is no such record."}
+    return dict(sorted(refusals.items()))
 
 
 def _webhook(model: type[BaseModel], schemas: Schemas) -> Schema:

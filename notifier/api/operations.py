@@ -10,7 +10,9 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
-from notifier.api.bodies import JSON, Body, Query
+from notifier.api.bodies import Body, Document, Query
+from notifier.api.media import JSON, PATCH_TYPES
+from notifier.api.preconditions import IfMatch
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime
 
@@ -25,12 +27,21 @@ QueryT_co = TypeVar("QueryT_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[BodyT_co, QueryT_co]):
-    """One checked call: ``path`` has the path's parameters, the rest is as the models read it."""
+    """One checked call: ``path`` has the path's parameters, the rest is as the models read it.
+
+    Attributes:
+        resource: The path itself, as it names what is asked for.
+        if_match: The states that the caller wants to change; None where it does not say.
+        merge: A merge patch as it was sent. It can only be checked over the record, so ``body`` is None then.
+    """
 
     runtime: Runtime
     path: dict[str, str]
     body: BodyT_co
     query: QueryT_co
+    resource: str = ""
+    if_match: IfMatch | None = None
+    merge: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +51,14 @@ class Reply:
     body: bytes = b""
     content_type: str = JSON
     location: str | None = None
+    etag: str | None = None
 
     @classmethod
-    def of(cls, document: BaseModel, *, location: str | None = None) -> Reply:
-        """Answer with a model; ``location`` is the path of a new record."""
+    def of(cls, document: BaseModel, *, location: str | None = None, etag: str | None = None) -> Reply:
+        """Answer with a model; ``location`` is the path of a new record, ``etag`` the state of the record."""
         # exclude_unset: a field of X's that is unknown is left out; our own are always set
-        return cls(document.model_dump_json(by_alias=True, exclude_unset=True).encode(), location=location)
+        body = document.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        return cls(body, location=location, etag=etag)
 
 
 OperationHandler: TypeAlias = Callable[[Call[Any, Any]], Awaitable[Reply]]
@@ -53,7 +66,12 @@ OperationHandler: TypeAlias = Callable[[Call[Any, Any]], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path; ``body``, ``query`` and ``answer`` are models that check and describe it."""
+    """One method of one path; ``body``, ``query`` and ``answer`` are models that check and describe it.
+
+    Attributes:
+        takes_if_match: Whether it changes a record that has an ETag, and so honours ``If-Match``.
+        shows_etag: Whether its answer is such a record.
+    """
 
     method: str
     path: str
@@ -63,6 +81,13 @@ class Operation:
     body: type[Body] | None = None
     query: type[Query] | None = None
     answer: type[BaseModel] | None = None
+    takes_if_match: bool = False
+    shows_etag: bool = False
+
+    @property
+    def body_types(self) -> tuple[str, ...]:
+        """The media types in which a body may come."""
+        return PATCH_TYPES if self.method == "PATCH" else (JSON,)
 
     @property
     def needs_key(self) -> bool:

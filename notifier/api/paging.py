@@ -1,13 +1,22 @@
 """Pages of a list: how they are asked for and how they are answered."""
 
-from typing import Annotated, Any, Final, Generic, TypeVar
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
 from notifier.api.bodies import Query
+from notifier.api.cursors import ADVICE, Place, digest_of
+from notifier.api.models import QueryInteger
+from notifier.api.operations import Call, Reply
+from notifier.errors import BadRequestError
 
 MAX_LIMIT: Final = 250
 DEFAULT_LIMIT: Final = 50
+WHICH_PAGE: Final = {"limit", "cursor"}
+"""The parameters that say which page of a list, and not which list."""
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
 
@@ -15,12 +24,10 @@ ItemT = TypeVar("ItemT", bound=BaseModel)
 class PageQuery(Query):
     """Which page of a list."""
 
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: str | None = Field(None, description="The next_cursor of the page before.")
-
-    def page(self) -> dict[str, Any]:
-        """Give the page as the store's arguments."""
-        return {"limit": self.limit, "cursor": self.cursor}
+    limit: QueryInteger = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(
+        None, description="The `next_cursor` of the page before, of the same list under the same filters."
+    )
 
 
 class PageView(BaseModel, Generic[ItemT]):
@@ -28,3 +35,45 @@ class PageView(BaseModel, Generic[ItemT]):
 
     data: list[ItemT]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+
+
+def page_of(call: Call[Any, PageQuery]) -> dict[str, Any]:
+    """Return the page that is asked for, as the store's arguments.
+
+    Raises:
+        BadRequestError: The cursor is not one of this list under these filters.
+    """
+    return {"limit": call.query.limit, "cursor": position_of(call)}
+
+
+def position_of(call: Call[Any, PageQuery]) -> str | None:
+    """Return where the page begins in the store's terms, None for the beginning of the list.
+
+    Raises:
+        BadRequestError: The cursor is not one of this list under these filters.
+    """
+    if call.query.cursor is None:
+        return None
+    place = Place.read(call.query.cursor, field="cursor")
+    if (place.resource, place.filters) != (call.resource, _filters_of(call)):
+        raise BadRequestError(f"cursor: it is of another list, or of other filters; {ADVICE}")
+    return place.position
+
+
+def page_reply(
+    call: Call[Any, PageQuery], view: type[ItemT], views: Sequence[ItemT], position: str | None
+) -> Reply:
+    """Answer with a page.
+
+    Args:
+        call: What was asked.
+        view: The model of an item.
+        views: The items.
+        position: Where the next page begins in the store's terms, None at the end.
+    """
+    cursor = None if position is None else Place(call.resource, _filters_of(call), position).cursor()
+    return Reply.of(PageView[view](data=views, next_cursor=cursor))  # type: ignore[valid-type]  # known at runtime
+
+
+def _filters_of(call: Call[Any, PageQuery]) -> str:
+    return digest_of(call.query.model_dump(mode="json", exclude=WHICH_PAGE))

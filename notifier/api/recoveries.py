@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, RootModel
 from notifier.api.bodies import Body
 from notifier.api.models import Time, random_tail, time_or_none
 from notifier.api.operations import Call, Operation, Reply, hint
-from notifier.api.paging import PageQuery, PageView
+from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.core.endpoint import Endpoint, EndpointStatus
 from notifier.core.ids import RecoveryId
 from notifier.core.instants import rfc3339
@@ -92,9 +92,9 @@ async def list_recoveries(call: Call[None, PageQuery]) -> Reply:
     """List the recoveries of an endpoint, the newest first."""
     store = call.runtime.store
     endpoint = await store.endpoints.get(call.path["endpoint_id"])
-    page = await store.recoveries.page(endpoint.id, **call.query.page())
+    page = await store.recoveries.page(endpoint.id, **page_of(call))
     views = [_view(recovery) for recovery in page.items]
-    return Reply.of(PageView[RecoveryView](data=views, next_cursor=page.next_cursor))
+    return page_reply(call, RecoveryView, views, page.next_cursor)
 
 
 async def get_recovery(call: Call[None, None]) -> Reply:

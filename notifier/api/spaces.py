@@ -8,7 +8,7 @@ from pydantic import create_model
 from notifier.api.events import EventView, event_view
 from notifier.api.models import Time
 from notifier.api.operations import Call, Operation, Reply
-from notifier.api.paging import PageQuery, PageView
+from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.core.events import SPACE_URL
 from notifier.core.instants import rfc3339
 from notifier.core.known import KnownSpace
@@ -54,9 +54,9 @@ def _view(known: KnownSpace, watch_ids: Sequence[str]) -> SpaceView:
 async def list_spaces(call: Call[None, SpaceListQuery]) -> Reply:
     """List the tracked Spaces, the newest first."""
     query = call.query
-    page = await call.runtime.store.spaces.page(**query.page(), state=query.state, watch_id=query.watch_id)
+    page = await call.runtime.store.spaces.page(**page_of(call), state=query.state, watch_id=query.watch_id)
     views = [_view(tracked.known, tracked.watch_ids) for tracked in page.items if tracked.known is not None]
-    return Reply.of(PageView[SpaceView](data=views, next_cursor=page.next_cursor))
+    return page_reply(call, SpaceView, views, page.next_cursor)
 
 
 async def get_space(call: Call[None, None]) -> Reply:
@@ -71,12 +71,12 @@ async def get_space(call: Call[None, None]) -> Reply:
 async def list_space_events(call: Call[None, PageQuery]) -> Reply:
     """List the events of one Space by sequence, the oldest first."""
     space_id, store = call.path["space_id"], call.runtime.store
-    page = await store.events.of_space(space_id, **call.query.page())
+    page = await store.events.of_space(space_id, **page_of(call))
     if not page.items and call.query.cursor is None:
         # A Space without events is empty, one that was never seen is not found; a forgotten one has its log.
         await store.spaces.get(space_id)
     views = [event_view(event) for event in page.items]
-    return Reply.of(PageView[EventView](data=views, next_cursor=page.next_cursor))
+    return page_reply(call, EventView, views, page.next_cursor)
 
 
 OPERATIONS: Final = (

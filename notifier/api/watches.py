@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from notifier.api.bodies import Body
 from notifier.api.models import Time, random_tail
 from notifier.api.operations import Call, Operation, Reply, hint
-from notifier.api.paging import PageQuery, PageView
+from notifier.api.paging import PageQuery, PageView, page_of, page_reply
+from notifier.api.patching import Patch
+from notifier.api.preconditions import etag_of
 from notifier.core.ids import WatchId
 from notifier.core.instants import rfc3339
 from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
@@ -85,7 +87,7 @@ async def _views(runtime: Runtime, watches: Sequence[Watch]) -> list[WatchView]:
 
 
 async def _reply(runtime: Runtime, watch: Watch, *, location: str | None = None) -> Reply:
-    return Reply.of((await _views(runtime, [watch]))[0], location=location)
+    return Reply.of((await _views(runtime, [watch]))[0], location=location, etag=etag_of(watch))
 
 
 def _view(watch: Watch, space_ids: Sequence[str], reason: str | None) -> WatchView:
@@ -126,9 +128,9 @@ async def create_watch(call: Call[WatchCreate, None]) -> Reply:
 
 async def list_watches(call: Call[None, PageQuery]) -> Reply:
     """List the watches, the newest first."""
-    page = await call.runtime.store.watches.page(**call.query.page())
+    page = await call.runtime.store.watches.page(**page_of(call))
     views = await _views(call.runtime, page.items)
-    return Reply.of(PageView[WatchView](data=views, next_cursor=page.next_cursor))
+    return page_reply(call, WatchView, views, page.next_cursor)
 
 
 async def get_watch(call: Call[None, None]) -> Reply:
@@ -138,17 +140,27 @@ async def get_watch(call: Call[None, None]) -> Reply:
 
 async def change_watch(call: Call[WatchPatch, None]) -> Reply:
     """Pause, resume or rename a watch."""
-    watch = await call.runtime.store.watches.get(call.path["watch_id"])
-    changed = replace(watch, **{name: getattr(call.body, name) for name in call.body.model_fields_set})
-    await call.runtime.store.watches.save(changed, replacing=watch, now=call.runtime.clock())
-    if watch.paused and not changed.paused:
-        await hint(call.runtime.nudge.observe())
-    return await _reply(call.runtime, changed)
+    runtime, patch = call.runtime, Patch(call, WatchPatch)
+
+    def decide(watch: Watch) -> Watch:
+        if call.if_match is not None:
+            call.if_match.check(watch)
+        wanted = patch.over({"paused": watch.paused, "label": watch.label}).model_dump(exclude_unset=True)
+        patch.refuse_overwriting(watch, wanted)
+        return replace(watch, **wanted)
+
+    done = await runtime.store.watches.change(call.path["watch_id"], decide, now=runtime.clock())
+    if done.before.paused and not done.after.paused:
+        await hint(runtime.nudge.observe())
+    return await _reply(runtime, done.after)
 
 
 async def delete_watch(call: Call[None, None]) -> Reply:
     """Remove a watch; Spaces that no other watch matches are no longer tracked, without an event."""
-    await call.runtime.store.watches.delete(call.path["watch_id"], now=call.runtime.clock())
+    watches, watch_id = call.runtime.store.watches, call.path["watch_id"]
+    if call.if_match is not None:
+        call.if_match.check(await watches.get(watch_id))
+    await watches.delete(watch_id, now=call.runtime.clock())
     return Reply()
 
 
@@ -161,6 +173,7 @@ OPERATIONS: Final = (
         status=201,
         body=WatchCreate,
         answer=WatchView,
+        shows_etag=True,
     ),
     Operation(
         method="GET",
@@ -170,7 +183,9 @@ OPERATIONS: Final = (
         query=PageQuery,
         answer=PageView[WatchView],
     ),
-    Operation(method="GET", path=ONE, handler=get_watch, summary="Get a watch", answer=WatchView),
+    Operation(
+        method="GET", path=ONE, handler=get_watch, summary="Get a watch", answer=WatchView, shows_etag=True
+    ),
     Operation(
         method="PATCH",
         path=ONE,
@@ -178,6 +193,15 @@ OPERATIONS: Final = (
         summary="Pause or label a watch",
         body=WatchPatch,
         answer=WatchView,
+        takes_if_match=True,
+        shows_etag=True,
     ),
-    Operation(method="DELETE", path=ONE, handler=delete_watch, summary="Remove a watch", status=204),
+    Operation(
+        method="DELETE",
+        path=ONE,
+        handler=delete_watch,
+        summary="Remove a watch",
+        status=204,
+        takes_if_match=True,
+    ),
 )

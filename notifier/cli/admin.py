@@ -54,8 +54,11 @@ class AdminApi:
         """Remove a record."""
         self._call("DELETE", path)
 
-    def show_page(self, page: Record, columns: Columns) -> None:
-        """Print a page as a table of ``columns``; dots lead into objects."""
+    def show_page(self, page: Record, columns: Columns, *, next_by: str = "--cursor") -> None:
+        """Print a page as a table of ``columns``; dots lead into objects.
+
+        ``next_by`` is the option that takes the next cursor.
+        """
         if self.as_json:
             _print_json(page)
             return
@@ -71,7 +74,7 @@ class AdminApi:
         console = output()
         console.print(table)
         if page.get("next_cursor"):
-            console.print(f"More: --cursor {printable(page['next_cursor'])}", markup=False, soft_wrap=True)
+            console.print(f"More: {next_by} {printable(page['next_cursor'])}", markup=False, soft_wrap=True)
 
     def show(self, record: Record) -> None:
         """Print one record, a field a line."""

@@ -22,14 +22,16 @@ def list_events(
     space_id: Annotated[str | None, typer.Option(help="Only this Space.")] = None,
     after: Annotated[
         str | None,
-        typer.Option(help="Only what came after this event id, the oldest first; 0: from the start."),
+        typer.Option(
+            help="Only what came after this event id or cursor, the oldest first; 0: from the start."
+        ),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
     """List events, the newest first."""
     page = api.get(PATH, type=event_type, space_id=space_id, after=after, limit=limit, cursor=cursor)
-    api.show_page(page, COLUMNS)
+    api.show_page(page, COLUMNS, next_by="--cursor" if after is None else "--after")
 
 
 @admin_command(app, "get")

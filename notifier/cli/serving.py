@@ -44,9 +44,11 @@ def port_of(listening: socket.socket) -> int:
 
 
 @asynccontextmanager
-async def served(app: web.Application, listening: socket.socket) -> AsyncIterator[None]:
+async def served(
+    app: web.Application, listening: socket.socket, *, runner_of: type[web.AppRunner] = web.AppRunner
+) -> AsyncIterator[None]:
     """Serve an application, and let the calls that are under way finish at the end."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+    runner = runner_of(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from notifier.api.app import create_app
+from notifier.api.serving import ApiRunner
 from notifier.cli.serving import bind, port_of, served
 from notifier.cli.supervision import Child
 from notifier.cli.valkey import embedded_valkey
@@ -76,7 +77,7 @@ async def all_in_one(overrides: Mapping[str, str], *, workers: int) -> AsyncIter
             )
         settings = load_settings(**effective)
         runtime = await stack.enter_async_context(open_runtime(settings))
-        await stack.enter_async_context(served(create_app(runtime), listening))
+        await stack.enter_async_context(served(create_app(runtime), listening, runner_of=ApiRunner))
         started_at = time.time()
         await stack.enter_async_context(_worker_processes(workers, effective))
         yield Stack(runtime, settings.base_url, started_at)
@@ -92,7 +93,10 @@ async def serve_api(settings: Settings) -> AsyncIterator[Runtime]:
     """
     with bind(settings.host, settings.port, names="NOTIFIER_HOST, NOTIFIER_PORT") as listening:
         effective = settings.model_copy(update={"port": port_of(listening)})
-        async with open_runtime(effective) as runtime, served(create_app(runtime), listening):
+        async with (
+            open_runtime(effective) as runtime,
+            served(create_app(runtime), listening, runner_of=ApiRunner),
+        ):
             yield runtime
 
 

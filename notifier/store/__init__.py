@@ -24,6 +24,7 @@ from notifier.store.looks import LookQueue, Looks
 from notifier.store.nudge import Nudge
 from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
+from notifier.store.records import Change
 from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
 from notifier.store.refusals import SharedRefusals
@@ -130,6 +131,7 @@ class Store:
 
 __all__ = [
     "PREFIX",
+    "Change",
     "Claim",
     "Commit",
     "Concern",

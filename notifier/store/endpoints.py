@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from notifier.store.database import Database
 from notifier.store.events import routing_json, trim_index
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
-from notifier.store.records import CHANGED, text_of
+from notifier.store.records import CHANGED, Change, Changes, text_of
 
 ENDPOINT = TypeAdapter(Endpoint)
 RUN_FIELDS: Final = ("failures", "success_at", "failure_at", "failure_reason", "lines")
@@ -42,6 +42,7 @@ class Endpoints:
         self._database = database
         self._partitions = partitions
         self._ttl = ttl_seconds
+        self._changes = Changes[Endpoint]()
         self._generation = ""
         self._all: dict[EndpointId, Endpoint] = {}
 
@@ -60,6 +61,28 @@ class Endpoints:
             VersionConflictError: It was changed meanwhile, say disabled by an answer of 410.
         """
         await self._save(endpoint, replacing=replacing, mended=mended or endpoint.url != replacing.url)
+
+    async def change(
+        self, endpoint_id: str, decide: Callable[[Endpoint], Endpoint], *, mended: bool = False
+    ) -> Change[Endpoint]:
+        """Change an endpoint, whoever else changes it at the same time.
+
+        Args:
+            endpoint_id: Which.
+            decide: Returns what becomes of it. It may be asked again, about what others have made of it by
+                then, and may refuse by raising.
+            mended: Whether its record of failures begins anew, even where nothing else changes.
+
+        Raises:
+            NotFoundError: There is none.
+            VersionConflictError: Others kept changing it.
+        """
+
+        async def save(change: Change[Endpoint]) -> None:
+            if mended or change.after != change.before:
+                await self.save(change.after, replacing=change.before, mended=mended)
+
+        return await self._changes.make(endpoint_id, self.get, decide, save)
 
     async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None, mended: bool = False) -> None:
         key = keys.endpoint(endpoint.id)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from notifier.errors import ConflictError
+from notifier.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
 from notifier.store import keys
 from notifier.store.database import Database
 
 WORKER_FORGOTTEN_SECONDS: Final = 60.0
 IDEMPOTENCY_SECONDS: Final = 86_400
-IN_FLIGHT_SECONDS: Final = 60
+IN_FLIGHT_SECONDS: Final = 30
 
 
 class Workers:
@@ -111,7 +111,9 @@ class Idempotency:
         """Take the key for a request, or give the answer that it got before.
 
         Raises:
-            ConflictError: The key was used for another request, or the same one is still under way.
+            IdempotencyKeyReusedError: The key was used for another request.
+            IdempotencyInProgressError: The first request with it is still running. Its mark ends by itself
+                after :data:`IN_FLIGHT_SECONDS`, so that a process that dies leaves none behind.
         """
         claim = json.dumps({"fingerprint": fingerprint})
         async with self._database.translated():
@@ -122,9 +124,11 @@ class Idempotency:
             return None
         record = json.loads(before)
         if record["fingerprint"] != fingerprint:
-            raise ConflictError("Idempotency-Key: it was used for another request; take a new one.")
+            raise IdempotencyKeyReusedError(
+                "Idempotency-Key: it was used for another request; take a new one."
+            )
         if "status" not in record:
-            raise ConflictError("Idempotency-Key: the first request with it is still under way.")
+            raise IdempotencyInProgressError("Idempotency-Key: the first request with it is still running.")
         return StoredAnswer(record["status"], record["body"].encode(), record["content_type"])
 
     async def finish(self, key: str, fingerprint: str, answer: StoredAnswer) -> None:

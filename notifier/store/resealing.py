@@ -19,7 +19,6 @@ from notifier.store.database import Database
 from notifier.store.endpoints import Endpoints
 from notifier.store.sealing import SecretBox, key_id_of
 
-SAVE_TRIES: Final = 5
 SCANNED_AT_ONCE: Final = 500
 
 
@@ -75,19 +74,13 @@ class Resealing:
 
     async def _reseal_endpoint(self, endpoint_id: str, box: SecretBox) -> bool | None:
         """Seal an endpoint's secrets anew; None where there was nothing to do, False where it failed."""
-        for _ in range(SAVE_TRIES):
-            try:
-                before = await self._endpoints.get(endpoint_id)
-                after = _resealed(before, box)
-                if after == before:
-                    return None
-                await self._endpoints.save(after, replacing=before)
-            except NotFoundError:
-                return None
-            except VersionConflictError:
-                continue
-            return True
-        return False
+        try:
+            change = await self._endpoints.change(endpoint_id, lambda endpoint: _resealed(endpoint, box))
+        except NotFoundError:
+            return None
+        except VersionConflictError:
+            return False
+        return True if change.after != change.before else None
 
     async def _reseal_answer(self, key: str, document: str, box: SecretBox) -> bool | None:
         """The same for an answer that is kept; it does not change, but it may have gone."""

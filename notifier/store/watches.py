@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -16,7 +16,7 @@ from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.looks import LOOK_CALLS
 from notifier.store.paging import Page, page_of, slice_of
-from notifier.store.records import CHANGED, text_of
+from notifier.store.records import CHANGED, Change, Changes, text_of
 from notifier.store.standings import STANDING
 
 WATCH = TypeAdapter(Watch)
@@ -29,6 +29,7 @@ class Watches:
     def __init__(self, database: Database, *, ttl_seconds: int) -> None:
         self._database = database
         self._ttl = ttl_seconds
+        self._changes = Changes[Watch]()
 
     async def create(self, watch: Watch, *, now: float) -> None:
         """Add a watch and make its first look due.
@@ -47,6 +48,27 @@ class Watches:
             ConflictError: Another watch follows the same subject, which can show once a name is resolved.
         """
         await self._save(watch, before=replacing, now=now)
+
+    async def change(self, watch_id: str, decide: Callable[[Watch], Watch], *, now: float) -> Change[Watch]:
+        """Change a watch, whoever else changes it at the same time.
+
+        Args:
+            watch_id: Which.
+            decide: Returns what becomes of it. It may be asked again, about what others have made of it by
+                then, and may refuse by raising.
+            now: Epoch seconds.
+
+        Raises:
+            NotFoundError: There is none.
+            VersionConflictError: Others kept changing it.
+            ConflictError: Another watch follows the same subject, which can show once a name is resolved.
+        """
+
+        async def save(change: Change[Watch]) -> None:
+            if change.after != change.before:
+                await self.save(change.after, replacing=change.before, now=now)
+
+        return await self._changes.make(watch_id, self.get, decide, save)
 
     async def _save(self, watch: Watch, *, before: Watch | None, now: float) -> None:
         replaced: str | None = ""

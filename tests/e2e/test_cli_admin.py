@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import NotifierProcess, free_port
+from tests.support.raw_http import raw_connection
 from tests.support.receiver import Receiver
 
 KEY = "a-key-for-tests"
@@ -22,6 +23,7 @@ class Terminal:
 
     def __init__(self, directory: Path, port: int) -> None:
         self._directory = directory
+        self.port = port
         self._url = f"http://127.0.0.1:{port}"
 
     async def run(self, *arguments: str, exit_code: int = 0) -> str:
@@ -80,6 +82,29 @@ async def test_lists_have_pages(terminal: Terminal) -> None:
     cursor = first.partition("More: --cursor ")[2].strip()
     page = await terminal.json("watches", "list", "--cursor", cursor)
     assert [watch["target"] for watch in page["data"]] == ["1"]
+
+
+async def test_the_log_has_pages_in_both_directions(terminal: Terminal) -> None:
+    endpoint = await terminal.json("endpoints", "create", f"http://127.0.0.1:{free_port()}/")
+    for _ in range(3):
+        await terminal.run("endpoints", "test", endpoint["id"])
+    oldest_first = await terminal.run("events", "list", "--limit", "2", "--after", "0")
+    rest = await terminal.json(
+        "events", "list", "--after", oldest_first.partition("More: --after ")[2].strip()
+    )
+    assert len(rest["data"]) == 1
+    newest_first = await terminal.run("events", "list", "--limit", "2")
+    rest = await terminal.json("events", "list", "--cursor", newest_first.partition("--cursor ")[2].strip())
+    assert len(rest["data"]) == 1
+
+
+async def test_the_process_answers_what_is_no_request_with_a_problem(terminal: Terminal) -> None:
+    async with raw_connection(terminal.port) as client:
+        await client.send(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await client.answer()
+        assert answer.status == 414
+        answer.problem()
+        assert await client.rest() == b""
 
 
 async def test_refusals_are_one_line_and_exit_code_1(terminal: Terminal) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from aiohttp import web
 
 from notifier.api.app import create_app
 from notifier.runtime import Runtime
-from tests.support.admin_api import KEY, Client, Serve
+from tests.support.admin_api import KEY, ApiTestServer, Client, Serve
 from tests.support.api_runtime import open_test_runtime
 from tests.support.leaks import tasks_left
 
@@ -29,11 +28,11 @@ async def api_runtime(redis_url: str) -> AsyncIterator[Runtime]:
 
 
 @pytest.fixture
-def serve(aiohttp_client: Callable[[web.Application], Awaitable[Client]]) -> Serve:
+def serve(aiohttp_client: Callable[[ApiTestServer], Awaitable[Client]]) -> Serve:
     """Put the API in front of a runtime; gives a client without a key."""
 
     async def start(runtime: Runtime) -> Client:
-        return await aiohttp_client(create_app(runtime))
+        return await aiohttp_client(ApiTestServer(create_app(runtime)))
 
     return start
 

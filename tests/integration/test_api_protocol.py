@@ -62,7 +62,7 @@ async def test_an_unknown_path_is_not_found(api_client: Client) -> None:
 async def test_another_method_is_refused_with_those_that_are_allowed(api_client: Client) -> None:
     response = await api_client.put("/v1/watches")
     await problem(response, 405)
-    assert response.headers["Allow"] == "GET, HEAD, POST"
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 async def test_head_is_answered_like_get(api_client: Client) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from notifier.api.app import create_app
@@ -23,7 +22,7 @@ from notifier.core.spending import ThriftLevel
 from notifier.core.watch import WatchKind
 from notifier.runtime import Runtime
 from notifier.simulator import Behaviour, Buckets, Limits
-from tests.support.admin_api import KEY, Client, Serve, problem
+from tests.support.admin_api import KEY, ApiTestServer, Client, Serve, problem
 from tests.support.steered import NOON, Steered, spaces, steered
 
 PLAY = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(
@@ -255,7 +254,7 @@ async def test_calls_that_share_a_bucket_are_told_together(redis_url: str, serve
 
 async def run_cli(runtime: Runtime, *arguments: str) -> str:
     """Run the command in a thread of its own, against the API in this one."""
-    async with TestServer(create_app(runtime)) as server:
+    async with ApiTestServer(create_app(runtime)) as server:
         url = str(server.make_url("")).rstrip("/")
         result = await asyncio.to_thread(
             CliRunner().invoke, cli, ["source", *arguments, "--url", url, "--key", "test-key"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import AsyncMock
@@ -12,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from notifier.config import Settings
 from notifier.core.delivery import Delivery, DeliveryStatus
-from notifier.core.endpoint import Endpoint, EndpointStatus
+from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
 from notifier.core.events import PayloadForm
 from notifier.core.ids import EventId, delivery_id
 from notifier.runtime import Runtime, open_runtime
@@ -20,6 +21,7 @@ from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
+from workers.attempts import disable
 
 
 async def send(runtime: Runtime, *numbers: int) -> list[EventId]:
@@ -97,6 +99,30 @@ async def test_410_disables_the_endpoint_tells_others_and_keeps_what_it_is_owed(
     (told,) = receiver.received("/other")
     assert told.json["type"] == "endpoint.disabled"
     assert told.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "gone"}
+
+
+@pytest.mark.parametrize("reason", [DisabledReason.GONE, DisabledReason.FAILING])
+async def test_disabling_keeps_what_its_owner_changes_meanwhile(
+    redis_url: str, reason: DisabledReason
+) -> None:
+    async with Receiver() as receiver, running_worker(settings_for(redis_url)) as worker:
+        endpoints = worker.runtime.store.endpoints
+        tried = await add_endpoint(worker.runtime, receiver, "/hook")
+        await endpoints.save(replace(tried, description="changed"), replacing=tried)
+        await disable(worker, tried, reason)
+        after = await endpoints.get(tried.id)
+    assert (after.status, after.disabled_reason) == (EndpointStatus.DISABLED, reason)
+    assert after.description == "changed"
+
+
+async def test_another_url_by_now_is_not_disabled_for_the_former_one(redis_url: str) -> None:
+    async with Receiver() as receiver, running_worker(settings_for(redis_url)) as worker:
+        endpoints = worker.runtime.store.endpoints
+        tried = await add_endpoint(worker.runtime, receiver, "/hook")
+        moved = replace(tried, url=receiver.url("/other"))
+        await endpoints.save(moved, replacing=tried)
+        await disable(worker, tried, DisabledReason.GONE)
+        assert await endpoints.get(tried.id) == moved
 
 
 async def test_retry_after_is_a_floor(redis_url: str) -> None:

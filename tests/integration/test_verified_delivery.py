@@ -20,7 +20,7 @@ from notifier.cli.listener import Received, create_listener
 from notifier.core.challenge import WAITS_SECONDS
 from notifier.core.endpoint import Endpoint, Verification, VerificationStatus, disabled_event, verified_anew
 from notifier.runtime import Runtime, open_runtime
-from tests.support.admin_api import KEY, Client, create
+from tests.support.admin_api import KEY, ApiTestServer, Client, create
 from tests.support.api_runtime import Clock, NotedNudges, clock_of
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.receiver import Receiver
@@ -56,7 +56,7 @@ async def installation(redis_url: str) -> AsyncIterator[tuple[Runtime, Client]]:
     async with (
         open_runtime(settings) as runtime,
         running_worker(settings),
-        TestClient(TestServer(create_app(runtime)), headers=KEY) as client,
+        TestClient(ApiTestServer(create_app(runtime)), headers=KEY) as client,
     ):
         yield runtime, client
 

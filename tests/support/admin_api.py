@@ -6,13 +6,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 
+from notifier.api.limits import ConnectionLimits
+from notifier.api.serving import ApiRunner
 from notifier.runtime import Runtime
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
 Serve: TypeAlias = Callable[[Runtime], Awaitable[Client]]
 KEY = {"Authorization": "Bearer test-key"}
+
+
+class ApiTestServer(TestServer):
+    """Serves the API as the product does, on its own kind of connections."""
+
+    limits = ConnectionLimits()
+
+    async def _make_runner(self, **_options: Any) -> ApiRunner:
+        return ApiRunner(self.app, limits=self.limits, access_log=None, shutdown_timeout=1)
 
 
 async def create(client: Client, path: str, **body: Any) -> dict[str, Any]:

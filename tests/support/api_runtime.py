@@ -52,13 +52,14 @@ class NotedNudges(Nudge):
 
 
 @asynccontextmanager
-async def open_test_runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    """Open a runtime on an empty database, with the admin key ``test-key``."""
+async def open_test_runtime(redis_url: str, *, empty: bool = True) -> AsyncIterator[Runtime]:
+    """Open a runtime with the admin key ``test-key``, on a database that is emptied first unless said."""
     settings = load_settings(
         redis_url=redis_url, admin_key="test-key", master_keys=MASTER_KEY, allowed_networks="127.0.0.0/8"
     )
     async with open_runtime(settings, clock=Clock()) as runtime:
-        await runtime.store.database.redis.flushdb()
+        if empty:
+            await runtime.store.database.redis.flushdb()
         yield replace(runtime, nudge=NotedNudges(runtime.store.database))
 
 
