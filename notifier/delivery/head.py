@@ -29,6 +29,7 @@ _WELL_WRITTEN: Final = re.compile(
 _KEEPS_ALIVE: Final = b"HTTP/1.1 "
 
 _STATUS: Final = slice(9, 12)
+_END: Final = b"\r\n\r\n"
 
 _BEGINNING: Final = b"HTTP/"
 _STATUS_LINE: Final = re.compile(rb"[\r\n]*(HTTP/[0-9](?:\.[0-9])?[ \t]+([0-9]{3})(?![^ \t\r\n])[^\n]*\n)")
@@ -92,10 +93,17 @@ def read_head(data: bytes, at: int = 0) -> tuple[Head, int] | None:
     Raises:
         ValueError: This is no answer of HTTP; the message quotes nothing of it.
     """
-    written = _WELL_WRITTEN.match(data, at)
-    if written is not None:
-        text, end = written[0], written.end()
-        return (_remembered(text) if len(text) <= MAX_REMEMBERED_BYTES else _well_written(text)), end
+    end = data.find(_END, at) + len(_END)
+    if end >= len(_END):
+        text = data[at:end]
+        head = _remembered(text) if len(text) <= MAX_REMEMBERED_BYTES else _well_written(text)
+        if head is not None:
+            return head, end
+    return _read_roughly(data, at)
+
+
+def _read_roughly(data: bytes, at: int) -> tuple[Head, int] | None:
+    """Do the same for a head that is not well written, or has not come whole."""
     status_line = _STATUS_LINE.match(data, at)
     if status_line is None:
         begun = data[at:].lstrip(b"\r\n")
@@ -105,11 +113,11 @@ def read_head(data: bytes, at: int = 0) -> tuple[Head, int] | None:
     blank_line = _BLANK_LINE.search(data, status_line.end() - 1)
     if blank_line is None:
         return None
-    end = blank_line.end()
-    start = status_line.start(1)
-    if _WELL_WRITTEN.match(data, start):
-        return _well_written(data[start:end]), end
-    return _understood(_FOLD.sub(b" ", data[start:end]), int(status_line[2]), is_well_written=False), end
+    text = data[status_line.start(1) : blank_line.end()]
+    head = _well_written(text) or _understood(
+        _FOLD.sub(b" ", text), int(status_line[2]), is_well_written=False
+    )
+    return head, blank_line.end()
 
 
 def may_settle(begun: bytearray, more: bytes) -> bool:
@@ -122,7 +130,9 @@ def may_settle(begun: bytearray, more: bytes) -> bool:
     return _BLANK_LINE.search(begun[-2:] + more) is not None
 
 
-def _well_written(text: bytes) -> Head:
+def _well_written(text: bytes) -> Head | None:
+    if not _WELL_WRITTEN.fullmatch(text):
+        return None
     return _understood(text, int(text[_STATUS]), is_well_written=True)
 
 

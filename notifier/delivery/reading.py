@@ -132,34 +132,42 @@ class AnswerReader:
                 return data[at:]
 
     def _begin_body(self, head: Head) -> None:
-        self.reply.status = head.status
-        self.reply.headers = head.headers
+        reply = self.reply
+        reply.status, reply.headers = head.status, head.headers
         self._is_reusable = head.is_reusable
         self.in_doubt = not head.is_sound
-        if self._opens_tunnel and head.status // 100 == 2:  # noqa: PLR2004
-            self._left, self._is_reusable = 0, True
-        elif head.framing.is_chunked:
+        self._left = head.framing.length
+        if head.framing.is_chunked:
             self._chunks = Chunks()
-        else:
-            self._left = head.framing.length
+        if self._opens_tunnel and head.status // 100 == 2:  # noqa: PLR2004
+            self._left, self._chunks, self._is_reusable = 0, None, True
 
     def _read_body(self, data: bytes) -> None:
-        ended = broken = surplus = False
         if self._chunks is not None:
-            piece = self._chunks.feed(data)
-            ended, broken, surplus = self._chunks.ended, self._chunks.broken, self._chunks.surplus
-        elif self._left is not None:
-            piece = data[: self._left]
-            self._left -= len(piece)
-            ended, surplus = not self._left, len(data) > len(piece)
+            self._read_chunks(self._chunks, data)
+        elif self._left is None:
+            self._keep(data, ended=False)
         else:
-            piece = data
-        body = self.reply.body + piece
-        self.reply.body = body[:MAX_KEPT_BODY_BYTES]
-        if len(body) > MAX_KEPT_BODY_BYTES or (len(body) == MAX_KEPT_BODY_BYTES and not ended):
-            self.finished = True
-        elif broken:
+            length = len(data)
+            piece = data if length <= self._left else data[: self._left]
+            self._left -= len(piece)
+            self._keep(piece, ended=not self._left, surplus=length > len(piece))
+
+    def _read_chunks(self, chunks: Chunks, data: bytes) -> None:
+        self._keep(chunks.feed(data), ended=chunks.ended, surplus=chunks.surplus)
+        if chunks.broken and not self.finished:
             self.fail(ErrorClass.PROTOCOL, "the body is no sequence of chunks")
-        elif ended:
+
+    def _keep(self, piece: bytes, *, ended: bool, surplus: bool = False) -> None:
+        """Keep what there is room for, and finish where the body has ended or goes beyond."""
+        if piece:
+            piece = self.reply.body + piece
+            self.reply.body = piece[:MAX_KEPT_BODY_BYTES]
+            if len(piece) > MAX_KEPT_BODY_BYTES:
+                self.finished = True
+                return
+        if ended:
             self.finished = True
             self.reusable = self._is_reusable and not surplus
+        elif len(self.reply.body) == MAX_KEPT_BODY_BYTES:
+            self.finished = True
