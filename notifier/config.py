@@ -44,16 +44,13 @@ def _web_url(raw: str) -> str:
     try:
         parts = urlsplit(raw)
         has_host = bool(parts.hostname) and not any(map(str.isspace, parts.netloc))
-        usable = parts.scheme in ("http", "https") and has_host and parts.port != 0
+        has_zone = "[" in parts.netloc and "%" in (parts.hostname or "")  # means nothing in a URL
+        usable = parts.scheme in ("http", "https") and has_host and not has_zone and parts.port != 0
     except ValueError:  # a port that is no number, a bracket left open
         usable = False
     if not usable:
-        raise ValueError("must be an http:// or https:// URL with a host")
+        raise ValueError("must be an http:// or https:// URL with a host, and an IPv6 address without a zone")
     return raw.rstrip("/")
-
-
-def _secret_url(raw: SecretStr) -> SecretStr:
-    return SecretStr(_web_url(raw.get_secret_value()))
 
 
 def _api_url(raw: str) -> str:
@@ -94,9 +91,12 @@ def _networks(raw: object) -> object:
     networks = []
     for item in raw:
         try:
-            networks.append(ip_network(item, strict=False))
+            network = ip_network(item, strict=False)
         except ValueError:
             raise ValueError(f"{item!r} is no network; write CIDRs like 10.0.0.0/8,fd00::/8") from None
+        if "%" in str(network):
+            raise ValueError(f"{item!r} names a zone; write the network without it, like fe80::/10")
+        networks.append(network)
     return tuple(networks)
 
 
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     allowed_networks: Annotated[
         tuple[Network, ...], NoDecode, BeforeValidator(_networks), BeforeValidator(_split)
     ] = ()
-    outbound_proxy: Annotated[SecretStr, AfterValidator(_secret_url)] | None = None
+    outbound_proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
     retention_days: float = Field(30, gt=0, le=3660, allow_inf_nan=False)
     delivery_partitions: int = Field(4, ge=1, le=1024)
 

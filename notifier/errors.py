@@ -217,6 +217,13 @@ class AddressError(NotifierError):
     status = 422
 
 
+class ProxyError(NotifierError):
+    """The outbound proxy does not do its part; no fault of a receiver's."""
+
+    code = "proxy"
+    title = "The outbound proxy does not work"
+
+
 class ScenarioError(NotifierError):
     """A scenario file is not what docs/simulator.md describes; the message names the place."""
 

@@ -11,6 +11,7 @@ from notifier.core.instants import rfc3339
 from notifier.core.signing import (
     PRIVATE_PREFIX,
     SYMMETRIC_PREFIX,
+    canonical_secret,
     generate_private_key,
     generate_secret,
     parse_signing_key,
@@ -25,7 +26,7 @@ PREFIXES: Final = {Signing.HMAC: SYMMETRIC_PREFIX, Signing.ED25519: PRIVATE_PREF
 
 
 def new_secret(signing: Signing, own: str | None) -> str:
-    """Give the caller's own secret once it is checked, or a random one.
+    """Return the caller's own secret, checked and in its canonical spelling, or a random one.
 
     Raises:
         InvalidInputError: The caller's secret is not one for this signature scheme; the message has the rule.
@@ -33,13 +34,13 @@ def new_secret(signing: Signing, own: str | None) -> str:
     if own is None:
         make = generate_secret if signing is Signing.HMAC else generate_private_key
         return make(secrets.token_bytes(SECRET_BYTES))
-    if not own.startswith(PREFIXES[signing]):
+    if not own.strip().startswith(PREFIXES[signing]):
         raise InvalidInputError.of("secret", f"signing with {signing} needs a {PREFIXES[signing]} secret")
     try:
         parse_signing_key(own)
+        return canonical_secret(own)
     except SecretFormError as error:
         raise InvalidInputError.of("secret", error.message) from None
-    return own
 
 
 def seal(secret: str, signing: Signing, box: SecretBox) -> SealedSecret:

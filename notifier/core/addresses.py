@@ -102,6 +102,7 @@ _HOST: Final = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 )
 _BRACKETED: Final = re.compile(r"\[([^\[\]]+)\](?::[0-9]*)?")
+_ZONE: Final = re.compile(r"[^/?#]*//[^/?#]*\[[^]/?#]*%")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -142,7 +143,7 @@ def check_url(
     Names are not resolved here: what they resolve to is checked at every dial.
 
     Returns:
-        The URL without its fragment, which is never sent.
+        The URL as it was written, without its fragment, which is never sent.
 
     Raises:
         InvalidInputError: The form is wrong; the message says what is.
@@ -157,7 +158,7 @@ def check_url(
         _check_bracketed(parts, allowed)
     else:
         _check_name(parts.hostname or "", allowed)
-    return parts._replace(fragment="").geturl()
+    return url.partition("#")[0]
 
 
 def _rule_against(
@@ -189,6 +190,10 @@ def _split(url: str) -> SplitResult:
     # The parser would drop some of these silently, and the HTTP client reads a backslash otherwise.
     if "\\" in url or any(char.isspace() or not char.isprintable() for char in url):
         raise _bad_url("must not hold spaces, control characters or backslashes")
+    if _ZONE.match(url):
+        raise _bad_url(
+            "must not name a zone, the % behind an IPv6 address; it means something on one machine only"
+        )
     try:
         return urlsplit(url)
     except ValueError as error:

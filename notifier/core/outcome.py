@@ -1,13 +1,14 @@
 """What an answer means: one table, its rules on top.
 
-1. Only a 2xx is a success. Everything else is tried again on the schedule, for receivers ship bugs too.
+1. Only a 2xx is a success, and it is one as soon as the head of the answer was read, whatever became of the
+   rest. Everything else is tried again on the schedule, for receivers ship bugs too.
 2. A redirect is a failure: to follow it turns the POST into an empty GET, or hands the event to another host.
 3. 410 says that nobody listens any more: the endpoint is disabled at once.
 4. 429, 502, 503 and 504 say "too much": the endpoint is slowed down besides.
 5. An address that webhooks must not reach is refused before a packet goes out. That counts as an attempt, and
-   the schedule goes on, since the receiver's DNS may be mended.
+   the schedule goes on, since the receiver's DNS may be corrected.
 6. What is our own fault is not held against the receiver: it does not count.
-7. ``Retry-After`` on any failure is a floor for the next attempt, up to a day.
+7. ``Retry-After`` on any failure is a floor for the next attempt, up to a day; of several the longest counts.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ KEPT_HEADERS: Final = ("content-type", "date", "location", "retry-after", "serve
 
 
 class ErrorClass(StrEnum):
-    """Why an attempt ended without an answer."""
+    """Why an attempt ended without the head of an answer."""
 
     BLOCKED_ADDRESS = "blocked_address"
     INVALID_URL = "invalid_url"
@@ -59,9 +60,10 @@ class OutcomeKind(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What came back from one POST: either a ``status`` or an ``error``.
+    """What came back from one POST: a ``status``, or an ``error`` where there is none that is the receiver's.
 
-    ``detail`` explains an error to the operator; ``body`` holds the first 4 KiB as sent, not decompressed;
+    ``detail`` explains an error to the operator, or says what was wrong behind the status;
+    ``body`` holds the first 4 KiB as sent, not decompressed;
     ``headers`` are those of ``KEPT_HEADERS`` that were there.
     """
 
@@ -119,7 +121,7 @@ BY_ERROR: Final[Mapping[ErrorClass, Outcome]] = {
     ErrorClass.INVALID_URL: _row(OutcomeKind.REFUSED, "the URL cannot be dialled"),
     ErrorClass.DNS: _row(OutcomeKind.RETRY, "the receiver's name leads nowhere"),
     ErrorClass.CONNECTION_REFUSED: _row(OutcomeKind.RETRY, "the receiver refused the connection"),
-    ErrorClass.CONNECTION_RESET: _row(OutcomeKind.RETRY, "the connection ended before a whole answer"),
+    ErrorClass.CONNECTION_RESET: _row(OutcomeKind.RETRY, "the connection ended before an answer"),
     ErrorClass.UNREACHABLE: _row(OutcomeKind.RETRY, "there is no way to the receiver's network"),
     ErrorClass.TLS: _row(OutcomeKind.RETRY, "no trusted TLS connection came about"),
     ErrorClass.TIMEOUT: _row(OutcomeKind.RETRY, "the receiver took too long"),

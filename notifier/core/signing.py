@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import hmac
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
 SYMMETRIC_PREFIX: Final = "whsec_"
 PRIVATE_PREFIX: Final = "whsk_"
 PUBLIC_PREFIX: Final = "whpk_"
+_PREFIXES: Final = (SYMMETRIC_PREFIX, PRIVATE_PREFIX, PUBLIC_PREFIX)
 
 DEFAULT_TOLERANCE_SECONDS: Final = 300
 _MIN_SYMMETRIC_BYTES: Final = 24
 _MAX_SYMMETRIC_BYTES: Final = 64
 _ED25519_KEY_BYTES: Final = 32
 _MAX_TIMESTAMP_DIGITS: Final = 12
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*")
+_BASE64_OF_URLS: Final = re.compile(r"[A-Za-z0-9_-]*")
+_OF_URLS: Final = str.maketrans("-_", "+/")
 
 
 class SigningKey(Protocol):
@@ -143,6 +149,18 @@ def generate_private_key(seed: bytes) -> str:
     return PRIVATE_PREFIX + _to_base64(seed + Ed25519SigningKey(seed).public_bytes())
 
 
+def canonical_secret(secret: str) -> str:
+    """Return a secret in the one spelling that every decoder of base64 takes.
+
+    Raises:
+        SecretFormError: It is no secret, or can be read in more than one way.
+    """
+    prefix = next((each for each in _PREFIXES if secret.strip().startswith(each)), None)
+    if prefix is None:
+        raise SecretFormError(f"a secret starts with one of {', '.join(_PREFIXES)}")
+    return prefix + _to_base64(_from_base64(secret, prefix))
+
+
 def receiver_secret(secret: str) -> str:
     """Return what a receiver needs to verify: ``whsec_`` is shared as it is, ``whsk_`` gives its ``whpk_``.
 
@@ -152,7 +170,7 @@ def receiver_secret(secret: str) -> str:
     key = parse_signing_key(secret)
     if isinstance(key, Ed25519SigningKey):
         return PUBLIC_PREFIX + _to_base64(key.public_bytes())
-    return secret
+    return canonical_secret(secret)
 
 
 def verifying_secret(secret: str) -> str:
@@ -161,7 +179,7 @@ def verifying_secret(secret: str) -> str:
     Raises:
         SecretFormError: ``secret`` is a malformed ``whsk_``.
     """
-    return receiver_secret(secret) if secret.startswith(PRIVATE_PREFIX) else secret
+    return receiver_secret(secret) if secret.strip().startswith(PRIVATE_PREFIX) else secret
 
 
 def parse_signing_key(secret: str) -> HmacKey | Ed25519SigningKey:
@@ -170,6 +188,7 @@ def parse_signing_key(secret: str) -> HmacKey | Ed25519SigningKey:
     Raises:
         SecretFormError: It is neither, or has the wrong length; the message does not show it.
     """
+    secret = secret.strip()
     if secret.startswith(SYMMETRIC_PREFIX):
         return _parse_symmetric(secret)
     if secret.startswith(PRIVATE_PREFIX):
@@ -185,6 +204,7 @@ def parse_verification_key(secret: str) -> HmacKey | Ed25519VerificationKey:
     Raises:
         SecretFormError: It is neither, or has the wrong length; the message does not show it.
     """
+    secret = secret.strip()
     if secret.startswith(SYMMETRIC_PREFIX):
         return _parse_symmetric(secret)
     if secret.startswith(PUBLIC_PREFIX):
@@ -300,11 +320,20 @@ def _parse_private(secret: str) -> Ed25519SigningKey:
 
 
 def _from_base64(secret: str, prefix: str) -> bytes:
-    try:
-        return binascii.a2b_base64(secret.removeprefix(prefix), strict_mode=True)
-    except ValueError:
-        # The cause is cut off: its message may quote a part of the secret.
-        raise SecretFormError(f"what follows {prefix} is not padded base64") from None
+    """Decode what follows a prefix, in any spelling of base64 that can be read in one way only.
+
+    Padding may be missing, the last character may carry bits of no meaning, the alphabet may be that of URLs
+    (RFC 4648 section 5), and line breaks may be in it, as the command line's tools put them there. Both
+    alphabets in one secret, or anything behind the padding, is a slip rather than a spelling, and a space may
+    have been a plus.
+    """
+    text = secret.strip().removeprefix(prefix).replace("\r", "").replace("\n", "")
+    digits = text.rstrip("=")
+    padding = len(text) - len(digits)
+    in_alphabet = _BASE64.fullmatch(digits) or _BASE64_OF_URLS.fullmatch(digits)
+    if not in_alphabet or len(digits) % 4 == 1 or padding > -len(digits) % 4:
+        raise SecretFormError(f"what follows {prefix} is not base64")
+    return binascii.a2b_base64(digits.translate(_OF_URLS) + "=" * (-len(digits) % 4))
 
 
 def _to_base64(raw: bytes) -> str:

@@ -12,7 +12,8 @@ from notifier.core.ids import WatchId
 from notifier.errors import InvalidInputError
 
 SPACE_ID: Final = re.compile(r"[a-zA-Z0-9]{1,13}")
-USER_ID: Final = re.compile(r"[0-9]{1,19}")
+USER_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
+"""As X writes it. With zeros before it the same person would be watched twice."""
 USER_NAME: Final = re.compile(r"@[A-Za-z0-9_]{1,15}")
 MAX_QUERY: Final = 2048
 
@@ -118,5 +119,7 @@ def check_target(kind: WatchKind, target: str) -> str | None:
     if USER_NAME.fullmatch(target):
         return None
     raise InvalidInputError.of(
-        "target", "a creator is a user id of 1 to 19 digits, or @ and a name of 1 to 15 letters, digits and _"
+        "target",
+        "a creator is a user id of 1 to 19 digits (0 to 9, the first of them no 0), "
+        "or @ and a name of 1 to 15 letters, digits and _",
     )

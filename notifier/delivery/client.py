@@ -1,8 +1,7 @@
 """The HTTP client that posts deliveries to receivers that nobody vouches for.
 
 No cookies, no redirects, nothing from the environment, no decompression, a bounded answer, one time-out over
-all of it, and the guard at every dial. What goes straight to a receiver goes by ``direct``, what goes through
-an outbound proxy by ``proxied``.
+all of it, and the guard at every dial. A proxy is another way to dial, and all else is the same.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from typing import TYPE_CHECKING, Final, Self
 
 from notifier.core.outcome import Answer
 from notifier.delivery.dial import Dialler
-from notifier.delivery.direct import DirectSender
 from notifier.delivery.pool import Pool
-from notifier.delivery.proxied import ProxiedSender
+from notifier.delivery.proxied import EVERYWHERE, ProxyDialler
 from notifier.delivery.resolver import ThreadResolver
+from notifier.delivery.sender import Sender
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
     from types import TracebackType
 
     from notifier.core.request import DeliveryRequest
-    from notifier.delivery.reply import Sender
+    from notifier.delivery.dial import Way
 
 STALE_WINDOW_SECONDS: Final = 1.0
 """A dead connection that was kept shows within a round trip. One that ends later may have been ended on
@@ -110,18 +109,15 @@ def _sender(settings: DeliveryClientSettings) -> Sender:
     resolver = ThreadResolver(
         timeout_seconds=min(settings.resolve_timeout_seconds, settings.timeout_seconds / 3)
     )
-    if settings.proxy is not None:
-        return ProxiedSender(
-            settings.proxy,
-            resolver,
-            max_connections=settings.max_connections,
-            max_connections_per_host=settings.max_connections_per_host,
-            keepalive_seconds=settings.keepalive_seconds,
-            tls=settings.ssl_context,
-        )
     pool = Pool(
         limit=settings.max_connections,
         limit_per_host=settings.max_connections_per_host,
         keepalive_seconds=settings.keepalive_seconds,
     )
-    return DirectSender(pool, Dialler(resolver, settings.allowed_networks, settings.ssl_context), resolver)
+    return Sender(pool, _way(settings, resolver), resolver)
+
+
+def _way(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Way:
+    if settings.proxy is None:
+        return Dialler(resolver, settings.allowed_networks, settings.ssl_context)
+    return ProxyDialler(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context))

@@ -28,6 +28,11 @@ class Deadlines:
         if self._timer is None or end < self._rings_at:
             self._set(end)
 
+    def shorten(self, connection: Connection, end: float) -> None:
+        """Have a connection that is watched expire at ``end``, unless it would before."""
+        if end < self._ends[connection]:
+            self.watch(connection, end)
+
     def forget(self, connection: Connection) -> None:
         """Let a connection be."""
         del self._ends[connection]

@@ -6,18 +6,21 @@ import asyncio
 import socket
 import ssl
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from notifier.delivery.guard import connect_guarded
+from notifier.delivery.trust import Trust
 from notifier.delivery.wire import Connection
 from notifier.errors import AddressError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
-    from notifier.delivery.message import Origin
+    from notifier.delivery.guard import AnyProtocol
+    from notifier.delivery.message import Origin, Target
     from notifier.delivery.pool import Pool
+    from notifier.delivery.reply import Reply
     from notifier.delivery.resolver import Destination, ThreadResolver
 
 MAX_ADDRESSES: Final = 8
@@ -27,13 +30,39 @@ FIRST_TRIES_SECONDS: Final = 2.0
 """At most, for an address that others come after: one that swallows packets must leave time for them."""
 
 
+class Way(Protocol):
+    """How receivers are reached."""
+
+    def head(self, target: Target) -> str:
+        """Return how a request for ``target`` begins on this way."""
+        ...
+
+    def review(self, reply: Reply, origin: Origin) -> None:
+        """Mark a reply from ``origin`` that is this way's own and not the receiver's."""
+        ...
+
+    async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
+        """Open a connection to ``origin`` until ``deadline``, by the loop's clock.
+
+        Raises:
+            AddressError: Every address of the name is forbidden.
+            OSError: No address could be connected to, or TLS failed.
+            ProxyError: A proxy on this way does not do its part.
+            ValueError: The name cannot be one.
+        """
+        ...
+
+
 class Dialler:
-    """Dials origins for a pool.
+    """The straight way.
 
     Args:
         resolver: Finds the addresses of names.
         allowed: Networks that may be reached although they are not public.
         tls: What to trust, instead of the system's certificates.
+
+    Attributes:
+        trust: Whose certificates are believed.
     """
 
     def __init__(
@@ -44,14 +73,28 @@ class Dialler:
     ) -> None:
         self._resolver = resolver
         self._allowed = tuple(allowed)
-        self._tls = tls or _trusting_the_system()
+        self.trust = Trust(tls)
+
+    def head(self, target: Target) -> str:
+        """Return how a request to the receiver itself begins."""
+        return target.head
+
+    def review(self, reply: Reply, origin: Origin) -> None:
+        """Leave the reply as it is: nobody else could have made it."""
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
-        """Open a connection to ``origin``, at the first of its addresses that lets us.
+        """Open a connection to the receiver itself."""
+        loop = asyncio.get_running_loop()
+        return await self.reach(origin, lambda: Connection(loop, pool, origin), deadline)
+
+    async def reach(
+        self, origin: Origin, protocol: Callable[[], AnyProtocol], deadline: float
+    ) -> AnyProtocol:
+        """Connect to the first address of ``origin`` that lets us.
 
         Raises:
             AddressError: Every address of the name is forbidden.
-            OSError: No address could be connected to, which the last failure tells, or TLS failed.
+            OSError: No address could be connected to, for which the last failure stands, or TLS failed.
             ValueError: The name cannot be one.
         """
         destinations = _in_turns(await self._resolver.lookup(origin.host, origin.port))
@@ -60,7 +103,7 @@ class Dialler:
         for left in range(len(destinations), 0, -1):
             try:
                 async with asyncio.timeout(_patience(deadline, left)):
-                    return await self._connect(origin, destinations[-left], pool)
+                    return await self._connect(origin, destinations[-left], protocol)
             except ssl.SSLError:
                 raise
             except AddressError as error:
@@ -69,14 +112,15 @@ class Dialler:
                 failure = error
         raise failure or blocked or socket.gaierror(socket.EAI_NONAME, "the name has no address")
 
-    async def _connect(self, origin: Origin, destination: Destination, pool: Pool) -> Connection:
-        loop = asyncio.get_running_loop()
+    async def _connect(
+        self, origin: Origin, destination: Destination, protocol: Callable[[], AnyProtocol]
+    ) -> AnyProtocol:
         return await connect_guarded(
-            lambda: Connection(loop, pool, origin),
+            protocol,
             destination,
             self._allowed,
-            tls=self._tls if origin.tls else None,
-            server_name=origin.host.rstrip(".") if origin.tls else None,
+            trust=self.trust if origin.tls else None,
+            server_name=origin.host.rstrip("."),
         )
 
 
@@ -92,9 +136,3 @@ def _in_turns(destinations: list[Destination]) -> list[Destination]:
     second = [found for found in destinations if found.family != destinations[0].family]
     in_turns = chain.from_iterable(zip_longest(first, second))
     return [found for found in in_turns if found is not None][:MAX_ADDRESSES]
-
-
-def _trusting_the_system() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from notifier.core.outcome import ErrorClass
 from notifier.delivery.reply import well_formed
-from notifier.errors import AddressError
+from notifier.errors import AddressError, ProxyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DETAIL_CHARS: Final = 300
 
-SEND_FAILURES: Final = (OSError, ValueError, AddressError)
+SEND_FAILURES: Final = (OSError, ValueError, AddressError, ProxyError)
 """All that a URL, a name, the network or a receiver can make a send raise; TimeoutError is an OSError."""
 
 BY_ERRNO: Final = {
@@ -53,14 +53,9 @@ def describe_failure(error: BaseException) -> tuple[ErrorClass, str]:
     return _class_of(error), text_of(error)
 
 
-def class_of_lookup(error: OSError) -> ErrorClass:
-    """Tell a name that does not exist from a resolver that does not answer."""
-    return ErrorClass.DNS if error.errno in _NAME_IS_WRONG else ErrorClass.RESOLVER
-
-
 def text_of(error: BaseException) -> str:
     """Say what happened in one short line, without the number of the error."""
-    if isinstance(error, AddressError):
+    if isinstance(error, AddressError | ProxyError):
         text = error.message
     elif isinstance(error, OSError) and error.errno is not None:
         text = error.strerror or ""
@@ -77,18 +72,20 @@ def one_line(text: str) -> str:
 def _class_of(error: BaseException) -> ErrorClass:
     if isinstance(error, AddressError):
         return ErrorClass.BLOCKED_ADDRESS
+    if isinstance(error, ProxyError):
+        return ErrorClass.PROXY
     if isinstance(error, socket.gaierror):
-        return class_of_lookup(error)
+        return ErrorClass.DNS if error.errno in _NAME_IS_WRONG else ErrorClass.RESOLVER
     if any(isinstance(link, ssl.SSLError) for link in _chain(error)):
         return ErrorClass.TLS
     if isinstance(error, ValueError):
         return ErrorClass.INVALID_URL
-    if isinstance(error, TimeoutError):
-        return ErrorClass.TIMEOUT
     return _class_of_os_error(error)
 
 
 def _class_of_os_error(error: BaseException) -> ErrorClass:
+    if isinstance(error, TimeoutError):
+        return ErrorClass.TIMEOUT
     for link in _chain(error):
         if isinstance(link, OSError) and link.errno in BY_ERRNO:
             return BY_ERRNO[link.errno]

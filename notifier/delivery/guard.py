@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 from notifier.core.addresses import check_address
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
     from notifier.delivery.resolver import Destination
+    from notifier.delivery.trust import Trust
 
 AnyProtocol = TypeVar("AnyProtocol", bound=asyncio.BaseProtocol)
 
@@ -27,8 +27,8 @@ async def connect_guarded(
     destination: Destination,
     allowed: Sequence[IPv4Network | IPv6Network],
     *,
-    tls: ssl.SSLContext | None,
-    server_name: str | None,
+    trust: Trust | None,
+    server_name: str,
 ) -> AnyProtocol:
     """Connect to one resolved address.
 
@@ -39,7 +39,7 @@ async def connect_guarded(
         protocol: Makes the protocol of the connection.
         destination: The address, a number and not a name.
         allowed: Networks that may be reached although they are not public.
-        tls: What to trust; None for a plain connection.
+        trust: Whose certificates to believe; None for a plain connection.
         server_name: Whose certificate it has to be.
 
     Raises:
@@ -47,13 +47,15 @@ async def connect_guarded(
         OSError: It cannot be connected to, or TLS failed.
     """
     check_address(destination.address, allowed)
-    _, made = await asyncio.get_running_loop().create_connection(
+    transport, made = await asyncio.get_running_loop().create_connection(
         protocol,
         destination.address,
         destination.port,
         family=destination.family,
         flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-        ssl=tls,
-        server_hostname=server_name,
+        ssl=trust.context_for(server_name) if trust else None,
+        server_hostname=server_name if trust else None,
     )
+    if trust is not None:
+        trust.check(server_name, transport)
     return made

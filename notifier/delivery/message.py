@@ -34,9 +34,18 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads, and how each request to it begins."""
+    """Where a URL leads, and what is asked for there.
+
+    Attributes:
+        origin: What to connect to.
+        host: The value of the host header.
+        path: The path and the query, as they stand in the request.
+        head: How each request that goes straight to the receiver begins.
+    """
 
     origin: Origin
+    host: str
+    path: str
     head: str
 
 
@@ -52,7 +61,7 @@ def target_of(url: str) -> Target:
         raise ValueError("the URL must begin with http:// or https://")
     origin, host = _origin_of(written[1])
     path = quote(written[2] if written[2].startswith("/") else "/" + written[2], safe=_AS_WRITTEN)
-    return Target(origin, f"POST {path} HTTP/1.1\r\nhost: {host}")
+    return Target(origin, host, path, head_of(path, host))
 
 
 @lru_cache(maxsize=8192)
@@ -66,13 +75,20 @@ def _origin_of(url: str) -> tuple[Origin, str]:
         raise ValueError("the URL must have a host and a port from 1 to 65535")
     if parsed.raw_user is not None or parsed.raw_password is not None:
         raise ValueError("the URL must not hold a user name or password")
+    if "%" in host:
+        raise ValueError("the URL must not name a zone behind an IPv6 address")
     if _NUMBERS_AND_DOTS.fullmatch(host):
         _check_four_numbers(host)
     return Origin(parsed.scheme == "https", host, parsed.port), parsed.host_port_subcomponent or host
 
 
-def message_of(target: Target, request: DeliveryRequest) -> bytes:
-    """Write head and body.
+def head_of(what: str, host: str) -> str:
+    """Return how a request begins."""
+    return f"POST {what} HTTP/1.1\r\nhost: {host}"
+
+
+def message_of(head: str, request: DeliveryRequest) -> bytes:
+    """Write a whole request that begins with ``head``.
 
     Raises:
         ValueError: A header holds a line break or another character that has no place in one. Such headers
@@ -86,7 +102,7 @@ def message_of(target: Target, request: DeliveryRequest) -> bytes:
     if not (text.isascii() and text.replace("\t", " ").isprintable()):
         raise ValueError("a header holds a line break, or a character that is not printable ASCII")
     lines.append(f"content-length: {len(request.body)}\r\n\r\n")
-    return "\r\n".join((target.head, *lines)).encode("ascii") + request.body
+    return "\r\n".join((head, *lines)).encode("ascii") + request.body
 
 
 def _check_four_numbers(host: str) -> None:

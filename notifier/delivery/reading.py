@@ -1,55 +1,58 @@
 """Reading answers off one connection, without any I/O: bytes in, a reply out, in bounded memory.
 
-1. An answer is read to its end or to 64 KiB, whatever comes first, and no more than 4 KiB of its body.
-2. Only an answer that was read to its end, and that nothing follows, leaves the connection fit for another
-   request. What follows an answer would be taken for the next one.
-3. An interim answer (1xx) is passed over, save 101, which ends HTTP on the connection.
-4. What is merely ugly (a folded header, a lone line feed) is taken: the receiver has the event, and to send
-   it ten times over would help nobody. What leaves the end of an answer in doubt is not.
+1. What the head says counts, whatever follows: the receiver has decided. A body that is cut short, badly
+   framed or longer than announced costs the connection and no more.
+2. A head is read to its end or to 64 KiB; of a body, no more than 4 KiB.
+3. Only a well-written answer that was read to its end, and that nothing follows, leaves the connection fit
+   for another request. What follows an answer would be taken for the next one.
+4. An interim answer (1xx) is passed over, save 101, which ends HTTP on the connection.
 """
 
 from __future__ import annotations
 
-import re
-from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import httptools
+from notifier.core.outcome import MAX_KEPT_BODY_BYTES, ErrorClass
+from notifier.delivery.chunks import Chunks
+from notifier.delivery.failures import describe_failure, text_of
+from notifier.delivery.head import SWITCHING_PROTOCOLS, may_settle, read_head
+from notifier.delivery.reply import Reply
 
-from notifier.core.outcome import KEPT_HEADERS, MAX_KEPT_BODY_BYTES, ErrorClass
-from notifier.delivery.failures import describe_failure
-from notifier.delivery.reply import Reply, recordable
+if TYPE_CHECKING:
+    from notifier.delivery.head import Head
 
 MAX_ANSWER_BYTES: Final = 65_536
 """Of heads, interim ones among them, chunk sizes, trailers and body together."""
-
-MAX_HEADERS: Final = 100
-
-_KEPT: Final = {name.encode(): name for name in KEPT_HEADERS}
-_CHUNKED_LAST: Final = re.compile(rb"(?i)chunked[ \t]*$")
-"""Any other coding in the last place leaves the end of the answer to the end of the connection."""
-
-
-class _StopError(Exception):
-    """Stops the parser from within one of its callbacks."""
 
 
 class AnswerReader:
     """Reads the answers of one connection, one after the other.
 
+    Args:
+        opens_tunnel: Whether a 2xx ends with its head, as the answer to CONNECT does.
+
     Attributes:
         reply: What is known so far.
         finished: Nothing more is expected. Bytes that come then belong to no answer.
         reusable: The answer ended where it should, so another request may follow.
+        in_doubt: The head has come, and leaves open where the body ends.
     """
 
-    __slots__ = ("_delimited", "_header_count", "_parser", "_room", "finished", "reply", "reusable")
+    __slots__ = (
+        "_chunks",
+        "_head",
+        "_is_reusable",
+        "_left",
+        "_opens_tunnel",
+        "_room",
+        "finished",
+        "in_doubt",
+        "reply",
+        "reusable",
+    )
 
-    def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(
-            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
-        )
+    def __init__(self, *, opens_tunnel: bool = False) -> None:
+        self._opens_tunnel = opens_tunnel
         self.expect()
 
     def expect(self) -> None:
@@ -57,9 +60,12 @@ class AnswerReader:
         self.reply = Reply()
         self.finished = False
         self.reusable = False
+        self.in_doubt = False
         self._room = MAX_ANSWER_BYTES
-        self._header_count = 0
-        self._delimited = False
+        self._head = bytearray()
+        self._is_reusable = False
+        self._left: int | None = None
+        self._chunks: Chunks | None = None
 
     @property
     def untouched(self) -> bool:
@@ -70,18 +76,17 @@ class AnswerReader:
         """Take what came, while not ``finished``."""
         room = self._room
         self._room = room - len(data)
-        try:
-            self._parser.feed_data(data if len(data) <= room else data[:room])
-        except httptools.HttpParserUpgrade:
-            self.reusable = False
-        except httptools.HttpParserError as error:
-            self.reusable = False
-            if not self.finished:
-                self.fail(ErrorClass.PROTOCOL, str(error))
+        if len(data) > room:
+            data = data[:room]
+        if self.reply.status is None:
+            data = self._read_heads(data)
+        if self.reply.status is not None:
+            self._read_body(data)
         if self._room < 0:
+            if self.reply.status is None and not self.finished:
+                self.fail(ErrorClass.TOO_LARGE_HEADERS, f"more than {MAX_ANSWER_BYTES} bytes of headers")
+            self.finished = True
             self.reusable = False
-        if not self.finished:
-            self._check_bounds()
 
     def end(self, error: BaseException | None) -> None:
         """Take note that the connection has ended, with an error or without, while not ``finished``."""
@@ -90,75 +95,79 @@ class AnswerReader:
         elif self.reply.status is None:
             text = "closed without an answer" if self.untouched else "closed amid the headers"
             self.fail(ErrorClass.CONNECTION_RESET, text)
-        elif self._delimited:
+        elif self._left is not None or self._chunks is not None:
             self.fail(ErrorClass.CONNECTION_RESET, "closed amid the body")
         else:
             self.finished = True
 
     def fail(self, error: ErrorClass, detail: str) -> None:
-        """Finish without a whole answer."""
-        self.reply.error = error
+        """Finish without a whole answer; where the head has come, that is a remark and no error."""
+        if self.reply.status is None:
+            self.reply.error = error
         self.reply.detail = detail
         self.finished = True
         self.reusable = False
 
-    def close(self) -> None:
-        """Let go of the parser, which holds on to the reader."""
-        del self._parser
+    def _read_heads(self, data: bytes) -> bytes:
+        """Read on to the head that counts, and return what follows it."""
+        if self._head:
+            is_settled = may_settle(self._head, data)
+            self._head += data
+            if not is_settled:
+                return b""
+            data = bytes(self._head)
+        at = 0
+        while True:
+            try:
+                found = read_head(data, at)
+            except ValueError as error:
+                self.fail(ErrorClass.PROTOCOL, text_of(error))
+                return b""
+            if found is None:
+                self._head = bytearray(data[at:].lstrip(b"\r\n"))
+                return b""
+            head, at = found
+            if head.status // 100 != 1 or head.status == SWITCHING_PROTOCOLS:
+                self._begin_body(head)
+                return data[at:]
 
-    def _check_bounds(self) -> None:
-        if len(self.reply.body) >= MAX_KEPT_BODY_BYTES:
-            self.finished = True
-        elif self._room < 0:
-            if self.reply.status is None:
-                self.fail(ErrorClass.TOO_LARGE_HEADERS, f"more than {MAX_ANSWER_BYTES} bytes of headers")
-            self.finished = True
+    def _begin_body(self, head: Head) -> None:
+        reply = self.reply
+        reply.status, reply.headers = head.status, head.headers
+        self._is_reusable = head.is_reusable
+        self.in_doubt = not head.is_sound
+        self._left = head.framing.length
+        if head.framing.is_chunked:
+            self._chunks = Chunks()
+        if self._opens_tunnel and head.status // 100 == 2:  # noqa: PLR2004
+            self._left, self._chunks, self._is_reusable = 0, None, True
 
-    # What the parser calls.
-
-    def on_message_begin(self) -> None:
-        """Refuse what follows an answer."""
-        if self.finished:
-            self.reusable = False
-            raise _StopError
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header of use; those of a trailer come too late to be any."""
-        self._header_count += 1
-        if self._header_count > MAX_HEADERS:
-            if self.reply.status is None:
-                self.fail(ErrorClass.TOO_LARGE_HEADERS, f"more than {MAX_HEADERS} headers")
-            self.finished = True
-            raise _StopError
-        if self.reply.status is not None:
-            return
-        name = name.lower()
-        kept = _KEPT.get(name)
-        if kept is not None:
-            self.reply.headers.setdefault(kept, recordable(value.decode("utf-8", "surrogateescape")))
-        elif name == b"content-length" or (name == b"transfer-encoding" and _CHUNKED_LAST.search(value)):
-            self._delimited = True
-
-    def on_headers_complete(self) -> None:
-        """Take the status, unless the answer is an interim one."""
-        status = self._parser.get_status_code()
-        if status // 100 != 1 or status == HTTPStatus.SWITCHING_PROTOCOLS:
-            self.reply.status = status
+    def _read_body(self, data: bytes) -> None:
+        if self._chunks is not None:
+            self._read_chunks(self._chunks, data)
+        elif self._left is None:
+            self._keep(data, ended=False)
         else:
-            self.reply.headers.clear()
-            self._delimited = False
+            length = len(data)
+            piece = data if length <= self._left else data[: self._left]
+            self._left -= len(piece)
+            self._keep(piece, ended=not self._left, surplus=length > len(piece))
 
-    def on_body(self, chunk: bytes) -> None:
-        """Keep what there is room for, and stop at what goes beyond."""
-        body = self.reply.body + chunk
-        if len(body) > MAX_KEPT_BODY_BYTES:
-            self.reply.body = body[:MAX_KEPT_BODY_BYTES]
-            self.finished = True
-            raise _StopError
-        self.reply.body = body
+    def _read_chunks(self, chunks: Chunks, data: bytes) -> None:
+        self._keep(chunks.feed(data), ended=chunks.ended, surplus=chunks.surplus)
+        if chunks.broken and not self.finished:
+            self.fail(ErrorClass.PROTOCOL, "the body is no sequence of chunks")
 
-    def on_message_complete(self) -> None:
-        """Finish, unless the answer was an interim one."""
-        if self.reply.status is not None:
+    def _keep(self, piece: bytes, *, ended: bool, surplus: bool = False) -> None:
+        """Keep what there is room for, and finish where the body has ended or goes beyond."""
+        if piece:
+            piece = self.reply.body + piece
+            self.reply.body = piece[:MAX_KEPT_BODY_BYTES]
+            if len(piece) > MAX_KEPT_BODY_BYTES:
+                self.finished = True
+                return
+        if ended:
             self.finished = True
-            self.reusable = self._parser.should_keep_alive()
+            self.reusable = self._is_reusable and not surplus
+        elif len(self.reply.body) == MAX_KEPT_BODY_BYTES:
+            self.finished = True

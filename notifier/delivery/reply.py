@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
-
-from notifier.core.outcome import ErrorClass
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from notifier.core.request import DeliveryRequest
+    from collections.abc import Mapping
+
+    from notifier.core.outcome import ErrorClass
 
 MAX_KEPT_HEADER_CHARS: Final = 256
 
@@ -22,8 +22,8 @@ class Reply:
 
     Attributes:
         status: Of the final answer, once its head is there.
-        error: Why there is no whole answer; the status may be known all the same.
-        detail: Explains the error to the operator.
+        error: Why there is no status, or why it is not the receiver's.
+        detail: Explains that to the operator, or says what was wrong behind the head.
         headers: Those of ``KEPT_HEADERS`` that were there, as they can be recorded.
         body: The first 4 KiB.
         stale: The connection was a kept one and ended without a byte of answer, so the request may go out
@@ -33,27 +33,9 @@ class Reply:
     status: int | None = None
     error: ErrorClass | None = None
     detail: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     stale: bool = False
-
-
-class Sender(Protocol):
-    """A way to receivers: direct, or through a proxy."""
-
-    async def send(self, request: DeliveryRequest, *, deadline: float, fresh: bool) -> Reply:
-        """Send ``request`` once and tell what came; nothing but a cancellation is raised.
-
-        Args:
-            request: What to post.
-            deadline: By the loop's clock; over waiting, connecting, writing and reading together.
-            fresh: Whether to leave aside the connections that are kept.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Close what is open."""
-        ...
 
 
 def recordable(text: str) -> str:

@@ -18,8 +18,6 @@ from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 _THREADS = 32
 
 _NEIGHBOUR: Final = "nic"
@@ -36,7 +34,7 @@ class Destination(NamedTuple):
     port: int
 
 
-class ThreadResolver(AbstractResolver):
+class ThreadResolver:
     """Resolves with ``getaddrinfo`` and gives up after ``timeout_seconds``; then it asks whose fault that is.
 
     Nothing is kept: connections are, and a name's next address counts from the next one on. Whoever asks what
@@ -71,22 +69,6 @@ class ThreadResolver(AbstractResolver):
             raise
         return [
             Destination(found_family, str(sockaddr[0]), port) for found_family, _, _, _, sockaddr in found
-        ]
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Do the same for aiohttp, by which proxies are reached."""
-        return [
-            ResolveResult(
-                hostname=host,
-                host=found.address,
-                port=port,
-                family=found.family,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for found in await self.lookup(host, port, family)
         ]
 
     async def close(self) -> None:

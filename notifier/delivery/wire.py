@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from notifier.core.outcome import ErrorClass
 from notifier.delivery.reading import AnswerReader
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from notifier.delivery.message import Origin
     from notifier.delivery.pool import Pool
     from notifier.delivery.reply import Reply
+    from notifier.delivery.trust import Trust
+
+
+DOUBT_SECONDS: Final = 1.0
+"""For the rest of an answer whose head leaves open where it ends: the decision has come with the head."""
 
 
 class Connection(asyncio.Protocol):
@@ -24,6 +29,7 @@ class Connection(asyncio.Protocol):
         loop: The running loop.
         pool: Is told when the connection is gone.
         origin: What it leads to.
+        opens_tunnel: Whether the one request is a CONNECT to a proxy.
     """
 
     __slots__ = (
@@ -38,10 +44,12 @@ class Connection(asyncio.Protocol):
         "origin",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pool: Pool, origin: Origin) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, pool: Pool, origin: Origin, *, opens_tunnel: bool = False
+    ) -> None:
         self._loop = loop
         self._pool = pool
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(opens_tunnel=opens_tunnel)
         self._asked = False
         self._reused = False
         self._waiter: asyncio.Future[None] | None = None
@@ -81,6 +89,27 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         return reader.reply
 
+    async def begin_tls(self, trust: Trust, server_name: str) -> Connection:
+        """Begin TLS with whoever is at the end of the tunnel; this connection gives way to the new one.
+
+        Raises:
+            OSError: TLS failed.
+        """
+        secured = Connection(self._loop, self._pool, self.origin)
+        context = trust.context_for(server_name)
+        try:
+            transport = await self._loop.start_tls(
+                self._transport, secured, context, server_hostname=server_name
+            )
+        except BaseException:
+            self._transport.abort()
+            raise
+        if transport is None:
+            raise ConnectionResetError("closed amid the handshake")
+        trust.check(server_name, transport)
+        secured.connection_made(transport)
+        return secured
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the way to the receiver."""
         self._transport = cast("asyncio.Transport", transport)
@@ -95,6 +124,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         reader.feed(data)
+        if reader.in_doubt and not reader.finished:
+            self._pool.deadlines.shorten(self, self._loop.time() + DOUBT_SECONDS)
         self._wake_if_finished()
 
     def eof_received(self) -> None:
@@ -105,7 +136,6 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self._end(exc)
-        self._reader.close()
         self._pool.lost(self)
 
     def _end(self, error: Exception | None) -> None:

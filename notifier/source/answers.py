@@ -144,7 +144,7 @@ def _retry_after(headers: Mapping[str, str], clock: XClock, now: float) -> float
     if moment is not None:
         ours = clock.ours(moment, now=now, length=DAY_SECONDS)
         return min(max(ours, now), now + MAX_RETRY_AFTER_SECONDS)
-    seconds = parse_retry_after(text, now=now, fractions=True)
+    seconds = parse_retry_after(text, now=now)
     return None if seconds is None else now + seconds
 
 

@@ -166,6 +166,44 @@ async def test_a_refused_choice_names_those_that_there_are(api_client: Client) -
     assert "'none' or 'space'" in (await problem(response, 422))["errors"][0]["msg"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/a?",
+        "https://example.com?",
+        "https://example.com",
+        "https://example.com//a/./b/../c;d=1/%7e%7E?a=%2f&&=",
+        "HTTPS://Example.COM/Hook",
+    ],
+)
+async def test_a_url_is_kept_as_it_was_written(api_client: Client, url: str) -> None:
+    created = await add_endpoint(api_client, url=url)
+    patched = await add_endpoint(api_client, url="https://example.com/other")
+    response = await api_client.patch(f"{PATH}/{patched['id']}", json={"url": url})
+    assert (await response.json())["url"] == created["url"] == url
+    for each in (created, patched):
+        shown = await (await api_client.get(f"{PATH}/{each['id']}")).json()
+        assert shown["url"] == url
+
+
+@pytest.mark.parametrize("host", ["[::1%25lo]", "[fe80::1%eth0]", "[2606:4700::1111%251]"])
+async def test_a_zone_in_a_url_is_refused(api_client: Client, host: str) -> None:
+    endpoint = await add_endpoint(api_client)
+    body = {"url": f"https://{host}/hook"}
+    for response in (
+        await api_client.post(PATH, json=body),
+        await api_client.patch(f"{PATH}/{endpoint['id']}", json=body),
+    ):
+        document = await problem(response, 422)
+        assert [error["loc"] for error in document["errors"]] == [["body", "url"]]
+        assert "must not name a zone" in document["errors"][0]["msg"]
+
+
+async def test_a_filter_takes_an_id_in_its_one_spelling(api_client: Client) -> None:
+    body = {"url": URL, "filters": {"creator_ids": ["02244994945"]}}
+    assert await refused_fields(await api_client.post(PATH, json=body)) == {"body.filters.creator_ids.0"}
+
+
 async def test_a_url_is_required(api_client: Client) -> None:
     assert await refused_fields(await api_client.post(PATH)) == {"body.url"}
 

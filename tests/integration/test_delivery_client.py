@@ -127,9 +127,9 @@ async def test_a_body_beyond_the_limit_is_not_read_and_costs_the_connection() ->
 
 async def test_the_resolver_gives_every_address_of_a_name() -> None:
     resolver = ThreadResolver(timeout_seconds=5)
-    found = await resolver.resolve("localhost", 8080)
+    found = await resolver.lookup("localhost", 8080)
     await resolver.close()
-    assert ("127.0.0.1", 8080) in {(result["host"], result["port"]) for result in found}
+    assert ("127.0.0.1", 8080) in {(each.address, each.port) for each in found}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f.1", "0.0.0.0"])

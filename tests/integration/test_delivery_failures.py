@@ -43,9 +43,12 @@ async def test_a_slow_drip_ends_at_the_total_time_out(head: bytes) -> None:
 
     async with peer(drip) as url, asyncio.timeout(5):
         answer = await post(url, timeout_seconds=0.2)
-    assert answer.error is ErrorClass.TIMEOUT
-    assert answer.status == (200 if b"length" in head else None)
-    assert classify(answer, now=0).kind is OutcomeKind.RETRY
+    if b"length" in head:  # the decision had come
+        assert (answer.status, answer.error) == (200, None)
+        assert classify(answer, now=0).kind is OutcomeKind.DELIVERED
+    else:
+        assert (answer.status, answer.error) == (None, ErrorClass.TIMEOUT)
+        assert classify(answer, now=0).kind is OutcomeKind.RETRY
 
 
 async def test_a_receiver_that_never_answers_ends_at_the_time_out() -> None:
@@ -63,9 +66,11 @@ async def test_the_status_and_retry_after_of_a_broken_answer_are_kept() -> None:
         answering(b"HTTP/1.1 503 Busy\r\nretry-after: 9\r\ncontent-length: 100\r\n\r\nabc")
     ) as url:
         answer = await post(url)
-    assert (answer.status, answer.error, answer.retry_after) == (503, ErrorClass.CONNECTION_RESET, "9")
+    assert (answer.status, answer.error, answer.retry_after) == (503, None, "9")
     assert answer.body == b"abc"
-    assert classify(answer, now=0).retry_after_seconds == 9
+    outcome = classify(answer, now=0)
+    assert (outcome.kind, outcome.retry_after_seconds) == (OutcomeKind.RETRY, 9)
+    assert "closed amid the body (503)" in outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -76,10 +81,7 @@ async def test_the_status_and_retry_after_of_a_broken_answer_are_kept() -> None:
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", ErrorClass.PROTOCOL),
         (b"\x00\xff\xfe\r\n\r\n", ErrorClass.PROTOCOL),
         (b"HTTP/1.1 abc OK\r\n\r\n", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\n", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000 + b"\r\n", ErrorClass.TOO_LARGE_HEADERS),
+        (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20_000, ErrorClass.TOO_LARGE_HEADERS),
         (b"HTTP/1.1 200 OK\r\na: " + b"x" * 10_000_000, ErrorClass.TOO_LARGE_HEADERS),
         (b"HTTP/1.1 200 " + b"x" * 10_000_000, ErrorClass.TOO_LARGE_HEADERS),
     ],
@@ -91,6 +93,39 @@ async def test_an_answer_that_is_none_has_its_class(raw: bytes, error: ErrorClas
     assert answer.error is error
     assert len(answer.detail) <= 300
     assert classify(answer, now=0).kind is OutcomeKind.RETRY
+
+
+@pytest.mark.parametrize("is_proxied", [False, True], ids=["direct", "through a proxy"])
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        (b"Retry-After: 120.5\r\n", 121),
+        (b"Retry-After: 0.5\r\n", 1),
+        (b"Retry-After: 5\r\nRetry-After: 120\r\nretry-after: 7\r\n", 120),
+        (b"Retry-After: 5\r\nRetry-After: Thu, 01 Jan 1970 00:16:40 GMT\r\n", 1000),
+        (b"Retry-After: soon\r\nRetry-After : 30\r\n", 30),
+        (b"Retry-After: Wed, 31 Dec 1969 23:00:00 GMT\r\n", 0),
+        (b"Retry-After: -5\r\n", None),
+        (b"Retry-After: 99999999999999999999\r\n", 86_400),
+    ],
+)
+async def test_the_longest_retry_after_counts(
+    lines: bytes, seconds: float | None, *, is_proxied: bool
+) -> None:
+    async with peer(answering(b"HTTP/1.1 429 No\r\n" + lines + b"content-length: 100\r\n\r\ncut")) as url:
+        answer = await (post("http://receiver.example/", proxy=url) if is_proxied else post(url))
+    assert (answer.status, answer.error) == (429, None)
+    assert classify(answer, now=0).retry_after_seconds == seconds
+
+
+async def test_a_proxy_that_cannot_be_reached_in_time_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("notifier.delivery.dial.connect_guarded", never)
+    answer = await post("https://receiver.example/", proxy="http://127.0.0.1:3128", timeout_seconds=0.3)
+    assert answer.error is ErrorClass.PROXY
+    assert not classify(answer, now=0).counted
 
 
 async def test_a_reset_is_a_reset() -> None:
@@ -245,20 +280,21 @@ async def test_a_proxy_that_wants_credentials_is_our_fault() -> None:
     [
         (b"TITLE\r\n\r\n", ErrorClass.PROTOCOL),
         (b"HTTP/1.1 TITLE\r\n\r\n", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\nTITLE\r\n\r\n", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\nTITLE: \x00TITLE\r\n\r\n", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: TITLE\r\n\r\n", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 500 OK\r\nTITLE\r\n\r\n", None),
+        (b"HTTP/1.1 500 OK\r\nTITLE: \x00TITLE\r\n\r\n", None),
+        (b"HTTP/1.1 500 OK\r\ncontent-length: TITLE\r\n\r\n", None),
         (b"HTTP/1.1 200 TITLE" + b"x" * 100_000, ErrorClass.TOO_LARGE_HEADERS),
         (b"HTTP/1.1 200 OK\r\na: TITLE" + b"x" * 100_000, ErrorClass.TOO_LARGE_HEADERS),
-        (b"HTTP/1.1 200 OK\r\n" + b"a: TITLE\r\n" * 1000 + b"\r\n", ErrorClass.TOO_LARGE_HEADERS),
+        (b"HTTP/1.1 500 OK\r\n" + b"a: TITLE\r\n" * 1000 + b"\r\n", None),
+        (b"HTTP/1.1 200 OK\r\n" + b"a: TITLE\r\n" * 10_000, ErrorClass.TOO_LARGE_HEADERS),
         (b"HTTP/1.1 200 OK\r\nx: TITLE", ErrorClass.CONNECTION_RESET),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nTITLE", ErrorClass.CONNECTION_RESET),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nTITLE", ErrorClass.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nxTITLE", ErrorClass.PROTOCOL),
+        (b"HTTP/1.1 500 OK\r\ncontent-length: 99\r\n\r\nTITLE", None),
+        (b"HTTP/1.1 500 OK\r\ntransfer-encoding: chunked\r\n\r\nTITLE", None),
+        (b"HTTP/1.1 500 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nxTITLE", None),
     ],
-    ids=lambda value: value if isinstance(value, str) else value[:60],
+    ids=lambda value: value[:60] if isinstance(value, bytes) else str(value),
 )
-async def test_no_failure_behind_a_proxy_quotes_the_answer(raw: bytes, error: ErrorClass) -> None:
+async def test_no_failure_behind_a_proxy_quotes_the_answer(raw: bytes, error: ErrorClass | None) -> None:
     """Where content is erased only the headers and the body of an answer go, and the reason stays."""
     async with peer(answering(raw)) as proxy_url:
         answer = await post("http://receiver.example/", proxy=proxy_url)

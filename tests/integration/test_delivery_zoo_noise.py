@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.delivery.dial import Dialler
-from notifier.delivery.direct import DirectSender
 from notifier.delivery.pool import Pool
 from notifier.delivery.resolver import ThreadResolver
+from notifier.delivery.sender import Sender
 from tests.support.peers import LOOPBACK, OK, request_to
 from tests.support.wait import wait_until
 from tests.support.zoo import ZOO, Behaviour, Visit, cage
@@ -53,11 +53,11 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
 
 
 @asynccontextmanager
-async def sender(*, limit: int = 8) -> AsyncIterator[tuple[DirectSender, Pool]]:
+async def sender(*, limit: int = 8) -> AsyncIterator[tuple[Sender, Pool]]:
     """A sender whose pool can be looked into; nothing may be left in it."""
     pool = Pool(limit=limit, limit_per_host=0, keepalive_seconds=30.0)
     resolver = ThreadResolver(timeout_seconds=5.0)
-    made = DirectSender(pool, Dialler(resolver, LOOPBACK, None), resolver)
+    made = Sender(pool, Dialler(resolver, LOOPBACK, None), resolver)
     yield made, pool
     assert pool.lease_count == 0
     await wait_until(lambda: pool.open_count == pool.idle_count)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,19 @@ def test_a_refusal_says_why(body_file: str, change: dict[str, str], reason: str)
     assert result.exit_code == 1
     assert reason in result.stderr
     assert SECRET not in result.output
+
+
+@pytest.mark.parametrize(
+    "loosely", [lambda text: text.rstrip("="), lambda text: text.replace("/", "_") + "\n"]
+)
+def test_a_loosely_written_secret_signs_and_verifies_like_the_canonical_one(
+    body_file: str, loosely: Callable[[str], str]
+) -> None:
+    canonical = "whsec_" + base64.b64encode(b"\xff" * 25).decode()
+    headers = headers_of(run("sign", "--id", "evt_1", body_file, secret=loosely(canonical)))
+    Webhook(canonical).verify(BODY, headers)
+    for secret in (canonical, loosely(canonical)):
+        assert verify(headers, body_file, secret=secret).exit_code == 0
 
 
 def test_an_old_signature_verifies_with_more_tolerance(body_file: str) -> None:

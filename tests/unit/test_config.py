@@ -210,6 +210,25 @@ def test_an_address_of_x_is_a_scheme_and_a_host(value: str) -> None:
     assert load_settings(x_api_url=value).x_api_url == value.rstrip("/")
 
 
+@pytest.mark.parametrize("name", ["OUTBOUND_PROXY", "X_PROXY", "X_API_URL", "PUBLIC_URL"])
+@pytest.mark.parametrize("host", ["[fe80::1%eth0]", "[::1%25lo]:3128"])
+def test_a_zone_in_an_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, host: str) -> None:
+    line = refusal(monkeypatch, f"NOTIFIER_{name}", f"http://{host}")
+    assert line.startswith(f"NOTIFIER_{name}: ")
+    assert "without a zone" in line
+
+
+def test_a_zone_in_an_allowed_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would never be matched: what is dialled has no zone."""
+    line = refusal(monkeypatch, "NOTIFIER_ALLOWED_NETWORKS", "10.0.0.0/8,fe80::%eth0/10")
+    assert "'fe80::%eth0/10' names a zone" in line
+
+
+@pytest.mark.parametrize("value", ["http://proxy:3128/path", "http://proxy:3128?x", "http://a%3Ab:c@proxy"])
+def test_an_outbound_proxy_is_an_address_and_no_more(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert "must be a proxy's address" in refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", value)
+
+
 @pytest.mark.parametrize(
     "value", ["http://proxy:3128", "https://user:p%40ss@proxy.example/", "http://[::1]:1"]
 )

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier.core.outcome import ErrorClass
-from notifier.delivery.reading import MAX_ANSWER_BYTES, MAX_HEADERS, AnswerReader
+from notifier.delivery.reading import MAX_ANSWER_BYTES, AnswerReader
 from notifier.delivery.reply import Reply
 
 HEADS = [
@@ -28,6 +29,11 @@ LINES = [
     b"via:\n",
     b"upgrade: h2c\r\n",
     b"no colon\r\n",
+    b"X-Foo : a\r\n",
+    b": a\r\n",
+    b"content-length: 3\r\n",
+    b"content-length : two\r\n",
+    b"transfer-encoding: gzip\r\n",
 ]
 BODIES = [b"ok", b"2\r\nok\r\n0\r\n\r\n", b"0\r\nretry-after: 9\r\n\r\n", b"zz\r\n", b"\r\n", b"x" * 40, b""]
 
@@ -70,6 +76,7 @@ def test_where_the_bytes_are_cut_changes_nothing(said: bytes, places: list[int])
 def test_whatever_comes_is_read_to_an_end(pieces: list[bytes]) -> None:
     reply, reusable = read(pieces)
     assert reply.error is not None or reply.status is not None
+    assert (reply.error is None) == (reply.status is not None)
     assert not (reply.error and reusable)
     assert len(reply.body) <= 4096
     assert all(value.isprintable() for value in reply.headers.values())
@@ -89,11 +96,67 @@ def test_no_head_is_read_for_ever(filler: bytes, piece_size: int) -> None:
     assert not reader.reusable
 
 
-def test_as_many_headers_as_allowed_are_taken() -> None:
-    for count, error in ((MAX_HEADERS, None), (MAX_HEADERS + 1, ErrorClass.TOO_LARGE_HEADERS)):
-        lines = b"x-a: b\r\n" * (count - 1)
-        reply, _ = read([b"HTTP/1.1 200 OK\r\n" + lines + b"content-length: 0\r\n\r\n"])
+def test_a_head_may_be_as_long_as_its_bound_and_no_longer() -> None:
+    start, end = b"HTTP/1.1 200 OK\r\nx-pad: ", b"\r\ncontent-length: 0\r\n\r\n"
+    for size, error in ((MAX_ANSWER_BYTES, None), (MAX_ANSWER_BYTES + 1, ErrorClass.TOO_LARGE_HEADERS)):
+        reply, _ = read([start + b"x" * (size - len(start + end)) + end])
         assert reply.error is error
+
+
+def test_the_number_of_headers_does_not_matter() -> None:
+    reply, reusable = read([b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 5000 + b"content-length: 0\r\n\r\n"])
+    assert (reply.status, reply.error, reusable) == (200, None, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokay", b"ok"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nok", b"ok"),
+        (b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok", b"ok"),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", b"ok"),
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 9\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            b"ok",
+        ),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\n\n", b"ok"),
+        (b"HTTP/1.1 204 No\r\ncontent-length: 2\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nconnection: x, Close\r\ncontent-length: 2\r\n\r\nok", b"ok"),
+    ],
+)
+def test_what_is_not_written_as_it_should_be_is_read_and_costs_the_connection(
+    answer: bytes, body: bytes
+) -> None:
+    reply, reusable = read([answer])
+    assert (reply.error, reply.body, reusable) == (None, body, False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200\r\ncontent-length:2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ncontent-length:\t2 \r\nserver: \xff\r\n\r\nok",
+        b"HTTP/1.1 204 No\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n2 ;a=b\r\nok\r\n000\r\nx: y\r\n\r\n",
+    ],
+)
+def test_what_is_written_as_it_should_be_leaves_the_connection_fit(answer: bytes) -> None:
+    reply, reusable = read([answer])
+    assert (reply.status, reply.error, reusable) == (int(answer.split()[1]), None, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (b"HTTP/1.1 503 No\r\nRetry-After : 7\r\n\r\n", "7"),
+        (b"HTTP/1.1 503 No\r\nretry-after:\r\n 7\r\n\r\n", "7"),
+        (b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\ncut", "7"),
+    ],
+)
+def test_headers_of_use_are_read_out_of_an_ugly_head(answer: bytes, kept: str) -> None:
+    reply, _ = read([answer])
+    assert reply.headers == {"retry-after": kept}
 
 
 def test_headers_of_an_interim_answer_are_not_those_of_the_final_one() -> None:
@@ -114,9 +177,10 @@ def test_a_trailer_is_no_header() -> None:
     assert (reply.headers, reply.error, reusable) == ({}, None, True)
 
 
-def test_the_first_of_two_headers_counts() -> None:
-    reply, _ = read([b"HTTP/1.1 503 No\r\nRetry-After: 1\r\nretry-after: 2\r\ncontent-length: 0\r\n\r\n"])
-    assert reply.headers == {"retry-after": "1"}
+def test_the_first_of_two_headers_counts_but_every_retry_after() -> None:
+    lines = b"Retry-After: 1\r\nserver: a\r\nretry-after: 2\r\nServer: b\r\ncontent-length: 0\r\n\r\n"
+    reply, _ = read([b"HTTP/1.1 503 No\r\n" + lines])
+    assert reply.headers == {"retry-after": "1, 2", "server": "a"}
 
 
 def test_surplus_beyond_the_bound_is_surplus_all_the_same() -> None:

@@ -127,6 +127,7 @@ async def test_only_an_end_without_a_byte_on_a_kept_connection_is_stale(
         (b"", None, "no answer"),
         (b"HTTP/1.1 200 OK\r\n", None, "headers"),
         (OK[:-1], 200, "body"),
+        (b"HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\n", 500, "body"),
     ],
 )
 async def test_a_time_out_says_how_far_it_got(said: bytes, status: int | None, detail: str) -> None:
@@ -136,9 +137,26 @@ async def test_a_time_out_says_how_far_it_got(said: bytes, status: int | None, d
     if said:
         connection.data_received(said)
     reply = await asyncio.wait_for(asking, 5)
-    assert (reply.status, reply.error) == (status, ErrorClass.TIMEOUT)
+    assert (reply.status, reply.error) == (status, None if status else ErrorClass.TIMEOUT)
     assert detail in reply.detail
     assert wire.aborted
+
+
+async def test_an_end_in_doubt_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.delivery.wire.DOUBT_SECONDS", 0.01)
+    connection, wire = connected()
+    reply = await asyncio.wait_for(ask(connection, b"HTTP/1.1 200 OK\r\nno colon\r\n\r\nok", b"ok"), 5)
+    assert (reply.status, reply.error, reply.body) == (200, None, b"okok")
+    assert wire.aborted
+
+
+async def test_the_end_of_the_connection_is_waited_for_where_it_is_that_of_the_body() -> None:
+    connection, _ = connected()
+    asking = asyncio.ensure_future(ask(connection, b"HTTP/1.1 200 OK\r\n\r\nok"))
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+    connection.eof_received()
+    assert (await asking).body == b"ok"
 
 
 async def test_a_cancelled_request_costs_the_connection() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.core.signing import (
+    canonical_secret,
     generate_private_key,
     generate_secret,
     parse_signing_key,
@@ -14,6 +15,7 @@ from notifier.core.signing import (
     receiver_secret,
     sign,
     verify,
+    verifying_secret,
 )
 from notifier.errors import SecretFormError, SignatureError
 
@@ -65,6 +67,66 @@ def test_the_published_vectors_are_met(
     key = parse_signing_key(secret)
     assert sign([key], event_id, timestamp, body) == signature
     assert sign([key], event_id, timestamp, body) == signature  # the kept state is not used up
+
+
+CANONICAL = "whsec_" + base64.b64encode(b"\xfb\xff" * 12 + b"\x01").decode()
+"""With both characters that differ in the alphabet of URLs, and two of padding."""
+DIGITS = CANONICAL.removeprefix("whsec_").rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        DIGITS,
+        DIGITS + "=",
+        DIGITS + "==",
+        DIGITS.replace("+", "-").replace("/", "_"),
+        DIGITS.replace("+", "-").replace("/", "_") + "==",
+        DIGITS[:-1] + chr(ord(DIGITS[-1]) + 1) + "==",
+        DIGITS[:20] + "\n" + DIGITS[20:] + "\r\n",
+        DIGITS + "==\n",
+    ],
+)
+def test_every_spelling_of_a_secret_signs_alike_and_has_one_canonical_form(spelling: str) -> None:
+    for secret in ("whsec_" + spelling, f" whsec_{spelling} "):
+        assert canonical_secret(secret) == receiver_secret(secret) == CANONICAL
+        entry = sign([parse_signing_key(secret)], EVENT_ID, TIMESTAMP, BODY)
+        assert entry == sign([parse_signing_key(CANONICAL)], EVENT_ID, TIMESTAMP, BODY)
+        verify(secret, headers(entry), BODY, now=TIMESTAMP)
+
+
+def test_the_spellings_of_a_pair_of_keys_have_one_canonical_form() -> None:
+    for secret in (PRIVATE, SEED_ONLY, PUBLIC):
+        spelling = secret.rstrip("=").replace("+", "-").replace("/", "_")
+        assert canonical_secret(spelling) == secret
+    assert verifying_secret(SEED_ONLY.rstrip("=")) == PUBLIC
+    verify(PUBLIC.rstrip("="), headers(ED25519_SIGNATURE), BODY, now=TIMESTAMP)
+
+
+@pytest.mark.parametrize(
+    "doubtful",
+    [
+        DIGITS[:10] + "=" + DIGITS[10:],
+        DIGITS + "==" + DIGITS,
+        DIGITS + "===",
+        DIGITS[:32] + "=",
+        DIGITS[:33],
+        DIGITS.replace("+", "-") + "==",
+        DIGITS.replace("+", " ") + "==",
+        DIGITS + "\x00",
+        DIGITS[:-1] + "\uff21",
+        "",
+    ],
+)
+def test_a_secret_that_can_be_read_in_two_ways_is_refused_and_not_shown(doubtful: str) -> None:
+    with pytest.raises(SecretFormError) as caught:
+        parse_signing_key("whsec_" + doubtful)
+    assert DIGITS[:8] not in str(caught.value)
+
+
+def test_what_is_no_secret_has_no_canonical_form() -> None:
+    with pytest.raises(SecretFormError, match="whsec_, whsk_, whpk_"):
+        canonical_secret("secret")
 
 
 def test_every_live_secret_signs_in_order() -> None:

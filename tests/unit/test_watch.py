@@ -55,12 +55,17 @@ def test_a_name_has_no_subject_until_it_is_resolved(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "target", "mend"),
     [
-        *((WatchKind.CREATOR, target, "user id") for target in ("", "@", "Twitter", "9" * 20, "-1", "1 ")),
+        *(
+            (WatchKind.CREATOR, target, "user id")
+            for target in ("", "@", "Twitter", "9" * 20, "-1", "1 ", " 1", "+1", "1_0", "1.0", "1e3")
+        ),
         *(
             (WatchKind.CREATOR, target, "user id")
             for target in ("@a-b", "@" + "a" * 16, "@a\n", "\u0661", "@\u00e9")
         ),
-        *((WatchKind.CREATOR, target, "user id") for target in ("\u0661", "@\u00e9")),
+        *((WatchKind.CREATOR, target, "the first of them no 0") for target in ("02244994945", "0", "00")),
+        *((WatchKind.CREATOR, target, "user id") for target in ("\uff12\uff12", "@\uff21", "@ a", "@@a")),
+        *((WatchKind.SPACE, target, "Space id") for target in ("https://x.com/i/spaces/1abc", "\uff11abc")),
         *((WatchKind.SPACE, target, "Space id") for target in ("", "a" * 14, "a-b", "a/b", "a\n", "\u00e9")),
         *((WatchKind.SEARCH, target, "query") for target in ("", " ", "\t\n", "x" * (MAX_QUERY + 1))),
     ],

@@ -6,7 +6,8 @@ from tests.support.zoo.flooding import FLOODING
 from tests.support.zoo.leaving import LEAVING
 from tests.support.zoo.luring import LURING
 from tests.support.zoo.stalling import STALLING
+from tests.support.zoo.ugly import UGLY
 
-ZOO = (*CONFUSING, *FLOODING, *LEAVING, *LURING, *STALLING)
+ZOO = (*CONFUSING, *FLOODING, *LEAVING, *LURING, *STALLING, *UGLY)
 
-__all__ = ["FLOODING", "ZOO", "Animal", "Behaviour", "Cage", "Visit", "cage"]
+__all__ = ["FLOODING", "UGLY", "ZOO", "Animal", "Behaviour", "Cage", "Visit", "cage"]

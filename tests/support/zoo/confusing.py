@@ -108,22 +108,22 @@ async def has_bytes_of_no_text(visit: Visit) -> None:
     await _say_each_time(visit, b"HTTP/1.1 200 \xff\xfe\r\nserver: \xff\xc3\r\ncontent-length: 0\r\n\r\n")
 
 
-@CONFUSING.animal(200, keeps=True)
+@CONFUSING.animal(200)
 async def has_a_nul_in_a_header(visit: Visit) -> None:
     """Would cut a text short wherever it ends up in C."""
-    await _say_each_time(visit, b"HTTP/1.1 200 OK\r\nserver: a\x00b\x1b[2J\r\ncontent-length: 0\r\n\r\n")
+    await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\nserver: a\x00b\x1b[2J\r\ncontent-length: 0\r\n\r\n")
 
 
-@CONFUSING.animal(200, keeps=True)
+@CONFUSING.animal(200)
 async def folds_a_header(visit: Visit) -> None:
     """Writes a header over two lines, as mail does."""
-    await _say_each_time(visit, b"HTTP/1.1 200 OK\r\nserver: a\r\n b\r\ncontent-length: 0\r\n\r\n")
+    await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\nserver: a\r\n b\r\ncontent-length: 0\r\n\r\n")
 
 
-@CONFUSING.animal(200, keeps=True)
+@CONFUSING.animal(200)
 async def ends_lines_by_a_line_feed(visit: Visit) -> None:
     """Is a script that prints its head."""
-    await _say_each_time(visit, b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok")
+    await _say_and_hold(visit, b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok")
 
 
 @CONFUSING.animal(200, keeps=True)
@@ -145,31 +145,31 @@ async def chunks_with_all_trimmings(visit: Visit) -> None:
 # What ends in doubt.
 
 
-@CONFUSING.animal(error=NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_a_negative_length(visit: Visit) -> None:
     """Owes us bytes."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n")
 
 
-@CONFUSING.animal(error=NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_a_length_beyond_numbers(visit: Visit) -> None:
     """Would wrap a counter around to zero."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551616\r\n\r\n")
 
 
-@CONFUSING.animal(error=NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_two_lengths(visit: Visit) -> None:
     """Ends at two places: whatever is between them is an answer to one of us."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-length: 38\r\n\r\n" + OK)
 
 
-@CONFUSING.animal(error=NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_a_list_of_lengths(visit: Visit) -> None:
     """The same in one header."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\ncontent-length: 0, 38\r\n\r\n" + OK)
 
 
-@CONFUSING.animal(error=NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_length_and_chunks(visit: Visit) -> None:
     """Says both how long it is and that it will tell."""
     await _say_and_hold(
@@ -178,25 +178,25 @@ async def has_length_and_chunks(visit: Visit) -> None:
     )
 
 
-@CONFUSING.animal(200, NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_a_chunk_of_no_number(visit: Visit) -> None:
     """Sizes its chunk in letters."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")
 
 
-@CONFUSING.animal(200, NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_a_negative_chunk(visit: Visit) -> None:
     """Sizes its chunk below zero."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n")
 
 
-@CONFUSING.animal(200, NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_a_chunk_beyond_numbers(visit: Visit) -> None:
     """Would wrap the counter of a chunk."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10000000000000001\r\n")
 
 
-@CONFUSING.animal(200, NOT_HTTP)
+@CONFUSING.animal(200)
 async def overruns_its_chunk(visit: Visit) -> None:
     """Goes on where the chunk should have ended."""
     await _say_and_hold(
@@ -204,7 +204,7 @@ async def overruns_its_chunk(visit: Visit) -> None:
     )
 
 
-@CONFUSING.animal(error=NOT_HTTP)
+@CONFUSING.animal(200)
 async def has_a_line_without_a_colon(visit: Visit) -> None:
     """Has a header that is none."""
     await _say_and_hold(visit, b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n")

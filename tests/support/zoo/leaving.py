@@ -64,28 +64,28 @@ async def leaves_after_an_interim_answer(visit: Visit) -> None:
     await visit.say(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-@LEAVING.animal(200, RESET)
+@LEAVING.animal(200)
 async def leaves_amid_the_body(visit: Visit) -> None:
     """Announces a hundred bytes and says three."""
     await visit.request()
     await visit.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
 
 
-@LEAVING.animal(200, RESET)
+@LEAVING.animal(200)
 async def leaves_amid_a_chunk(visit: Visit) -> None:
     """Breaks off inside a chunk."""
     await visit.request()
     await visit.say(CHUNKED + b"a\r\nabc")
 
 
-@LEAVING.animal(200, RESET)
+@LEAVING.animal(200)
 async def leaves_between_chunks(visit: Visit) -> None:
     """Breaks off where the last chunk should be: a truncated body that looks whole."""
     await visit.request()
     await visit.say(CHUNKED + b"3\r\nabc\r\n")
 
 
-@LEAVING.animal(200, RESET)
+@LEAVING.animal(200)
 async def leaves_amid_the_trailers(visit: Visit) -> None:
     """Breaks off after the last chunk and before its end."""
     await visit.request()

@@ -27,12 +27,12 @@ async def redirects_the_post_itself(visit: Visit) -> None:
         )
 
 
-@LURING.animal(300, keeps=True)
+@LURING.animal(300)
 async def redirects_to_nowhere(visit: Visit) -> None:
     """Redirects without a location, or with one that is no URL."""
-    while True:
-        await visit.request()
-        await visit.say(b"HTTP/1.1 300 Choose\r\nlocation: \x01http://[::\r\ncontent-length: 0\r\n\r\n")
+    await visit.request()
+    await visit.say(b"HTTP/1.1 300 Choose\r\nlocation: \x01http://[::\r\ncontent-length: 0\r\n\r\n")
+    await visit.hold()
 
 
 @LURING.animal(200, keeps=True)

@@ -39,7 +39,7 @@ async def drips_interim_answers(visit: Visit) -> None:
     await visit.drip(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-@STALLING.animal(200, LATE, takes_time=True)
+@STALLING.animal(200, takes_time=True)
 async def drips_a_body(visit: Visit) -> None:
     """Answers well and never gets to the end of its body."""
     await visit.request()
@@ -47,7 +47,7 @@ async def drips_a_body(visit: Visit) -> None:
     await visit.drip(b"zzz")
 
 
-@STALLING.animal(200, LATE, takes_time=True)
+@STALLING.animal(200, takes_time=True)
 async def drips_chunks(visit: Visit) -> None:
     """The same in chunks of one byte."""
     await visit.request()
@@ -55,7 +55,7 @@ async def drips_chunks(visit: Visit) -> None:
     await visit.drip(b"1\r\nz\r\n")
 
 
-@STALLING.animal(200, LATE, takes_time=True)
+@STALLING.animal(200, takes_time=True)
 async def stops_before_the_last_chunk(visit: Visit) -> None:
     """Has said everything but that it is done."""
     await visit.request()
@@ -63,7 +63,7 @@ async def stops_before_the_last_chunk(visit: Visit) -> None:
     await visit.hold()
 
 
-@STALLING.animal(200, LATE, takes_time=True)
+@STALLING.animal(200, takes_time=True)
 async def promises_more_than_it_has(visit: Visit) -> None:
     """Announces one byte more than there are."""
     await visit.request()
@@ -71,7 +71,7 @@ async def promises_more_than_it_has(visit: Visit) -> None:
     await visit.hold()
 
 
-@STALLING.animal(200, LATE, takes_time=True)
+@STALLING.animal(200, takes_time=True)
 async def says_no_length_and_stays(visit: Visit) -> None:
     """Would have the end of its body be a close that never comes."""
     await visit.request()

@@ -1,4 +1,4 @@
-"""The straight way to receivers, over connections of our own."""
+"""Sending requests over pooled connections; how a connection comes about is up to the dialler."""
 
 from __future__ import annotations
 
@@ -12,32 +12,38 @@ from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
     from notifier.core.request import DeliveryRequest
-    from notifier.delivery.dial import Dialler
+    from notifier.delivery.dial import Way
     from notifier.delivery.message import Origin
     from notifier.delivery.pool import Pool
     from notifier.delivery.resolver import ThreadResolver
     from notifier.delivery.wire import Connection
 
 
-class DirectSender:
-    """Sends straight to receivers.
+class Sender:
+    """Sends requests to receivers.
 
     Args:
         pool: The connections.
-        dialler: Opens new ones.
-        resolver: The dialler's, to be closed with the rest.
+        way: Opens new ones.
+        resolver: The way's, to be closed with the rest.
     """
 
-    def __init__(self, pool: Pool, dialler: Dialler, resolver: ThreadResolver) -> None:
+    def __init__(self, pool: Pool, way: Way, resolver: ThreadResolver) -> None:
         self._pool = pool
-        self._dialler = dialler
+        self._way = way
         self._resolver = resolver
 
     async def send(self, request: DeliveryRequest, *, deadline: float, fresh: bool) -> Reply:
-        """Send ``request`` once and tell what came; nothing but a cancellation is raised."""
+        """Send ``request`` once and return what came; nothing but a cancellation is raised.
+
+        Args:
+            request: What to post.
+            deadline: By the loop's clock; over waiting, connecting, writing and reading together.
+            fresh: Whether to leave aside the connections that are kept.
+        """
         try:
             target = target_of(request.url)
-            message = message_of(target, request)
+            message = message_of(self._way.head(target), request)
         except ValueError as error:
             return _failed(error)
         if not (self._pool.try_lease(target.origin) or await self._lease(target.origin, deadline)):
@@ -69,13 +75,14 @@ class DirectSender:
             connection = await self._dial(origin, deadline)
         reply = await connection.exchange(message, deadline)
         self._pool.keep(connection)
+        self._way.review(reply, origin)
         return reply
 
     async def _dial(self, origin: Origin, deadline: float) -> Connection:
         self._pool.make_room()
         try:
             async with asyncio.timeout_at(deadline):
-                connection = await self._dialler.dial(origin, self._pool, deadline)
+                connection = await self._way.dial(origin, self._pool, deadline)
         except TimeoutError as error:
             raise TimeoutError("no connection came about in time") from error
         self._pool.opened(connection)
