@@ -204,8 +204,12 @@ class Deliveries:
                 pipe.zscore(keys.due(endpoint_id), event_id)
                 pipe.hget(keys.event(event_id), "at")
                 pipe.exists(keys.endpoint(endpoint_id))
+                pipe.hget(keys.run(endpoint_id), "resume_at")
             rows = await pipe.execute()
-        return [_delivery(each, *rows[number * 4 : number * 4 + 4]) for number, each in enumerate(owed)]
+        return [
+            _delivery(each, *rows[number * 5 : number * 5 + 3], tuple(rows[number * 5 + 3 : number * 5 + 5]))
+            for number, each in enumerate(owed)
+        ]
 
 
 def _delivery(
@@ -213,9 +217,14 @@ def _delivery(
     record: Sequence[str | None],
     due_at: float | None,
     committed_at: str | None,
-    has_endpoint: int,
+    endpoint: tuple[int, str | None],
 ) -> Delivery:
-    """Put a delivery together; one without a record was never attempted."""
+    """Put a delivery together; one without a record was never attempted.
+
+    What is due while its endpoint is paused goes out when the pause ends. ``endpoint`` says whether it exists, and
+    until when it is paused, in ms.
+    """
+    has_endpoint, resume_at = endpoint
     status, attempts, reason, settled_at = record
     known = DeliveryStatus(status or DeliveryStatus.PENDING)
     if known is DeliveryStatus.PENDING and not (has_endpoint and committed_at):
@@ -227,10 +236,14 @@ def _delivery(
         status=known,
         created_at=int(committed_at or 0) / 1000,
         attempts_made=int(attempts or 0),
-        next_attempt_at=due_at / 1000 if due_at and known is DeliveryStatus.PENDING else None,
+        next_attempt_at=_later(due_at, resume_at) if due_at and known is DeliveryStatus.PENDING else None,
         settled_at=int(settled_at) / 1000 if settled_at else None,
         last_reason=reason,
     )
+
+
+def _later(due_at: float, resume_at: str | None) -> float:
+    return max(due_at, float(resume_at or 0)) / 1000
 
 
 def _read_position(cursor: str | None) -> tuple[int | None, int]:

@@ -40,11 +40,13 @@ def store(runtime: Runtime) -> Store:
 
 
 async def add(store: Store, name: str, **changes: Any) -> Endpoint:
+    """Add an endpoint whose receiver has shown that it takes all that it may get at once."""
     endpoint = Endpoint(
         id=EndpointId("ep_" + name.rjust(16, "0")), url="https://x.example/", created_at=1.0, updated_at=1.0
     )
     endpoint = replace(endpoint, **changes)
     await store.endpoints.create(endpoint)
+    await store.database.redis.hset(keys.run(endpoint.id), "concurrency", endpoint.max_concurrency)
     return endpoint
 
 

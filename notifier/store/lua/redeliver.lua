@@ -1,4 +1,6 @@
 -- include: lib/queue.lua
+-- include: lib/view.lua
+-- include: lib/filing.lua
 -- include: lib/lines.lua
 -- Makes a delivery due at once, whatever became of it before, with the whole retry schedule ahead of it. Where the
 -- breaker is open it is the next probe, which need not wait, unless the receiver itself asked for a longer pause.
