@@ -1,4 +1,4 @@
-"""Receivers that allow so much and refuse the rest: how long until they have everything, and what was refused."""
+"""Receivers that refuse what is beyond their pace: how long until they have all, and what they refused."""
 
 from __future__ import annotations
 
@@ -129,10 +129,13 @@ class Case:
     seen: set[bytes] = field(default_factory=set)
     refused: int = 0
     posts: int = 0
+    first_at: float = 0.0
     last_at: float = 0.0
 
     def answer(self, head: bytes, transport: asyncio.Transport) -> None:
         """Take a delivery or refuse it."""
+        if self.posts == 0:
+            self.first_at = time.monotonic()
         self.posts += 1
         seconds = self.limit.take(time.monotonic())
         if seconds is None:
@@ -153,11 +156,7 @@ class Case:
 
 async def pacing(console: Console, *, events: int) -> None:
     """Measure all receivers side by side, as endpoints of one worker, and print a line for each."""
-    cases = [
-        Case(limit, names_pause)
-        for names_pause in (True, False)
-        for limit in (*(Bucket(rate) for rate in RATES), Places(AT_ONCE, WORK_SECONDS))
-    ]
+    cases = [Case(limit, names_pause) for names_pause in (True, False) for limit in _limits()]
     longest = max(case.limit.seconds_for(events) for case in cases)
     console.print(f"[dim]{events} events each to {len(cases)} receivers: {longest:.0f} s at best[/dim]")
     with TemporaryDirectory(prefix="notifier-bench-") as name:
@@ -166,10 +165,13 @@ async def pacing(console: Console, *, events: int) -> None:
             settings = settings_of(redis_url, folder)
             async with open_runtime(load(settings)) as runtime:
                 await _owe(runtime, url, len(cases), events)
-                began_at = time.monotonic()
                 async with process(*WORKER, log=folder / "worker.log", settings=settings):
                     await _until_all_have(cases, events, longest)
-    console.print(_table(cases, events, began_at))
+    console.print(_table(cases, events))
+
+
+def _limits() -> list[Limit]:
+    return [*(Bucket(rate) for rate in RATES), Places(AT_ONCE, WORK_SECONDS)]
 
 
 async def _owe(runtime: Runtime, url: str, count: int, events: int) -> None:
@@ -203,13 +205,13 @@ async def _serving(cases: Sequence[Case]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def _table(cases: Sequence[Case], events: int, began_at: float) -> Table:
+def _table(cases: Sequence[Case], events: int) -> Table:
     title = f"{events} events at once to receivers that answer 429 beyond what they allow"
     table = Table("allows", "Retry-After", "at best", "took", "to best", "refused", title=title)
     for column in table.columns[2:]:
         column.justify = "right"
     for case in cases:
-        best, took = case.limit.seconds_for(events), case.last_at - began_at
+        best, took = case.limit.seconds_for(events), case.last_at - case.first_at
         table.add_row(
             case.limit.name,
             f"{RETRY_AFTER_SECONDS} s" if case.names_pause else "none",

@@ -3,8 +3,8 @@
 1. Only a 2xx is a success. Everything else is tried again on the schedule, for receivers ship bugs too.
 2. A redirect is a failure: to follow it turns the POST into an empty GET, or hands the event to another host.
 3. 410 says that nobody listens any more: the endpoint is disabled at once.
-4. 429, and 503 with ``Retry-After``, are signs of life and ask for a slower pace (``core/pacing.py``). 502, 504 and
-   a bare 503 say "too much" as well: the endpoint is slowed down besides.
+4. 429, and 503 with ``Retry-After``, are signs of life and ask for a slower pace (``core/pacing.py``). 502,
+   504 and a bare 503 say "too much" as well: the endpoint is slowed down besides.
 5. An address that webhooks must not reach is refused before a packet goes out. That counts as an attempt, and
    the schedule goes on, since the receiver's DNS may be mended.
 6. What is our own fault is not held against the receiver: it does not count.
@@ -147,7 +147,7 @@ def classify(answer: Answer, *, now: float) -> Outcome:
     retry_after = None if answer.retry_after is None else parse_retry_after(answer.retry_after, now=now)
     detail = f": {answer.detail}" if answer.detail else ""
     status = "" if answer.status is None else f" ({answer.status})"
-    paced = answer.status == TOO_MANY or answer.status == UNAVAILABLE and retry_after is not None
+    paced = answer.status == TOO_MANY or (answer.status == UNAVAILABLE and retry_after is not None)
     return Outcome(row.kind, row.slow_down, retry_after, row.counted, row.reason + detail + status, paced)
 
 

@@ -1,14 +1,15 @@
 """The pace that a receiver allows: the figures by which it is learned.
 
 A receiver that answers 429, or 503 with ``Retry-After``, is well and asks for less. It gets a pause, and then
-one delivery at a time until one is taken. From there on a rate and a concurrency grow with each success and are
-cut when it refuses again: additive increase, multiplicative decrease. What has been learned is kept beside the
-endpoint's queue and changed by ``store/lua/lib/pace.lua``; the law is written down in docs/delivery.md ("The
-pace") and docs/architecture.md ("The pace of an endpoint").
+one delivery at a time until one is taken. From there on a rate and a concurrency grow with each success and
+are cut when it refuses again: additive increase, multiplicative decrease. What has been learned is kept
+beside the endpoint's queue and changed by ``store/lua/lib/pace.lua``. The law is written down in
+docs/delivery.md ("The pace") and docs/architecture.md ("The pace of an endpoint").
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -34,7 +35,10 @@ class PaceLaw:
         enough: From so many deliveries on that count tells the rate; below it the rate is found by trying.
         calm: How many successes it takes at least from just below the last refusal to just above it.
         calm_pauses: The same time at least, in pauses: a pause costs no more than a tenth of the deliveries.
-        rate_cut: What remains of the rate after a refusal that came early.
+        trusted: Where less than this share of the refused rate was taken, the refused rate was far too high,
+            and so is what lies just below it.
+        early_cuts: What remains of the rate after the first, second … refusal in a row that came before there
+            was enough to count.
         concurrency_cut: What remains of the concurrency, at most.
         start: By how much each success raises a rate that has not been refused yet.
         approach: What each success leaves of the distance to ``near``.
@@ -56,19 +60,20 @@ class PaceLaw:
     enough: int = 10
     calm: int = 40
     calm_pauses: float = 10.0
-    rate_cut: float = 0.7
+    trusted: float = 0.7
+    early_cuts: tuple[float, ...] = (0.9, 0.7, 0.5)
     concurrency_cut: float = 0.85
-    start: float = 1.5
+    start: float = 1.25
     approach: float = 0.875
     near: float = 0.95
     past: float = 1.05
     free: float = 1.1
-    climb: float = 1.1
+    climb: float = 1.03
     fastest: float = 1_000.0
     slowest: float = 1 / 60
     forget: float = 600_000.0
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | Sequence[float]]:
         """Return the figures by name, as the script reads them."""
         return asdict(self)
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from notifier.core.delivery import Attempt, Delivery, DeliveryStatus
 from notifier.core.ids import EndpointId, EventId, delivery_id, split_delivery_id
@@ -207,8 +207,8 @@ class Deliveries:
                 pipe.hget(keys.run(endpoint_id), "resume_at")
             rows = await pipe.execute()
         return [
-            _delivery(each, *rows[number * 5 : number * 5 + 3], tuple(rows[number * 5 + 3 : number * 5 + 5]))
-            for number, each in enumerate(owed)
+            _delivery(each, *rows[start : start + 3], endpoint=rows[start + 3 : start + 5])
+            for each, start in zip(owed, range(0, len(rows), 5), strict=True)
         ]
 
 
@@ -217,12 +217,13 @@ def _delivery(
     record: Sequence[str | None],
     due_at: float | None,
     committed_at: str | None,
-    endpoint: tuple[int, str | None],
+    *,
+    endpoint: Sequence[Any],
 ) -> Delivery:
     """Put a delivery together; one without a record was never attempted.
 
-    What is due while its endpoint is paused goes out when the pause ends. ``endpoint`` says whether it exists, and
-    until when it is paused, in ms.
+    What is due while its endpoint is paused goes out when the pause ends. ``endpoint`` says whether it
+    exists, and until when it is paused, in ms.
     """
     has_endpoint, resume_at = endpoint
     status, attempts, reason, settled_at = record

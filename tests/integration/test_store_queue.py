@@ -13,7 +13,7 @@ from notifier.core.ids import AttemptId, EndpointId, EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, keys
-from tests.support.owing import make_owed
+from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
 from tests.support.wait import wait_until
@@ -46,7 +46,7 @@ async def add(store: Store, name: str, **changes: Any) -> Endpoint:
     )
     endpoint = replace(endpoint, **changes)
     await store.endpoints.create(endpoint)
-    await store.database.redis.hset(keys.run(endpoint.id), "concurrency", endpoint.max_concurrency)
+    await make_known(store, endpoint)
     return endpoint
 
 

@@ -3,7 +3,7 @@
 -- view.pace: rate (per s, nil = no limit), ceiling (the rate that was refused), most (the concurrency that was),
 --            calm (successes from below a ceiling to above it), refusing (since when nothing was taken, nil = it
 --            takes), cut_at (of the last cut), crowded and hasty (what the refusal was put down to: too many in
---            flight, too many a second)
+--            flight, too many a second), early (how many refusals in a row came early)
 
 -- Returns a value that so many successes have raised: quickly up to its ceiling, slowly past it, then ever faster.
 local function raised(value, ceiling, count, calm, near, law)
@@ -35,11 +35,12 @@ local function resume(view, pace, passed, now, law)
   if pace.hasty and not pace.rate and passed < law.enough then
     pace.rate, pace.ceiling = whole, nil
   elseif pace.hasty and pace.rate and not pace.ceiling then
-    pace.ceiling, pace.rate = pace.rate / 1.25, pace.rate / law.start
+    pace.ceiling, pace.rate = pace.rate / law.start, pace.rate / law.start
   elseif pace.hasty then
     local ceiling = pace.rate or busy
-    if whole < law.rate_cut * ceiling then
-      if pace.rate and passed < law.enough then ceiling = law.rate_cut * pace.rate
+    pace.early = passed < law.enough and (pace.early or 0) + 1 or 0
+    if whole < law.trusted * ceiling then
+      if pace.early > 0 then ceiling = law.early_cuts[math.min(pace.early, #law.early_cuts)] * ceiling
       else ceiling = math.max(math.sqrt(whole * ceiling), pace.rate and pace.rate / 2 or 0) end
     end
     pace.ceiling, pace.rate = ceiling, math.min(math.max(whole, ceiling / 2), 0.9 * ceiling)
