@@ -83,7 +83,7 @@ async def pace_of(store: Store, endpoint: Endpoint) -> dict[str, Any]:
 
 async def now_ms(store: Store) -> float:
     seconds, microseconds = await store.database.redis.time()
-    return float(seconds * 1000 + microseconds / 1000)
+    return float(seconds * 1000 + microseconds // 1000)
 
 
 async def set_pace(
@@ -357,6 +357,18 @@ async def test_what_was_learned_is_forgotten_after_ten_minutes_without_a_refusal
     (one,) = await next_claims(store)
     await settle(store, taken(one))
     assert await pace_of(store, endpoint) == {}
+
+
+@pytest.mark.parametrize(("seconds", "goes"), [(0.0, True), (FOREVER, False)])
+async def test_what_is_sent_again_by_hand_waits_for_no_longer_than_the_receiver_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch, seconds: float, goes: bool
+) -> None:
+    set_law(monkeypatch, pause=FOREVER * 1000)
+    endpoint = await add_new(store)
+    *_, last = await owe(store, [endpoint], *range(10))
+    await settle(store, *[refused(each, seconds=seconds) for each in await claim(store)])
+    await store.deliveries.redeliver(delivery_id(last, endpoint.id))
+    assert [each.event_id for each in await claim(store)] == ([last] if goes else [])
 
 
 async def test_the_head_of_a_line_that_is_refused_holds_its_line_and_is_sent_first(store: Store) -> None:

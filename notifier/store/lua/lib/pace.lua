@@ -3,7 +3,8 @@
 -- view.pace: rate (per s, nil = no limit), ceiling (the rate that was refused), most (the concurrency that was),
 --            calm (successes from below a ceiling to above it), refusing (since when nothing was taken, nil = it
 --            takes), cut_at (of the last cut), crowded and hasty (what the refusal was put down to: too many in
---            flight, too many a second), early (how many refusals in a row came early)
+--            flight, too many a second), early (how many refusals in a row came early),
+--            asked_until (the end of the pause that the receiver itself has named)
 
 -- Returns a value that so many successes have raised: quickly up to its ceiling, slowly past it, then ever faster.
 local function raised(value, ceiling, count, calm, near, law)

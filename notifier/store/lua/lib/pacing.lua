@@ -37,6 +37,7 @@ local function note_pace(view, seen, set, now, law)
     pace = pace or {calm = law.calm}
     cut(view, pace, total - view.passed_from, seen.refused_began, now, law)
     set('concurrency', view.concurrency)
+    if seen.asked > 0 then pace.asked_until = math.max(pace.asked_until or 0, now + seen.asked) end
     local share = seen.asked > 0 and law.asked_share or law.unasked_share
     local waited = math.min((now - (pace.refusing or now)) * share, law.longest_pause)
     set('resume_at', math.max(view.resume_at, now + math.max(seen.asked > 0 and seen.asked or law.pause, waited)))
