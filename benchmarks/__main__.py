@@ -20,6 +20,7 @@ from benchmarks.fanout import fanout
 from benchmarks.idle import idle
 from benchmarks.isolation import isolation
 from benchmarks.latency import latency
+from benchmarks.pacing import pacing
 from benchmarks.posting import posting
 from benchmarks.processes import BenchmarkError
 from benchmarks.soak import soak
@@ -30,6 +31,7 @@ NAMES: Final = (
     "posting",
     "latency",
     "isolation",
+    "pacing",
     "fanout",
     "backlog",
     "idle",
@@ -50,6 +52,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=20, help="of idling and of each stream (%(default)s)"
+    )
+    parser.add_argument(
+        "--paced-events", type=int, default=1_000, help="for each receiver of the pacing (%(default)s)"
     )
     parser.add_argument(
         "--endpoints", type=int, default=10_000, help="that want one event, of the fan-out (%(default)s)"
@@ -81,6 +86,7 @@ async def run(arguments: argparse.Namespace) -> None:
         "posting": partial(posting, requests=arguments.deliveries, rounds=arguments.rounds),
         "latency": partial(latency, events=arguments.events),
         "isolation": partial(isolation, seconds=arguments.seconds),
+        "pacing": partial(pacing, events=arguments.paced_events),
         "fanout": partial(fanout, endpoints=arguments.endpoints),
         "backlog": partial(backlog, pending=arguments.pending),
         "idle": partial(idle, seconds=arguments.seconds),

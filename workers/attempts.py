@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from hashlib import blake2b
+from typing import Final
 
 import structlog
 
@@ -17,6 +18,9 @@ from notifier.core.settling import Verdict, judge
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement
 from workers.context import Worker
+
+KEPT_REFUSALS: Final = 100
+"""How many answers that ask for a slower pace the record of one delivery keeps."""
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +119,7 @@ def _settlement(
         claim=claim,
         status=verdict.status,
         attempt=Attempt(
-            id=_attempt_id() if outcome.counted else _uncounted_attempt_id(claim),
+            id=_id_of(claim, outcome),
             number=claim.attempts_made + 1,
             trigger=claim.trigger,
             started_at=started_at,
@@ -131,6 +135,8 @@ def _settlement(
         delay=verdict.delay,
         resume_after=verdict.resume_after,
         succeeded=verdict.succeeded,
+        paced=verdict.paced,
+        base=verdict.base,
     )
 
 
@@ -147,6 +153,12 @@ def _discard(claim: Claim, now: float) -> Settlement:
     return Settlement(claim, DeliveryStatus.DISCARDED, attempt, claim.attempts_made)
 
 
+def _id_of(claim: Claim, outcome: Outcome) -> AttemptId:
+    if not outcome.counted:
+        return _uncounted_attempt_id(claim)
+    return _paced_attempt_id(claim) if outcome.paced else _attempt_id()
+
+
 def _attempt_id() -> AttemptId:
     return AttemptId(f"{ATTEMPT_PREFIX}{random.getrandbits(80):020x}")
 
@@ -158,4 +170,13 @@ def _uncounted_attempt_id(claim: Claim) -> AttemptId:
     record of the delivery must not grow with it.
     """
     name = delivery_id(claim.event_id, claim.endpoint_id).encode()
+    return AttemptId(ATTEMPT_PREFIX + blake2b(name, digest_size=10).hexdigest())
+
+
+def _paced_attempt_id(claim: Claim) -> AttemptId:
+    """Return an id under which an answer that asks for a slower pace replaces the hundredth before it.
+
+    Such answers are not bounded by the schedule, and the record of the delivery must be.
+    """
+    name = f"{delivery_id(claim.event_id, claim.endpoint_id)}:{claim.attempts_made % KEPT_REFUSALS}".encode()
     return AttemptId(ATTEMPT_PREFIX + blake2b(name, digest_size=10).hexdigest())

@@ -40,6 +40,7 @@ class Worker:
         help_asked_until: When the other workers may be nudged again for a partition, by the loop's clock.
         set_off: Begins to drain a partition in the background; by default that is left to whoever is nudged.
         background: What goes on beside arq's jobs, to be waited for when the process ends.
+        alarms: When partitions have next something to do, by this process's last turn at them.
         unknown_words: X's words for a state that this process has met and does not know.
         signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
     """
@@ -56,6 +57,7 @@ class Worker:
     help_asked_until: dict[int, float] = field(default_factory=dict)
     set_off: Callable[[Worker, int], None] = field(default=lambda _worker, _partition: None)
     background: set[asyncio.Task[None]] = field(default_factory=set)
+    alarms: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
     unknown_words: set[str] = field(default_factory=set)
     signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
         default_factory=dict
@@ -65,6 +67,18 @@ class Worker:
     def origin(self) -> str:
         """Under which credentials X is asked, as a fingerprint; empty without any."""
         return self.x.origin if self.x is not None else ""
+
+    def set_off_in(self, partition: int, seconds: float) -> None:
+        """Drain a partition after this time, in the place of an earlier wish of this kind."""
+        alarm = self.alarms.pop(partition, None)
+        if alarm is not None:
+            alarm.cancel()
+        self.alarms[partition] = asyncio.get_running_loop().call_later(seconds, self._ring, partition)
+
+    def _ring(self, partition: int) -> None:
+        del self.alarms[partition]
+        if not self.stopping.is_set():
+            self.set_off(self, partition)
 
     def signing_keys(self, endpoint: Endpoint, *, now: float) -> list[SigningKey]:
         """Give the keys that sign for an endpoint now, the current one first."""

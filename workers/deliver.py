@@ -36,6 +36,9 @@ RENEWED_AFTER: Final = 1 / 3
 GATHER_SECONDS: Final = 0.005
 """How long an outcome waits for others to be recorded with it."""
 
+FORESIGHT_SECONDS: Final = 5.0
+"""What falls due within this time is waited for; the sweep, once a second, finds what comes later."""
+
 LONGEST_DRAIN_SECONDS: Final = 60.0
 """After this long a drain ends and nudges for another, well before arq takes it for stuck."""
 
@@ -159,6 +162,8 @@ class Drain:
                 task = self._loop.create_task(self._attempt(flight, endpoints.get(claim.endpoint_id)))
                 self._in_flight[task] = flight
                 task.add_done_callback(self._ended)
+        if turn.next_in is not None and 0 < turn.next_in <= FORESIGHT_SECONDS:
+            self._worker.set_off_in(self._partition, max(turn.next_in, GATHER_SECONDS))
         self._enough = max(1, min(len(self._in_flight) // 4, TURN_SIZE))
         # Whatever woke it up meanwhile is judged anew.
         self._changed.clear()

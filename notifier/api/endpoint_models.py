@@ -159,6 +159,15 @@ class HealthView(BaseModel):
     last_success_at: Time | None
     last_failure_at: Time | None
     last_failure_reason: str | None
+    learned_rate_per_second: float | None = Field(
+        description="What the receiver takes, by its answers; null: it has shown no limit."
+    )
+    learned_concurrency: int = Field(
+        description="How many deliveries the receiver takes at once, by its answers; up to `max_concurrency`."
+    )
+    paused_until: Time | None = Field(
+        description="Nothing is sent before, by the receiver's wish or the breaker's."
+    )
 
 
 class VerificationView(BaseModel):
@@ -243,6 +252,7 @@ def chosen_fields(endpoint: Endpoint) -> dict[str, Any]:
 def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any]:
     """Give the fields of an :class:`EndpointView`."""
     same = EndpointView.model_fields.keys() - {"health", "public_key"}
+    rate = health.learned_rate_per_second
     return {name: getattr(endpoint, name) for name in same} | {
         "event_types": list(endpoint.event_types),
         "filters": FiltersView(
@@ -255,6 +265,9 @@ def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any
             last_success_at=time_or_none(health.last_success_at),
             last_failure_at=time_or_none(health.last_failure_at),
             last_failure_reason=health.last_failure_reason,
+            learned_rate_per_second=rate and round(rate, 3),
+            learned_concurrency=health.learned_concurrency,
+            paused_until=time_or_none(health.paused_until),
         ),
         "public_key": endpoint.secrets[0].public_key,
         "verification": _verification_view(endpoint),

@@ -37,6 +37,9 @@ class AttemptsView(BaseModel):
 
     total: int
     failed: int
+    refused: int = Field(
+        description="Answered 429, or 503 with Retry-After: the receiver asked for a slower pace."
+    )
     success_rate: float | None = Field(description="0 to 1; null before the first attempt.")
 
 
@@ -90,7 +93,12 @@ def _view(endpoint: Endpoint, stats: EndpointStats) -> EndpointStatsView:
         deliveries=DeliveredView(
             delivered=stats.delivered, exhausted=stats.exhausted, discarded=stats.discarded
         ),
-        attempts=AttemptsView(total=stats.attempts, failed=stats.failed, success_rate=stats.success_rate),
+        attempts=AttemptsView(
+            total=stats.attempts,
+            failed=stats.failed,
+            refused=stats.refused,
+            success_rate=stats.success_rate,
+        ),
         breaker=BreakerView(state=stats.breaker, open_until=time_or_none(stats.open_until)),
         held_until=time_or_none(stats.held_until),
         consecutive_failures=stats.consecutive_failures,

@@ -4,7 +4,8 @@
    rest. Everything else is tried again on the schedule, for receivers ship bugs too.
 2. A redirect is a failure: to follow it turns the POST into an empty GET, or hands the event to another host.
 3. 410 says that nobody listens any more: the endpoint is disabled at once.
-4. 429, 502, 503 and 504 say "too much": the endpoint is slowed down besides.
+4. 429, and 503 with ``Retry-After``, are signs of life and ask for a slower pace (``core/pacing.py``). 502,
+   504 and a bare 503 say "too much" as well: the endpoint is slowed down besides.
 5. An address that webhooks must not reach is refused before a packet goes out. That counts as an attempt, and
    the schedule goes on, since the receiver's DNS may be corrected.
 6. What is our own fault is not held against the receiver: it does not count.
@@ -81,7 +82,7 @@ class Outcome:
     """What is done about an answer.
 
     ``counted`` says whether the attempt uses up one of the schedule; ``retry_after_seconds`` is the least
-    wait that the receiver asked for.
+    wait that the receiver asked for. ``paced`` says that the receiver is well and asks for a slower pace.
     """
 
     kind: OutcomeKind
@@ -89,11 +90,15 @@ class Outcome:
     retry_after_seconds: float | None
     counted: bool
     reason: str
+    paced: bool = False
 
 
 def _row(kind: OutcomeKind, reason: str, *, slow_down: bool = False) -> Outcome:
     return Outcome(kind, slow_down, None, kind is not OutcomeKind.OURS, reason)
 
+
+TOO_MANY: Final = 429
+UNAVAILABLE: Final = 503
 
 BY_STATUS: Final[Mapping[int, Outcome]] = {
     410: _row(OutcomeKind.GONE, "the receiver says that it is gone for good"),
@@ -144,7 +149,8 @@ def classify(answer: Answer, *, now: float) -> Outcome:
     retry_after = None if answer.retry_after is None else parse_retry_after(answer.retry_after, now=now)
     detail = f": {answer.detail}" if answer.detail else ""
     status = "" if answer.status is None else f" ({answer.status})"
-    return Outcome(row.kind, row.slow_down, retry_after, row.counted, row.reason + detail + status)
+    paced = answer.status == TOO_MANY or (answer.status == UNAVAILABLE and retry_after is not None)
+    return Outcome(row.kind, row.slow_down, retry_after, row.counted, row.reason + detail + status, paced)
 
 
 def _row_of(answer: Answer) -> Outcome:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from notifier.core.delivery import Attempt, Delivery, DeliveryStatus
 from notifier.core.ids import EndpointId, EventId, delivery_id, split_delivery_id
@@ -204,8 +204,12 @@ class Deliveries:
                 pipe.zscore(keys.due(endpoint_id), event_id)
                 pipe.hget(keys.event(event_id), "at")
                 pipe.exists(keys.endpoint(endpoint_id))
+                pipe.hget(keys.run(endpoint_id), "resume_at")
             rows = await pipe.execute()
-        return [_delivery(each, *rows[number * 4 : number * 4 + 4]) for number, each in enumerate(owed)]
+        return [
+            _delivery(each, *rows[start : start + 3], endpoint=rows[start + 3 : start + 5])
+            for each, start in zip(owed, range(0, len(rows), 5), strict=True)
+        ]
 
 
 def _delivery(
@@ -213,9 +217,15 @@ def _delivery(
     record: Sequence[str | None],
     due_at: float | None,
     committed_at: str | None,
-    has_endpoint: int,
+    *,
+    endpoint: Sequence[Any],
 ) -> Delivery:
-    """Put a delivery together; one without a record was never attempted."""
+    """Put a delivery together; one without a record was never attempted.
+
+    What is due while its endpoint is paused goes out when the pause ends. ``endpoint`` says whether it
+    exists, and until when it is paused, in ms.
+    """
+    has_endpoint, resume_at = endpoint
     status, attempts, reason, settled_at = record
     known = DeliveryStatus(status or DeliveryStatus.PENDING)
     if known is DeliveryStatus.PENDING and not (has_endpoint and committed_at):
@@ -227,10 +237,14 @@ def _delivery(
         status=known,
         created_at=int(committed_at or 0) / 1000,
         attempts_made=int(attempts or 0),
-        next_attempt_at=due_at / 1000 if due_at and known is DeliveryStatus.PENDING else None,
+        next_attempt_at=_later(due_at, resume_at) if due_at and known is DeliveryStatus.PENDING else None,
         settled_at=int(settled_at) / 1000 if settled_at else None,
         last_reason=reason,
     )
+
+
+def _later(due_at: float, resume_at: str | None) -> float:
+    return max(due_at, float(resume_at or 0)) / 1000
 
 
 def _read_position(cursor: str | None) -> tuple[int | None, int]:

@@ -17,6 +17,7 @@ from notifier.core import breaker
 from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.endpoint import Endpoint, Ordering
 from notifier.core.ids import ATTEMPT_PREFIX, EndpointId, EventId
+from notifier.core.pacing import PACE_LAW
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.partitions import Partitions
@@ -31,6 +32,8 @@ BREAKER_FIGURES: Final = json.dumps(
         int(breaker.SILENCE_SECONDS * 1000),
     ]
 )
+
+PACE_FIGURES: Final = json.dumps(PACE_LAW.as_dict())
 
 DISPATCH_CHUNK: Final = 500
 """How many deliveries one script call makes: a millisecond or two of the server's time, in which nobody else
@@ -76,6 +79,8 @@ class Settlement(NamedTuple):
         attempts_made: All attempts that count, this one among them if it does.
         resume_after: Seconds for which the endpoint gets nothing more, 0 for none.
         succeeded: Whether the receiver answered well; None where that is not known.
+        paced: Whether the receiver asked for a slower pace; ``resume_after`` is what it named, 0 for nothing.
+        base: Attempts from which the retry schedule counts; kept where the receiver asked for a slower pace.
     """
 
     claim: Claim
@@ -85,6 +90,8 @@ class Settlement(NamedTuple):
     delay: float = 0.0
     resume_after: float = 0.0
     succeeded: bool | None = None
+    paced: bool = False
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +103,14 @@ class Turn:
         claims: What is to be delivered now.
         generation: Of the endpoints' records, at the moment of the claims.
         given_up: Endpoints that have failed for so long that they are to be disabled.
+        next_in: Seconds until there is next something to do in the partition; None for never.
     """
 
     stale: int
     claims: Sequence[Claim]
     generation: str
     given_up: Sequence[EndpointId]
+    next_in: float | None
 
 
 class Renewal(NamedTuple):
@@ -170,22 +179,26 @@ class DeliveryQueue:
                 settlement.attempt.id,
                 int(settlement.resume_after * 1000),
                 settlement.succeeded,
+                settlement.paced,
+                settlement.base,
+                int(settlement.attempt.duration_ms),
             ]
             for settlement in settlements
         ]
         lease_ms = int(lease_seconds * 1000)
-        stale, given_up, generation, lease_end, rows, events = await self._database.run(
+        stale, given_up, generation, lease_end, rows, events, next_ms = await self._database.run(
             "turn",
             keys=[
                 *(keys.ready(partition), keys.nudged(f"deliver:{partition}")),
                 *((keys.leases(holder, partition),) if holder is not None else ()),
             ],
             args=[
-                *(limit, lease_ms, self._ttl, BREAKER_FIGURES, json.dumps(outcomes)),
+                *(limit, lease_ms, self._ttl, BREAKER_FIGURES, PACE_FIGURES, json.dumps(outcomes)),
                 *(ATTEMPT.dump_json(settlement.attempt) for settlement in settlements),
             ],
         )
-        return Turn(stale, _claims(rows, events, lease_end=lease_end), generation, given_up)
+        next_in = None if next_ms < 0 else next_ms / 1000
+        return Turn(stale, _claims(rows, events, lease_end=lease_end), generation, given_up, next_in)
 
     async def renew(
         self, partition: int, claims: Sequence[Claim], *, lease_seconds: float, holder: str

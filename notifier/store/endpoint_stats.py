@@ -10,7 +10,7 @@ from typing import Final
 from notifier.store import keys
 from notifier.store.database import Database
 
-TOTALS: Final = ("delivered", "exhausted", "discarded", "failed")
+TOTALS: Final = ("delivered", "exhausted", "discarded", "failed", "refused")
 RUN_FIELDS: Final = (
     *TOTALS,
     *("failures", "failing_since", "open_until", "resume_at", "lines"),
@@ -40,6 +40,7 @@ class EndpointStats:
         exhausted: Deliveries whose schedule was used up.
         discarded: Deliveries whose event was no longer kept.
         failed: Attempts that failed.
+        refused: Attempts that the receiver answered by asking for a slower pace.
         open_until: Until when the breaker is open.
         held_until: Until when nothing is sent, by the receiver's wish or the breaker's.
     """
@@ -53,6 +54,7 @@ class EndpointStats:
     exhausted: int
     discarded: int
     failed: int
+    refused: int
     consecutive_failures: int
     failing_since: float | None
     breaker: BreakerState
@@ -70,7 +72,7 @@ class EndpointStats:
     @property
     def attempts(self) -> int:
         """How many attempts were answered or failed."""
-        return self.delivered + self.failed
+        return self.delivered + self.failed + self.refused
 
     @property
     def success_rate(self) -> float | None:

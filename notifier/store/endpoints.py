@@ -8,24 +8,35 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.endpoint import Endpoint, Ordering, disabled_event
+from notifier.core.endpoint import DEFAULT_MAX_CONCURRENCY, Endpoint, Ordering, disabled_event
 from notifier.core.events import encode
 from notifier.core.ids import EndpointId
+from notifier.core.pacing import FIRST_CONCURRENCY
 from notifier.errors import NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.events import routing_json, trim_index
+from notifier.store.learned_pace import read_pace
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
 from notifier.store.records import CHANGED, Change, Changes, text_of
 
 ENDPOINT = TypeAdapter(Endpoint)
-RUN_FIELDS: Final = ("failures", "success_at", "failure_at", "failure_reason", "lines")
+RUN_FIELDS: Final = (
+    *("failures", "success_at", "failure_at", "failure_reason", "lines"),
+    *("pace", "concurrency", "max_concurrency", "resume_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointHealth:
-    """How an endpoint is doing. Times are epoch seconds."""
+    """How an endpoint is doing. Times are epoch seconds.
+
+    Attributes:
+        learned_rate_per_second: What its receiver takes, by its answers; None where it has shown no limit.
+        learned_concurrency: How many it takes at once, by its answers; no more than its ``max_concurrency``.
+        paused_until: Until when it gets nothing, by the receiver's wish or the breaker's; None for no pause.
+    """
 
     pending: int
     oldest_due_at: float | None
@@ -33,6 +44,9 @@ class EndpointHealth:
     last_success_at: float | None
     last_failure_at: float | None
     last_failure_reason: str | None
+    learned_rate_per_second: float | None
+    learned_concurrency: int
+    paused_until: float | None
 
 
 class Endpoints:
@@ -54,7 +68,7 @@ class Endpoints:
         """Put an endpoint in the place of what was read before; where that disables it, an event tells so.
 
         Where that enables it or gives it another URL, or it is said to be mended, its record of failures
-        begins anew.
+        starts again, and what was learned of its pace is forgotten.
 
         Raises:
             NotFoundError: It has been deleted.
@@ -108,6 +122,7 @@ class Endpoints:
                 int(endpoint.ordering is Ordering.SPACE),
                 "" if endpoint.challenge_due_at is None else int(endpoint.challenge_due_at * 1000),
                 int(mended),
+                FIRST_CONCURRENCY,
                 self._ttl,
                 *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
             ],
@@ -215,20 +230,24 @@ class Endpoints:
     async def health_of(self, endpoint_ids: Sequence[str]) -> list[EndpointHealth]:
         """Say how endpoints are doing, in one round trip."""
         async with self._database.pipeline() as pipe:
+            pipe.time()
             for endpoint_id in endpoint_ids:
                 pipe.zcard(keys.due(endpoint_id))
                 pipe.zcard(keys.leased(endpoint_id))
                 pipe.hlen(keys.lines(endpoint_id))
                 pipe.zrange(keys.due(endpoint_id), 0, 0, withscores=True)
                 pipe.hmget(keys.run(endpoint_id), RUN_FIELDS)
-            rows = await pipe.execute()
-        return [_health(*rows[start : start + 5]) for start in range(0, len(rows), 5)]
+            (seconds, microseconds), *rows = await pipe.execute()
+        now = seconds + microseconds / 1e6
+        return [_health(*rows[start : start + 5], now=now) for start in range(0, len(rows), 5)]
 
 
 def _health(
-    due: int, leased: int, lined_up: int, head: list[tuple[str, float]], run: list[str | None]
+    due: int, leased: int, lined_up: int, head: list[tuple[str, float]], run: list[str | None], *, now: float
 ) -> EndpointHealth:
-    failures, success_at, failure_at, reason, lines = run
+    failures, success_at, failure_at, reason, lines, pace, concurrency, most, resume_at = run
+    allowed = int(most or DEFAULT_MAX_CONCURRENCY)
+    paused_until = float(resume_at or 0) / 1000
     return EndpointHealth(
         # The first of each line is due or leased, and counted there.
         pending=due + leased + lined_up - int(lines or 0),
@@ -237,6 +256,9 @@ def _health(
         last_success_at=_seconds(success_at),
         last_failure_at=_seconds(failure_at),
         last_failure_reason=reason,
+        learned_rate_per_second=read_pace(pace).rate,
+        learned_concurrency=max(1, min(allowed, int(float(concurrency or allowed)))),
+        paused_until=paused_until if paused_until > now else None,
     )
 
 

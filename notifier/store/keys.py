@@ -117,7 +117,7 @@ def endpoint(endpoint_id: str) -> str:
 
 
 def run(endpoint_id: str) -> str:
-    """Hash: how an endpoint is doing, and the limits that the claim keeps."""
+    """Hash: how an endpoint is doing, the limits that the claim keeps, and the pace that was learned."""
     return f"sn:run:{endpoint_id}"
 
 

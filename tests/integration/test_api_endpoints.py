@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from notifier.core.instants import rfc3339
+from notifier.core.pacing import FIRST_CONCURRENCY
 from notifier.core.signing import parse_signing_key
 from notifier.runtime import Runtime
 from notifier.store import keys
@@ -57,6 +58,9 @@ async def test_a_new_endpoint_has_the_defaults_and_shows_its_secret(api_client: 
             "last_success_at": None,
             "last_failure_at": None,
             "last_failure_reason": None,
+            "learned_rate_per_second": None,
+            "learned_concurrency": FIRST_CONCURRENCY,
+            "paused_until": None,
         },
     }
 

@@ -18,7 +18,7 @@ from notifier.store import keys
 from tests.integration.test_store_queue import owe, settled
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import open_test_runtime
-from tests.support.owing import make_owed
+from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import numbered_event
 
 PATH = "/v1/endpoints"
@@ -184,7 +184,7 @@ async def test_stats_of_an_endpoint_that_nothing_was_sent_to(api_client: Client)
         "oldest_due_at": None,
         "oldest_due_seconds": 0.0,
     }
-    assert shown["attempts"] == {"total": 0, "failed": 0, "success_rate": None}
+    assert shown["attempts"] == {"total": 0, "failed": 0, "refused": 0, "success_rate": None}
     assert shown["breaker"] == {"state": "closed", "open_until": None}
 
 
@@ -195,6 +195,7 @@ async def test_stats_count_what_became_of_deliveries(redis_url: str, serve: Any)
         created = await add_endpoint(client, max_concurrency=6)
         endpoint = await runtime.store.endpoints.get(created["id"])
         store = runtime.store
+        await make_known(store, endpoint)
         await owe(store, [endpoint], *range(8))
         partition = store.partitions.of(endpoint.id)
         turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
@@ -215,7 +216,7 @@ async def test_stats_count_what_became_of_deliveries(redis_url: str, serve: Any)
     assert (pending["total"], pending["due"], pending["waiting"], pending["under_way"]) == (5, 2, 1, 2)
     assert pending["oldest_due_at"] is not None
     assert shown["deliveries"] == {"delivered": 2, "exhausted": 1, "discarded": 0}
-    assert shown["attempts"] == {"total": 4, "failed": 2, "success_rate": 0.5}
+    assert shown["attempts"] == {"total": 4, "failed": 2, "refused": 0, "success_rate": 0.5}
     assert shown["last_success_at"] is not None
 
 
@@ -224,6 +225,7 @@ async def test_stats_show_the_breaker(api_client: Client, api_runtime: Runtime) 
     run, store = keys.run(created["id"]), api_runtime.store
     endpoint = await store.endpoints.get(created["id"])
     partition = store.partitions.of(endpoint.id)
+    await make_known(store, endpoint)
     await owe(store, [endpoint], *range(breaker.FAILURES_IN_A_ROW))
     turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
     failed = [settled(each, DeliveryStatus.PENDING, delay=1, succeeded=False) for each in turn.claims]

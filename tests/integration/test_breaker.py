@@ -14,6 +14,7 @@ from notifier.core.delivery import DeliveryStatus
 from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
 from notifier.core.events import EventType
 from notifier.core.ids import delivery_id
+from notifier.core.pacing import FIRST_CONCURRENCY
 from notifier.core.retry import DEFAULT_SCHEDULE, MAX_JITTER
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Store, delivery_queue, keys
@@ -236,7 +237,7 @@ async def test_enabling_an_endpoint_closes_it(store: Store) -> None:
     disabled = replace(endpoint, status=EndpointStatus.DISABLED)
     await store.endpoints.save(disabled, replacing=endpoint)
     await store.endpoints.save(endpoint, replacing=disabled)
-    assert len(await claim(store)) == THRESHOLD
+    assert len(await claim(store)) == FIRST_CONCURRENCY
 
 
 async def test_another_url_closes_it_and_another_description_does_not(store: Store) -> None:
@@ -246,14 +247,14 @@ async def test_another_url_closes_it_and_another_description_does_not(store: Sto
     assert await claim(store) == []
     moved = replace(described, url="https://y.example/")
     await store.endpoints.save(moved, replacing=described)
-    assert len(await claim(store)) == THRESHOLD
+    assert len(await claim(store)) == FIRST_CONCURRENCY
     assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
 
 
 async def test_whoever_says_that_it_is_mended_closes_it(store: Store) -> None:
     endpoint = await open_breaker(store)
     await store.endpoints.save(endpoint, replacing=endpoint, mended=True)
-    assert len(await claim(store)) == THRESHOLD
+    assert len(await claim(store)) == FIRST_CONCURRENCY
 
 
 async def test_what_is_sent_again_by_hand_goes_at_once_as_the_probe(

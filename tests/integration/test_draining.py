@@ -13,7 +13,7 @@ from notifier.core.endpoint import Endpoint
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import keys
-from tests.support.owing import make_owed
+from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from workers import dispatch
@@ -41,12 +41,13 @@ async def ended(worker: Worker) -> None:
 
 
 async def endpoints_in_each_partition(runtime: Runtime, receiver: Receiver) -> list[Endpoint]:
-    """Register one endpoint in every partition, in their order."""
+    """Register one endpoint in every partition, in their order; their receivers are known."""
     found: dict[int, Endpoint] = {}
     for number in range(100):
         endpoint = await add_endpoint(
             runtime, receiver, f"/hook{number}", event_types=("*",), max_concurrency=WINDOW
         )
+        await make_known(runtime.store, endpoint)
         found.setdefault(runtime.store.partitions.of(endpoint.id), endpoint)
         if len(found) == PARTITIONS:
             return [found[partition] for partition in range(PARTITIONS)]

@@ -13,7 +13,7 @@ from notifier.core.endpoint import Endpoint
 from notifier.core.ids import AttemptId, EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, keys
-from tests.support.owing import make_owed
+from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -35,6 +35,7 @@ async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
 @pytest.fixture
 async def store(runtime: Runtime) -> Store:
     await runtime.store.endpoints.create(ENDPOINT)
+    await make_known(runtime.store, ENDPOINT)
     return runtime.store
 
 
@@ -84,7 +85,12 @@ async def test_a_renewed_lease_outlives_its_first_end(store: Store) -> None:
     claims = await claim(store, lease_seconds=0.2)
     renewal = await store.queue.renew(0, claims, lease_seconds=30, holder=HOLDER)
     assert renewal.claims[0].lease_end - claims[0].lease_end > 29_000
-    await asyncio.sleep(0.25)  # the first end has passed
+
+    async def has_passed() -> bool:
+        seconds, _ = await store.database.redis.time()
+        return bool(seconds * 1000 > claims[0].lease_end)
+
+    await wait_until(has_passed, message="the first end has passed")
     assert await claim(store) == []
     assert await settle(store, renewal.claims, DeliveryStatus.DELIVERED) == 0
     assert await held(store) == {}

@@ -13,7 +13,7 @@ from notifier.core.ids import AttemptId, EndpointId, EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, keys
-from tests.support.owing import make_owed
+from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
 from tests.support.wait import wait_until
@@ -40,11 +40,13 @@ def store(runtime: Runtime) -> Store:
 
 
 async def add(store: Store, name: str, **changes: Any) -> Endpoint:
+    """Add an endpoint whose receiver has shown that it takes all that it may get at once."""
     endpoint = Endpoint(
         id=EndpointId("ep_" + name.rjust(16, "0")), url="https://x.example/", created_at=1.0, updated_at=1.0
     )
     endpoint = replace(endpoint, **changes)
     await store.endpoints.create(endpoint)
+    await make_known(store, endpoint)
     return endpoint
 
 

@@ -203,3 +203,21 @@ def test_a_date_and_its_distance_in_seconds_agree(seconds: int) -> None:
 @given(status=st.integers(-1, 1200))
 def test_only_2xx_delivers(status: int) -> None:
     assert (outcome(status).kind is OutcomeKind.DELIVERED) == (200 <= status < 300)
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "paced"),
+    [
+        (429, None, True),
+        (429, "soon", True),
+        (503, "1", True),
+        (503, "0", True),
+        (503, None, False),
+        (503, "soon", False),
+        (502, "1", False),
+        (500, "1", False),
+        (200, "1", False),
+    ],
+)
+def test_who_asks_for_a_slower_pace(status: int, retry_after: str | None, paced: bool) -> None:
+    assert outcome(status, retry_after=retry_after).paced is paced

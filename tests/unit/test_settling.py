@@ -41,16 +41,51 @@ def test_410_disables_and_leaves_the_delivery_due() -> None:
     assert (gone.status, gone.delay, gone.disables) == (DeliveryStatus.PENDING, 0.0, True)
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [502, 503, 504])
 def test_an_overloaded_receiver_gets_a_pause(status: int) -> None:
     assert verdict(status).resume_after == SLOW_DOWN_SECONDS
 
 
 def test_retry_after_is_a_floor_for_its_delivery_and_a_bounded_pause_for_the_others() -> None:
-    asked = verdict(429, retry_after="3600")
+    asked = verdict(502, retry_after="3600")
     assert (asked.delay, asked.resume_after) == (3600.0, LONGEST_PAUSE_SECONDS)
-    assert verdict(429, retry_after="20").resume_after == 20.0
+    assert verdict(504, retry_after="20").resume_after == 20.0
     assert verdict(500, retry_after="3600").resume_after == 0.0
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(429, None), (429, "0"), (429, "7"), (503, "7")])
+def test_who_asks_for_a_slower_pace_is_well_and_its_delivery_is_due_again_with_the_endpoint(
+    status: int, retry_after: str | None
+) -> None:
+    paced = verdict(status, retry_after=retry_after)
+    assert (paced.status, paced.succeeded, paced.paced) == (DeliveryStatus.PENDING, None, True)
+    assert (paced.delay, paced.resume_after) == (0.0, float(retry_after or 0))
+
+
+def test_the_pause_of_a_slower_pace_is_kept_for_as_long_as_a_day() -> None:
+    assert verdict(429, retry_after="200000").resume_after == 86_400.0
+
+
+def test_a_bare_503_and_other_failures_ask_for_no_slower_pace() -> None:
+    assert not any(
+        verdict(status, retry_after=after).paced for status, after in [(503, None), (502, "7"), (500, "7")]
+    )
+
+
+@pytest.mark.parametrize("made_before", [0, 1, 2])
+def test_however_often_a_slower_pace_is_asked_for_one_step_of_the_schedule_is_used(made_before: int) -> None:
+    made, base = made_before, 0
+    for _ in range(40):
+        paced = verdict(429, before=made, base=base)
+        assert paced.status is DeliveryStatus.PENDING
+        made, base = paced.attempts_made, paced.base
+    assert made == made_before + 40
+    assert made - base == max(made_before, 1)
+
+
+def test_a_failure_after_slower_paces_goes_on_where_the_schedule_was() -> None:
+    paced = verdict(429, before=1, base=0)
+    assert verdict(500, before=paced.attempts_made, base=paced.base).delay == 300.0
 
 
 def test_our_own_fault_costs_no_attempt_and_says_nothing_of_the_receiver() -> None:

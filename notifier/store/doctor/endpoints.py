@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import floor
 from typing import Final
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members, score_of
 from notifier.store.doctor.keyspace import Keyspace
 from notifier.store.endpoints import ENDPOINT
+from notifier.store.learned_pace import LearnedPace, read_pace
 from notifier.store.partitions import Partitions
 
 NEEDS_ENDPOINT: Final = (keys.run("*"), keys.due("*"), keys.leased("*"), keys.lines("*"))
@@ -23,6 +25,7 @@ NEEDS_ENDPOINT: Final = (keys.run("*"), keys.due("*"), keys.leased("*"), keys.li
 RUN_FIELDS: Final = (
     *("paused", "ordered", "max_concurrency"),
     *("resume_at", "open_until", "rate_at", "interval_ms"),
+    *("concurrency", "pace"),
 )
 
 
@@ -40,12 +43,22 @@ class Queue:
         return float(self.run.get(name) or 0)
 
     @property
+    def pace(self) -> LearnedPace:
+        """What was learned of the pace that the receiver allows."""
+        return read_pace(self.run.get("pace"))
+
+    @property
     def next_at(self) -> float | None:
-        """When there is something to do, by the rule of ``lib/queue.lua``."""
-        most = 1 if self.number("open_until") > 0 else self.number("max_concurrency")
+        """When there is something to do, by the rules of ``lib/view.lua`` and ``lib/filing.lua``."""
+        pace = self.pace
+        most = self.number("max_concurrency")
+        if self.run.get("concurrency"):
+            most = max(1, min(most, floor(self.number("concurrency"))))
+        if self.number("open_until") > 0 or pace.refusing is not None:
+            most = 1
         moments = [] if self.first_lease_end is None else [self.first_lease_end]
         if self.first_due is not None and self.run.get("paused") != "1" and self.leased < most:
-            next_token = self.number("rate_at") + self.number("interval_ms")
+            next_token = self.number("rate_at") + max(self.number("interval_ms"), pace.interval_ms)
             moments.append(max(self.first_due, self.number("resume_at"), next_token))
         return min(moments, default=None)
 

@@ -1,7 +1,10 @@
 -- include: lib/queue.lua
+-- include: lib/view.lua
+-- include: lib/filing.lua
 -- include: lib/lines.lua
 -- Makes a delivery due at once, whatever became of it before, with the whole retry schedule ahead of it. Where the
--- breaker is open it is the next probe, which need not wait, unless the receiver itself asked for a longer pause.
+-- breaker is open, or the receiver has asked for a slower pace, it is the next probe, which need not wait for
+-- longer than the receiver itself has asked.
 -- KEYS: 1 delivery:<id>, 2 ready:<partition>
 -- ARGV: 1 endpoint, 2 event, 3 TTL of the record in s
 -- Returns: 1; 0 when the event or the endpoint is gone; 2 when an attempt is under way
@@ -24,6 +27,9 @@ if view.open_until > 0 then
     -- The breaker stays open, as though its wait were over.
     redis.call('HSET', 'sn:run:' .. ARGV[1], 'open_until', math.min(view.open_until, now), 'resume_at', 0)
   end
+elseif view.pace and view.pace.refusing then
+  at = math.min(now, (head(due) or now) - 1)
+  redis.call('HSET', 'sn:run:' .. ARGV[1], 'resume_at', math.min(view.resume_at, view.pace.asked_until or 0))
 end
 if not ordered or join_line(ARGV[1], logged[1], logged[2], ARGV[2]) then redis.call('ZADD', due, at, ARGV[2]) end
 file_endpoint(KEYS[2], ARGV[1], 0)

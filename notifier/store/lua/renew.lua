@@ -1,4 +1,6 @@
 -- include: lib/queue.lua
+-- include: lib/view.lua
+-- include: lib/filing.lua
 -- include: lib/lines.lua
 -- Prolongs the leases that a worker has in hand in a partition. What else it is on record for becomes due at once:
 -- claims whose answer it never got, or all of them when it is dead and has nothing in hand.

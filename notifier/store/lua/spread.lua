@@ -1,4 +1,6 @@
 -- include: lib/queue.lua
+-- include: lib/view.lua
+-- include: lib/filing.lua
 -- Files endpoints in their partitions anew, after the number of partitions was changed.
 -- KEYS: none
 -- ARGV: partitions so far, partitions now, then per endpoint: id, partition

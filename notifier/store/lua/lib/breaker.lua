@@ -3,10 +3,10 @@
 -- time, the probe, at growing intervals, until one succeeds.
 
 -- Takes over what a batch of outcomes says of an endpoint, also into view (lib/queue.lua).
--- seen: succeeded (true or nil), failed, in_a_row (failures after the last success), reason, pause in ms, and
---       how many deliveries ended in which status
+-- seen: succeeded (true or nil), alive (true or nil: it took something or asked for a slower pace), failed, in_a_row (failures after the last success), reason, pause in ms, and
+--       how many deliveries ended in which status, and what lib/pacing.lua reads
 -- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms, after how long without
---          a failure it begins to fail anew in ms}
+--          a failure it begins to fail anew in ms}, and the law of the pace by name in "pace"
 -- Returns true when it has failed for too long.
 local function note_health(endpoint, view, seen, figures, now)
   local key, changes = 'sn:run:' .. endpoint, {}
@@ -19,17 +19,17 @@ local function note_health(endpoint, view, seen, figures, now)
   for _, status in ipairs({'delivered', 'exhausted', 'discarded'}) do
     if seen[status] then redis.call('HINCRBY', key, status, seen[status]) end
   end
-  if seen.succeeded then
-    set('success_at', now)
-    if view.failures > 0 or view.open_until > 0 or view.failing_since then
-      -- The breaker's own pause ends with it; a longer one is the receiver's wish and stays.
-      if view.open_until > 0 and view.resume_at <= view.open_until then set('resume_at', 0) end
-      set('failures', 0)
-      set('open_until', 0)
-      set('probes', 0)
-      set('failing_since', nil)
-    end
+  if seen.alive and (view.failures > 0 or view.open_until > 0 or view.failing_since) then
+    -- The breaker's own pause ends with it; a longer one is the receiver's wish and stays.
+    if view.open_until > 0 and view.resume_at <= view.open_until then set('resume_at', 0) end
+    set('failures', 0)
+    set('open_until', 0)
+    set('probes', 0)
+    set('failing_since', nil)
   end
+  note_pace(view, seen, set, now, figures.pace)
+  if seen.succeeded then set('success_at', now) end
+  if seen.refused > 0 then redis.call('HINCRBY', key, 'refused', seen.refused) end
   local failed_at = seen.in_a_row > 0 and tonumber(redis.call('HGET', key, 'failure_at') or now)
   if seen.failed > 0 then
     redis.call('HINCRBY', key, 'failed', seen.failed)

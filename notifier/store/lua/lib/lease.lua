@@ -1,5 +1,5 @@
 -- Leases: the right to make an attempt, until a moment. Included ahead of a script by its "-- include:" line, after
--- lib/queue.lua and lib/lines.lua.
+-- lib/view.lua and lib/lines.lua.
 
 -- Makes deliveries due again whose leases have run out.
 local function take_back(endpoint, now)
@@ -30,21 +30,21 @@ local function note_leases(leases, claims, lease_end)
   redis.call('EXPIRE', leases, 3600)
 end
 
--- Says how many more may go out, and from when on the rate counts them: no more than max_concurrency are out at
--- once and no more than rate_limit start a second (generic cell rate: rate_at is when the next may start).
+-- Says how many more may go out, and from when on the rate counts them: no more than most_of are out at once and
+-- no more start a second than the spacing allows (generic cell rate: rate_at is when the last one should have).
 local function allowance(view, now, most)
   if view.paused or view.resume_at > now then return 0 end
   local free = math.min(most, most_of(view) - view.busy)
-  if view.interval <= 0 or free <= 0 then return free end
-  -- A second's worth may go at once; after that one every interval.
-  local burst = math.max(1000, view.interval)
+  local interval, burst = spacing_of(view)
+  if interval <= 0 or free <= 0 then return free end
   local rate_at = math.max(view.rate_at, now - burst)
-  return math.min(free, math.floor((now - rate_at) / view.interval)), rate_at
+  -- What is due at this very moment must not be one too few by the last digit.
+  return math.min(free, math.floor((now - rate_at) / interval + 1e-6)), rate_at, interval
 end
 
 -- Puts due deliveries of an endpoint under a lease; gives their events.
 local function lease(endpoint, view, now, most, lease_end)
-  local free, rate_at = allowance(view, now, most)
+  local free, rate_at, interval = allowance(view, now, most)
   if free <= 0 then return {} end
   local taken = redis.call('ZRANGEBYSCORE', 'sn:due:' .. endpoint, '-inf', now, 'LIMIT', 0, free)
   if #taken == 0 then return taken end
@@ -57,7 +57,7 @@ local function lease(endpoint, view, now, most, lease_end)
   redis.call('ZADD', 'sn:leased:' .. endpoint, unpack(leases))
   view.busy, view.lease_end = view.busy + #taken, math.min(view.lease_end or lease_end, lease_end)
   if rate_at then
-    view.rate_at = rate_at + #taken * view.interval
+    view.rate_at = rate_at + #taken * interval
     redis.call('HSET', 'sn:run:' .. endpoint, 'rate_at', view.rate_at)
   end
   return taken

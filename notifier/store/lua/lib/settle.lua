@@ -1,5 +1,5 @@
--- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/queue.lua,
--- lib/lines.lua and lib/breaker.lua.
+-- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/filing.lua,
+-- lib/lines.lua, lib/breaker.lua and lib/seen.lua.
 
 -- Keeps an attempt whose endpoint was deleted while it was in flight. Nothing follows from it.
 local function keep_last(endpoint, event, outcome, attempt, now, ttl)
@@ -17,7 +17,8 @@ end
 -- alone: its present holder will settle it.
 -- outcomes: in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
 --           delay in ms (pending), attempts made, reason, attempt id, slow-down in ms, succeeded (true, false,
---           null)]
+--           null), whether it asked for a slower pace, attempts before those that the schedule counts, ms that it
+--           took]
 -- attempts: each one's attempt as JSON text
 -- Returns how many were stale, and the endpoints that have failed for too long.
 local function settle(ready, views, outcomes, attempts, now, ttl, figures)
@@ -25,6 +26,7 @@ local function settle(ready, views, outcomes, attempts, now, ttl, figures)
   local touched = {}  -- endpoint -> what this batch says of it
   for number, outcome in ipairs(outcomes) do
     local endpoint, event, lease_end, status, delay, made, reason, id, pause, succeeded = unpack(outcome, 1, 10)
+    local paced, base, took = unpack(outcome, 11, 13)
     local leased = 'sn:leased:' .. endpoint
     local held = redis.call('ZSCORE', leased, event)
     if not held and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 0 then
@@ -34,7 +36,7 @@ local function settle(ready, views, outcomes, attempts, now, ttl, figures)
       if redis.call('HEXISTS', delivery_key(endpoint, event), id) == 0 then stale = stale + 1 end
     else
       redis.call('ZREM', leased, event)
-      local seen = touched[endpoint] or {failed = 0, in_a_row = 0, pause = 0, settled = {}, again = {}}
+      local seen = touched[endpoint] or nothing_seen()
       touched[endpoint] = seen
       local settled_at = ''
       if status == 'pending' then
@@ -49,11 +51,8 @@ local function settle(ready, views, outcomes, attempts, now, ttl, figures)
       redis.call('HSET', delivery, 'status', status, 'attempts', made, 'reason', reason, 'manual', 0,
         'settled_at', settled_at, id, attempts[number])
       redis.call('EXPIRE', delivery, ttl)
-      if succeeded == true then seen.succeeded, seen.in_a_row = true, 0 end
-      if succeeded == false then
-        seen.failed, seen.in_a_row, seen.reason = seen.failed + 1, seen.in_a_row + 1, reason
-      end
-      seen.pause = math.max(seen.pause, pause)
+      if paced then redis.call('HSET', delivery, 'base', base) end
+      see(seen, succeeded, paced, pause, reason, now - took)
     end
   end
 

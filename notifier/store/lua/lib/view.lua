@@ -1,0 +1,46 @@
+-- An endpoint as the queue sees it. Included ahead of a script by its "-- include:" line,
+-- after lib/queue.lua.
+
+-- Reads what there is to know of an endpoint: its limits, how it is doing, how many deliveries are under way
+-- (busy), and when the first of their leases ends.
+local function view_of(endpoint)
+  local fields = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
+    'rate_at', 'open_until', 'lines', 'failures', 'probes', 'failing_since', 'concurrency', 'pace', 'success_at',
+    'passed_since', 'passed_from', 'delivered')
+  local leased = 'sn:leased:' .. endpoint
+  local busy = redis.call('ZCARD', leased)
+  return {
+    busy = busy, lease_end = busy > 0 and head(leased) or nil,
+    paused = fields[1] == '1', resume_at = tonumber(fields[2] or 0),
+    max_concurrency = tonumber(fields[3] or 16),
+    interval = tonumber(fields[4] or 0), rate_at = tonumber(fields[5] or 0), open_until = tonumber(fields[6] or 0),
+    lines = tonumber(fields[7] or 0), failures = tonumber(fields[8] or 0), probes = tonumber(fields[9] or 0),
+    failing_since = tonumber(fields[10]),
+    -- What was learned of its pace (lib/pace.lua); a record of an older version knows no first contact.
+    concurrency = tonumber(fields[11] or fields[3] or 16),
+    pace = fields[12] and fields[12] ~= '' and cjson.decode(fields[12]) or nil,
+    success_at = tonumber(fields[13] or 0), passed_since = tonumber(fields[14] or 0),
+    passed_from = tonumber(fields[15] or 0), delivered = tonumber(fields[16] or 0),
+  }
+end
+
+-- Says how many deliveries may be under way at once: one while the breaker is open (lib/breaker.lua) and after the
+-- receiver has asked for a slower pace, until it takes one.
+local function most_of(view)
+  if view.open_until > 0 or view.pace and view.pace.refusing then return 1 end
+  return math.max(1, math.min(view.max_concurrency, math.floor(view.concurrency)))
+end
+
+-- Returns the ms between two sends (0 = no limit), and for how many of them it may make up at once: a second's
+-- worth under the owner's limit; next to nothing under a learned one, since a burst is what was refused.
+local function spacing_of(view)
+  local pace = view.pace
+  if pace and pace.refusing then
+    local interval = math.max(view.interval, 1)
+    return interval, interval
+  elseif pace and pace.rate then
+    local interval = math.max(view.interval, 1000 / pace.rate)
+    return interval, interval + 20
+  end
+  return view.interval, math.max(1000, view.interval)
+end

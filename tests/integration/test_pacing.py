@@ -1,0 +1,438 @@
+"""The pace of an endpoint: how it is learned from a receiver's refusals, and kept by the claim."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from notifier.core import breaker
+from notifier.core.delivery import DeliveryStatus
+from notifier.core.endpoint import Endpoint, EndpointStatus, Ordering
+from notifier.core.ids import EndpointId, delivery_id
+from notifier.core.pacing import FIRST_CONCURRENCY, PACE_LAW
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Claim, Settlement, Store, delivery_queue, keys
+from tests.integration.test_store_queue import ATTEMPT, claim, owe, settle, settled
+from tests.support.owing import make_known, make_owed
+from tests.support.pipeline import commit_space_events, quick_settings
+from tests.support.wait import wait_until
+
+PAUSE_MS: Final = 60.0
+FOREVER: Final = 3_600.0
+
+
+@pytest.fixture(autouse=True)
+def _quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_law(monkeypatch, pause=PAUSE_MS)
+
+
+def set_law(monkeypatch: pytest.MonkeyPatch, **figures: Any) -> None:
+    """Have the pace learned by other figures."""
+    monkeypatch.setattr(delivery_queue, "PACE_FIGURES", json.dumps(replace(PACE_LAW, **figures).as_dict()))
+
+
+@pytest.fixture
+async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(runtime: Runtime) -> Store:
+    return runtime.store
+
+
+async def add_new(store: Store, name: str = "a", **changes: Any) -> Endpoint:
+    """Add an endpoint of whose receiver nothing is known."""
+    identifier = EndpointId("ep_" + name.rjust(16, "0"))
+    endpoint = Endpoint(id=identifier, url="https://x.example/", created_at=1.0, updated_at=1.0)
+    endpoint = replace(endpoint, **changes)
+    await store.endpoints.create(endpoint)
+    return endpoint
+
+
+def refused(claim: Claim, *, seconds: float = 0.0, took_ms: float = 0.0) -> Settlement:
+    """Answer a delivery by asking for a slower pace, after so many seconds where any are named."""
+    attempt = replace(ATTEMPT, duration_ms=took_ms)
+    return settled(claim, DeliveryStatus.PENDING, attempt=attempt, succeeded=None)._replace(
+        paced=True, resume_after=seconds
+    )
+
+
+def taken(claim: Claim, *, took_ms: float = 0.0) -> Settlement:
+    return settled(claim, attempt=replace(ATTEMPT, duration_ms=took_ms))
+
+
+async def run_of(store: Store, endpoint: Endpoint) -> dict[str, str]:
+    found: dict[str, str] = await store.database.redis.hgetall(keys.run(endpoint.id))
+    return found
+
+
+async def pace_of(store: Store, endpoint: Endpoint) -> dict[str, Any]:
+    pace = (await run_of(store, endpoint)).get("pace")
+    found: dict[str, Any] = json.loads(pace) if pace else {}
+    return found
+
+
+async def now_ms(store: Store) -> float:
+    seconds, microseconds = await store.database.redis.time()
+    return float(seconds * 1000 + microseconds // 1000)
+
+
+async def set_pace(
+    store: Store, endpoint: Endpoint, *, concurrency: float = 16, **pace: float | None
+) -> None:
+    """Have it learned already."""
+    known = {"calm": 40, "cut_at": await now_ms(store)} | pace
+    record = {name: value for name, value in known.items() if value is not None}
+    fields = {"pace": json.dumps(record), "concurrency": concurrency}
+    await store.database.redis.hset(keys.run(endpoint.id), mapping=fields)
+
+
+async def next_claims(store: Store) -> list[Claim]:
+    """Wait until something may go out."""
+    found = await wait_until(lambda: claim(store), interval=0.002, message="something may go out")
+    assert isinstance(found, list)
+    return found
+
+
+async def test_an_unknown_receiver_gets_two_at_once_and_one_more_for_each_that_it_takes(store: Store) -> None:
+    endpoint = await add_new(store, max_concurrency=7)
+    await owe(store, [endpoint], *range(30))
+    rounds = []
+    for _ in range(4):
+        claims = await claim(store)
+        rounds.append(len(claims))
+        await settle(store, *[taken(each) for each in claims])
+    assert rounds == [FIRST_CONCURRENCY, 4, 7, 7]
+
+
+async def test_a_known_receiver_is_not_unknown_again_for_a_higher_limit(store: Store) -> None:
+    endpoint = await add_new(store, max_concurrency=4)
+    await make_known(store, endpoint)
+    await store.endpoints.save(replace(endpoint, max_concurrency=10), replacing=endpoint)
+    await owe(store, [endpoint], *range(20))
+    assert len(await claim(store)) == 4
+
+
+async def test_a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_again_is_known(
+    store: Store,
+) -> None:
+    endpoint = await add_new(store, max_concurrency=8)
+    await make_known(store, endpoint)
+    lower = replace(endpoint, max_concurrency=3)
+    await store.endpoints.save(lower, replacing=endpoint)
+    await owe(store, [endpoint], *range(20))
+    claims = await claim(store)
+    assert len(claims) == 3
+    await settle(store, *[taken(each) for each in claims])
+    await store.endpoints.save(endpoint, replacing=lower)
+    assert len(await claim(store)) == 8
+
+
+async def test_the_pause_that_is_named_is_kept_and_the_delivery_shows_it(store: Store) -> None:
+    endpoint = await add_new(store)
+    event, *_ = await owe(store, [endpoint], 1, 2, 3)
+    first, _ = await claim(store)
+    before = await now_ms(store)
+    await settle(store, refused(first, seconds=7200))
+    resume_at = float((await run_of(store, endpoint))["resume_at"])
+    assert 7_200_000 <= resume_at - before < 7_260_000
+    assert await claim(store) == []
+    health = await store.endpoints.health(endpoint.id)
+    delivery = await store.deliveries.get(delivery_id(event, endpoint.id))
+    assert health.paused_until == delivery.next_attempt_at == resume_at / 1000
+
+
+async def test_a_refusal_that_names_no_time_is_followed_by_a_short_pause(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], 1)
+    await settle(store, *[refused(each) for each in await claim(store)])
+    assert await claim(store) == []
+    (again,) = await next_claims(store)
+    assert again.attempts_made == 1
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(1.0, PACE_LAW.asked_share), (0.0, PACE_LAW.unasked_share)])
+async def test_the_pause_grows_with_the_time_for_which_nothing_is_taken(
+    store: Store, seconds: float, share: float
+) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], 1)
+    (only,) = await claim(store)
+    now = await now_ms(store)
+    await set_pace(store, endpoint, refusing=now - 1_000_000, cut_at=now - 1_000_000)
+    await settle(store, refused(only, seconds=seconds))
+    resume_at = float((await run_of(store, endpoint))["resume_at"])
+    assert resume_at - now == pytest.approx(1_000_000 * share, rel=0.1)
+
+
+async def test_the_pause_grows_to_no_more_than_an_hour(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], 1)
+    (only,) = await claim(store)
+    now = await now_ms(store)
+    await set_pace(store, endpoint, refusing=now - 400_000_000, cut_at=now - 400_000_000)
+    await settle(store, refused(only))
+    resume_at = float((await run_of(store, endpoint))["resume_at"])
+    assert resume_at - now == pytest.approx(3_600_000, rel=0.1)
+
+
+async def test_after_a_refusal_one_goes_out_at_a_time_until_one_is_taken(store: Store) -> None:
+    endpoint = await add_new(store)
+    await make_known(store, endpoint)
+    await owe(store, [endpoint], *range(20))
+    await settle(store, *[refused(each) for each in await claim(store)])
+    for _ in range(2):
+        (probe,) = await next_claims(store)
+        assert await claim(store) == []
+        await settle(store, refused(probe))
+    (probe,) = await next_claims(store)
+    await settle(store, taken(probe))
+    assert "refusing" not in await pace_of(store, endpoint)
+    assert len(await next_claims(store)) >= 1
+
+
+async def test_what_was_in_flight_before_a_refusal_and_is_taken_says_nothing_of_the_pause(
+    store: Store,
+) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(10))
+    first, second = await claim(store)
+    await settle(store, refused(first))
+    await settle(store, taken(second, took_ms=50))
+    assert "refusing" in await pace_of(store, endpoint)
+
+
+async def test_what_is_refused_together_cuts_once(store: Store) -> None:
+    endpoint = await add_new(store)
+    await make_known(store, endpoint)
+    await owe(store, [endpoint], *range(20))
+    claims = await claim(store)
+    await settle(store, refused(claims[0]))
+    cut = (await run_of(store, endpoint))["concurrency"]
+    await settle(store, *[refused(each, took_ms=1) for each in claims[1:]])
+    assert (await run_of(store, endpoint))["concurrency"] == cut
+
+
+async def test_the_concurrency_falls_to_what_the_receiver_has_in_hand(store: Store) -> None:
+    endpoint = await add_new(store, max_concurrency=10)
+    await make_known(store, endpoint)
+    await owe(store, [endpoint], *range(30))
+    claims = await claim(store)
+    await settle(store, *[refused(each) for each in claims[6:]])
+    assert float((await run_of(store, endpoint))["concurrency"]) == 6
+    assert (await store.endpoints.health(endpoint.id)).learned_concurrency == 6
+
+
+async def test_a_learned_rate_spaces_what_goes_out_and_shows_in_the_health(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(10))
+    await set_pace(store, endpoint, rate=20.0, ceiling=1000.0)
+    began = await now_ms(store)
+    for _ in range(4):
+        claims = await next_claims(store)
+        assert len(claims) == 1
+    assert await now_ms(store) - began >= 2 * 50
+    assert (await store.endpoints.health(endpoint.id)).learned_rate_per_second == 20.0
+
+
+async def test_the_turn_says_when_the_next_may_go(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(10))
+    await set_pace(store, endpoint, rate=2.0, ceiling=1000.0)
+    turn = await store.queue.turn(0, [], limit=10, lease_seconds=30)
+    assert len(turn.claims) == 1
+    assert turn.next_in is not None
+    assert 0.3 < turn.next_in <= 0.5
+
+
+async def test_a_receiver_that_refuses_soon_after_it_took_some_gets_a_rate(store: Store) -> None:
+    endpoint = await add_new(store, max_concurrency=10)
+    await make_known(store, endpoint)
+    await owe(store, [endpoint], *range(30))
+    claims = await claim(store)
+    await settle(store, *[taken(each) for each in claims[:5]])
+    await settle(store, *[refused(each) for each in claims[5:]])
+    (probe,) = await next_claims(store)
+    await settle(store, taken(probe))
+    rate = (await pace_of(store, endpoint))["rate"]
+    # Five were taken in about a pause.
+    assert 0 < rate <= 5 * 1000 / PAUSE_MS * PACE_LAW.start
+
+
+async def test_a_receiver_that_was_closed_from_the_start_gets_no_rate(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(30))
+    await settle(store, *[refused(each) for each in await claim(store)])
+    (probe,) = await next_claims(store)
+    await settle(store, taken(probe))
+    assert "rate" not in await pace_of(store, endpoint)
+
+
+async def test_successes_raise_the_rate_slowly_near_what_was_refused_and_quickly_beyond(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(6))
+    grown = []
+    for rate in (50.0, 98.0, 115.0):
+        (one, *_) = await claim(store, limit=1)
+        await set_pace(store, endpoint, rate=rate, ceiling=100.0)
+        await settle(store, taken(one))
+        grown.append((await pace_of(store, endpoint))["rate"] / rate)
+        await store.database.redis.hdel(keys.run(endpoint.id), "pace")
+    far_below, near, beyond = grown
+    assert near == pytest.approx(1 + 0.1 / PACE_LAW.calm, rel=0.01)
+    assert near < beyond < far_below
+
+
+async def test_refusals_open_no_breaker_and_end_the_failures_in_a_row(store: Store) -> None:
+    endpoint = await add_new(store, max_concurrency=40)
+    await make_known(store, endpoint)
+    await owe(store, [endpoint], *range(40))
+    claims = await claim(store)
+    failed = breaker.FAILURES_IN_A_ROW - 1
+    await settle(store, *[settled(each, DeliveryStatus.PENDING, succeeded=False) for each in claims[:failed]])
+    await settle(store, *[refused(each, seconds=FOREVER) for each in claims[failed:]])
+    run = await run_of(store, endpoint)
+    assert (run["failures"], run["open_until"], run["failing_since"]) == ("0", "0", "")
+    assert run["refused"] == str(40 - failed)
+
+
+async def test_a_probe_that_is_refused_closes_the_breaker_and_keeps_the_receivers_pause(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(3))
+    (probe, _) = await claim(store)
+    now = await now_ms(store)
+    state = {"open_until": now - 1, "resume_at": now - 1, "failures": 12, "failing_since": now - 9_000_000}
+    await store.database.redis.hset(keys.run(endpoint.id), mapping=state)
+    await settle(store, refused(probe, seconds=FOREVER))
+    run = await run_of(store, endpoint)
+    assert (run["failures"], run["open_until"], run["failing_since"]) == ("0", "0", "")
+    assert float(run["resume_at"]) >= now + FOREVER * 1000
+    assert "success_at" not in run
+
+
+async def test_a_refused_delivery_remembers_where_its_schedule_counts_from(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], 1)
+    (first,) = await claim(store)
+    await settle(store, refused(first)._replace(attempts_made=6, base=5))
+    (again,) = await next_claims(store)
+    assert (again.attempts_made, again.base) == (6, 5)
+
+
+async def test_another_url_and_enabling_forget_the_pace_and_another_description_does_not(
+    store: Store,
+) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(20))
+    await settle(store, *[refused(each, seconds=FOREVER) for each in await claim(store)])
+    described = replace(endpoint, description="mine")
+    await store.endpoints.save(described, replacing=endpoint)
+    assert await claim(store) == []
+    moved = replace(described, url="https://y.example/")
+    await store.endpoints.save(moved, replacing=described)
+    claims = await claim(store)
+    assert len(claims) == FIRST_CONCURRENCY
+    await settle(store, *[refused(each, seconds=FOREVER) for each in claims])
+    disabled = replace(moved, status=EndpointStatus.DISABLED)
+    await store.endpoints.save(disabled, replacing=moved)
+    await store.endpoints.save(moved, replacing=disabled)
+    assert len(await claim(store)) == FIRST_CONCURRENCY
+    assert await pace_of(store, endpoint) == {}
+
+
+async def test_what_was_learned_is_forgotten_after_ten_minutes_without_a_refusal(store: Store) -> None:
+    endpoint = await add_new(store)
+    await owe(store, [endpoint], *range(20))
+    now = await now_ms(store)
+    await set_pace(store, endpoint, rate=20.0, ceiling=20.0, cut_at=now - PACE_LAW.forget - 1)
+    (one,) = await next_claims(store)
+    await settle(store, taken(one))
+    assert await pace_of(store, endpoint) == {}
+
+
+@pytest.mark.parametrize(("seconds", "goes"), [(0.0, True), (FOREVER, False)])
+async def test_what_is_sent_again_by_hand_waits_for_no_longer_than_the_receiver_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch, seconds: float, goes: bool
+) -> None:
+    set_law(monkeypatch, pause=FOREVER * 1000)
+    endpoint = await add_new(store)
+    *_, last = await owe(store, [endpoint], *range(10))
+    await settle(store, *[refused(each, seconds=seconds) for each in await claim(store)])
+    await store.deliveries.redeliver(delivery_id(last, endpoint.id))
+    assert [each.event_id for each in await claim(store)] == ([last] if goes else [])
+
+
+async def test_the_head_of_a_line_that_is_refused_holds_its_line_and_is_sent_first(store: Store) -> None:
+    endpoint = await add_new(store, ordering=Ordering.SPACE)
+    events = await commit_space_events(store, "1abc", 1, 2, 3)
+    await make_owed(store, [(event, [endpoint]) for event in events])
+    (first,) = await claim(store)
+    await settle(store, refused(first))
+    (again,) = await next_claims(store)
+    assert again.event_id == first.event_id == events[0]
+    await settle(store, taken(again))
+    (second,) = await next_claims(store)
+    assert second.event_id == events[1]
+
+
+STEPS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(["take", "refuse", "refuse with a time", "fail", "wait"]),
+        st.integers(1, 8),
+        st.integers(0, 40),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, most=st.integers(1, 20), limit=st.sampled_from([None, 5.0, 100.0]))
+def test_laws_of_the_pace_over_any_history(
+    redis_url: str, steps: Sequence[tuple[str, int, int]], most: int, limit: float | None
+) -> None:
+    """No rate leaves its bounds, no more is in flight than is allowed, and nothing goes out in a pause."""
+
+    async def play() -> None:
+        async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
+            store = runtime.store
+            endpoint = await add_new(store, max_concurrency=most, rate_limit_per_second=limit)
+            await owe(store, [endpoint], *range(60))
+            in_flight: list[Claim] = []
+            for step, count, took_ms in steps:
+                before = await run_of(store, endpoint)
+                claims = await claim(store, limit=count)
+                assert not claims or float(before.get("resume_at", 0)) <= await now_ms(store)
+                in_flight += claims
+                ended, in_flight = in_flight[:count], in_flight[count:]
+                await settle(store, *[_end(each, step, took_ms) for each in ended])
+                run, pace = await run_of(store, endpoint), await pace_of(store, endpoint)
+                assert 1 <= float(run["concurrency"]) <= max(most, FIRST_CONCURRENCY)
+                assert len(in_flight) <= most
+                if "rate" in pace:
+                    assert (
+                        PACE_LAW.slowest <= pace["rate"] <= min(limit or PACE_LAW.fastest, PACE_LAW.fastest)
+                    )
+                if "refusing" in pace:
+                    assert len(claims) <= 1 or "refus" in step
+            await store.database.redis.flushdb()
+
+    asyncio.run(play())
+
+
+def _end(claim: Claim, step: str, took_ms: int) -> Settlement:
+    if step == "refuse":
+        return refused(claim, took_ms=took_ms)
+    if step == "refuse with a time":
+        return refused(claim, seconds=0.01, took_ms=took_ms)
+    if step == "fail":
+        return settled(claim, DeliveryStatus.PENDING, succeeded=False, delay=0.0)
+    return taken(claim, took_ms=took_ms)
