@@ -178,6 +178,8 @@ def _framing(status: int, lengths: list[bytes] | None, codings: list[bytes] | No
     if words and words[-1] == b"chunked":
         return Framing(None, is_chunked=True, is_certain=len(words) == 1 and lengths is None)
     if lengths:
+        if len(lengths) == 1 and codings is None and (number := _number(lengths[0])) is not None:
+            return Framing(number, is_chunked=False, is_certain=True)
         numbers = [_number(word) for word in _words(lengths)]
         is_certain = len(numbers) == 1 and numbers[0] is not None and codings is None
         return Framing(min(number or 0 for number in numbers), is_chunked=False, is_certain=is_certain)

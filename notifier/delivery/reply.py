@@ -44,7 +44,10 @@ def recordable(text: str) -> str:
     Lone surrogates stand for bytes other than UTF-8. A control character becomes a space, as RFC 9110
     section 5.5 has it for those that it names.
     """
-    return well_formed(_CONTROL.sub(" ", text[:MAX_KEPT_HEADER_CHARS]).strip())
+    text = text[:MAX_KEPT_HEADER_CHARS]
+    if not (text.isascii() and text.isprintable()):
+        text = well_formed(_CONTROL.sub(" ", text))
+    return text.strip()
 
 
 def well_formed(text: str) -> str:

@@ -10,6 +10,7 @@ for no others, the name is compared here; everything else about the certificate 
 from __future__ import annotations
 
 import ssl
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -29,9 +30,15 @@ class Trust:
     """
 
     def __init__(self, given: ssl.SSLContext | None) -> None:
+        self._given = given
         self._usual = given or _trusting_the_system()
-        self._unnamed = _trusting_the_same(given) if given else _trusting_the_system()
-        self._unnamed.check_hostname = False  # `check` does it
+
+    @cached_property
+    def _unnamed(self) -> ssl.SSLContext:
+        """Made when the first such name comes: to load the system's certificates takes some 50 ms."""
+        context = _trusting_the_same(self._given) if self._given else _trusting_the_system()
+        context.check_hostname = False  # `check` does it
+        return context
 
     def context_for(self, name: str) -> ssl.SSLContext:
         """Return the context of a connection to ``name``; :meth:`check` has to follow its handshake."""

@@ -27,7 +27,7 @@ local function note_health(endpoint, view, seen, figures, now)
     set('probes', 0)
     set('failing_since', nil)
   end
-  note_pace(view, seen, set, now, figures.pace)
+  note_pace(key, view, seen, set, now, figures.pace)
   if seen.succeeded then set('success_at', now) end
   if seen.refused > 0 then redis.call('HINCRBY', key, 'refused', seen.refused) end
   local failed_at = seen.in_a_row > 0 and tonumber(redis.call('HGET', key, 'failure_at') or now)

@@ -18,10 +18,19 @@ end
 -- seen: delivered (how many were taken), refused (how many asked for a slower pace), asked (the longest pause in
 --       ms, 0 = none named), and when in ms the latest of either began and the first that was taken (taken_began,
 --       refused_began, first_began)
--- set: takes a field of the run record and its new value
-local function note_pace(view, seen, set, now, law)
+-- set: takes a field of the run record, whose key is given, and its new value
+local function note_pace(key, view, seen, set, now, law)
   local taken, pace = seen.delivered or 0, view.pace
-  local total = view.delivered + taken
+  if not pace and seen.refused == 0 and not is_count_old(view, now, law) then
+    -- As nearly all are: well, and without a limit that is known.
+    if taken > 0 and view.concurrency < view.max_concurrency then
+      set('concurrency', math.min(view.concurrency + taken, view.max_concurrency))
+    end
+    return
+  end
+  local counted = redis.call('HMGET', key, 'delivered', 'passed_from')
+  local total = tonumber(counted[1] or 0)
+  view.passed_from = tonumber(counted[2] or 0)
   if pace and not pace.refusing and now - pace.cut_at > law.forget then pace = nil end
   if taken > 0 then
     if not (pace and pace.refusing) then count_from(view, seen, taken, total, set, now, law) end

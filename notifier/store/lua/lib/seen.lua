@@ -14,14 +14,15 @@ end
 local function see(seen, succeeded, paced, pause, reason, began)
   if succeeded == true then
     seen.succeeded, seen.alive, seen.in_a_row = true, true, 0
-    seen.taken_began, seen.first_began = math.max(seen.taken_began, began), math.min(seen.first_began, began)
+    if began > seen.taken_began then seen.taken_began = began end
+    if began < seen.first_began then seen.first_began = began end
   elseif succeeded == false then
     seen.failed, seen.in_a_row, seen.reason = seen.failed + 1, seen.in_a_row + 1, reason
   end
   if paced then
     seen.refused, seen.alive, seen.in_a_row = seen.refused + 1, true, 0
     seen.refused_began, seen.asked = math.max(seen.refused_began, began), math.max(seen.asked, pause)
-  else
-    seen.pause = math.max(seen.pause, pause)
+  elseif pause > seen.pause then
+    seen.pause = pause
   end
 end

@@ -1,6 +1,11 @@
 -- The count of deliveries that a receiver took lately, by which its rate is told. Included ahead of a script by its
 -- "-- include:" line, after lib/view.lua.
 
+-- Says whether it is time to move the beginning of the count.
+local function is_count_old(view, now, law)
+  return now - view.success_at > law.idle or now - view.passed_since > law.memory
+end
+
 -- Keeps where the count of deliveries that were taken began, so that it covers no idle time and not too much.
 local function count_from(view, seen, taken, total, set, now, law)
   local idle = math.max(law.idle, view.pace and view.pace.rate and 3000 / view.pace.rate or 0)

@@ -6,7 +6,7 @@
 local function view_of(endpoint)
   local fields = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
     'rate_at', 'open_until', 'lines', 'failures', 'probes', 'failing_since', 'concurrency', 'pace', 'success_at',
-    'passed_since', 'passed_from', 'delivered')
+    'passed_since')
   local leased = 'sn:leased:' .. endpoint
   local busy = redis.call('ZCARD', leased)
   return {
@@ -20,7 +20,6 @@ local function view_of(endpoint)
     concurrency = tonumber(fields[11] or fields[3] or 16),
     pace = fields[12] and fields[12] ~= '' and cjson.decode(fields[12]) or nil,
     success_at = tonumber(fields[13] or 0), passed_since = tonumber(fields[14] or 0),
-    passed_from = tonumber(fields[15] or 0), delivered = tonumber(fields[16] or 0),
   }
 end
 
@@ -28,19 +27,20 @@ end
 -- receiver has asked for a slower pace, until it takes one.
 local function most_of(view)
   if view.open_until > 0 or view.pace and view.pace.refusing then return 1 end
-  return math.max(1, math.min(view.max_concurrency, math.floor(view.concurrency)))
+  local learned = view.concurrency - view.concurrency % 1
+  return learned < view.max_concurrency and learned or view.max_concurrency
 end
 
 -- Returns the ms between two sends (0 = no limit), and for how many of them it may make up at once: a second's
 -- worth under the owner's limit; next to nothing under a learned one, since a burst is what was refused.
 local function spacing_of(view)
-  local pace = view.pace
+  local interval, pace = view.interval, view.pace
   if pace and pace.refusing then
-    local interval = math.max(view.interval, 1)
+    interval = math.max(interval, 1)
     return interval, interval
   elseif pace and pace.rate then
-    local interval = math.max(view.interval, 1000 / pace.rate)
+    interval = math.max(interval, 1000 / pace.rate)
     return interval, interval + 20
   end
-  return view.interval, math.max(1000, view.interval)
+  return interval, interval > 1000 and interval or 1000
 end
