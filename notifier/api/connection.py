@@ -86,7 +86,7 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in, and move the deadline on to what is missing now."""
-        was_idle = self._waiter is not None and not self._waiter.done()
+        was_idle = not self.has_request and (self._body is None or self._body.is_eof())
         seen = self._request_count
         super().data_received(data)
         if self._request_count > seen:

@@ -106,6 +106,9 @@ def check_target(kind: WatchKind, target: str) -> str | None:
     if kind is WatchKind.SEARCH:
         if not target.strip() or len(target) > MAX_QUERY:
             raise InvalidInputError.of("target", f"a search query is 1 to {MAX_QUERY} characters")
+        if target != target.strip():
+            # The same search with a space more would be paid for twice.
+            raise InvalidInputError.of("target", "a search query neither begins nor ends with white space")
         length = len(quote(target, safe="", errors="surrogatepass"))
         if length > MAX_ENCODED_QUERY_BYTES:
             raise InvalidInputError.of(

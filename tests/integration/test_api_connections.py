@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import socket
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -268,6 +269,16 @@ async def test_a_head_that_does_not_end_is_waited_for_so_long_and_no_longer(
         await client.send(first)
         rest = await client.rest()
     assert rest.startswith(b"HTTP/1.1 408 ") if first else rest == b""
+
+
+async def test_half_a_head_that_comes_along_with_the_connection_is_answered_as_well(start: Start) -> None:
+    port = await start(replace(PATIENT, head=0.3))
+    with socket.create_connection(("127.0.0.1", port)) as early:
+        early.sendall(b"GET /healthz HT")  # before the server can have accepted the connection
+        reader, writer = await asyncio.open_connection(sock=early)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_head_that_drips_does_not_begin_its_time_again(start: Start) -> None:

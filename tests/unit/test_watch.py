@@ -36,7 +36,7 @@ WATCH = Watch(
         (WatchKind.SPACE, "1zqKVXPQhvZJB"),
         (WatchKind.SPACE, "a"),
         (WatchKind.SEARCH, "x"),
-        (WatchKind.SEARCH, " two words "),
+        (WatchKind.SEARCH, "two words"),
         (WatchKind.SEARCH, "x" * MAX_QUERY),
         (WatchKind.SEARCH, '"' * MAX_QUERY),
         (WatchKind.SEARCH, "\u00e9" * 1166),
@@ -67,6 +67,10 @@ def test_a_name_has_no_subject_until_it_is_resolved(name: str) -> None:
         *((WatchKind.CREATOR, target, "user id") for target in ("\uff12\uff12", "@\uff21", "@ a", "@@a")),
         *((WatchKind.SPACE, target, "Space id") for target in ("https://x.com/i/spaces/1abc", "\uff11abc")),
         *((WatchKind.SPACE, target, "Space id") for target in ("", "a" * 14, "a-b", "a/b", "a\n", "\u00e9")),
+        *(
+            (WatchKind.SEARCH, target, "white space")
+            for target in ("crypto ", " crypto", "crypto\n", "\u00a0a")
+        ),
         *((WatchKind.SEARCH, target, "query") for target in ("", " ", "\t\n", "x" * (MAX_QUERY + 1))),
     ],
 )
