@@ -28,9 +28,9 @@ from benchmarks.workload import (
     settings_of,
     subscribers,
 )
-from notifier.core.delivery import Attempt, DeliveryStatus
-from notifier.core.endpoint import Endpoint
-from notifier.core.ids import ATTEMPT_PREFIX, AttemptId
+from notifier.core.delivery.delivery import Attempt, DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.model.ids import ATTEMPT_PREFIX, AttemptId
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Commit, Settlement
 

@@ -24,8 +24,8 @@ from benchmarks.week import (
     live_fixed,
     live_ours,
 )
-from notifier.core.buckets import WINDOW_SECONDS
-from notifier.core.observation import Call
+from notifier.core.model.observation import Call
+from notifier.core.polling.buckets import WINDOW_SECONDS
 
 OURS: Final = "ours"
 AGAINST: Final = "one interval"

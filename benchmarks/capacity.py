@@ -17,12 +17,12 @@ from rich.table import Table
 
 from benchmarks.processes import Usage, can_read_usage, usage_of, valkey
 from benchmarks.workload import PATIENCE, load, settings_of
-from notifier.core.answers import read_answer
-from notifier.core.decide import Circumstances, decide
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.instants import rfc3339
-from notifier.core.observation import Call, Observation, Question
-from notifier.core.watch import Watch, WatchKind
+from notifier.core.model.answers import read_answer
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Call, Observation, Question
+from notifier.core.model.watch import Watch, WatchKind
+from notifier.core.spaces.decide import Circumstances, decide
 from notifier.runtime import open_runtime
 from notifier.source import BATCH
 from workers.applying import apply_spaces

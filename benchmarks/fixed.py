@@ -15,8 +15,8 @@ from benchmarks.lives import Turn
 from benchmarks.sightings import Sightings
 from benchmarks.simulated_x import Answer, SimulatedX
 from benchmarks.watching import LATENCY_SECONDS
-from notifier.core.ids import SpaceId
-from notifier.core.observation import Call, Snapshot
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call, Snapshot
 from notifier.source import BATCH
 
 BEGINNINGS: Final[Mapping[str | None, Turn]] = {"scheduled": Turn.ANNOUNCED, "live": Turn.STARTED}

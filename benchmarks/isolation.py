@@ -20,7 +20,7 @@ from benchmarks.serving import NO_CONTENT, Connection
 from benchmarks.sink import WEBHOOK_ID
 from benchmarks.waiting import wait_until
 from benchmarks.workload import commits, load, register, settings_of, subscribers
-from notifier.core.endpoint import DEFAULT_MAX_CONCURRENCY
+from notifier.core.delivery.endpoint import DEFAULT_MAX_CONCURRENCY
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Commit, keys
 

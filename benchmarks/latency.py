@@ -21,8 +21,8 @@ from benchmarks.processes import WORKER, BenchmarkError, process, valkey
 from benchmarks.serving import NO_CONTENT, Answer, Connection, json_answer
 from benchmarks.waiting import wait_until
 from benchmarks.workload import load, register, settings_of, space_answer, subscribers, test_event
-from notifier.core.ids import EndpointId, WatchId
-from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.core.model.ids import EndpointId, WatchId
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.runtime import Runtime, open_runtime
 
 SPACE_ID: Final = "1benchLATENCY"

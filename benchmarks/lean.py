@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.workload import CONCURRENCY
-from notifier.core.request import DeliveryRequest
+from notifier.core.delivery.request import DeliveryRequest
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)

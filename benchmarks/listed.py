@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.lives import MINUTE, Ending, Life
-from notifier.core.ids import SpaceId, UserId
-from notifier.core.instants import rfc3339
-from notifier.core.observation import Snapshot
-from notifier.core.space import Space, User
+from notifier.core.model.ids import SpaceId, UserId
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Snapshot
+from notifier.core.model.space import Space, User
 
 GROWTH_SECONDS: Final = 15 * MINUTE
 """In this time, 63 % of a Space's listeners have come."""

@@ -21,9 +21,9 @@ import uvloop
 from arq.worker import create_worker
 
 from benchmarks.workload import CONCURRENCY, Subscriber
-from notifier.core.events import encode
-from notifier.core.request import build_request
-from notifier.core.signing import parse_signing_key
+from notifier.core.delivery.request import build_request
+from notifier.core.delivery.signing import parse_signing_key
+from notifier.core.events.event import encode
 from notifier.store import Commit, connect
 from notifier.store.nudge import from_job, job_queue, to_job
 from notifier.telemetry import configure_logging

@@ -19,7 +19,7 @@ from benchmarks.serving import NO_CONTENT, Connection
 from benchmarks.sink import WEBHOOK_ID
 from benchmarks.waiting import wait_until
 from benchmarks.workload import load, register, settings_of, subscribers, test_event
-from notifier.core.endpoint import DEFAULT_MAX_CONCURRENCY
+from notifier.core.delivery.endpoint import DEFAULT_MAX_CONCURRENCY
 from notifier.runtime import Runtime, open_runtime
 
 RATES: Final = (1, 5, 50)

@@ -14,8 +14,8 @@ from rich.table import Table
 from benchmarks.processes import PYTHON, line_of, piped
 from benchmarks.receiving import SinkClient, running_sink
 from benchmarks.workload import NOW, write_requests
-from notifier.core.request import build_request
-from notifier.core.signing import generate_secret, parse_signing_key
+from notifier.core.delivery.request import build_request
+from notifier.core.delivery.signing import generate_secret, parse_signing_key
 
 CLIENTS: Final = (("aiohttp", "benchmarks.bare"), ("ours", "benchmarks.lean"))
 ENDPOINTS: Final = 100

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.sightings import Wish
-from notifier.core.cadence import AFTERLOOKS_SECONDS, Cadence, NextLook
-from notifier.core.known import KnownSpace
-from notifier.core.looking import Urgency
-from notifier.core.observation import Evidence, Snapshot
-from notifier.core.space import Phase
+from notifier.core.model.observation import Evidence, Snapshot
+from notifier.core.model.poll import Cadence, NextPoll, Urgency
+from notifier.core.model.space import Phase
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.next_poll import AFTERLOOKS_SECONDS
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Record:
     known: KnownSpace
     snapshot: Snapshot | None
     looked_at: float
-    due: NextLook
+    due: NextPoll
     wish: Wish
     overdue_at: float
 
@@ -40,7 +40,7 @@ def is_settled(record: Record, evidence: Evidence) -> bool:
     )
 
 
-def wish_of(known: KnownSpace, due: NextLook, now: float, cadence: Cadence) -> Wish:
+def wish_of(known: KnownSpace, due: NextPoll, now: float, cadence: Cadence) -> Wish:
     """Name the reason for a next look."""
     if known.doubts:
         return Wish.DOUBT

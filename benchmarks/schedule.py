@@ -5,27 +5,26 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 
-from notifier.core.cadence import NextLook
-from notifier.core.looking import DueLook, Urgency
-from notifier.core.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, is_mass_vanish
+from notifier.core.model.poll import DuePoll, NextPoll, Urgency
+from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, is_mass_vanish
 
 
 class Schedule:
     """The looks of one call: a subject is urgent, patient, or claimed while it is asked about."""
 
     def __init__(self) -> None:
-        self._queues: dict[Urgency, list[tuple[float, str, DueLook]]] = {each: [] for each in Urgency}
-        self._filed: dict[str, DueLook] = {}
+        self._queues: dict[Urgency, list[tuple[float, str, DuePoll]]] = {each: [] for each in Urgency}
+        self._filed: dict[str, DuePoll] = {}
         self._claimed: set[str] = set()
         self._shown = 0
 
-    def first(self, limit: int) -> tuple[list[DueLook], list[DueLook]]:
+    def first(self, limit: int) -> tuple[list[DuePoll], list[DuePoll]]:
         """Show the first urgent and the first patient looks, due or not."""
         self._shown = limit
         urgent, patient = (self._queues[urgency][:limit] for urgency in Urgency)
         return [entry[2] for entry in urgent], [entry[2] for entry in patient]
 
-    def claim(self, looks: Sequence[DueLook]) -> None:
+    def claim(self, looks: Sequence[DuePoll]) -> None:
         """Take looks that were shown off the queues until they are filed again."""
         for look in looks:
             del self._filed[look.subject]
@@ -35,12 +34,12 @@ class Schedule:
             shown = queue[: self._shown]
             queue[: self._shown] = [entry for entry in shown if entry[1] not in self._claimed]
 
-    def file(self, subject: str, look: NextLook) -> None:
+    def file(self, subject: str, look: NextPoll) -> None:
         """Set when a subject is looked at next."""
         if subject in self._filed:
             self.drop(subject)
         self._claimed.discard(subject)
-        due = self._filed[subject] = DueLook(subject, look.at, look.urgency)
+        due = self._filed[subject] = DuePoll(subject, look.at, look.urgency)
         insort(self._queues[look.urgency], (look.at, subject, due))
 
     def drop(self, subject: str) -> None:
@@ -57,7 +56,7 @@ class Schedule:
         is_urgent = look is not None and look.urgency is Urgency.URGENT and look.at <= at
         if subject in self._claimed or is_urgent:
             return False
-        self.file(subject, NextLook(at, Urgency.URGENT))
+        self.file(subject, NextPoll(at, Urgency.URGENT))
         return True
 
 

@@ -14,10 +14,10 @@ from typing import Final
 
 from benchmarks.listed import Listed
 from benchmarks.lives import DAY, Life
-from notifier.core.buckets import WINDOW_SECONDS
-from notifier.core.ids import SpaceId
-from notifier.core.observation import Call, Snapshot
-from notifier.core.spending import price
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call, Snapshot
+from notifier.core.polling.buckets import WINDOW_SECONDS
+from notifier.core.polling.spending import price
 
 LIMIT: Final = 300
 """Requests in a window."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.schedule import Schedule
-from notifier.core.cadence import Cadence, NextLook
-from notifier.core.health import Health, Setback, after_answer, after_failure
-from notifier.core.isolation import Selection, Surroundings, Verdict, select
-from notifier.core.isolation import after_failure as judge
-from notifier.core.looking import DueLook, Urgency
-from notifier.core.observation import Call, Failure
-from notifier.core.standing import NORMAL, Pace, Standing
-from notifier.core.trouble import respond
+from notifier.core.model.observation import Call, Failure
+from notifier.core.model.poll import Cadence, DuePoll, NextPoll, Urgency
+from notifier.core.polling.health import Health, Setback, after_answer, after_failure
+from notifier.core.polling.isolation import Selection, Surroundings, Verdict, select
+from notifier.core.polling.isolation import after_failure as judge
+from notifier.core.polling.standing import NORMAL, Pace, Standing
+from notifier.core.polling.trouble import respond
 from notifier.source import BATCH
 
 SURE = Verdict({}, None, "", is_exhausted=True)
@@ -36,11 +35,11 @@ class Suspects:
         self._answered_at = 0.0
         self._health = Health()
 
-    def choose(self, urgent: Sequence[DueLook], patient: Sequence[DueLook], *, now: float) -> Selection:
+    def choose(self, urgent: Sequence[DuePoll], patient: Sequence[DuePoll], *, now: float) -> Selection:
         """Return the polls that may share the next question, after those that must wait were put off."""
         selection = select(urgent, patient, self._standings, now=now)
         for look, at in selection.put_off.items():
-            self._looks.file(look.subject, NextLook(at, look.urgency))
+            self._looks.file(look.subject, NextPoll(at, look.urgency))
         return selection
 
     def paused_until(self) -> float:
@@ -55,7 +54,7 @@ class Suspects:
             for subject in subjects:
                 self._standings.pop(subject, None)
 
-    def failed(self, due: Sequence[DueLook], failure: Failure, *, now: float) -> None:
+    def failed(self, due: Sequence[DuePoll], failure: Failure, *, now: float) -> None:
         """File the polls of a question that failed for when they are asked again."""
         verdict = self._judge(due, failure, now=now) if failure.suspects_subjects else SURE
         response = respond(failure, now=now, cadence=self._cadence)
@@ -64,9 +63,9 @@ class Suspects:
             self._health = after_failure(self._health, setback, now=now, cadence=self._cadence)
         for look in due:
             at = response.ask_again_at if verdict.ask_at is None else verdict.ask_at[look.subject]
-            self._looks.file(look.subject, NextLook(max(look.at, at), look.urgency))
+            self._looks.file(look.subject, NextPoll(max(look.at, at), look.urgency))
 
-    def _judge(self, due: Sequence[DueLook], failure: Failure, *, now: float) -> Verdict:
+    def _judge(self, due: Sequence[DuePoll], failure: Failure, *, now: float) -> Verdict:
         subjects = [look.subject for look in due]
         urgent, patient = self._looks.first(BATCH)
         others = [look for look in (*urgent, *patient) if not self._is_grouped(look.subject)]
@@ -82,7 +81,7 @@ class Suspects:
         self._standings |= verdict.standings
         self.isolated += verdict.is_subjects and len(due) == 1
         if verdict.wants_witness:
-            self._looks.file(others[0].subject, NextLook(now, Urgency.URGENT))
+            self._looks.file(others[0].subject, NextPoll(now, Urgency.URGENT))
         return verdict
 
     def _is_grouped(self, subject: str) -> bool:

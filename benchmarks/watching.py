@@ -1,6 +1,6 @@
 """Our cadence on a simulated clock: the steps of the workers in their order, around the real core.
 
-``fill`` chooses each request, ``buckets`` lets it go, ``decide`` weighs every answer and ``next_look`` says
+``fill`` chooses each request, ``buckets`` lets it go, ``decide`` weighs every answer and ``next_poll`` says
 when to come back. What is left out is Redis, the network and the timers, which ask nothing of X.
 """
 
@@ -18,19 +18,20 @@ from benchmarks.schedule import Cycle, Schedule
 from benchmarks.sightings import Sightings, Wish, no_waits
 from benchmarks.simulated_x import LIMIT, SimulatedX
 from benchmarks.suspecting import Suspects
-from notifier.core import buckets
-from notifier.core.buckets import Buckets
-from notifier.core.cadence import Cadence, NextLook, next_look
-from notifier.core.decide import Circumstances, decide
-from notifier.core.events import Event, EventType
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.known import KnownSpace
-from notifier.core.lists import call_and_subject, list_of, note_left_out, note_shown, shown_by, to_ask
-from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.merging import Patience
-from notifier.core.observation import Call, Evidence, Failure, Observation, Question, Snapshot, failed
-from notifier.core.plan import overdue_at
-from notifier.core.problems import FailureKind
+from notifier.core.events.event import Event, EventType
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.observation import Call, Evidence, Failure, Observation, Question, Snapshot, failed
+from notifier.core.model.poll import Cadence, DuePoll, NextPoll, Urgency
+from notifier.core.model.problems import FailureKind
+from notifier.core.polling import buckets
+from notifier.core.polling.batching import fill
+from notifier.core.polling.buckets import Buckets
+from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.lists import call_and_subject, list_of, note_left_out, note_shown, shown_by, to_ask
+from notifier.core.spaces.merging import Patience
+from notifier.core.spaces.next_poll import next_poll
+from notifier.core.spaces.plan import overdue_at
 from notifier.source import BATCH
 
 LATENCY_SECONDS: Final = {Call.LOOKUP: 0.2, Call.CREATORS: 0.4}
@@ -90,7 +91,7 @@ class Watching:
         self._began_at = now
         self._creators = creators
         for creator in creators:
-            self._looks[Call.CREATORS].file(creator, NextLook(now, Urgency.PATIENT))
+            self._looks[Call.CREATORS].file(creator, NextPoll(now, Urgency.PATIENT))
 
     def run(self, *, until: float) -> None:
         """Live until an epoch second."""
@@ -112,7 +113,7 @@ class Watching:
         ]
         return max(self.now - min(wished, default=self.now), 0.0)
 
-    def _claim(self) -> tuple[list[tuple[Call, list[DueLook]]], float]:
+    def _claim(self) -> tuple[list[tuple[Call, list[DuePoll]]], float]:
         """Claim one question by each call that may be made now, or say when there will be one."""
         claimed, wake_at = [], math.inf
         for call, looks in self._looks.items():
@@ -132,7 +133,7 @@ class Watching:
             claimed.append((call, chosen))
         return claimed, wake_at
 
-    def _take(self, call: Call, due: Sequence[DueLook]) -> float:
+    def _take(self, call: Call, due: Sequence[DuePoll]) -> float:
         """Ask, and take in what comes; gives when that was."""
         observation = self._ask(call, due)
         if observation.failure is not None:
@@ -142,15 +143,15 @@ class Watching:
             self._apply(observation)
         return observation.answered_at
 
-    def _put_off(self, call: Call, due: Sequence[DueLook], failure: Failure, *, now: float) -> None:
+    def _put_off(self, call: Call, due: Sequence[DuePoll], failure: Failure, *, now: float) -> None:
         """File all subjects of a request that failed for when they are asked about again."""
         if failure.kind is FailureKind.HELD_BACK:
             for look in due:
-                self._looks[call].file(look.subject, NextLook(look.at, look.urgency))
+                self._looks[call].file(look.subject, NextPoll(look.at, look.urgency))
         else:
             self._suspects[call].failed(due, failure, now=now)
 
-    def _ask(self, call: Call, due: Sequence[DueLook]) -> Observation:
+    def _ask(self, call: Call, due: Sequence[DuePoll]) -> Observation:
         question, urgency = Question(call, tuple(look.subject for look in due)), _urgency(due)
         wait = buckets.wait(self._buckets, call, urgency, now=self.now)
         if wait > 0:
@@ -235,7 +236,7 @@ class Watching:
             known=known,
             snapshot=snapshot,
             looked_at=now,
-            due=NextLook(now, Urgency.URGENT),
+            due=NextPoll(now, Urgency.URGENT),
             wish=Wish.NEAR,
             overdue_at=math.inf if missed_at is None else missed_at,
         )
@@ -250,7 +251,7 @@ class Watching:
 
     def _file(self, record: Record, now: float) -> None:
         known = record.known
-        due = next_look(known, now=now, cadence=self._cadence, patience=self._patience)
+        due = next_poll(known, now=now, cadence=self._cadence, patience=self._patience)
         if due is None:
             self._looks[Call.LOOKUP].drop(known.space.id)
             del self._records[known.space.id]
@@ -259,7 +260,7 @@ class Watching:
         self._looks[Call.LOOKUP].file(known.space.id, due)
 
     def _come_back(self, creators: Sequence[str], now: float) -> None:
-        later, looks = NextLook(now + self._cadence.discovery, Urgency.PATIENT), self._looks[Call.CREATORS]
+        later, looks = NextPoll(now + self._cadence.discovery, Urgency.PATIENT), self._looks[Call.CREATORS]
         known = [asked_at for creator in creators if (asked_at := self._asked_at.get(creator)) is not None]
         self.waits[Wish.DISCOVERY].wished.extend([self._cadence.discovery] * len(known))
         self.waits[Wish.DISCOVERY].actual.extend(now - asked_at for asked_at in known)
@@ -282,6 +283,6 @@ def _lists(creators: Sequence[str]) -> tuple[str, ...]:
     return tuple(list_of(Call.CREATORS, creator) for creator in creators)
 
 
-def _urgency(looks: Sequence[DueLook]) -> Urgency:
+def _urgency(looks: Sequence[DuePoll]) -> Urgency:
     is_urgent = any(look.urgency is Urgency.URGENT for look in looks)
     return Urgency.URGENT if is_urgent else Urgency.PATIENT

@@ -14,10 +14,10 @@ from benchmarks.lives import BEGIN, DAY, MINUTE, Life, imagine
 from benchmarks.sightings import Lag, Sightings, Waits, Wish
 from benchmarks.simulated_x import LIMIT, NO_FAULTS, Faults, SimulatedX
 from benchmarks.watching import Watching
-from notifier.core.buckets import WINDOW_SECONDS
-from notifier.core.cadence import Cadence
-from notifier.core.observation import Call
-from notifier.core.spending import price
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import Cadence
+from notifier.core.polling.buckets import WINDOW_SECONDS
+from notifier.core.polling.spending import price
 from notifier.source import BATCH
 
 REPLICA_LAG: Final = 2 * MINUTE

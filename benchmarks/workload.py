@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from notifier.config import Settings, load_settings
-from notifier.core.answers import read_answer
-from notifier.core.decide import Circumstances, decide
-from notifier.core.endpoint import Endpoint, SealedSecret
-from notifier.core.events import Event, EventType, encode, plain_event
-from notifier.core.ids import EndpointId, SpaceId, new_tail
-from notifier.core.merging import Patience
-from notifier.core.observation import Call, Question
-from notifier.core.request import DeliveryRequest, build_request
-from notifier.core.signing import generate_secret, parse_signing_key
+from notifier.core.delivery.endpoint import Endpoint, SealedSecret
+from notifier.core.delivery.request import DeliveryRequest, build_request
+from notifier.core.delivery.signing import generate_secret, parse_signing_key
+from notifier.core.events.event import Event, EventType, encode, plain_event
+from notifier.core.model.answers import read_answer
+from notifier.core.model.ids import EndpointId, SpaceId, new_tail
+from notifier.core.model.observation import Call, Question
+from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.merging import Patience
 from notifier.runtime import Runtime
 from notifier.store import Commit, keys
 

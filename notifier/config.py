@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from notifier.core.retry import DEFAULT_SCHEDULE
+from notifier.core.delivery.retry import DEFAULT_SCHEDULE
 from notifier.errors import ConfigError
 from notifier.redis_url import read_redis_url
 

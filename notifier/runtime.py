@@ -15,9 +15,9 @@ from typing import Final
 import structlog
 
 from notifier.config import Settings
-from notifier.core.cadence import Cadence
-from notifier.core.merging import Patience
-from notifier.core.retry import RetrySchedule
+from notifier.core.delivery.retry import RetrySchedule
+from notifier.core.model.poll import Cadence
+from notifier.core.spaces.merging import Patience
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 from notifier.errors import ConfigError, UnavailableError
 from notifier.source import XClient, origin_of

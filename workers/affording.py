@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from notifier.core.cadence import NextLook
-from notifier.core.known import KnownSpace
-from notifier.core.looking import DueLook, of_one_kind
-from notifier.core.observation import Call, Observation, People, Question
-from notifier.core.space import Space
-from notifier.core.spending import billable, next_day
-from notifier.core.watch import WatchKind
-from notifier.core.worst_case import (
+from notifier.core.model.observation import Call, Observation, People, Question
+from notifier.core.model.poll import DuePoll, NextPoll
+from notifier.core.model.space import Space
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling.batching import of_one_kind
+from notifier.core.polling.spending import billable, next_day
+from notifier.core.polling.worst_case import (
     Choice,
     Prospect,
     choose,
@@ -25,6 +24,7 @@ from notifier.core.worst_case import (
     precedence,
     without_users,
 )
+from notifier.core.spaces.known import KnownSpace
 from workers.context import Worker
 
 UNAFFORDABLE_SECONDS: Final = 600.0
@@ -42,11 +42,11 @@ class Affordable:
     """A question that can be asked, the polls that it answers, and the hold for it, if any."""
 
     question: Question
-    due: tuple[DueLook, ...]
+    due: tuple[DuePoll, ...]
     hold: str | None = None
 
 
-async def afford(worker: Worker, question: Question, due: Sequence[DueLook]) -> Affordable | None:
+async def afford(worker: Worker, question: Question, due: Sequence[DuePoll]) -> Affordable | None:
     """Cut a question down to what the day's money reaches for, and hold that money.
 
     Polls that it does not answer then keep their place on the schedule. None: nothing can be asked, and the
@@ -197,9 +197,9 @@ async def _hold(
     return None, None
 
 
-async def _keep_place(worker: Worker, call: Call, polls: Sequence[DueLook]) -> None:
+async def _keep_place(worker: Worker, call: Call, polls: Sequence[DuePoll]) -> None:
     """Put claimed polls back to the schedule as they were."""
-    places = {poll.subject: NextLook(poll.at, poll.urgency) for poll in polls}
+    places = {poll.subject: NextPoll(poll.at, poll.urgency) for poll in polls}
     await worker.runtime.store.looks.schedule(call, places)
 
 
@@ -209,5 +209,5 @@ async def _put_off(worker: Worker, asked: Affordable, at: float) -> None:
     later = min(at, next_day(now))
     await worker.runtime.store.looks.schedule(
         asked.question.call,
-        {poll.subject: NextLook(later if poll.at <= now else poll.at, poll.urgency) for poll in asked.due},
+        {poll.subject: NextPoll(later if poll.at <= now else poll.at, poll.urgency) for poll in asked.due},
     )

@@ -8,18 +8,19 @@ from typing import Final
 
 import structlog
 
-from notifier.core.cadence import NextLook, next_look, unseen_poll
-from notifier.core.decide import Circumstances, decide
-from notifier.core.events import Event, EventType
-from notifier.core.ids import SpaceId
-from notifier.core.instants import instant
-from notifier.core.known import KnownSpace
-from notifier.core.lists import shown_by, to_ask
-from notifier.core.matching import baseline_event, is_silent, people_of, wants_baseline
-from notifier.core.observation import Call, Observation, Snapshot
-from notifier.core.timers import timers_of
-from notifier.core.transitions import unknown_states
-from notifier.core.watch import Watch, WatchKind
+from notifier.core.events.event import Event, EventType
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.instants import instant
+from notifier.core.model.observation import Call, Observation, Snapshot
+from notifier.core.model.poll import NextPoll
+from notifier.core.model.watch import Watch, WatchKind
+from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.lists import shown_by, to_ask
+from notifier.core.spaces.matching import baseline_event, is_silent, people_of, wants_baseline
+from notifier.core.spaces.next_poll import next_poll, unseen_poll
+from notifier.core.spaces.timers import timers_of
+from notifier.core.spaces.transitions import unknown_states
 from notifier.errors import VersionConflictError
 from notifier.store import Commit, TrackedSpace
 from notifier.store.events import WatchChange
@@ -105,7 +106,7 @@ async def _apply(
     lists = frozenset(lists_asked(asking))
     commits: list[Commit] = []
     in_doubt: list[str] = []
-    unseen: dict[str, NextLook | None] = {}
+    unseen: dict[str, NextPoll | None] = {}
     unfollowed: list[SpaceId] = []
     for space_id, record in matched.items():
         decision = decide(
@@ -155,7 +156,7 @@ def _commit(worker: Worker, known: KnownSpace, events: tuple[Event, ...], matche
         events,
         tuple(watch.id for watch in matched.watches),
         timers_of(known, patience=runtime.patience),
-        next_look(known, now=runtime.clock(), cadence=runtime.cadence, patience=runtime.patience),
+        next_poll(known, now=runtime.clock(), cadence=runtime.cadence, patience=runtime.patience),
     )
 
 

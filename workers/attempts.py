@@ -9,12 +9,13 @@ from typing import Final
 
 import structlog
 
-from notifier.core.delivery import Attempt, DeliveryStatus
-from notifier.core.endpoint import DisabledReason, Endpoint, disabled
-from notifier.core.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
-from notifier.core.outcome import Answer, ErrorClass, Outcome, classify
-from notifier.core.request import build_request, content_for
-from notifier.core.settling import Verdict, judge
+from notifier.core.delivery.delivery import Attempt, DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, disabled
+from notifier.core.delivery.outcome import Answer, ErrorClass, Outcome, classify
+from notifier.core.delivery.request import build_request, content_for
+from notifier.core.delivery.settling import Verdict, judge
+from notifier.core.model.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
+from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement
 from workers.context import Worker

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.challenge import ID_PREFIX, challenge_body, fault_of, settle
-from notifier.core.endpoint import Endpoint
-from notifier.core.ids import new_tail
-from notifier.core.outcome import Answer, ErrorClass
-from notifier.core.request import build_request, in_format
-from notifier.core.signing import HmacKey
+from notifier.core.delivery.challenge import ID_PREFIX, challenge_body, fault_of, settle
+from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.delivery.outcome import Answer, ErrorClass
+from notifier.core.delivery.request import build_request, in_format
+from notifier.core.delivery.signing import HmacKey
+from notifier.core.model.ids import new_tail
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from workers.context import Worker, worker_of
 

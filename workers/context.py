@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from notifier.core.endpoint import Endpoint
-from notifier.core.ids import EndpointId
-from notifier.core.signing import SigningKey, parse_signing_key
+from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.delivery.signing import SigningKey, parse_signing_key
+from notifier.core.model.ids import EndpointId
 from notifier.delivery.client import DeliveryClient
 from notifier.runtime import Runtime
 from notifier.source import XClient

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.endpoint import DisabledReason, Endpoint
+from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.model.reasons import DisabledReason
 from notifier.store import Claim, Settlement, Turn
 from workers.attempts import attempt, disable
 from workers.context import Worker, worker_of

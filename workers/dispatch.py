@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
-from notifier.core.filters import is_wanted
+from notifier.core.delivery.filters import is_wanted
 from workers.context import Worker, worker_of
 
 BATCH: Final = 250

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import structlog
 
-from notifier.core import isolation
-from notifier.core.cadence import NextLook
-from notifier.core.health import Health, Setback, after_failure
-from notifier.core.isolation import HALVED_AFTER, REFUSALS, Surroundings, Verdict
-from notifier.core.observation import Call, Failure, Observation
-from notifier.core.problems import FailureKind
-from notifier.core.standing import NORMAL, adopt, after_answer
-from notifier.core.trouble import respond
+from notifier.core.model.observation import Call, Failure, Observation
+from notifier.core.model.poll import NextPoll
+from notifier.core.model.problems import FailureKind
+from notifier.core.polling import isolation
+from notifier.core.polling.health import Health, Setback, after_failure
+from notifier.core.polling.isolation import HALVED_AFTER, REFUSALS, Surroundings, Verdict
+from notifier.core.polling.standing import NORMAL, adopt, after_answer
+from notifier.core.polling.trouble import respond
 from notifier.source import BATCH
 from workers.context import Worker
 from workers.health import note_health
@@ -147,7 +147,7 @@ async def _schedule(
     await worker.runtime.store.looks.schedule(
         look.call,
         {
-            due.subject: NextLook(max(due.at, ask_at.get(due.subject, 0.0)), due.urgency)
+            due.subject: NextPoll(max(due.at, ask_at.get(due.subject, 0.0)), due.urgency)
             for due in look.due
             if due.subject not in (leave_out or {})
         },

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from notifier.core.health import Health, news
+from notifier.core.polling.health import Health, news
 from notifier.errors import VersionConflictError
 from workers.context import Worker
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.health import after_answer
+from notifier.core.polling.health import after_answer
 from notifier.errors import UnavailableError, VersionConflictError
 from workers.context import Worker, worker_of
 from workers.health import note_health

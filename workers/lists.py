@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from notifier.core.ids import SpaceId
-from notifier.core.lists import call_and_subject, list_of, note_left_out
-from notifier.core.observation import Call, Observation
-from notifier.core.timers import timers_of
-from notifier.core.watch import Watch, WatchKind
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call, Observation
+from notifier.core.model.watch import Watch, WatchKind
+from notifier.core.spaces.lists import call_and_subject, list_of, note_left_out
+from notifier.core.spaces.timers import timers_of
 from notifier.store import Commit, TrackedSpace
 from workers.context import Worker
 

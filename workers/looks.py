@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from notifier.core.looking import DueLook, Urgency
-from notifier.core.observation import Call, Question
-from notifier.core.standing import Standing
+from notifier.core.model.observation import Call, Question
+from notifier.core.model.poll import DuePoll, Urgency
+from notifier.core.polling.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Look:
     """
 
     question: Question
-    due: tuple[DueLook, ...]
+    due: tuple[DuePoll, ...]
     standings: Mapping[str, Standing] = field(default_factory=dict)
     has_standings: bool = False
 

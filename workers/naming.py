@@ -7,14 +7,13 @@ from typing import Final
 
 import structlog
 
-from notifier.core.cadence import NextLook
-from notifier.core.isolation import halve, label_of
-from notifier.core.looking import Urgency
-from notifier.core.matching import unattributed
-from notifier.core.observation import Call, Observation
-from notifier.core.problems import SubjectStatus
-from notifier.core.standing import REFUSED_SECONDS, Standing
-from notifier.core.watch import Watch, WatchStatus
+from notifier.core.model.observation import Call, Observation
+from notifier.core.model.poll import NextPoll, Urgency
+from notifier.core.model.problems import SubjectStatus
+from notifier.core.model.watch import Watch, WatchStatus
+from notifier.core.polling.isolation import halve, label_of
+from notifier.core.polling.standing import REFUSED_SECONDS, Standing
+from notifier.core.spaces.matching import unattributed
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from workers.context import Worker
 from workers.looks import Look
@@ -48,7 +47,7 @@ async def apply_names(worker: Worker, look: Look, observation: Observation) -> N
             silent[watch.id] = Standing(
                 reason=_silence(watch, name, observation), since=now, origin=worker.origin
             )
-    later = NextLook(now + UNNAMED_RETRY_SECONDS, Urgency.PATIENT)
+    later = NextPoll(now + UNNAMED_RETRY_SECONDS, Urgency.PATIENT)
     await store.standings.change(Call.USERS, silent)
     await store.looks.schedule(Call.USERS, dict.fromkeys(silent, later))
     if look.has_standings:
@@ -77,7 +76,7 @@ async def ask_each_creator(worker: Worker, look: Look, observation: Observation)
     marked = {subject: replace(part, since=now, origin=worker.origin) for subject, part in parts.items()}
     await store.standings.change(look.call, marked)
     await store.looks.schedule(
-        look.call, {due.subject: NextLook(max(due.at, now), due.urgency) for due in look.due}
+        look.call, {due.subject: NextPoll(max(due.at, now), due.urgency) for due in look.due}
     )
     return True
 
@@ -111,7 +110,7 @@ async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> N
     except ConflictError as conflict:
         reason = f"the same creator is watched by {conflict.existing_id}"
         await fail_watch(worker, watch, reason, since=now)
-        later = NextLook(now + REFUSED_SECONDS, Urgency.PATIENT)
+        later = NextPoll(now + REFUSED_SECONDS, Urgency.PATIENT)
         await store.looks.schedule(Call.USERS, {watch.id: later})
     except (NotFoundError, VersionConflictError):
         # It was deleted, or is changed all the time: then its poll's lease makes it due again.

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.cadence import NextLook
-from notifier.core.filters import people_wanted
-from notifier.core.health import Health, after_answer
-from notifier.core.ids import WatchId
-from notifier.core.isolation import select
-from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Observation, People, Question
-from notifier.core.spending import discovery_stretch, next_day
+from notifier.core.delivery.filters import people_wanted
+from notifier.core.model.ids import WatchId
+from notifier.core.model.observation import Call, Observation, People, Question
+from notifier.core.model.poll import DuePoll, NextPoll, Urgency
+from notifier.core.polling.batching import fill
+from notifier.core.polling.health import Health, after_answer
+from notifier.core.polling.isolation import select
+from notifier.core.polling.spending import discovery_stretch, next_day
 from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
 from notifier.store.looks import FirstLooks
@@ -83,13 +83,13 @@ async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | Non
     return replace(look, standings=standings, has_standings=first.has_standings), wake_at
 
 
-async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLook], FirstLooks, float]:
+async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DuePoll], FirstLooks, float]:
     """Choose the subjects of the next question by a call, or say when there will be one."""
     limit = 1 if call is Call.SEARCH else BATCH
     # A search that must wait would hide those behind it.
     first = await worker.runtime.store.looks.first(call, now=now, limit=BATCH)
     selection = select(first.urgent, first.patient, first.standings, now=now, origin=worker.origin)
-    later = {look.subject: NextLook(at, look.urgency) for look, at in selection.put_off.items()}
+    later = {look.subject: NextPoll(at, look.urgency) for look, at in selection.put_off.items()}
     await worker.runtime.store.looks.schedule(call, later)
     cadence = worker.runtime.cadence
     ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
@@ -99,7 +99,7 @@ async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DueLo
 
 
 async def _not_before(
-    worker: Worker, health: Health, call: Call, chosen: list[DueLook], *, now: float
+    worker: Worker, health: Health, call: Call, chosen: list[DuePoll], *, now: float
 ) -> float:
     """Give the epoch second before which the chosen question cannot be asked."""
     paused_until = health.paused_until(call, origin=worker.origin)
@@ -119,7 +119,7 @@ async def _discovery_stretch(worker: Worker, *, now: float) -> float:
     return discovery_stretch(await worker.runtime.store.spending.ledger(now=now), budget, now=now)
 
 
-async def _question(worker: Worker, call: Call, claimed: list[DueLook], *, people: People) -> Look | None:
+async def _question(worker: Worker, call: Call, claimed: list[DuePoll], *, people: People) -> Look | None:
     """Put claimed looks into words; those of watches that are gone are dropped."""
     subjects = [look.subject for look in claimed]
     if call in (Call.LOOKUP, Call.CREATORS):
@@ -175,5 +175,5 @@ async def _come_back(worker: Worker, look: Look, observation: Observation) -> No
         stretch = await _discovery_stretch(worker, now=now)
         # With the new day comes new money, so nothing is put off beyond its beginning for want of it.
         later = max(now + wait, min(now + wait * stretch, next_day(now)))
-        again = NextLook(later, Urgency.PATIENT)
+        again = NextPoll(later, Urgency.PATIENT)
         await worker.runtime.store.looks.schedule(look.call, dict.fromkeys(look.subjects, again))

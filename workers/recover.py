@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.recovery import MOST_WAITING, Recovery
+from notifier.core.delivery.recovery import MOST_WAITING, Recovery
 from notifier.store import Store
 from notifier.store.recoveries import Batch
 from workers.context import worker_of

@@ -8,13 +8,12 @@ from typing import Final
 
 import structlog
 
-from notifier.core.cadence import NextLook
-from notifier.core.instants import rfc3339
-from notifier.core.looking import Urgency
-from notifier.core.matching import failed_event
-from notifier.core.observation import Call
-from notifier.core.standing import NORMAL, Pace, Standing, after_refusal
-from notifier.core.watch import Watch, WatchKind, WatchStatus
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import NextPoll, Urgency
+from notifier.core.model.watch import Watch, WatchKind, WatchStatus
+from notifier.core.polling.standing import NORMAL, Pace, Standing, after_refusal
+from notifier.core.spaces.matching import failed_event
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store.events import WatchChange
 from workers.applying import count_events
@@ -81,7 +80,7 @@ async def refuse(
     await store.standings.change(look.call, standings)
     await store.looks.schedule(
         look.call,
-        {subject: NextLook(each.not_before, Urgency.PATIENT) for subject, each in standings.items()},
+        {subject: NextPoll(each.not_before, Urgency.PATIENT) for subject, each in standings.items()},
     )
 
 

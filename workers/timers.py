@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.observation import Call
-from notifier.core.timers import TimerKind, is_to_erase, ring, timers_of
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.observation import Call
+from notifier.core.spaces.timers import TimerKind, is_to_erase, ring, timers_of
 from notifier.store import Commit, TrackedSpace
 from workers.applying import count_events
 from workers.context import Worker, worker_of

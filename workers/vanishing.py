@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from notifier.core.decide import Circumstances
-from notifier.core.health import after_cycle
-from notifier.core.ids import SpaceId
-from notifier.core.observation import Call, Observation, Presence
-from notifier.core.vanishing import Vanished, is_blackout, is_mass_vanish, may_be_blackout
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call, Observation, Presence
+from notifier.core.polling.health import after_cycle
+from notifier.core.spaces.decide import Circumstances
+from notifier.core.spaces.vanishing import Vanished, is_blackout, is_mass_vanish, may_be_blackout
 from notifier.store.source_health import Cycle
 from workers.context import Worker
 from workers.health import note_health

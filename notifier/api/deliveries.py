@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from notifier.api.models import Time, time_or_none
 from notifier.api.operations import Call, Operation, Reply, hint
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
-from notifier.core.delivery import Attempt, Delivery, DeliveryStatus, Trigger
-from notifier.core.instants import rfc3339
+from notifier.core.delivery.delivery import Attempt, Delivery, DeliveryStatus, Trigger
+from notifier.core.model.instants import rfc3339
 
 PATH: Final = "/v1/deliveries"
 ONE: Final = PATH + "/{delivery_id}"

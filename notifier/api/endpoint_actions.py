@@ -20,9 +20,10 @@ from notifier.api.operations import Call, Operation, Reply, hint
 from notifier.api.preconditions import etag_of
 from notifier.api.recoveries import missed_since
 from notifier.api.signing_secrets import new_secret, rotate, shown
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, disabled, enabled, verified_anew
-from notifier.core.events import EventType, plain_event
-from notifier.core.instants import rfc3339
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, disabled, enabled, verified_anew
+from notifier.core.events.event import EventType, plain_event
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError
 
 TEST_MESSAGE: Final = "This is a test: the endpoint is reached and can check the signature."

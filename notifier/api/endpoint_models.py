@@ -7,11 +7,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from notifier.api.bodies import Body
 from notifier.api.models import BodyInteger, Time, time_or_none
 from notifier.api.recoveries import MissedView
-from notifier.core.endpoint import (
+from notifier.core.delivery.endpoint import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_MAX_CONCURRENCY,
     MAX_GRACE_SECONDS,
-    DisabledReason,
     Endpoint,
     EndpointKind,
     EndpointStatus,
@@ -22,9 +21,10 @@ from notifier.core.endpoint import (
     VerificationStatus,
     Verify,
 )
-from notifier.core.events import PayloadForm
-from notifier.core.instants import rfc3339
-from notifier.core.watch import SPACE_ID, USER_ID
+from notifier.core.events.event import PayloadForm
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.reasons import DisabledReason
+from notifier.core.model.watch import SPACE_ID, USER_ID
 from notifier.store.endpoints import ENDPOINT, EndpointHealth
 
 MAX_CONCURRENCY: Final = 256

@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 
 from notifier.api.models import Time, time_or_none
 from notifier.api.operations import Call, Operation, Reply
-from notifier.core.endpoint import Endpoint, EndpointStatus
-from notifier.core.instants import rfc3339
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
+from notifier.core.model.instants import rfc3339
 from notifier.store.endpoint_stats import BreakerState, EndpointStats
 
 

@@ -20,16 +20,16 @@ from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.api.patching import Patch
 from notifier.api.preconditions import etag_of
 from notifier.api.signing_secrets import new_secret, seal
-from notifier.core.addresses import check_url
-from notifier.core.endpoint import (
+from notifier.core.delivery.addresses import check_url
+from notifier.core.delivery.endpoint import (
     Endpoint,
     Signing,
     Verify,
     verified_anew,
 )
-from notifier.core.filters import check_event_types
-from notifier.core.ids import EndpointId
-from notifier.core.request import check_custom_headers
+from notifier.core.delivery.filters import check_event_types
+from notifier.core.delivery.request import check_custom_headers
+from notifier.core.model.ids import EndpointId
 from notifier.errors import AddressError, InvalidInputError
 from notifier.runtime import Runtime
 from notifier.store import Change

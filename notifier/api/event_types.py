@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from notifier.api.operations import Call, Operation, Reply
 from notifier.api.paging import PageView
-from notifier.core.catalogue import event_types
+from notifier.core.events.catalogue import event_types
 
 
 class EventTypeView(BaseModel):

@@ -9,7 +9,7 @@ from notifier.api.cursors import Place
 from notifier.api.models import Time
 from notifier.api.operations import Call, Operation, Reply
 from notifier.api.paging import PageQuery, PageView, page_reply, position_of
-from notifier.core.events import EventType
+from notifier.core.events.event import EventType
 from notifier.errors import BadRequestError
 from notifier.store.events import LoggedEvent
 

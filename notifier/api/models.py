@@ -8,8 +8,8 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from notifier.core.ids import new_tail
-from notifier.core.instants import rfc3339
+from notifier.core.model.ids import new_tail
+from notifier.core.model.instants import rfc3339
 
 TAIL_BYTES: Final = 16
 PLAIN_DIGITS: Final = re.compile(r"0|[1-9][0-9]{0,17}")

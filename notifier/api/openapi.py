@@ -18,7 +18,7 @@ from notifier.api.idempotency import HEADER, MAX_KEY_CHARS, REPLAYED
 from notifier.api.media import JSON, MERGE_PATCH, PROBLEM_JSON
 from notifier.api.operations import Operation
 from notifier.api.preconditions import IF_MATCH
-from notifier.core.catalogue import PAYLOAD_MODELS
+from notifier.core.events.catalogue import PAYLOAD_MODELS
 
 TEXT: Final = {"type": "string"}
 IF_MATCH_USE: Final = (

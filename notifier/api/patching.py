@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from notifier.api.bodies import Body, Document, check_body
 from notifier.api.operations import Call
-from notifier.core.overwriting import overwritten
 from notifier.errors import VersionConflictError
 
 BodyT = TypeVar("BodyT", bound=Body)
@@ -52,7 +52,7 @@ class Patch(Generic[BodyT]):
         self._first = self._first or record
         merge = self._call.merge or {}
         replaced = {name: value for name, value in wanted.items() if not isinstance(merge.get(name), dict)}
-        if names := overwritten(self._first, record, replaced):
+        if names := _overwritten(self._first, record, replaced):
             raise VersionConflictError(
                 f"{', '.join(names)}: somebody else changed this at the same time; read it, and decide again."
             )
@@ -69,3 +69,20 @@ def merged(target: object, patch: object) -> Any:  # noqa: ANN401  any JSON
         else:
             result[name] = merged(result.get(name), value)
     return result
+
+
+def _overwritten(read: object, current: object, wanted: Mapping[str, object]) -> list[str]:
+    """Return the names of the wanted fields that somebody changed since they were read.
+
+    A field that has become what is wanted is none of them.
+
+    Args:
+        read: The record as it was when the change was asked for.
+        current: The same record now.
+        wanted: The fields to be changed, with their new values.
+    """
+    return [
+        name
+        for name, value in wanted.items()
+        if getattr(current, name) != getattr(read, name) and getattr(current, name) != value
+    ]

@@ -8,10 +8,10 @@ from notifier.api.bodies import Body
 from notifier.api.models import Time, random_tail, time_or_none
 from notifier.api.operations import Call, Operation, Reply, hint
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
-from notifier.core.endpoint import Endpoint, EndpointStatus
-from notifier.core.ids import RecoveryId
-from notifier.core.instants import rfc3339
-from notifier.core.recovery import Recovery, RecoveryStatus, Span
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
+from notifier.core.delivery.recovery import Recovery, RecoveryStatus, Span
+from notifier.core.model.ids import RecoveryId
+from notifier.core.model.instants import rfc3339
 from notifier.errors import ConflictError
 from notifier.runtime import Runtime
 

@@ -6,9 +6,8 @@ import secrets
 from dataclasses import replace
 from typing import Final
 
-from notifier.core.endpoint import Endpoint, SealedSecret, Signing
-from notifier.core.instants import rfc3339
-from notifier.core.signing import (
+from notifier.core.delivery.endpoint import Endpoint, SealedSecret, Signing
+from notifier.core.delivery.signing import (
     PRIVATE_PREFIX,
     SYMMETRIC_PREFIX,
     canonical_secret,
@@ -17,6 +16,7 @@ from notifier.core.signing import (
     parse_signing_key,
     receiver_secret,
 )
+from notifier.core.model.instants import rfc3339
 from notifier.errors import ConfigError, ConflictError, InvalidInputError, SecretFormError, UnavailableError
 from notifier.store.sealing import SecretBox
 

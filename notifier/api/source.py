@@ -8,13 +8,14 @@ from pydantic import BaseModel, Field
 
 from notifier.api.models import Time, time_or_none
 from notifier.api.operations import Call, Operation, Reply
-from notifier.core import observation
-from notifier.core.buckets import Buckets
-from notifier.core.health import Health, TroubleKind
-from notifier.core.instants import rfc3339
-from notifier.core.refusals import Refusal
-from notifier.core.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
-from notifier.core.standing import Standing
+from notifier.core.model import observation
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.reasons import TroubleKind
+from notifier.core.polling.buckets import Buckets
+from notifier.core.polling.health import Health
+from notifier.core.polling.refusals import Refusal
+from notifier.core.polling.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
+from notifier.core.polling.standing import Standing
 from notifier.store import LookQueue
 
 PATH: Final = "/v1/source"

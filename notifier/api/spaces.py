@@ -9,11 +9,11 @@ from notifier.api.events import EventView, event_view
 from notifier.api.models import Time
 from notifier.api.operations import Call, Operation, Reply
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
-from notifier.core.events import SPACE_URL
-from notifier.core.instants import rfc3339
-from notifier.core.known import KnownSpace
-from notifier.core.payload_data import SpaceObject
-from notifier.core.space import Phase
+from notifier.core.events.event import SPACE_URL
+from notifier.core.events.payload_data import SpaceObject
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.space import Phase
+from notifier.core.spaces.known import KnownSpace
 from notifier.errors import NotFoundError
 
 PATH: Final = "/v1/spaces"

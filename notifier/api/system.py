@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from notifier import __version__
 from notifier.api.models import Time, time_or_none
 from notifier.api.operations import Call, Operation, Reply
-from notifier.core.instants import rfc3339
+from notifier.core.model.instants import rfc3339
 from notifier.store import Concern, ServerState, Severity, concerns_of
 
 PATH: Final = "/v1/system"

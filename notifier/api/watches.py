@@ -12,9 +12,9 @@ from notifier.api.operations import Call, Operation, Reply, hint
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.api.patching import Patch
 from notifier.api.preconditions import etag_of
-from notifier.core.ids import WatchId
-from notifier.core.instants import rfc3339
-from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
+from notifier.core.model.ids import WatchId
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
 from notifier.runtime import Runtime
 
 PATH: Final = "/v1/watches"

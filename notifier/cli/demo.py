@@ -24,7 +24,7 @@ from notifier.cli.serving import bind, port_of, run_until_signal, served
 from notifier.cli.stack import all_in_one
 from notifier.cli.up import LOOPBACK, Simulation, source_overrides, stand_in
 from notifier.config import ENV_PREFIX
-from notifier.core.signing import generate_secret
+from notifier.core.delivery.signing import generate_secret
 from notifier.errors import UnavailableError
 from notifier.telemetry import configure_logging
 

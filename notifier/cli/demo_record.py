@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from notifier.cli.listener import Received
-from notifier.core.instants import instant
+from notifier.core.model.instants import instant
 
 EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "1OdJrXWaPVPGX": (

@@ -17,8 +17,8 @@ from rich.text import Text
 from notifier.cli.console import complain, output
 from notifier.cli.event_lines import event_line
 from notifier.cli.serving import bind, port_of, served
-from notifier.core.challenge import respond, token_of
-from notifier.core.signing import parse_verification_key, verify, verifying_secret
+from notifier.core.delivery.challenge import respond, token_of
+from notifier.core.delivery.signing import parse_verification_key, verify, verifying_secret
 from notifier.errors import SignatureError
 
 MAX_BODY_BYTES: Final = 1024 * 1024

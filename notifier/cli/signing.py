@@ -29,7 +29,7 @@ def sign(
     body: BodyFile = "-",
 ) -> None:
     """Print the three headers that sign a body."""
-    from notifier.core import signing
+    from notifier.core.delivery import signing
 
     key = signing.parse_signing_key(secret)
     at = int(time.time()) if timestamp is None else timestamp
@@ -51,7 +51,7 @@ def verify(
     body: BodyFile = "-",
 ) -> None:
     """Check a signature; exit code 1 and the reason if it does not verify."""
-    from notifier.core import signing
+    from notifier.core.delivery import signing
 
     headers = {"webhook-id": event_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
     try:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from notifier.core.outcome import Answer
+from notifier.core.delivery.outcome import Answer
 from notifier.delivery.dial import Dialler
 from notifier.delivery.pool import Pool
 from notifier.delivery.proxied import EVERYWHERE, ProxyDialler
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
     from types import TracebackType
 
-    from notifier.core.request import DeliveryRequest
+    from notifier.core.delivery.request import DeliveryRequest
     from notifier.delivery.dial import Way
 
 STALE_WINDOW_SECONDS: Final = 1.0

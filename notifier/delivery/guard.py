@@ -10,7 +10,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, TypeVar
 
-from notifier.core.addresses import check_address
+from notifier.core.delivery.addresses import check_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

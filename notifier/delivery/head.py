@@ -13,7 +13,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from notifier.core.outcome import KEPT_HEADERS
+from notifier.core.delivery.outcome import KEPT_HEADERS
 from notifier.delivery.reply import recordable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from yarl import URL
 
 if TYPE_CHECKING:
-    from notifier.core.request import DeliveryRequest
+    from notifier.core.delivery.request import DeliveryRequest
 
 _NUMBERS_AND_DOTS: Final = re.compile(r"[0-9.]+")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.failures import text_of
 from notifier.delivery.message import Origin, head_of
 from notifier.delivery.wire import Connection

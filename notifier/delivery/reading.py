@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from notifier.core.outcome import MAX_KEPT_BODY_BYTES, ErrorClass
+from notifier.core.delivery.outcome import MAX_KEPT_BODY_BYTES, ErrorClass
 from notifier.delivery.chunks import Chunks
 from notifier.delivery.failures import describe_failure, text_of
 from notifier.delivery.head import SWITCHING_PROTOCOLS, may_settle, read_head

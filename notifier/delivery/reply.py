@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notifier.core.outcome import ErrorClass
+    from notifier.core.delivery.outcome import ErrorClass
 
 MAX_KEPT_HEADER_CHARS: Final = 256
 

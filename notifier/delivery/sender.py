@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.failures import SEND_FAILURES, describe_failure
 from notifier.delivery.message import message_of, target_of
 from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
-    from notifier.core.request import DeliveryRequest
+    from notifier.core.delivery.request import DeliveryRequest
     from notifier.delivery.dial import Way
     from notifier.delivery.message import Origin
     from notifier.delivery.pool import Pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.reading import AnswerReader
 
 if TYPE_CHECKING:

@@ -9,11 +9,18 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from notifier.core.buckets import DAY_SECONDS
-from notifier.core.observation import Failure
-from notifier.core.problems import BY_STATUS, NO_EXPLANATION, FailureKind, explain, failure_kind, problems
-from notifier.core.retry_after import MAX_RETRY_AFTER_SECONDS, parse_http_date, parse_retry_after
-from notifier.core.x_clock import XClock
+from notifier.core.model.observation import Failure
+from notifier.core.model.problems import (
+    BY_STATUS,
+    NO_EXPLANATION,
+    FailureKind,
+    explain,
+    failure_kind,
+    problems,
+)
+from notifier.core.model.retry_after import MAX_RETRY_AFTER_SECONDS, parse_http_date, parse_retry_after
+from notifier.core.model.x_clock import XClock
+from notifier.core.polling.buckets import DAY_SECONDS
 from notifier.source.limits import read_windows, used_up_until
 
 MESSAGE_LENGTH: Final = 10_000

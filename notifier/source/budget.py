@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import Urgency
 
 
 class Budget(Protocol):

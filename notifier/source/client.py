@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from notifier.core.answers import read_answer
-from notifier.core.buckets import WINDOW_SECONDS
-from notifier.core.looking import Urgency
-from notifier.core.observation import MOST_RESULTS, Call, Failure, Observation, People, Question, failed
-from notifier.core.problems import FailureKind
-from notifier.core.retry_after import parse_http_date
-from notifier.core.x_clock import XClock
+from notifier.core.model.answers import read_answer
+from notifier.core.model.observation import MOST_RESULTS, Call, Failure, Observation, People, Question, failed
+from notifier.core.model.poll import Urgency
+from notifier.core.model.problems import FailureKind
+from notifier.core.model.retry_after import parse_http_date
+from notifier.core.model.x_clock import XClock
+from notifier.core.polling.buckets import WINDOW_SECONDS
 from notifier.source.answers import read_failure, read_json, refused_values, with_waits
 from notifier.source.budget import Budget
 from notifier.source.failures import (

@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 
 import aiohttp
 
-from notifier.core.observation import Failure
-from notifier.core.problems import FailureKind
+from notifier.core.model.observation import Failure
+from notifier.core.model.problems import FailureKind
 
 TIMEOUT_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from notifier.core.buckets import DAY_SECONDS, WINDOW_SECONDS
-from notifier.core.x_clock import XClock
+from notifier.core.model.x_clock import XClock
+from notifier.core.polling.buckets import DAY_SECONDS, WINDOW_SECONDS
 
 LENGTHS: Final[Mapping[str, float]] = {
     "x-rate-limit": WINDOW_SECONDS,

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from notifier.core.observation import Call
-from notifier.core.refusals import Refusals
+from notifier.core.model.observation import Call
+from notifier.core.polling.refusals import Refusals
 
 READ_AGAIN_SECONDS: Final = 30.0
 """How old what was read may be. A request must not cost a round trip for something that happens once in

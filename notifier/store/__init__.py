@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from notifier.core.endpoint import EndpointStatus
-from notifier.core.observation import Call
+from notifier.core.delivery.endpoint import EndpointStatus
+from notifier.core.model.observation import Call
 from notifier.store import keys
 from notifier.store.budget import SharedBudget
 from notifier.store.concerns import Concern, Severity, concerns_of

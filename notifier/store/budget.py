@@ -7,10 +7,10 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core import buckets
-from notifier.core.buckets import Buckets
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import Urgency
+from notifier.core.polling import buckets
+from notifier.core.polling.buckets import Buckets
 from notifier.store import keys
 from notifier.store.database import Database
 
@@ -30,7 +30,7 @@ CONTENDED_SECONDS: Final = 1.0
 
 
 class SharedBudget:
-    """Rate buckets as X's headers describe them: one record, changed by :mod:`notifier.core.buckets`.
+    """Rate buckets as X's headers describe them: one record, changed by :mod:`notifier.core.polling.buckets`.
 
     ``now``, ``reset`` and ``until`` are epoch seconds by our clock throughout.
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
-from notifier.core.delivery import Attempt, Delivery, DeliveryStatus
-from notifier.core.ids import EndpointId, EventId, delivery_id, split_delivery_id
+from notifier.core.delivery.delivery import Attempt, Delivery, DeliveryStatus
+from notifier.core.model.ids import EndpointId, EventId, delivery_id, split_delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.store import keys
 from notifier.store.database import Database

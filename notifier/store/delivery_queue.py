@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter
 
-from notifier.core import breaker
-from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
-from notifier.core.endpoint import Endpoint, Ordering
-from notifier.core.ids import ATTEMPT_PREFIX, EndpointId, EventId
-from notifier.core.pacing import PACE_LAW
+from notifier.core.delivery import breaker
+from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
+from notifier.core.delivery.endpoint import Endpoint, Ordering
+from notifier.core.delivery.pacing import PACE_LAW
+from notifier.core.model.ids import ATTEMPT_PREFIX, EndpointId, EventId
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.partitions import Partitions

@@ -8,10 +8,10 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.endpoint import DEFAULT_MAX_CONCURRENCY, Endpoint, Ordering, disabled_event
-from notifier.core.events import encode
-from notifier.core.ids import EndpointId
-from notifier.core.pacing import FIRST_CONCURRENCY
+from notifier.core.delivery.endpoint import DEFAULT_MAX_CONCURRENCY, Endpoint, Ordering, disabled_event
+from notifier.core.delivery.pacing import FIRST_CONCURRENCY
+from notifier.core.events.event import encode
+from notifier.core.model.ids import EndpointId
 from notifier.errors import NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from notifier.core.events import Event, EventType, Routing, encode
-from notifier.core.ids import EventId, SpaceId
-from notifier.core.watch import Watch
+from notifier.core.events.event import Event, EventType, Routing, encode
+from notifier.core.model.ids import EventId, SpaceId
+from notifier.core.model.watch import Watch
 from notifier.errors import BadRequestError, NotFoundError
 from notifier.store import keys
 from notifier.store.database import Argument, Database

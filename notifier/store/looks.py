@@ -9,11 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from notifier.core.cadence import NextLook
-from notifier.core.looking import DueLook, Urgency
-from notifier.core.observation import Call
-from notifier.core.standing import Standing
-from notifier.core.watch import WatchKind
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import DuePoll, NextPoll, Urgency
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling.standing import Standing
 from notifier.store import keys
 from notifier.store.database import Argument, Database
 from notifier.store.standings import STANDING
@@ -47,8 +46,8 @@ class FirstLooks:
         has_standings: Whether any subject of the call has one.
     """
 
-    urgent: list[DueLook]
-    patient: list[DueLook]
+    urgent: list[DuePoll]
+    patient: list[DuePoll]
     standings: Mapping[str, Standing]
     has_standings: bool
 
@@ -76,7 +75,7 @@ class Looks:
             count > 0,
         )
 
-    async def claim(self, call: Call, looks: Sequence[DueLook], *, now: float) -> list[DueLook]:
+    async def claim(self, call: Call, looks: Sequence[DuePoll], *, now: float) -> list[DuePoll]:
         """Claim these looks; gives those that no other worker was quicker to claim."""
         lease_end = int((now + LEASE_SECONDS) * 1000)
         claimed = set(
@@ -86,7 +85,7 @@ class Looks:
         )
         return [look for look in looks if look.subject in claimed]
 
-    async def schedule(self, call: Call, due: Mapping[str, NextLook | None]) -> None:
+    async def schedule(self, call: Call, due: Mapping[str, NextPoll | None]) -> None:
         """Set when subjects are looked at next; None stops looking.
 
         A subject that was taken off the schedule meanwhile stays off.
@@ -125,6 +124,6 @@ def _queue(parts: Sequence[tuple[int, int, list[tuple[str, float]]]]) -> LookQue
     )
 
 
-def _read(flat: Sequence[Any], urgency: Urgency) -> list[DueLook]:
+def _read(flat: Sequence[Any], urgency: Urgency) -> list[DuePoll]:
     pairs = zip(flat[::2], flat[1::2], strict=True)
-    return [DueLook(subject, float(at) / 1000, urgency) for subject, at in pairs]
+    return [DuePoll(subject, float(at) / 1000, urgency) for subject, at in pairs]

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from notifier.core.endpoint import Endpoint
-from notifier.core.events import EventType
-from notifier.core.ids import EndpointId, EventId, RecoveryId
-from notifier.core.recovery import (
+from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.delivery.recovery import (
     MOST_WAITING,
     PUT_OFF_SECONDS,
     Recovery,
@@ -22,6 +20,8 @@ from notifier.core.recovery import (
     read_span,
     wants_back,
 )
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import EndpointId, EventId, RecoveryId
 from notifier.errors import ConflictError, NotFoundError
 from notifier.store import keys
 from notifier.store.database import Database

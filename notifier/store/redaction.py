@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from notifier.core.events import redact
-from notifier.core.ids import EndpointId, EventId, SpaceId, delivery_id
+from notifier.core.events.event import redact
+from notifier.core.model.ids import EndpointId, EventId, SpaceId, delivery_id
 from notifier.store import keys
 from notifier.store.database import Argument, Database, ScriptCall, script
 from notifier.store.delivery_queue import ATTEMPT, attempts_in

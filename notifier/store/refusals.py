@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.refusals import REFUSED_FOR_SECONDS, Refusal, Refusals
+from notifier.core.polling.refusals import REFUSED_FOR_SECONDS, Refusal, Refusals
 from notifier.store import keys
 from notifier.store.database import Database
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from notifier.core.endpoint import Endpoint
+from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database

@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from notifier.core.events import Event, encode
-from notifier.core.health import Health, read_health
-from notifier.core.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS
+from notifier.core.events.event import Event, encode
+from notifier.core.polling.health import Health, read_health
+from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS
 from notifier.store import keys
 from notifier.store.database import Argument, Database
 from notifier.store.events import routing_json

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from notifier.core.cadence import NextLook
-from notifier.core.events import Event, encode
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.known import KnownSpace, read_known
-from notifier.core.space import Phase
-from notifier.core.timers import TimerKind
+from notifier.core.events.event import Event, encode
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.poll import NextPoll
+from notifier.core.model.space import Phase
+from notifier.core.spaces.known import KnownSpace, read_known
+from notifier.core.spaces.timers import TimerKind
 from notifier.errors import NotFoundError
 from notifier.store import keys
 from notifier.store.database import Argument, Database, ScriptCall, script
@@ -54,7 +54,7 @@ class Commit:
     events: tuple[Event, ...]
     watch_ids: tuple[WatchId, ...]
     timers: Mapping[TimerKind, float]
-    look: NextLook | None = None
+    look: NextPoll | None = None
     keeps_look: bool = False
 
 

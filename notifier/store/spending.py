@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from notifier.core.instants import rfc3339
-from notifier.core.spending import DAY_SECONDS, HOURS, Bill, Ledger, hour_of, price
-from notifier.core.worst_case import MILLS, SPACE_MILLS, USER_MILLS, Paid
+from notifier.core.model.instants import rfc3339
+from notifier.core.polling.spending import DAY_SECONDS, HOURS, Bill, Ledger, hour_of, price
+from notifier.core.polling.worst_case import MILLS, SPACE_MILLS, USER_MILLS, Paid
 from notifier.store import keys
 from notifier.store.database import Database
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.observation import Call
-from notifier.core.standing import Standing
+from notifier.core.model.observation import Call
+from notifier.core.polling.standing import Standing
 from notifier.store import keys
 from notifier.store.database import Database
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from notifier.core.ids import SpaceId
-from notifier.core.timers import ERASE_AFTER_SECONDS, TimerKind
+from notifier.core.model.ids import SpaceId
+from notifier.core.spaces.timers import ERASE_AFTER_SECONDS, TimerKind
 from notifier.store import keys
 from notifier.store.database import Database
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.observation import Call
-from notifier.core.timers import ERASE_AFTER_SECONDS
-from notifier.core.watch import Watch, WatchKind, WatchRole
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import Watch, WatchKind, WatchRole
+from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.core import breaker
+from notifier.core.delivery import breaker
 from notifier.errors import UnavailableError
 from notifier.store import Commit, keys
 from tests.support.chaos import ROUND, SPACES, World, kept_running, open_world, space_commit, worker_process

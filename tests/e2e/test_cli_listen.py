@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 from standardwebhooks import Webhook
 
-from notifier.core.catalogue_examples import example
-from notifier.core.events import EventType
-from notifier.core.signing import generate_private_key, parse_signing_key, receiver_secret, sign
+from notifier.core.delivery.signing import generate_private_key, parse_signing_key, receiver_secret, sign
+from notifier.core.events.event import EventType
+from notifier.core.events.examples import example
 from tests.support.processes import NotifierProcess, free_port
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.endpoint import Endpoint
+from notifier.core.delivery.endpoint import Endpoint
 from notifier.runtime import Runtime
 from notifier.store.records import CHANGE_TRIES
 from tests.support.admin_api import Client, Serve, add_endpoint, create, problem, refused_fields

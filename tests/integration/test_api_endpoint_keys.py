@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.signing import generate_private_key, generate_secret, receiver_secret
+from notifier.core.delivery.signing import generate_private_key, generate_secret, receiver_secret
 from notifier.runtime import Runtime
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 

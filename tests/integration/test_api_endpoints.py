@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from notifier.core.instants import rfc3339
-from notifier.core.pacing import FIRST_CONCURRENCY
-from notifier.core.signing import parse_signing_key
+from notifier.core.delivery.pacing import FIRST_CONCURRENCY
+from notifier.core.delivery.signing import parse_signing_key
+from notifier.core.model.instants import rfc3339
 from notifier.runtime import Runtime
 from notifier.store import keys
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields

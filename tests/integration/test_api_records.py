@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from notifier.core.catalogue_examples import DEVELOPERS, LIVE, PLANNED
-from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
-from notifier.core.events import Event, EventType, Sighting, space_event
-from notifier.core.ids import AttemptId, DeliveryId, WatchId, delivery_id
-from notifier.core.known import KnownSpace
-from notifier.core.space import Phase
+from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
+from notifier.core.events.event import Event, EventType, Sighting, space_event
+from notifier.core.events.examples import DEVELOPERS, LIVE, PLANNED
+from notifier.core.model.ids import AttemptId, DeliveryId, WatchId, delivery_id
+from notifier.core.model.space import Phase
+from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime
 from notifier.store import Commit, Settlement
 from tests.support.admin_api import Client, add_endpoint, create, problem, refused_fields

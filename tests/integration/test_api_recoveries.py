@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from notifier.api.recoveries import missed_since
-from notifier.core import breaker
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import EndpointStatus
-from notifier.core.recovery import RecoveryStatus
+from notifier.core.delivery import breaker
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import EndpointStatus
+from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime
 from notifier.store import keys
 from tests.integration.test_store_queue import owe, settled

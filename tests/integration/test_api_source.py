@@ -13,13 +13,12 @@ from typer.testing import CliRunner
 from notifier.api.app import create_app
 from notifier.api.source import SourceView
 from notifier.cli import app as cli
-from notifier.core.cadence import NextLook
-from notifier.core.health import TroubleKind
-from notifier.core.instants import rfc3339
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call
-from notifier.core.spending import ThriftLevel
-from notifier.core.watch import WatchKind
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import NextPoll, Urgency
+from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling.spending import ThriftLevel
 from notifier.runtime import Runtime
 from notifier.simulator import Behaviour, Buckets, Limits
 from tests.support.admin_api import KEY, ApiTestServer, Client, Serve, problem
@@ -192,7 +191,7 @@ async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: S
     async with steered(redis_url, PLAY) as it:
         looks, now = it.runtime.store.looks, it.clock.now
         await looks.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
-        await looks.schedule(Call.LOOKUP, {"C": NextLook(now + 60, Urgency.PATIENT)})
+        await looks.schedule(Call.LOOKUP, {"C": NextPoll(now + 60, Urgency.PATIENT)})
         first = await looks.first(Call.LOOKUP, now=now, limit=1)
         urgent = first.urgent
         await looks.claim(Call.LOOKUP, urgent, now=now)

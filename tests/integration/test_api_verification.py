@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.core.challenge import fault_of, settle
-from notifier.core.endpoint import DisabledReason, disabled
-from notifier.core.outcome import Answer
+from notifier.core.delivery.challenge import fault_of, settle
+from notifier.core.delivery.endpoint import disabled
+from notifier.core.delivery.outcome import Answer
+from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import Runtime
 from tests.support.admin_api import Client, add_endpoint, problem
 from tests.support.api_runtime import clock_of, nudges_of

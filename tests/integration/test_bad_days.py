@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from notifier.core.events import EventType
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.events.event import EventType
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import WatchKind
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import SPACE, events_of, fed_worker, known, ring, tell
 from tests.support.pipeline import add_watch

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from notifier.core.observation import Call
-from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind, WatchRole
 from notifier.runtime import open_runtime
 from notifier.simulator import Limits
 from tests.support.admin_api import KEY, Serve

@@ -9,13 +9,14 @@ from typing import Final
 
 import pytest
 
-from notifier.core import breaker
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
-from notifier.core.events import EventType
-from notifier.core.ids import delivery_id
-from notifier.core.pacing import FIRST_CONCURRENCY
-from notifier.core.retry import DEFAULT_SCHEDULE, MAX_JITTER
+from notifier.core.delivery import breaker
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
+from notifier.core.delivery.pacing import FIRST_CONCURRENCY
+from notifier.core.delivery.retry import DEFAULT_SCHEDULE, MAX_JITTER
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import delivery_id
+from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Store, delivery_queue, keys
 from tests.integration.test_store_queue import add, claim, owe, settle, settled

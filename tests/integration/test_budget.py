@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from notifier.core.events import PayloadForm
-from notifier.core.observation import Call
-from notifier.core.spending import DAY_SECONDS
-from notifier.core.watch import WatchKind
+from notifier.core.events.event import PayloadForm
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling.spending import DAY_SECONDS
 from tests.support.billing_x import BillingX
 from tests.support.steered import NOON, Asked, Steered, steered
 

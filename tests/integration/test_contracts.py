@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from notifier.core.events import PayloadForm
-from notifier.core.observation import Call
-from notifier.core.space import Space
-from notifier.core.watch import OnFirstSight, WatchKind, WatchStatus
+from notifier.core.events.event import PayloadForm
+from notifier.core.model.observation import Call
+from notifier.core.model.space import Space
+from notifier.core.model.watch import OnFirstSight, WatchKind, WatchStatus
 from notifier.simulator import Contract
 from tests.support.steered import Asked, steered
 

@@ -12,10 +12,11 @@ from arq.worker import Worker as ArqWorker
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from notifier.config import Settings
-from notifier.core.delivery import Delivery, DeliveryStatus
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
-from notifier.core.events import PayloadForm
-from notifier.core.ids import EventId, delivery_id
+from notifier.core.delivery.delivery import Delivery, DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
+from notifier.core.events.event import PayloadForm
+from notifier.core.model.ids import EventId, delivery_id
+from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import Runtime, open_runtime
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.outcome import ErrorClass, OutcomeKind, classify
+from notifier.core.delivery.outcome import ErrorClass, OutcomeKind, classify
 from notifier.delivery.resolver import ThreadResolver
 from tests.support.peers import (
     OK,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notifier.core.outcome import ErrorClass, OutcomeKind, classify
+from notifier.core.delivery.outcome import ErrorClass, OutcomeKind, classify
 from tests.support.peers import (
     OK,
     answering,

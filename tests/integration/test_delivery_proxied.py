@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 import uvloop
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from tests.support.peers import (
     OK,
     answering,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.outcome import ErrorClass, classify
+from notifier.core.delivery.outcome import ErrorClass, classify
 from tests.support.peers import client_for, post, request_to
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from notifier.core.outcome import Answer, ErrorClass, OutcomeKind, classify
-from notifier.core.request import DeliveryRequest
+from notifier.core.delivery.outcome import Answer, ErrorClass, OutcomeKind, classify
+from notifier.core.delivery.request import DeliveryRequest
 from notifier.delivery.client import DeliveryClient
 from tests.support.peers import client_for, request_to
 from tests.support.receiver import Receiver

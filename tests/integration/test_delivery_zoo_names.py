@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery import dial
 from notifier.delivery.guard import connect_guarded
 from notifier.delivery.resolver import Destination

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from notifier.core.outcome import Answer, ErrorClass
+from notifier.core.delivery.outcome import Answer, ErrorClass
 from tests.support.peers import OK, client_for, request_to
 from tests.support.relay import relay
 from tests.support.wait import wait_until

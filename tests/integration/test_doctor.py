@@ -11,8 +11,8 @@ from typing import Any, Final
 import pytest
 from redis.asyncio import Redis
 
-from notifier.core.endpoint import SealedSecret
-from notifier.core.recovery import RecoveryStatus
+from notifier.core.delivery.endpoint import SealedSecret
+from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, doctor, keys
 from notifier.store.doctor import findings

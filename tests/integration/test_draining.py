@@ -9,7 +9,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from notifier.core.endpoint import Endpoint
+from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import keys

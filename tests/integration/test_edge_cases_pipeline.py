@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from notifier.core.observation import Call
-from notifier.core.watch import OnFirstSight, WatchKind
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import OnFirstSight, WatchKind
 from notifier.runtime import open_runtime
 from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
 from tests.support.receiver import Receiver

@@ -16,16 +16,17 @@ import redis
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from notifier.core.cadence import FORGOTTEN_SECONDS
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, SealedSecret
-from notifier.core.events import EventType
-from notifier.core.ids import EndpointId, SpaceId
-from notifier.core.observation import Call
-from notifier.core.outcome import Answer
-from notifier.core.request import DeliveryRequest
-from notifier.core.space import Phase
-from notifier.core.timers import ERASE_AFTER_SECONDS
-from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, SealedSecret
+from notifier.core.delivery.outcome import Answer
+from notifier.core.delivery.request import DeliveryRequest
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import EndpointId, SpaceId
+from notifier.core.model.observation import Call
+from notifier.core.model.reasons import DisabledReason
+from notifier.core.model.space import Phase
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
+from notifier.core.spaces.next_poll import FORGOTTEN_SECONDS
+from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from notifier.store import LoggedEvent, keys
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import (

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from notifier.core.events import Event, EventType
-from notifier.core.ids import WatchId
-from notifier.core.observation import Call
-from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.core.events.event import Event, EventType
+from notifier.core.model.ids import WatchId
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.errors import VersionConflictError
 from notifier.store.events import Events
 from tests.support.api_runtime import Clock

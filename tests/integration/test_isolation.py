@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import WatchKind
 from tests.support.steered import NOON, Asked, Steered, spaces, steered
 
 LIVE: Final = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"

@@ -10,10 +10,9 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from notifier.core.cadence import NextLook
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import NextPoll, Urgency
+from notifier.core.model.watch import WatchKind
 from notifier.store import LookQueue
 from notifier.store.looks import LEASE_SECONDS
 from tests.support.steered import Asked, Steered, spaces, steered
@@ -38,7 +37,7 @@ async def file_looks(
 ) -> None:
     looks, wanted = it.runtime.store.looks, list(subjects)
     await looks.add(call, wanted, at=at)
-    await looks.schedule(call, dict.fromkeys(wanted, NextLook(at, urgency)))
+    await looks.schedule(call, dict.fromkeys(wanted, NextPoll(at, urgency)))
 
 
 class HeldUp:
@@ -241,7 +240,7 @@ async def test_a_watch_that_is_resumed_is_looked_at_at_once(redis_url: str) -> N
 async def test_what_was_taken_off_the_schedule_stays_off(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
         now, looks = it.clock.now, it.runtime.store.looks
-        later = NextLook(now + 5, Urgency.PATIENT)
+        later = NextPoll(now + 5, Urgency.PATIENT)
         await file_looks(it, Call.LOOKUP, ["kept", "off"], at=now, urgency=Urgency.URGENT)
         await looks.schedule(Call.LOOKUP, {"off": None})
         await looks.schedule(Call.LOOKUP, {"off": later, "never": later, "kept": later})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.core.endpoint import Endpoint
+from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import VersionConflictError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import StoredAnswer

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.core.health import TroubleKind
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.model.observation import Call
+from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.watch import WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store
 from tests.support.pipeline import add_watch, playing, quick_settings

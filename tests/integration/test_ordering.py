@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import Endpoint, Ordering
-from notifier.core.ids import EventId, delivery_id
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, Ordering
+from notifier.core.model.ids import EventId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Store, keys
 from tests.integration.test_store_queue import add, claim, settle, settled

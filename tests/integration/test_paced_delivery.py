@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import Endpoint, Ordering, SealedSecret
-from notifier.core.ids import EndpointId, EventId, delivery_id
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, Ordering, SealedSecret
+from notifier.core.model.ids import EndpointId, EventId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store.endpoint_stats import BreakerState
 from tests.support.limited_receiver import Bucket, Closed, Limit, LimitedReceiver, Places, limited

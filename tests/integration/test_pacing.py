@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifier.core import breaker
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import Endpoint, EndpointStatus, Ordering
-from notifier.core.ids import EndpointId, delivery_id
-from notifier.core.pacing import FIRST_CONCURRENCY, PACE_LAW
+from notifier.core.delivery import breaker
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Ordering
+from notifier.core.delivery.pacing import FIRST_CONCURRENCY, PACE_LAW
+from notifier.core.model.ids import EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, delivery_queue, keys
 from tests.integration.test_store_queue import ATTEMPT, claim, owe, settle, settled

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from notifier.core.endpoint import Filters
-from notifier.core.observation import Call
-from notifier.core.watch import OnFirstSight, WatchKind, WatchStatus
+from notifier.core.delivery.endpoint import Filters
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import OnFirstSight, WatchKind, WatchStatus
 from notifier.runtime import open_runtime
 from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
 from tests.support.receiver import ReceivedRequest, Receiver

@@ -20,12 +20,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from notifier.core.events import EventType, PayloadForm
-from notifier.core.ids import SpaceId
-from notifier.core.instants import instant
-from notifier.core.observation import Call
-from notifier.core.space import Phase
-from notifier.core.watch import WatchKind, WatchStatus
+from notifier.core.events.event import EventType, PayloadForm
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.instants import instant
+from notifier.core.model.observation import Call
+from notifier.core.model.space import Phase
+from notifier.core.model.watch import WatchKind, WatchStatus
 from tests.support.poll_machine import (
     BY_ID,
     CADENCE_SECONDS,

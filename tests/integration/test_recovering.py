@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import Endpoint, EndpointStatus, Filters, Ordering
-from notifier.core.events import Routing
-from notifier.core.ids import EventId, RecoveryId, delivery_id
-from notifier.core.recovery import MOST_WAITING, Recovery, RecoveryStatus
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Filters, Ordering
+from notifier.core.delivery.recovery import MOST_WAITING, Recovery, RecoveryStatus
+from notifier.core.events.event import Routing
+from notifier.core.model.ids import EventId, RecoveryId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store, keys

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import redis
 
-from notifier.core.ids import RecoveryId
-from notifier.core.recovery import RecoveryStatus
-from notifier.core.watch import WatchKind
+from notifier.core.delivery.recovery import RecoveryStatus
+from notifier.core.model.ids import RecoveryId
+from notifier.core.model.watch import WatchKind
 from notifier.errors import UnusableServerError
 from notifier.runtime import open_runtime
 from notifier.store.doctor import findings

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from notifier.core.events import Event
-from notifier.core.observation import Call
-from notifier.core.watch import Watch, WatchKind, WatchStatus
+from notifier.core.events.event import Event
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import Watch, WatchKind, WatchStatus
 from notifier.store.events import WatchChange
 from tests.support.steered import NOON, Asked, Steered, spaces, steered
 

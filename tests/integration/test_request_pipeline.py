@@ -6,9 +6,9 @@ import asyncio
 from collections import Counter
 from itertools import pairwise
 
-from notifier.core.events import PayloadForm
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.events.event import PayloadForm
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import WatchKind
 from notifier.simulator import Behaviour, Buckets, Limits
 from tests.support.steered import Steered, spaces, steered
 

@@ -15,11 +15,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Observation, People, Question
-from notifier.core.problems import FailureKind
-from notifier.core.spending import Bill, next_day
-from notifier.core.worst_case import Paid
+from notifier.core.model.observation import Call, Observation, People, Question
+from notifier.core.model.poll import Urgency
+from notifier.core.model.problems import FailureKind
+from notifier.core.polling.spending import Bill, next_day
+from notifier.core.polling.worst_case import Paid
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS
 from notifier.store import Database, connect, keys

@@ -13,12 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from notifier.core.buckets import WINDOW_SECONDS
-from notifier.core.cadence import Cadence
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Question
-from notifier.core.problems import FailureKind
-from notifier.core.trouble import respond
+from notifier.core.model.observation import Call, Question
+from notifier.core.model.poll import Cadence, Urgency
+from notifier.core.model.problems import FailureKind
+from notifier.core.polling.buckets import WINDOW_SECONDS
+from notifier.core.polling.trouble import respond
 from notifier.source import XClient, origin_of
 from notifier.store import Database, connect
 from notifier.store.budget import SharedBudget

@@ -10,9 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Failure, Question
-from notifier.core.problems import FailureKind
+from notifier.core.model.observation import Call, Failure, Question
+from notifier.core.model.poll import Urgency
+from notifier.core.model.problems import FailureKind
 from notifier.source import XClient
 from notifier.source import client as client_module
 from tests.support.own_refusals import OwnRefusals

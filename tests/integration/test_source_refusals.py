@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from notifier.core.instants import rfc3339
-from notifier.core.observation import Call, Question
-from notifier.core.refusals import REFUSED_FOR_SECONDS, Refusals
-from notifier.core.watch import WatchKind
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Call, Question
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling.refusals import REFUSED_FOR_SECONDS, Refusals
 from notifier.source.refusals import READ_AGAIN_SECONDS
 from notifier.store import keys
 from tests.support.admin_api import KEY, Serve

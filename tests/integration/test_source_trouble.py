@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from notifier.core.health import Health, Trouble, TroubleKind
-from notifier.core.health import news as news_of
-from notifier.core.instants import instant
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.model.instants import instant
+from notifier.core.model.observation import Call
+from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling.health import Health, Trouble
+from notifier.core.polling.health import news as news_of
 from tests.support.steered import Asked, Steered, spaces, steered
 
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"

@@ -20,14 +20,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from notifier.core.events import EventType
-from notifier.core.ids import SpaceId
-from notifier.core.known import KnownSpace
-from notifier.core.lists import LISTED_SECONDS
-from notifier.core.observation import Call
-from notifier.core.returns import hardness
-from notifier.core.space import Space, read_space
-from notifier.core.watch import OnFirstSight, WatchKind
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call
+from notifier.core.model.space import Space, read_space
+from notifier.core.model.watch import OnFirstSight, WatchKind
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.lists import LISTED_SECONDS
+from notifier.core.spaces.returns import hardness
 from tests.support.api_runtime import Clock
 from tests.support.chronicle import Chronicle
 from tests.support.processes import RedisServer

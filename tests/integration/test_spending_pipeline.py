@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from notifier.core.cadence import NextLook
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import NextPoll, Urgency
+from notifier.core.model.watch import WatchKind
 from notifier.simulator.app import STATUS_PATH
 from tests.support.admin_api import Serve
 from tests.support.steered import NOON, Steered, spaces, steered
@@ -164,7 +163,7 @@ async def test_discovery_that_is_due_already_waits_when_lookups_have_spent_the_m
 async def due(it: Steered, urgency: Urgency, ids: list[str]) -> None:
     looks, now = it.runtime.store.looks, it.clock.now
     await looks.add(Call.LOOKUP, ids, at=now)
-    await looks.schedule(Call.LOOKUP, dict.fromkeys(ids, NextLook(now, urgency)))
+    await looks.schedule(Call.LOOKUP, dict.fromkeys(ids, NextPoll(now, urgency)))
 
 
 async def spend(it: Steered, spaces_read: int) -> None:

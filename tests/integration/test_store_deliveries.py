@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from notifier.core.delivery import Delivery, DeliveryStatus
-from notifier.core.ids import delivery_id
+from notifier.core.delivery.delivery import Delivery, DeliveryStatus
+from notifier.core.model.ids import delivery_id
 from notifier.runtime import open_runtime
 from notifier.store import Store, deliveries
 from tests.integration.test_store_queue import add, claim, owe, settle, settled

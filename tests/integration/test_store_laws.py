@@ -11,9 +11,9 @@ import redis as blocking_redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import Endpoint, EndpointStatus
-from notifier.core.ids import EventId, delivery_id
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
+from notifier.core.model.ids import EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, keys

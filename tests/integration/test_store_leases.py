@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
-from notifier.core.endpoint import Endpoint
-from notifier.core.ids import AttemptId, EndpointId, delivery_id
+from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
+from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.model.ids import AttemptId, EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, keys
 from tests.support.owing import make_known, make_owed

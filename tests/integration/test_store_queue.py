@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus
-from notifier.core.ids import AttemptId, EndpointId, EventId, delivery_id
+from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
+from notifier.core.model.ids import AttemptId, EndpointId, EventId, delivery_id
+from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, keys

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
-from notifier.core import trouble
-from notifier.core.watch import WatchKind
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling import trouble
 from notifier.runtime import Runtime, open_runtime
 from notifier.simulator import Contract, Limits, create_simulator, load_scenario
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from notifier.core.decide import Decision
-from notifier.core.events import EventType
-from notifier.core.health import Setback, after_answer, after_failure
-from notifier.core.ids import SpaceId
-from notifier.core.instants import rfc3339
-from notifier.core.known import KnownSpace
-from notifier.core.observation import Call, Failure
-from notifier.core.problems import FailureKind
-from notifier.core.timers import TimerKind
-from notifier.core.timers import ring as decide_ring
-from notifier.core.trouble import respond
-from notifier.core.watch import WatchKind
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Call, Failure
+from notifier.core.model.problems import FailureKind
+from notifier.core.model.watch import WatchKind
+from notifier.core.polling.health import Setback, after_answer, after_failure
+from notifier.core.polling.trouble import respond
+from notifier.core.spaces.decide import Decision
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.timers import TimerKind
+from notifier.core.spaces.timers import ring as decide_ring
 from notifier.store import keys
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import SPACE, events_of, fed_worker, ring, tell

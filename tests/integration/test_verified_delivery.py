@@ -17,8 +17,14 @@ from cloudevents.core.formats.json import JSONFormat
 
 from notifier.api.app import create_app
 from notifier.cli.listener import Received, create_listener
-from notifier.core.challenge import WAITS_SECONDS
-from notifier.core.endpoint import Endpoint, Verification, VerificationStatus, disabled_event, verified_anew
+from notifier.core.delivery.challenge import WAITS_SECONDS
+from notifier.core.delivery.endpoint import (
+    Endpoint,
+    Verification,
+    VerificationStatus,
+    disabled_event,
+    verified_anew,
+)
 from notifier.runtime import Runtime, open_runtime
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
 from tests.support.api_runtime import Clock, NotedNudges, clock_of

@@ -9,10 +9,10 @@ from typing import Final
 
 from aiohttp import web
 
-from notifier.core.ids import SpaceId
-from notifier.core.observation import Call, People, Question
-from notifier.core.space import Space
-from notifier.core.spending import DAY_SECONDS
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call, People, Question
+from notifier.core.model.space import Space
+from notifier.core.polling.spending import DAY_SECONDS
 from tests.support.steered import Asked
 
 SPACE: Final = 5

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import Endpoint, Ordering, SealedSecret
-from notifier.core.events import EventType, Sighting, space_event
-from notifier.core.ids import EndpointId, EventId, SpaceId, delivery_id
-from notifier.core.known import KnownSpace
-from notifier.core.space import Phase, Space
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, Ordering, SealedSecret
+from notifier.core.events.event import EventType, Sighting, space_event
+from notifier.core.model.ids import EndpointId, EventId, SpaceId, delivery_id
+from notifier.core.model.space import Phase, Space
+from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Commit, keys
 from notifier.store.doctor import findings

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Final, TypeAlias
 
-from notifier.core.events import Event, EventType
-from notifier.core.ids import SpaceId
-from notifier.core.instants import instant
-from notifier.core.known import KnownSpace
-from notifier.core.observation import Call
-from notifier.core.space import Space
+from notifier.core.events.event import Event, EventType
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.instants import instant
+from notifier.core.model.observation import Call
+from notifier.core.model.space import Space
+from notifier.core.spaces.known import KnownSpace
 from tests.support.space_builders import replay, told_part
 from tests.support.space_machine import CROWD, Answer, Record
 

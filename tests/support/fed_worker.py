@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from notifier.core.answers import read_answer
-from notifier.core.events import EventType
-from notifier.core.ids import SpaceId
-from notifier.core.known import KnownSpace
-from notifier.core.observation import Call, Question
+from notifier.core.events.event import EventType
+from notifier.core.model.answers import read_answer
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call, Question
+from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import open_runtime
 from notifier.store import LoggedEvent
 from tests.support.api_runtime import Clock

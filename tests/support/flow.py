@@ -13,9 +13,9 @@ from typing import Final
 
 import aiohttp
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.endpoint import Endpoint, SealedSecret
-from notifier.core.ids import EndpointId, EventId, delivery_id
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.endpoint import Endpoint, SealedSecret
+from notifier.core.model.ids import EndpointId, EventId, delivery_id
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store.doctor import findings

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from notifier.core.delivery import Attempt, DeliveryStatus, Trigger
-from notifier.core.endpoint import Endpoint, EndpointStatus, Ordering
-from notifier.core.ids import AttemptId, EndpointId, RecoveryId, delivery_id
-from notifier.core.observation import Call
-from notifier.core.watch import WatchKind
+from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Ordering
+from notifier.core.model.ids import AttemptId, EndpointId, RecoveryId, delivery_id
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Settlement, Store, keys
 from tests.support.pipeline import numbered_event, quick_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from notifier.core.endpoint import Endpoint
+from notifier.core.delivery.endpoint import Endpoint
 from notifier.store import Store, keys
 from notifier.store.delivery_queue import Owed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notifier.core.refusals import Refusals
+from notifier.core.polling.refusals import Refusals
 
 
 class OwnRefusals:

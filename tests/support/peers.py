@@ -16,15 +16,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from notifier.core.request import DeliveryRequest, build_request
-from notifier.core.signing import generate_secret, parse_signing_key
+from notifier.core.delivery.request import DeliveryRequest, build_request
+from notifier.core.delivery.signing import generate_secret, parse_signing_key
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from notifier.core.outcome import Answer
+    from notifier.core.delivery.outcome import Answer
 
     Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 from aiohttp.test_utils import TestServer
 
 from notifier.config import Settings, load_settings
-from notifier.core.endpoint import Endpoint, SealedSecret
-from notifier.core.events import Event, EventType, Sighting, plain_event, space_event
-from notifier.core.ids import EndpointId, EventId, SpaceId, WatchId
-from notifier.core.known import KnownSpace
-from notifier.core.space import Phase, Space
-from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
+from notifier.core.delivery.endpoint import Endpoint, SealedSecret
+from notifier.core.events.event import Event, EventType, Sighting, plain_event, space_event
+from notifier.core.model.ids import EndpointId, EventId, SpaceId, WatchId
+from notifier.core.model.space import Phase, Space
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
+from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime
 from notifier.simulator import Contract, create_simulator
 from notifier.simulator.files import parse_scenario

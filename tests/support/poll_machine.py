@@ -14,9 +14,9 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from pydantic import SecretStr
 
-from notifier.core.instants import rfc3339
-from notifier.core.observation import Call
-from notifier.core.spending import DAY_SECONDS
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Call
+from notifier.core.polling.spending import DAY_SECONDS
 from notifier.runtime import open_runtime
 from notifier.source.client import PATHS
 from notifier.store import LoggedEvent

@@ -9,17 +9,17 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from notifier.core.catalogue import AnyPayload
-from notifier.core.decide import Circumstances, Decision, decide
-from notifier.core.events import MAX_BODY_BYTES, Event, EventType, encode
-from notifier.core.ids import SpaceId, UserId, WatchId
-from notifier.core.instants import rfc3339
-from notifier.core.known import KnownSpace, read_known
-from notifier.core.merging import Patience
-from notifier.core.observation import Evidence, Observation, Presence, Snapshot
-from notifier.core.space import FIELD_KINDS, SILENT_FIELDS, FieldKind, Phase, Space, User
-from notifier.core.timers import TimerKind, ring
-from notifier.core.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, is_mass_vanish
+from notifier.core.events.catalogue import AnyPayload
+from notifier.core.events.event import MAX_BODY_BYTES, Event, EventType, encode
+from notifier.core.model.ids import SpaceId, UserId, WatchId
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Evidence, Observation, Presence, Snapshot
+from notifier.core.model.space import FIELD_KINDS, SILENT_FIELDS, FieldKind, Phase, Space, User
+from notifier.core.spaces.decide import Circumstances, Decision, decide
+from notifier.core.spaces.known import KnownSpace, read_known
+from notifier.core.spaces.merging import Patience
+from notifier.core.spaces.timers import TimerKind, ring
+from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, is_mass_vanish
 
 SPACE_ID = SpaceId("1zqKVXPQhvZJB")
 START = 1_626_249_600.0

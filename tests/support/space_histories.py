@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from notifier.core.merging import Patience
-from notifier.core.observation import Evidence
-from notifier.core.space import FIELD_KINDS, FieldKind, Space
+from notifier.core.model.observation import Evidence
+from notifier.core.model.space import FIELD_KINDS, FieldKind, Space
+from notifier.core.spaces.merging import Patience
 from tests.support.space_builders import (
     Ringing,
     absent,

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from notifier.core.answers import read_answer
-from notifier.core.instants import instant, rfc3339
-from notifier.core.known import KnownSpace
-from notifier.core.observation import Call, Failure, Observation, Question, failed
-from notifier.core.problems import FailureKind
-from notifier.core.space import Phase
+from notifier.core.model.answers import read_answer
+from notifier.core.model.instants import instant, rfc3339
+from notifier.core.model.observation import Call, Failure, Observation, Question, failed
+from notifier.core.model.problems import FailureKind
+from notifier.core.model.space import Phase
+from notifier.core.spaces.known import KnownSpace
 from tests.support.api_runtime import Clock
 
 Record: TypeAlias = dict[str, Any]

@@ -10,15 +10,14 @@ from functools import partial
 from typing import Final
 
 from notifier.config import load_settings
-from notifier.core.cadence import NextLook
-from notifier.core.events import Event
-from notifier.core.health import Setback, after_answer, after_failure
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.known import KnownSpace
-from notifier.core.looking import DueLook, Urgency
-from notifier.core.observation import Call, Question
-from notifier.core.trouble import respond
-from notifier.core.watch import OnFirstSight, Watch, WatchKind
+from notifier.core.events.event import Event
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.observation import Call, Question
+from notifier.core.model.poll import DuePoll, NextPoll, Urgency
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
+from notifier.core.polling.health import Setback, after_answer, after_failure
+from notifier.core.polling.trouble import respond
+from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Database, LoggedEvent, Nudge, Store, keys
 from notifier.store.database import ScriptCall
@@ -162,7 +161,7 @@ class Stage:
             named = tuple(watch.target for watch in asking)
             subjects = named if call is Call.CREATORS else tuple(watch.id for watch in asking)
         now = self._clock()
-        looks = [DueLook(subject, now, Urgency.URGENT) for subject in subjects]
+        looks = [DuePoll(subject, now, Urgency.URGENT) for subject in subjects]
         await self.workers[number].runtime.store.looks.claim(call, looks, now=now)
         return Answer(
             Question(call, named), subjects, self._x.answer(call, named, fault, behind), now, now + 1
@@ -180,7 +179,7 @@ class Stage:
             await note_health(worker, partial(after_answer, call=call))
             await apply_spaces(worker, answer.subjects, observation)
         if failure is not None or call is not Call.LOOKUP:
-            later = NextLook(now + cadence.discovery, Urgency.PATIENT)
+            later = NextPoll(now + cadence.discovery, Urgency.PATIENT)
             await worker.runtime.store.looks.schedule(call, dict.fromkeys(answer.subjects, later))
 
     async def ring(self, number: int) -> None:

@@ -14,9 +14,9 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from notifier.core.events import PayloadForm
-from notifier.core.observation import Call
-from notifier.core.watch import OnFirstSight, WatchKind
+from notifier.core.events.event import PayloadForm
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import OnFirstSight, WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.simulator import Behaviour, Contract, Limits, create_simulator
 from notifier.simulator.files import parse_scenario

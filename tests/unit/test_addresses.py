@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.addresses import FORBIDDEN_NETWORKS, ForbiddenNetwork, check_address, check_url
+from notifier.core.delivery.addresses import FORBIDDEN_NETWORKS, ForbiddenNetwork, check_address, check_url
 from notifier.errors import AddressError, InvalidInputError
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)

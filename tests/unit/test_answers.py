@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from notifier.core.answers import read_answer
-from notifier.core.observation import Call, Failure, Question
-from notifier.core.problems import FailureKind
-from notifier.core.x_clock import XClock
+from notifier.core.model.answers import read_answer
+from notifier.core.model.observation import Call, Failure, Question
+from notifier.core.model.problems import FailureKind
+from notifier.core.model.x_clock import XClock
 from notifier.source.answers import read_failure, with_waits
 from notifier.source.limits import read_windows
 

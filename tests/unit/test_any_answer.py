@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.core.answers import read_answer
-from notifier.core.cadence import Cadence, next_look
-from notifier.core.decide import Decision, decide
-from notifier.core.events import MAX_BODY_BYTES, Event, encode, redact, thin
-from notifier.core.known import KnownSpace, read_known
-from notifier.core.observation import Call, Evidence, Presence, Question, Snapshot
-from notifier.core.space import FIELD_KINDS
-from notifier.core.timers import TimerKind, ring, timers_of
+from notifier.core.events.event import MAX_BODY_BYTES, Event, encode, redact, thin
+from notifier.core.model.answers import read_answer
+from notifier.core.model.observation import Call, Evidence, Presence, Question, Snapshot
+from notifier.core.model.poll import Cadence
+from notifier.core.model.space import FIELD_KINDS
+from notifier.core.spaces.decide import Decision, decide
+from notifier.core.spaces.known import KnownSpace, read_known
+from notifier.core.spaces.next_poll import next_poll
+from notifier.core.spaces.timers import TimerKind, ring, timers_of
 from tests.support.space_builders import PATIENCE, SPACE_ID, START, WATCHED, History, space
 from tests.support.space_histories import STATES, TIMES, VALUES, Step, steps
 
@@ -105,7 +106,7 @@ def take_in(known: KnownSpace | None, evidence: Evidence) -> KnownSpace | None:
     check_decision(decision)
     if decision.known is not None:
         timers_of(decision.known, patience=PATIENCE)
-        next_look(decision.known, now=evidence.answered_at, cadence=Cadence(), patience=PATIENCE)
+        next_poll(decision.known, now=evidence.answered_at, cadence=Cadence(), patience=PATIENCE)
         for kind in TimerKind:
             for now in (evidence.answered_at, evidence.answered_at + 10**6):
                 check_decision(

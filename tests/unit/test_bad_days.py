@@ -9,18 +9,18 @@ from typing import Any, Final
 
 import pytest
 
-from notifier.core.answers import read_answer
-from notifier.core.event_identity import expected_id
-from notifier.core.events import Event
-from notifier.core.known import KnownSpace
-from notifier.core.lists import LISTED_SECONDS, list_of, note_left_out, shown_by, to_ask
-from notifier.core.merging import Patience
-from notifier.core.observation import Call, Evidence, Question
-from notifier.core.returns import HARDEST
-from notifier.core.space import Phase, Space
-from notifier.core.timers import TimerKind, timers_of
-from notifier.core.transitions import LONGEST_WORD, unknown_states
-from notifier.core.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, Vanished, is_blackout
+from notifier.core.events.event import Event
+from notifier.core.events.identity import expected_id
+from notifier.core.model.answers import read_answer
+from notifier.core.model.observation import Call, Evidence, Question
+from notifier.core.model.space import Phase, Space
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.lists import LISTED_SECONDS, list_of, note_left_out, shown_by, to_ask
+from notifier.core.spaces.merging import Patience
+from notifier.core.spaces.returns import HARDEST
+from notifier.core.spaces.timers import TimerKind, timers_of
+from notifier.core.spaces.transitions import LONGEST_WORD, unknown_states
+from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, Vanished, is_blackout
 from tests.support.space_builders import (
     CANCELED_BY_SILENCE,
     ENDED,

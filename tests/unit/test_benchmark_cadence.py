@@ -15,9 +15,9 @@ from benchmarks.sightings import Sightings, Wish
 from benchmarks.simulated_x import CREATORS_APART, LIMIT, NO_FAULTS, Faults, SimulatedX
 from benchmarks.watching import Watching
 from benchmarks.week import REPLICA_LAG, Outcome, Week, equal_paces, live_fixed, live_ours
-from notifier.core.cadence import Cadence
-from notifier.core.ids import SpaceId
-from notifier.core.observation import Call
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import Cadence
 
 # An hour of a busy evening's worth of Spaces, among few creators: quick, and everything happens in it.
 AN_HOUR = Week(days=1 / 24, creators=300, spaces_a_day=600, settle=0.0)

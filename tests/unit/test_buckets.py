@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from notifier.core.buckets import (
+from notifier.core.model.observation import Call
+from notifier.core.model.poll import Urgency
+from notifier.core.polling.buckets import (
     DAY_SECONDS,
     KEPT_BACK,
     LEAD,
@@ -27,8 +29,6 @@ from notifier.core.buckets import (
     take,
     wait,
 )
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call
 
 LOOKUP, CREATORS, SEARCH, USERS = Call
 URGENT, PATIENT = Urgency

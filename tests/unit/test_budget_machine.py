@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call, People, Question
-from notifier.core.space import Space
-from notifier.core.spending import DAY_SECONDS
-from notifier.core.worst_case import (
+from notifier.core.model.observation import Call, People, Question
+from notifier.core.model.poll import Urgency
+from notifier.core.model.space import Space
+from notifier.core.polling.spending import DAY_SECONDS
+from notifier.core.polling.worst_case import (
     Choice,
     Paid,
     Prospect,

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.cadence import FORGOTTEN_SECONDS, Cadence, NextLook, next_look
-from notifier.core.known import KnownSpace
-from notifier.core.looking import Urgency
-from notifier.core.merging import Patience
-from notifier.core.observation import Evidence
-from notifier.core.space import Phase
+from notifier.core.model.observation import Evidence
+from notifier.core.model.poll import Cadence, NextPoll, Urgency
+from notifier.core.model.space import Phase
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.merging import Patience
+from notifier.core.spaces.next_poll import FORGOTTEN_SECONDS, next_poll
 from tests.support.space_builders import (
     CANCELED_BY_SILENCE,
     ENDED,
@@ -40,12 +40,12 @@ def wait(
     known: KnownSpace, seconds: float, cadence: Cadence = CADENCE, patience: Patience = PATIENCE
 ) -> float | None:
     """Seconds from ``seconds`` after the start until the next look."""
-    look = next_look(known, now=START + seconds, cadence=cadence, patience=patience)
+    look = next_poll(known, now=START + seconds, cadence=cadence, patience=patience)
     return None if look is None else look.at - (START + seconds)
 
 
 def urgency(known: KnownSpace, seconds: float) -> Urgency:
-    look = next_look(known, now=START + seconds, cadence=CADENCE, patience=PATIENCE)
+    look = next_poll(known, now=START + seconds, cadence=CADENCE, patience=PATIENCE)
     assert look is not None
     return look.urgency
 
@@ -95,8 +95,8 @@ def test_a_look_makes_sure_shortly_before_the_reminder(
     before_start: float, seconds: float, urgency: Urgency
 ) -> None:
     now = START + PLAN - before_start
-    look = next_look(planned(), now=now, cadence=CADENCE, patience=PATIENCE)
-    assert look == NextLook(now + seconds, urgency)
+    look = next_poll(planned(), now=now, cadence=CADENCE, patience=PATIENCE)
+    assert look == NextPoll(now + seconds, urgency)
 
 
 def test_nothing_is_made_sure_of_for_a_reminder_that_was_told() -> None:
@@ -225,7 +225,7 @@ def test_the_next_look_is_never_in_the_past_nor_at_once(
     phase: Phase, seconds: float, start: float, looks: tuple[Evidence, ...]
 ) -> None:
     history = History(seen(0, but(PLANNED, scheduled_start=at(start))), *looks)
-    look = next_look(
+    look = next_poll(
         replace(history.state, phase=phase), now=START + seconds, cadence=CADENCE, patience=PATIENCE
     )
     assert look is None or START + seconds < look.at <= START + max(seconds + 600, 86_400)
@@ -235,7 +235,7 @@ def test_the_next_look_is_never_in_the_past_nor_at_once(
 def test_a_space_that_is_over_is_looked_at_a_handful_of_times_whatever_x_says() -> None:
     history = History(seen(700, LIVE), seen(730, but(LIVE, host_ids=("1",))), seen(740, ENDED))
     moments = [START + 740.0]
-    while (look := next_look(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:
+    while (look := next_poll(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:
         moments.append(look.at)
         history.look(seen(look.at - START, but(ENDED, host_ids=("1",))))
     assert len(moments) == 3

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from notifier.core.catalogue import AnyPayload, EventTypeInfo, event_types
-from notifier.core.catalogue_examples import LIVE
-from notifier.core.events import EventType, Sighting, encode, space_event, thin
-from notifier.core.payload_data import SpaceObject
-from notifier.core.space import FIELD_KINDS
+from notifier.core.events.catalogue import AnyPayload, EventTypeInfo, event_types
+from notifier.core.events.event import EventType, Sighting, encode, space_event, thin
+from notifier.core.events.examples import LIVE
+from notifier.core.events.payload_data import SpaceObject
+from notifier.core.model.space import FIELD_KINDS
 
 PAYLOADS: TypeAdapter[Any] = TypeAdapter(AnyPayload)
 

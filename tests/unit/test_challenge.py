@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.challenge import (
+from notifier.core.delivery.challenge import (
     OURS_WAIT_SECONDS,
     WAITS_SECONDS,
     challenge_body,
@@ -21,8 +21,7 @@ from notifier.core.challenge import (
     settle,
     token_of,
 )
-from notifier.core.endpoint import (
-    DisabledReason,
+from notifier.core.delivery.endpoint import (
     Endpoint,
     EndpointStatus,
     PayloadFormat,
@@ -31,10 +30,11 @@ from notifier.core.endpoint import (
     enabled,
     verified_anew,
 )
-from notifier.core.ids import EndpointId
-from notifier.core.outcome import Answer, ErrorClass
-from notifier.core.request import in_format
-from notifier.core.signing import HmacKey, generate_private_key, generate_secret, receiver_secret
+from notifier.core.delivery.outcome import Answer, ErrorClass
+from notifier.core.delivery.request import in_format
+from notifier.core.delivery.signing import HmacKey, generate_private_key, generate_secret, receiver_secret
+from notifier.core.model.ids import EndpointId
+from notifier.core.model.reasons import DisabledReason
 
 RAW = bytes(range(32))
 SECRET = generate_secret(RAW)

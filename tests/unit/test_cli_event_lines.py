@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.cli.event_lines import duration, event_line
-from notifier.core.catalogue import event_types
-from notifier.core.catalogue_examples import example
-from notifier.core.events import EventType
+from notifier.core.events.catalogue import event_types
+from notifier.core.events.event import EventType
+from notifier.core.events.examples import example
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),

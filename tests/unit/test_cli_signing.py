@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from typer.testing import CliRunner, Result
 
 from notifier.cli import app
-from notifier.core.signing import generate_private_key, receiver_secret
+from notifier.core.delivery.signing import generate_private_key, receiver_secret
 from notifier.errors import BadRequestError, SecretFormError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -12,13 +12,13 @@ from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.catalogue_examples import example
-from notifier.core.cloud_events import CONTENT_TYPE, cloud_event
-from notifier.core.endpoint import Endpoint, PayloadFormat
-from notifier.core.events import MAX_BODY_BYTES, EventType, PayloadForm, canonical, encode, thin
-from notifier.core.ids import EndpointId
-from notifier.core.request import content_for
-from notifier.core.space import Space
+from notifier.core.delivery.endpoint import Endpoint, PayloadFormat
+from notifier.core.delivery.request import content_for
+from notifier.core.events.cloud_events import CONTENT_TYPE, cloud_event
+from notifier.core.events.event import MAX_BODY_BYTES, EventType, PayloadForm, canonical, encode, thin
+from notifier.core.events.examples import example
+from notifier.core.model.ids import EndpointId
+from notifier.core.model.space import Space
 from tests.support.space_builders import LIVE, but, change
 
 SOURCE = "https://notifier.example.org/spaces"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.core.observation import Evidence
-from notifier.core.space import Phase, Space
+from notifier.core.model.observation import Evidence
+from notifier.core.model.space import Phase, Space
 from tests.support.space_builders import (
     CANCELED_BY_SILENCE,
     ENDED,

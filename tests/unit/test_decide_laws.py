@@ -10,17 +10,18 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from notifier.core.cadence import Cadence, next_look
-from notifier.core.decide import Circumstances, decide
-from notifier.core.events import EventType, encode, redact, thin
-from notifier.core.ids import WatchId
-from notifier.core.instants import instant, rfc3339
-from notifier.core.known import KnownSpace
-from notifier.core.merging import Patience
-from notifier.core.milestones import crossed
-from notifier.core.observation import Evidence, Presence
-from notifier.core.space import Space
-from notifier.core.timers import TimerKind, ring, timers_of
+from notifier.core.events.event import EventType, encode, redact, thin
+from notifier.core.model.ids import WatchId
+from notifier.core.model.instants import instant, rfc3339
+from notifier.core.model.observation import Evidence, Presence
+from notifier.core.model.poll import Cadence
+from notifier.core.model.space import Space
+from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.merging import Patience
+from notifier.core.spaces.milestones import crossed
+from notifier.core.spaces.next_poll import next_poll
+from notifier.core.spaces.timers import TimerKind, ring, timers_of
 from tests.support.space_builders import (
     PATIENCE,
     SPACE_ID,
@@ -244,7 +245,7 @@ def test_after_every_step_it_is_known_when_to_look_again(history: list[Step], pa
         told.take(step)
         now = step.answered_at if isinstance(step, Evidence) else START + step.seconds
         if told.known is not None:
-            look = next_look(told.known, now=now, cadence=Cadence(), patience=patience)
+            look = next_poll(told.known, now=now, cadence=Cadence(), patience=patience)
             assert look is None or now < look.at <= now + 86_400
             assert look is not None or told.phase.is_over
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.request import DeliveryRequest
+from notifier.core.delivery.request import DeliveryRequest
 from notifier.delivery.message import Origin, message_of, target_of
 
 

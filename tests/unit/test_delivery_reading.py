@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.reading import MAX_ANSWER_BYTES, AnswerReader
 from notifier.delivery.reply import Reply
 

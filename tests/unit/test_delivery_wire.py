@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.message import Origin
 from notifier.delivery.pool import Pool
 from notifier.delivery.reply import Reply

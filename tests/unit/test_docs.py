@@ -20,10 +20,10 @@ from examples import poll_events, webhook_receiver
 from notifier.api.app import OPERATIONS
 from notifier.cli import app
 from notifier.config import ENV_PREFIX, Settings
-from notifier.core.challenge import challenge_body, respond
-from notifier.core.events import EventType
-from notifier.core.ids import EndpointId
-from notifier.core.signing import parse_signing_key, sign
+from notifier.core.delivery.challenge import challenge_body, respond
+from notifier.core.delivery.signing import parse_signing_key, sign
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import EndpointId
 from notifier.store.watches import MAX_LISTED_SPACES
 from workers import deliver
 from workers.settings import GRACE_SECONDS

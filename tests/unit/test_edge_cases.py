@@ -6,19 +6,19 @@ import json
 
 import pytest
 
-from notifier.core.answers import read_answer
-from notifier.core.cadence import Cadence, NextLook, next_look
-from notifier.core.decide import Circumstances, decide
-from notifier.core.endpoint import Filters
-from notifier.core.events import encode
-from notifier.core.filters import passes
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.known import KnownSpace
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Evidence, Failure, Observation, Presence, Question, failed
-from notifier.core.problems import FailureKind
-from notifier.core.space import Phase, Space
-from notifier.core.timers import TimerKind, timers_of
+from notifier.core.delivery.endpoint import Filters
+from notifier.core.delivery.filters import passes
+from notifier.core.events.event import encode
+from notifier.core.model.answers import read_answer
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.observation import Call, Evidence, Failure, Observation, Presence, Question, failed
+from notifier.core.model.poll import Cadence, NextPoll, Urgency
+from notifier.core.model.problems import FailureKind
+from notifier.core.model.space import Phase, Space
+from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.next_poll import next_poll
+from notifier.core.spaces.timers import TimerKind, timers_of
 from tests.support.space_builders import (
     ENDED,
     ENDED_BY_SILENCE,
@@ -269,8 +269,8 @@ def test_case_14_speakers_shrink_and_grow_back() -> None:
 def test_case_15_scheduled_in_the_past_when_first_seen() -> None:
     history = History(seen(3600, PLANNED))
     assert history.types == ["space.scheduled"]
-    again = next_look(history.state, now=START + 3600, cadence=Cadence(), patience=PATIENCE)
-    assert again == NextLook(START + 3600 + 600, Urgency.PATIENT)
+    again = next_poll(history.state, now=START + 3600, cadence=Cadence(), patience=PATIENCE)
+    assert again == NextPoll(START + 3600 + 600, Urgency.PATIENT)
 
 
 def test_case_15_is_overdue_after_another_look_and_only_then() -> None:

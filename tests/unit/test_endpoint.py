@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, Filters, disabled_event
-from notifier.core.events import EventType
-from notifier.core.filters import is_wanted
-from notifier.core.ids import EndpointId
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Filters, disabled_event
+from notifier.core.delivery.filters import is_wanted
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import EndpointId
+from notifier.core.model.reasons import DisabledReason
 from tests.support.space_builders import START, at, described_body_of
 
 ENABLED = Endpoint(

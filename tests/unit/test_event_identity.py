@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from notifier.core.event_identity import expected_id
-from notifier.core.events import Event, EventType, encode, redact, thin
-from notifier.core.ids import SpaceId
+from notifier.core.events.event import Event, EventType, encode, redact, thin
+from notifier.core.events.identity import expected_id
+from notifier.core.model.ids import SpaceId
 from tests.support.space_builders import ENDED_BY_SILENCE, History, at, reminder, seen, space
 
 PLANNED = space("scheduled", title="Planned", scheduled_start=at(1000), host_ids=("1", "2"))

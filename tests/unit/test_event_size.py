@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.events import (
+from notifier.core.events.event import (
     MAX_BODY_BYTES,
     EventType,
     Sighting,
@@ -16,8 +16,8 @@ from notifier.core.events import (
     plain_event,
     space_event,
 )
-from notifier.core.ids import WatchId
-from notifier.core.space import Space
+from notifier.core.model.ids import WatchId
+from notifier.core.model.space import Space
 from tests.support.space_builders import (
     LIVE,
     SPACE_ID,

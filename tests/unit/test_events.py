@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.events import (
+from notifier.core.events.event import (
     Event,
     EventType,
     Sighting,
@@ -16,8 +16,8 @@ from notifier.core.events import (
     space_event,
     thin,
 )
-from notifier.core.ids import EndpointId, WatchId
-from notifier.core.timers import ERASE_AFTER_SECONDS
+from notifier.core.model.ids import EndpointId, WatchId
+from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from tests.support.space_builders import (
     LIVE,
     PLANNED,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from notifier.core.decide import MAX_KNOWN_USERS
-from notifier.core.merging import Patience
-from notifier.core.observation import Evidence
-from notifier.core.space import Phase, Space
+from notifier.core.model.observation import Evidence
+from notifier.core.model.space import Phase, Space
+from notifier.core.spaces.decide import MAX_KNOWN_USERS
+from notifier.core.spaces.merging import Patience
 from tests.support.space_builders import (
     ENDED,
     ENDED_BY_SILENCE,

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.core.endpoint import DisabledReason, Endpoint, EndpointStatus, Filters
-from notifier.core.events import EventType, PayloadForm, Routing, plain_event
-from notifier.core.filters import (
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Filters
+from notifier.core.delivery.filters import (
     ABOUT_GUESTS,
     ABOUT_THE_STAGE,
     check_event_types,
@@ -15,8 +14,10 @@ from notifier.core.filters import (
     people_wanted,
     wants_type,
 )
-from notifier.core.ids import EndpointId, SpaceId, WatchId
-from notifier.core.observation import People
+from notifier.core.events.event import EventType, PayloadForm, Routing, plain_event
+from notifier.core.model.ids import EndpointId, SpaceId, WatchId
+from notifier.core.model.observation import People
+from notifier.core.model.reasons import DisabledReason
 from notifier.errors import InvalidInputError
 from tests.support.space_builders import LIVE, History, but, seen
 

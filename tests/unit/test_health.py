@@ -10,26 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.cadence import Cadence
-from notifier.core.events import Event, EventType
-from notifier.core.health import (
+from notifier.core.events.event import Event, EventType
+from notifier.core.model.instants import rfc3339
+from notifier.core.model.observation import Call, Failure
+from notifier.core.model.poll import Cadence
+from notifier.core.model.problems import FailureKind
+from notifier.core.model.reasons import TroubleKind
+from notifier.core.polling.health import (
     KINDS,
     LONGEST_BACKOFF_SECONDS,
     TOLD_AFTER,
     Health,
     Setback,
     Trouble,
-    TroubleKind,
     after_answer,
     after_cycle,
     after_failure,
     news,
     read_health,
 )
-from notifier.core.instants import rfc3339
-from notifier.core.observation import Call, Failure
-from notifier.core.problems import FailureKind
-from notifier.core.trouble import Response, respond
+from notifier.core.polling.trouble import Response, respond
 from tests.support.space_builders import START, at, described_body_of, types
 
 CADENCE = Cadence()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.ids import (
+from notifier.core.model.ids import (
     ALPHABET,
     EVENT_TAIL,
     RANDOM_TAIL,

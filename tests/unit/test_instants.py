@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.instants import MAX_LENGTH, instant, rfc3339
+from notifier.core.model.instants import MAX_LENGTH, instant, rfc3339
 
 EIGHT = 1_626_249_600.0
 

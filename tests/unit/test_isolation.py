@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.core.answers import read_answer
-from notifier.core.isolation import (
+from notifier.core.model.answers import read_answer
+from notifier.core.model.observation import Call, Failure, Question, Remark, failed
+from notifier.core.model.poll import DuePoll, Urgency
+from notifier.core.model.problems import FailureKind, SubjectStatus
+from notifier.core.polling.batching import fill
+from notifier.core.polling.isolation import (
     LONGEST_SECONDS,
     WITNESSES,
     Surroundings,
@@ -20,10 +24,14 @@ from notifier.core.isolation import (
     halve,
     select,
 )
-from notifier.core.looking import DueLook, Urgency, fill
-from notifier.core.observation import Call, Failure, Question, Remark, failed
-from notifier.core.problems import FailureKind, SubjectStatus
-from notifier.core.standing import NORMAL, REFUSED_SECONDS, Pace, Standing, after_answer, after_refusal
+from notifier.core.polling.standing import (
+    NORMAL,
+    REFUSED_SECONDS,
+    Pace,
+    Standing,
+    after_answer,
+    after_refusal,
+)
 
 PACE: Final = Pace(soon=10, slowed=120, refusals=2, apart=120)
 FAILURE: Final = Failure(FailureKind.UNAVAILABLE, "HTTP 503: no", suspects_subjects=True)
@@ -62,9 +70,9 @@ class Play:
                     self.now += 59  # as the call is paused then
                     break
 
-    def choose(self) -> list[DueLook]:
+    def choose(self) -> list[DuePoll]:
         looks = sorted(
-            (DueLook(each, at, Urgency.PATIENT) for each, at in self.due.items()), key=lambda look: look.at
+            (DuePoll(each, at, Urgency.PATIENT) for each, at in self.due.items()), key=lambda look: look.at
         )[:100]
         selection = select([], looks, self.standings, now=self.now, origin=ORIGIN)
         for look, at in selection.put_off.items():
@@ -209,7 +217,7 @@ def test_a_refusal_is_believed_when_it_is_repeated_minutes_later_and_then_tried_
 
 
 def test_who_waits_is_put_off_and_the_group_that_has_waited_longest_is_asked() -> None:
-    looks = [DueLook(each, at, Urgency.URGENT) for each, at in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
+    looks = [DuePoll(each, at, Urgency.URGENT) for each, at in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
     standings = {
         "a": Standing(not_before=50),
         "b": Standing(group="g/0"),

@@ -9,25 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.looking import PATIENT_SHARE, DueLook, Urgency, fill
+from notifier.core.model.poll import DuePoll, Urgency
+from notifier.core.polling.batching import PATIENT_SHARE, fill
 
 NOW = 1000.0
 
 
-def queue(urgency: Urgency, *moments: float) -> list[DueLook]:
+def queue(urgency: Urgency, *moments: float) -> list[DuePoll]:
     """Looks in the order of their time, as the store shows them."""
-    return [DueLook(f"{urgency}{number}", at, urgency) for number, at in enumerate(sorted(moments))]
+    return [DuePoll(f"{urgency}{number}", at, urgency) for number, at in enumerate(sorted(moments))]
 
 
-def urgent(*moments: float) -> list[DueLook]:
+def urgent(*moments: float) -> list[DuePoll]:
     return queue(Urgency.URGENT, *moments)
 
 
-def patient(*moments: float) -> list[DueLook]:
+def patient(*moments: float) -> list[DuePoll]:
     return queue(Urgency.PATIENT, *moments)
 
 
-def count(looks: Sequence[DueLook], urgency: Urgency) -> int:
+def count(looks: Sequence[DuePoll], urgency: Urgency) -> int:
     return sum(look.urgency is urgency for look in looks)
 
 
@@ -110,7 +111,7 @@ def test_nothing_starves_however_much_comes_after_it(
     kinds: list[Urgency], limit: int, flood_is_urgent: bool
 ) -> None:
     flood = Urgency.URGENT if flood_is_urgent else Urgency.PATIENT
-    waiting = {f"first{number}": DueLook(f"first{number}", NOW, kind) for number, kind in enumerate(kinds)}
+    waiting = {f"first{number}": DuePoll(f"first{number}", NOW, kind) for number, kind in enumerate(kinds)}
     rounds = 0
     while any(name.startswith("first") for name in waiting):
         rounds += 1
@@ -118,7 +119,7 @@ def test_nothing_starves_however_much_comes_after_it(
         now = NOW + rounds
         for number in range(limit):
             name = f"later{rounds}-{number}"
-            waiting[name] = DueLook(name, now, flood)
+            waiting[name] = DuePoll(name, now, flood)
         by_time = sorted(waiting.values(), key=lambda look: look.at)
         heads = ([look for look in by_time if look.urgency is kind][:limit] for kind in Urgency)
         for look in fill(*heads, now=now, soon=now, limit=limit):

@@ -2,11 +2,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from notifier.core.ids import SpaceId, WatchId
-from notifier.core.matching import People, baseline_event, is_silent, people_of, unattributed, wants_baseline
-from notifier.core.observation import Call, Observation, Question, Snapshot
-from notifier.core.space import Space
-from notifier.core.watch import OnFirstSight, Watch, WatchKind, WatchRole
+from notifier.core.model.ids import SpaceId, WatchId
+from notifier.core.model.observation import Call, Observation, Question, Snapshot
+from notifier.core.model.space import Space
+from notifier.core.model.watch import OnFirstSight, Watch, WatchKind, WatchRole
+from notifier.core.spaces.matching import (
+    People,
+    baseline_event,
+    is_silent,
+    people_of,
+    unattributed,
+    wants_baseline,
+)
 
 SPACE = Space(id=SpaceId("A"), state="live", creator_id="1", host_ids=("1", "2"))
 WATCH = Watch(id=WatchId("wch_1"), kind=WatchKind.CREATOR, target="1", subject="1", created_at=0.0)

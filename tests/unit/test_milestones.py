@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.decide import decide
-from notifier.core.milestones import crossed
-from notifier.core.observation import Evidence
-from notifier.core.space import MAX_COUNT
-from notifier.core.timers import ERASE_AFTER_SECONDS
+from notifier.core.model.observation import Evidence
+from notifier.core.model.space import MAX_COUNT
+from notifier.core.spaces.decide import decide
+from notifier.core.spaces.milestones import crossed
+from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from tests.support.space_builders import (
     ENDED,
     LIVE,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from notifier.core.observation import Evidence
+from notifier.core.model.observation import Evidence
 from tests.support.space_builders import (
     CANCELED_BY_SILENCE,
     ENDED,

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from notifier.core.answers import read_answer
-from notifier.core.ids import SpaceId, UserId
-from notifier.core.observation import Call, Failure, Observation, Presence, Question, failed
-from notifier.core.problems import FailureKind, SubjectStatus, problem_type
-from notifier.core.space import Space, User
+from notifier.core.model.answers import read_answer
+from notifier.core.model.ids import SpaceId, UserId
+from notifier.core.model.observation import Call, Failure, Observation, Presence, Question, failed
+from notifier.core.model.problems import FailureKind, SubjectStatus, problem_type
+from notifier.core.model.space import Space, User
 
 ID, OTHER = SpaceId("1zqKVXPQhvZJB"), SpaceId("1DXxyRYNejbKM")
 LOOKUP = Question(Call.LOOKUP, (ID, OTHER))

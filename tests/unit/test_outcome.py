@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.outcome import (
+from notifier.core.delivery.outcome import (
     BY_ERROR,
     Answer,
     ErrorClass,
@@ -15,7 +15,7 @@ from notifier.core.outcome import (
     OutcomeKind,
     classify,
 )
-from notifier.core.retry_after import parse_retry_after
+from notifier.core.model.retry_after import parse_retry_after
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 DAY = 86_400.0

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.events import Event, EventType
-from notifier.core.known import KnownSpace
-from notifier.core.merging import Patience
-from notifier.core.observation import Evidence
-from notifier.core.plan import MOST_TOLD, OVERDUE, REMINDER, overdue_at, planned_start, reminder_at, told
-from notifier.core.space import Phase, Space
-from notifier.core.timers import ON_TIME_SECONDS, TimerKind, timers_of
+from notifier.core.events.event import Event, EventType
+from notifier.core.events.identity import OVERDUE, REMINDER
+from notifier.core.model.observation import Evidence
+from notifier.core.model.space import Phase, Space
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.merging import Patience
+from notifier.core.spaces.plan import MOST_TOLD, overdue_at, planned_start, reminder_at, told
+from notifier.core.spaces.timers import ON_TIME_SECONDS, TimerKind, timers_of
 from tests.support.space_builders import (
     LIVE,
     PATIENCE,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.problems import FailureKind, failure_kind
+from notifier.core.model.problems import FailureKind, failure_kind
 
 TYPES = "https://api.{}.com/2/problems/{}"
 CREDITS = FailureKind.CREDITS_DEPLETED

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.core.endpoint import Endpoint, EndpointStatus, Filters
-from notifier.core.events import EventType, Routing
-from notifier.core.ids import EndpointId, SpaceId
-from notifier.core.instants import rfc3339
-from notifier.core.recovery import read_span, wants_back
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Filters
+from notifier.core.delivery.recovery import read_span, wants_back
+from notifier.core.events.event import EventType, Routing
+from notifier.core.model.ids import EndpointId, SpaceId
+from notifier.core.model.instants import rfc3339
 from notifier.errors import InvalidInputError
 
 NOW = 1_700_000_000.0

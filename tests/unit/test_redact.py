@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.catalogue import EventTypeInfo, event_types
-from notifier.core.events import EventType, encode, plain_event, redact, thin
-from notifier.core.health import Health, Trouble, TroubleKind, news
-from notifier.core.ids import SpaceId
-from notifier.core.observation import Call
-from notifier.core.space import Space
+from notifier.core.events.catalogue import EventTypeInfo, event_types
+from notifier.core.events.event import EventType, encode, plain_event, redact, thin
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Call
+from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.space import Space
+from notifier.core.polling.health import Health, Trouble, news
 from tests.support.space_builders import (
     LIVE,
     PAYLOADS,

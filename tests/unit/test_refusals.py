@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from notifier.core.observation import Call
-from notifier.core.refusals import REFUSED_FOR_SECONDS, Refusal, Refusals
+from notifier.core.model.observation import Call
+from notifier.core.polling.refusals import REFUSED_FOR_SECONDS, Refusal, Refusals
 
 NOW = 1_700_000_000.0
 ASKED = {"space.fields": ("id", "state", "title"), "expansions": ("creator_id",)}

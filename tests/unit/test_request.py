@@ -3,8 +3,13 @@ from __future__ import annotations
 import pytest
 
 from notifier import __version__
-from notifier.core.request import RESERVED_HEADERS, DeliveryRequest, build_request, check_custom_headers
-from notifier.core.signing import parse_signing_key, verify
+from notifier.core.delivery.request import (
+    RESERVED_HEADERS,
+    DeliveryRequest,
+    build_request,
+    check_custom_headers,
+)
+from notifier.core.delivery.signing import parse_signing_key, verify
 from notifier.errors import InvalidInputError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

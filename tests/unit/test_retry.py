@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.retry import (
+from notifier.core.delivery.retry import (
     DEFAULT_SCHEDULE,
     MAX_JITTER,
     UNCOUNTED_DELAY_SECONDS,

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.outcome import Answer, ErrorClass, classify
-from notifier.core.retry import RetrySchedule
-from notifier.core.settling import LONGEST_PAUSE_SECONDS, SLOW_DOWN_SECONDS, Verdict, judge
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.delivery.outcome import Answer, ErrorClass, classify
+from notifier.core.delivery.retry import RetrySchedule
+from notifier.core.delivery.settling import LONGEST_PAUSE_SECONDS, SLOW_DOWN_SECONDS, Verdict, judge
 
 SCHEDULE = RetrySchedule((5.0, 300.0))
 

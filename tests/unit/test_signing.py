@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.signing import (
+from notifier.core.delivery.signing import (
     canonical_secret,
     generate_private_key,
     generate_secret,

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.answers import read_answer
-from notifier.core.events import encode
-from notifier.core.known import read_known
-from notifier.core.observation import Call, Question
-from notifier.core.space import (
+from notifier.core.events.event import encode
+from notifier.core.model.answers import read_answer
+from notifier.core.model.observation import Call, Question
+from notifier.core.model.space import (
     FIELD_KINDS,
     MAX_COUNT,
     SILENT_FIELDS,
@@ -25,7 +24,8 @@ from notifier.core.space import (
     read_user,
     same,
 )
-from notifier.core.transitions import has_unknown_state
+from notifier.core.spaces.known import read_known
+from notifier.core.spaces.transitions import has_unknown_state
 from tests.support.space_builders import LIVE, SPACE_ID, START, History, at, but, seen, space
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.ids import SpaceId, UserId
-from notifier.core.looking import Urgency
-from notifier.core.observation import Call, Observation, Question, Snapshot
-from notifier.core.space import Space, User
-from notifier.core.spending import (
+from notifier.core.model.ids import SpaceId, UserId
+from notifier.core.model.observation import Call, Observation, Question, Snapshot
+from notifier.core.model.poll import Urgency
+from notifier.core.model.space import Space, User
+from notifier.core.polling.spending import (
     DAY_SECONDS,
     Bill,
     Ledger,

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.cadence import FORGOTTEN_SECONDS
-from notifier.core.endpoint import Endpoint, Filters
-from notifier.core.events import EventType, PayloadForm, encode
-from notifier.core.filters import is_wanted
-from notifier.core.ids import EndpointId
-from notifier.core.known import KnownSpace
-from notifier.core.observation import Evidence
-from notifier.core.space import FIELD_KINDS, FieldKind, Phase, Space
-from notifier.core.timers import ERASE_AFTER_SECONDS, TimerKind, timers_of
+from notifier.core.delivery.endpoint import Endpoint, Filters
+from notifier.core.delivery.filters import is_wanted
+from notifier.core.events.event import EventType, PayloadForm, encode
+from notifier.core.model.ids import EndpointId
+from notifier.core.model.observation import Evidence
+from notifier.core.model.space import FIELD_KINDS, FieldKind, Phase, Space
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.next_poll import FORGOTTEN_SECONDS
+from notifier.core.spaces.timers import ERASE_AFTER_SECONDS, TimerKind, timers_of
 from tests.support.space_builders import (
     CANCELED_BY_SILENCE,
     ENDED,

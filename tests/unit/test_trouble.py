@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.cadence import Cadence
-from notifier.core.observation import Failure
-from notifier.core.problems import FailureKind
-from notifier.core.trouble import BLIND_WAIT_SECONDS, PAUSE_SECONDS, Response, respond
+from notifier.core.model.observation import Failure
+from notifier.core.model.poll import Cadence
+from notifier.core.model.problems import FailureKind
+from notifier.core.polling.trouble import BLIND_WAIT_SECONDS, PAUSE_SECONDS, Response, respond
 
 NOW = 1000.0
 CADENCE = Cadence()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.vanishing import (
+from notifier.core.spaces.vanishing import (
     BLACKOUT_HOLD_SECONDS,
     CYCLE_SECONDS,
     FLOOR,

@@ -5,9 +5,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from notifier.core.ids import WatchId
-from notifier.core.observation import Call
-from notifier.core.watch import (
+from notifier.core.model.ids import WatchId
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import (
     MAX_ENCODED_QUERY_BYTES,
     MAX_QUERY,
     MAX_REQUEST_LINE_BYTES,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.core.ids import SpaceId
-from notifier.core.looking import DueLook, Urgency, of_one_kind
-from notifier.core.observation import People
-from notifier.core.space import Space
-from notifier.core.worst_case import (
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import People
+from notifier.core.model.poll import DuePoll, Urgency
+from notifier.core.model.space import Space
+from notifier.core.polling.batching import of_one_kind
+from notifier.core.polling.worst_case import (
     NEW_SPACES,
     NEWCOMERS,
     STRANGERS,
@@ -190,8 +191,8 @@ class TestTheChoice:
 class TestSpacesThatAreOver:
     """Their people are read by nobody, so they are asked about in questions of their own."""
 
-    LIVE = (DueLook("L1", 100.0, URGENT), DueLook("L2", 130.0, URGENT))
-    OVER = (DueLook("O1", 90.0, PATIENT), DueLook("O2", 160.0, PATIENT))
+    LIVE = (DuePoll("L1", 100.0, URGENT), DuePoll("L2", 130.0, URGENT))
+    OVER = (DuePoll("O1", 90.0, PATIENT), DuePoll("O2", 160.0, PATIENT))
 
     def test_have_their_turn_when_they_have_waited_longest(self) -> None:
         assert of_one_kind([*self.LIVE, *self.OVER], {"O1", "O2"}) == [*self.OVER]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.core.buckets import DAY_SECONDS, WINDOW_SECONDS
-from notifier.core.x_clock import XClock
+from notifier.core.model.x_clock import XClock
+from notifier.core.polling.buckets import DAY_SECONDS, WINDOW_SECONDS
 
 NOW = 1_700_000_000.0
 

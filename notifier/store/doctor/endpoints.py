@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from notifier.core.endpoint import Endpoint, Ordering
+from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members, score_of

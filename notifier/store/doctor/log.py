@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from notifier.core.event_identity import expected_id
-from notifier.core.events import EventType
+from notifier.core.events.event import EventType
+from notifier.core.events.identity import expected_id
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, batches, members

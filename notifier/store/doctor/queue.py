@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from notifier.core.delivery import DeliveryStatus
-from notifier.core.ids import delivery_id, split_delivery_id
+from notifier.core.delivery.delivery import DeliveryStatus
+from notifier.core.model.ids import delivery_id, split_delivery_id
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.delivery_queue import attempts_in

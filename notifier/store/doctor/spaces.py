@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from notifier.core.events import EventType, redact
-from notifier.core.ids import SpaceId, delivery_id
-from notifier.core.known import KnownSpace, read_known
-from notifier.core.merging import Patience
-from notifier.core.space import FIELD_KINDS, FieldKind
-from notifier.core.timers import TimerKind, timers_of
-from notifier.core.watch import Watch, WatchKind
+from notifier.core.events.event import EventType, redact
+from notifier.core.model.ids import SpaceId, delivery_id
+from notifier.core.model.space import FIELD_KINDS, FieldKind
+from notifier.core.model.watch import Watch, WatchKind
+from notifier.core.spaces.known import KnownSpace, read_known
+from notifier.core.spaces.merging import Patience
+from notifier.core.spaces.timers import TimerKind, timers_of
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.delivery_queue import attempts_in

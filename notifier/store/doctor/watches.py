@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from notifier.core.observation import Call
-from notifier.core.watch import Watch, WatchKind
+from notifier.core.model.observation import Call
+from notifier.core.model.watch import Watch, WatchKind
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from notifier.core.recovery import RecoveryStatus
+from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members, score_of

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from tests.support.peers import read_request, reset
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from tests.support.zoo.cage import House, Visit
 
 CONFUSING = House()

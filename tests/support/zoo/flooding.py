@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 
-from notifier.core.outcome import ErrorClass
+from notifier.core.delivery.outcome import ErrorClass
 from tests.support.zoo.cage import House, Visit
 
 FLOODING = House()

@@ -1,0 +1,1 @@
+"""What X says, and what is followed."""

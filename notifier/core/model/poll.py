@@ -1,0 +1,41 @@
+"""Polls: questions that are due to be asked of X, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Urgency(StrEnum):
+    """How much a look loses by waiting."""
+
+    URGENT = "urgent"  # something happens there now: live, about to start, in doubt, asked for by somebody
+    PATIENT = "patient"  # the rest: discovery, what is planned for later, what is over
+
+
+@dataclass(frozen=True, slots=True)
+class DuePoll:
+    """One subject (a Space, a creator, a watch) and the epoch second at which its look is due."""
+
+    subject: str
+    at: float
+    urgency: Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class NextPoll:
+    """When to look again, in epoch seconds, and how much that look loses by waiting."""
+
+    at: float
+    urgency: Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """Seconds between two looks, by what is looked at."""
+
+    discovery: float = 60.0
+    near: float = 10.0
+    live: float = 30.0
+    scheduled: float = 600.0
+    near_window: float = 600.0

@@ -1,0 +1,63 @@
+"""What is asked next: which of the looks that are due, or due soon, share one request (spec: cadence)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from notifier.core.model.poll import DuePoll
+
+PATIENT_SHARE: Final = 0.1
+"""The part of each request that is for patient looks that are due, however many urgent ones wait."""
+
+
+def fill(
+    urgent: Sequence[DuePoll], patient: Sequence[DuePoll], *, now: float, soon: float, limit: int
+) -> list[DuePoll]:
+    """Choose the subjects of one request.
+
+    What is due and urgent goes first, but for a share that is for the rest, so that nothing starves. A
+    request costs the same for one subject as for a hundred, so it is filled with what falls due by ``soon``.
+
+    Args:
+        urgent: The first ``limit`` urgent looks by time, due or not.
+        patient: The same of the patient ones.
+        now: Epoch seconds.
+        soon: Epoch second up to which a look may be taken ahead of its time.
+        limit: How many subjects the request may carry.
+
+    Returns:
+        The chosen looks; none where nothing is due yet.
+    """
+    due_urgent = [look for look in urgent if look.at <= now]
+    due_patient = [look for look in patient if look.at <= now]
+    if not due_urgent and not due_patient:
+        return []
+    if limit == 1:
+        # No share can be cut from a single place, so whoever has waited longest has it.
+        return [min((*due_urgent, *due_patient), key=lambda look: look.at)]
+    reserved = min(len(due_patient), int(limit * PATIENT_SHARE) or 1)
+    first = due_urgent[: limit - reserved]
+    chosen = [*first, *due_patient[: limit - len(first)]]
+    taken = {look.subject for look in chosen}
+    for look in sorted((*urgent, *patient), key=lambda look: look.at):
+        if len(chosen) == limit or look.at > soon:
+            break
+        if look.subject not in taken:
+            chosen.append(look)
+            taken.add(look.subject)
+    return chosen
+
+
+def of_one_kind(looks: Sequence[DuePoll], over: Collection[str]) -> list[DuePoll]:
+    """Return the polls that can share a question: those of Spaces that are over, or those of the others.
+
+    Nobody reads the people of a Space that is over, so they are not asked for. The kind whose poll has waited
+    longest has its turn.
+
+    Args:
+        looks: The chosen polls, at least one.
+        over: The Spaces that are over.
+    """
+    first = min(looks, key=lambda look: look.at)
+    return [look for look in looks if (look.subject in over) == (first.subject in over)]

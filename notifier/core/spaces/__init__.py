@@ -1,0 +1,1 @@
+"""From evidence about a Space to its new state and events."""

@@ -1,0 +1,95 @@
+"""Which watches a Space belongs to, and what a new watch's first look amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from notifier.core.events.event import Event, EventType, plain_event
+from notifier.core.model.ids import SpaceId
+from notifier.core.model.observation import Observation, Snapshot
+from notifier.core.model.space import Space
+from notifier.core.model.watch import OnFirstSight, Watch, WatchRole
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Whose Space it is, as far as creator watches are concerned."""
+
+    creators: frozenset[str]
+    hosts: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Everybody whose watches may match."""
+        return self.creators | self.hosts
+
+    def are_followed_by(self, watch: Watch) -> bool:
+        """Tell whether a creator's watch follows one of them in the role that they have."""
+        return (WatchRole.CREATOR in watch.roles and watch.subject in self.creators) or (
+            WatchRole.HOST in watch.roles and watch.subject in self.hosts
+        )
+
+
+def people_of(snapshot: Snapshot | None, known: Space | None) -> People:
+    """Return a Space's creator and hosts; where X does not name the creator, the hosts stand for it."""
+    spaces = [space for space in (snapshot.space if snapshot else None, known) if space is not None]
+    creator = next((space.creator_id for space in spaces if space.creator_id), None)
+    hosts = frozenset(host for space in spaces for host in space.host_ids or ())
+    shown = frozenset(snapshot.space.host_ids or ()) if snapshot else frozenset()
+    return People(frozenset({creator}) if creator else shown, hosts)
+
+
+def unattributed(observation: Observation) -> list[SpaceId]:
+    """Return the Spaces in an answer about creators of which it does not say whose they are."""
+    creators = set(observation.question.subjects)
+    return [
+        space_id
+        for space_id, snapshot in observation.snapshots.items()
+        if snapshot.space.creator_id is None and creators.isdisjoint(snapshot.space.host_ids or ())
+    ]
+
+
+def is_silent(watches: Iterable[Watch]) -> bool:
+    """Tell whether a Space that was never seen is taken in without an event.
+
+    It is while every watch that it belongs to is on its first look and wants a baseline.
+    """
+    return all(wants_baseline(watch) for watch in watches)
+
+
+def wants_baseline(watch: Watch) -> bool:
+    """Tell whether the next look of a watch is its baseline."""
+    return watch.on_first_sight is OnFirstSight.BASELINE and not watch.baselined
+
+
+def failed_event(watch: Watch, *, since: str, now: float) -> Event:
+    """Return the event that reports a watch which was given up.
+
+    ``since`` (RFC 3339) is when X refused its subject first, ``now`` is in epoch seconds.
+    """
+    return plain_event(
+        EventType.WATCH_FAILED,
+        content=(watch.id, since),
+        details={"watch": _summary(watch), "reason": watch.failure_reason or "", "since": since},
+        observed_at=now,
+        watch_ids=(watch.id,),
+    )
+
+
+def baseline_event(watch: Watch, spaces: Sequence[Space], *, now: float) -> Event:
+    """Tell of everything that a new watch found on its first look, in one event."""
+    return plain_event(
+        EventType.WATCH_BASELINE,
+        content=(watch.id,),
+        details={
+            "watch": _summary(watch),
+            "spaces": [space.as_json() for space in spaces],
+        },
+        observed_at=now,
+        watch_ids=(watch.id,),
+    )
+
+
+def _summary(watch: Watch) -> dict[str, str]:
+    return {"id": watch.id, "kind": watch.kind, "target": watch.target}

@@ -1,0 +1,92 @@
+"""When to look again (spec: cadence). All figures are settings; these are their meanings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from notifier.core.model.poll import Cadence, NextPoll, Urgency
+from notifier.core.model.space import Phase
+from notifier.core.spaces import plan
+from notifier.core.spaces.known import KnownSpace
+from notifier.core.spaces.merging import Patience
+
+NEAR_AFTER_SECONDS: Final = 1800.0
+"""How long after its scheduled start a Space that has not begun is still looked at closely."""
+
+AFTERLOOKS_SECONDS: Final = (60.0, 86_400.0)
+"""A Space that is over is looked at again this long after, then forgotten."""
+
+PRESSED_SECONDS: Final = 600.0
+"""How long a doubt that nothing confirms or dismisses is looked at more closely than the routine asks for."""
+
+FORGOTTEN_SECONDS: Final = AFTERLOOKS_SECONDS[-1] + 3600.0
+"""How long after its end a Space is forgotten even if X leaves a doubt open."""
+
+
+def unseen_poll(created_at: float, *, now: float, cadence: Cadence) -> NextPoll:
+    """Return when to ask again about a Space that is watched by its id and that X does not know yet.
+
+    Soon, then ever more rarely: as long again as the watch has existed, up to the interval of what is
+    planned for later.
+    """
+    wait = min(max(now - created_at, cadence.near), cadence.scheduled)
+    return NextPoll(now + wait, Urgency.URGENT if wait < cadence.scheduled else Urgency.PATIENT)
+
+
+def next_poll(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> NextPoll | None:
+    """Give when to look at a Space again; None when it can be forgotten.
+
+    A doubt is not left waiting for longer than it takes to confirm it.
+    """
+    routine = _routine(known, now, cadence)
+    special = [at for at in _moments(known, now, cadence, patience) if routine is None or at < routine.at]
+    return NextPoll(min(special), Urgency.URGENT) if special else routine
+
+
+def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextPoll | None:
+    """Give the next look that the Space's phase alone asks for."""
+    if known.phase is Phase.LIVE:
+        return NextPoll(now + cadence.live, Urgency.URGENT)
+    if known.phase is Phase.SCHEDULED:
+        start = plan.planned_start(known)
+        is_near = start is not None and start - cadence.near_window <= now <= start + NEAR_AFTER_SECONDS
+        if is_near:
+            return NextPoll(now + cadence.near, Urgency.URGENT)
+        return NextPoll(now + cadence.scheduled, Urgency.PATIENT)
+    for after in AFTERLOOKS_SECONDS:
+        at = known.phase_since + after
+        # A look that filled somebody else's request shortly before counts as this one.
+        if at - min(cadence.scheduled, after / 10) > now:
+            return NextPoll(at, Urgency.PATIENT)
+    return None
+
+
+def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> list[float]:
+    """Give the moments at which there is something to be seen besides the routine."""
+    if known.phase.is_over and now > known.phase_since + FORGOTTEN_SECONDS:
+        return []
+    moments = list(_confirmations(known, now, cadence, patience))
+    start = plan.planned_start(known)
+    reminder_at = plan.reminder_at(known, lead=patience.reminder)
+    overdue_at = plan.overdue_at(known, overdue=patience.overdue)
+    if start is not None:
+        moments.append(start - cadence.near_window)
+    if reminder_at is not None:
+        # Shortly before somebody is reminded of a Space, make sure that it is still to come.
+        moments.append(reminder_at - cadence.near)
+    if overdue_at is not None:
+        moments.append(overdue_at)
+    return [at for at in moments if at > now]
+
+
+def _confirmations(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> Iterator[float]:
+    """Yield when to look for a confirmation of each doubt.
+
+    Where the look at that moment settled nothing, others follow closely for a while, but not at a Space that
+    is over: what contradicts its end is mostly shown by lists.
+    """
+    for doubt in known.doubts.values():
+        at = doubt.last_at + patience.apart
+        if at > now or (not known.phase.is_over and now - at < PRESSED_SECONDS):
+            yield max(at, now + cadence.near)
