@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from notifier.delivery.wire import Connection
+
+class Exchange(Protocol):
+    """What has to be over in time."""
+
+    def expire(self) -> None:
+        """Give up waiting."""
 
 
 class Deadlines:
@@ -18,24 +22,24 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._ends: dict[Connection, float] = {}
+        self._ends: dict[Exchange, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
 
-    def watch(self, connection: Connection, end: float) -> None:
-        """Have a connection expire at ``end``, by the loop's clock."""
-        self._ends[connection] = end
+    def watch(self, exchange: Exchange, end: float) -> None:
+        """Have an exchange expire at ``end``, by the loop's clock."""
+        self._ends[exchange] = end
         if self._timer is None or end < self._rings_at:
             self._set(end)
 
-    def shorten(self, connection: Connection, end: float) -> None:
-        """Have a connection that is watched expire at ``end``, unless it would before."""
-        if end < self._ends[connection]:
-            self.watch(connection, end)
+    def shorten(self, exchange: Exchange, end: float) -> None:
+        """Have an exchange that is watched expire at ``end``, unless it would before."""
+        if end < self._ends[exchange]:
+            self.watch(exchange, end)
 
-    def forget(self, connection: Connection) -> None:
-        """Let a connection be."""
-        del self._ends[connection]
+    def forget(self, exchange: Exchange) -> None:
+        """Let an exchange be."""
+        del self._ends[exchange]
 
     def close(self) -> None:
         """Stop the timer."""
@@ -52,9 +56,9 @@ class Deadlines:
         self._timer = None
         # uvloop's timers go by whole milliseconds and may ring a little early.
         now = max(self._loop.time(), self._rings_at)
-        for connection, end in self._ends.items():
+        for exchange, end in self._ends.items():
             if end <= now:
-                connection.expire()
+                exchange.expire()
         later = [end for end in self._ends.values() if end > now]
         if later:
             self._set(min(later))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from notifier.delivery.guard import connect_guarded
 from notifier.delivery.trust import Trust
-from notifier.delivery.wire import Connection
 from notifier.errors import AddressError
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from notifier.delivery.pool import Pool
     from notifier.delivery.reply import Reply
     from notifier.delivery.resolver import Destination, ThreadResolver
+    from notifier.delivery.wire import Connection
 
 MAX_ADDRESSES: Final = 8
 """Of one name in one attempt: whoever owns a name must not have us knock on a hundred doors."""
@@ -84,8 +84,7 @@ class Dialler:
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
         """Open a connection to the receiver itself."""
-        loop = asyncio.get_running_loop()
-        return await self.reach(origin, lambda: Connection(loop, pool, origin), deadline)
+        return await self.reach(origin, lambda: pool.connection(origin), deadline)
 
     async def reach(
         self, origin: Origin, protocol: Callable[[], AnyProtocol], deadline: float

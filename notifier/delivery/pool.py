@@ -7,10 +7,10 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
 from notifier.delivery.deadlines import Deadlines
+from notifier.delivery.wire import Connection
 
 if TYPE_CHECKING:
     from notifier.delivery.message import Origin
-    from notifier.delivery.wire import Connection
 
 CLOSE_SECONDS: Final = 1.0
 """An aborted connection is gone within two turns of the loop; to stop must not depend on it."""
@@ -28,9 +28,6 @@ class Pool:
         limit: Leases at a time.
         limit_per_host: The same per host and port; 0 for no limit.
         keepalive_seconds: How long an idle connection stays open.
-
-    Attributes:
-        deadlines: Of the exchanges that are under way.
     """
 
     def __init__(self, *, limit: int, limit_per_host: int, keepalive_seconds: float) -> None:
@@ -38,7 +35,7 @@ class Pool:
         self._limit_per_host = limit_per_host
         self._keepalive_seconds = keepalive_seconds
         self._loop = asyncio.get_running_loop()
-        self.deadlines = Deadlines(self._loop)
+        self._deadlines = Deadlines(self._loop)
         self._leases = 0
         self._leases_of: dict[Origin, int] = {}
         self._waiting: deque[tuple[Origin, asyncio.Future[None]]] = deque()
@@ -100,6 +97,12 @@ class Pool:
                 return connection
         return None
 
+    def connection(self, origin: Origin, *, opens_tunnel: bool = False) -> Connection:
+        """Return the protocol of a connection that is yet to be dialled; see :meth:`opened`."""
+        return Connection(
+            self._loop, origin, deadlines=self._deadlines, lost=self.lost, opens_tunnel=opens_tunnel
+        )
+
     def make_room(self) -> None:
         """Close the oldest idle connection if one more would be too many; called before a dial."""
         if self._idle and self._leases + len(self._idle) > self._limit:
@@ -139,7 +142,7 @@ class Pool:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        self.deadlines.close()
+        self._deadlines.close()
         for connection in self._open:
             connection.abort()
         if self._open:

@@ -17,7 +17,6 @@ from yarl import URL
 from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.failures import text_of
 from notifier.delivery.message import Origin, head_of
-from notifier.delivery.wire import Connection
 from notifier.errors import AddressError, ProxyError
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from notifier.delivery.message import Target
     from notifier.delivery.pool import Pool
     from notifier.delivery.reply import Reply
+    from notifier.delivery.wire import Connection
 
 EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 """Where a proxy may be: the operator has named it."""
@@ -77,7 +77,7 @@ class ProxyDialler:
         until = loop.time() + (deadline - loop.time()) * SHARE_OF_TIME
         try:
             return await self._dialler.reach(
-                self._proxy, lambda: Connection(loop, pool, origin, opens_tunnel=origin.tls), until
+                self._proxy, lambda: pool.connection(origin, opens_tunnel=origin.tls), until
             )
         except (OSError, ValueError, AddressError) as error:
             raise ProxyError(text_of(error) or "no connection came about in time") from error

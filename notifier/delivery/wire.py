@@ -9,8 +9,10 @@ from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.reading import AnswerReader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notifier.delivery.deadlines import Deadlines
     from notifier.delivery.message import Origin
-    from notifier.delivery.pool import Pool
     from notifier.delivery.reply import Reply
     from notifier.delivery.trust import Trust
 
@@ -27,15 +29,17 @@ class Connection(asyncio.Protocol):
 
     Args:
         loop: The running loop.
-        pool: Is told when the connection is gone.
         origin: What it leads to.
+        deadlines: End exchanges that take too long.
+        lost: Called with the connection when it is gone.
         opens_tunnel: Whether the one request is a CONNECT to a proxy.
     """
 
     __slots__ = (
         "_asked",
+        "_deadlines",
         "_loop",
-        "_pool",
+        "_lost",
         "_reader",
         "_reused",
         "_transport",
@@ -45,10 +49,17 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, pool: Pool, origin: Origin, *, opens_tunnel: bool = False
+        self,
+        loop: asyncio.AbstractEventLoop,
+        origin: Origin,
+        *,
+        deadlines: Deadlines,
+        lost: Callable[[Connection], None],
+        opens_tunnel: bool = False,
     ) -> None:
         self._loop = loop
-        self._pool = pool
+        self._deadlines = deadlines
+        self._lost = lost
         self._reader = AnswerReader(opens_tunnel=opens_tunnel)
         self._asked = False
         self._reused = False
@@ -74,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._asked = True
         if not reader.finished:  # as it is where a fresh connection broke off meanwhile
             self._waiter = self._loop.create_future()
-            self._pool.deadlines.watch(self, deadline)
+            self._deadlines.watch(self, deadline)
             self._transport.write(message)
             try:
                 await self._waiter
@@ -82,7 +93,7 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
                 raise
             finally:
-                self._pool.deadlines.forget(self)
+                self._deadlines.forget(self)
                 self._waiter = None
         if not reader.reusable or self._transport.get_write_buffer_size():
             # An answer that came before the request was read leaves a receiver that waits for the rest of it.
@@ -95,7 +106,7 @@ class Connection(asyncio.Protocol):
         Raises:
             OSError: TLS failed.
         """
-        secured = Connection(self._loop, self._pool, self.origin)
+        secured = Connection(self._loop, self.origin, deadlines=self._deadlines, lost=self._lost)
         context = trust.context_for(server_name)
         try:
             transport = await self._loop.start_tls(
@@ -125,7 +136,7 @@ class Connection(asyncio.Protocol):
             return
         reader.feed(data)
         if reader.in_doubt and not reader.finished:
-            self._pool.deadlines.shorten(self, self._loop.time() + DOUBT_SECONDS)
+            self._deadlines.shorten(self, self._loop.time() + DOUBT_SECONDS)
         self._wake_if_finished()
 
     def eof_received(self) -> None:
@@ -136,7 +147,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self._end(exc)
-        self._pool.lost(self)
+        self._lost(self)
 
     def _end(self, error: Exception | None) -> None:
         reader = self._reader

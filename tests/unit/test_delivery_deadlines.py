@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 from notifier.delivery.deadlines import Deadlines
-from notifier.delivery.wire import Connection
 from tests.support.wait import wait_until
 
 
@@ -20,7 +18,7 @@ class Exchange:
 
 def watched(deadlines: Deadlines, end: float) -> Exchange:
     exchange = Exchange()
-    deadlines.watch(cast("Connection", exchange), end)
+    deadlines.watch(exchange, end)
     return exchange
 
 
@@ -37,7 +35,7 @@ async def test_what_was_forgotten_does_not_expire_and_does_not_keep_others_from_
     loop = asyncio.get_running_loop()
     deadlines, now = Deadlines(loop), loop.time()
     done, hanging = watched(deadlines, now + 0.02), watched(deadlines, now + 0.05)
-    deadlines.forget(cast("Connection", done))
+    deadlines.forget(done)
     await wait_until(lambda: hanging.expired_at, message="the other one expires")
     assert done.expired_at == []
 
@@ -53,7 +51,7 @@ async def test_one_that_comes_when_all_have_ended_is_watched_too() -> None:
     deadlines = Deadlines(loop)
     first = watched(deadlines, loop.time() + 0.01)
     await wait_until(lambda: first.expired_at, message="the first one expires")
-    deadlines.forget(cast("Connection", first))
+    deadlines.forget(first)
     second = watched(deadlines, loop.time() + 0.01)
     await wait_until(lambda: second.expired_at, message="the second one expires")
     assert len(first.expired_at) == 1

@@ -41,7 +41,7 @@ class Wire(asyncio.Transport):
 
 def connected() -> tuple[Connection, Wire]:
     pool = Pool(limit=1, limit_per_host=0, keepalive_seconds=1.0)
-    connection, wire = Connection(asyncio.get_running_loop(), pool, ORIGIN), Wire()
+    connection, wire = pool.connection(ORIGIN), Wire()
     connection.connection_made(wire)
     return connection, wire
 
