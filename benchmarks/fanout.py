@@ -96,7 +96,7 @@ async def _measured(
 
     async def is_settled() -> bool:
         gauges = await runtime.store.gauges(now=runtime.clock())
-        return gauges["notifier_deliveries_pending"] == 0
+        return gauges.deliveries_pending == 0
 
     await wait_until(is_settled, seconds=SETTLE_SECONDS, what="every delivery is settled", every=0.1)
     return FanOut(arrivals.first_at - began_at, arrivals.last_at - began_at, before, peak.read())

@@ -260,7 +260,7 @@ async def _sample(stage: Stage) -> Sample:
         "permanent keys": sum(map(len, permanent.values())),
         "members of permanent keys": sum(counts),
         "all keys": sum(map(len, keyspace.names.values())),
-        "pending deliveries": gauges["notifier_deliveries_pending"],
+        "pending deliveries": gauges.deliveries_pending,
         "server: used MiB": info["used_memory"] / MIB,
         "server: clients": info["connected_clients"],
         **{f"{name}: open files": _open_files(stage.processes[name].pid) for name in WATCHED},

@@ -180,7 +180,7 @@ async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers:
 async def _all_settled(runtime: Runtime) -> None:
     async def is_settled() -> bool:
         gauges = await runtime.store.gauges(now=runtime.clock())
-        return gauges["notifier_deliveries_pending"] == 0
+        return gauges.deliveries_pending == 0
 
     await wait_until(is_settled, seconds=SETTLE_SECONDS, what="every delivery is settled")
 

@@ -14,12 +14,14 @@ from typing import Final
 
 import structlog
 
+from notifier import metrics
 from notifier.config import Settings
 from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.model.poll import Cadence
 from notifier.core.spaces.merging import Patience
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 from notifier.errors import ConfigError, UnavailableError
+from notifier.metrics import Tally
 from notifier.source import XClient, origin_of
 from notifier.store import (
     Database,
@@ -31,7 +33,6 @@ from notifier.store import (
     concerns_of,
     connect,
 )
-from notifier.telemetry import Tally, render
 
 MASTER_KEY_FILE: Final = "master.key"
 MASTER_KEY_BYTES: Final = 32
@@ -80,9 +81,21 @@ class Runtime:
         return RetrySchedule(tuple(self.settings.retry_schedule_seconds))
 
     async def metrics_text(self) -> bytes:
-        """Write the metrics of all processes in Prometheus' text format."""
+        """Return the metrics of all processes in Prometheus' text format."""
         await self.store.telemetry.add(self.tally.take())
-        return render(await self.store.telemetry.read(), await self.store.gauges(now=self.clock()))
+        gauges = await self.store.gauges(now=self.clock())
+        return metrics.render(
+            await self.store.telemetry.read(),
+            {
+                metrics.DELIVERIES_PENDING.series(): gauges.deliveries_pending,
+                metrics.OLDEST_DUE_SECONDS.series(): gauges.oldest_due_seconds,
+                **{metrics.ENDPOINTS.series(status): count for status, count in gauges.endpoints.items()},
+                **{
+                    metrics.X_REQUESTS_REMAINING.series(call): left
+                    for call, left in gauges.x_requests_remaining.items()
+                },
+            },
+        )
 
     def x_client(self) -> XClient | None:
         """Make a client for X's API; None without a bearer token."""

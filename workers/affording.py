@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from notifier import metrics
 from notifier.core.model.observation import Call, Observation, People, Question
 from notifier.core.model.poll import DuePoll, NextPoll
 from notifier.core.model.space import Space
@@ -100,7 +101,7 @@ async def settle(worker: Worker, observation: Observation, hold: str | None) -> 
         with_people=hold is not None and question.people.costs_extra,
     )
     if bill.usd:
-        runtime.tally.count("notifier_x_cost_usd_total", by=bill.usd)
+        runtime.tally.count(metrics.X_COST_USD, by=bill.usd)
 
 
 async def _without_over(worker: Worker, asked: Affordable) -> Affordable:

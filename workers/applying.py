@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from notifier import metrics
 from notifier.core.events.event import Event, EventType
 from notifier.core.model.ids import SpaceId
 from notifier.core.model.instants import instant
@@ -79,7 +80,7 @@ def _note_unknown_states(worker: Worker, observation: Observation) -> None:
             words.add(said)
             log.warning("source.unknown_state", word=said)
         word = said if said in words else OTHER_WORDS
-        worker.runtime.tally.count("notifier_unknown_states_total", word, by=count)
+        worker.runtime.tally.count(metrics.UNKNOWN_STATES, word, by=count)
 
 
 async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[Watch, ...]:
@@ -232,7 +233,7 @@ def count_events(worker: Worker, events: Sequence[Event]) -> None:
     """Count events that were committed, and how long after the fact they were seen."""
     tally = worker.runtime.tally
     for event in events:
-        tally.count("notifier_events_total", event.type)
+        tally.count(metrics.EVENTS, event.type)
         log.info(
             "event.committed",
             event_id=event.id,
@@ -244,4 +245,4 @@ def count_events(worker: Worker, events: Sequence[Event]) -> None:
         observed_at = instant(event.data["observed_at"])
         is_timed = event.type in (EventType.STARTED, EventType.ENDED) and not event.data["first_sighting"]
         if is_timed and occurred_at is not None and observed_at is not None:
-            tally.observe("notifier_detection_lag_seconds", max(observed_at - occurred_at, 0.0))
+            tally.observe(metrics.DETECTION_LAG_SECONDS, max(observed_at - occurred_at, 0.0))

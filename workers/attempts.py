@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from notifier import metrics
 from notifier.core.delivery.delivery import Attempt, DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, disabled
 from notifier.core.delivery.outcome import Answer, ErrorClass, Outcome, classify
@@ -93,10 +94,10 @@ async def _post(worker: Worker, endpoint: Endpoint, claim: Claim, now: float) ->
 def _tell(worker: Worker, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:
     """Log the attempt in one line and count it."""
     tally = worker.runtime.tally
-    tally.count("notifier_attempts_total", outcome.kind)
-    tally.observe("notifier_attempt_seconds", answer.duration_ms / 1000)
+    tally.count(metrics.ATTEMPTS, outcome.kind)
+    tally.observe(metrics.ATTEMPT_SECONDS, answer.duration_ms / 1000)
     if verdict.status is DeliveryStatus.DELIVERED:
-        tally.observe("notifier_detect_to_delivered_seconds", worker.runtime.clock() - claim.committed_at)
+        tally.observe(metrics.DETECT_TO_DELIVERED_SECONDS, worker.runtime.clock() - claim.committed_at)
     log.info(
         "delivery.attempted",
         delivery_id=delivery_id(claim.event_id, claim.endpoint_id),

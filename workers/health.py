@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from notifier import metrics
 from notifier.core.polling.health import Health, news
 from notifier.errors import VersionConflictError
 from workers.context import Worker
@@ -31,7 +32,7 @@ async def note_health(worker: Worker, alter: Callable[[Health], Health]) -> Heal
         events = news(before, after, now=now)
         if await store.health.replace(record, after, events):
             for event in events:
-                worker.runtime.tally.count("notifier_events_total", event.type)
+                worker.runtime.tally.count(metrics.EVENTS, event.type)
                 log.warning(event.type, event_id=event.id, **event.data["details"])
             return after
     raise VersionConflictError("the health of the source kept changing while it was noted")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from notifier import metrics
 from notifier.core.delivery.filters import people_wanted
 from notifier.core.model.ids import WatchId
 from notifier.core.model.observation import Call, Observation, People, Question
@@ -143,7 +144,7 @@ async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
     observation = await x.ask(look.question, urgency=look.urgency)
     await settle(worker, observation, affordable.hold)
     result = observation.failure.kind if observation.failure else "ok"
-    worker.runtime.tally.count("notifier_observations_total", look.call, result)
+    worker.runtime.tally.count(metrics.OBSERVATIONS, look.call, result)
     try:
         if observation.failure is not None:
             await put_off(worker, look, observation.failure)

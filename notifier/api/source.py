@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
+from notifier import metrics
 from notifier.api.models import Time, time_or_none
 from notifier.api.operations import Call, Operation, Reply
 from notifier.core.model import observation
@@ -19,8 +20,6 @@ from notifier.core.polling.standing import Standing
 from notifier.store import LookQueue
 
 PATH: Final = "/v1/source"
-LAG: Final = "notifier_detection_lag_seconds|"
-UNKNOWN_STATES: Final = "notifier_unknown_states_total|"
 
 
 class TroubleView(BaseModel):
@@ -139,9 +138,7 @@ async def get_source(call: Call[None, None]) -> Reply:
                 if standing.reason
             ],
             unknown_states={
-                series.removeprefix(UNKNOWN_STATES): int(count)
-                for series, count in sorted(counts.items())
-                if series.startswith(UNKNOWN_STATES)
+                word: int(count) for (word,), count in sorted(metrics.UNKNOWN_STATES.read(counts).items())
             },
             truncated=sorted(
                 subject
@@ -218,13 +215,11 @@ def _lag(
     # Nobody is behind with a call that waits for X.
     open_calls = [queue for call, queue in queues.items() if health.paused_until(call) <= now]
     first = min((queue.first_at for queue in open_calls if queue.first_at is not None), default=now)
-    seen = {series: count for series, count in counts.items() if series.startswith(LAG)}
-    total = seen.pop(LAG + "sum", 0.0)
-    detections = int(sum(seen.values()))
+    durations = metrics.DETECTION_LAG_SECONDS.total(counts)
     return LagView(
         looks_seconds=round(max(now - first, 0.0), 3),
-        detections=detections,
-        mean_detection_seconds=round(total / detections, 3) if detections else None,
+        detections=durations.number,
+        mean_detection_seconds=round(durations.seconds / durations.number, 3) if durations.number else None,
     )
 
 

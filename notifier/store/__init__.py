@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from notifier.core.delivery.endpoint import EndpointStatus
@@ -40,6 +41,23 @@ from notifier.store.timers import Timers
 from notifier.store.watches import Watches
 
 DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What is measured at one moment.
+
+    Attributes:
+        deliveries_pending: How many are due or in flight.
+        oldest_due_seconds: For how long the delivery that waits longest has been due.
+        endpoints: How many there are, by status.
+        x_requests_remaining: What is left in each of X's rate buckets that X has described, by call.
+    """
+
+    deliveries_pending: int
+    oldest_due_seconds: float
+    endpoints: Mapping[EndpointStatus, int]
+    x_requests_remaining: Mapping[Call, int]
 
 
 class Store:
@@ -114,19 +132,18 @@ class Store:
             "deliveries_pending": sum(each.pending for each in health),
         }
 
-    async def gauges(self, *, now: float) -> dict[str, float]:
-        """Measure what is shown and not counted; the names are those of :mod:`notifier.telemetry`."""
+    async def gauges(self, *, now: float) -> Gauges:
+        """Measure what is shown and not counted."""
         endpoints = await self.endpoints.all()
         health = await self.endpoints.health_of(list(endpoints))
         oldest = min((each.oldest_due_at for each in health if each.oldest_due_at is not None), default=now)
         statuses = Counter(endpoint.status for endpoint in endpoints.values())
-        remaining = await self.budget.remaining(now=now)
-        return {
-            "notifier_deliveries_pending": sum(each.pending for each in health),
-            "notifier_oldest_due_seconds": max(now - oldest, 0.0),
-            **{f"notifier_endpoints|{status}": statuses[status] for status in EndpointStatus},
-            **{f"notifier_x_requests_remaining|{call}": left for call, left in remaining.items()},
-        }
+        return Gauges(
+            deliveries_pending=sum(each.pending for each in health),
+            oldest_due_seconds=max(now - oldest, 0.0),
+            endpoints={status: statuses[status] for status in EndpointStatus},
+            x_requests_remaining=await self.budget.remaining(now=now),
+        )
 
 
 __all__ = [

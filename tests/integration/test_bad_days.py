@@ -12,6 +12,7 @@ from aiohttp import web
 from notifier.core.events.event import EventType
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
+from notifier.metrics import UNKNOWN_STATES
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import SPACE, events_of, fed_worker, known, ring, tell
 from tests.support.pipeline import add_watch
@@ -121,8 +122,8 @@ async def test_an_unknown_word_is_logged_once_and_always_counted(
     lines = [line for line in (said.out + said.err).splitlines() if "source.unknown_state" in line]
     assert len(lines) == MOST_UNKNOWN_WORDS
     counts = worker.runtime.tally.take()
-    assert counts["notifier_unknown_states_total|running"] == 2
-    assert counts[f"notifier_unknown_states_total|{OTHER_WORDS}"] == 4
+    assert counts[UNKNOWN_STATES.series("running")] == 2
+    assert counts[UNKNOWN_STATES.series(OTHER_WORDS)] == 4
 
 
 @pytest.mark.parametrize("unclear", [[{"id": SPACE, "state": "running"}], []])

@@ -7,6 +7,7 @@ import pytest
 from notifier.core.model.observation import Call
 from notifier.core.model.reasons import TroubleKind
 from notifier.core.model.watch import WatchKind
+from notifier.metrics import OBSERVATIONS
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store
 from tests.support.pipeline import add_watch, playing, quick_settings
@@ -27,11 +28,7 @@ async def types_of(runtime: Runtime) -> list[str]:
 
 async def observations(runtime: Runtime, result: str) -> float:
     counts = await runtime.store.telemetry.read()
-    return sum(
-        count
-        for series, count in counts.items()
-        if series.startswith("notifier_observations_total|") and series.endswith(f"|{result}")
-    )
+    return sum(count for (_, said), count in OBSERVATIONS.read(counts).items() if said == result)
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "html", "truncated", "reset", "stale", "vanish_all"])

@@ -185,7 +185,7 @@ async def test_a_request_that_outlasts_the_lease_is_made_once(redis_url: str) ->
             name = delivery_id(event.id, EndpointId("ep_000000000000slow"))
 
             async def is_delivered() -> bool:
-                pending = (await runtime.store.gauges(now=0))["notifier_deliveries_pending"]
+                pending = (await runtime.store.gauges(now=0)).deliveries_pending
                 return bool(receiver.received("/slow")) and pending == 0
 
             await wait_until(is_delivered, timeout=20, message="it is delivered")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from notifier.cli import app
 from notifier.config import ENV_PREFIX, Settings
-from notifier.telemetry import METRICS, MetricKind
+from notifier.metrics import METRICS, Histogram
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
@@ -27,7 +27,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def known_series() -> set[str]:
-    histograms = {name for name, definition in METRICS.items() if definition.kind is MetricKind.HISTOGRAM}
+    histograms = {name for name, metric in METRICS.items() if isinstance(metric, Histogram)}
     parts = {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
     return (METRICS.keys() - histograms) | parts
 

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
-from prometheus_client.parser import text_string_to_metric_families
 
-from notifier.telemetry import METRICS, Tally, configure_logging, render
+from notifier.telemetry import configure_logging
 
 
 @pytest.fixture
@@ -25,51 +24,6 @@ def _logging_as_before() -> Iterator[None]:
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(level)
-
-
-def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text.decode())
-        for sample in family.samples
-    }
-
-
-def test_counters_carry_their_labels() -> None:
-    tally = Tally()
-    tally.count("notifier_events_total", "space.started")
-    tally.count("notifier_events_total", "space.started")
-    tally.count("notifier_observations_total", "lookup", "ok")
-    shown = samples(render(tally.take(), {}))
-    assert shown["notifier_events_total", (("type", "space.started"),)] == 2
-    assert shown["notifier_observations_total", (("result", "ok"), ("source", "lookup"))] == 1
-
-
-def test_a_histogram_adds_up_from_its_smallest_bucket() -> None:
-    tally = Tally()
-    for seconds in (0.001, 0.01, 0.02, 99.0):
-        tally.observe("notifier_attempt_seconds", seconds)
-    shown = samples(render(tally.take(), {}))
-    assert shown["notifier_attempt_seconds_bucket", (("le", "0.005"),)] == 1
-    assert shown["notifier_attempt_seconds_bucket", (("le", "0.01"),)] == 2
-    assert shown["notifier_attempt_seconds_bucket", (("le", "30.0"),)] == 3
-    assert shown["notifier_attempt_seconds_bucket", (("le", "+Inf"),)] == 4
-    assert shown["notifier_attempt_seconds_count", ()] == 4
-    assert round(shown["notifier_attempt_seconds_sum", ()], 3) == 99.031
-
-
-def test_every_metric_is_shown_from_the_start() -> None:
-    text = render({}, {}).decode()
-    assert all(f"# TYPE {name.removesuffix('_total')}" in text for name in METRICS)
-
-
-def test_what_was_handed_over_is_not_counted_again_unless_it_comes_back() -> None:
-    tally = Tally()
-    tally.count("notifier_events_total", "space.ended")
-    counts = tally.take()
-    assert tally.take() == {}
-    tally.give_back(counts)
-    assert tally.take() == counts
 
 
 def refuse(key: str) -> None:
