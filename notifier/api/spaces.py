@@ -10,7 +10,7 @@ from notifier.api.models import Time
 from notifier.api.operations import Call, Operation, Reply
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.core.events.event import SPACE_URL
-from notifier.core.events.payload_data import SpaceObject
+from notifier.core.events.payload import SpaceObject
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace

@@ -15,13 +15,14 @@ import pytest
 from standardwebhooks import Webhook
 
 from notifier.core.delivery.signing import generate_private_key, parse_signing_key, receiver_secret, sign
+from notifier.core.events.catalogue import ROWS
 from notifier.core.events.event import EventType
 from notifier.core.events.examples import example
 from tests.support.processes import NotifierProcess, free_port
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER_SECRET = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-STARTED = json.dumps(example(EventType.STARTED))
+STARTED = json.dumps(example(ROWS[EventType.STARTED]))
 
 
 class Listener:

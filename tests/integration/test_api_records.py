@@ -6,7 +6,8 @@ import json
 
 from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.events.event import Event, EventType, Sighting, space_event
-from notifier.core.events.examples import DEVELOPERS, LIVE, PLANNED
+from notifier.core.events.examples import DEVELOPERS
+from notifier.core.events.space_events import LIVE, PLANNED
 from notifier.core.model.ids import AttemptId, DeliveryId, WatchId, delivery_id
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from notifier.core.events.catalogue import AnyPayload, EventTypeInfo, event_types
 from notifier.core.events.event import EventType, Sighting, encode, space_event, thin
-from notifier.core.events.examples import LIVE
-from notifier.core.events.payload_data import SpaceObject
+from notifier.core.events.payload import SpaceObject
+from notifier.core.events.space_events import LIVE
 from notifier.core.model.space import FIELD_KINDS
 
 PAYLOADS: TypeAdapter[Any] = TypeAdapter(AnyPayload)

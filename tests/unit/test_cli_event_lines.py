@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.cli.event_lines import duration, event_line
-from notifier.core.events.catalogue import event_types
+from notifier.core.events.catalogue import ROWS, event_types
 from notifier.core.events.event import EventType
 from notifier.core.events.examples import example
 
@@ -62,7 +62,7 @@ DATA = st.fixed_dictionaries(
     ],
 )
 def test_a_line_tells_the_facts_that_matter(event_type: EventType, facts: list[str]) -> None:
-    line = event_line(example(event_type)).plain
+    line = event_line(example(ROWS[event_type])).plain
     assert line.startswith(event_type)
     assert [fact for fact in facts if fact not in line] == []
 

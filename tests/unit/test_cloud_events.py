@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from notifier.core.delivery.endpoint import Endpoint, PayloadFormat
 from notifier.core.delivery.request import content_for
+from notifier.core.events.catalogue import ROWS
 from notifier.core.events.cloud_events import CONTENT_TYPE, cloud_event
 from notifier.core.events.event import MAX_BODY_BYTES, EventType, PayloadForm, canonical, encode, thin
 from notifier.core.events.examples import example
@@ -27,7 +28,7 @@ ABOUT_NO_SPACE = tuple(each for each in EventType if not each.startswith("space.
 
 
 def payload_of(event_type: EventType) -> bytes:
-    return canonical(example(event_type)).encode()
+    return canonical(example(ROWS[event_type])).encode()
 
 
 def read(body: bytes) -> BaseCloudEvent:
@@ -74,7 +75,7 @@ def test_what_is_about_no_space_has_no_subject(event_type: EventType) -> None:
     ],
 )
 def test_a_time_without_an_offset_gets_one(timestamp: str, time: str) -> None:
-    document: dict[str, Any] = {**example(EventType.STARTED), "timestamp": timestamp}
+    document: dict[str, Any] = {**example(ROWS[EventType.STARTED]), "timestamp": timestamp}
     made = cloud_event(canonical(document).encode(), source=SOURCE)
     assert json.loads(made)["time"] == time
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.core.events.event import Event, EventType
-from notifier.core.events.identity import OVERDUE, REMINDER
+from notifier.core.events.occasion import OVERDUE, REMINDER
 from notifier.core.model.observation import Evidence
 from notifier.core.model.space import Phase, Space
 from notifier.core.spaces.known import KnownSpace

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from notifier.core.events.event import Event, EventType, Sighting, space_event
-from notifier.core.events.identity import OVERDUE, occasion
+from notifier.core.events.occasion import OVERDUE, occasion
 from notifier.core.model.ids import WatchId
 from notifier.core.model.instants import instant, rfc3339, seconds_between, sensible
 from notifier.core.model.observation import Evidence, Presence

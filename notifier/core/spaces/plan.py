@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from notifier.core.events.identity import OVERDUE, REMINDER, occasion
+from notifier.core.events.occasion import OVERDUE, REMINDER, occasion
 from notifier.core.model.instants import YEAR_SECONDS, sensible
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace

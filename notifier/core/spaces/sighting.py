@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from notifier.core.events.identity import OVERDUE
+from notifier.core.events.occasion import OVERDUE
 from notifier.core.model.ids import WatchId
 from notifier.core.model.observation import Evidence, Snapshot
 from notifier.core.model.space import Phase, Space, User, Value

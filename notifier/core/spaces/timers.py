@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from notifier.core.events.event import Event, EventType, Sighting, routing_of, space_event
-from notifier.core.events.identity import REMINDER, occasion
+from notifier.core.events.occasion import REMINDER, occasion
 from notifier.core.model.ids import WatchId
 from notifier.core.model.space import Space
 from notifier.core.spaces import plan

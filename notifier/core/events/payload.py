@@ -1,0 +1,102 @@
+"""The body of an event, as pydantic models: what all of them have, and those about a Space.
+
+The models describe what :mod:`.event` builds; a test holds the two together. Receivers must
+ignore names that they do not know, so the models do too. What is left out of a thin payload (lists of people,
+``users``, ``previous``) is optional here: one schema holds for both forms.
+"""
+
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import BaseModel, Field, create_model
+
+from notifier.core.model.space import FIELD_KINDS, FieldKind
+
+
+def _omittable(schema: dict[str, Any]) -> None:
+    """Describe a field that is left out, and never null, where it has no value."""
+    schema.pop("default", None)
+    schema.update(next(option for option in schema.pop("anyOf") if option != {"type": "null"}))
+
+
+def left_out(description: str | None = None) -> Any:  # noqa: ANN401  what pydantic's own Field gives
+    """Return the field of a model that is left out, and never null, where it has no value."""
+    return Field(default=None, description=description, json_schema_extra=_omittable)
+
+
+VALUE_TYPES: Final[dict[FieldKind, Any]] = {
+    FieldKind.TEXT: str,
+    FieldKind.TIME: str,
+    FieldKind.FLAG: bool,
+    FieldKind.COUNT: int,
+    FieldKind.IDS: list[str],
+}
+
+_FIELDS: Final[dict[str, Any]] = {
+    name: (VALUE_TYPES[kind] | None, left_out()) for name, kind in FIELD_KINDS.items()
+}
+
+SpaceValues: Final = create_model(
+    "SpaceValues",
+    __doc__="Fields of a Space under X's names; an unknown one is left out.",
+    __base__=BaseModel,
+    **_FIELDS,
+)
+SpaceObject: Final = create_model(
+    "SpaceObject",
+    __base__=SpaceValues,
+    __doc__="A Space with every field that is known; in a thin payload the id alone.",
+    id=(str, ...),
+)
+
+
+class UserObject(BaseModel):
+    """A person whom the Space names."""
+
+    id: str
+    name: str
+    username: str
+
+
+class EventPayload(BaseModel):
+    """What every body has."""
+
+    timestamp: str = Field(description="When it happened where X tells it, else when we saw it (RFC 3339).")
+
+
+DetailsT = TypeVar("DetailsT", bound=BaseModel)
+
+
+class PlainData(BaseModel, Generic[DetailsT]):
+    """The ``data`` of an event that is not about one Space."""
+
+    id: str = Field(
+        description="The event's id, equal to the webhook-id header and the same on every attempt."
+    )
+    details: DetailsT
+    occurred_at: str | None = Field(description="When it happened, where that is known.")
+    observed_at: str = Field(description="When we saw it.")
+    inferred: bool = Field(description="Concluded from silence rather than told by X.")
+    watch_ids: list[str]
+    truncated: bool | None = left_out(
+        "Lists, and texts where that is not enough, were cut to keep the body under 20 kB."
+    )
+    counts: dict[str, int] | None = left_out(
+        "How long the lists of the Space and of the details were before the cut."
+    )
+
+
+class SpaceData(PlainData[DetailsT], Generic[DetailsT]):
+    """The ``data`` of an event about a Space."""
+
+    sequence: int = Field(ge=1, description="The event's place among those of its Space, without gaps.")
+    space: SpaceObject
+    users: list[UserObject] | None = left_out()
+    previous: SpaceValues | None = left_out("The former values of what changed, where they were known.")
+    changed: list[str] = Field(
+        description="The fields that changed. One that is not in `space` was taken back: it is unknown again."
+    )
+    observed_between: tuple[str, str] = Field(
+        description="The last look before the change and the first after it."
+    )
+    first_sighting: bool = Field(description="We had not seen this Space before.")
+    url: str
