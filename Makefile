@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench clean
+.PHONY: help setup demo run test check format settings bench clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +37,9 @@ check: $(STAMP) ## format, lint, types, import rules, tests
 format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+settings: $(STAMP) ## write docs/settings.md and .env.example from the descriptions of the settings
+	$(BIN)/python -m notifier.config.pages
 
 bench: $(STAMP) ## the benchmarks, as ratios from one run
 	$(BIN)/python -m benchmarks

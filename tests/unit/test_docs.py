@@ -19,7 +19,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from examples import poll_events, webhook_receiver
 from notifier.api.app import OPERATIONS
 from notifier.cli import app
-from notifier.config import ENV_PREFIX, Settings
+from notifier.config import Settings
+from notifier.config.pages import env_example, settings_page, variable
+from notifier.config.settings import GROUPS
 from notifier.core.delivery.challenge import challenge_body, respond
 from notifier.core.delivery.signing import parse_signing_key, sign
 from notifier.core.events.event import EventType
@@ -54,10 +56,8 @@ FIGURES: Final = {
         f"does not end within {GRACE_SECONDS} s",
     ),
     "docs/api.md": (f"the newest {MAX_LISTED_SPACES}",),
-    "README.md": (
-        f"get {GRACE_SECONDS} seconds to end",
-        f"above {GRACE_SECONDS}, a worker that stops",
-    ),
+    "docs/operations.md": (f"get {GRACE_SECONDS} seconds to end",),
+    "docs/settings.md": (f"above {GRACE_SECONDS}, a worker that stops",),
 }
 """Sentences that tell a constant of the code, which has to be changed with it."""
 
@@ -86,17 +86,8 @@ def table_rows(page: str, first_cell: str) -> list[list[str]]:
     return [[name, *(cell.strip() for cell in rest.split("|"))] for name, rest in rows]
 
 
-def shown(default: Any) -> str:
-    """Write a default as it would stand in the environment."""
-    if default is None:
-        return ""
-    if isinstance(default, tuple):
-        return ",".join(map(shown, default))
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def defaults() -> dict[str, str]:
-    return {ENV_PREFIX + name.upper(): shown(field.default) for name, field in Settings.model_fields.items()}
+def variables() -> set[str]:
+    return {variable(name) for name in Settings.model_fields}
 
 
 def headers(body: bytes, *, event_id: str = "evt_1", secret: str = SECRET) -> dict[str, str]:
@@ -106,24 +97,30 @@ def headers(body: bytes, *, event_id: str = "evt_1", secret: str = SECRET) -> di
 
 
 class TestSettings:
-    def test_the_readme_lists_every_setting_with_its_default(self) -> None:
-        listed = {name: default.strip("`") for name, default, _ in table_rows(README, "NOTIFIER_[A-Z_]+")}
-        assert listed == defaults()
+    def test_the_pages_are_written_from_the_descriptions(self) -> None:
+        """`make settings` writes both."""
+        assert PAGES["docs/settings.md"] == settings_page()
+        assert (ROOT / ".env.example").read_text() == env_example()
 
-    def test_the_example_lists_every_setting_with_its_default(self) -> None:
-        lines = (ROOT / ".env.example").read_text().splitlines()
-        given = dict(line[1:].split("=", 1) for line in lines if line.startswith("#NOTIFIER_"))
-        assert given == defaults()
+    def test_every_setting_is_described_in_one_group(self) -> None:
+        names = [name for group in GROUPS for name in group.model_fields]
+        assert sorted(names) == sorted(Settings.model_fields)
+        assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
     @each_page
     def test_no_page_names_another_one(self, page: str) -> None:
         named = set(re.findall(r"NOTIFIER_[A-Z_]+[A-Z]", PAGES[page]))
-        assert named <= {*defaults(), *NOT_SETTINGS}
+        assert named <= {*variables(), *NOT_SETTINGS}
 
 
 class TestNames:
-    def test_the_readme_lists_every_event_type_in_order(self) -> None:
-        listed = [name for name, _ in table_rows(README, r"(?:space|watch|source|endpoint|webhook)\.[a-z_]+")]
+    def test_every_event_type_is_listed_in_order(self) -> None:
+        listed = [
+            name
+            for name, _ in table_rows(
+                PAGES["docs/events.md"], r"(?:space|watch|source|endpoint|webhook)\.[a-z_]+"
+            )
+        ]
         assert listed == list(EventType)
 
     def test_the_changelog_names_every_event_type(self) -> None:

@@ -1,0 +1,125 @@
+"""How the values of settings are read from text and checked."""
+
+import base64
+import binascii
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Final, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from notifier.redis_url import read_redis_url
+
+MAX_SECONDS: Final = 366 * 86_400
+MASTER_KEY_BYTES: Final = 32
+KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+def _split(raw: object) -> object:
+    """Read a comma list; what is no text (an override, a default) passes as it is."""
+    return tuple(item for part in raw.split(",") if (item := part.strip())) if isinstance(raw, str) else raw
+
+
+def _web_url(raw: str) -> str:
+    try:
+        parts = urlsplit(raw)
+        has_host = bool(parts.hostname) and not any(map(str.isspace, parts.netloc))
+        has_zone = "[" in parts.netloc and "%" in (parts.hostname or "")  # means nothing in a URL
+        usable = parts.scheme in ("http", "https") and has_host and not has_zone and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket left open
+        usable = False
+    if not usable:
+        raise ValueError("must be an http:// or https:// URL with a host, and an IPv6 address without a zone")
+    return raw.rstrip("/")
+
+
+def _api_url(raw: str) -> str:
+    """Take an address that has a scheme and a host and nothing more: what follows is written by us."""
+    address, rest = _web_url(raw), raw.partition("://")[2]
+    if any(character in rest.removesuffix("/") for character in "/?#@\\"):
+        raise ValueError("must be only scheme and host, like https://api.x.com; leave out the rest, as /2")
+    return address
+
+
+def _proxy_url(raw: SecretStr) -> SecretStr:
+    """Take the address of a proxy with its user and password, percent-encoded where they are unusual."""
+    value = _web_url(raw.get_secret_value())
+    parts = urlsplit(value)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    can_be_sent = ":" not in user and all(character <= "\xff" for character in user + password)
+    if parts.path or parts.query or parts.fragment or not can_be_sent:
+        raise ValueError("must be a proxy's address like http://user:password@proxy.example:3128 and no more")
+    return SecretStr(value)
+
+
+def _redis_url(raw: str) -> str:
+    read_redis_url(raw)
+    return raw
+
+
+def _header_safe(raw: SecretStr) -> SecretStr:
+    """Refuse what cannot stand in an Authorization header; space around the key comes from files."""
+    value = raw.get_secret_value().strip()
+    if not value or not all("!" <= character <= "~" for character in value):
+        raise ValueError("must be printable ASCII characters without spaces")
+    return SecretStr(value)
+
+
+def _networks(raw: object) -> object:
+    if not isinstance(raw, tuple | list):
+        return raw
+    networks = []
+    for item in raw:
+        try:
+            network = ip_network(item, strict=False)
+        except ValueError:
+            raise ValueError(f"{item!r} is no network; write CIDRs like 10.0.0.0/8,fd00::/8") from None
+        if "%" in str(network):
+            raise ValueError(f"{item!r} names a zone; write the network without it, like fe80::/10")
+        networks.append(network)
+    return tuple(networks)
+
+
+def read_master_keys(raw: str) -> tuple[tuple[str, bytes], ...]:
+    """Return the keys as (id, 32 bytes), in order.
+
+    Raises:
+        ValueError: An entry is malformed; the message does not show it.
+    """
+    ring: dict[str, bytes] = {}
+    for position, entry in enumerate(raw.split(","), start=1):
+        key_id, separator, encoded = entry.strip().partition(":")
+        if not separator or not KEY_ID.fullmatch(key_id) or key_id in ring:
+            raise ValueError(
+                f"entry {position} must be id:base64 with an id of its own (letters, digits, _.-)"
+            )
+        try:
+            key = base64.b64decode(encoded.strip().translate(str.maketrans("-_", "+/")), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != MASTER_KEY_BYTES:
+            raise ValueError(f"entry {position} must hold 32 bytes as base64 (openssl rand -base64 32)")
+        ring[key_id] = key
+    return tuple(ring.items())
+
+
+def _master_keys(raw: SecretStr) -> SecretStr:
+    read_master_keys(raw.get_secret_value())
+    return raw
+
+
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+WebUrl: TypeAlias = Annotated[str, AfterValidator(_web_url)]
+ApiUrl: TypeAlias = Annotated[str, AfterValidator(_api_url)]
+HeaderSecret: TypeAlias = Annotated[SecretStr, AfterValidator(_header_safe)]
+MasterKeys: TypeAlias = Annotated[SecretStr, AfterValidator(_master_keys)]
+ProxyUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_proxy_url)]
+RedisUrl: TypeAlias = Annotated[str, AfterValidator(_redis_url)]
+Networks: TypeAlias = Annotated[
+    tuple[Network, ...], NoDecode, BeforeValidator(_networks), BeforeValidator(_split)
+]
+Schedule: TypeAlias = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
+UpperCase: Final = BeforeValidator(lambda raw: raw.strip().upper() if isinstance(raw, str) else raw)
