@@ -2,65 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-
-from tests.support.processes import NotifierProcess, free_port
+from tests.support.processes import free_port
 from tests.support.raw_http import raw_connection
 from tests.support.receiver import Receiver
-
-KEY = "a-key-for-tests"
-
-
-class Terminal:
-    """Runs commands against an installation; nothing here is a tty."""
-
-    def __init__(self, directory: Path, port: int) -> None:
-        self._directory = directory
-        self.port = port
-        self._url = f"http://127.0.0.1:{port}"
-
-    async def run(self, *arguments: str, exit_code: int = 0) -> str:
-        """Run a command and give what it printed: the result, or on failure the complaint."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "notifier.cli",
-            *arguments,
-            "--url",
-            self._url,
-            cwd=self._directory,
-            env={"NOTIFIER_ADMIN_KEY": KEY, "COLUMNS": "40"},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        printed, complaint = await process.communicate()
-        assert process.returncode == exit_code, complaint.decode()
-        return (complaint if exit_code else printed).decode()
-
-    async def json(self, *arguments: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(await self.run(*arguments, "--json"))
-        return answer
-
-
-@pytest.fixture
-async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
-    port = free_port()
-    settings = {
-        "PORT": str(port),
-        "ADMIN_KEY": KEY,
-        "ALLOW_HTTP": "true",
-        "ALLOWED_NETWORKS": "127.0.0.0/8",
-    }
-    with NotifierProcess("up", directory=tmp_path, settings=settings) as up:
-        await up.wait_for("ready")
-        yield Terminal(tmp_path, port)
+from tests.support.terminal import Terminal
 
 
 async def test_watches(terminal: Terminal) -> None:

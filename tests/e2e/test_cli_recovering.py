@@ -8,10 +8,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from tests.e2e.test_cli_admin import Terminal, terminal
 from tests.support.receiver import Receiver
-
-__all__ = ["terminal"]
+from tests.support.terminal import Terminal
 
 
 async def doctor(directory: Path) -> tuple[int | None, str]:

@@ -15,11 +15,11 @@ from notifier.core.delivery.endpoint import EndpointStatus
 from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime
 from notifier.store import keys
-from tests.integration.test_store_queue import owe, settled
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import open_test_runtime
 from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import numbered_event
+from tests.support.queue import owe, settled
 
 PATH = "/v1/endpoints"
 LONG_AGO = "2001-01-01T00:00:00Z"

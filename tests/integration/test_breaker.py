@@ -19,8 +19,8 @@ from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Store, delivery_queue, keys
-from tests.integration.test_store_queue import add, claim, owe, settle, settled
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
+from tests.support.queue import add, claim, owe, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker

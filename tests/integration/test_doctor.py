@@ -17,9 +17,9 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, doctor, keys
 from notifier.store.doctor import findings
 from notifier.store.doctor.keyspace import FORMS, form_of
-from tests.integration.test_store_queue import add
 from tests.support.healthy import PARTITIONS, put_back
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
+from tests.support.queue import add
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
 

@@ -15,9 +15,9 @@ from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.model.ids import EventId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Store, keys
-from tests.integration.test_store_queue import add, claim, settle, settled
 from tests.support.owing import make_owed
 from tests.support.pipeline import add_endpoint, commit_space_events, quick_settings
+from tests.support.queue import add, claim, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker

@@ -19,9 +19,9 @@ from notifier.core.delivery.pacing import FIRST_CONCURRENCY, PACE_LAW
 from notifier.core.model.ids import EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, delivery_queue, keys
-from tests.integration.test_store_queue import ATTEMPT, claim, owe, settle, settled
 from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import commit_space_events, quick_settings
+from tests.support.queue import ATTEMPT, claim, owe, settle, settled
 from tests.support.wait import wait_until
 
 PAUSE_MS: Final = 60.0

@@ -19,9 +19,9 @@ from notifier.store import Store, keys
 from notifier.store.doctor import findings
 from notifier.store.events import read_routing
 from notifier.store.recoveries import BATCH, Recoveries
-from tests.integration.test_store_queue import add, claim, owe, settle, settled
 from tests.support.owing import make_owed
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
+from tests.support.queue import add, claim, owe, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker

@@ -11,8 +11,8 @@ from notifier.core.delivery.delivery import Delivery, DeliveryStatus
 from notifier.core.model.ids import delivery_id
 from notifier.runtime import open_runtime
 from notifier.store import Store, deliveries
-from tests.integration.test_store_queue import add, claim, owe, settle, settled
 from tests.support.pipeline import quick_settings
+from tests.support.queue import add, claim, owe, settle, settled
 
 AT_MOST: Final = 10
 AT_ONCE: Final = 4

@@ -17,9 +17,9 @@ from notifier.core.model.ids import EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, keys
-from tests.integration.test_store_queue import add, claim, owe, settle, settled
 from tests.support.owing import make_owed
 from tests.support.pipeline import quick_settings
+from tests.support.queue import add, claim, owe, settle, settled
 
 OPERATIONS: Final = st.one_of(
     st.tuples(st.just("owe"), st.integers(0, 5)),

@@ -3,30 +3,21 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
-from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
-from notifier.core.model.ids import AttemptId, EndpointId, EventId, delivery_id
+from notifier.core.delivery.delivery import DeliveryStatus, Trigger
+from notifier.core.delivery.endpoint import EndpointStatus
+from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Settlement, Store, keys
-from tests.support.owing import make_known, make_owed
+from notifier.store import Claim, Store, keys
+from tests.support.owing import make_owed
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
+from tests.support.queue import ATTEMPT, add, claim, owe, settle, settled
 from tests.support.wait import wait_until
-
-ATTEMPT = Attempt(
-    id=AttemptId("att_1"),
-    number=1,
-    trigger=Trigger.SCHEDULED,
-    started_at=1.0,
-    outcome="retry",
-    reason="the receiver failed",
-)
 
 
 @pytest.fixture
@@ -38,37 +29,6 @@ async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
 @pytest.fixture
 def store(runtime: Runtime) -> Store:
     return runtime.store
-
-
-async def add(store: Store, name: str, **changes: Any) -> Endpoint:
-    """Add an endpoint whose receiver has shown that it takes all that it may get at once."""
-    endpoint = Endpoint(
-        id=EndpointId("ep_" + name.rjust(16, "0")), url="https://x.example/", created_at=1.0, updated_at=1.0
-    )
-    endpoint = replace(endpoint, **changes)
-    await store.endpoints.create(endpoint)
-    await make_known(store, endpoint)
-    return endpoint
-
-
-async def owe(store: Store, endpoints: list[Endpoint], *numbers: int) -> list[EventId]:
-    events = [make_event(number) for number in numbers]
-    for event in events:
-        await store.events.commit(event)
-    await make_owed(store, [(event.id, endpoints) for event in events])
-    return [event.id for event in events]
-
-
-async def claim(store: Store, limit: int = 100, lease_seconds: float = 30) -> list[Claim]:
-    return list((await store.queue.turn(0, [], limit=limit, lease_seconds=lease_seconds)).claims)
-
-
-async def settle(store: Store, *settlements: Settlement) -> int:
-    return (await store.queue.turn(0, settlements, limit=0, lease_seconds=30)).stale
-
-
-def settled(claim: Claim, status: DeliveryStatus = DeliveryStatus.DELIVERED, **changes: Any) -> Settlement:
-    return Settlement(claim, status, ATTEMPT, claim.attempts_made + 1, succeeded=True)._replace(**changes)
 
 
 async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
