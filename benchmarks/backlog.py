@@ -140,7 +140,7 @@ async def _measured(console: Console, stage: Stage, pending: int) -> Backlog:
 
 
 async def _owe(stage: Stage, pending: int) -> tuple[float, float]:
-    """Commit events and make them owed, as the dispatch does; gives bytes a delivery and bytes an event."""
+    """Commit events and make them owed, as the dispatch does; returns bytes a delivery and bytes an event."""
     store = stage.runtime.store
     events = list(islice(stage.events, max(pending // len(stage.endpoints), 1)))
     empty = await _held(stage)
@@ -217,7 +217,7 @@ def _together(rounds: list[Turns]) -> Turns:
 
 
 async def _peak_of_worker(stage: Stage) -> int:
-    """Let a worker deliver for a while; gives the most memory that it held, from its start on."""
+    """Let a worker deliver for a while; returns the most memory that it held, from its start on."""
     await stage.sink.reset()
     log = stage.folder / "worker.log"
     async with process(*WORKER, log=log, settings=stage.settings) as worker:

@@ -63,7 +63,7 @@ def _write(transport: asyncio.Transport, answer: bytes) -> None:
 
 @asynccontextmanager
 async def receiving() -> AsyncIterator[tuple[Receivers, str]]:
-    """Run the receivers in this process; gives them and their URL."""
+    """Run the receivers in this process; returns them and their URL."""
     receivers = Receivers()
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(receivers.answer), "127.0.0.1", 0, backlog=1024

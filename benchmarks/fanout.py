@@ -49,7 +49,7 @@ class Peak:
             (self._folder / "clear_refs").write_text("5")
 
     def read(self) -> int:
-        """Give the most since then; 0 on a system that cannot tell."""
+        """Return the most since then; 0 on a system that cannot tell."""
         if not can_read_usage():
             return 0
         status = (self._folder / "status").read_text()

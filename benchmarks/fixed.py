@@ -38,7 +38,7 @@ class Pace:
     cycle: float | None = None
 
     def lookups_apart(self, known: int) -> float:
-        """Give the seconds to the next lookup."""
+        """Return the seconds to the next lookup."""
         return self.lookups if self.cycle is None else self.cycle / max(math.ceil(known / BATCH), 1)
 
 

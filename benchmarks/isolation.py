@@ -69,7 +69,7 @@ class Stream:
     hung: int
 
     def percentiles(self, *, until: float = float("inf")) -> tuple[float, float, float]:
-        """Give p50, p99 and the most, in seconds, of the events that were committed by then."""
+        """Return p50, p99 and the most, in seconds, of the events that were committed by then."""
         seconds = [delay for at, delay in self.delays if at <= until]
         cuts = quantiles(seconds, n=100, method="inclusive")
         return cuts[49], cuts[98], max(seconds)

@@ -62,7 +62,7 @@ class Ends:
         return [number for number in range(1, WARM_UP + count + 1) if number not in self.ended]
 
     def delays(self, count: int) -> list[float]:
-        """Give the seconds that each event after the warm-up took; none may be left out.
+        """Return the seconds that each event after the warm-up took; none may be left out.
 
         Raises:
             BenchmarkError: One never arrived.

@@ -29,7 +29,7 @@ class Version:
     snapshot: Snapshot | None
 
     def is_of(self, now: float) -> bool:
-        """Tell whether this is how the Space is at a moment."""
+        """Return whether this is how the Space is at a moment."""
         return self.begins <= now < self.ends
 
 
@@ -53,7 +53,7 @@ class Listed:
         return self._version.snapshot
 
     def is_listed(self, now: float) -> bool:
-        """Tell whether the answer to its creator has it."""
+        """Return whether the answer to its creator has it."""
         return self.life.created_at <= now < self.life.over_at
 
     def _make(self, now: float) -> Version:

@@ -114,7 +114,7 @@ class Life:
             yield Turn.ENDED, self.over_at
 
     def latest(self, turn: Turn, now: float) -> float | None:
-        """Give when this happened to it last before ``now``; None where it never did."""
+        """Return when this happened to it last before ``now``; None where it never did."""
         return max((at for each, at in self.turns() if each is turn and at <= now), default=None)
 
 
@@ -180,7 +180,7 @@ def _plans(random: Random, kind: Kind, start: float) -> tuple[Plan, ...]:
 
 
 def _outcome(random: Random, plan: Plan) -> tuple[float | None, float]:
-    """Tell when a planned Space starts, or else when it is canceled or given up."""
+    """Return when a planned Space starts, or else when it is canceled or given up."""
     fate = random.random()
     if fate < CANCELED_SHARE:
         return None, random.uniform(plan.made_at, plan.start)

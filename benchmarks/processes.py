@@ -86,7 +86,7 @@ async def line_of(child: Process, log: Path) -> str:
 
 
 def tail_of(log: Path) -> str:
-    """Give the end of a log."""
+    """Return the end of a log."""
     return log.read_text(errors="replace")[-2000:]
 
 
@@ -157,7 +157,7 @@ class Usage:
 
 
 def can_read_usage() -> bool:
-    """Tell whether this system has the ``/proc`` of Linux."""
+    """Return whether this system has the ``/proc`` of Linux."""
     return Path("/proc/self/stat").exists()
 
 

@@ -29,7 +29,7 @@ class Record:
 
 
 def is_settled(record: Record, evidence: Evidence) -> bool:
-    """Tell whether deciding again on the very same snapshot can change nothing but when it was seen."""
+    """Return whether deciding again on the very same snapshot can change nothing but when it was seen."""
     known = record.known
     return (
         evidence.snapshot is not None

@@ -68,7 +68,7 @@ class Cycle:
         self._missing: dict[str, float] = {}
 
     def note(self, found: Iterable[str], missing: Iterable[str], now: float) -> bool:
-        """Note what an answer says of Spaces that were alive; gives whether it is a mass vanish."""
+        """Note what an answer says of Spaces that were alive; returns whether it is a mass vanish."""
         for space_id in found:
             self._look(space_id, now)
             self._missing.pop(space_id, None)

@@ -84,5 +84,5 @@ WaitsByWish: TypeAlias = defaultdict[Wish, Waits]
 
 
 def no_waits() -> WaitsByWish:
-    """Give an empty record of waits."""
+    """Return an empty record of waits."""
     return defaultdict(Waits)

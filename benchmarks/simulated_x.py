@@ -72,7 +72,7 @@ class Windows:
         self._creators_at = -math.inf
 
     def take(self, call: Call, now: float) -> tuple[bool, int, float]:
-        """Count a request; gives whether it is refused, what remains, and the reset."""
+        """Count a request; returns whether it is refused, what remains, and the reset."""
         bucket = BOTH if self._shared else call
         used, reset = self._used.get(bucket, (0, 0.0))
         if now >= reset:

@@ -88,7 +88,7 @@ class Noise:
     least: float
 
     def allows(self, first: float, last: float) -> bool:
-        """Tell whether the change is no growth."""
+        """Return whether the change is no growth."""
         return last - first <= max(first * self.share, self.least)
 
 
@@ -273,7 +273,7 @@ def _open_files(pid: int) -> int:
 
 
 def _ends(samples: Sequence[Sample], name: str) -> tuple[float, float]:
-    """Give the medians of a gauge in the first and the last quarter, the warm-up left out."""
+    """Return the medians of a gauge in the first and the last quarter, the warm-up left out."""
     steady = samples[int(len(samples) * WARM_UP_SHARE) :]
     quarter = len(steady) // 4
     first, last = steady[:quarter], steady[-quarter:]

@@ -71,7 +71,7 @@ class Week:
         return Faults(frozenset({longest.space_id, creator}), lag=REPLICA_LAG, every=REPLICA_TURN)
 
     def mean_alive(self) -> float:
-        """Give how many Spaces X has at a time, on average."""
+        """Return how many Spaces X has at a time, on average."""
         lived = sum(min(life.over_at, self.end) - max(life.created_at, BEGIN) for life in self.lives())
         return lived / (self.days * DAY)
 
@@ -152,7 +152,7 @@ def live_fixed(week: Week, pace: Pace) -> Outcome:
 
 
 def equal_paces(week: Week, ours: Outcome) -> dict[str, Pace]:
-    """Give the fixed intervals that come to as many requests as ours did, or as X's limit lets through.
+    """Return the fixed intervals that come to as many requests as ours did, or as X's limit lets through.
 
     - one interval: every creator and every known Space once in the same time.
     - two intervals: by each call as many requests as ours, at even distances.

@@ -53,7 +53,7 @@ class Subscriber:
 
 
 def shapes(deliveries: int) -> tuple[Shape, ...]:
-    """Give the shapes that are measured, the usual one first."""
+    """Return the shapes that are measured, the usual one first."""
     return (
         Shape("100 endpoints", 100, max(deliveries // 100, 1)),
         Shape("1 endpoint", 1, deliveries),
@@ -63,7 +63,7 @@ def shapes(deliveries: int) -> tuple[Shape, ...]:
 
 
 def settings_of(redis_url: str, folder: Path, **more: str) -> dict[str, str]:
-    """Give the settings of a worker on loopback: everything that is not about loopback is the default."""
+    """Return the settings of a worker on loopback: everything that is not about loopback is the default."""
     return {
         "redis_url": redis_url,
         "data_dir": str(folder),

@@ -180,7 +180,7 @@ async def report_concerns(store: Store) -> None:
 
 
 async def make_admin_key(runtime: Runtime) -> str | None:
-    """Make an admin key on the first start; gives it, to be shown this once, or None where there is one."""
+    """Make an admin key on the first start; returns it, to be shown this once, or None where there is one."""
     if runtime.settings.admin_key is not None:
         return None
     key = ADMIN_KEY_PREFIX + secrets.token_urlsafe(32)

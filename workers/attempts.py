@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlement:
-    """Make one attempt; gives what follows from it, which is yet to be recorded."""
+    """Make one attempt; returns what follows from it, which is yet to be recorded."""
     runtime = worker.runtime
     started_at = runtime.clock()
     if not claim.body:
@@ -166,7 +166,7 @@ def _attempt_id() -> AttemptId:
 
 
 def _uncounted_attempt_id(claim: Claim) -> AttemptId:
-    """Give the one id of all attempts at a delivery that failed through our own fault.
+    """Return the one id of all attempts at a delivery that failed through our own fault.
 
     Each replaces the one before: they are made every half minute for as long as the fault lasts, and the
     record of the delivery must not grow with it.

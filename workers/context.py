@@ -81,7 +81,7 @@ class Worker:
             self.set_off(self, partition)
 
     def signing_keys(self, endpoint: Endpoint, *, now: float) -> list[SigningKey]:
-        """Give the keys that sign for an endpoint now, the current one first."""
+        """Return the keys that sign for an endpoint now, the current one first."""
         known = self.signers.get(endpoint.id)
         if known is None or known[0] is not endpoint:
             keys = tuple(
@@ -92,7 +92,7 @@ class Worker:
         return [key for key, expires_at in known[1] if expires_at is None or expires_at > now]
 
     def may_have_lost_claims(self, partition: int) -> bool:
-        """Tell whether a command was repeated since the leases of a partition were last compared."""
+        """Return whether a command was repeated since the leases of a partition were last compared."""
         return self.repeats_seen.get(partition, 0) != self.runtime.store.database.repeats
 
     def forget_signers(self, endpoints: Mapping[EndpointId, Endpoint]) -> None:

@@ -197,7 +197,7 @@ class Drain:
         self._may_claim = self._may_claim or renewal.released > 0
 
     def _has_enough(self) -> bool:
-        """Tell whether so many attempts have ended that their turn has come."""
+        """Return whether so many attempts have ended that their turn has come."""
         return len(self._done) >= self._enough or not self._in_flight
 
     def _join_in(self) -> None:
@@ -212,7 +212,7 @@ class Drain:
                     self._worker.set_off(self._worker, partition)
 
     def _room(self) -> int:
-        """Say how many more attempts may be set off."""
+        """Return how many more attempts may be set off."""
         since = self._loop.time() - SLOW_SECONDS
         # The dictionary keeps the order in which they began.
         slow = sum(1 for _ in takewhile(lambda flight: flight.started_at < since, self._in_flight.values()))

@@ -82,7 +82,7 @@ async def ask_each_creator(worker: Worker, look: Look, observation: Observation)
 
 
 def _reason(watch: Watch, name: str, observation: Observation) -> str | None:
-    """Say why X does not turn a name into an id, None where it says nothing of it."""
+    """Return why X does not turn a name into an id, None where it says nothing of it."""
     if name in {unknown.casefold() for unknown in observation.not_found}:
         return f"X knows no user {watch.target}"
     remarks = {asked.casefold(): remark for asked, remark in observation.remarks.items()}
@@ -94,7 +94,7 @@ def _reason(watch: Watch, name: str, observation: Observation) -> str | None:
 
 
 def _silence(watch: Watch, name: str, observation: Observation) -> str:
-    """Say why a name is neither known nor unknown after an answer."""
+    """Return why a name is neither known nor unknown after an answer."""
     told = [remark.detail for asked, remark in observation.remarks.items() if asked.casefold() == name]
     return f"X says: {told[0]}" if told else f"X's answer says nothing of {watch.target}"
 

@@ -102,7 +102,7 @@ async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DuePo
 async def _not_before(
     worker: Worker, health: Health, call: Call, chosen: list[DuePoll], *, now: float
 ) -> float:
-    """Give the epoch second before which the chosen question cannot be asked."""
+    """Return the epoch second before which the chosen question cannot be asked."""
     paused_until = health.paused_until(call, origin=worker.origin)
     if paused_until > now:
         return paused_until
@@ -113,7 +113,7 @@ async def _not_before(
 
 
 async def _discovery_stretch(worker: Worker, *, now: float) -> float:
-    """Give by how much discovery is slowed down for the sake of the day's money."""
+    """Return by how much discovery is slowed down for the sake of the day's money."""
     budget = worker.runtime.settings.daily_budget_usd
     if budget is None:
         return 1.0

@@ -43,7 +43,7 @@ async def recover(ctx: dict[str, Any]) -> None:
 
 
 async def _go_on(store: Store, recovery: Recovery) -> set[int]:
-    """Take a recovery a batch further; gives the partition that needs a nudge."""
+    """Take a recovery a batch further; returns the partition that needs a nudge."""
     endpoint = (await store.endpoints.get_many([recovery.endpoint_id])).get(recovery.endpoint_id)
     if endpoint is None or endpoint.is_held:
         log.warning("recovery.ended_early", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)

@@ -93,7 +93,7 @@ async def watches_of(worker: Worker, call: Call, subjects: Collection[str]) -> t
 
 
 async def fail_watch(worker: Worker, watch: Watch, reason: str, *, since: float) -> None:
-    """Give a watch up and report it, also where its owner changes it meanwhile; it is tried once a day.
+    """Mark a watch as failed and report it, even if its owner changes it meanwhile; it is polled once a day.
 
     Raises:
         VersionConflictError: It kept changing; its poll's lease makes it due again.

@@ -122,7 +122,7 @@ async def _stop(ctx: dict[str, Any]) -> None:
 
 
 def worker_settings(settings: Settings) -> dict[str, Any]:
-    """Give what arq needs to run a worker.
+    """Return what arq needs to run a worker.
 
     Raises:
         ConfigError: There is no Redis URL.

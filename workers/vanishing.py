@@ -44,7 +44,7 @@ async def circumstances(worker: Worker, observation: Observation) -> Circumstanc
 
 
 async def _is_mass_vanish(worker: Worker, cycle: Cycle, *, now: float) -> bool:
-    """Tell whether more vanished than is believed; of a few, whose they are has to be read first."""
+    """Return whether more vanished than is believed; of a few, whose they are has to be read first."""
     if is_mass_vanish(list(cycle.missing.values()), cycle.looked, now=now):
         return True
     if not may_be_blackout(len(cycle.missing), cycle.found):

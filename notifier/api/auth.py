@@ -18,7 +18,7 @@ REALM: Final = 'Bearer realm="space-notifier"'
 
 
 def hash_key(key: str) -> str:
-    """Give the SHA-256 of an API key as hex, the only form in which keys are stored.
+    """Return the SHA-256 of an API key as hex, the only form in which keys are stored.
 
     Keys are random and long, so a slow password hash would add nothing but time to each call.
     """
@@ -50,7 +50,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 async def _expected_hash(runtime: Runtime) -> str | None:
-    """Give the hash of the one key: from the setting, else from the first start."""
+    """Return the hash of the one key: from the setting, else from the first start."""
     if runtime.settings.admin_key is not None:
         return hash_key(runtime.settings.admin_key.get_secret_value())
     return await runtime.store.admin_keys.admin_hash()

@@ -152,7 +152,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _place(error: ValueError) -> str:
-    """Say where the reading stopped, without quoting the body."""
+    """Return where the reading stopped, without quoting the body."""
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno} column {error.colno}"
     return "bytes that are not UTF-8" if isinstance(error, UnicodeDecodeError) else "a number out of range"

@@ -40,7 +40,7 @@ class Admission(Protocol):
     limits: ConnectionLimits
 
     def admits(self, newcomer: Connection) -> bool:
-        """Tell whether there is room for one more connection."""
+        """Return whether there is room for one more connection."""
 
 
 class Connection(RequestHandler):

@@ -95,7 +95,7 @@ async def list_deliveries(call: Call[None, DeliveryListQuery]) -> Reply:
 
 
 async def get_delivery(call: Call[None, None]) -> Reply:
-    """Give one delivery with its attempts."""
+    """Return one delivery with its attempts."""
     deliveries, delivery_id = call.runtime.store.deliveries, call.path["delivery_id"]
     delivery = await deliveries.get(delivery_id)
     attempts = [_attempt_view(attempt) for attempt in await deliveries.attempts(delivery_id)]

@@ -87,7 +87,7 @@ class EndpointChoices(Body):
     metadata: Metadata = Field(default_factory=dict)
 
     def chosen(self) -> dict[str, Any]:
-        """Give what the caller set, as arguments of the core's Endpoint."""
+        """Return what the caller set, as arguments of the core's Endpoint."""
         chosen = {name: getattr(self, name) for name in self.model_fields_set & set(SUBSCRIBERS_CHOICES)}
         if "filters" in chosen:
             chosen["filters"] = Filters(**self.filters.model_dump())
@@ -250,7 +250,7 @@ def chosen_fields(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any]:
-    """Give the fields of an :class:`EndpointView`."""
+    """Return the fields of an :class:`EndpointView`."""
     same = EndpointView.model_fields.keys() - {"health", "public_key"}
     rate = health.learned_rate_per_second
     return {name: getattr(endpoint, name) for name in same} | {

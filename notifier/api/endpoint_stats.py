@@ -71,7 +71,7 @@ class EndpointStatsView(BaseModel):
 
 
 async def get_endpoint_stats(call: Call[None, None]) -> Reply:
-    """Give the figures of one endpoint."""
+    """Return the figures of one endpoint."""
     endpoint = await call.runtime.store.endpoints.get(call.path["endpoint_id"])
     return Reply.of(_view(endpoint, await call.runtime.store.stats_of(endpoint.id)))
 

@@ -74,7 +74,7 @@ async def list_endpoints(call: Call[None, PageQuery]) -> Reply:
 
 
 async def get_endpoint(call: Call[None, None]) -> Reply:
-    """Give one endpoint."""
+    """Return one endpoint."""
     return await reply(call, await read(call))
 
 

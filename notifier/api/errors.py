@@ -131,7 +131,7 @@ def invalid(place: str, error: ValidationError, hints: dict[str, str] | None = N
 
 
 def _text(detail: dict[str, Any], hints: dict[str, str]) -> str:
-    """Say what would be accepted."""
+    """Return what would be accepted."""
     if detail["type"] == "extra_forbidden":
         return hints.get(str(detail["loc"][0]), "there is no such field here; leave it out")
     if detail["type"] == "enum":

@@ -50,7 +50,7 @@ class EventListQuery(PageQuery):
 
 
 def event_view(event: LoggedEvent) -> EventView:
-    """Give a logged event as the API shows it."""
+    """Return a logged event as the API shows it."""
     return EventView(id=event.id, **json.loads(event.body))
 
 
@@ -85,7 +85,7 @@ def _place_in_log(after: str) -> str:
 
 
 async def get_event(call: Call[None, None]) -> Reply:
-    """Give one event."""
+    """Return one event."""
     return Reply.of(event_view(await call.runtime.store.events.get(call.path["event_id"])))
 
 

@@ -14,7 +14,7 @@ from notifier.api.preconditions import read_if_match
 
 
 def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Give the aiohttp handler of an operation; a POST with an ``Idempotency-Key`` is answered only once."""
+    """Return the aiohttp handler of an operation; it answers a POST with an ``Idempotency-Key`` once."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         document = await read_document(request, operation.body_types) if operation.body else {}

@@ -26,7 +26,7 @@ async def get_health(_call: Call[None, None]) -> Reply:
 
 
 async def get_readiness(call: Call[None, None]) -> Reply:
-    """Tell whether Redis answers and a worker is at work; 503 says which is missing."""
+    """Return whether Redis answers and a worker is at work; 503 says which is missing."""
     store = call.runtime.store
     try:
         async with asyncio.timeout(STORE_PATIENCE_SECONDS):
@@ -42,7 +42,7 @@ async def get_readiness(call: Call[None, None]) -> Reply:
 
 
 async def get_metrics(call: Call[Any, Any]) -> Reply:
-    """Give the metrics in Prometheus's text format."""
+    """Return the metrics in Prometheus's text format."""
     return Reply(await call.runtime.metrics_text(), METRICS_TEXT)
 
 

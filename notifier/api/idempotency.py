@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 def read_key(request: web.Request) -> str | None:
-    """Give the request's key, None where it has none.
+    """Return the request's key, None where it has none.
 
     Raises:
         InvalidInputError: The key is not 1 to 255 printable ASCII characters.

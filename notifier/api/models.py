@@ -43,5 +43,5 @@ def time_or_none(epoch_seconds: float | None) -> str | None:
 
 
 def random_tail() -> str:
-    """Give the tail of a new id."""
+    """Return the tail of a new id."""
     return new_tail(secrets.token_bytes(TAIL_BYTES))

@@ -72,7 +72,7 @@ def openapi_document(operations: Sequence[Operation]) -> bytes:
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[Schemas, Schema]:
-    """Give a reference for each model and the definitions that the references lead to."""
+    """Return a reference for each model and the definitions that the references lead to."""
     received: list[type[BaseModel]] = list(PAYLOAD_MODELS.values())
     sent: list[type[BaseModel]] = [Problem]
     for operation in operations:

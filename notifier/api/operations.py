@@ -101,7 +101,7 @@ class Operation:
 
 
 def is_protected(path: str) -> bool:
-    """Tell whether a route, by its pattern, needs a key: everything under ``/v1`` does."""
+    """Return whether a route, by its pattern, needs a key: everything under ``/v1`` does."""
     return path == PROTECTED or path.startswith(PROTECTED + "/")
 
 

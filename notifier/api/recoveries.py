@@ -98,7 +98,7 @@ async def list_recoveries(call: Call[None, PageQuery]) -> Reply:
 
 
 async def get_recovery(call: Call[None, None]) -> Reply:
-    """Give one recovery and how far it is."""
+    """Return one recovery and how far it is."""
     return Reply.of(_view(await _recovery(call)))
 
 

@@ -95,5 +95,5 @@ def _opened(item: SealedSecret, box: SecretBox) -> str | None:
 
 
 def _signs_alike(one: str, other: str) -> bool:
-    """Tell whether two secrets are the same key, which can be written in more than one way."""
+    """Return whether two secrets are the same key, which can be written in more than one way."""
     return parse_signing_key(one).sign(b"", b"") == parse_signing_key(other).sign(b"", b"")

@@ -60,7 +60,7 @@ async def list_spaces(call: Call[None, SpaceListQuery]) -> Reply:
 
 
 async def get_space(call: Call[None, None]) -> Reply:
-    """Give one Space."""
+    """Return one Space."""
     space_id = call.path["space_id"]
     tracked = await call.runtime.store.spaces.get(space_id)
     if tracked.known is None:

@@ -134,7 +134,7 @@ async def list_watches(call: Call[None, PageQuery]) -> Reply:
 
 
 async def get_watch(call: Call[None, None]) -> Reply:
-    """Give one watch."""
+    """Return one watch."""
     return await _reply(call.runtime, await call.runtime.store.watches.get(call.path["watch_id"]))
 
 

@@ -141,7 +141,7 @@ def quoted(record_id: str) -> str:
 
 
 def given(**fields: object) -> Record:
-    """Give the fields that were set: neither None nor empty."""
+    """Return the fields that were set: neither None nor empty."""
     return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 

@@ -20,7 +20,7 @@ JOINER: Final = "\N{ZERO WIDTH JOINER}"
 
 
 def output() -> Console:
-    """Give the console for results; away from a terminal no line is folded or cut."""
+    """Return the console for results; away from a terminal no line is folded or cut."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
 
 

@@ -15,7 +15,7 @@ from notifier.store import Database, connect
 
 @asynccontextmanager
 async def with_database(settings: Settings) -> AsyncIterator[Settings]:
-    """Give the settings with the URL of a database that serves, for as long as the block lasts.
+    """Return the settings with the URL of a database that serves, for as long as the block lasts.
 
     That is the one in the settings, or that of an `up` that runs here. Where none runs, also after one that
     was killed, a server is run over its files.
@@ -42,7 +42,7 @@ async def with_database(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _serving(directory: Path) -> str | None:
-    """Give the URL of a server that runs over these files; a file may be left of one that was killed."""
+    """Return the URL of a server that runs over these files; a file may be left of one that was killed."""
     try:
         url = (directory / URL_FILE).read_text()
     except OSError:

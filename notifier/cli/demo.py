@@ -146,7 +146,7 @@ class _Api:
             await self._ask("POST", "/v1/watches", body=watch)
 
     async def logged(self) -> dict[str, str]:
-        """Give the ids and types of all events of Spaces in the log."""
+        """Return the ids and types of all events of Spaces in the log."""
         page = await self._ask("GET", "/v1/events", query={"limit": "250"})
         return {event["id"]: event["type"] for event in page["data"] if "space" in event["data"]}
 

@@ -38,7 +38,7 @@ class DemoRecord:
         self.repeats = 0
 
     def add(self, received: Received) -> bool:
-        """Take a request in; tells whether it is new: at least once means that one may come again."""
+        """Take a request in; returns whether it is new: at least once means that one may come again."""
         if received.refusal is not None or received.body is None:
             self.refusals.append(
                 f"{received.event_id or 'a request'}: {received.refusal or 'no JSON object'}"
@@ -102,7 +102,7 @@ class DemoRecord:
         return tuple(body["type"] for body in self._of(space_id))
 
     def _of(self, space_id: str) -> list[Mapping[str, Any]]:
-        """Give the bodies about one Space by their sequence."""
+        """Return the bodies about one Space by their sequence."""
         bodies = (body for body in self._events.values() if _space_id(body) == space_id)
         return sorted(bodies, key=lambda body: body["data"]["sequence"])
 

@@ -67,7 +67,7 @@ async def _complain_of_risks(store: Store) -> None:
 
 
 def _secret_box(settings: Settings) -> SecretBox | None:
-    """Give the master keys of the settings, or the one beside the data; none is made, as a start would."""
+    """Return the master keys of the settings, or the one beside the data; none is made, as a start would."""
     from notifier.runtime import MASTER_KEY_FILE
     from notifier.store import SecretBox
 

@@ -114,7 +114,7 @@ def _refusal(secret: str, request: web.Request, raw: bytes, now: float) -> str |
 
 
 def _response(secret: str, document: dict[str, Any] | None) -> str | None:
-    """Give the answer to a challenge, None where it is none, or a public key cannot answer."""
+    """Return the answer to a challenge, None where it is none, or a public key cannot answer."""
     token = token_of(document)
     return None if token is None else respond(secret, token)
 

@@ -38,7 +38,7 @@ def bind(host: str, port: int, *, names: str) -> socket.socket:
 
 
 def port_of(listening: socket.socket) -> int:
-    """Give the port of a listening socket."""
+    """Return the port of a listening socket."""
     port: int = listening.getsockname()[1]
     return port
 

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def pause_after(lived: float, previous: float | None) -> float:
-    """Give the seconds to wait before a process that lived ``lived`` seconds is started again.
+    """Return the seconds to wait before a process that lived ``lived`` seconds is started again.
 
     The pauses double while it keeps dying young, so that a process that cannot live costs next to nothing.
     """

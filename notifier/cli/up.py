@@ -58,7 +58,7 @@ async def stand_in(simulation: Simulation, listening: socket.socket) -> AsyncIte
 
 
 def source_overrides(listening: socket.socket) -> dict[str, str]:
-    """Give the settings that make a stand-in the source."""
+    """Return the settings that make a stand-in the source."""
     return {"x_api_url": f"http://{LOOPBACK}:{port_of(listening)}", "x_bearer_token": ANY_TOKEN}
 
 

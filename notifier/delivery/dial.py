@@ -124,7 +124,7 @@ class Dialler:
 
 
 def _patience(deadline: float, left: int) -> float:
-    """Say how many seconds the first of ``left`` addresses may take."""
+    """Return how many seconds the first of ``left`` addresses may take."""
     remaining = deadline - asyncio.get_running_loop().time()
     return remaining if left == 1 else min(remaining / left, FIRST_TRIES_SECONDS)
 

@@ -54,7 +54,7 @@ def describe_failure(error: BaseException) -> tuple[ErrorClass, str]:
 
 
 def text_of(error: BaseException) -> str:
-    """Say what happened in one short line, without the number of the error."""
+    """Return what happened in one short line, without the number of the error."""
     if isinstance(error, AddressError | ProxyError):
         text = error.message
     elif isinstance(error, OSError) and error.errno is not None:

@@ -121,7 +121,7 @@ def _read_roughly(data: bytes, at: int) -> tuple[Head, int] | None:
 
 
 def may_settle(begun: bytearray, more: bytes) -> bool:
-    """Tell whether ``more`` may settle what :func:`read_head` makes of a head that has begun.
+    """Return whether ``more`` may settle what :func:`read_head` makes of a head that has begun.
 
     Otherwise whoever sends a long head byte by byte would have all of it read again for each.
     """

@@ -66,7 +66,7 @@ def target_of(url: str) -> Target:
 
 @lru_cache(maxsize=8192)
 def _origin_of(url: str) -> tuple[Origin, str]:
-    """Read a URL up to its path; gives the value of the host header, too."""
+    """Read a URL up to its path; returns the value of the host header, too."""
     parsed = URL(url)
     if parsed.scheme not in {"http", "https"}:
         raise ValueError("the URL must begin with http:// or https://")

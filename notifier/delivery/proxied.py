@@ -97,7 +97,7 @@ def _credentials(url: URL) -> str:
 
 
 def _refusal(reply: Reply) -> Exception:
-    """Say why there is no tunnel; where the proxy works, that is the receiver's failure."""
+    """Return why there is no tunnel; where the proxy works, that is the receiver's failure."""
     if reply.status is not None:
         text = f"the proxy answered the tunnel with {reply.status}"
         return OSError(errno.EHOSTUNREACH, text) if reply.status in _NO_ANSWER_BEHIND else ProxyError(text)

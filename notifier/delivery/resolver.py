@@ -76,7 +76,7 @@ class ThreadResolver:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _works_near(self, host: str, port: int) -> bool:
-        """Tell whether the resolver has an answer about another name under the same top-level domain."""
+        """Return whether the resolver has an answer about another name under the same top-level domain."""
         above, _, top = host.rstrip(".").rpartition(".")
         if not above:
             return False

@@ -62,7 +62,7 @@ class Trust:
 
 
 def is_named(name: str, patterns: Iterable[str]) -> bool:
-    """Tell whether one of a certificate's names is ``name``, or has a wildcard for its first label."""
+    """Return whether one of a certificate's names is ``name``, or has a wildcard for its first label."""
     name = name.lower()
     _, dot, above = name.partition(".")
     accepted = {name, f"{_WILDCARD}{dot}{above}"} if above.count(".") >= _FEWEST_DOTS else {name}

@@ -54,7 +54,7 @@ class Asked:
     parameters: Mapping[Parameter, tuple[str, ...]] = field(default_factory=dict)
 
     def concerns(self, subjects: Iterable[str]) -> bool:
-        """Tell whether the request is about one of these Spaces, people, names or queries."""
+        """Return whether the request is about one of these Spaces, people, names or queries."""
         return any(self.sent(parameter, subjects) for parameter in SUBJECT_PARAMETERS)
 
     def sent(self, parameter: Parameter, values: Iterable[str]) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _values(parameter: Parameter, texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_named(parameter: Parameter, sent: str, value: str) -> bool:
-    """Tell whether ``value`` of a scenario names what was sent: X finds names and words in any case."""
+    """Return whether ``value`` of a scenario names what was sent: X finds names and words in any case."""
     if parameter is Parameter.QUERY:
         return value.casefold() in sent.casefold()
     if parameter is Parameter.USERNAMES:

@@ -54,12 +54,12 @@ class Behaviour(BaseModel):
     clock: Shift = 0.0
 
     def hides(self, state: str) -> bool:
-        """Tell whether a Space in ``state`` is answered as not found."""
+        """Return whether a Space in ``state`` is answered as not found."""
         endings = {"ended": self.ended, "canceled": self.canceled}
         return endings.get(state) is Ending.GONE
 
     def lists(self, state: str) -> bool:
-        """Tell whether a Space in ``state`` is shown to those who do not ask for it by id."""
+        """Return whether a Space in ``state`` is shown to those who do not ask for it by id."""
         word = state.casefold()
         is_other = word not in (*LISTED_STATES, *OVER_STATES)
         return word in LISTED_STATES or (is_other and self.other_states is Listing.LISTED)

@@ -186,11 +186,11 @@ class Fault(BaseModel):
         return self.status or STATUSES[self.kind][0]
 
     def is_on(self, offset: float) -> bool:
-        """Tell whether the fault is on at a second of the play."""
+        """Return whether the fault is on at a second of the play."""
         return self.at <= offset < self.until
 
     def strikes(self, asked: Asked) -> bool:
-        """Tell whether the fault, while it is on, strikes a request."""
+        """Return whether the fault, while it is on, strikes a request."""
         return (
             asked.call in self.calls
             and asked.number % self.every == 0

@@ -138,7 +138,7 @@ def _is_foreign(raw: bytes, body: object) -> bool:
 
 
 def _suspects_subjects(status: int, kind: FailureKind) -> bool:
-    """Tell whether a subject may be what X chokes on, rather than the credentials or a proxy."""
+    """Return whether a subject may be what X chokes on, rather than the credentials or a proxy."""
     if kind is FailureKind.UNAUTHORIZED:
         return status == HTTPStatus.FORBIDDEN
     return status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED

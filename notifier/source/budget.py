@@ -12,7 +12,7 @@ class Budget(Protocol):
     """X's rate buckets, which all workers share; times are epoch seconds by our clock."""
 
     async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:
-        """Take one request; gives 0, or the seconds to wait for one."""
+        """Take one request; returns 0, or the seconds to wait for one."""
         ...
 
     async def note(self, call: Call, *, limit: int, remaining: int, reset: float, now: float) -> None:

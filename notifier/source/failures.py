@@ -49,7 +49,7 @@ def describe(error: BaseException, *, proxy: tuple[str | None, int | None] | Non
 
 
 def _is_of(error: BaseException, proxy: tuple[str | None, int | None]) -> bool:
-    """Tell whether it was the proxy that no connection came about with."""
+    """Return whether it was the proxy that no connection came about with."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return True  # with a proxy nothing else is connected to
     return isinstance(error, aiohttp.ClientConnectorError) and (error.host, error.port) == proxy

@@ -113,7 +113,7 @@ class Store:
             await self.database.redis.delete(keys.nudged(job))
 
     async def stats_of(self, endpoint_id: str) -> EndpointStats:
-        """Give the figures of an endpoint."""
+        """Return the figures of an endpoint."""
         return await stats_of(self.database, endpoint_id)
 
     async def counts(self) -> dict[str, int]:

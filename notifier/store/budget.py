@@ -45,12 +45,12 @@ class SharedBudget:
         self._origin = origin
 
     async def wait(self, call: Call, urgency: Urgency, *, now: float) -> float:
-        """Give the seconds to wait for a request, 0 where it may go now; takes none."""
+        """Return the seconds to wait for a request, 0 where it may go now; takes none."""
         _, record = await self._own()
         return buckets.wait(record, call, urgency, now=now)
 
     async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:
-        """Take one request; gives 0, or the seconds to wait for one."""
+        """Take one request; returns 0, or the seconds to wait for one."""
         for _ in range(TRIES):
             text, record = await self._own()
             seconds = buckets.wait(record, call, urgency, now=now)
@@ -75,12 +75,12 @@ class SharedBudget:
         await self._note(lambda record: buckets.learn_nothing(record, call, now=now))
 
     async def describe(self, *, now: float) -> Buckets:
-        """Give what is known of all buckets."""
+        """Return what is known of all buckets."""
         _, record = await self._read()
         return record.at(now)
 
     async def remaining(self, *, now: float) -> dict[Call, int]:
-        """Give what is left in each bucket whose window X has described."""
+        """Return what is left in each bucket whose window X has described."""
         return {call: bucket.remaining for call, bucket in (await self.describe(now=now)).by_call.items()}
 
     async def _note(self, change: Callable[[Buckets], Buckets]) -> None:

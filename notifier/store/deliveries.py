@@ -50,7 +50,7 @@ class Deliveries:
         self._ttl = ttl_seconds
 
     async def redeliver(self, delivery: str) -> int:
-        """Make a delivery due at once; gives its partition.
+        """Make a delivery due at once; returns its partition.
 
         Raises:
             NotFoundError: There is no such delivery, or its event or endpoint is gone.

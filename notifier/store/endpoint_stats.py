@@ -125,7 +125,7 @@ def _breaker(read: Mapping[str, str], now: int) -> BreakerState:
 
 
 def _still(milliseconds: str, now: int) -> float | None:
-    """Give a moment that is still to come, in seconds."""
+    """Return a moment that is still to come, in seconds."""
     return float(milliseconds) / 1000 if milliseconds and float(milliseconds) > now else None
 
 

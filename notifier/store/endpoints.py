@@ -164,7 +164,7 @@ class Endpoints:
         return dropped
 
     async def all(self, generation: str | None = None) -> Mapping[EndpointId, Endpoint]:
-        """Give every endpoint by id, read again only when one has changed.
+        """Return every endpoint by id, read again only when one has changed.
 
         Args:
             generation: Of the records, where the caller has just learned it; else it is asked for.
@@ -224,11 +224,11 @@ class Endpoints:
             raise NotFoundError.of("endpoint", endpoint_id)
 
     async def health(self, endpoint_id: str) -> EndpointHealth:
-        """Say how an endpoint is doing."""
+        """Return how an endpoint is doing."""
         return (await self.health_of([endpoint_id]))[0]
 
     async def health_of(self, endpoint_ids: Sequence[str]) -> list[EndpointHealth]:
-        """Say how endpoints are doing, in one round trip."""
+        """Return how endpoints are doing, in one round trip."""
         async with self._database.pipeline() as pipe:
             pipe.time()
             for endpoint_id in endpoint_ids:

@@ -47,7 +47,7 @@ class Workers:
         return dict(reversed(rows))
 
     async def reported_within(self, seconds: float, *, now: float) -> bool:
-        """Tell whether any worker has reported lately."""
+        """Return whether any worker has reported lately."""
         async with self._database.translated():
             return bool(await self._database.redis.zcount(keys.WORKERS, now - seconds, "+inf"))
 
@@ -68,7 +68,7 @@ class Telemetry:
             await pipe.execute()
 
     async def read(self) -> dict[str, float]:
-        """Give every counter."""
+        """Return every counter."""
         async with self._database.translated():
             counters = await self._database.redis.hgetall(keys.TELEMETRY)
         return {series: float(count) for series, count in counters.items()}
@@ -81,12 +81,12 @@ class AdminKeys:
         self._database = database
 
     async def set_admin(self, key_hash: str) -> bool:
-        """Keep the hash if none is kept; gives whether it was."""
+        """Keep the hash if none is kept; returns whether it was."""
         async with self._database.translated():
             return bool(await self._database.redis.set(keys.ADMIN_KEY, key_hash, nx=True))
 
     async def admin_hash(self) -> str | None:
-        """Give the hash that is kept."""
+        """Return the hash that is kept."""
         async with self._database.translated():
             key_hash: str | None = await self._database.redis.get(keys.ADMIN_KEY)
         return key_hash

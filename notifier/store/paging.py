@@ -34,7 +34,7 @@ def read_cursor(cursor: str) -> int:
 async def slice_of(
     database: Database, key: str, *, limit: int, cursor: str | None, oldest_first: bool = False
 ) -> list[tuple[str, int]]:
-    """Give up to ``limit`` members of a sorted set with their scores, after the cursor."""
+    """Return up to ``limit`` members of a sorted set with their scores, after the cursor."""
     edge = f"({read_cursor(cursor)}" if cursor is not None else None
     async with database.translated():
         if oldest_first:

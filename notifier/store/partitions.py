@@ -16,7 +16,7 @@ class Partitions:
         self.count = count
 
     def of(self, endpoint_id: str) -> int:
-        """Give the partition of an endpoint."""
+        """Return the partition of an endpoint."""
         return crc32(endpoint_id.encode()) % self.count
 
     async def settle_in(self) -> None:

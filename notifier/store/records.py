@@ -82,7 +82,7 @@ def version_of(record: DataclassInstance) -> str:
 
 
 async def text_of(database: Database, key: str, adapter: TypeAdapter[T], record: T) -> str | None:
-    """Give the stored text of a record, for a script to compare; None where it is not this record any more.
+    """Return the stored text of a record, for a script to compare; None where it is not this record any more.
 
     The text is not written anew from the record: one that an earlier version stored may lack a field that has
     a default by now, and would never compare equal.

@@ -74,7 +74,7 @@ class Recoveries:
         return read_span(since, until, now=await self._now(), kept_seconds=self._ttl)
 
     async def span_since(self, since: float) -> Span:
-        """Give the span from an epoch second until now."""
+        """Return the span from an epoch second until now."""
         return Span(since, max(since, await self._now()))
 
     async def count(self, endpoint: Endpoint, span: Span) -> int:
@@ -235,7 +235,7 @@ class Recoveries:
         return Batch(moved, considered, missed, waiting)
 
     async def _bounds(self, span: Span) -> tuple[int, int]:
-        """Give the serial after which a span begins and the one with which it ends, rather too far apart."""
+        """Return the serials between which a span lies; the first is exclusive, and both are generous."""
         edges = [span.since - CLOCK_SLACK_SECONDS, span.until + CLOCK_SLACK_SECONDS]
         first, last = [
             await self._database.run("find_serial", keys=[keys.EVENTS], args=[int(edge * 1000)])
@@ -256,7 +256,7 @@ class Recoveries:
 
 
 def _wishes(endpoint: Endpoint) -> Callable[[str, str], bool]:
-    """Give what tells whether an endpoint would want an event of this type with this routing, as logged."""
+    """Return what tells whether an endpoint would want an event of this type with this routing, as logged."""
 
     @lru_cache(ROUTINGS)
     def wants(event_type: str, routing: str) -> bool:

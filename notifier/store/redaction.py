@@ -1,4 +1,4 @@
-"""Erasing what X does not have any more from what is kept of events and deliveries (spec: duties)."""
+"""Erasing what X does not have any more from what is kept of events and deliveries."""
 
 from __future__ import annotations
 

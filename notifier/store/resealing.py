@@ -92,7 +92,7 @@ class Resealing:
         return True if await self._database.run("reseal_answer", keys=[key], args=args) else None
 
     async def _answers(self) -> AsyncIterator[tuple[str, str]]:
-        """Give the answers that are kept, by their keys; requests under way have none yet."""
+        """Return the answers that are kept, by their keys; requests under way have none yet."""
         async with self._database.translated():
             async for key in self._database.redis.scan_iter(keys.idempotency("*"), count=SCANNED_AT_ONCE):
                 document = await self._database.redis.get(key)

@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 
 def may_pass(error: Exception) -> bool:
-    """Tell whether the same command may succeed later although nobody changes a setting.
+    """Return whether the same command may succeed later although nobody changes a setting.
 
     Whatever breaks a connection that once served may pass: a proxy in between may answer for a server that is
     away, or have no certificate for a moment.
@@ -58,7 +58,7 @@ def may_pass(error: Exception) -> bool:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Tell whether the server said that a setting must change first."""
+    """Return whether the server said that a setting must change first."""
     return code_of(error) != "" and isinstance(fault_of(error), UnusableServerError)
 
 

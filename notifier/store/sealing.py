@@ -30,7 +30,7 @@ class SecretBox:
         return self._current
 
     def has(self, key_id: str) -> bool:
-        """Tell whether there is a key of this id."""
+        """Return whether there is a key of this id."""
         return key_id in self._ciphers
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class SecretBox:
 
 
 def key_id_of(sealed: str) -> str:
-    """Give the id of the master key that a text was sealed under."""
+    """Return the id of the master key that a text was sealed under."""
     return _split(sealed)[0]
 
 

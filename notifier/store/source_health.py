@@ -37,7 +37,7 @@ class SourceHealth:
         self._ttl = ttl_seconds
 
     async def read(self) -> tuple[Health, str]:
-        """Give the present health, and the record that :meth:`replace` has to name."""
+        """Return the present health, and the record that :meth:`replace` has to name."""
         async with self._database.translated():
             record: str = await self._database.redis.get(keys.HEALTH) or ""
         return (read_health(json.loads(record)) if record else Health()), record

@@ -116,7 +116,7 @@ class Spaces:
                 return page_of(found, limit=limit)
 
     async def alive_of(self, watch_ids: Sequence[str]) -> set[SpaceId]:
-        """Give the scheduled and live Spaces among those that the watches matched last."""
+        """Return the scheduled and live Spaces among those that the watches matched last."""
         async with self._database.pipeline() as pipe:
             for watch_id in watch_ids:
                 pipe.zrange(keys.watch_spaces(watch_id), 0, RECENT_SPACES - 1, desc=True)
@@ -185,7 +185,7 @@ class Spaces:
 
 
 def _look(commit: Commit) -> tuple[Argument, Argument]:
-    """Give when and how urgently to look, as the script takes it."""
+    """Return when and how urgently to look, as the script takes it."""
     if commit.keeps_look:
         return "keep", ""
     return ("", "") if commit.look is None else (int(commit.look.at * 1000), commit.look.urgency)

@@ -173,7 +173,7 @@ class Watches:
         return {watch_id: standing.reason for watch_id, standing in standings.items() if standing.reason}
 
     async def follow_hosts(self) -> bool:
-        """Tell whether any watch follows a person as a host."""
+        """Return whether any watch follows a person as a host."""
         async with self._database.translated():
             return bool(await self._database.redis.exists(keys.HOST_WATCHES))
 
@@ -186,7 +186,7 @@ class Watches:
 
 
 def look_of(watch: Watch | None) -> tuple[str, str]:
-    """Give the call and subject by which X is asked for a watch, empty where it is not asked."""
+    """Return the call and subject by which X is asked for a watch, empty where it is not asked."""
     if watch is None or watch.paused:
         return "", ""
     if watch.subject is None:

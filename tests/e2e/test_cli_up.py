@@ -69,7 +69,7 @@ def installation(tmp_path: Path) -> Installation:
 
 
 def children_of(pid: int) -> dict[int, str]:
-    """Give the processes that ``pid`` started, with their command lines."""
+    """Return the processes that ``pid`` started, with their command lines."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(child): Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ") for child in listed}
 

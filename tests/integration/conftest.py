@@ -29,7 +29,7 @@ async def api_runtime(redis_url: str) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 def serve(aiohttp_client: Callable[[ApiTestServer], Awaitable[Client]]) -> Serve:
-    """Put the API in front of a runtime; gives a client without a key."""
+    """Put the API in front of a runtime; returns a client without a key."""
 
     async def start(runtime: Runtime) -> Client:
         return await aiohttp_client(ApiTestServer(create_app(runtime)))

@@ -26,7 +26,7 @@ PARTITIONS = 2
 
 @asynccontextmanager
 async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
-    """Give a worker that drains by itself, and that arq brings no jobs."""
+    """Return a worker that drains by itself, and that arq brings no jobs."""
     settings = quick_settings(redis_url, delivery_partitions=PARTITIONS)
     async with open_runtime(settings) as runtime, runtime.delivery_client(max_connections=64) as client:
         worker = Worker("alone", runtime, None, client, set_off=set_off)

@@ -94,7 +94,7 @@ async def tell_all(worker: Worker, **fields: Any) -> None:
 
 
 def everything(redis_url: str) -> Iterator[tuple[str, str]]:
-    """Give every key with all that it holds."""
+    """Return every key with all that it holds."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         for key in client.scan_iter(count=1000):
             match client.type(key):
@@ -113,7 +113,7 @@ def everything(redis_url: str) -> Iterator[tuple[str, str]]:
 
 
 def left(redis_url: str) -> list[str]:
-    """Give the keys that still hold something of the content."""
+    """Return the keys that still hold something of the content."""
     return sorted(key for key, held in everything(redis_url) if any(secret in held for secret in SECRETS))
 
 

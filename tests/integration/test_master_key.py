@@ -44,7 +44,7 @@ async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
 
 
 async def rotate(directory: Path, **settings: str) -> tuple[int, str, str]:
-    """Run ``rotate-master-key``; gives the exit code and what it printed and complained of."""
+    """Run ``rotate-master-key``; returns the exit code and what it printed and complained of."""
     return await run("rotate-master-key", directory, **settings)
 
 

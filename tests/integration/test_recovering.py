@@ -79,7 +79,7 @@ async def due(store: Store, endpoint: Endpoint) -> list[str]:
 
 
 async def drain(store: Store, worker: Worker, recovery: Recovery) -> list[str]:
-    """Let the recovery and an endless receiver take turns; gives what went out, in order."""
+    """Let the recovery and an endless receiver take turns; returns what went out, in order."""
     sent: list[str] = []
     while True:
         await store.database.redis.zadd(keys.RECOVERING, {recovery.id: 0}, xx=True)

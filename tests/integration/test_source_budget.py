@@ -48,7 +48,7 @@ def budget(database: Database) -> SharedBudget:
 
 @asynccontextmanager
 async def asking(budget: SharedBudget, handler: Handler) -> AsyncIterator[XClient]:
-    """Give a client for an X that answers as the handler does, each time a second later."""
+    """Return a client for an X that answers as the handler does, each time a second later."""
     app = web.Application()
     for path in ("/2/spaces", "/2/spaces/by/creator_ids", "/2/spaces/search", "/2/users/by"):
         app.router.add_get(path, handler)

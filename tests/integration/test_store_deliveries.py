@@ -27,7 +27,7 @@ async def store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def calls_of(store: Store, command: str) -> int:
-    """Give how often the server has done a command."""
+    """Return how often the server has done a command."""
     stats = await store.database.redis.info("commandstats")
     return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
 

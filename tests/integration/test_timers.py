@@ -53,7 +53,7 @@ def planned(start: float = START, **fields: Any) -> dict[str, Any]:
 
 
 async def told(worker: Worker, *types: EventType) -> list[dict[str, Any]]:
-    """Give the details of the reminders, or of these types."""
+    """Return the details of the reminders, or of these types."""
     events = await events_of(worker, *(types or (EventType.REMINDER,)))
     return [json.loads(event.body)["data"]["details"] for event in events]
 

@@ -64,20 +64,20 @@ async def open_test_runtime(redis_url: str, *, empty: bool = True) -> AsyncItera
 
 
 def clock_of(runtime: Runtime) -> Clock:
-    """Give the clock that a test may turn."""
+    """Return the clock that a test may turn."""
     assert isinstance(runtime.clock, Clock)
     return runtime.clock
 
 
 def nudges_of(runtime: Runtime) -> NotedNudges:
-    """Give the nudges that were noted."""
+    """Return the nudges that were noted."""
     assert isinstance(runtime.nudge, NotedNudges)
     return runtime.nudge
 
 
 @asynccontextmanager
 async def without_redis(runtime: Runtime) -> AsyncIterator[Runtime]:
-    """Give the runtime with a store that nothing answers."""
+    """Return the runtime with a store that nothing answers."""
     database = Database(connect(DEAD_URL))
     try:
         yield replace(runtime, store=Store(database, retention_days=1, partitions=1))

@@ -125,7 +125,7 @@ class World:
         )
 
     async def note_cut(self) -> int:
-        """Note what is under way just after somebody died; gives how many attempts that are.
+        """Note what is under way just after somebody died; returns how many attempts that are.
 
         Whatever the dead had sent to the database is done by the time of the second look: what it settled in
         that way was not cut. Those who live hold leases too, which makes the note longer than it need be.
@@ -229,7 +229,7 @@ def space_commit(number: int, round_: int) -> Commit:
 
 @asynccontextmanager
 async def open_world(redis_url: str, *, verifies: bool = True) -> AsyncIterator[World]:
-    """Register ten endpoints of all manners; gives a world in which nothing is owed yet."""
+    """Register ten endpoints of all manners; returns a world in which nothing is owed yet."""
     settings = quick_settings(redis_url, request_timeout_seconds=REQUEST_TIMEOUT, lease_seconds=LEASE)
     async with CountingReceiver(MANNERS, verifies=verifies) as receiver, open_runtime(settings) as runtime:
         world = World(runtime, receiver)

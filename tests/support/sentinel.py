@@ -34,11 +34,11 @@ class Watched:
         return next(server for server in self._servers if server.port == int(port))
 
     def has_replaced(self, old: RedisServer) -> bool:
-        """Tell whether another server is the primary now."""
+        """Return whether another server is the primary now."""
         return self.primary is not old
 
     def is_in_step(self) -> bool:
-        """Tell whether the primary has its replica beside it, as every Sentinel sees it."""
+        """Return whether the primary has its replica beside it, as every Sentinel sees it."""
         with redis.Redis(port=self.primary.port, decode_responses=True) as primary:
             replication = primary.info("replication")
         if replication.get("slave0", {}).get("state") != "online":

@@ -138,7 +138,7 @@ class History:
         degraded: bool = False,
         lists: tuple[str, ...] = (),
     ) -> tuple[Event, ...]:
-        """Take one look in and give its events."""
+        """Take one look in and return its events."""
         before = self._read_back()
         around = replace(WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded, lists=lists)
         decision = decide(before, evidence, patience=self.patience, around=around)
@@ -196,7 +196,7 @@ class Cycle:
         self.missing: dict[str, float] = {}
 
     def note(self, known: Mapping[str, KnownSpace], observation: Observation) -> bool:
-        """Take one lookup in and tell whether what it does not find is to be believed."""
+        """Take one lookup in and return whether what it does not find is to be believed."""
         now = observation.answered_at
         for name, state in known.items():
             presence = observation.evidence(SpaceId(name)).presence
@@ -256,5 +256,5 @@ def replay(events: Sequence[Event], taken_in: Space | None, *, erased_after: Col
 
 
 def told_part(described: Space) -> dict[str, object]:
-    """Give the fields that events tell: all but the counts and ``updated_at``."""
+    """Return the fields that events tell: all but the counts and ``updated_at``."""
     return {name: value for name, value in described.known().items() if name not in SILENT_FIELDS}

@@ -69,11 +69,11 @@ class Answer:
         return read_answer(self.question, json.loads(self.body), self.began_at, self.answered_at)
 
     def seen(self) -> dict[str, Record]:
-        """Give the records that it shows, by Space."""
+        """Return the records that it shows, by Space."""
         return {record["id"]: record for record in self._part("data")}
 
     def missing(self) -> set[str]:
-        """Give the Spaces that it names as not found and does not show (E7)."""
+        """Return the Spaces that it names as not found and does not show (E7)."""
         named = {
             each["resource_id"]
             for each in self._part("errors")
@@ -138,7 +138,7 @@ class X:
         self.lost[record["id"]] = self.has.pop(record["id"])
 
     def answer(self, call: Call, subjects: tuple[str, ...], fault: Fault, behind: int) -> str:
-        """Give the body with which X answers now, empty for a failed call."""
+        """Return the body with which X answers now, empty for a failed call."""
         if fault is Fault.FAILED:
             return ""
         if fault is Fault.INNER_ERROR:
@@ -182,7 +182,7 @@ class X:
 
 
 def _asked_for(has: Mapping[str, Record], call: Call, subjects: tuple[str, ...]) -> list[Record]:
-    """Give what a call shows: a lookup everything that X has, the others what is live or scheduled."""
+    """Return what a call shows: a lookup everything that X has, the others what is live or scheduled."""
     if call is Call.LOOKUP:
         return [copy.deepcopy(has[each]) for each in subjects if each in has]
     alive = [record for record in has.values() if record["state"] in ("live", "scheduled")]
@@ -277,7 +277,7 @@ SETTLED: Final[Mapping[str, Mapping[Phase | None, Phase]]] = {
 
 
 def settled_phase(known: KnownSpace | None, record: Record | None) -> Phase | None:
-    """Say what becomes known of a Space that stands still under healthy looks (E6)."""
+    """Return what becomes known of a Space that stands still under healthy looks (E6)."""
     phase = known.phase if known else None
     word = "missing" if record is None else record["state"]
     if word == "paused" and known and record and record.get("ended_at"):
@@ -294,7 +294,7 @@ def _speaks_for_a_start(record: Record) -> bool:
 
 
 def tells_the_truth(known: KnownSpace, record: Record) -> bool:
-    """Tell whether every field of a living Space is known as X has it; speakers stay once they were seen."""
+    """Return whether every field of a living Space is known as X has it; speakers stay once seen."""
     space = known.space
     return (
         space.title == record["title"]

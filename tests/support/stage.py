@@ -144,7 +144,7 @@ class Stage:
         await self._operator.store.watches.save(after, replacing=before, now=self._clock())
 
     def looking(self) -> list[Watch]:
-        """Give the watches for which X is asked."""
+        """Return the watches for which X is asked."""
         return [watch for watch in self.watches.values() if watch.is_looking]
 
     # What workers do

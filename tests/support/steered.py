@@ -71,7 +71,7 @@ class WatchedX:
     instead: Instead | None = None
 
     def of(self, call: Call) -> list[Asked]:
-        """Give the requests of one call, in the order of their answers."""
+        """Return the requests of one call, in the order of their answers."""
         return [asked for asked in self.asked if asked.call is call]
 
     def fail(self, call: Call, status: int, body: Any = None) -> None:
@@ -166,12 +166,12 @@ class Steered:
         await add_endpoint(self.runtime, Receiver(), path, payload=payload, event_types=event_types)
 
     async def types(self) -> list[str]:
-        """Give the types of all events, the oldest first."""
+        """Return the types of all events, the oldest first."""
         page = await self.runtime.store.events.page(limit=1000, cursor=None, oldest_first=True)
         return [event.type for event in page.items]
 
     async def told(self, prefix: str) -> list[str]:
-        """Give the types of the events of one group, the oldest first."""
+        """Return the types of the events of one group, the oldest first."""
         return [each for each in await self.types() if each.startswith(prefix)]
 
     async def counts(self) -> Counter[str]:

@@ -45,7 +45,7 @@ class SimulatedX:
     windows: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def answer(self, call: Call, now: float) -> tuple[int, float]:
-        """Count a request; gives what remains, and the reset."""
+        """Count a request; returns what remains, and the reset."""
         used, reset = self.used(call, now), self.reset(call, now)
         self.windows[self.bucket_of(call)] = (used + 1, reset)
         return self.limit - used - 1, reset

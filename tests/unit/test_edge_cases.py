@@ -56,7 +56,7 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
 def look_at_all(
     known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
 ) -> list[str]:
-    """Take one answer in for every Space and give the types of what is told."""
+    """Take one answer in for every Space and return the types of what is told."""
     around = Circumstances(mass_vanish=mass_vanish)
     told: list[str] = []
     for name, state in known.items():

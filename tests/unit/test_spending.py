@@ -46,7 +46,7 @@ def ledger(today: dict[int, int], yesterday: dict[int, int] | None = None) -> Le
 
 
 def until(now: float, reads: list[int]) -> dict[int, int]:
-    """Give the reads of the hours that have begun."""
+    """Return the reads of the hours that have begun."""
     return {hour: count for hour, count in enumerate(reads) if hour <= hour_of(now)}
 
 

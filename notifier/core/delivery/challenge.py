@@ -41,7 +41,7 @@ def challenge_body(endpoint_id: EndpointId, *, challenge_id: str, token: str, no
 
 
 def token_of(document: Mapping[str, Any] | None) -> str | None:
-    """Give the token where a received body, in either format, is a challenge; for receivers."""
+    """Return the token where a received body, in either format, is a challenge; for receivers."""
     if document is None or document.get("type") not in (CHALLENGE_TYPE, TYPE_PREFIX + CHALLENGE_TYPE):
         return None
     data = document.get("data")
@@ -50,7 +50,7 @@ def token_of(document: Mapping[str, Any] | None) -> str | None:
 
 
 def respond(secret: str, token: str) -> str | None:
-    """Give what a receiver answers to a token; None where its key is one of a pair, which has no answer.
+    """Return what a receiver answers to a token; None where its key is one of a pair, which has no answer.
 
     Raises:
         SecretFormError: ``secret`` does not have the form of one.
@@ -60,7 +60,7 @@ def respond(secret: str, token: str) -> str | None:
 
 
 def fault_of(answer: Answer, token: str, keys: Iterable[HmacKey]) -> str | None:
-    """Say what is wrong with the answer to a challenge, None for nothing; any live secret may answer."""
+    """Return what is wrong with the answer to a challenge, None for nothing; any live secret may answer."""
     outcome = classify(answer, now=0.0)
     if outcome.kind is not OutcomeKind.DELIVERED:
         return outcome.reason
@@ -78,7 +78,7 @@ def fault_of(answer: Answer, token: str, keys: Iterable[HmacKey]) -> str | None:
 
 
 def settle(endpoint: Endpoint, answer: Answer, fault: str | None, *, now: float) -> Endpoint:
-    """Give the endpoint as it is after a try: passed, pending with the next try, or failed and disabled."""
+    """Return the endpoint as it is after a try: passed, pending with the next try, or failed and disabled."""
     before = endpoint.verification or Verification(started_at=now)
     if fault is None:
         passed = replace(

@@ -31,7 +31,7 @@ def check_event_types(patterns: tuple[str, ...]) -> None:
 
 
 def wants_type(patterns: tuple[str, ...], event_type: EventType) -> bool:
-    """Tell whether a subscription covers a type; operational types need to be named, or ``*``."""
+    """Return whether a subscription covers a type; operational types need to be named, or ``*``."""
     return any(
         pattern in (ALL_TYPES, event_type) or (pattern == SPACE_TYPES and event_type.startswith("space."))
         for pattern in patterns
@@ -58,7 +58,7 @@ def _wants_any(endpoint: Endpoint, event_types: Iterable[EventType]) -> bool:
 
 
 def passes(filters: Filters, routing: Routing) -> bool:
-    """Tell whether an event gets through; events that are not about a Space pass the Space filters."""
+    """Return whether an event gets through; events that are not about a Space pass the Space filters."""
     by_watch = _overlaps(filters.watch_ids, routing.watch_ids)
     if routing.space_id is None:
         return by_watch or not routing.watch_ids
@@ -71,7 +71,7 @@ def passes(filters: Filters, routing: Routing) -> bool:
 
 
 def is_wanted(endpoint: Endpoint, event_type: EventType, routing: Routing) -> bool:
-    """Tell whether an endpoint is owed an event: a disabled one never, a test only the one that it names."""
+    """Return whether an endpoint is owed an event: never if it is disabled, a test only if it is named."""
     if endpoint.status is not EndpointStatus.ENABLED:
         return False
     if routing.endpoint_id is not None:

@@ -77,7 +77,7 @@ class Recovery:
 
 
 def wants_back(endpoint: Endpoint, event_type: EventType, routing: Routing) -> bool:
-    """Tell whether an endpoint, as it is now, would want an event that it missed.
+    """Return whether an endpoint, as it is now, would want an event that it missed.
 
     Tests are not sent again: each asked whether the endpoint could be reached at that moment.
     """

@@ -153,7 +153,7 @@ def _is_reserved(lowered: str) -> bool:
 
 
 def _header_problem(name: str, value: str, seen: set[str]) -> str | None:
-    """Say what is wrong with one header without quoting its value, which may be a credential."""
+    """Return what is wrong with one header without quoting its value, which may be a credential."""
     if not _TOKEN.fullmatch(name):
         return "a name is 1 to 128 letters, digits or any of !#$%&'*+-.^_`|~"
     if _is_reserved(name.lower()):

@@ -44,7 +44,7 @@ def next_attempt_at(
     retry_after: float | None = None,
     counted: bool = True,
 ) -> float | None:
-    """Tell when the next attempt is due, after one that failed.
+    """Return when the next attempt is due, after one that failed.
 
     Args:
         schedule: Of the endpoint.

@@ -13,7 +13,7 @@ from notifier.core.model.instants import rfc3339
 from notifier.core.model.space import FIELD_KINDS, FieldKind, Space, User, Value, jsonable, meaning
 
 MAX_BODY_BYTES: Final = 20_000
-"""Bodies stay under 20 kB; lists are cut to get there (contract: the event)."""
+"""Bodies stay under 20 kB; lists are cut to get there."""
 
 CUT_LISTS: Final = frozenset(
     {
@@ -136,7 +136,7 @@ def space_event(
 
 
 def routing_of(space: Space, watch_ids: tuple[WatchId, ...]) -> Routing:
-    """Give what filters look at of a Space: hosts count as creators, since X does not always name the one."""
+    """Return what filters read of a Space; hosts count as creators, as X does not always name the creator."""
     creators = (space.creator_id, *(space.host_ids or ()))
     return Routing(
         space_id=space.id,
@@ -245,7 +245,7 @@ def _may_be_cut(name: str, value: object) -> bool:
 
 
 def _longest(value: object) -> int:
-    """Give the length of the longest list that may be cut."""
+    """Return the length of the longest list that may be cut."""
     if isinstance(value, list):
         return max(map(_longest, value), default=0)
     if not isinstance(value, Mapping):

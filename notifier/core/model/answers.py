@@ -82,7 +82,7 @@ def _of_lone_creator(question: Question, space: Space) -> Space:
 
 
 def _failure(body: object, document: Mapping[str, Any]) -> Failure | None:
-    """Say why the body of a 200 is no answer, None where it is one."""
+    """Return why the body of a 200 is no answer, None where it is one."""
     misshapen = _misshapen(body, document)
     if misshapen is not None:
         kind = failure_kind(body) or FailureKind.UNAVAILABLE

@@ -52,7 +52,7 @@ def delivery_id(event: EventId, endpoint: EndpointId) -> DeliveryId:
 
 
 def split_delivery_id(delivery: str) -> tuple[EventId, EndpointId] | None:
-    """Give the event and the endpoint that a delivery's id names, or None where it cannot be one."""
+    """Return the event and the endpoint that a delivery's id names, or None where it cannot be one."""
     digits = delivery.removeprefix("dlv_")
     if not delivery.startswith("dlv_") or len(digits) != EVENT_TAIL + RANDOM_TAIL:
         return None

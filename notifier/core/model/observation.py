@@ -131,7 +131,7 @@ class Observation:
     failure: Failure | None = None
 
     def evidence(self, space_id: SpaceId) -> Evidence:
-        """Say what this observation tells of one Space; data wins where data and errors name it (E7)."""
+        """Return what this observation tells of one Space; data wins where data and errors name it (E7)."""
         snapshot = self.snapshots.get(space_id)
         if self.failure is not None:
             presence = Presence.FAILED
@@ -151,7 +151,7 @@ class Observation:
         return self.question.call is Call.SEARCH and len(self.snapshots) >= self.question.max_results
 
     def is_answered(self, subject: str) -> bool:
-        """Tell whether what is listed is all that there is for a subject, as far as X says.
+        """Return whether what is listed is all that there is for a subject, as far as X says.
 
         It is not where X names the subject among its errors: nobody has looked for its Spaces.
         """
@@ -159,11 +159,11 @@ class Observation:
         return remark is None or remark.status is SubjectStatus.NOT_FOUND
 
     def _leaves_open(self, space_id: SpaceId) -> bool:
-        """Tell whether a healthy lookup says neither that a Space is there nor that it is missing."""
+        """Return whether a healthy lookup says neither that a Space is there nor that it is missing."""
         is_asked = self.question.call is Call.LOOKUP and space_id in self.question.subjects
         return is_asked and (space_id in self.remarks or not self.is_partial)
 
 
 def failed(question: Question, failure: Failure, began_at: float, answered_at: float) -> Observation:
-    """Give the observation of a call that failed."""
+    """Return the observation of a call that failed."""
     return Observation(question, began_at, answered_at, failure=failure)

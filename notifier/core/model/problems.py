@@ -138,7 +138,7 @@ def failure_kind(body: object) -> FailureKind | None:
 
 
 def names_resource(problem: Mapping[str, Any]) -> bool:
-    """Tell whether a problem is about one resource rather than about the call."""
+    """Return whether a problem is about one resource rather than about the call."""
     return isinstance(problem.get("resource_id"), str) or (
         isinstance(problem.get("resource_type"), str) and isinstance(problem.get("value"), str)
     )

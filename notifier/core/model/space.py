@@ -79,7 +79,7 @@ class User:
     username: str
 
     def as_json(self) -> dict[str, str]:
-        """Give the user with X's names."""
+        """Return the user with X's names."""
         return {"id": self.id, "name": self.name, "username": self.username}
 
 
@@ -106,25 +106,25 @@ class Space:
     topic_ids: tuple[str, ...] | None = None
 
     def value(self, field: str) -> Value | None:
-        """Give one field by its name."""
+        """Return one field by its name."""
         value: Value | None = getattr(self, field)
         return value
 
     def with_values(self, values: Mapping[str, Value | None]) -> Space:
-        """Give the Space with these fields set."""
+        """Return the Space with these fields set."""
         changes: dict[str, Any] = dict(values)
         return replace(self, **changes) if changes else self
 
     def known(self) -> dict[str, Value]:
-        """Give every known field but the id."""
+        """Return every known field but the id."""
         return {name: value for name in FIELD_KINDS if (value := self.value(name)) is not None}
 
     def as_json(self) -> dict[str, Any]:
-        """Give the Space as X writes it: the id and every known field, lists as lists."""
+        """Return the Space as X writes it: the id and every known field, lists as lists."""
         return {"id": self.id, **{name: jsonable(value) for name, value in self.known().items()}}
 
     def without_content(self) -> Space:
-        """Give what may be kept of a Space that X does not have any more: ids, times and the state."""
+        """Return what may be kept of a Space that X does not have any more: ids, times and the state."""
         kept = {
             name: self.value(name)
             for name, kind in FIELD_KINDS.items()
@@ -140,12 +140,12 @@ class Space:
 
 
 def jsonable(value: Value) -> str | int | bool | list[str]:
-    """Give a field's value as JSON has it."""
+    """Return a field's value as JSON has it."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def meaning(field: str, value: Value | None) -> str | float | list[str] | None:
-    """Give what a value means, in a form of JSON that is equal for equal meaning.
+    """Return what a value means, in a form of JSON that is equal for equal meaning.
 
     Times become instants, where they can be read, and lists lose their order.
     """
@@ -158,7 +158,7 @@ def meaning(field: str, value: Value | None) -> str | float | list[str] | None:
 
 
 def same(field: str, one: Value | None, other: Value | None) -> bool:
-    """Tell whether two values of a field mean the same."""
+    """Return whether two values of a field mean the same."""
     return one == other or meaning(field, one) == meaning(field, other)
 
 

@@ -1,4 +1,7 @@
-"""What is asked next: which of the looks that are due, or due soon, share one request (spec: cadence)."""
+"""What is asked next: which of the polls that are due, or due soon, share one request.
+
+docs/architecture.md, "Looking again", has the reasons.
+"""
 
 from __future__ import annotations
 

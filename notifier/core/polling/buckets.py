@@ -1,4 +1,4 @@
-"""X's rate buckets: whether a request may go now, and what each answer teaches (spec: budget).
+"""X's rate buckets: whether a request may go now, and what each answer teaches.
 
 X grants so many requests in a window that begins with its first one, and tells in the headers of each answer
 what is left of it. Whether two calls draw on one bucket or on one each is not written down anywhere, and the
@@ -68,7 +68,7 @@ class Bucket:
     told: Mapping[Call, int] = field(default_factory=dict)
 
     def at(self, now: float) -> Bucket:
-        """Give the bucket as it stands at a moment: when a window is over, nothing is known of the next."""
+        """Return the bucket as it stands at a moment: when a window is over, nothing is known of the next."""
         return Bucket(self.calls) if 0 < self.reset <= now else self
 
 
@@ -91,7 +91,7 @@ class Buckets:
     origin: str = ""
 
     def of(self, call: Call) -> Bucket:
-        """Give the bucket that a call draws on."""
+        """Return the bucket that a call draws on."""
         own = Bucket(frozenset({call}))
         return next((bucket for bucket in self.buckets if call in bucket.calls), own)
 
@@ -143,7 +143,7 @@ def _until_granted(buckets: Buckets, call: Call, urgency: Urgency, *, now: float
 
 
 def take(buckets: Buckets, call: Call, urgency: Urgency, *, now: float) -> Buckets:
-    """Give the record after a request has gone."""
+    """Return the record after a request has gone."""
     bucket = buckets.of(call).at(now)
     remaining = bucket.remaining - 1 if bucket.reset else 0
     taken = _put(buckets, replace(bucket, remaining=remaining, unanswered=bucket.unanswered + 1))
@@ -155,13 +155,13 @@ def take(buckets: Buckets, call: Call, urgency: Urgency, *, now: float) -> Bucke
 
 
 def learn_nothing(buckets: Buckets, call: Call, *, now: float) -> Buckets:
-    """Give the record after a request that ended without a word of its bucket. It may have been counted."""
+    """Return the record after a request that ended without a word of its bucket. It may have been counted."""
     bucket = buckets.of(call).at(now)
     return _put(buckets, replace(bucket, unanswered=max(bucket.unanswered - 1, 0)))
 
 
 def learn(buckets: Buckets, call: Call, *, limit: int, remaining: int, reset: float, now: float) -> Buckets:
-    """Give the record after an answer whose headers describe the bucket of its call.
+    """Return the record after an answer whose headers describe the bucket of its call.
 
     Of two counts in one window the lower one is the later, a later reset is a new window, and an earlier one
     comes from an answer that was overtaken. A reset that is past, or farther away than any window ends even
@@ -200,7 +200,7 @@ def close(buckets: Buckets, call: Call, *, until: float, now: float) -> Buckets:
 
 
 def _disproves(said: Bucket, bucket: Bucket, *, now: float) -> bool:
-    """Tell whether what X said of one call cannot be said of the bucket that it is thought to share."""
+    """Return whether what X said of one call cannot be said of the bucket that it is thought to share."""
     if not bucket.reset:
         return False
     if abs(said.reset - bucket.reset) > RESET_SLACK_SECONDS:
@@ -209,7 +209,7 @@ def _disproves(said: Bucket, bucket: Bucket, *, now: float) -> bool:
 
 
 def _agrees(said: Bucket, other: Bucket) -> bool:
-    """Tell whether what X said of one call is what is left for another, requests under way aside."""
+    """Return whether what X said of one call is what is left for another, requests under way aside."""
     return (
         said.limit == other.limit
         and abs(said.reset - other.reset) <= RESET_SLACK_SECONDS

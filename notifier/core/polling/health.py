@@ -73,7 +73,7 @@ class Health:
     vanish_since: float | None = None
 
     def troubles(self) -> dict[TroubleKind, Trouble]:
-        """Give every kind of trouble that is told, as it began."""
+        """Return every kind of trouble that is told, as it began."""
         told: dict[TroubleKind, Trouble] = {}
         for trouble in self.calls.values():
             if trouble.is_told and (trouble.kind not in told or trouble.since < told[trouble.kind].since):
@@ -103,7 +103,7 @@ class Health:
         return trouble.until if trouble and holds else 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Give the record that the store keeps; :func:`read_health` reads it back."""
+        """Return the record that the store keeps; :func:`read_health` reads it back."""
         return {
             "calls": {
                 call: [getattr(trouble, item.name) for item in fields(trouble)]

@@ -217,7 +217,7 @@ def _is_to_be_halved(
 
 
 def _is_exhausted(failed: Mapping[str, Standing], around: Surroundings, label: str) -> bool:
-    """Tell whether enough questions have failed on end, or none is left that could be answered."""
+    """Return whether enough questions have failed on end, or none is left that could be answered."""
     if disjoint((*around.failed, label)) >= WITNESSES:
         return True
     pending = any(

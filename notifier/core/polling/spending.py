@@ -1,4 +1,4 @@
-"""What X costs: what an answer bills, where the day will end, and what is asked less for it (spec: budget).
+"""What X costs: what an answer bills, where the day will end, and what is asked less for it.
 
 X bills each Space and each user once in a UTC day. So the first look after midnight pays for everything that
 is followed, and what comes after is only what is new: a day is not the morning times eight.
@@ -87,24 +87,24 @@ class Ledger:
 
 
 def price(space_reads: int, user_reads: int) -> float:
-    """Give the US dollars that X asks for so many reads, exact to the thousandth, which is all there is."""
+    """Return the US dollars that X asks for so many reads, exact to the thousandth, which is all there is."""
     return round(space_reads * SPACE_READ_USD + user_reads * USER_READ_USD, 3)
 
 
 def next_day(now: float) -> float:
-    """Give the epoch second at which the next UTC day begins, and everything costs again."""
+    """Return the epoch second at which the next UTC day begins, and everything costs again."""
     return (now // DAY_SECONDS + 1) * DAY_SECONDS
 
 
 def hour_of(now: float) -> int:
-    """Give the hour of the UTC day, 0 to 23."""
+    """Return the hour of the UTC day, 0 to 23."""
     return int(now % DAY_SECONDS // HOUR_SECONDS)
 
 
 def billable(
     observation: Observation, *, expanded_users_billed: bool
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Give the Space ids and the user ids that an answer bills.
+    """Return the Space ids and the user ids that an answer bills.
 
     Users that were asked for by name always cost. Whether those do that come along with a Space is not
     written down, and a setting.
@@ -114,7 +114,7 @@ def billable(
 
 
 def forecast(ledger: Ledger, *, now: float) -> float:
-    """Give the US dollars that the UTC day will have cost at its end; never less than are spent.
+    """Return the US dollars that the UTC day will have cost at its end; never less than are spent.
 
     An hour that is left is taken to cost what it cost yesterday, where yesterday's hours are known: those
     after its first with any cost, which paid for everything at once. Others are taken to cost what today's
@@ -132,7 +132,7 @@ def forecast(ledger: Ledger, *, now: float) -> float:
 
 
 def _pace(ledger: Ledger, *, hour: int, left: float) -> float:
-    """Give the US dollars an hour of today without its first, or else of yesterday without its first."""
+    """Return the US dollars an hour of today without its first, or else of yesterday without its first."""
     since = _first(ledger.hourly) + 1
     if since <= hour:
         # A second hour that has just begun tells too little to be projected over a day.
@@ -142,12 +142,12 @@ def _pace(ledger: Ledger, *, hour: int, left: float) -> float:
 
 
 def _first(hourly: Sequence[float]) -> int:
-    """Give the first hour with any cost, or the last hour where there is none."""
+    """Return the first hour with any cost, or the last hour where there is none."""
     return next((hour for hour, usd in enumerate(hourly) if usd > 0), HOURS - 1)
 
 
 def discovery_stretch(ledger: Ledger, budget: float | None, *, now: float) -> float:
-    """Give by what the interval of discovery is multiplied, 1 or more; infinite: none until the next day.
+    """Return by what the interval of discovery is multiplied, 1 or more; infinite: none until the next day.
 
     Args:
         ledger: The day so far.
@@ -162,7 +162,7 @@ def discovery_stretch(ledger: Ledger, budget: float | None, *, now: float) -> fl
 
 
 def may_read(urgency: Urgency, ledger: Ledger, budget: float | None, *, spaces: int = 1) -> bool:
-    """Tell whether so many Spaces that are not paid for today may be looked up; those paid for always may."""
+    """Return whether so many Spaces not yet paid for today may be looked up; paid ones always may."""
     if budget is None:
         return True
     return price(ledger.space_reads + spaces, ledger.user_reads) <= budget * READ_SHARE[urgency]

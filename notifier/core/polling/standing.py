@@ -74,7 +74,7 @@ def after_refusal(
     origin: str,
     fails_others: bool = True,
 ) -> tuple[Standing, bool]:
-    """Count that X has refused a subject by name, and tell whether that is now believed.
+    """Count that X has refused a subject by name, and return whether that is now believed.
 
     It is asked about minutes apart, and once a day as soon as it is believed; alone where a request that
     names it fails as a whole.

@@ -1,4 +1,4 @@
-"""What follows from a failed call to X: how long to leave X alone, and when to ask again (spec: errors)."""
+"""What follows from a failed call to X: how long to leave X alone, and when to ask again."""
 
 from __future__ import annotations
 

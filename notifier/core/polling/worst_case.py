@@ -78,7 +78,7 @@ class Prospect:
     new_users: Mapping[People, int] = field(default_factory=dict)
 
     def has_met(self, people: People) -> bool:
-        """Tell whether the people whom a question asks for were asked for today."""
+        """Return whether the people whom a question asks for were asked for today."""
         return self.new_users.get(people, 0) <= NEWCOMERS
 
 

@@ -106,7 +106,7 @@ class KnownSpace:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give the record that the store keeps; :func:`read_known` reads it back.
+        """Return the record that the store keeps; :func:`read_known` reads it back.
 
         What has its default is left out: a hundred thousand of these are kept at once.
         """
@@ -145,7 +145,7 @@ def read_known(record: Mapping[str, Any]) -> KnownSpace:
 def confirm(
     known: KnownSpace, about: str, claim: str, *, now: float, needed: float, apart: float, span: float = 0.0
 ) -> tuple[KnownSpace, bool]:
-    """Count a claim once more and tell whether it has now been seen often enough.
+    """Count a claim once more and return whether it has now been seen often enough.
 
     A sighting less than ``apart`` seconds after the last counted one does not count, nor does the same one
     again, however small ``apart`` is. Another claim about the

@@ -32,7 +32,7 @@ def call_and_subject(listed: str) -> tuple[Call, str]:
 
 
 def shown_by(seen: Space, known: Space | None, asked: Collection[str]) -> tuple[str, ...]:
-    """Say which of the lists that were asked for in one question show a Space.
+    """Return which of the lists that were asked for in one question show a Space.
 
     Whose Space it is tells them apart. Where there is one alone, it shows all that is in its answer.
     """

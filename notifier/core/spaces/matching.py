@@ -25,7 +25,7 @@ class People:
         return self.creators | self.hosts
 
     def are_followed_by(self, watch: Watch) -> bool:
-        """Tell whether a creator's watch follows one of them in the role that they have."""
+        """Return whether a creator's watch follows one of them in the role that they have."""
         return (WatchRole.CREATOR in watch.roles and watch.subject in self.creators) or (
             WatchRole.HOST in watch.roles and watch.subject in self.hosts
         )
@@ -51,7 +51,7 @@ def unattributed(observation: Observation) -> list[SpaceId]:
 
 
 def is_silent(watches: Iterable[Watch]) -> bool:
-    """Tell whether a Space that was never seen is taken in without an event.
+    """Return whether a Space that was never seen is taken in without an event.
 
     It is while every watch that it belongs to is on its first look and wants a baseline.
     """
@@ -59,7 +59,7 @@ def is_silent(watches: Iterable[Watch]) -> bool:
 
 
 def wants_baseline(watch: Watch) -> bool:
-    """Tell whether the next look of a watch is its baseline."""
+    """Return whether the next look of a watch is its baseline."""
     return watch.on_first_sight is OnFirstSight.BASELINE and not watch.baselined
 
 

@@ -85,7 +85,7 @@ def merge(known: KnownSpace, seen: Space, *, version: Version, now: float, patie
 
 
 def _is_news(name: str, before: Value | None, value: Value) -> bool:
-    """Tell whether a value says more than is known; an empty list where nothing was known does not."""
+    """Return whether a value says more than is known; an empty list where nothing was known does not."""
     return not same(name, before, value) and not (before is None and value == ())
 
 

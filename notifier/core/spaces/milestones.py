@@ -9,7 +9,7 @@ FIRST: Final = 100
 
 
 def crossed(before: int, now: int) -> tuple[int, ...]:
-    """Give the thresholds above ``before`` that ``now`` has reached, the lowest first."""
+    """Return the thresholds above ``before`` that ``now`` has reached, the lowest first."""
     reached = []
     for threshold in _thresholds():
         if threshold > now:

@@ -175,7 +175,7 @@ def _overdue(start: float, now: float) -> Chapter:
 
 
 def _gone_since(known: KnownSpace, look: Look) -> float | None:
-    """Give since when X has not had the Space: what it calls canceled counts as gone from that word on."""
+    """Return since when X has not had the Space: what it calls canceled counts as gone from that word on."""
     if look.inferred:
         return known.unclear_since if look.sight is Sight.INACCESSIBLE else known.missing_since
     return look.evidence.answered_at if look.sight is Sight.CANCELED else None
@@ -199,7 +199,7 @@ def _metadata(known: KnownSpace, rest: dict[str, Value]) -> Iterator[Chapter]:
 
 
 def _has_own_event(known: KnownSpace, name: str, value: Value) -> bool:
-    """Tell whether the field changed from one known value to another, where its event means just that."""
+    """Return whether the field changed from one known value to another, where its event means just that."""
     if name == "speaker_ids":
         return True
     before = known.space.value(name)

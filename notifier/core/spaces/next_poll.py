@@ -1,4 +1,7 @@
-"""When to look again (spec: cadence). All figures are settings; these are their meanings."""
+"""When to poll a Space next. All figures are settings; these are their meanings.
+
+docs/architecture.md, "Looking again", has the reasons.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def unseen_poll(created_at: float, *, now: float, cadence: Cadence) -> NextPoll:
 
 
 def next_poll(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> NextPoll | None:
-    """Give when to look at a Space again; None when it can be forgotten.
+    """Return when to look at a Space again; None when it can be forgotten.
 
     A doubt is not left waiting for longer than it takes to confirm it.
     """
@@ -45,7 +48,7 @@ def next_poll(known: KnownSpace, *, now: float, cadence: Cadence, patience: Pati
 
 
 def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextPoll | None:
-    """Give the next look that the Space's phase alone asks for."""
+    """Return the next look that the Space's phase alone asks for."""
     if known.phase is Phase.LIVE:
         return NextPoll(now + cadence.live, Urgency.URGENT)
     if known.phase is Phase.SCHEDULED:
@@ -63,7 +66,7 @@ def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextPoll | None
 
 
 def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> list[float]:
-    """Give the moments at which there is something to be seen besides the routine."""
+    """Return the moments at which there is something to be seen besides the routine."""
     if known.phase.is_over and now > known.phase_since + FORGOTTEN_SECONDS:
         return []
     moments = list(_confirmations(known, now, cadence, patience))

@@ -30,13 +30,13 @@ def planned_start(known: KnownSpace) -> float | None:
 
 
 def reminder_at(known: KnownSpace, *, lead: float) -> float | None:
-    """Give when to remind of the start, ``lead`` seconds ahead; None where that is done with."""
+    """Return when to remind of the start, ``lead`` seconds ahead; None where that is done with."""
     start = planned_start(known)
     return None if start is None or _is_told(known, REMINDER, start) else start - lead
 
 
 def overdue_at(known: KnownSpace, *, overdue: float) -> float | None:
-    """Give when a start that has not come counts as missed, ``overdue`` seconds after it; None when told."""
+    """Return when a start counts as missed, ``overdue`` seconds after its time; None if announced."""
     start = planned_start(known)
     return None if start is None or _is_told(known, OVERDUE, start) else start + overdue
 

@@ -28,7 +28,7 @@ def hardness(known: KnownSpace, name: str) -> int:
 
 
 def is_former(known: KnownSpace, name: str, meaning: Meaning) -> bool:
-    """Tell whether a field meant this not long ago."""
+    """Return whether a field meant this not long ago."""
     return meaning in known.former.get(name, ())
 
 

@@ -22,7 +22,7 @@ from notifier.core.spaces.next_poll import FORGOTTEN_SECONDS
 
 ERASE_AFTER_SECONDS: Final = 43_200.0
 """How long the content of a Space that is gone is kept: long enough for late deliveries, and half of the day
-that X allows, so that receivers who are told have the other half (spec: duties)."""
+that X allows, so that receivers have the other half."""
 
 ON_TIME_SECONDS: Final = 30.0
 """A reminder that is no later than this says the minutes that were asked for."""
@@ -76,7 +76,7 @@ def ring(
 
 
 def is_to_erase(known: KnownSpace, *, now: float, watch_ids: tuple[WatchId, ...]) -> bool:
-    """Tell whether the content of a Space has to go, and still is there.
+    """Return whether the content of a Space has to go, and still is there.
 
     That of a Space that no watch follows goes as well, for nobody would hear when X has it no more.
     """
@@ -109,7 +109,7 @@ def _remind(
 
 
 def _erasure_at(known: KnownSpace) -> float | None:
-    """Give when the content must go: some time after X lost it, or when we stop asking whether it has."""
+    """Return when the content must go: some time after X lost it, or when we stop asking whether it has."""
     if known.erased or not known.phase.is_over:
         return None
     forgotten = known.phase_since + FORGOTTEN_SECONDS

@@ -154,7 +154,7 @@ def sight_of(seen: Space, known: Space | None = None) -> Sight:
 
 
 def has_unknown_state(space: Space) -> bool:
-    """Tell whether X has a word for the state that we do not know."""
+    """Return whether X has a word for the state that we do not know."""
     return space.state is not None and _word(space) not in WORDS
 
 
@@ -169,7 +169,7 @@ def unknown_states(observation: Observation) -> Counter[str]:
 
 
 def is_enough(step: Step, snapshot: Space) -> bool:
-    """Tell whether a single look proves the step; a time alone, beside an unknown word, does not."""
+    """Return whether a single look proves the step; a time alone, beside an unknown word, does not."""
     if step.proof is Proof.END_TIME:
         return snapshot.ended_at is not None and _word(snapshot) in WORDS
     return step.proof is Proof.ONE_LOOK
@@ -180,7 +180,7 @@ def _word(space: Space) -> str:
 
 
 def _was_on_air(*views: Space) -> bool:
-    """Tell whether a Space had a start, listeners, or speakers who are not at home in it."""
+    """Return whether a Space had a start, listeners, or speakers who are not at home in it."""
     if any(view.started_at or view.participant_count for view in views):
         return True
     at_home = {view.creator_id for view in views} | {host for view in views for host in view.host_ids or ()}

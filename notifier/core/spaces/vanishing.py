@@ -29,7 +29,7 @@ class Vanished:
 
 
 def is_mass_vanish(missing_since: Sequence[float], looked: int, *, now: float) -> bool:
-    """Tell whether more vanished in a cycle than ends can explain: over max(5, 30 % of those looked at).
+    """Return whether more vanished in a cycle than ends can explain: over max(5, 30 % of those looked at).
 
     Args:
         missing_since: For each Space that was alive and is now not found, since when: epoch seconds.
@@ -43,12 +43,12 @@ def is_mass_vanish(missing_since: Sequence[float], looked: int, *, now: float) -
 
 
 def may_be_blackout(missing: int, found: int) -> bool:
-    """Tell whether it is worth asking whose the missing Spaces are: of a few, none is found any more."""
+    """Return whether it is worth asking whose the missing Spaces are: of a few, none is found any more."""
     return found == 0 and missing > 1
 
 
 def is_blackout(vanished: Sequence[Vanished], *, now: float) -> bool:
-    """Tell whether the few Spaces that are followed vanished together, though no two by the same hand.
+    """Return whether the few Spaces that are followed vanished together, though no two by the same hand.
 
     One creator may end two Spaces at once. Two creators hardly do so in one cycle, when those are all there
     are. Where X does not say whose a Space is, nothing follows from it.

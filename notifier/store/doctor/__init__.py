@@ -27,7 +27,7 @@ LOOK_AGAIN_SECONDS: Final = 0.2
 
 
 async def findings(store: Store, box: SecretBox | None = None) -> list[Finding]:
-    """Give everything that is wrong with the database, by key; nothing where it is in order.
+    """Return everything that is wrong with the database, by key; nothing where it is in order.
 
     Args:
         store: Over the database.

@@ -84,7 +84,7 @@ class Keyspace:
     has_strange_types: bool = False
 
     def ids(self, form: str) -> list[str]:
-        """Give what stands for the only star of a form, of every key that has it."""
+        """Return what stands for the only star of a form, of every key that has it."""
         start, end = form.split("*")
         return [name.removeprefix(start).removesuffix(end) for name in self.names[form]]
 
@@ -99,7 +99,7 @@ _ANY_FORM: Final = re.compile("|".join(f"({_pattern(form)})" for form in _FORM_L
 
 
 def form_of(key: str) -> str | None:
-    """Give the form of a key of ours; None for a stranger."""
+    """Return the form of a key of ours; None for a stranger."""
     match = _ANY_FORM.fullmatch(key)
     return None if match is None else _FORM_LIST[(match.lastindex or 0) - 1]
 

@@ -34,7 +34,7 @@ async def examine_log(database: Database, keyspace: Keyspace, *, kept_seconds: f
 
 
 def _faults(row: Sequence[Any]) -> Iterator[str]:
-    """Say what is wrong with one event."""
+    """Return what is wrong with one event."""
     event_id, event_type, body, routing, space, sequence, serial, at, *indexed = row
     in_log, in_type, in_space = (None if place == "" else float(place) for place in indexed)
     try:

@@ -41,7 +41,7 @@ async def examine_deliveries(database: Database, keyspace: Keyspace) -> list[Fin
 
 
 async def _named(database: Database, keyspace: Keyspace) -> dict[str, set[str]]:
-    """Give the events of all deliveries that indexes and queues name, by endpoint."""
+    """Return the events of all deliveries that indexes and queues name, by endpoint."""
     endpoints = set(keyspace.ids(keys.endpoint("*")))
     by_endpoint: dict[str, set[str]] = defaultdict(set)
     for batch in batches(keyspace.ids(keys.owed("*"))):
@@ -79,7 +79,7 @@ def _pairs(row: Any) -> dict[str, str]:  # noqa: ANN401  a dictionary or a flat 
 
 
 def _unreadable(record: dict[str, str]) -> str | None:
-    """Say what is wrong with the record of a delivery."""
+    """Return what is wrong with the record of a delivery."""
     try:
         status = DeliveryStatus(record["status"])
         int(record.get("attempts", 0)), int(record.get("base", 0))
@@ -92,7 +92,7 @@ def _unreadable(record: dict[str, str]) -> str | None:
 
 
 def _misplaced(endpoint: str, row: Sequence[Any]) -> Iterator[Finding]:
-    """Say what is wrong with a delivery that is in no place, in two, or not on record."""
+    """Return what is wrong with a delivery that is in no place, in two, or not on record."""
     event, *flags = row
     kept, owed, owes, due, leased, settled, indexed, lined, first = map(bool, flags)
     found_id = delivery_id(event, endpoint)  # type: ignore[arg-type]  # ids as the store has them

@@ -111,7 +111,7 @@ def _record_faults(filed: Filed, known: KnownSpace) -> Iterator[str]:
 
 
 def _look_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch]) -> Iterator[str]:
-    """Say what is wrong with the looks at a Space: while it is followed and not forgotten there is one."""
+    """Return what is wrong with the looks at a Space: while it is followed and not forgotten there is one."""
     if len(filed.parts) > 1:
         yield f"its look is {' and '.join(filed.parts)} at once"
     # One that expires is forgotten; one that was seen and has no record any more was.
@@ -196,7 +196,7 @@ def _has_content(body: str, space_id: SpaceId) -> bool:
 
 
 def _essence(body: str) -> Any:  # noqa: ANN401  the payload as JSON has it
-    """Give a payload without what may be kept of Spaces, and without empty lists of people."""
+    """Return a payload without what may be kept of Spaces, and without empty lists of people."""
     data = json.loads(body)["data"]
     data = {name: value for name, value in data.items() if name not in ("users", "previous") or value}
     if "space" in data:
@@ -208,7 +208,7 @@ def _essence(body: str) -> Any:  # noqa: ANN401  the payload as JSON has it
 
 
 def _content(space: dict[str, Any]) -> dict[str, Any]:
-    """Give the fields of a Space that have to be erased."""
+    """Return the fields of a Space that have to be erased."""
     return {
         name: value
         for name, value in space.items()
