@@ -43,7 +43,7 @@ class RecoveryView(MissedCountView):
 
     id: str
     status: RecoveryStatus
-    considered: int = Field(description="How many events of that time have been looked at.")
+    considered: int = Field(description="How many events of that time have been examined.")
     queued: int = Field(description="How many of them were made due.")
     skipped: int = Field(description="How many were delivered before, on their way anyway, or not wanted.")
     reason: str | None = Field(description="Why it ended early.")

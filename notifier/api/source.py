@@ -56,7 +56,7 @@ class LooksView(BaseModel):
     """The queue of looks of one call."""
 
     call: observation.Call
-    waiting: int = Field(description="How many looks are on the schedule, due or not.")
+    waiting: int = Field(description="How many polls are scheduled, due or not.")
     due: int
     under_way: int
     next_at: Time | None
@@ -76,8 +76,8 @@ class UnansweredView(BaseModel):
 class LagView(BaseModel):
     """How far behind we are."""
 
-    looks_seconds: float = Field(description="For how long the look that waits longest has been due.")
-    detections: int = Field(description="Starts and ends whose own time X told.")
+    looks_seconds: float = Field(description="For how long the poll that waits longest has been due.")
+    detections: int = Field(description="Starts and ends whose time X stated.")
     mean_detection_seconds: float | None = Field(description="From that time to when we saw it.")
 
 
@@ -228,7 +228,7 @@ OPERATIONS: Final = (
         method="GET",
         path=PATH,
         handler=get_source,
-        summary="How X is doing, budgets, lag, and the queue of looks",
+        summary="How X is doing, budgets, lag, and the queue of polls",
         answer=SourceView,
     ),
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def rotate_master_key() -> None:
     """Encrypt every stored secret anew with the first of NOTIFIER_MASTER_KEYS; workers may go on running."""
     key_id, done = asyncio.run(_reseal())
-    typer.echo(f"Encrypted anew with {key_id!r}: {done.endpoints} endpoints, {done.answers} kept answers.")
+    typer.echo(f"Encrypted again with {key_id!r}: {done.endpoints} endpoints, {done.answers} kept answers.")
     typer.echo(
         "In use: " + (", ".join(f"{each!r} ({n})" for each, n in sorted(done.in_use.items())) or "none")
     )

@@ -91,7 +91,7 @@ def _own(directory: Path, lock: int) -> None:
         owner = os.read(lock, 20).decode() or "unknown"
         raise ConfigError(
             f"NOTIFIER_DATA_DIR: {directory.parent} is in use by process {owner}; "
-            "give each `space-notifier up` a directory of its own"
+            "use a separate directory for each `space-notifier up`"
         )
     os.truncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())

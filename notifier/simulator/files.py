@@ -59,7 +59,9 @@ def load_scenario(path_or_name: str) -> Scenario:
         source = _bundle() / f"{path_or_name}{_SUFFIX}"
     else:
         names = ", ".join(bundled_scenarios())
-        raise ScenarioError(f"{path_or_name}: no such scenario; there are {names}, or give a path to a file")
+        raise ScenarioError(
+            f"{path_or_name}: no such scenario; there are {names}, or pass the path of a file"
+        )
     try:
         text = source.read_text(encoding="utf-8")
     except OSError as error:

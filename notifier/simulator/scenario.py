@@ -122,7 +122,7 @@ class ScriptedSpace(_Model):
     def _timeline_makes_sense(self) -> Self:
         first = self.timeline[0].change
         if first is None or "state" not in first.values:
-            raise PydanticCustomError("timeline", "the first entry must set state: X always gives one")
+            raise PydanticCustomError("timeline", "the first entry must set state: X always has one")
         times = [entry.at for entry in self.timeline]
         if times != sorted(times):
             raise PydanticCustomError("timeline", "put the entries in the order of their times")

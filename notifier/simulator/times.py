@@ -75,7 +75,7 @@ def parse_moment(text: object) -> Moment:
     except ValueError:
         raise PydanticCustomError("moment", _MOMENT_HELP) from None
     if moment.tzinfo is None:
-        raise PydanticCustomError("moment", "give the timestamp an offset such as Z or +02:00")
+        raise PydanticCustomError("moment", "add an offset to the timestamp, such as Z or +02:00")
     return moment
 
 

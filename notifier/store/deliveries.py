@@ -66,7 +66,7 @@ class Deliveries:
         if done == 0:
             raise NotFoundError(f"The event or the endpoint of delivery {delivery} is gone.")
         if done > 1:
-            raise ConflictError(f"An attempt at delivery {delivery} is under way; ask again later.")
+            raise ConflictError(f"An attempt at delivery {delivery} is in flight; ask again later.")
         return partition
 
     async def get(self, delivery: str) -> Delivery:

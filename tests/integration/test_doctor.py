@@ -257,15 +257,15 @@ BROKEN: Final = {
     "not among the Spaces": ("ZREM sn:spaces PLANNED", ["sn:space:PLANNED: is not in sn:spaces"]),
     "a Space that nobody looks at": (
         "ZREM sn:looks:lookup:patient PLANNED",
-        ["sn:space:PLANNED: is followed, and nobody will look at it"],
+        ["sn:space:PLANNED: is followed, and no poll is scheduled for it"],
     ),
     "a Space with two looks": (
         "ZADD sn:looks:lookup:leased 1 PLANNED",
-        ["sn:space:PLANNED: its look is patient and leased at once"],
+        ["sn:space:PLANNED: its poll is patient and leased at once"],
     ),
     "a look at nothing": (
         "ZADD sn:looks:lookup:patient 1 NOSUCH",
-        ["sn:looks:lookup:patient: NOSUCH is looked at, and is neither known nor watched"],
+        ["sn:looks:lookup:patient: NOSUCH is polled, and is neither known nor watched"],
     ),
     "no reminder": ("ZREM sn:timers:reminder PLANNED", ["sn:timers:reminder: PLANNED is not in it"]),
     "a late reminder": (
@@ -288,7 +288,7 @@ BROKEN: Final = {
     "a watch that cannot be read": (
         "SET sn:watch:wch_creator_somebody {{}}",
         [
-            "sn:looks:users:urgent: wch_creator_somebody is looked at for no watch",
+            "sn:looks:users:urgent: wch_creator_somebody is polled for no watch",
             "sn:watch:wch_creator_somebody: cannot be read, or holds another watch",
         ],
     ),
@@ -306,15 +306,15 @@ BROKEN: Final = {
     ),
     "a watch that nobody looks for": (
         "ZREM sn:looks:creators:patient 1",
-        ["sn:watch:{creator_watch}: has 0 looks and must have one"],
+        ["sn:watch:{creator_watch}: has 0 polls and must have one"],
     ),
     "a watch with two looks": (
         "ZADD sn:looks:creators:urgent 1 1",
-        ["sn:watch:{creator_watch}: has 2 looks and must have one"],
+        ["sn:watch:{creator_watch}: has 2 polls and must have one"],
     ),
     "a look for no watch": (
         "ZADD sn:looks:creators:urgent 1 99",
-        ["sn:looks:creators:urgent: 99 is looked at for no watch"],
+        ["sn:looks:creators:urgent: 99 is polled for no watch"],
     ),
     # Keys
     "a key that must expire": ("PERSIST sn:event:{waiting}", ["sn:event:{waiting}: never expires, and must"]),
@@ -438,7 +438,7 @@ async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, n
 async def test_a_body_of_another_event(runtime: Runtime, names: dict[str, str]) -> None:
     event = names["waiting"]
     await change_body(runtime, event, id="evt_other")
-    assert await found(runtime) == [f"sn:event:{event}: its body tells of another event"]
+    assert await found(runtime) == [f"sn:event:{event}: its body is that of another event"]
 
 
 async def test_a_body_of_another_sequence(runtime: Runtime, names: dict[str, str]) -> None:
@@ -454,7 +454,7 @@ async def test_content_that_was_to_be_erased(runtime: Runtime) -> None:
     (event, *_) = await redis.zrange(keys.space_events("GONE"), 0, 0)
     assert json.loads(await redis.hget(keys.space("GONE"), "doc"))["erased"]
     await change_body(runtime, event, space={"id": "GONE", "title": "Short"})
-    assert await found(runtime) == [f"sn:event:{event}: tells of GONE, which was erased"]
+    assert await found(runtime) == [f"sn:event:{event}: is about GONE, which was erased"]
     await change_body(runtime, event, space={"id": "GONE"})
     document = json.loads(await redis.hget(keys.space("GONE"), "doc"))
     document["space"]["title"] = "Short"

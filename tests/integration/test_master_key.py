@@ -72,7 +72,7 @@ async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> 
     code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
     assert code == 0
     assert printed.splitlines() == [
-        "Encrypted anew with 'new': 2 endpoints, 1 kept answers.",
+        "Encrypted again with 'new': 2 endpoints, 1 kept answers.",
         "In use: 'new' (3)",
     ]
     async with with_keys(redis_url, NEW) as runtime:

@@ -166,7 +166,7 @@ async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_
     await store.deliveries.redeliver(delivery)
     (second,) = await claim(store)
     assert (second.attempts_made, second.base, second.trigger) == (10, 10, Trigger.MANUAL)
-    with pytest.raises(ConflictError, match="under way"):
+    with pytest.raises(ConflictError, match="in flight"):
         await store.deliveries.redeliver(delivery)
 
 

@@ -94,7 +94,7 @@ def read_span(since: str, until: str | None, *, now: float, kept_seconds: float)
     """
     first, last = _moment("since", since), now if until is None else _moment("until", until)
     if first > now:
-        raise InvalidInputError.of("since", "lies in the future; give a time at which events were missed")
+        raise InvalidInputError.of("since", "is in the future; pass a time at which events were missed")
     if last < first:
         raise InvalidInputError.of("until", "must not be earlier than since")
     kept_since = now - kept_seconds

@@ -60,7 +60,7 @@ class UserObject(BaseModel):
 class EventPayload(BaseModel):
     """What every body has."""
 
-    timestamp: str = Field(description="When it happened where X tells it, else when we saw it (RFC 3339).")
+    timestamp: str = Field(description="When it happened if X states it, else when we saw it (RFC 3339).")
 
 
 DetailsT = TypeVar("DetailsT", bound=BaseModel)
@@ -75,7 +75,7 @@ class PlainData(BaseModel, Generic[DetailsT]):
     details: DetailsT
     occurred_at: str | None = Field(description="When it happened, where that is known.")
     observed_at: str = Field(description="When we saw it.")
-    inferred: bool = Field(description="Concluded from silence rather than told by X.")
+    inferred: bool = Field(description="Concluded from silence rather than stated by X.")
     watch_ids: list[str]
     truncated: bool | None = left_out(
         "Lists, and texts where that is not enough, were cut to keep the body under 20 kB."
@@ -96,7 +96,7 @@ class SpaceData(PlainData[DetailsT], Generic[DetailsT]):
         description="The fields that changed. One that is not in `space` was taken back: it is unknown again."
     )
     observed_between: tuple[str, str] = Field(
-        description="The last look before the change and the first after it."
+        description="The last poll before the change and the first after it."
     )
     first_sighting: bool = Field(description="We had not seen this Space before.")
     url: str

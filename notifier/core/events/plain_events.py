@@ -25,7 +25,7 @@ class SourceDetails(BaseModel):
         " credits are used up; the credentials do not reach; X does not accept what we ask; too many Spaces"
         " are suddenly not found."
     )
-    since: str = Field(description="When it began; the same in the event that tells of its end.")
+    since: str = Field(description="When it began; the same in the event that reports its end.")
 
 
 class DegradedDetails(SourceDetails):
@@ -89,7 +89,7 @@ def _kind_and_since(data: Mapping[str, Any]) -> tuple[str, ...]:
 PLAIN_EVENTS: Final = (
     PlainEvent(
         EventType.WATCH_BASELINE,
-        "Sent when a new watch has had its first look: all that is there already, in one event.",
+        "Sent when a new watch was polled for the first time: one event lists the Spaces that already exist.",
         BaselineDetails,
         {
             "watch": {"id": WATCH, "kind": "creator", "target": "@TwitterDev"},
@@ -110,7 +110,7 @@ PLAIN_EVENTS: Final = (
     ),
     PlainEvent(
         EventType.SOURCE_DEGRADED,
-        "Sent when X stops answering in some way; until it recovers, changes may be told late.",
+        "Sent when X stops answering in some way; until it recovers, changes may be reported late.",
         DegradedDetails,
         {
             "kind": "credits_depleted",
@@ -121,7 +121,7 @@ PLAIN_EVENTS: Final = (
     ),
     PlainEvent(
         EventType.SOURCE_RECOVERED,
-        "Sent when a kind of trouble with X is over.",
+        "Sent when an outage of X is over.",
         RecoveredDetails,
         {"kind": "credits_depleted", "since": SINCE, "after_seconds": 10.0},
         content=_kind_and_since,

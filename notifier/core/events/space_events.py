@@ -61,7 +61,7 @@ class EndedDetails(BaseModel):
     )
     peak_participant_count: int | None = Field(description="The highest count that we saw, null for none.")
     ended_between: tuple[str, str] | None = left_out(
-        "Given when X does not say when it ended: the last look that found the Space going on and the first"
+        "Given when X does not say when it ended: the last poll that found the Space going on and the first"
         " that did not."
     )
     reason: Literal["inaccessible"] | None = left_out(
@@ -96,7 +96,7 @@ class CorrectedDetails(BaseModel):
     """What to take back."""
 
     retracts: str | None = Field(
-        description="The id of the event that turned out wrong; null where no event had told of that."
+        description="The id of the event that turned out wrong; null if no event had announced it."
     )
 
 
@@ -117,7 +117,7 @@ class ReminderDetails(BaseModel):
 class OverdueDetails(BaseModel):
     """How late it is."""
 
-    overdue_seconds: float = Field(description="From the planned start to the look that found it waiting.")
+    overdue_seconds: float = Field(description="From the scheduled start to the poll that found it waiting.")
 
 
 SPACE_EVENTS: Final = (
@@ -176,7 +176,7 @@ SPACE_EVENTS: Final = (
     SpaceEvent(
         EventType.SPEAKERS_ADDED,
         (
-            "Sent when people speak in a Space who have not spoken in it before; once per look, for "
+            "Sent when people speak in a Space who have not spoken in it before; once per poll, for "
             "all of them."
         ),
         SpeakersAddedDetails,
@@ -193,7 +193,7 @@ SPACE_EVENTS: Final = (
         (
             "Sent when the listeners of a Space reach 100, 500, 1000, 5000, 10000 and so on, once for "
             "each number.\n\n"
-            "Numbers that were reached before the Space was first seen are not told."
+            "Numbers that were reached before the Space was first seen are not announced."
         ),
         MilestoneDetails,
         Story(LIVE, {}, {"threshold": 100}),

@@ -70,7 +70,7 @@ async def examine_endpoints(database: Database, keyspace: Keyspace) -> list[Find
     endpoint_ids = keyspace.ids(keys.endpoint("*"))
     if endpoint_ids and partitions.count < 1:
         text = "is missing: nobody knows where endpoints are filed"
-        return [Finding(keys.PARTITIONS, text, "restart every process; the first one files them anew")]
+        return [Finding(keys.PARTITIONS, text, "restart every process; the first one files them again")]
     found: list[Finding] = []
     for endpoint_id in endpoint_ids:
         found += await _endpoint(database, endpoint_id)

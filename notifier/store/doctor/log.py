@@ -49,7 +49,7 @@ def _faults(row: Sequence[Any]) -> Iterator[str]:
         yield f"cannot be read ({type(error).__name__})"
         return
     if not is_itself:
-        yield "its body tells of another event"
+        yield "its body is that of another event"
     if expected not in (None, event_id):
         yield f"its content makes the id {expected}"
     if told != (int(sequence) if sequence else None, space):
@@ -85,7 +85,7 @@ async def _lost(
                     Finding(
                         keys.event(event_id),
                         "is gone, although older events are still kept",
-                        "look whether Redis evicts keys: maxmemory-policy has to be noeviction",
+                        "check whether Redis evicts keys: maxmemory-policy has to be noeviction",
                     )
                 )
     return found

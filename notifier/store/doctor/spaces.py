@@ -113,13 +113,13 @@ def _record_faults(filed: Filed, known: KnownSpace) -> Iterator[str]:
 def _look_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch]) -> Iterator[str]:
     """Return what is wrong with the looks at a Space: while it is followed and not forgotten there is one."""
     if len(filed.parts) > 1:
-        yield f"its look is {' and '.join(filed.parts)} at once"
+        yield f"its poll is {' and '.join(filed.parts)} at once"
     # One that expires is forgotten; one that was seen and has no record any more was.
     is_remembered = filed.expires_in == NEVER if known is not None else filed.serial == ""
     if not filed.parts and is_remembered and _is_followed(watches):
-        yield "is followed, and nobody will look at it"
+        yield "is followed, and no poll is scheduled for it"
     if known is None and filed.serial != "" and filed.parts:
-        yield "its record is gone while it is looked at"
+        yield "its record is gone while it is polled"
 
 
 def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> Iterator[Finding]:
@@ -180,7 +180,7 @@ async def _erased(database: Database, space_id: str) -> list[Finding]:
     if known.has_content:
         found.append(Finding(keys.space(space_id), "was erased and still has content"))
     found += [
-        Finding(keys.event(event_id), f"tells of {space_id}, which was erased")
+        Finding(keys.event(event_id), f"is about {space_id}, which was erased")
         for event_id, (body, _, _) in zip(event_ids, rows, strict=True)
         if body is not None and _has_content(body, SpaceId(space_id))
     ]

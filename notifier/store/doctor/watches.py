@@ -75,7 +75,7 @@ async def _watch(database: Database, watch_id: str) -> list[Finding]:
     # A Space that is forgotten is looked at no more; examine_spaces knows which are not.
     may_rest = call == Call.LOOKUP and (not is_matched or record != NEVER_SEEN)
     if call and len(filed) != 1 and not (may_rest and not filed):
-        found.append(Finding(key, f"has {len(filed)} looks and must have one"))
+        found.append(Finding(key, f"has {len(filed)} polls and must have one"))
     return found
 
 
@@ -107,7 +107,7 @@ async def _look(database: Database, call: Call, key: str, subject: str) -> list[
     if watch is not None and look_of(watch) == (call, subject):
         return []
     (at,) = await atomically(database, ("ZSCORE", key, subject))
-    return [] if at is None else [Finding(key, f"{subject} is looked at for no watch")]
+    return [] if at is None else [Finding(key, f"{subject} is polled for no watch")]
 
 
 async def _lookup(database: Database, key: str, subject: str) -> list[Finding]:
@@ -120,4 +120,4 @@ async def _lookup(database: Database, key: str, subject: str) -> list[Finding]:
     )
     if exists or watcher is not None or at is None:
         return []
-    return [Finding(key, f"{subject} is looked at, and is neither known nor watched")]
+    return [Finding(key, f"{subject} is polled, and is neither known nor watched")]
