@@ -109,7 +109,7 @@ class Life:
 
         async def commit() -> None:
             await self.runtime.store.spaces.commit([next(events)])
-            await self.runtime.nudge.dispatch()
+            await self.runtime.wakeup.dispatch()
 
         deeds = (
             (commit, EVENT_EVERY),

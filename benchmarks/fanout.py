@@ -91,7 +91,7 @@ async def _measured(
     before = usage_of(worker).resident_bytes if can_read_usage() else 0
     await runtime.store.spaces.commit([next(events)])
     began_at = time.monotonic()
-    await runtime.nudge.dispatch()
+    await runtime.wakeup.dispatch()
     arrivals = await sink.wait_for(endpoints)
 
     async def is_settled() -> bool:

@@ -112,7 +112,7 @@ async def _stream(runtime: Runtime, receivers: Receivers, made: Sequence[Commit]
         await asyncio.sleep(loop_began_at + number / EVENTS_A_SECOND - loop.time())
         await runtime.store.spaces.commit([commit])
         committed[commit.events[0].id] = time.perf_counter()
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
 
     # The same endpoints are measured in both runs.
     wanted = [(number, event) for event in committed for number in range(HANGING, ENDPOINTS)]

@@ -94,7 +94,7 @@ async def from_answer(count: int) -> list[float]:
         async with _running(more) as runtime:
             await register(runtime, subscribers(runtime, url, 1))
             await runtime.store.watches.create(_watch(), now=runtime.clock())
-            await runtime.nudge.observe()
+            await runtime.wakeup.observe()
 
             async def is_done() -> bool:
                 return not ends.missing(count)
@@ -104,7 +104,7 @@ async def from_answer(count: int) -> list[float]:
 
 
 async def from_commit(count: int) -> list[float]:
-    """Commit events as the API does for a test, with a nudge to dispatch; the next when one has arrived."""
+    """Commit events as the API does for a test, with a wakeup to dispatch; the next when one has arrived."""
     ends = Ends()
     async with _serving(ends.receiver) as url, _running({}) as runtime:
         receivers = subscribers(runtime, url, 1)
@@ -119,7 +119,7 @@ async def from_commit(count: int) -> list[float]:
 async def _commit_one(runtime: Runtime, ends: Ends, number: int, endpoint: EndpointId) -> None:
     await runtime.store.events.commit(test_event(number, endpoint))
     ends.began[number] = time.perf_counter()
-    await runtime.nudge.dispatch()
+    await runtime.wakeup.dispatch()
 
     async def has_arrived() -> bool:
         return number in ends.ended

@@ -10,8 +10,8 @@ from notifier.core.model.poll import Cadence, DuePoll, NextPoll, Urgency
 from notifier.core.polling.health import Health, Setback, after_answer, after_failure
 from notifier.core.polling.isolation import Selection, Surroundings, Verdict, select
 from notifier.core.polling.isolation import after_failure as judge
+from notifier.core.polling.outages import respond
 from notifier.core.polling.standing import NORMAL, Pace, Standing
-from notifier.core.polling.trouble import respond
 from notifier.source import BATCH
 
 SURE = Verdict({}, None, "", is_exhausted=True)

@@ -133,7 +133,7 @@ async def measure_naive(shape: Shape, sink: SinkClient, folder: Path) -> Run:
 
 
 async def measure_pipeline(shape: Shape, sink: SinkClient, folder: Path, *, workers: int = 1) -> Run:
-    """Run warm workers over a full outbox; from the nudge for it, with the dispatch, to the last arrival."""
+    """Run warm workers over a full outbox; from the wakeup for it, with the dispatch, to the last arrival."""
     async with AsyncExitStack() as stack:
         url, server = await stack.enter_async_context(valkey(folder))
         settings = settings_of(url, folder)
@@ -147,7 +147,7 @@ async def measure_pipeline(shape: Shape, sink: SinkClient, folder: Path, *, work
         rest = set(family_of(os.getpid())) - {server.pid, *pids} if can_read_usage() else set()
         with _cpu(*pids) as of_workers, _cpu(server.pid) as of_server, _cpu(*rest) as of_rest:
             began_at = time.monotonic()
-            await runtime.nudge.dispatch()
+            await runtime.wakeup.dispatch()
             arrivals = await sink.wait_for(shape.deliveries)
             await _all_settled(runtime)
     return Run(
@@ -170,7 +170,7 @@ async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers:
     await wait_until(all_run, seconds=START_SECONDS, what="every worker has started")
     for number in range(WARM_UP):
         await runtime.store.events.commit(test_event(number, receivers[0].endpoint.id))
-    await runtime.nudge.dispatch()
+    await runtime.wakeup.dispatch()
     await sink.wait_for(WARM_UP)
     await _all_settled(runtime)
     await sink.reset()

@@ -155,9 +155,9 @@ async def register(runtime: Runtime, made: list[Subscriber]) -> None:
 
 
 async def fill_outbox(runtime: Runtime, made: list[Commit]) -> None:
-    """Commit events while the workers take a nudge for the outbox to be on its way, and so leave it alone."""
+    """Commit events while workers believe that a wakeup for the outbox is on its way, and leave it alone."""
     async with runtime.store.database.pipeline() as pipe:
-        pipe.set(keys.nudged("dispatch"), 1, px=HOLD_MS)
+        pipe.set(keys.wakeup("dispatch"), 1, px=HOLD_MS)
         await pipe.execute()
     for start in range(0, len(made), COMMITTED_AT_ONCE):
         await runtime.store.spaces.commit(made[start : start + COMMITTED_AT_ONCE])

@@ -25,11 +25,11 @@ from notifier.metrics import Tally
 from notifier.source import XClient, origin_of
 from notifier.store import (
     Database,
-    Nudge,
     Retrying,
     SecretBox,
     Severity,
     Store,
+    Wakeup,
     concerns_of,
     connect,
 )
@@ -48,7 +48,7 @@ class Runtime:
     settings: Settings
     store: Store
     secrets: SecretBox
-    nudge: Nudge
+    wakeup: Wakeup
     clock: Callable[[], float] = time.time
     tally: Tally = field(default_factory=Tally)
 
@@ -150,7 +150,7 @@ async def open_runtime(
         )
         await check_server(store)
         await store.partitions.settle_in()
-        yield Runtime(settings, store, box, Nudge(database), clock)
+        yield Runtime(settings, store, box, Wakeup(database), clock)
     finally:
         await database.close()
 

@@ -60,7 +60,7 @@ async def _try(worker: Worker, endpoint: Endpoint) -> None:
         verification=settled.verification.status if settled and settled.verification else None,
     )
     if settled is not None and not settled.is_held:
-        await worker.runtime.nudge.deliver([worker.runtime.store.partitions.of(endpoint.id)])
+        await worker.runtime.wakeup.deliver([worker.runtime.store.partitions.of(endpoint.id)])
 
 
 async def _post(worker: Worker, endpoint: Endpoint, token: str) -> tuple[Answer, str | None]:

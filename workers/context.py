@@ -19,7 +19,7 @@ WORKER = "worker"
 
 
 class Draining(Protocol):
-    """A run over a partition, as far as a nudge needs to know it."""
+    """A run over a partition, as far as a wakeup needs to know it."""
 
     def look_again(self) -> None:
         """Tell that there may be more to claim."""
@@ -37,8 +37,8 @@ class Worker:
         outbox_changed: Whether something may have come into it since it was last looked at.
         drains: The partitions that this process drains at present.
         repeats_seen: How many repeated commands there had been when a partition's leases were last compared.
-        help_asked_until: When the other workers may be nudged again for a partition, by the loop's clock.
-        set_off: Begins to drain a partition in the background; by default that is left to whoever is nudged.
+        help_asked_until: When the other workers may be woken again for a partition, by the loop's clock.
+        set_off: Begins to drain a partition in the background; by default a wakeup does it.
         background: What goes on beside arq's jobs, to be waited for when the process ends.
         alarms: When partitions have next something to do, by this process's last turn at them.
         unknown_words: X's words for a state that this process has met and does not know.

@@ -41,7 +41,7 @@ FORESIGHT_SECONDS: Final = 5.0
 """What falls due within this time is waited for; the sweep, once a second, finds what comes later."""
 
 LONGEST_DRAIN_SECONDS: Final = 60.0
-"""After this long a drain ends and nudges for another, well before arq takes it for stuck."""
+"""After this long a drain ends and wakes another, well before arq takes it for stuck."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 async def deliver(ctx: dict[str, Any], partition: int) -> None:
     """Job: deliver what is due in one partition.
 
-    A worker drains a partition once at a time; a nudge that finds it at work makes it look again.
+    A worker drains a partition once at a time; a wakeup that finds it at work makes it claim again.
     """
     await _drain(worker_of(ctx), partition)
 
@@ -57,7 +57,7 @@ async def deliver(ctx: dict[str, Any], partition: int) -> None:
 def set_off(worker: Worker, partition: int) -> None:
     """Deliver what is due in one partition, in the background.
 
-    Whoever makes deliveries due does so at once: a nudge takes its time, and may come to a busier worker.
+    Whoever makes deliveries due does so at once: a wakeup takes its time, and may come to a busier worker.
     """
     task = asyncio.create_task(_drain(worker, partition))
     worker.background.add(task)
@@ -68,7 +68,7 @@ def _forget(worker: Worker, partition: int, task: asyncio.Task[None]) -> None:
     worker.background.discard(task)
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        # Leases run out, and the sweep nudges for what is due.
+        # Leases run out, and the sweep finds what is due.
         log.error("delivery.drain_failed", partition=partition, exc_info=error)
 
 
@@ -111,12 +111,12 @@ class Drain:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._may_claim = True
-        self._nudged = False
+        self._woken = False
         self._joined = False
 
     def look_again(self) -> None:
         """Tell that there may be more to claim."""
-        self._may_claim = self._nudged = True
+        self._may_claim = self._woken = True
         if self._in_flight:
             self._wake_within(GATHER_SECONDS)
         else:
@@ -127,7 +127,7 @@ class Drain:
         try:
             while True:
                 await self._turn()
-                if not (self._in_flight or self._done or self._nudged):
+                if not (self._in_flight or self._done or self._woken):
                     break
                 await self._changed.wait()
         finally:
@@ -138,13 +138,13 @@ class Drain:
             if self._done:
                 await self._settle_and_claim(limit=0)
         if self._may_claim:
-            await self._worker.runtime.nudge.deliver([self._partition])
+            await self._worker.runtime.wakeup.deliver([self._partition])
 
     async def _turn(self) -> None:
         """Record what has ended, claim what there is room for, and set it off."""
         self._silence()
         await self._renew_leases()
-        self._nudged = False
+        self._woken = False
         # What was held back by an endpoint's concurrency may go once an outcome is recorded.
         self._may_claim = self._may_claim or bool(self._done)
         goes_on = self._loop.time() < self._ends_at and not self._worker.stopping.is_set()
@@ -170,7 +170,7 @@ class Drain:
         self._changed.clear()
         if self._has_enough():
             self._changed.set()
-        elif self._done or self._nudged:
+        elif self._done or self._woken:
             self._wake_within(GATHER_SECONDS)
         elif self._may_claim:
             # Those under way may turn out to be slow, and then there is room for others.
@@ -203,7 +203,7 @@ class Drain:
     def _join_in(self) -> None:
         """Drain the other partitions, too: there is more to do than one worker does in a moment.
 
-        Nudges are few, and any worker may have taken those for the other partitions.
+        Wakeups are few, and any worker may have taken those for the other partitions.
         """
         if not self._joined:
             self._joined = True

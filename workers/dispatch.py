@@ -12,7 +12,7 @@ from workers.context import Worker, worker_of
 BATCH: Final = 250
 
 CALL_AGAIN_SECONDS: Final = 0.25
-"""A nudge is a job of arq's, and costs as much as a dozen deliveries."""
+"""A wakeup is a job of arq's, and costs as much as a dozen deliveries."""
 
 
 async def dispatch(ctx: dict[str, Any]) -> None:
@@ -57,8 +57,8 @@ async def _dispatch_all(worker: Worker) -> None:
 
 
 async def _call_for_help(worker: Worker, partitions: Iterable[int]) -> None:
-    """Nudge the other workers, at most so often: one that comes and finds much to do stays."""
+    """Wake the other workers, at most so often: one that comes and finds much to do stays."""
     now = asyncio.get_running_loop().time()
     called = [each for each in partitions if worker.help_asked_until.get(each, now) <= now]
     worker.help_asked_until.update(dict.fromkeys(called, now + CALL_AGAIN_SECONDS))
-    await worker.runtime.nudge.deliver(called)
+    await worker.runtime.wakeup.deliver(called)

@@ -12,8 +12,8 @@ from notifier.core.model.problems import FailureKind
 from notifier.core.polling import isolation
 from notifier.core.polling.health import Health, Setback, after_failure
 from notifier.core.polling.isolation import HALVED_AFTER, REFUSALS, Surroundings, Verdict
+from notifier.core.polling.outages import respond
 from notifier.core.polling.standing import NORMAL, adopt, after_answer
-from notifier.core.polling.trouble import respond
 from notifier.source import BATCH
 from workers.context import Worker
 from workers.health import note_health

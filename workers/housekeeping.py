@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep(worker: Worker) -> None:
-    """Nudge for everything that is due, whatever became of earlier nudges."""
+    """Wake workers for everything that is due, whatever became of earlier wakeups."""
     runtime = worker.runtime
     for partition in range(runtime.store.partitions.count):
         if worker.may_have_lost_claims(partition):
@@ -31,22 +31,22 @@ async def sweep(worker: Worker) -> None:
         if name == "deliver":
             worker.set_off(worker, int(number))
         elif name == "ring":
-            await runtime.nudge.ring()
+            await runtime.wakeup.ring()
         elif name == "challenge":
-            await runtime.nudge.challenge()
+            await runtime.wakeup.challenge()
         elif name == "dispatch":
-            await runtime.nudge.dispatch()
+            await runtime.wakeup.dispatch()
         elif name == "recover":
-            await runtime.nudge.recover()
+            await runtime.wakeup.recover()
         else:
-            await runtime.nudge.observe()
-    await _end_idle_trouble(worker)
+            await runtime.wakeup.observe()
+    await _end_idle_outages(worker)
 
 
-async def _end_idle_trouble(worker: Worker) -> None:
-    """End the trouble of calls that nothing is asked by any more: no answer could ever tell that it is over.
+async def _end_idle_outages(worker: Worker) -> None:
+    """End the outages of calls that are no longer made: no answer could ever show that they are over.
 
-    Left standing, it would also keep the same kind of trouble with another call from being told.
+    Left standing, one would also keep the same kind of outage of another call from being announced.
     """
     store = worker.runtime.store
     health, _ = await store.health.read()

@@ -37,7 +37,7 @@ async def look_at_absent(worker: Worker, asking: Sequence[Watch], observation: O
         if not observation.is_partial:
             await _leave_out(worker, absent, lists_asked(asking), began_at=observation.began_at)
         await store.looks.add(Call.LOOKUP, absent, at=observation.answered_at)
-        await worker.runtime.nudge.observe()
+        await worker.runtime.wakeup.observe()
 
 
 async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> None:
@@ -51,7 +51,7 @@ async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> No
     for call, found in ((Call.CREATORS, creators), (Call.SEARCH, searches)):
         followed = [str(subject) for subject, watch in found if watch.is_looking]
         await worker.runtime.store.looks.add(call, followed, at=now)
-    await worker.runtime.nudge.observe()
+    await worker.runtime.wakeup.observe()
 
 
 async def _leave_out(

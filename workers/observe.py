@@ -62,7 +62,7 @@ async def _ask_by(worker: Worker, x: XClient, call: Call) -> None:
             break
         await _take(worker, x, look, health)
     if wake_at < math.inf:
-        await worker.runtime.nudge.observe_at(max(wake_at, worker.runtime.clock()))
+        await worker.runtime.wakeup.observe_at(max(wake_at, worker.runtime.clock()))
 
 
 async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | None, float]:

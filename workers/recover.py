@@ -16,7 +16,7 @@ AT_ONCE: Final = 20
 """How many recoveries take a turn before the list is read again."""
 
 LONGEST_RUN_SECONDS: Final = 30.0
-"""After this long the job ends and nudges for another, well before arq takes it for stuck."""
+"""After this long the job ends and wakes another, well before arq takes it for stuck."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ async def recover(ctx: dict[str, Any]) -> None:
     Any number of workers may do so at once: a batch and the progress that it makes are stored in one step.
     """
     worker = worker_of(ctx)
-    store, nudge = worker.runtime.store, worker.runtime.nudge
+    store, wakeup = worker.runtime.store, worker.runtime.wakeup
     await store.begin("recover")
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + LONGEST_RUN_SECONDS
@@ -36,14 +36,14 @@ async def recover(ctx: dict[str, Any]) -> None:
         if not running:
             return
         for recovery in running:
-            await nudge.deliver(await _go_on(store, recovery))
+            await wakeup.deliver(await _go_on(store, recovery))
         if loop.time() >= ends_at:
-            await nudge.recover()
+            await wakeup.recover()
             return
 
 
 async def _go_on(store: Store, recovery: Recovery) -> set[int]:
-    """Take a recovery a batch further; returns the partition that needs a nudge."""
+    """Take a recovery a batch further; returns the partition that needs a wakeup."""
     endpoint = (await store.endpoints.get_many([recovery.endpoint_id])).get(recovery.endpoint_id)
     if endpoint is None or endpoint.is_held:
         log.warning("recovery.ended_early", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)

@@ -25,7 +25,7 @@ from notifier.config import Settings, load_settings
 from notifier.errors import ConfigError, NotifierError, UnavailableError
 from notifier.runtime import Runtime, open_runtime, report_concerns
 from notifier.store import Retrying, connect, fault_of, key_id_of, keys
-from notifier.store.nudge import JOB_EXPIRES_MS, from_job, job_queue, to_job
+from notifier.store.wakeup import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 from workers.challenge import challenge
 from workers.context import WORKER, Worker
@@ -39,7 +39,7 @@ from workers.siblings import new_worker_id
 from workers.timers import ring_timers
 
 POLL_SECONDS: Final = 0.02
-"""How often arq looks for jobs. It is the wait of a nudge: half of it on average, at about 1 % of a core."""
+"""How often arq looks for jobs. It is the wait of a wakeup: half of it on average, at about 1 % of a core."""
 
 JOB_TIMEOUT_SECONDS: Final = 180
 """Longer than any job takes; arq cancels what exceeds it, and the leases make up for it."""

@@ -106,7 +106,7 @@ async def redeliver(call: Call[None, None]) -> Reply:
     """Send a delivery again now, whatever became of it before."""
     deliveries, delivery_id = call.runtime.store.deliveries, call.path["delivery_id"]
     partition = await deliveries.redeliver(delivery_id)
-    await hint(call.runtime.nudge.deliver([partition]))
+    await hint(call.runtime.wakeup.deliver([partition]))
     delivery = await deliveries.get(delivery_id)
     return Reply.of(RedeliveryView(id=delivery.id, status=delivery.status))
 

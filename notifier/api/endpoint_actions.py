@@ -38,7 +38,7 @@ async def enable_endpoint(call: Call[None, None]) -> Reply:
     now = runtime.clock()
     done = await change(call, lambda endpoint: enabled(endpoint, now=now), mended=True)
     endpoint, disabled_at = done.after, done.before.disabled_at
-    await hint(runtime.nudge.deliver([runtime.store.partitions.of(endpoint.id)]))
+    await hint(runtime.wakeup.deliver([runtime.store.partitions.of(endpoint.id)]))
     missed = None if disabled_at is None else await missed_since(runtime, endpoint, disabled_at)
     health = await runtime.store.endpoints.health(endpoint.id)
     view = EnabledEndpointView(**endpoint_fields(endpoint, health), missed=missed)
@@ -114,7 +114,7 @@ async def test_endpoint(call: Call[None, None]) -> Reply:
         endpoint_id=endpoint.id,
     )
     await call.runtime.store.events.commit(event)
-    await hint(call.runtime.nudge.dispatch())
+    await hint(call.runtime.wakeup.dispatch())
     return Reply.of(TestView(event_id=event.id))
 
 

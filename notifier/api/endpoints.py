@@ -135,7 +135,7 @@ async def change(
 
 async def _hint_challenge(runtime: Runtime, endpoint: Endpoint) -> None:
     if endpoint.challenge_due_at is not None:
-        await hint(runtime.nudge.challenge())
+        await hint(runtime.wakeup.challenge())
 
 
 def _check_verifiable(verify: Verify, signing: Signing) -> None:

@@ -105,9 +105,9 @@ def is_protected(path: str) -> bool:
     return path == PROTECTED or path.startswith(PROTECTED + "/")
 
 
-async def hint(nudge: Awaitable[None]) -> None:
-    """Nudge the workers; a nudge that is lost delays work until the next sweep, so the call goes on."""
+async def hint(wakeup: Awaitable[None]) -> None:
+    """Wake the workers; a lost wakeup delays work until the next sweep, so the call goes on."""
     try:
-        await nudge
+        await wakeup
     except UnavailableError as error:
-        log.warning("api.nudge_lost", reason=error.message)
+        log.warning("api.wakeup_lost", reason=error.message)

@@ -84,7 +84,7 @@ async def recover_endpoint(call: Call[RecoverBody, None]) -> Reply:
         span,
         count=await store.recoveries.count(endpoint, span),
     )
-    await hint(call.runtime.nudge.recover())
+    await hint(call.runtime.wakeup.recover())
     return Reply.of(_view(recovery), location=f"{PATH.format(endpoint_id=endpoint.id)}/{recovery.id}")
 
 

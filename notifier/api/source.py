@@ -11,7 +11,7 @@ from notifier.api.models import Time, time_or_none
 from notifier.api.operations import Call, Operation, Reply
 from notifier.core.model import observation
 from notifier.core.model.instants import rfc3339
-from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.reasons import OutageKind
 from notifier.core.polling.buckets import Buckets
 from notifier.core.polling.health import Health
 from notifier.core.polling.refusals import Refusal
@@ -22,10 +22,10 @@ from notifier.store import LookQueue
 PATH: Final = "/v1/source"
 
 
-class TroubleView(BaseModel):
-    """A kind of trouble that goes on, as ``source.degraded`` told it."""
+class OutageView(BaseModel):
+    """A kind of outage that goes on, as ``source.degraded`` announced it."""
 
-    kind: TroubleKind
+    kind: OutageKind
     since: Time
     detail: str
 
@@ -94,7 +94,7 @@ class SourceView(BaseModel):
     """Everything about the source."""
 
     status: Literal["ok", "degraded", "no_credentials"]
-    troubles: list[TroubleView]
+    troubles: list[OutageView]
     requests: list[RequestsView]
     money: MoneyView
     lag: LagView
@@ -118,14 +118,14 @@ async def get_source(call: Call[None, None]) -> Reply:
     queues = await store.looks.queues(now=now)
     standings = {each: await store.standings.all(each) for each in observation.Call}
     counts = await store.telemetry.read()
-    troubles = health.troubles()
-    status: Literal["ok", "degraded"] = "degraded" if troubles else "ok"
+    outages = health.outages()
+    status: Literal["ok", "degraded"] = "degraded" if outages else "ok"
     return Reply.of(
         SourceView(
             status=status if settings.x_bearer_token else "no_credentials",
             troubles=[
-                TroubleView(kind=kind, since=rfc3339(trouble.since), detail=trouble.detail)
-                for kind, trouble in troubles.items()
+                OutageView(kind=kind, since=rfc3339(outage.since), detail=outage.detail)
+                for kind, outage in outages.items()
             ],
             requests=_requests(await store.budget.describe(now=now)),
             money=_money(await store.spending.ledger(now=now), settings.daily_budget_usd, now),

@@ -122,7 +122,7 @@ async def create_watch(call: Call[WatchCreate, None]) -> Reply:
         created_at=call.runtime.clock(),
     )
     await call.runtime.store.watches.create(watch, now=watch.created_at)
-    await hint(call.runtime.nudge.observe())
+    await hint(call.runtime.wakeup.observe())
     return await _reply(call.runtime, watch, location=f"{PATH}/{watch.id}")
 
 
@@ -151,7 +151,7 @@ async def change_watch(call: Call[WatchPatch, None]) -> Reply:
 
     done = await runtime.store.watches.change(call.path["watch_id"], decide, now=runtime.clock())
     if done.before.paused and not done.after.paused:
-        await hint(runtime.nudge.observe())
+        await hint(runtime.wakeup.observe())
     return await _reply(runtime, done.after)
 
 

@@ -22,7 +22,6 @@ from notifier.store.events import Events, LoggedEvent
 from notifier.store.faults import PREFIX, fault_of
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
 from notifier.store.looks import LookQueue, Looks
-from notifier.store.nudge import Nudge
 from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
 from notifier.store.records import Change
@@ -38,6 +37,7 @@ from notifier.store.spaces import Commit, Spaces, TrackedSpace
 from notifier.store.spending import Spending
 from notifier.store.standings import Standings
 from notifier.store.timers import Timers
+from notifier.store.wakeup import Wakeup
 from notifier.store.watches import Watches
 
 DAY_SECONDS: Final = 86_400
@@ -101,16 +101,16 @@ class Store:
         await self.database.ping()
 
     async def waiting_work(self, *, now: float) -> Sequence[str]:
-        """Name the jobs that have something to do and no nudge on its way (see ``waiting_work.lua``)."""
+        """Name the jobs that have something to do and no wakeup on its way (see ``waiting_work.lua``)."""
         jobs: Sequence[str] = await self.database.run(
             "waiting_work", keys=[keys.OUTBOX], args=[self.partitions.count, int(now * 1000), *Call]
         )
         return jobs
 
     async def begin(self, job: str) -> None:
-        """Let the next nudge of a job through: what turns up from now on needs a new one."""
+        """Let the next wakeup of a job through: what turns up from now on needs a new one."""
         async with self.database.translated():
-            await self.database.redis.delete(keys.nudged(job))
+            await self.database.redis.delete(keys.wakeup(job))
 
     async def stats_of(self, endpoint_id: str) -> EndpointStats:
         """Return the figures of an endpoint."""
@@ -157,7 +157,6 @@ __all__ = [
     "EndpointHealth",
     "LoggedEvent",
     "LookQueue",
-    "Nudge",
     "Page",
     "Resealed",
     "Retrying",
@@ -169,6 +168,7 @@ __all__ = [
     "StoredAnswer",
     "TrackedSpace",
     "Turn",
+    "Wakeup",
     "concerns_of",
     "connect",
     "fault_of",

@@ -134,7 +134,7 @@ class DeliveryQueue:
         Events of one Space have to be given by sequence, for endpoints that want that order.
 
         Yields:
-            After each step the partitions that have work now and no nudge on its way.
+            After each step the partitions that have work now and no wakeup on its way.
         """
         for chunk in _in_chunks(wanted):
             endpoints = {endpoint.id: endpoint for _, chosen, _ in chunk for endpoint in chosen}
@@ -189,7 +189,7 @@ class DeliveryQueue:
         stale, given_up, generation, lease_end, rows, events, next_ms = await self._database.run(
             "turn",
             keys=[
-                *(keys.ready(partition), keys.nudged(f"deliver:{partition}")),
+                *(keys.ready(partition), keys.wakeup(f"deliver:{partition}")),
                 *((keys.leases(holder, partition),) if holder is not None else ()),
             ],
             args=[
@@ -214,7 +214,7 @@ class DeliveryQueue:
             keys=[
                 keys.leases(holder, partition),
                 keys.ready(partition),
-                keys.nudged(f"deliver:{partition}"),
+                keys.wakeup(f"deliver:{partition}"),
             ],
             args=[int(lease_seconds * 1000), *names],
         )

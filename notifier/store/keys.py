@@ -156,9 +156,9 @@ def ready(partition: int) -> str:
     return f"sn:ready:{partition}"
 
 
-def nudged(job: str) -> str:
+def wakeup(job: str) -> str:
     """String: a job of this name is on its way already. TTL."""
-    return f"sn:nudged:{job}"
+    return f"sn:wakeup:{job}"
 
 
 def delivery(delivery_id: str) -> str:

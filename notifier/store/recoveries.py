@@ -179,15 +179,15 @@ class Recoveries:
         Doing it again, or in two workers at once, changes nothing.
 
         Returns:
-            The partition that has work now and no nudge on its way.
+            The partition that has work now and no wakeup on its way.
         """
         partition = self._partitions.of(recovery.endpoint_id)
-        needs_nudge = await self._database.run(
+        needs_wakeup = await self._database.run(
             "recover",
             keys=[
                 keys.recovery(recovery.id),
                 keys.ready(partition),
-                keys.nudged(f"deliver:{partition}"),
+                keys.wakeup(f"deliver:{partition}"),
             ],
             args=[
                 recovery.id,
@@ -199,7 +199,7 @@ class Recoveries:
                 *batch.missed,
             ],
         )
-        return {partition} if needs_nudge else set()
+        return {partition} if needs_wakeup else set()
 
     async def _walk(self, endpoint: Endpoint, span: Span) -> AsyncIterator[Batch]:
         position, last = await self._bounds(span)

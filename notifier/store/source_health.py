@@ -1,4 +1,4 @@
-"""How X is doing, as all workers know it: the trouble with each call, and how much has vanished lately."""
+"""How X is doing, as all workers know it: the outages of each call, and how much has vanished lately."""
 
 from __future__ import annotations
 

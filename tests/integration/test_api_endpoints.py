@@ -14,7 +14,7 @@ from notifier.core.model.instants import rfc3339
 from notifier.runtime import Runtime
 from notifier.store import keys
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
-from tests.support.api_runtime import clock_of, nudges_of
+from tests.support.api_runtime import clock_of, wakeups_of
 
 PATH = "/v1/endpoints"
 URL = "https://example.com/hook"
@@ -289,7 +289,7 @@ async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> N
     assert (endpoint["missed"]["since"], endpoint["missed"]["events"]) == (since, 0)
     again = await (await api_client.post(f"{path}/enable")).json()
     assert again == endpoint | {"missed": None}
-    assert set(nudges_of(api_runtime).jobs) == {("deliver", api_runtime.store.partitions.of(endpoint["id"]))}
+    assert set(wakeups_of(api_runtime).jobs) == {("deliver", api_runtime.store.partitions.of(endpoint["id"]))}
 
 
 async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
@@ -354,7 +354,7 @@ async def test_a_test_event_is_for_this_endpoint_alone(api_client: Client, api_r
         assert response.status == 202
         ids.add((await response.json())["event_id"])
     assert len(ids) == 2
-    assert nudges_of(api_runtime).jobs == ["dispatch", "dispatch"]
+    assert wakeups_of(api_runtime).jobs == ["dispatch", "dispatch"]
     for event_id in ids:
         event = await (await api_client.get(f"/v1/events/{event_id}")).json()
         assert event["type"] == "webhook.test"

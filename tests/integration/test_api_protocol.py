@@ -14,7 +14,7 @@ from yarl import URL
 from notifier.api.app import OPERATIONS
 from notifier.runtime import Runtime, make_admin_key
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
-from tests.support.api_runtime import clock_of, nudges_of, without_redis
+from tests.support.api_runtime import clock_of, wakeups_of, without_redis
 
 WATCH = {"kind": "space", "target": "1zqKVXPQhvZJB"}
 
@@ -229,8 +229,8 @@ async def test_two_posts_with_one_key_at_once_do_the_work_once(api_client: Clien
     assert len((await (await api_client.get("/v1/endpoints")).json())["data"]) == 1
 
 
-async def test_a_lost_nudge_does_not_fail_the_call(api_client: Client, api_runtime: Runtime) -> None:
-    nudges_of(api_runtime).lost = True
+async def test_a_lost_wakeup_does_not_fail_the_call(api_client: Client, api_runtime: Runtime) -> None:
+    wakeups_of(api_runtime).lost = True
     assert (await api_client.post("/v1/watches", json=WATCH)).status == 201
 
 

@@ -16,7 +16,7 @@ from notifier.cli import app as cli
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.observation import Call
 from notifier.core.model.poll import NextPoll, Urgency
-from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.reasons import OutageKind
 from notifier.core.model.watch import WatchKind
 from notifier.core.polling.spending import ThriftLevel
 from notifier.runtime import Runtime
@@ -68,7 +68,7 @@ def test_the_document_shows_every_field_and_names_every_word() -> None:
     example = json.loads(section.partition("```json\n")[2].partition("```")[0])
     shown = SourceView.model_validate(example).model_dump(mode="json", exclude_unset=True)
     assert shown.keys() == SourceView.model_fields.keys()
-    for words in (TroubleKind, ThriftLevel, Call, ("ok", "degraded", "no_credentials")):
+    for words in (OutageKind, ThriftLevel, Call, ("ok", "degraded", "no_credentials")):
         assert {word for word in words if f"`{word}`" not in section} == set()
 
 
@@ -145,7 +145,7 @@ async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, ser
     assert looks_of(document, Call.USERS) == IDLE
 
 
-async def test_a_call_in_trouble_is_named_with_its_pause(redis_url: str, serve: Serve) -> None:
+async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, serve: Serve) -> None:
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.SPACE, "S1")
         await it.watch(WatchKind.SEARCH, "news")
@@ -173,7 +173,7 @@ async def test_a_call_in_trouble_is_named_with_its_pause(redis_url: str, serve: 
     assert looks_of(document, Call.SEARCH)["paused_until"] is None
 
 
-async def test_a_trouble_that_is_not_told_yet_pauses_and_degrades_nothing(
+async def test_an_outage_that_is_not_announced_yet_pauses_and_degrades_nothing(
     redis_url: str, serve: Serve
 ) -> None:
     async with steered(redis_url, PLAY) as it:

@@ -10,7 +10,7 @@ from notifier.core.delivery.outcome import Answer
 from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import Runtime
 from tests.support.admin_api import Client, add_endpoint, problem
-from tests.support.api_runtime import clock_of, nudges_of
+from tests.support.api_runtime import clock_of, wakeups_of
 
 PATH = "/v1/endpoints"
 NOT_FOUND = Answer(404, None, None, 1.0)
@@ -43,7 +43,7 @@ async def test_it_is_pending_until_a_challenge_is_answered(api_client: Client, a
     created = await add_endpoint(api_client, verify="challenge")
     assert created["verification"] == PENDING
     assert created["status"] == "enabled"
-    assert nudges_of(api_runtime).jobs == ["challenge"]
+    assert wakeups_of(api_runtime).jobs == ["challenge"]
     path = f"{PATH}/{created['id']}"
     assert "verif" in (await problem(await api_client.post(f"{path}/test"), 409))["detail"]
     await answer(api_runtime, created["id"], good=True)
@@ -58,7 +58,7 @@ async def test_it_can_be_started_again(api_client: Client, api_runtime: Runtime)
     response = await api_client.post(f"{path}/verify")
     assert response.status == 202
     assert (await response.json())["verification"] == PENDING
-    assert nudges_of(api_runtime).jobs == ["challenge", "challenge"]
+    assert wakeups_of(api_runtime).jobs == ["challenge", "challenge"]
 
 
 async def test_a_failed_one_is_disabled_and_enabled_by_a_new_start(
@@ -123,10 +123,10 @@ async def test_what_was_disabled_for_another_reason_stays_so_at_another_url(
     assert (moved["status"], moved["disabled_reason"]) == ("disabled", "gone")
 
 
-async def test_a_lost_nudge_is_left_to_the_sweep(api_client: Client, api_runtime: Runtime) -> None:
-    nudges_of(api_runtime).lost = True
+async def test_a_lost_wakeup_is_left_to_the_sweep(api_client: Client, api_runtime: Runtime) -> None:
+    wakeups_of(api_runtime).lost = True
     created = await add_endpoint(api_client, verify="challenge")
-    nudges_of(api_runtime).lost = False
+    wakeups_of(api_runtime).lost = False
     assert "challenge" in await api_runtime.store.waiting_work(now=api_runtime.clock())
     await api_client.delete(f"{PATH}/{created['id']}")
     await api_runtime.store.begin("challenge")

@@ -8,7 +8,7 @@ import pytest
 
 from notifier.runtime import Runtime
 from tests.support.admin_api import Client, create, problem, refused_fields
-from tests.support.api_runtime import nudges_of
+from tests.support.api_runtime import wakeups_of
 
 PATH = "/v1/watches"
 
@@ -30,7 +30,7 @@ async def test_a_creator_by_id_is_active_at_once(api_client: Client, api_runtime
     }
     assert watch["on_first_sight"] == "baseline"
     assert watch["failure_reason"] is None
-    assert nudges_of(api_runtime).jobs == ["observe"]
+    assert wakeups_of(api_runtime).jobs == ["observe"]
 
 
 async def test_a_name_is_left_to_the_workers(api_client: Client) -> None:
@@ -90,11 +90,11 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(api_client: Client
     assert (await (await api_client.patch(path, json={})).json())["paused"] is True
 
 
-async def test_resuming_nudges_the_workers(api_client: Client, api_runtime: Runtime) -> None:
+async def test_resuming_wakes_the_workers(api_client: Client, api_runtime: Runtime) -> None:
     watch = await create(api_client, PATH, kind="space", target="1abc")
     for paused in (True, False, False):
         await api_client.patch(f"{PATH}/{watch['id']}", json={"paused": paused})
-    assert nudges_of(api_runtime).jobs == ["observe", "observe"]
+    assert wakeups_of(api_runtime).jobs == ["observe", "observe"]
 
 
 @pytest.mark.parametrize(

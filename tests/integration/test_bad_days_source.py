@@ -175,7 +175,7 @@ async def restarted(it: Steered, token: str) -> AsyncIterator[None]:
         x = runtime.x_client()
         assert x is not None
         async with x:
-            steered_runtime = replace(runtime, nudge=it.runtime.nudge)
+            steered_runtime = replace(runtime, wakeup=it.runtime.wakeup)
             it.workers[0] = Worker("restarted", steered_runtime, x, it.workers[0].client)
             await adopt_standings(it.workers[0])
             yield

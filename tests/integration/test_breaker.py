@@ -327,7 +327,7 @@ async def test_the_worker_disables_what_is_given_up_and_tells_others(
         receiver.answer("/dead", statuses=[500])
         event = numbered_event(1)
         await runtime.store.events.commit(event)
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
         await wait_until(lambda: bool(receiver.received("/other")), message="the others are told")
         disabled = await runtime.store.endpoints.get(endpoint.id)
         delivery = await runtime.store.deliveries.get(delivery_id(event.id, endpoint.id))

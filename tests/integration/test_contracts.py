@@ -145,7 +145,7 @@ async def test_a_field_that_a_later_version_drops_is_done_without(
         times = 1 if contract is Contract.LEGACY else len(gone)
         assert sorted(refused) == sorted([Call.LOOKUP, Call.CREATORS] * times), "each call learns by itself"
         assert 400 not in statuses[2 * times + 2 :]
-        assert await it.counts() == {"space.scheduled": 1}, "and X is not said to be in trouble"
+        assert await it.counts() == {"space.scheduled": 1}, "and X is not said to have an outage"
         known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
         assert known is not None
         assert known.space.title == "Say hello"

@@ -29,7 +29,7 @@ async def send(runtime: Runtime, *numbers: int) -> list[EventId]:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await runtime.store.events.commit(event)
-    await runtime.nudge.dispatch()
+    await runtime.wakeup.dispatch()
     return [event.id for event in events]
 
 
@@ -76,7 +76,7 @@ async def test_a_schedule_that_is_used_up_leaves_the_delivery_exhausted(redis_ur
         (event,) = await send(runtime, 1)
         delivery = await becomes(runtime, event, endpoint, DeliveryStatus.EXHAUSTED, attempts=4)
         receiver.answer("/hook", statuses=[200])
-        await runtime.nudge.deliver([await runtime.store.deliveries.redeliver(delivery.id)])
+        await runtime.wakeup.deliver([await runtime.store.deliveries.redeliver(delivery.id)])
         await becomes(runtime, event, endpoint, DeliveryStatus.DELIVERED, attempts=5)
         attempts = await runtime.store.deliveries.attempts(delivery.id)
     assert [each.trigger for each in attempts] == ["scheduled"] * 4 + ["manual"]
@@ -183,7 +183,7 @@ async def test_attempts_that_fail_through_our_own_fault_do_not_pile_up(redis_url
             await wait_until(is_another, message="another attempt is recorded")
             made += [each.started_at for each in await runtime.store.deliveries.attempts(delivery)]
             await runtime.store.deliveries.redeliver(delivery)
-            await runtime.nudge.deliver([runtime.store.partitions.of(endpoint.id)])
+            await runtime.wakeup.deliver([runtime.store.partitions.of(endpoint.id)])
 
 
 async def test_thin_endpoints_get_ids_only_and_signed(redis_url: str) -> None:

@@ -502,7 +502,7 @@ async def test_busy_workers_raise_no_false_alarm(redis_url: str) -> None:
             for number in range(400):
                 await runtime.store.events.commit(numbered_event(number))
                 if number % 20 == 0:
-                    await runtime.nudge.dispatch()
+                    await runtime.wakeup.dispatch()
                     await add(runtime.store, f"new{number}", event_types=("*",))
 
         async with running_worker(settings), running_worker(settings):

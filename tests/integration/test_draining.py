@@ -102,8 +102,8 @@ async def test_the_sweep_delivers_what_is_due(redis_url: str) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
         await owe(worker.runtime, [endpoint], 1)
-        flag = keys.nudged(f"deliver:{worker.runtime.store.partitions.of(endpoint.id)}")
-        await worker.runtime.store.database.redis.delete(flag)  # as though the nudge had been lost
+        flag = keys.wakeup(f"deliver:{worker.runtime.store.partitions.of(endpoint.id)}")
+        await worker.runtime.store.database.redis.delete(flag)  # as though the wakeup had been lost
         await sweep(worker)
         await ended(worker)
         assert len(receiver.received("/hook")) == 1

@@ -29,7 +29,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
         keys.space_mentions("A"),
         keys.owed("evt_1"),
         keys.delivery("dlv_1"),
-        keys.nudged("observe"),
+        keys.wakeup("observe"),
         "sn:no-such-form",
         "arq:job:1",
         "somebody else's",
@@ -38,7 +38,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
 )
 def test_a_key_that_must_not_stay_is_found(redis_url: str, client: redis.Redis, key: str) -> None:
     assert stray_keys(redis_url) == []
-    if key == keys.nudged("observe"):
+    if key == keys.wakeup("observe"):
         client.set(key, 1)
     elif key.startswith(("sn:space:A:mentions", "sn:owed")):
         client.sadd(key, "a")

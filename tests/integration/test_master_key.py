@@ -168,7 +168,7 @@ async def test_deliveries_go_on_through_it(redis_url: str) -> None:
         async with with_keys(redis_url, BOTH) as runtime, running_worker(settings):
             for number in range(30):
                 await runtime.store.events.commit(numbered_event(number))
-                await runtime.nudge.dispatch()
+                await runtime.wakeup.dispatch()
                 if number == 10:
                     done = await runtime.store.resealing.reseal(runtime.secrets)
                     assert done.in_use == {"new": 1}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from notifier.core.model.observation import Call
-from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.reasons import OutageKind
 from notifier.core.model.watch import WatchKind
 from notifier.metrics import OBSERVATIONS
 from notifier.runtime import Runtime, open_runtime
@@ -92,7 +92,7 @@ async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> 
 
             await wait_until(is_paused, message="the source is paused")
             health, _ = await runtime.store.health.read()
-            assert set(health.troubles()) == {TroubleKind.UNAUTHORIZED}
+            assert set(health.outages()) == {OutageKind.UNAUTHORIZED}
             assert await types_of(runtime) == ["source.degraded"]
 
 

@@ -167,7 +167,7 @@ async def test_an_ordered_endpoint_sees_ascending_sequences_through_a_bad_time(r
         spaces = [f"S{number}" for number in range(5)]
         for space in spaces:
             await commit_space_events(runtime.store, space, *range(1, 9))
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
 
         def is_done() -> bool:
             return len({each.event_id for each in receiver.received("/hook")}) == 40

@@ -50,7 +50,7 @@ async def until_all_are_delivered(runtime: Runtime, endpoint: Endpoint, events: 
     async def is_done() -> bool:
         return (await runtime.store.stats_of(endpoint.id)).delivered == len(events)
 
-    await runtime.nudge.dispatch()
+    await runtime.wakeup.dispatch()
     await wait_until(is_done, timeout=30, interval=0.05, message="every delivery has arrived")
     for event in events:
         delivery = await runtime.store.deliveries.get(delivery_id(event, endpoint.id))

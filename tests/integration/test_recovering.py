@@ -360,7 +360,7 @@ async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store,
     assert (await store.recoveries.get(endpoint.id, recovery.id)).queued == 15
 
 
-async def test_a_sweep_finds_a_recovery_whose_nudge_was_lost(store: Store) -> None:
+async def test_a_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> None:
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
     assert await store.waiting_work(now=1.0) == ["recover"]
@@ -386,7 +386,7 @@ async def test_through_the_whole_pipeline_each_missed_event_arrives_once(redis_u
         events = await log(runtime.store, *range(600))
         endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",), max_concurrency=64)
         async with running_worker(settings), running_worker(settings):
-            recovery = await start(runtime.store, endpoint)  # nobody nudges: the sweep finds it
+            recovery = await start(runtime.store, endpoint)  # no wakeup is sent: the sweep finds it
 
             async def is_done() -> bool:
                 found = await runtime.store.recoveries.get(endpoint.id, recovery.id)

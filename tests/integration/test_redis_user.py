@@ -66,7 +66,7 @@ async def test_the_whole_pipeline_works_for_the_user_of_the_docs(admin: redis.Re
             span = await runtime.store.recoveries.read_span("2001-01-01T00:00:00Z", None)
             recovery = RecoveryId("rec_1")
             await runtime.store.recoveries.start(recovery, endpoint, span, count=2)
-            await runtime.nudge.recover()
+            await runtime.wakeup.recover()
 
             async def is_done() -> bool:
                 found = await runtime.store.recoveries.get(endpoint.id, recovery)

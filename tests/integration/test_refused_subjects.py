@@ -75,7 +75,7 @@ async def test_one_refusal_is_no_end_and_the_others_are_asked_about_at_once(
         assert found[bad].status is not WatchStatus.FAILED
         assert (found[good].status, found[good].failure_reason) == (WatchStatus.ACTIVE, None)
         await it.pass_time(2)  # creators are asked about once a second, also those that were a name before
-        assert await it.types() == ["space.started"], "and X is not said to be in trouble"
+        assert await it.types() == ["space.started"], "and X is not said to have an outage"
         it.x.heal()
         await it.pass_time(118)
         assert len(asked_about(it, call, bad)) == 2, "it was asked about alone, two minutes later"
@@ -217,7 +217,7 @@ async def test_a_400_that_names_nothing_is_told_and_backed_off_from(
         assert [asked.at - it.x.asked[0].at for asked in it.x.asked] == [0, 600, 1200, 1800]
         assert await it.types() == ["source.degraded"]
         health, _ = await it.runtime.store.health.read()
-        assert [str(kind) for kind in health.troubles()] == ["refused"]
+        assert [str(kind) for kind in health.outages()] == ["refused"]
         assert (await watches(it))["S1"].status is WatchStatus.ACTIVE
         it.x.heal()
         await it.pass_time(600, step=10)

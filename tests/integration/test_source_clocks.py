@@ -17,7 +17,7 @@ from notifier.core.model.observation import Call, Question
 from notifier.core.model.poll import Cadence, Urgency
 from notifier.core.model.problems import FailureKind
 from notifier.core.polling.buckets import WINDOW_SECONDS
-from notifier.core.polling.trouble import respond
+from notifier.core.polling.outages import respond
 from notifier.source import XClient, origin_of
 from notifier.store import Database, connect
 from notifier.store.budget import SharedBudget

@@ -40,7 +40,7 @@ async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store
     assert await store.events.undispatched(limit=10) == []
 
 
-async def test_a_dispatch_nudges_each_partition_once_until_it_is_drained(store: Store) -> None:
+async def test_a_dispatch_wakes_each_partition_once_until_it_is_drained(store: Store) -> None:
     endpoint = await add(store, "a")
     first, second, third = make_event(1), make_event(2), make_event(3)
     for event in (first, second, third):

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
 from notifier.core.model.watch import WatchKind
-from notifier.core.polling import trouble
+from notifier.core.polling import outages
 from notifier.runtime import Runtime, open_runtime
 from notifier.simulator import Contract, Limits, create_simulator, load_scenario
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings
@@ -58,8 +58,8 @@ async def told(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
 async def test_the_storm_is_told_as_it_was(
     redis_url: str, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The play lasts seconds, and so must the pauses after trouble with the account.
-    monkeypatch.setattr(trouble, "PAUSE_SECONDS", dict.fromkeys(trouble.PAUSE_SECONDS, 0.3))
+    # The play lasts seconds, and so must the pauses after an outage of the account.
+    monkeypatch.setattr(outages, "PAUSE_SECONDS", dict.fromkeys(outages.PAUSE_SECONDS, 0.3))
     scenario = load_scenario("storm")
     simulator = create_simulator(scenario, contract=contract, speed=SPEED, limits=Limits(requests=100_000))
     async with TestServer(simulator) as x, Receiver() as receiver:

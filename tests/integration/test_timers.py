@@ -18,7 +18,7 @@ from notifier.core.model.observation import Call, Failure
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.watch import WatchKind
 from notifier.core.polling.health import Setback, after_answer, after_failure
-from notifier.core.polling.trouble import respond
+from notifier.core.polling.outages import respond
 from notifier.core.spaces.decide import Decision
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.timers import TimerKind

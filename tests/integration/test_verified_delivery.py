@@ -27,7 +27,7 @@ from notifier.core.delivery.endpoint import (
 )
 from notifier.runtime import Runtime, open_runtime
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
-from tests.support.api_runtime import Clock, NotedNudges, clock_of
+from tests.support.api_runtime import Clock, NotedWakeups, clock_of
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -88,7 +88,7 @@ async def test_a_receiver_that_proves_itself_gets_what_has_waited(redis_url: str
         )
         event = numbered_event(1)
         await runtime.store.events.commit(event)
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
         (first,) = await receiver.wait_for("/hook")
         assert first.json["type"] == "webhook.challenge"
         assert first.headers["x-team"] == "spaces"
@@ -134,7 +134,7 @@ async def test_cloud_events_are_signed_as_they_are_sent(redis_url: str) -> None:
         )
         receiver.verify("/hook", created["secret"])
         (event_id,) = await commit_space_events(runtime.store, "1aaaaaaaaaaaa", 1)
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
         (request,) = await receiver.wait_for("/hook")
     assert request.verified
     assert request.headers["content-type"] == "application/cloudevents+json"
@@ -152,16 +152,16 @@ async def test_ed25519_is_verified_with_the_public_key_through_a_rotation(redis_
         created = await create(client, PATH, url=receiver.url(), event_types=["*"], signing="ed25519")
         receiver.verify("/hook", created["public_key"])
         await runtime.store.events.commit(numbered_event(1))
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
         await receiver.wait_for("/hook", 1)
         path = f"{PATH}/{created['id']}/rotate-secret"
         rotated = await (await client.post(path, json={"grace_seconds": 3600})).json()
         await runtime.store.events.commit(numbered_event(2))
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
         await receiver.wait_for("/hook", 2)
         receiver.verify("/hook", rotated["public_key"])
         await runtime.store.events.commit(numbered_event(3))
-        await runtime.nudge.dispatch()
+        await runtime.wakeup.dispatch()
         requests = await receiver.wait_for("/hook", 3)
     assert [each.verified for each in requests] == [True, True, True]
     entries = [each.headers["webhook-signature"].split() for each in requests]
@@ -174,7 +174,7 @@ async def steered_worker(redis_url: str) -> AsyncIterator[Worker]:
     """A worker whose jobs and clock are moved by the test."""
     settings = quick_settings(redis_url)
     async with open_runtime(settings, clock=Clock()) as runtime:
-        noted = replace(runtime, nudge=NotedNudges(runtime.store.database))
+        noted = replace(runtime, wakeup=NotedWakeups(runtime.store.database))
         async with runtime.delivery_client(max_connections=4) as client:
             yield Worker("worker", noted, None, client)
 

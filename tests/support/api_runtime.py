@@ -1,4 +1,4 @@
-"""A runtime on a real server whose clock stands still and whose nudges are noted instead of sent."""
+"""A runtime on a real server whose clock stands still and whose wakeups are noted instead of sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from notifier.config import load_settings
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Database, Nudge, Store, connect
+from notifier.store import Database, Store, Wakeup, connect
 
 MASTER_KEY = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 DEAD_URL = "redis://127.0.0.1:1"
@@ -25,8 +25,8 @@ class Clock:
         return self.now
 
 
-class NotedNudges(Nudge):
-    """Notes the nudges; while ``lost`` is set, the queue is down."""
+class NotedWakeups(Wakeup):
+    """Notes the wakeups; while ``lost`` is set, the queue is down."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -60,7 +60,7 @@ async def open_test_runtime(redis_url: str, *, empty: bool = True) -> AsyncItera
     async with open_runtime(settings, clock=Clock()) as runtime:
         if empty:
             await runtime.store.database.redis.flushdb()
-        yield replace(runtime, nudge=NotedNudges(runtime.store.database))
+        yield replace(runtime, wakeup=NotedWakeups(runtime.store.database))
 
 
 def clock_of(runtime: Runtime) -> Clock:
@@ -69,10 +69,10 @@ def clock_of(runtime: Runtime) -> Clock:
     return runtime.clock
 
 
-def nudges_of(runtime: Runtime) -> NotedNudges:
-    """Return the nudges that were noted."""
-    assert isinstance(runtime.nudge, NotedNudges)
-    return runtime.nudge
+def wakeups_of(runtime: Runtime) -> NotedWakeups:
+    """Return the wakeups that were noted."""
+    assert isinstance(runtime.wakeup, NotedWakeups)
+    return runtime.wakeup
 
 
 @asynccontextmanager

@@ -140,7 +140,7 @@ async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict
     late = await _recover_some(runtime)
     waiting = numbered_event(7)
     await store.events.commit(waiting)
-    await runtime.nudge.dispatch()
+    await runtime.wakeup.dispatch()
     redis = store.database.redis
     due = await redis.zrange(keys.due(plain.id), 0, 0)
     leased = await redis.zrange(keys.leased(plain.id), 0, 0)

@@ -10,7 +10,7 @@ from notifier.store.delivery_queue import Owed
 
 
 async def make_owed(store: Store, wanted: Iterable[Owed]) -> set[int]:
-    """Make events owed to endpoints; returns the partitions that have work and no nudge on its way."""
+    """Make events owed to endpoints; returns the partitions that have work and no wakeup on its way."""
     return {partition async for partitions in store.queue.owe(wanted) for partition in partitions}
 
 

@@ -93,7 +93,7 @@ async def add_watch(
         created_at=runtime.clock(),
     )
     await runtime.store.watches.create(watch, now=runtime.clock())
-    await runtime.nudge.observe()
+    await runtime.wakeup.observe()
     return watch
 
 

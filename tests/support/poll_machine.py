@@ -20,7 +20,7 @@ from notifier.core.polling.spending import DAY_SECONDS
 from notifier.runtime import open_runtime
 from notifier.source.client import PATHS
 from notifier.store import LoggedEvent
-from tests.support.api_runtime import Clock, nudges_of
+from tests.support.api_runtime import Clock, wakeups_of
 from tests.support.billing_x import SPACE, USER
 from tests.support.steered import Asked, Steered, steered
 from workers.context import Worker
@@ -316,7 +316,7 @@ class Loop:
         """Put a worker with other settings in the place of this one."""
         settings = self.it.runtime.settings.model_copy(update=changes)
         runtime = await self._stack.enter_async_context(open_runtime(settings, clock=self.it.clock))
-        runtime = replace(runtime, nudge=self.it.runtime.nudge)
+        runtime = replace(runtime, wakeup=self.it.runtime.wakeup)
         x = runtime.x_client()
         assert x is not None
         await self._stack.enter_async_context(x)
@@ -332,7 +332,7 @@ class Loop:
         self, seconds: float, after_each: Callable[[], None], *, shortest: float = SHORTEST_TICK_SECONDS
     ) -> None:
         """Let time pass; whenever something is due, the jobs run."""
-        clock, jobs = self.it.clock, nudges_of(self.it.runtime).jobs
+        clock, jobs = self.it.clock, wakeups_of(self.it.runtime).jobs
         until = clock.now + seconds
         while True:
             jobs.clear()

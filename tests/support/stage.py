@@ -16,10 +16,10 @@ from notifier.core.model.observation import Call, Question
 from notifier.core.model.poll import DuePoll, NextPoll, Urgency
 from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.core.polling.health import Setback, after_answer, after_failure
-from notifier.core.polling.trouble import respond
+from notifier.core.polling.outages import respond
 from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Database, LoggedEvent, Nudge, Store, keys
+from notifier.store import Database, LoggedEvent, Store, Wakeup, keys
 from notifier.store.database import ScriptCall
 from tests.support.api_runtime import MASTER_KEY, Clock
 from tests.support.space_machine import CROWD, SPACES, Answer, Fault, X
@@ -115,7 +115,7 @@ class Stage:
         store = Store(
             database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
         )
-        return replace(runtime, store=store, nudge=Nudge(database))
+        return replace(runtime, store=store, wakeup=Wakeup(database))
 
     # The operator's hand
 

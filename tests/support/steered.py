@@ -21,7 +21,7 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.simulator import Behaviour, Contract, Limits, create_simulator
 from notifier.simulator.files import parse_scenario
 from notifier.source.client import PATHS
-from tests.support.api_runtime import Clock, NotedNudges, nudges_of
+from tests.support.api_runtime import Clock, NotedWakeups, wakeups_of
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings
 from tests.support.receiver import Receiver
 from workers.context import WORKER, Worker
@@ -103,7 +103,7 @@ class WatchedX:
         return answer
 
 
-class SilentNudges(NotedNudges):
+class SilentWakeups(NotedWakeups):
     """Notes when the worker wants to be woken; a steered worker is woken by its test."""
 
     async def observe_at(self, moment: float) -> None:
@@ -131,13 +131,13 @@ class Steered:
         await ring_timers({WORKER: self.workers[0]})
 
     async def sweep(self) -> None:
-        """Run the job that makes up for lost nudges."""
+        """Run the job that makes up for lost wakeups."""
         await sweep(self.workers[0])
 
     async def pass_time(self, seconds: float, *, step: float = 1.0) -> None:
-        """Let time pass; at every step the sweep runs, and then what it nudges for, in every worker."""
+        """Let time pass; at every step the sweep runs, and then what it wakes, in every worker."""
         until = self.clock.now + seconds
-        jobs = nudges_of(self.runtime).jobs
+        jobs = wakeups_of(self.runtime).jobs
         while self.clock.now < until:
             self.clock.now = min(self.clock.now + step, until)
             jobs.clear()
@@ -216,7 +216,7 @@ async def steered(
         crew = []
         for number in range(workers):
             runtime = await stack.enter_async_context(open_runtime(chosen, clock=clock))
-            runtime = replace(runtime, nudge=SilentNudges(runtime.store.database))
+            runtime = replace(runtime, wakeup=SilentWakeups(runtime.store.database))
             client = await stack.enter_async_context(runtime.delivery_client(max_connections=1))
             asking = runtime.x_client()
             if asking is not None:

@@ -15,27 +15,27 @@ from notifier.core.model.instants import rfc3339
 from notifier.core.model.observation import Call, Failure
 from notifier.core.model.poll import Cadence
 from notifier.core.model.problems import FailureKind
-from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.reasons import OutageKind
 from notifier.core.polling.health import (
     KINDS,
     LONGEST_BACKOFF_SECONDS,
     TOLD_AFTER,
     Health,
+    Outage,
     Setback,
-    Trouble,
     after_answer,
     after_cycle,
     after_failure,
     news,
     read_health,
 )
-from notifier.core.polling.trouble import Response, respond
+from notifier.core.polling.outages import Response, respond
 from tests.support.space_builders import START, at, described_body_of, types
 
 CADENCE = Cadence()
 DEGRADED, RECOVERED = EventType.SOURCE_DEGRADED, EventType.SOURCE_RECOVERED
 OUR_OWN = (FailureKind.HELD_BACK,)
-OF_CALLS = [FailureKind(kind.value) for kind in TroubleKind if kind is not TroubleKind.MASS_VANISH]
+OF_CALLS = [FailureKind(kind.value) for kind in OutageKind if kind is not OutageKind.MASS_VANISH]
 
 
 class Source:
@@ -87,7 +87,7 @@ def kinds_of(events: Sequence[Event]) -> list[str]:
     return [event.data["details"]["kind"] for event in events]
 
 
-class TestTrouble:
+class TestOutages:
     @pytest.mark.parametrize("kind", OF_CALLS)
     def test_is_told_when_it_begins_and_when_it_is_over_and_not_in_between(self, kind: FailureKind) -> None:
         source = Source()
@@ -152,7 +152,7 @@ class TestTrouble:
 
 
 class TestSeveralCalls:
-    def test_in_the_same_trouble_are_one_trouble(self) -> None:
+    def test_with_the_same_outage_are_one_outage(self) -> None:
         source = Source()
         assert source.fails(0, FailureKind.CREDITS_DEPLETED, Call.LOOKUP) == [DEGRADED]
         assert source.fails(5, FailureKind.CREDITS_DEPLETED, Call.CREATORS) == []
@@ -162,7 +162,7 @@ class TestSeveralCalls:
         assert recovered.data["details"]["since"] == degraded.data["details"]["since"] == at(0)
         assert recovered.data["details"]["after_seconds"] == 20
 
-    def test_say_at_the_end_when_the_trouble_was_told_to_have_begun(self) -> None:
+    def test_say_at_the_end_when_the_outage_was_said_to_have_begun(self) -> None:
         source = Source()
         source.fails(0, FailureKind.UNAVAILABLE, Call.SEARCH)
         source.fails(5, FailureKind.UNAVAILABLE, Call.LOOKUP)
@@ -187,7 +187,7 @@ class TestSeveralCalls:
         for number, call in enumerate(Call):
             assert source.fails(number, FailureKind.UNAVAILABLE, call) == []
 
-    def test_in_different_trouble_are_told_of_each(self) -> None:
+    def test_with_different_outages_are_announced_each(self) -> None:
         source = Source()
         source.fails(0, FailureKind.RATE_LIMITED, Call.LOOKUP)
         source.fails(1, FailureKind.CREDITS_DEPLETED, Call.SEARCH)
@@ -216,7 +216,7 @@ class TestBackingOff:
         assert pauses == [0, 10, 20, 40, 60, 60, 60]
 
     def test_goes_on_through_an_outage_of_weeks(self) -> None:
-        long = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=100_000, is_told=True)
+        long = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=100_000, is_told=True)
         source = Source()
         source.health = Health({Call.LOOKUP: long})
         assert source.fails(0, FailureKind.UNAVAILABLE) == []
@@ -280,7 +280,7 @@ class TestBackingOff:
         unsure = after_failure(Health(), replace(setback, is_sure=False), now=START, cadence=CADENCE)
         assert unsure.paused_until(Call.LOOKUP) == START
 
-    def test_of_a_call_without_trouble_is_none(self) -> None:
+    def test_of_a_call_without_an_outage_is_none(self) -> None:
         assert Health().paused_until(Call.LOOKUP) == 0.0
 
 
@@ -313,7 +313,7 @@ class TestAMassVanish:
 
 
 class TestHidingSpaces:
-    def test_is_what_trouble_with_looking_them_up_does(self) -> None:
+    def test_is_what_an_outage_of_lookups_does(self) -> None:
         source = Source()
         assert source.health.hides_spaces is False
         source.fails(0, FailureKind.UNAVAILABLE)
@@ -324,7 +324,7 @@ class TestHidingSpaces:
         assert source.health.hides_spaces is False
 
     @pytest.mark.parametrize("call", [call for call in Call if call is not Call.LOOKUP])
-    def test_is_not_what_trouble_with_discovery_does(self, call: Call) -> None:
+    def test_is_not_what_an_outage_of_discovery_does(self, call: Call) -> None:
         source = Source()
         source.fails(0, FailureKind.CREDITS_DEPLETED, call)
         assert source.health.hides_spaces is False
@@ -335,22 +335,22 @@ class TestHidingSpaces:
         assert source.health.hides_spaces is True
 
 
-def test_every_failure_but_our_own_is_a_kind_of_trouble() -> None:
+def test_every_failure_but_our_own_is_a_kind_of_outage() -> None:
     assert set(KINDS) == {kind for kind in FailureKind if kind not in OUR_OWN}
-    assert set(TroubleKind) == {TroubleKind.MASS_VANISH, *KINDS.values()}
+    assert set(OutageKind) == {OutageKind.MASS_VANISH, *KINDS.values()}
 
 
 def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_was_told() -> None:
-    trouble = Trouble(TroubleKind.UNAVAILABLE, "why", START, START, failures=2, is_told=True)
+    outage = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=2, is_told=True)
     ids = []
     for other, now in (
-        (trouble, START),
-        (replace(trouble, detail="else", failures=9, until=0.0), START + 60),
+        (outage, START),
+        (replace(outage, detail="else", failures=9, until=0.0), START + 60),
     ):
         (event,) = news(Health(), Health({Call.LOOKUP: other}), now=now)
         ids.append(event.id)
     assert ids[0] == ids[1]
-    (later,) = news(Health(), Health({Call.LOOKUP: replace(trouble, since=START + 1)}), now=START)
+    (later,) = news(Health(), Health({Call.LOOKUP: replace(outage, since=START + 1)}), now=START)
     assert later.id != ids[0]
 
 
@@ -396,13 +396,13 @@ def play(story: list[Happening], *, restart: bool = False) -> Source:
 @given(happenings)
 def test_degraded_and_recovered_alternate_for_each_kind(story: list[Happening]) -> None:
     source = play(story, restart=True)
-    for kind in TroubleKind:
+    for kind in OutageKind:
         told = [event for event in source.events if event.data["details"]["kind"] == kind]
         assert types(told) == [(DEGRADED, RECOVERED)[number % 2].value for number in range(len(told))]
         for degraded, recovered in zip(told[::2], told[1::2], strict=False):
             assert recovered.data["details"]["since"] == degraded.data["details"]["since"]
             assert recovered.data["details"]["after_seconds"] >= 0
-        assert (kind in source.health.troubles()) is (len(told) % 2 == 1)
+        assert (kind in source.health.outages()) is (len(told) % 2 == 1)
     assert len({event.id for event in source.events}) == len(source.events)
 
 

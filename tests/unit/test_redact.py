@@ -13,9 +13,9 @@ from notifier.core.events.catalogue import EventTypeInfo, event_types
 from notifier.core.events.event import EventType, encode, plain_event, redact, thin
 from notifier.core.model.ids import SpaceId
 from notifier.core.model.observation import Call
-from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.reasons import OutageKind
 from notifier.core.model.space import Space
-from notifier.core.polling.health import Health, Trouble, news
+from notifier.core.polling.health import Health, Outage, news
 from tests.support.space_builders import (
     LIVE,
     PAYLOADS,
@@ -166,8 +166,8 @@ def test_the_people_of_a_change_are_named_by_their_ids_alone() -> None:
 
 @pytest.mark.parametrize("detail", ["\ud800", "half a pair: \udfd9", "\ud83c\udfd9"])
 def test_what_x_says_of_its_failures_is_sent_as_utf8_whatever_it_is(detail: str) -> None:
-    trouble = Trouble(TroubleKind.CREDITS_DEPLETED, detail, START, START, is_told=True)
-    (event,) = news(Health(), Health({Call.LOOKUP: trouble}), now=START)
+    outage = Outage(OutageKind.CREDITS_DEPLETED, detail, START, START, is_told=True)
+    (event,) = news(Health(), Health({Call.LOOKUP: outage}), now=START)
     body = json.loads(encode(event).decode())
     assert body["data"]["details"]["kind"] == "credits_depleted"
 

@@ -10,7 +10,7 @@ from notifier.core.events.payload import SpaceObject, left_out
 from notifier.core.events.rows import PlainEvent
 from notifier.core.events.space_events import PLANNED
 from notifier.core.model.ids import EndpointId, WatchId
-from notifier.core.model.reasons import DisabledReason, TroubleKind
+from notifier.core.model.reasons import DisabledReason, OutageKind
 
 WATCH: Final = WatchId("wch_4cQ8mZ1rTgXw0sKd")
 ENDPOINT: Final = EndpointId("ep_Yp3LkV7nBq2HjRxe")
@@ -20,7 +20,7 @@ SINCE: Final = "2021-07-14T08:00:09.000Z"
 class SourceDetails(BaseModel):
     """What is wrong with X, or was."""
 
-    kind: TroubleKind = Field(
+    kind: OutageKind = Field(
         description="X fails or cannot be reached; grants no more requests in this window; in this month; the"
         " credits are used up; the credentials do not reach; X does not accept what we ask; too many Spaces"
         " are suddenly not found."

@@ -7,7 +7,7 @@ from enum import StrEnum
 from notifier.core.model.problems import FailureKind
 
 
-class TroubleKind(StrEnum):
+class OutageKind(StrEnum):
     """What is wrong with the source; the names are those of the failed calls."""
 
     UNAVAILABLE = FailureKind.UNAVAILABLE.value

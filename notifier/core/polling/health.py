@@ -1,6 +1,6 @@
 """How X is doing: which calls fail and why, and what subscribers are told of it.
 
-A kind of trouble is told when the first call falls into it and again when the last one is out of it, so that
+A kind of outage is announced when it begins for the first call and again when it ends for the last, so that
 one call that fails among others that answer neither hides nor flutters.
 """
 
@@ -15,17 +15,17 @@ from notifier.core.model.instants import rfc3339
 from notifier.core.model.observation import Call, Failure
 from notifier.core.model.poll import Cadence
 from notifier.core.model.problems import FailureKind
-from notifier.core.model.reasons import TroubleKind
-from notifier.core.polling.trouble import Response
+from notifier.core.model.reasons import OutageKind
+from notifier.core.polling.outages import Response
 
-KINDS: Final[Mapping[FailureKind, TroubleKind]] = {
-    FailureKind.UNAVAILABLE: TroubleKind.UNAVAILABLE,
-    FailureKind.RATE_LIMITED: TroubleKind.RATE_LIMITED,
-    FailureKind.TOO_FAST: TroubleKind.RATE_LIMITED,
-    FailureKind.USAGE_CAPPED: TroubleKind.USAGE_CAPPED,
-    FailureKind.CREDITS_DEPLETED: TroubleKind.CREDITS_DEPLETED,
-    FailureKind.UNAUTHORIZED: TroubleKind.UNAUTHORIZED,
-    FailureKind.REFUSED: TroubleKind.REFUSED,
+KINDS: Final[Mapping[FailureKind, OutageKind]] = {
+    FailureKind.UNAVAILABLE: OutageKind.UNAVAILABLE,
+    FailureKind.RATE_LIMITED: OutageKind.RATE_LIMITED,
+    FailureKind.TOO_FAST: OutageKind.RATE_LIMITED,
+    FailureKind.USAGE_CAPPED: OutageKind.USAGE_CAPPED,
+    FailureKind.CREDITS_DEPLETED: OutageKind.CREDITS_DEPLETED,
+    FailureKind.UNAUTHORIZED: OutageKind.UNAUTHORIZED,
+    FailureKind.REFUSED: OutageKind.REFUSED,
 }
 """The failures that say something of X, and of what; to be held back is our own affair."""
 
@@ -44,7 +44,7 @@ MOST_DOUBLINGS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Outage:
     """Why one call gives no answers. Times are epoch seconds.
 
     Attributes:
@@ -55,7 +55,7 @@ class Trouble:
         origin: Under which credentials; the pause does not hold for others.
     """
 
-    kind: TroubleKind
+    kind: OutageKind
     detail: str
     since: float
     until: float
@@ -67,20 +67,20 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The present trouble by call, and since when so much vanishes that it is not believed (E2)."""
+    """The present outage of each call, and since when so much vanishes that it is not believed (E2)."""
 
-    calls: Mapping[Call, Trouble] = field(default_factory=dict)
+    calls: Mapping[Call, Outage] = field(default_factory=dict)
     vanish_since: float | None = None
 
-    def troubles(self) -> dict[TroubleKind, Trouble]:
-        """Return every kind of trouble that is told, as it began."""
-        told: dict[TroubleKind, Trouble] = {}
-        for trouble in self.calls.values():
-            if trouble.is_told and (trouble.kind not in told or trouble.since < told[trouble.kind].since):
-                told[trouble.kind] = trouble
+    def outages(self) -> dict[OutageKind, Outage]:
+        """Return every kind of outage that was announced, as it began."""
+        told: dict[OutageKind, Outage] = {}
+        for outage in self.calls.values():
+            if outage.is_told and (outage.kind not in told or outage.since < told[outage.kind].since):
+                told[outage.kind] = outage
         if self.vanish_since is not None:
-            told[TroubleKind.MASS_VANISH] = Trouble(
-                TroubleKind.MASS_VANISH,
+            told[OutageKind.MASS_VANISH] = Outage(
+                OutageKind.MASS_VANISH,
                 "more Spaces are suddenly not found than can have ended",
                 self.vanish_since,
                 self.vanish_since,
@@ -98,16 +98,16 @@ class Health:
 
         A pause that other credentials have caused does not hold; ``None`` stands for whichever caused it.
         """
-        trouble = self.calls.get(call)
-        holds = trouble is not None and origin in (None, trouble.origin)
-        return trouble.until if trouble and holds else 0.0
+        outage = self.calls.get(call)
+        holds = outage is not None and origin in (None, outage.origin)
+        return outage.until if outage and holds else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return the record that the store keeps; :func:`read_health` reads it back."""
         return {
             "calls": {
-                call: [getattr(trouble, item.name) for item in fields(trouble)]
-                for call, trouble in self.calls.items()
+                call: [getattr(outage, item.name) for item in fields(outage)]
+                for call, outage in self.calls.items()
             },
             "vanish_since": self.vanish_since,
         }
@@ -115,13 +115,13 @@ class Health:
 
 def read_health(record: Mapping[str, Any]) -> Health:
     """Read back what :meth:`Health.as_json` wrote."""
-    calls = {Call(call): _read_trouble(*values) for call, values in record["calls"].items()}
+    calls = {Call(call): _read_outage(*values) for call, values in record["calls"].items()}
     return Health(calls, record["vanish_since"])
 
 
-def _read_trouble(kind: str, *values: Any) -> Trouble:  # noqa: ANN401  as JSON has them
-    trouble = Trouble(TroubleKind(kind), *values)
-    return replace(trouble, labels=tuple(trouble.labels))
+def _read_outage(kind: str, *values: Any) -> Outage:  # noqa: ANN401  as JSON has them
+    outage = Outage(OutageKind(kind), *values)
+    return replace(outage, labels=tuple(outage.labels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def after_failure(health: Health, setback: Setback, *, now: float, cadence: Cade
     is_told = (before is not None and before.is_told) or (setback.is_sure and failures >= needed)
     labels = (*(before.labels if before else ()), setback.label)
     pause = _pause(failure, setback.response, failures if is_told else 0, now, cadence)
-    trouble = Trouble(
+    outage = Outage(
         kind,
         failure.detail,
         before.since if before else now,
@@ -171,11 +171,11 @@ def after_failure(health: Health, setback: Setback, *, now: float, cadence: Cade
         tuple(dict.fromkeys(label for label in labels if label))[-MOST_LABELS:],
         setback.origin,
     )
-    told = health.troubles().get(kind)
+    told = health.outages().get(kind)
     if told is not None and is_told:
-        # Another call is in it too: a kind of trouble has one beginning, the one that was told.
-        trouble = replace(trouble, since=told.since)
-    return replace(health, calls={**health.calls, setback.call: trouble})
+        # Another call has it too: a kind of outage has one beginning, the one that was announced.
+        outage = replace(outage, since=told.since)
+    return replace(health, calls={**health.calls, setback.call: outage})
 
 
 def _pause(failure: Failure, response: Response, failures: int, now: float, cadence: Cadence) -> float:
@@ -194,7 +194,7 @@ def after_answer(health: Health, call: Call) -> Health:
     """Note that a call was answered."""
     if call not in health.calls:
         return health
-    return replace(health, calls={each: trouble for each, trouble in health.calls.items() if each != call})
+    return replace(health, calls={each: outage for each, outage in health.calls.items() if each != call})
 
 
 def after_cycle(health: Health, *, mass_vanish: bool, now: float) -> Health:
@@ -206,27 +206,27 @@ def after_cycle(health: Health, *, mass_vanish: bool, now: float) -> Health:
 
 def news(before: Health, after: Health, *, now: float) -> tuple[Event, ...]:
     """Tell what has begun and what has ended."""
-    was, is_now = before.troubles(), after.troubles()
+    was, is_now = before.outages(), after.outages()
     degraded = [
-        _event(EventType.SOURCE_DEGRADED, trouble, {"detail": trouble.detail}, now)
-        for kind, trouble in is_now.items()
+        _event(EventType.SOURCE_DEGRADED, outage, {"detail": outage.detail}, now)
+        for kind, outage in is_now.items()
         if kind not in was
     ]
     recovered = [
         _event(
-            EventType.SOURCE_RECOVERED, trouble, {"after_seconds": round(max(now - trouble.since, 0), 3)}, now
+            EventType.SOURCE_RECOVERED, outage, {"after_seconds": round(max(now - outage.since, 0), 3)}, now
         )
-        for kind, trouble in was.items()
+        for kind, outage in was.items()
         if kind not in is_now
     ]
     return (*recovered, *degraded)
 
 
-def _event(event_type: EventType, trouble: Trouble, more: Mapping[str, Any], now: float) -> Event:
-    since = rfc3339(trouble.since)
+def _event(event_type: EventType, outage: Outage, more: Mapping[str, Any], now: float) -> Event:
+    since = rfc3339(outage.since)
     return plain_event(
         event_type,
-        content=(trouble.kind, since),
-        details={"kind": trouble.kind, "since": since, **more},
+        content=(outage.kind, since),
+        details={"kind": outage.kind, "since": since, **more},
         observed_at=now,
     )

@@ -16,7 +16,7 @@ FORMS: Final = {
         (
             *(keys.SERIAL, keys.PARTITIONS, keys.GENERATION, keys.ADMIN_KEY, keys.BUCKETS, keys.HEALTH),
             keys.REFUSALS,
-            *(keys.watch("*"), keys.endpoint("*"), keys.nudged("*"), keys.idempotency("*")),
+            *(keys.watch("*"), keys.endpoint("*"), keys.wakeup("*"), keys.idempotency("*")),
             keys.ARQ_QUEUE + ":health-check",
         ),
         "string",
@@ -65,7 +65,7 @@ FORMS: Final = {
 }
 """Every form of a key with its type. A star stands for anything without a colon, at the end for anything."""
 
-FREE_TAILS: Final = (keys.nudged("*"), keys.idempotency("*"), keys.leases("*", "*"))
+FREE_TAILS: Final = (keys.wakeup("*"), keys.idempotency("*"), keys.leases("*", "*"))
 """The forms whose last star may hold colons."""
 
 MAY_EXPIRE: Final = (keys.space("*"), keys.owes("*"))

@@ -6,7 +6,7 @@
 -- ARGV: 1 TTL of the records of who is owed in s, 2 JSON of {endpoints, events}: the endpoints as [id, partition,
 --       whether it wants order], the events as [id, whether all are named that it is owed to, their places in the
 --       list of endpoints, from 1]; those of one Space by sequence
--- Returns: the partitions that now have work and no nudge on its way
+-- Returns: the partitions that now have work and no wakeup on its way
 local now, endpoints, events = now_ms(), unpack(cjson.decode(ARGV[2]))
 local exists, owes, due = {}, {}, {}
 

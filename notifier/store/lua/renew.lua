@@ -4,7 +4,7 @@
 -- include: lib/lines.lua
 -- Prolongs the leases that a worker has in hand in a partition. What else it is on record for becomes due at once:
 -- claims whose answer it never got, or all of them when it is dead and has nothing in hand.
--- KEYS: 1 leases:<worker>:<partition>, 2 ready:<partition>, 3 nudged:deliver:<partition>
+-- KEYS: 1 leases:<worker>:<partition>, 2 ready:<partition>, 3 wakeup:deliver:<partition>
 -- ARGV: 1 lease in ms, then '<endpoint> <event>' of each lease in hand
 -- Returns: {the new end of the leases in ms, how many were released, the names of the leases that were prolonged}
 local now, in_hand, renewed, released, count = now_ms(), {}, {}, {}, 0

@@ -12,7 +12,7 @@
 -- include: lib/claim.lua
 -- A worker's turn at a partition: records the outcomes of attempts, and claims what is due, which may be what
 -- those outcomes have set free.
--- KEYS: 1 ready:<partition>, 2 nudged:deliver:<partition>, 3 leases:<worker>:<partition>, or none
+-- KEYS: 1 ready:<partition>, 2 wakeup:deliver:<partition>, 3 leases:<worker>:<partition>, or none
 -- ARGV: 1 how many to claim at most, 2 lease in ms, 3 TTL of the records in s, 4 the breaker's figures as JSON
 --       (lib/breaker.lua), 5 the law of the pace as JSON (lib/pace.lua), 6 the outcomes as JSON
 --       (lib/settle.lua), then each one's attempt as JSON text, which is only stored here
@@ -32,7 +32,7 @@ end
 local wanted, lease_end = tonumber(ARGV[1]), now + tonumber(ARGV[2])
 local claims, events = {}, {}
 if wanted > 0 then
-  -- The partition's nudge is taken at the same time: what becomes due from now on needs a new one.
+  -- The partition's wakeup is taken at the same time: what becomes due from now on needs a new one.
   redis.call('DEL', KEYS[2])
   claims, events = claim(KEYS[1], views, wanted, lease_end, now)
   if KEYS[3] and #claims > 0 then note_leases(KEYS[3], claims, lease_end) end

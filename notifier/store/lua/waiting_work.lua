@@ -1,5 +1,5 @@
 -- Says which jobs have something to do: the sweep's one question to the database.
--- A job that was nudged lately and has not begun is left out.
+-- A job that has a wakeup on its way is left out.
 -- KEYS: 1 outbox
 -- ARGV: 1 number of partitions, 2 now in ms by the workers' clock, then the calls that looks are kept for
 -- Returns: the names of the jobs: 'dispatch', 'observe', 'ring', 'recover', 'challenge',
@@ -10,7 +10,7 @@ local jobs = {}
 
 local function consider(job, key, until_ms)
   if redis.call('ZCOUNT', key, '-inf', until_ms) == 0 then return end
-  if redis.call('SET', 'sn:nudged:' .. job, 1, 'NX', 'PX', 5000) then jobs[#jobs + 1] = job end
+  if redis.call('SET', 'sn:wakeup:' .. job, 1, 'NX', 'PX', 5000) then jobs[#jobs + 1] = job end
 end
 
 consider('dispatch', KEYS[1], '+inf')

@@ -10,9 +10,9 @@ end
 
 -- Puts events into the due queues of endpoints and has their partitions served.
 -- endpoints: each {id, partition, …}; due: place in that list -> {score, event, …}, the first score being the least
--- Returns the partitions that now have work and no nudge on its way.
+-- Returns the partitions that now have work and no wakeup on its way.
 local function make_due(endpoints, due)
-  local partitions, nudges = {}, {}
+  local partitions, wakeups = {}, {}
   for place, queue in pairs(due) do
     local endpoint, partition = endpoints[place][1], endpoints[place][2]
     redis.call('ZADD', 'sn:due:' .. endpoint, unpack(queue))
@@ -22,9 +22,9 @@ local function make_due(endpoints, due)
     partitions[partition] = true
   end
   for partition in pairs(partitions) do
-    if redis.call('SET', 'sn:nudged:deliver:' .. partition, 1, 'NX', 'PX', 5000) then
-      nudges[#nudges + 1] = partition
+    if redis.call('SET', 'sn:wakeup:deliver:' .. partition, 1, 'NX', 'PX', 5000) then
+      wakeups[#wakeups + 1] = partition
     end
   end
-  return nudges
+  return wakeups
 end

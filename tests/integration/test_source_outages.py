@@ -13,9 +13,9 @@ from aiohttp import web
 
 from notifier.core.model.instants import instant
 from notifier.core.model.observation import Call
-from notifier.core.model.reasons import TroubleKind
+from notifier.core.model.reasons import OutageKind
 from notifier.core.model.watch import WatchKind
-from notifier.core.polling.health import Health, Trouble
+from notifier.core.polling.health import Health, Outage
 from notifier.core.polling.health import news as news_of
 from tests.support.steered import Asked, Steered, spaces, steered
 
@@ -42,7 +42,7 @@ def gaps(it: Steered, call: Call) -> list[float]:
     return [round(later.at - sooner.at) for sooner, later in pairwise(it.x.of(call))]
 
 
-class TestOneCallInTrouble:
+class TestAnOutageOfOneCall:
     async def test_a_forbidden_search_is_told_once_and_asked_rarely_while_lookups_go_on(
         self, redis_url: str
     ) -> None:
@@ -111,7 +111,7 @@ class TestOneCallInTrouble:
             assert (await it.counts())["space.started"] == 150
 
     @pytest.mark.parametrize("taken", ["deleted", "paused"])
-    async def test_trouble_with_a_call_that_nobody_needs_any_more_is_over(
+    async def test_an_outage_of_a_call_that_nobody_needs_any_more_is_over(
         self, redis_url: str, taken: str
     ) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
@@ -132,7 +132,7 @@ class TestOneCallInTrouble:
             await it.pass_time(45)
             assert [details["kind"] for _, details in await news(it)] == ["unauthorized"] * 3
 
-    async def test_trouble_is_not_over_while_the_only_look_is_under_way(self, redis_url: str) -> None:
+    async def test_an_outage_is_not_over_while_the_only_look_is_under_way(self, redis_url: str) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
             await it.watch(WatchKind.SPACE, "S1")
             it.x.fail(Call.LOOKUP, 401)
@@ -222,8 +222,8 @@ class TestEachKind:
         async with steered(redis_url, ONE_LIVE) as it:
             store, now = it.runtime.store.health, it.clock.now
             _, unread = await store.read()
-            sooner = Health({Call.SEARCH: Trouble(TroubleKind.UNAUTHORIZED, "no", now, now, is_told=True)})
-            later = Health({Call.LOOKUP: Trouble(TroubleKind.CREDITS_DEPLETED, "no", now, now, is_told=True)})
+            sooner = Health({Call.SEARCH: Outage(OutageKind.UNAUTHORIZED, "no", now, now, is_told=True)})
+            later = Health({Call.LOOKUP: Outage(OutageKind.CREDITS_DEPLETED, "no", now, now, is_told=True)})
             assert await store.replace(unread, sooner, news_of(Health(), sooner, now=now))
             assert not await store.replace(unread, later, news_of(Health(), later, now=now))
             assert (await store.read())[0] == sooner

@@ -1,6 +1,6 @@
 """The one place outside the workers that knows arq: to tell them that there is something to do.
 
-A nudge carries ids, never payload, and losing it only delays work until the next sweep.
+A wakeup carries ids, never payload, and losing it only delays work until the next sweep.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def job_queue(redis: Redis) -> ArqRedis:
     return queue
 
 
-class Nudge:
+class Wakeup:
     """Enqueues jobs by name."""
 
     def __init__(self, database: Database) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from notifier.core.model.observation import Failure
 from notifier.core.model.poll import Cadence
 from notifier.core.model.problems import FailureKind
-from notifier.core.polling.trouble import BLIND_WAIT_SECONDS, PAUSE_SECONDS, Response, respond
+from notifier.core.polling.outages import BLIND_WAIT_SECONDS, PAUSE_SECONDS, Response, respond
 
 NOW = 1000.0
 CADENCE = Cadence()
@@ -29,7 +29,7 @@ def pauses(kind: FailureKind, retry_at: float | None = None) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", PAUSE_SECONDS)
-def test_trouble_of_the_whole_account_pauses_the_call(kind: FailureKind) -> None:
+def test_an_outage_of_the_whole_account_pauses_the_call(kind: FailureKind) -> None:
     until = NOW + PAUSE_SECONDS[kind]
     assert response(kind) == Response(until, until)
 
