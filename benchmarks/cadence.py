@@ -84,7 +84,7 @@ def _print(console: Console, week: Week, outcomes: Mapping[str, Outcome]) -> Non
     console.print(_lags("Seconds until it was noticed, median / p95", outcomes, of=OURS, to=AGAINST))
     console.print(_costs("What it took", week, outcomes))
     ours = outcomes[OURS]
-    console.print(_waits("Seconds between two looks at the same Space or creator, ours", ours))
+    console.print(_waits("Seconds between two polls of the same Space or creator, ours", ours))
     _print_counts(console, ours)
 
 
@@ -156,11 +156,11 @@ def _costs(title: str, week: Week, outcomes: Mapping[str, Outcome]) -> Table:
 
 
 def _waits(title: str, outcome: Outcome) -> Table:
-    columns = ("looks", "wished, median", "median", "p95", "longest", "most past the wish")
+    columns = ("polls", "wished, median", "median", "p95", "longest", "most past the wish")
     table = Table("class", *columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     for wish, wait in outcome.waits.items():
         times = (wait.wished, wait.actual, wait.p95, wait.longest, max(wait.overdue, 0.0))
-        table.add_row(wish, f"{wait.looks:,}", *(f"{seconds:,.1f}" for seconds in times))
+        table.add_row(wish, f"{wait.polls:,}", *(f"{seconds:,.1f}" for seconds in times))
     return table

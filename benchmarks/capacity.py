@@ -35,7 +35,7 @@ PEOPLE: Final = 4
 MIB: Final = 2**20
 ANSWER_SECONDS: Final = 0.1
 FAR: Final = 4_000_000_000.0
-"""When the Spaces are to start, in epoch seconds: no timer rings and no look is special."""
+"""When the Spaces are to start, in epoch seconds: no timer rings and no poll is special."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.runtime import Runtime, open_runtime
 
 SPACE_ID: Final = "1benchLATENCY"
-LOOK_SECONDS: Final = "0.2"
+POLL_SECONDS: Final = "0.2"
 WARM_UP: Final = 5
 EVENT_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 0.05
@@ -87,10 +87,10 @@ async def latency(console: Console, *, events: int) -> None:
 
 
 async def from_answer(count: int) -> list[float]:
-    """Let a worker look at a Space whose title is another one each time."""
+    """Let a worker poll a Space whose title is another one each time."""
     ends = Ends()
     async with _serving(ends.x) as x_url, _serving(ends.receiver) as url:
-        more = {"x_api_url": x_url, "x_bearer_token": "none", "poll_live_seconds": LOOK_SECONDS}
+        more = {"x_api_url": x_url, "x_bearer_token": "none", "poll_live_seconds": POLL_SECONDS}
         async with _running(more) as runtime:
             await register(runtime, subscribers(runtime, url, 1))
             await runtime.store.watches.create(_watch(), now=runtime.clock())

@@ -21,7 +21,7 @@ WORKER: Final = (PYTHON, "-m", "notifier.cli", "worker")
 ROOT: Final = Path(__file__).resolve().parent.parent
 STOP_SECONDS: Final = 20.0
 START_SECONDS: Final = 20.0
-LOOK_AGAIN_SECONDS: Final = 0.01
+POLL_AGAIN_SECONDS: Final = 0.01
 
 
 class BenchmarkError(Exception):
@@ -118,7 +118,7 @@ async def valkey(folder: Path) -> AsyncIterator[tuple[str, Process]]:
             while not await _answers(port):
                 if server.returncode is not None:
                     raise BenchmarkError(f"the server ended early:\n{tail_of(log)}")
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(POLL_AGAIN_SECONDS)
         yield f"redis://127.0.0.1:{port}/0", server
 
 
@@ -182,7 +182,7 @@ def family_of(pid: int) -> list[int]:
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
+            continue  # it ended while we polled
         parents[int(stat.parent.name)] = int(fields[1])
     family = [pid]
     for member in family:

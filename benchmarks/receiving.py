@@ -13,7 +13,7 @@ import aiohttp
 
 from benchmarks.processes import PYTHON, BenchmarkError, line_of, piped
 
-LOOK_AGAIN_SECONDS: Final = 0.05
+POLL_AGAIN_SECONDS: Final = 0.05
 STALL_SECONDS: Final = 30.0
 
 
@@ -57,7 +57,7 @@ class SinkClient:
                 seen, moved_at = arrivals.distinct, now
             elif now - moved_at > STALL_SECONDS:
                 raise BenchmarkError(f"only {seen} of {count} deliveries came")
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(POLL_AGAIN_SECONDS)
         return arrivals
 
 

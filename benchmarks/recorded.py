@@ -9,12 +9,12 @@ from notifier.core.model.observation import Evidence, Snapshot
 from notifier.core.model.poll import Cadence, NextPoll, Urgency
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace
-from notifier.core.spaces.next_poll import AFTERLOOKS_SECONDS
+from notifier.core.spaces.next_poll import LAST_POLLS_SECONDS
 
 
 @dataclass(slots=True)
 class Record:
-    """What is known of a Space, the snapshot that it was last decided on, and why it is looked at next.
+    """What is known of a Space, the snapshot that it was last decided on, and why it is polled next.
 
     Attributes:
         overdue_at: When the same snapshot will mean something else; infinite if never.
@@ -22,7 +22,7 @@ class Record:
 
     known: KnownSpace
     snapshot: Snapshot | None
-    looked_at: float
+    polled: float
     due: NextPoll
     wish: Wish
     overdue_at: float
@@ -41,11 +41,11 @@ def is_settled(record: Record, evidence: Evidence) -> bool:
 
 
 def wish_of(known: KnownSpace, due: NextPoll, now: float, cadence: Cadence) -> Wish:
-    """Name the reason for a next look."""
+    """Name the reason for a next poll."""
     if known.doubts:
         return Wish.DOUBT
     if known.phase.is_over:
-        return Wish.OVER if due.at <= known.phase_since + AFTERLOOKS_SECONDS[0] else Wish.GONE
+        return Wish.OVER if due.at <= known.phase_since + LAST_POLLS_SECONDS[0] else Wish.GONE
     if known.phase is Phase.LIVE:
         return Wish.LIVE
     if due.urgency is Urgency.PATIENT:

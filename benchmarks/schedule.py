@@ -1,4 +1,4 @@
-"""The schedule of looks and the cycle of vanishings in memory, by the rules that the store has in Redis."""
+"""The schedule of polls and the cycle of vanishings in memory, by the rules that the store has in Redis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS,
 
 
 class Schedule:
-    """The looks of one call: a subject is urgent, patient, or claimed while it is asked about."""
+    """The polls of one call: a subject is urgent, patient, or claimed while it is asked about."""
 
     def __init__(self) -> None:
         self._queues: dict[Urgency, list[tuple[float, str, DuePoll]]] = {each: [] for each in Urgency}
@@ -19,41 +19,41 @@ class Schedule:
         self._shown = 0
 
     def first(self, limit: int) -> tuple[list[DuePoll], list[DuePoll]]:
-        """Show the first urgent and the first patient looks, due or not."""
+        """Show the first urgent and the first patient polls, due or not."""
         self._shown = limit
         urgent, patient = (self._queues[urgency][:limit] for urgency in Urgency)
         return [entry[2] for entry in urgent], [entry[2] for entry in patient]
 
-    def claim(self, looks: Sequence[DuePoll]) -> None:
-        """Take looks that were shown off the queues until they are filed again."""
-        for look in looks:
-            del self._filed[look.subject]
-            self._claimed.add(look.subject)
+    def claim(self, polls: Sequence[DuePoll]) -> None:
+        """Take polls that were shown off the queues until they are filed again."""
+        for poll in polls:
+            del self._filed[poll.subject]
+            self._claimed.add(poll.subject)
         for queue in self._queues.values():
             # Each request is filled from what was shown of both queues.
             shown = queue[: self._shown]
             queue[: self._shown] = [entry for entry in shown if entry[1] not in self._claimed]
 
-    def file(self, subject: str, look: NextPoll) -> None:
-        """Set when a subject is looked at next."""
+    def file(self, subject: str, poll: NextPoll) -> None:
+        """Set when a subject is polled next."""
         if subject in self._filed:
             self.drop(subject)
         self._claimed.discard(subject)
-        due = self._filed[subject] = DuePoll(subject, look.at, look.urgency)
-        insort(self._queues[look.urgency], (look.at, subject, due))
+        due = self._filed[subject] = DuePoll(subject, poll.at, poll.urgency)
+        insort(self._queues[poll.urgency], (poll.at, subject, due))
 
     def drop(self, subject: str) -> None:
-        """Look at a subject no more."""
+        """Stop polling a subject."""
         self._claimed.discard(subject)
-        look = self._filed.pop(subject, None)
-        if look is not None:
-            queue = self._queues[look.urgency]
-            del queue[bisect_left(queue, (look.at, subject))]
+        poll = self._filed.pop(subject, None)
+        if poll is not None:
+            queue = self._queues[poll.urgency]
+            del queue[bisect_left(queue, (poll.at, subject))]
 
     def bring_forward(self, subject: str, at: float) -> bool:
-        """Have a subject looked at by a moment; gives whether that changes anything."""
-        look = self._filed.get(subject)
-        is_urgent = look is not None and look.urgency is Urgency.URGENT and look.at <= at
+        """Have a subject polled by a moment; gives whether that changes anything."""
+        poll = self._filed.get(subject)
+        is_urgent = poll is not None and poll.urgency is Urgency.URGENT and poll.at <= at
         if subject in self._claimed or is_urgent:
             return False
         self.file(subject, NextPoll(at, Urgency.URGENT))
@@ -61,32 +61,32 @@ class Schedule:
 
 
 class Cycle:
-    """The Spaces that were looked at in the last cycle, and those that are missing."""
+    """The Spaces that were polled in the last cycle, and those that are missing."""
 
     def __init__(self) -> None:
-        self._looked: dict[str, float] = {}
+        self._polled: dict[str, float] = {}
         self._missing: dict[str, float] = {}
 
     def note(self, found: Iterable[str], missing: Iterable[str], now: float) -> bool:
         """Note what an answer says of Spaces that were alive; returns whether it is a mass vanish."""
         for space_id in found:
-            self._look(space_id, now)
+            self._poll(space_id, now)
             self._missing.pop(space_id, None)
         for space_id in missing:
-            self._look(space_id, now)
+            self._poll(space_id, now)
             self._missing.setdefault(space_id, now)
-        _forget(self._looked, now - CYCLE_SECONDS)
+        _forget(self._polled, now - CYCLE_SECONDS)
         _forget(self._missing, now - BLACKOUT_HOLD_SECONDS)
-        return is_mass_vanish(list(self._missing.values()), len(self._looked), now=now)
+        return is_mass_vanish(list(self._missing.values()), len(self._polled), now=now)
 
     def forget(self, space_id: str) -> None:
         """Leave out a Space whose end is believed."""
-        self._looked.pop(space_id, None)
+        self._polled.pop(space_id, None)
         self._missing.pop(space_id, None)
 
-    def _look(self, space_id: str, now: float) -> None:
-        self._looked.pop(space_id, None)
-        self._looked[space_id] = now  # moved to the end: the order is that of the looks
+    def _poll(self, space_id: str, now: float) -> None:
+        self._polled.pop(space_id, None)
+        self._polled[space_id] = now  # moved to the end: the order is that of the polls
 
 
 def _forget(moments: dict[str, float], until: float) -> None:

@@ -60,7 +60,7 @@ class Lag:
 
 
 class Wish(StrEnum):
-    """Why something is looked at again."""
+    """Why something is polled again."""
 
     NEAR = "near its start"
     LIVE = "live"
@@ -74,7 +74,7 @@ class Wish(StrEnum):
 
 @dataclass(slots=True)
 class Waits:
-    """The intervals between looks, in seconds, in order of the looks."""
+    """The intervals between polls, in seconds, in order of the polls."""
 
     wished: array[float] = field(default_factory=lambda: array("d"))
     actual: array[float] = field(default_factory=lambda: array("d"))

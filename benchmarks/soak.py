@@ -227,7 +227,7 @@ async def _restless(stage: Stage, seconds: float) -> None:
 
 
 async def _faults(runtime: Runtime) -> list[Finding]:
-    """Look the database over until it is in order or the last attempts have ended; gives what is wrong."""
+    """Check the database until it is in order or the last attempts have ended; gives what is wrong."""
     deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
     while found := await findings(runtime.store):
         if asyncio.get_running_loop().time() > deadline:

@@ -24,11 +24,11 @@ class Suspects:
         isolated: How many failures were a lone subject's own.
     """
 
-    def __init__(self, call: Call, looks: Schedule, *, cadence: Cadence) -> None:
+    def __init__(self, call: Call, polls: Schedule, *, cadence: Cadence) -> None:
         slowed = 2 * (cadence.live if call is Call.LOOKUP else cadence.discovery)
         self.isolated = 0
         self._call = call
-        self._looks = looks
+        self._polls = polls
         self._cadence = cadence
         self._pace = Pace(cadence.near, slowed, 2, 120.0)
         self._standings: dict[str, Standing] = {}
@@ -38,8 +38,8 @@ class Suspects:
     def choose(self, urgent: Sequence[DuePoll], patient: Sequence[DuePoll], *, now: float) -> Selection:
         """Return the polls that may share the next question, after those that must wait were put off."""
         selection = select(urgent, patient, self._standings, now=now)
-        for look, at in selection.put_off.items():
-            self._looks.file(look.subject, NextPoll(at, look.urgency))
+        for poll, at in selection.put_off.items():
+            self._polls.file(poll.subject, NextPoll(at, poll.urgency))
         return selection
 
     def paused_until(self) -> float:
@@ -61,14 +61,14 @@ class Suspects:
         if not verdict.is_subjects:
             setback = Setback(self._call, failure, response, verdict.label, is_sure=verdict.is_exhausted)
             self._health = after_failure(self._health, setback, now=now, cadence=self._cadence)
-        for look in due:
-            at = response.ask_again_at if verdict.ask_at is None else verdict.ask_at[look.subject]
-            self._looks.file(look.subject, NextPoll(max(look.at, at), look.urgency))
+        for poll in due:
+            at = response.ask_again_at if verdict.ask_at is None else verdict.ask_at[poll.subject]
+            self._polls.file(poll.subject, NextPoll(max(poll.at, at), poll.urgency))
 
     def _judge(self, due: Sequence[DuePoll], failure: Failure, *, now: float) -> Verdict:
-        subjects = [look.subject for look in due]
-        urgent, patient = self._looks.first(BATCH)
-        others = [look for look in (*urgent, *patient) if not self._is_grouped(look.subject)]
+        subjects = [poll.subject for poll in due]
+        urgent, patient = self._polls.first(BATCH)
+        others = [poll for poll in (*urgent, *patient) if not self._is_grouped(poll.subject)]
         outage = self._health.calls.get(self._call)
         around = Surroundings(
             self._standings,
@@ -81,7 +81,7 @@ class Suspects:
         self._standings |= verdict.standings
         self.isolated += verdict.is_subjects and len(due) == 1
         if verdict.wants_witness:
-            self._looks.file(others[0].subject, NextPoll(now, Urgency.URGENT))
+            self._polls.file(others[0].subject, NextPoll(now, Urgency.URGENT))
         return verdict
 
     def _is_grouped(self, subject: str) -> bool:

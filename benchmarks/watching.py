@@ -51,10 +51,10 @@ VANISHING: Final = Circumstances((WatchId("wch_week"),), mass_vanish=True)
 
 
 class Watching:
-    """One worker that looks at creators and their Spaces.
+    """One worker that polls creators and their Spaces.
 
     Attributes:
-        waits: How long everything waited for its next look.
+        waits: How long everything waited for its next poll.
         held_back: Requests that our own budget stopped after they had been chosen.
         forwarded: Lookups brought forward because an answer by creator left the Space out.
         vanishings: How often so much was missing that not-found was not believed.
@@ -82,8 +82,8 @@ class Watching:
         self._poison = poison
         self._patience = Patience(needed=2, apart=30.0)
         self._buckets = Buckets()
-        self._looks = {call: Schedule() for call in LATENCY_SECONDS}
-        self._suspects = {call: Suspects(call, looks, cadence=cadence) for call, looks in self._looks.items()}
+        self._polls = {call: Schedule() for call in LATENCY_SECONDS}
+        self._suspects = {call: Suspects(call, polls, cadence=cadence) for call, polls in self._polls.items()}
         self._records: dict[str, Record] = {}
         self._alive: dict[str, set[str]] = defaultdict(set)
         self._cycle = Cycle()
@@ -91,14 +91,14 @@ class Watching:
         self._began_at = now
         self._creators = creators
         for creator in creators:
-            self._looks[Call.CREATORS].file(creator, NextPoll(now, Urgency.PATIENT))
+            self._polls[Call.CREATORS].file(creator, NextPoll(now, Urgency.PATIENT))
 
     def run(self, *, until: float) -> None:
         """Live until an epoch second."""
         while self.now < until:
             claimed, wake_at = self._claim()
             if claimed:
-                self.now = max([self._take(call, looks) for call, looks in claimed])
+                self.now = max([self._take(call, polls) for call, polls in claimed])
             else:
                 self.now = max(wake_at, math.nextafter(self.now, math.inf))
 
@@ -116,20 +116,20 @@ class Watching:
     def _claim(self) -> tuple[list[tuple[Call, list[DuePoll]]], float]:
         """Claim one question by each call that may be made now, or say when there will be one."""
         claimed, wake_at = [], math.inf
-        for call, looks in self._looks.items():
-            selection = self._suspects[call].choose(*looks.first(BATCH), now=self.now)
+        for call, polls in self._polls.items():
+            selection = self._suspects[call].choose(*polls.first(BATCH), now=self.now)
             urgent, patient = selection.urgent, selection.patient
             ahead = self._cadence.scheduled if call is Call.LOOKUP else self._cadence.discovery / 2
             chosen = fill(urgent, patient, now=self.now, soon=self.now + ahead, limit=BATCH)
             if not chosen:
-                wake_at = min([wake_at, *(look.at for look in (*urgent[:1], *patient[:1]))])
+                wake_at = min([wake_at, *(poll.at for poll in (*urgent[:1], *patient[:1]))])
                 continue
             wait = buckets.wait(self._buckets, call, _urgency(chosen), now=self.now)
             wait = max(wait, self._suspects[call].paused_until() - self.now)
             if wait > 0:
                 wake_at = min(wake_at, self.now + wait)
                 continue
-            looks.claim(chosen)
+            polls.claim(chosen)
             claimed.append((call, chosen))
         return claimed, wake_at
 
@@ -146,13 +146,13 @@ class Watching:
     def _put_off(self, call: Call, due: Sequence[DuePoll], failure: Failure, *, now: float) -> None:
         """File all subjects of a request that failed for when they are asked about again."""
         if failure.kind is FailureKind.HELD_BACK:
-            for look in due:
-                self._looks[call].file(look.subject, NextPoll(look.at, look.urgency))
+            for poll in due:
+                self._polls[call].file(poll.subject, NextPoll(poll.at, poll.urgency))
         else:
             self._suspects[call].failed(due, failure, now=now)
 
     def _ask(self, call: Call, due: Sequence[DuePoll]) -> Observation:
-        question, urgency = Question(call, tuple(look.subject for look in due)), _urgency(due)
+        question, urgency = Question(call, tuple(poll.subject for poll in due)), _urgency(due)
         wait = buckets.wait(self._buckets, call, urgency, now=self.now)
         if wait > 0:
             self.held_back += 1
@@ -185,10 +185,10 @@ class Watching:
         asked = () if question.call is Call.LOOKUP else _lists(question.subjects)
         space_ids = question.subjects if question.call is Call.LOOKUP else observation.snapshots
         for space_id in space_ids:
-            self._look(observation.evidence(SpaceId(space_id)), around, asked)
+            self._poll(observation.evidence(SpaceId(space_id)), around, asked)
         if question.call is Call.CREATORS:
             self._come_back(question.subjects, now)
-            self._look_at_absent(observation)
+            self._poll_absent(observation)
 
     def _note_cycle(self, observation: Observation) -> bool:
         found = (each for each in observation.snapshots if self._is_alive(each))
@@ -199,12 +199,12 @@ class Watching:
         record = self._records.get(space_id)
         return record is not None and not record.known.phase.is_over
 
-    def _look(self, evidence: Evidence, around: Circumstances, asked: Sequence[str]) -> None:
-        """Weigh what was seen of one Space in an answer with these lists, and set its next look."""
+    def _poll(self, evidence: Evidence, around: Circumstances, asked: Sequence[str]) -> None:
+        """Weigh what was seen of one Space in an answer with these lists, and set its next poll."""
         record, now = self._records.get(evidence.space_id), evidence.answered_at
         if record is not None and evidence.space_id not in self._poison:
-            self.waits[record.wish].wished.append(record.due.at - record.looked_at)
-            self.waits[record.wish].actual.append(now - record.looked_at)
+            self.waits[record.wish].wished.append(record.due.at - record.polled)
+            self.waits[record.wish].actual.append(now - record.polled)
         known = record.known if record else None
         if evidence.snapshot is not None and asked:
             shown = shown_by(evidence.snapshot.space, known.space if known else None, asked)
@@ -222,7 +222,7 @@ class Watching:
             self._note(event, now)
         if decision.known is not None:
             for listed in to_ask(known, decision.known, now=now):
-                self._looks[Call.CREATORS].bring_forward(call_and_subject(listed)[1], now)
+                self._polls[Call.CREATORS].bring_forward(call_and_subject(listed)[1], now)
             self._commit(decision.known, evidence.snapshot, now)
 
     def _note(self, event: Event, now: float) -> None:
@@ -235,7 +235,7 @@ class Watching:
         record = Record(
             known=known,
             snapshot=snapshot,
-            looked_at=now,
+            polled=now,
             due=NextPoll(now, Urgency.URGENT),
             wish=Wish.NEAR,
             overdue_at=math.inf if missed_at is None else missed_at,
@@ -253,22 +253,22 @@ class Watching:
         known = record.known
         due = next_poll(known, now=now, cadence=self._cadence, patience=self._patience)
         if due is None:
-            self._looks[Call.LOOKUP].drop(known.space.id)
+            self._polls[Call.LOOKUP].drop(known.space.id)
             del self._records[known.space.id]
             return
-        record.looked_at, record.due, record.wish = now, due, wish_of(known, due, now, self._cadence)
-        self._looks[Call.LOOKUP].file(known.space.id, due)
+        record.polled, record.due, record.wish = now, due, wish_of(known, due, now, self._cadence)
+        self._polls[Call.LOOKUP].file(known.space.id, due)
 
     def _come_back(self, creators: Sequence[str], now: float) -> None:
-        later, looks = NextPoll(now + self._cadence.discovery, Urgency.PATIENT), self._looks[Call.CREATORS]
+        later, polls = NextPoll(now + self._cadence.discovery, Urgency.PATIENT), self._polls[Call.CREATORS]
         known = [asked_at for creator in creators if (asked_at := self._asked_at.get(creator)) is not None]
         self.waits[Wish.DISCOVERY].wished.extend([self._cadence.discovery] * len(known))
         self.waits[Wish.DISCOVERY].actual.extend(now - asked_at for asked_at in known)
         self._asked_at.update(dict.fromkeys(creators, now))
         for creator in creators:
-            looks.file(creator, later)
+            polls.file(creator, later)
 
-    def _look_at_absent(self, observation: Observation) -> None:
+    def _poll_absent(self, observation: Observation) -> None:
         """Queue a lookup of every Space that an answer by creator should have had (E1)."""
         for creator in observation.question.subjects:
             for space_id in self._alive.get(creator, ()):
@@ -276,13 +276,13 @@ class Watching:
                     at, record = observation.answered_at, self._records[space_id]
                     lists = _lists([creator])
                     record.known = note_left_out(record.known, lists, began_at=observation.began_at)
-                    self.forwarded += self._looks[Call.LOOKUP].bring_forward(space_id, at)
+                    self.forwarded += self._polls[Call.LOOKUP].bring_forward(space_id, at)
 
 
 def _lists(creators: Sequence[str]) -> tuple[str, ...]:
     return tuple(list_of(Call.CREATORS, creator) for creator in creators)
 
 
-def _urgency(looks: Sequence[DuePoll]) -> Urgency:
-    is_urgent = any(look.urgency is Urgency.URGENT for look in looks)
+def _urgency(polls: Sequence[DuePoll]) -> Urgency:
+    is_urgent = any(poll.urgency is Urgency.URGENT for poll in polls)
     return Urgency.URGENT if is_urgent else Urgency.PATIENT

@@ -78,9 +78,9 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long one class of looks waited, in seconds; ``overdue`` is the most past the wished moment."""
+    """How long one class of polls waited, in seconds; ``overdue`` is the most past the wished moment."""
 
-    looks: int
+    polls: int
     wished: float
     actual: float
     p95: float
@@ -129,7 +129,7 @@ def live_ours(week: Week) -> Outcome:
         "requests held back after they were chosen": ours.held_back,
         "lookups brought forward because a Space was absent": ours.forwarded,
         "answers in a mass vanish": ours.vanishings,
-        "looks at a Space": ours.decided + ours.settled,
+        "polls of a Space": ours.decided + ours.settled,
     }
     if week.bad:
         counts |= {
@@ -194,7 +194,7 @@ def _outcome(
 def _summary(waits: Waits) -> Wait:
     actual = sorted(waits.actual)
     return Wait(
-        looks=len(actual),
+        polls=len(actual),
         wished=median(waits.wished),
         actual=median(actual),
         p95=actual[int(len(actual) * 0.95)],

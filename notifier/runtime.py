@@ -54,7 +54,7 @@ class Runtime:
 
     @property
     def cadence(self) -> Cadence:
-        """How often to look."""
+        """How often to poll."""
         settings = self.settings
         return Cadence(
             discovery=settings.poll_discovery_seconds,

@@ -201,14 +201,14 @@ async def _hold(
 async def _keep_place(worker: Worker, call: Call, polls: Sequence[DuePoll]) -> None:
     """Put claimed polls back to the schedule as they were."""
     places = {poll.subject: NextPoll(poll.at, poll.urgency) for poll in polls}
-    await worker.runtime.store.looks.schedule(call, places)
+    await worker.runtime.store.polls.schedule(call, places)
 
 
 async def _put_off(worker: Worker, asked: Affordable, at: float) -> None:
     """Have the polls that are due wait for money, but not beyond the next day, which brings it."""
     now = worker.runtime.clock()
     later = min(at, next_day(now))
-    await worker.runtime.store.looks.schedule(
+    await worker.runtime.store.polls.schedule(
         asked.question.call,
         {poll.subject: NextPoll(later if poll.at <= now else poll.at, poll.urgency) for poll in asked.due},
     )

@@ -1,4 +1,4 @@
-"""From an observation to the store: read what is known, decide, commit, and tell of first looks."""
+"""From an observation to the store: read what is known, decide, commit, and tell of first polls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from notifier.errors import VersionConflictError
 from notifier.store import Commit, TrackedSpace
 from notifier.store.events import WatchChange
 from workers.context import Worker
-from workers.lists import ask_lists, lists_asked, look_at_absent
+from workers.lists import ask_lists, lists_asked, poll_absent
 from workers.vanishing import circumstances
 
 TRIES: Final = 10
@@ -52,7 +52,7 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
     """Apply an answer about Spaces.
 
     Raises:
-        VersionConflictError: Others kept changing the same Spaces; the look's lease makes it due again.
+        VersionConflictError: Others kept changing the same Spaces; the poll's lease makes it due again.
     """
     call = observation.question.call
     _note_unknown_states(worker, observation)
@@ -67,9 +67,9 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
         raise VersionConflictError(f"{len(remaining)} Spaces kept changing while they were decided on")
     answered = [watch for watch in asking if observation.is_answered(watch.subject or "")]
     for watch in answered:
-        await _tell_first_look(worker, watch, observation)
+        await _tell_first_poll(worker, watch, observation)
     if call is not Call.LOOKUP:
-        await look_at_absent(worker, answered, observation)
+        await poll_absent(worker, answered, observation)
 
 
 def _note_unknown_states(worker: Worker, observation: Observation) -> None:
@@ -88,10 +88,10 @@ async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[
     watches = worker.runtime.store.watches
     if call is Call.SEARCH:
         found = await watches.get_many(subjects)
-        return tuple(watch for watch in found.values() if watch.is_looking)
+        return tuple(watch for watch in found.values() if watch.is_polling)
     kind = WatchKind.SPACE if call is Call.LOOKUP else WatchKind.CREATOR
     by_subject = await watches.by_subjects(kind, subjects)
-    return tuple(watch for watch in by_subject.values() if watch.is_looking)
+    return tuple(watch for watch in by_subject.values() if watch.is_polling)
 
 
 async def _apply(
@@ -124,7 +124,7 @@ async def _apply(
         else:
             commits.append(_commit(worker, decision.known, decision.events, record))
             in_doubt += to_ask(record.tracked.known, decision.known, now=observation.answered_at)
-    await store.looks.schedule(Call.LOOKUP, unseen)
+    await store.polls.schedule(Call.LOOKUP, unseen)
     await store.timers.untrack(unfollowed, now=runtime.clock())
     done = await store.spaces.commit(commits)
     for commit, went_in in zip(commits, done, strict=True):
@@ -188,19 +188,19 @@ async def _match(
             if person in by_person and known_as.are_followed_by(by_person[person])
         ]
         watches += searching if space_id in observation.snapshots else []
-        looking = {watch.id: watch for watch in watches if watch.is_looking}
-        matched[space_id] = Matched(record, tuple(looking[each] for each in sorted(looking)))
+        polling = {watch.id: watch for watch in watches if watch.is_polling}
+        matched[space_id] = Matched(record, tuple(polling[each] for each in sorted(polling)))
     return matched
 
 
-async def _tell_first_look(worker: Worker, watch: Watch, observation: Observation) -> None:
+async def _tell_first_poll(worker: Worker, watch: Watch, observation: Observation) -> None:
     """Tell of what a new watch found, once; from then on its Spaces are news.
 
     Raises:
         VersionConflictError: Others kept changing the watch or its Spaces.
     """
     for _ in range(TRIES):
-        if not (watch.is_looking and wants_baseline(watch)) or await _baseline(worker, watch, observation):
+        if not (watch.is_polling and wants_baseline(watch)) or await _baseline(worker, watch, observation):
             return
         found = await worker.runtime.store.watches.get_many([watch.id])
         if watch.id not in found:

@@ -21,7 +21,7 @@ WORKER = "worker"
 class Draining(Protocol):
     """A run over a partition, as far as a wakeup needs to know it."""
 
-    def look_again(self) -> None:
+    def claim_again(self) -> None:
         """Tell that there may be more to claim."""
         ...
 
@@ -34,7 +34,7 @@ class Worker:
         x: The client for X; None without a bearer token, and then nothing is observed.
         stopping: Set when the process is about to end: what is under way is finished, nothing new begun.
         dispatching: Whether the outbox is being emptied by this process.
-        outbox_changed: Whether something may have come into it since it was last looked at.
+        outbox_changed: Whether something may have come into it since it was last read.
         drains: The partitions that this process drains at present.
         repeats_seen: How many repeated commands there had been when a partition's leases were last compared.
         help_asked_until: When the other workers may be woken again for a partition, by the loop's clock.

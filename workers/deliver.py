@@ -75,7 +75,7 @@ def _forget(worker: Worker, partition: int, task: asyncio.Task[None]) -> None:
 async def _drain(worker: Worker, partition: int) -> None:
     running = worker.drains.get(partition)
     if running is not None:
-        running.look_again()
+        running.claim_again()
         return
     drain = worker.drains[partition] = Drain(worker, partition)
     try:
@@ -114,7 +114,7 @@ class Drain:
         self._woken = False
         self._joined = False
 
-    def look_again(self) -> None:
+    def claim_again(self) -> None:
         """Tell that there may be more to claim."""
         self._may_claim = self._woken = True
         if self._in_flight:

@@ -12,7 +12,7 @@ from notifier.errors import VersionConflictError
 from workers.context import Worker
 
 TRIES = 20
-"""How often a note is made again because another look of this or another worker was quicker."""
+"""How often a note is made again because another poll of this or another worker was quicker."""
 
 log = structlog.get_logger(__name__)
 

@@ -52,7 +52,7 @@ async def _end_idle_outages(worker: Worker) -> None:
     health, _ = await store.health.read()
     if not health.calls:
         return
-    queues = await store.looks.queues(now=worker.runtime.clock())
+    queues = await store.polls.queues(now=worker.runtime.clock())
     for call in health.calls:
         if not queues[call].waiting and not queues[call].under_way:
             await note_health(worker, partial(after_answer, call=call))

@@ -28,7 +28,7 @@ def lists_asked(asking: Iterable[Watch]) -> tuple[str, ...]:
     )
 
 
-async def look_at_absent(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
+async def poll_absent(worker: Worker, asking: Sequence[Watch], observation: Observation) -> None:
     """Queue a lookup of every Space that an answer should have had: absence itself proves nothing (E1)."""
     store = worker.runtime.store
     alive = await store.spaces.alive_of([watch.id for watch in asking])
@@ -36,7 +36,7 @@ async def look_at_absent(worker: Worker, asking: Sequence[Watch], observation: O
     if absent:
         if not observation.is_partial:
             await _leave_out(worker, absent, lists_asked(asking), began_at=observation.began_at)
-        await store.looks.add(Call.LOOKUP, absent, at=observation.answered_at)
+        await store.polls.add(Call.LOOKUP, absent, at=observation.answered_at)
         await worker.runtime.wakeup.observe()
 
 
@@ -49,8 +49,8 @@ async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> No
     creators = (await watches.by_subjects(WatchKind.CREATOR, subjects[Call.CREATORS])).items()
     searches = (await watches.get_many(subjects[Call.SEARCH])).items()
     for call, found in ((Call.CREATORS, creators), (Call.SEARCH, searches)):
-        followed = [str(subject) for subject, watch in found if watch.is_looking]
-        await worker.runtime.store.looks.add(call, followed, at=now)
+        followed = [str(subject) for subject, watch in found if watch.is_polling]
+        await worker.runtime.store.polls.add(call, followed, at=now)
     await worker.runtime.wakeup.observe()
 
 
@@ -62,11 +62,11 @@ async def _leave_out(
     for _ in range(TRIES):
         tracked = await store.spaces.read_many(remaining)
         watches = await store.watches.get_many({each for one in tracked.values() for each in one.watch_ids})
-        looking = {each for each, watch in watches.items() if watch.is_looking}
+        polling = {each for each, watch in watches.items() if watch.is_polling}
         commits = [
             commit
             for record in tracked.values()
-            if (commit := _left_out(worker, record, lists, looking, began_at=began_at)) is not None
+            if (commit := _left_out(worker, record, lists, polling, began_at=began_at)) is not None
         ]
         done = await store.spaces.commit(commits)
         remaining = [each.known.space.id for each, went_in in zip(commits, done, strict=True) if not went_in]
@@ -78,16 +78,16 @@ def _left_out(
     worker: Worker,
     record: TrackedSpace,
     lists: Sequence[str],
-    looking: Collection[str],
+    polling: Collection[str],
     *,
     began_at: float,
 ) -> Commit | None:
     """Put together what is stored of a Space that lists left out; None where they never showed it."""
-    watch_ids = tuple(each for each in record.watch_ids if each in looking)
+    watch_ids = tuple(each for each in record.watch_ids if each in polling)
     if record.known is None or not watch_ids:
         return None
     known = note_left_out(record.known, lists, began_at=began_at)
     if known is record.known:
         return None
     timers = timers_of(known, patience=worker.runtime.patience)
-    return Commit(known, record.version, (), watch_ids, timers, keeps_look=True)
+    return Commit(known, record.version, (), watch_ids, timers, keeps_poll=True)

@@ -15,8 +15,8 @@ from notifier.core.polling.isolation import halve, label_of
 from notifier.core.polling.standing import REFUSED_SECONDS, Standing
 from notifier.core.spaces.matching import unattributed
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
+from workers.claimed import ClaimedQuestion
 from workers.context import Worker
-from workers.looks import Look
 from workers.refusals import fail_watch, refuse
 
 UNNAMED_RETRY_SECONDS: Final = 60.0
@@ -25,7 +25,7 @@ UNNAMED_RETRY_SECONDS: Final = 60.0
 log = structlog.get_logger(__name__)
 
 
-async def apply_names(worker: Worker, look: Look, observation: Observation) -> None:
+async def apply_names(worker: Worker, poll: ClaimedQuestion, observation: Observation) -> None:
     """Make each watch active whose name X knows, and give up those of whose name X repeatedly says otherwise.
 
     Raises:
@@ -33,7 +33,7 @@ async def apply_names(worker: Worker, look: Look, observation: Observation) -> N
     """
     store, now = worker.runtime.store, worker.runtime.clock()
     users = {user.username.casefold(): user for user in observation.users.values()}
-    watches = await store.watches.get_many(look.subjects)
+    watches = await store.watches.get_many(poll.subjects)
     reasons: dict[str, str] = {}
     silent: dict[str, Standing] = {}
     for watch in watches.values():
@@ -49,13 +49,13 @@ async def apply_names(worker: Worker, look: Look, observation: Observation) -> N
             )
     later = NextPoll(now + UNNAMED_RETRY_SECONDS, Urgency.PATIENT)
     await store.standings.change(Call.USERS, silent)
-    await store.looks.schedule(Call.USERS, dict.fromkeys(silent, later))
-    if look.has_standings:
-        await store.standings.note_answer(look.call, now=observation.answered_at)
-    await refuse(worker, look, reasons, apart=worker.runtime.patience.apart, fails_others=False)
+    await store.polls.schedule(Call.USERS, dict.fromkeys(silent, later))
+    if poll.has_standings:
+        await store.standings.note_answer(poll.call, now=observation.answered_at)
+    await refuse(worker, poll, reasons, apart=worker.runtime.patience.apart, fails_others=False)
 
 
-async def ask_each_creator(worker: Worker, look: Look, observation: Observation) -> bool:
+async def ask_each_creator(worker: Worker, poll: ClaimedQuestion, observation: Observation) -> bool:
     """Ask for the Spaces of fewer creators at a time where it is open whose one of them is.
 
     X leaves ``creator_id`` out at times. Who is asked about alone is its creator.
@@ -63,7 +63,7 @@ async def ask_each_creator(worker: Worker, look: Look, observation: Observation)
     Returns:
         Whether that was necessary; the creators are due at once then.
     """
-    if look.call is not Call.CREATORS or len(look.subjects) == 1:
+    if poll.call is not Call.CREATORS or len(poll.subjects) == 1:
         return False
     store, now = worker.runtime.store, worker.runtime.clock()
     unclear = unattributed(observation)
@@ -72,11 +72,11 @@ async def ask_each_creator(worker: Worker, look: Look, observation: Observation)
     records = await store.spaces.read_many(unclear)
     if all(record.watch_ids for record in records.values()):
         return False
-    parts = halve(look.subjects, look.standings, label=label_of(look.subjects, look.standings, now=now))
+    parts = halve(poll.subjects, poll.standings, label=label_of(poll.subjects, poll.standings, now=now))
     marked = {subject: replace(part, since=now, origin=worker.origin) for subject, part in parts.items()}
-    await store.standings.change(look.call, marked)
-    await store.looks.schedule(
-        look.call, {due.subject: NextPoll(max(due.at, now), due.urgency) for due in look.due}
+    await store.standings.change(poll.call, marked)
+    await store.polls.schedule(
+        poll.call, {due.subject: NextPoll(max(due.at, now), due.urgency) for due in poll.due}
     )
     return True
 
@@ -111,7 +111,7 @@ async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> N
         reason = f"the same creator is watched by {conflict.existing_id}"
         await fail_watch(worker, watch, reason, since=now)
         later = NextPoll(now + REFUSED_SECONDS, Urgency.PATIENT)
-        await store.looks.schedule(Call.USERS, {watch.id: later})
+        await store.polls.schedule(Call.USERS, {watch.id: later})
     except (NotFoundError, VersionConflictError):
         # It was deleted, or is changed all the time: then its poll's lease makes it due again.
         log.info("watch.changed_meanwhile", watch_id=watch.id)

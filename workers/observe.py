@@ -1,4 +1,4 @@
-"""Looking: choose what is due, ask X, hand each answer on to be applied, and come back in time."""
+"""Polling: choose what is due, ask X, hand each answer on to be applied, and come back in time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from notifier.core.polling.isolation import select
 from notifier.core.polling.spending import discovery_stretch, next_day
 from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
-from notifier.store.looks import FirstLooks
+from notifier.store.polls import FirstPolls
 from workers.affording import afford, settle
 from workers.applying import apply_spaces
+from workers.claimed import ClaimedQuestion
 from workers.context import Worker, worker_of
 from workers.dispatch import empty_outbox
 from workers.failures import note_answer, put_off
 from workers.health import note_health
-from workers.looks import Look
 from workers.naming import apply_names, ask_each_creator
 
 ROUNDS: Final = 20
@@ -57,15 +57,15 @@ async def _ask_by(worker: Worker, x: XClient, call: Call) -> None:
         if worker.stopping.is_set():
             return
         health, _ = await worker.runtime.store.health.read()
-        look, wake_at = await _claim(worker, health, call)
-        if look is None:
+        poll, wake_at = await _claim(worker, health, call)
+        if poll is None:
             break
-        await _take(worker, x, look, health)
+        await _take(worker, x, poll, health)
     if wake_at < math.inf:
         await worker.runtime.wakeup.observe_at(max(wake_at, worker.runtime.clock()))
 
 
-async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | None, float]:
+async def _claim(worker: Worker, health: Health, call: Call) -> tuple[ClaimedQuestion | None, float]:
     """Claim the next question by a call, or say when there will be one."""
     store, now = worker.runtime.store, worker.runtime.clock()
     chosen, first, wake_at = await _choose(worker, call, now=now)
@@ -73,29 +73,29 @@ async def _claim(worker: Worker, health: Health, call: Call) -> tuple[Look | Non
         wake_at = await _not_before(worker, health, call, chosen, now=now)
     if not chosen or wake_at > now:
         return None, wake_at
-    claimed = await store.looks.claim(call, chosen, now=now)
+    claimed = await store.polls.claim(call, chosen, now=now)
     people = people_wanted((await store.endpoints.all()).values())
     if not people.costs_extra and await store.watches.follow_hosts():
         people = People.ON_STAGE
-    look = await _question(worker, call, claimed, people=people)
-    if look is None:
+    poll = await _question(worker, call, claimed, people=people)
+    if poll is None:
         return None, wake_at
-    standings = {subject: first.standings[subject] for subject in look.subjects if subject in first.standings}
-    return replace(look, standings=standings, has_standings=first.has_standings), wake_at
+    standings = {subject: first.standings[subject] for subject in poll.subjects if subject in first.standings}
+    return replace(poll, standings=standings, has_standings=first.has_standings), wake_at
 
 
-async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DuePoll], FirstLooks, float]:
+async def _choose(worker: Worker, call: Call, *, now: float) -> tuple[list[DuePoll], FirstPolls, float]:
     """Choose the subjects of the next question by a call, or say when there will be one."""
     limit = 1 if call is Call.SEARCH else BATCH
     # A search that must wait would hide those behind it.
-    first = await worker.runtime.store.looks.first(call, now=now, limit=BATCH)
+    first = await worker.runtime.store.polls.first(call, now=now, limit=BATCH)
     selection = select(first.urgent, first.patient, first.standings, now=now, origin=worker.origin)
-    later = {look.subject: NextPoll(at, look.urgency) for look, at in selection.put_off.items()}
-    await worker.runtime.store.looks.schedule(call, later)
+    later = {poll.subject: NextPoll(at, poll.urgency) for poll, at in selection.put_off.items()}
+    await worker.runtime.store.polls.schedule(call, later)
     cadence = worker.runtime.cadence
     ahead = {Call.LOOKUP: cadence.scheduled, Call.CREATORS: cadence.discovery / 2}.get(call, 0.0)
     chosen = fill(selection.urgent, selection.patient, now=now, soon=now + ahead, limit=limit)
-    wake_at = min((look.at for look in (*selection.urgent[:1], *selection.patient[:1])), default=math.inf)
+    wake_at = min((poll.at for poll in (*selection.urgent[:1], *selection.patient[:1])), default=math.inf)
     return chosen, first, wake_at
 
 
@@ -108,7 +108,7 @@ async def _not_before(
         return paused_until
     if call in DISCOVERY and math.isinf(await _discovery_stretch(worker, now=now)):
         return next_day(now)
-    urgency = Look(Question(call, ()), tuple(chosen)).urgency
+    urgency = ClaimedQuestion(Question(call, ()), tuple(chosen)).urgency
     return now + await worker.runtime.store.budget.wait(call, urgency, now=now)
 
 
@@ -120,61 +120,67 @@ async def _discovery_stretch(worker: Worker, *, now: float) -> float:
     return discovery_stretch(await worker.runtime.store.spending.ledger(now=now), budget, now=now)
 
 
-async def _question(worker: Worker, call: Call, claimed: list[DuePoll], *, people: People) -> Look | None:
-    """Put claimed looks into words; those of watches that are gone are dropped."""
-    subjects = [look.subject for look in claimed]
+async def _question(
+    worker: Worker, call: Call, claimed: list[DuePoll], *, people: People
+) -> ClaimedQuestion | None:
+    """Put claimed polls into words; those of watches that are gone are dropped."""
+    subjects = [poll.subject for poll in claimed]
     if call in (Call.LOOKUP, Call.CREATORS):
-        return Look(Question(call, tuple(subjects), people=people), tuple(claimed)) if claimed else None
+        return (
+            ClaimedQuestion(Question(call, tuple(subjects), people=people), tuple(claimed))
+            if claimed
+            else None
+        )
     watches = await worker.runtime.store.watches.get_many(subjects)
     gone = [subject for subject in subjects if subject not in watches]
-    await worker.runtime.store.looks.schedule(call, dict.fromkeys(gone))
-    named = tuple(look for look in claimed if look.subject in watches)
-    targets = [watches[WatchId(look.subject)].target for look in named]
+    await worker.runtime.store.polls.schedule(call, dict.fromkeys(gone))
+    named = tuple(poll for poll in claimed if poll.subject in watches)
+    targets = [watches[WatchId(poll.subject)].target for poll in named]
     if call is Call.USERS:
         targets = [target.removeprefix("@") for target in targets]
-    return Look(Question(call, tuple(targets), people=people), named) if named else None
+    return ClaimedQuestion(Question(call, tuple(targets), people=people), named) if named else None
 
 
-async def _take(worker: Worker, x: XClient, look: Look, health: Health) -> None:
-    """Take one look, or as much of it as the day's money reaches for."""
-    affordable = await afford(worker, look.question, look.due)
+async def _take(worker: Worker, x: XClient, poll: ClaimedQuestion, health: Health) -> None:
+    """Take one poll, or as much of it as the day's money reaches for."""
+    affordable = await afford(worker, poll.question, poll.due)
     if affordable is None:
         return
-    look = replace(look, question=affordable.question, due=affordable.due)
-    observation = await x.ask(look.question, urgency=look.urgency)
+    poll = replace(poll, question=affordable.question, due=affordable.due)
+    observation = await x.ask(poll.question, urgency=poll.urgency)
     await settle(worker, observation, affordable.hold)
     result = observation.failure.kind if observation.failure else "ok"
-    worker.runtime.tally.count(metrics.OBSERVATIONS, look.call, result)
+    worker.runtime.tally.count(metrics.OBSERVATIONS, poll.call, result)
     try:
         if observation.failure is not None:
-            await put_off(worker, look, observation.failure)
+            await put_off(worker, poll, observation.failure)
         else:
-            await _apply(worker, look, observation, health)
+            await _apply(worker, poll, observation, health)
     except VersionConflictError as error:
-        # The look stays leased and comes back; the other looks of this job go on.
-        log.warning("observe.contended", call=look.call, reason=error.message)
+        # The poll stays leased and comes back; the other polls of this job go on.
+        log.warning("observe.contended", call=poll.call, reason=error.message)
     await empty_outbox(worker)
 
 
-async def _apply(worker: Worker, look: Look, observation: Observation, health: Health) -> None:
+async def _apply(worker: Worker, poll: ClaimedQuestion, observation: Observation, health: Health) -> None:
     """Take in an answer."""
-    if look.call in health.calls:
-        await note_health(worker, partial(after_answer, call=look.call))
-    if look.call is Call.USERS:
-        await apply_names(worker, look, observation)
+    if poll.call in health.calls:
+        await note_health(worker, partial(after_answer, call=poll.call))
+    if poll.call is Call.USERS:
+        await apply_names(worker, poll, observation)
         return
-    await note_answer(worker, look, observation)
-    await apply_spaces(worker, look.subjects, observation)
-    if not await ask_each_creator(worker, look, observation):
-        await _come_back(worker, look, observation)
+    await note_answer(worker, poll, observation)
+    await apply_spaces(worker, poll.subjects, observation)
+    if not await ask_each_creator(worker, poll, observation):
+        await _come_back(worker, poll, observation)
 
 
-async def _come_back(worker: Worker, look: Look, observation: Observation) -> None:
-    """File the next look of creators and searches; a Space's own is filed with its commit."""
-    if look.call in DISCOVERY:
+async def _come_back(worker: Worker, poll: ClaimedQuestion, observation: Observation) -> None:
+    """File the next poll of creators and searches; a Space's own is filed with its commit."""
+    if poll.call in DISCOVERY:
         now, wait = observation.answered_at, worker.runtime.cadence.discovery
         stretch = await _discovery_stretch(worker, now=now)
         # With the new day comes new money, so nothing is put off beyond its beginning for want of it.
         later = max(now + wait, min(now + wait * stretch, next_day(now)))
         again = NextPoll(later, Urgency.PATIENT)
-        await worker.runtime.store.looks.schedule(look.call, dict.fromkeys(look.subjects, again))
+        await worker.runtime.store.polls.schedule(poll.call, dict.fromkeys(poll.subjects, again))

@@ -17,8 +17,8 @@ from notifier.core.spaces.matching import failed_event
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store.events import WatchChange
 from workers.applying import count_events
+from workers.claimed import ClaimedQuestion
 from workers.context import Worker
-from workers.looks import Look
 
 WATCHES_BY: Final = {Call.LOOKUP: WatchKind.SPACE, Call.CREATORS: WatchKind.CREATOR}
 """The calls whose subjects are those of watches of one kind; the others' polls are filed by watch."""
@@ -41,7 +41,7 @@ def pace_of(worker: Worker, call: Call) -> Pace:
 
 async def refuse(
     worker: Worker,
-    look: Look,
+    poll: ClaimedQuestion,
     reasons: Mapping[str, str],
     *,
     apart: float | None = None,
@@ -51,7 +51,7 @@ async def refuse(
 
     Args:
         worker: Whose store is meant.
-        look: The question.
+        poll: The question.
         reasons: Why, by subject, for people.
         apart: Seconds between two refusals that count; minutes unless given.
         fails_others: Whether a request that names one of them fails as a whole.
@@ -59,12 +59,12 @@ async def refuse(
     Raises:
         VersionConflictError: One of the watches kept changing.
     """
-    store, now, pace = worker.runtime.store, worker.runtime.clock(), pace_of(worker, look.call)
+    store, now, pace = worker.runtime.store, worker.runtime.clock(), pace_of(worker, poll.call)
     if apart is not None:
         pace = replace(pace, apart=apart)
     standings: dict[str, Standing] = {}
     for subject, reason in reasons.items():
-        before = look.standings.get(subject, NORMAL)
+        before = poll.standings.get(subject, NORMAL)
         standings[subject], is_believed = after_refusal(
             subject,
             before,
@@ -75,11 +75,11 @@ async def refuse(
             fails_others=fails_others,
         )
         if is_believed:
-            for watch in await watches_of(worker, look.call, [subject]):
+            for watch in await watches_of(worker, poll.call, [subject]):
                 await fail_watch(worker, watch, reason, since=standings[subject].since)
-    await store.standings.change(look.call, standings)
-    await store.looks.schedule(
-        look.call,
+    await store.standings.change(poll.call, standings)
+    await store.polls.schedule(
+        poll.call,
         {subject: NextPoll(each.not_before, Urgency.PATIENT) for subject, each in standings.items()},
     )
 
@@ -113,12 +113,12 @@ async def fail_watch(worker: Worker, watch: Watch, reason: str, *, since: float)
     raise VersionConflictError(f"watch {watch.id} kept changing while it was given up")
 
 
-async def revive_watches(worker: Worker, look: Look) -> None:
+async def revive_watches(worker: Worker, poll: ClaimedQuestion) -> None:
     """Take up the watches again whose subjects X had refused and has answered now."""
-    refused = [subject for subject, standing in look.standings.items() if standing.refusals]
-    if not refused or look.call is Call.USERS:
+    refused = [subject for subject, standing in poll.standings.items() if standing.refusals]
+    if not refused or poll.call is Call.USERS:
         return
-    for watch in await watches_of(worker, look.call, refused):
+    for watch in await watches_of(worker, poll.call, refused):
         if watch.status is not WatchStatus.FAILED:
             continue
         try:

@@ -39,7 +39,7 @@ from workers.siblings import new_worker_id
 from workers.timers import ring_timers
 
 POLL_SECONDS: Final = 0.02
-"""How often arq looks for jobs. It is the wait of a wakeup: half of it on average, at about 1 % of a core."""
+"""How often arq polls for jobs. It is the wait of a wakeup: half of it on average, at about 1 % of a core."""
 
 JOB_TIMEOUT_SECONDS: Final = 180
 """Longer than any job takes; arq cancels what exceeds it, and the leases make up for it."""

@@ -1,4 +1,4 @@
-"""What happens at a moment without a look: reminders of planned starts, erasure of what X has lost."""
+"""What happens at a moment without a poll: reminders of planned starts, erasure of what X has lost."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
     await store.timers.drop(kind, unknown)
     commits = []
     for record in tracked.values():
-        looking = tuple(each for each in record.watch_ids if each in watches and watches[each].is_looking)
-        commit = await _ring(worker, kind, record, looking, now=now)
+        polling = tuple(each for each in record.watch_ids if each in watches and watches[each].is_polling)
+        commit = await _ring(worker, kind, record, polling, now=now)
         if commit is not None:
             commits.append(commit)
     done = await store.spaces.commit(commits)
@@ -74,21 +74,21 @@ async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
 
 
 async def _ring(
-    worker: Worker, kind: TimerKind, record: TrackedSpace, looking: tuple[WatchId, ...], *, now: float
+    worker: Worker, kind: TimerKind, record: TrackedSpace, polling: tuple[WatchId, ...], *, now: float
 ) -> Commit | None:
     """Decide what a timer means; None for a Space that is not known any more, or where it has to ring on."""
     known, runtime = record.known, worker.runtime
     if known is None:
         return None
     telling: int | None = 0
-    if kind is TimerKind.ERASURE and is_to_erase(known, now=now, watch_ids=looking):
+    if kind is TimerKind.ERASURE and is_to_erase(known, now=now, watch_ids=polling):
         telling = await runtime.store.redaction.redact(known.space.id)
         if telling is None:
             return None  # A receiver is just being told.
         log.info("space.erased", space_id=known.space.id, events=telling)
     decision = ring(
-        known, kind, now=now, patience=runtime.patience, watch_ids=looking, mentioned=bool(telling)
+        known, kind, now=now, patience=runtime.patience, watch_ids=polling, mentioned=bool(telling)
     )
     known = decision.known or known
-    timers = timers_of(known, patience=runtime.patience) if looking else {}
-    return Commit(known, record.version, decision.events, looking, timers, keeps_look=True)
+    timers = timers_of(known, patience=runtime.patience) if polling else {}
+    return Commit(known, record.version, decision.events, polling, timers, keeps_poll=True)

@@ -18,7 +18,7 @@ NOT_SHOWN = (Presence.NOT_FOUND, Presence.INACCESSIBLE)
 
 
 async def circumstances(worker: Worker, observation: Observation) -> Circumstances:
-    """Judge what an answer did not show together with all other late looks, before any of it is applied."""
+    """Judge what an answer did not show together with all other late polls, before any of it is applied."""
     store, now = worker.runtime.store, observation.answered_at
     if observation.question.call is not Call.LOOKUP:
         # Only a lookup says of every Space that it asks about whether it is there.
@@ -45,7 +45,7 @@ async def circumstances(worker: Worker, observation: Observation) -> Circumstanc
 
 async def _is_mass_vanish(worker: Worker, cycle: Cycle, *, now: float) -> bool:
     """Return whether more vanished than is believed; of a few, whose they are has to be read first."""
-    if is_mass_vanish(list(cycle.missing.values()), cycle.looked, now=now):
+    if is_mass_vanish(list(cycle.missing.values()), cycle.polled, now=now):
         return True
     if not may_be_blackout(len(cycle.missing), cycle.found):
         return False

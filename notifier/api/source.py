@@ -17,7 +17,7 @@ from notifier.core.polling.health import Health
 from notifier.core.polling.refusals import Refusal
 from notifier.core.polling.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
 from notifier.core.polling.standing import Standing
-from notifier.store import LookQueue
+from notifier.store import PollQueue
 
 PATH: Final = "/v1/source"
 
@@ -52,8 +52,8 @@ class MoneyView(BaseModel):
     thrift: ThriftLevel = Field(description="What is asked less, or not at all, for the sake of the budget.")
 
 
-class LooksView(BaseModel):
-    """The queue of looks of one call."""
+class PollsView(BaseModel):
+    """The queue of polls of one call."""
 
     call: observation.Call
     waiting: int = Field(description="How many polls are scheduled, due or not.")
@@ -98,7 +98,7 @@ class SourceView(BaseModel):
     requests: list[RequestsView]
     money: MoneyView
     lag: LagView
-    looks: list[LooksView]
+    looks: list[PollsView]
     unanswered: list[UnansweredView]
     unknown_states: dict[str, int] = Field(
         description="Words of X for a Space's state that we do not know, and how often they were seen: a"
@@ -115,7 +115,7 @@ async def get_source(call: Call[None, None]) -> Reply:
     runtime = call.runtime
     store, now, settings = runtime.store, runtime.clock(), runtime.settings
     health, _ = await store.health.read()
-    queues = await store.looks.queues(now=now)
+    queues = await store.polls.queues(now=now)
     standings = {each: await store.standings.all(each) for each in observation.Call}
     counts = await store.telemetry.read()
     outages = health.outages()
@@ -130,7 +130,7 @@ async def get_source(call: Call[None, None]) -> Reply:
             requests=_requests(await store.budget.describe(now=now)),
             money=_money(await store.spending.ledger(now=now), settings.daily_budget_usd, now),
             lag=_lag(queues, health, counts, now),
-            looks=[_looks(each, queue, health, now) for each, queue in queues.items()],
+            looks=[_polls(each, queue, health, now) for each, queue in queues.items()],
             unanswered=[
                 _unanswered(each, subject, standing)
                 for each, subjects in standings.items()
@@ -176,10 +176,10 @@ def _money(ledger: Ledger, budget: float | None, now: float) -> MoneyView:
     )
 
 
-def _looks(call: observation.Call, queue: LookQueue, health: Health, now: float) -> LooksView:
+def _polls(call: observation.Call, queue: PollQueue, health: Health, now: float) -> PollsView:
     paused_until = health.paused_until(call)
     first_at = None if queue.first_at is None else max(queue.first_at, paused_until)
-    return LooksView(
+    return PollsView(
         call=call,
         waiting=queue.waiting,
         due=queue.due,
@@ -210,7 +210,7 @@ def _refused(refusals: Iterable[Refusal]) -> list[RefusedView]:
 
 
 def _lag(
-    queues: dict[observation.Call, LookQueue], health: Health, counts: dict[str, float], now: float
+    queues: dict[observation.Call, PollQueue], health: Health, counts: dict[str, float], now: float
 ) -> LagView:
     # Nobody is behind with a call that waits for X.
     open_calls = [queue for call, queue in queues.items() if health.paused_until(call) <= now]

@@ -36,7 +36,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "host": LOOPBACK,
     "port": "0",
     "log_level": "WARNING",
-    # The play runs at eight times the speed of life, so we look more often.
+    # The play runs at eight times the speed of life, so we poll more often.
     "poll_discovery_seconds": "0.4",
     "poll_near_seconds": "0.3",
     "poll_live_seconds": "0.3",

@@ -1,4 +1,4 @@
-"""``doctor``: looking the database over."""
+"""``doctor``: checking the database."""
 # ruff: noqa: PLC0415 - the help of this command needs none of what it does
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEY_BESIDE_THE_DATA: Final = "local"
 
 
 def doctor() -> None:
-    """Look the whole database over for anything that must not be so; nothing is changed, work may go on."""
+    """Check the whole database for anything that must not be so; nothing is changed, work may go on."""
     import asyncio
 
     from notifier.config import load_settings

@@ -24,7 +24,7 @@ from notifier.config import ENV_PREFIX, Settings, load_settings
 from notifier.runtime import Runtime, open_runtime
 
 WORKER_STOP_SECONDS: Final = 17.5
-LOOK_AGAIN_SECONDS: Final = 0.05
+POLL_AGAIN_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 10.0
 DATA_FOLDER: Final = "valkey"
 
@@ -46,7 +46,7 @@ class Stack:
             if time.time() >= complain_at:
                 log.warning("worker.silent", reason="no worker has reported yet; lines above may say why")
                 complain_at = float("inf")
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(POLL_AGAIN_SECONDS)
 
     async def _worker_reported(self) -> bool:
         now = time.time()

@@ -29,7 +29,7 @@ LOG_FILE: Final = "valkey.log"
 START_TRIES: Final = 3
 """Between our choice of a free port and the server's use of it, another process may take the port."""
 
-LOOK_AGAIN_SECONDS: Final = 0.02
+POLL_AGAIN_SECONDS: Final = 0.02
 ANSWER_SECONDS: Final = 2.0
 OLD_SERVER_SECONDS: Final = 15.0
 STOP_SECONDS: Final = 10.0
@@ -42,7 +42,7 @@ async def embedded_valkey(directory: Path) -> AsyncIterator[str]:
     """Run a server over the data in ``directory`` and give its URL; it is ended last and in order.
 
     The server is bound to loopback and asks for a password, which is in the URL and, for people who want to
-    look inside, in the file ``url`` beside the data. A server that a killed run left behind is ended first.
+    poll inside, in the file ``url`` beside the data. A server that a killed run left behind is ended first.
 
     Raises:
         ConfigError: The directory cannot be used, another process uses it, or there is no server to run.
@@ -113,7 +113,7 @@ async def _end_old_server(directory: Path, lock: int) -> None:
             raise UnavailableError(
                 f"NOTIFIER_DATA_DIR: the server that an earlier run left over {directory} does not end"
             )
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(POLL_AGAIN_SECONDS)
 
 
 async def _start(binary: Path, directory: Path, lock: int) -> tuple[str, Child]:
@@ -175,7 +175,7 @@ async def _ready(url: str, process: Process) -> bool:
     while process.returncode is None:
         if await _ask(url, b"PING") == b"+PONG\r\n":
             return True
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(POLL_AGAIN_SECONDS)
     return False
 
 

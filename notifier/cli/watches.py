@@ -51,13 +51,13 @@ def create_watch(
 
 @admin_command(app, "pause")
 def pause_watch(api: AdminApi, watch_id: WatchId) -> None:
-    """Stop looking for a while."""
+    """Stop polling for a while."""
     api.show(api.patch(_path(watch_id), {"paused": True}))
 
 
 @admin_command(app, "resume")
 def resume_watch(api: AdminApi, watch_id: WatchId) -> None:
-    """Look again."""
+    """Poll again."""
     api.show(api.patch(_path(watch_id), {"paused": False}))
 
 

@@ -183,7 +183,7 @@ class Pool:
             del self._idle_of[connection.origin]
 
     def _sweep(self) -> None:
-        """Close what has been idle for too long, and look again when the next one will have been."""
+        """Close what has been idle for too long, and check again when the next one will have been."""
         self._sweeper = None
         while self._idle:
             oldest = next(iter(self._idle))

@@ -1,4 +1,4 @@
-"""The faults that leave an answer healthy to look at, and late, old, incomplete or odd."""
+"""The faults that leave an answer that looks healthy, and is late, old, incomplete or odd."""
 
 from __future__ import annotations
 

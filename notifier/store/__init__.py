@@ -21,9 +21,9 @@ from notifier.store.endpoints import EndpointHealth, Endpoints
 from notifier.store.events import Events, LoggedEvent
 from notifier.store.faults import PREFIX, fault_of
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
-from notifier.store.looks import LookQueue, Looks
 from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
+from notifier.store.polls import PollQueue, Polls
 from notifier.store.records import Change
 from notifier.store.recoveries import Recoveries
 from notifier.store.redaction import Redaction
@@ -72,7 +72,7 @@ class Store:
         self.partitions = Partitions(database, partitions)
         self.server = Server(database)
         self.watches = Watches(database, ttl_seconds=ttl_seconds)
-        self.looks = Looks(database)
+        self.polls = Polls(database)
         self.standings = Standings(database)
         self.spaces = Spaces(database, ttl_seconds=ttl_seconds)
         self.events = Events(database, ttl_seconds=ttl_seconds)
@@ -156,8 +156,8 @@ __all__ = [
     "Database",
     "EndpointHealth",
     "LoggedEvent",
-    "LookQueue",
     "Page",
+    "PollQueue",
     "Resealed",
     "Retrying",
     "SecretBox",

@@ -22,8 +22,8 @@ from notifier.store.paging import Page, read_cursor, slice_of
 from notifier.store.partitions import Partitions
 
 WALKED_AT_ONCE: Final = 250
-LOOKED_AT_MOST: Final = 2_500
-"""How many events and deliveries are looked at for one page, however few of them are wanted."""
+EXAMINED_AT_MOST: Final = 2_500
+"""How many events and deliveries are examined for one page, however few of them are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class _Stretch:
 
     Attributes:
         owed: The deliveries on it, each with the cursor that goes on behind it.
-        looked_at: How many events or deliveries it counts for.
+        examined: How many events or deliveries it counts for.
         end: The cursor that goes on behind all of it.
     """
 
     owed: Sequence[tuple[str, tuple[EventId, EndpointId]]]
-    looked_at: int
+    examined: int
     end: str
 
 
@@ -103,13 +103,13 @@ class Deliveries:
     ) -> Page[Delivery]:
         """List deliveries, those of the latest events first.
 
-        For a page no more than about :data:`LOOKED_AT_MOST` events and deliveries are looked at. One that has
+        For a page about :data:`EXAMINED_AT_MOST` events and deliveries are examined at most. One that has
         not found ``limit`` by then is short, or empty, and its cursor goes on behind them. A cursor is
-        ``<serial of an event>-<deliveries of it already looked at>``.
+        ``<serial of an event>-<deliveries of it already examined>``.
         """
         at_once = WALKED_AT_ONCE if status is not None else limit
         found: list[Delivery] = []
-        looked_at = 0
+        examined = 0
         async for stretch in self._way_back(cursor, at_once, endpoint_id, event_id, space_id):
             deliveries = await self._read([owed for _, owed in stretch.owed])
             for (place, _), delivery in zip(stretch.owed, deliveries, strict=True):
@@ -117,8 +117,8 @@ class Deliveries:
                     found.append(delivery)
                 if len(found) == limit:
                     return Page(tuple(found), place)
-            looked_at += stretch.looked_at
-            if looked_at >= LOOKED_AT_MOST:
+            examined += stretch.examined
+            if examined >= EXAMINED_AT_MOST:
                 return Page(tuple(found), stretch.end)
         return Page(tuple(found), None)
 
@@ -171,7 +171,7 @@ class Deliveries:
             int(count) if space_id in (None, space) else 0
             for space, count in zip(answers[::2], answers[1::2], strict=True)
         ]
-        within = max(bisect_right(list(accumulate(counts)), LOOKED_AT_MOST), 1)
+        within = max(bisect_right(list(accumulate(counts)), EXAMINED_AT_MOST), 1)
         passed = [(EventId(event), serial) for event, serial in rows[:within]]
         if endpoint_id is not None:
             owed = [[EndpointId(endpoint_id)] if count else [] for count in counts[:within]]

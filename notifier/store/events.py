@@ -197,7 +197,7 @@ async def trim_index(database: Database, index: str) -> int:
 
 
 def routing_json(event: Event) -> str:
-    """Write what filters look at, as the log keeps it."""
+    """Write what filters read, as the log keeps it."""
     return json.dumps({name: value for name, value in asdict(event.routing).items() if value})
 
 

@@ -29,7 +29,7 @@ ANSWERED: Final = "sn:answered"  # hash: call -> second of its last answer while
 BUCKETS: Final = "sn:buckets"  # string: X's rate buckets as JSON. TTL
 REFUSALS: Final = "sn:refusals"  # string: what X does not accept beside the subjects, as JSON. TTL
 HEALTH: Final = "sn:health"  # string: which calls to X fail and why, as JSON; only while one does
-CYCLE_LOOKED: Final = "sn:cycle:looked"  # zset: Space id -> when a living Space was looked at, in ms. TTL
+CYCLE_POLLED: Final = "sn:cycle:polled"  # zset: Space id -> when a living Space was polled, in ms. TTL
 CYCLE_MISSING: Final = "sn:cycle:missing"  # zset: Space id -> since when it is not found, in ms. TTL
 HELD: Final = "sn:held"  # zset: <thousandths of a dollar>:<id> held for a question -> until when, in ms. TTL
 
@@ -76,14 +76,14 @@ def space_mentions(space_id: str) -> str:
     return f"sn:space:{space_id}:mentions"
 
 
-def looks(call: str, part: str) -> str:
+def polls(call: str, part: str) -> str:
     """Zset: what to ask X about by this call -> when, in ms; urgent, patient, and leased ones apart."""
     return f"sn:looks:{call}:{part}"
 
 
-def looks_of(call: str) -> tuple[str, str, str]:
+def polls_of(call: str) -> tuple[str, str, str]:
     """Name the three sets of a call, in the order in which the scripts take them."""
-    return looks(call, "urgent"), looks(call, "patient"), looks(call, "leased")
+    return polls(call, "urgent"), polls(call, "patient"), polls(call, "leased")
 
 
 def standings(call: str) -> str:
@@ -195,7 +195,7 @@ PERMANENT: Final = (
     *(SERIAL, PARTITIONS, WATCHES, HOST_WATCHES, SPACES, EVENTS, OUTBOX, ENDPOINTS, RECOVERING, GENERATION),
     *(CHALLENGES, WORKERS, TELEMETRY, ADMIN_KEY, HEALTH, ANSWERED, ARQ_QUEUE),
     *(watch("*"), watch_spaces("*"), watch_by("*"), space("*"), space_watches("*"), spaces_in("*")),
-    *(looks("*", "*"), standings("*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),
+    *(polls("*", "*"), standings("*"), timers("*"), events_of_type("*"), endpoint("*"), run("*")),
     *(due("*"), leased("*"), owes("*"), lines("*"), line("*", "*")),
     "sn:ready:*",
 )

@@ -30,7 +30,7 @@ from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
 
 BATCH: Final = 250
-"""How many events one script call looks at: about a millisecond of the server's time."""
+"""How many events one script call reads: about a millisecond of the server's time."""
 
 ROUTINGS: Final = 10_000
 """How many judgements on who wants what are remembered: most events of one Space are routed alike."""

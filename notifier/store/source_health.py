@@ -16,15 +16,15 @@ from notifier.store.events import routing_json
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """The living Spaces that were looked at lately.
+    """The living Spaces that were polled lately.
 
     Attributes:
-        looked: How many.
+        polled: How many.
         found: How many of them are there.
-        missing: Those that are not, and some looked at before, since which epoch second.
+        missing: Those that are not, and some polled before, since which epoch second.
     """
 
-    looked: int
+    polled: int
     found: int
     missing: Mapping[str, float]
 
@@ -61,9 +61,9 @@ class SourceHealth:
     async def note_cycle(self, found: Collection[str], missing: Collection[str], *, now: float) -> Cycle:
         """Note which living Spaces an answer showed, and which it was asked about and did not show."""
         now_ms = int(now * 1000)
-        looked, found_of_them, *rows = await self._database.run(
+        polled, found_of_them, *rows = await self._database.run(
             "note_cycle",
-            keys=[keys.CYCLE_LOOKED, keys.CYCLE_MISSING],
+            keys=[keys.CYCLE_POLLED, keys.CYCLE_MISSING],
             args=[
                 now_ms,
                 now_ms - int(CYCLE_SECONDS * 1000),
@@ -74,4 +74,4 @@ class SourceHealth:
             ],
         )
         since = [float(at) / 1000 for at in rows[1::2]]
-        return Cycle(looked, found_of_them, dict(zip(rows[::2], since, strict=True)))
+        return Cycle(polled, found_of_them, dict(zip(rows[::2], since, strict=True)))

@@ -22,7 +22,7 @@ from notifier.store.paging import Page, page_of, slice_of
 
 TRIMMED_AT_ONCE: Final = 250
 RECENT_SPACES: Final = 20
-"""How far back a watch's Spaces are looked through for some that are still alive."""
+"""How far back a watch's Spaces are searched for some that are still alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Commit:
         version: Of the record that was decided on.
         watch_ids: The watches that match the Space; they are linked to it.
         timers: When which of its timers rings, in epoch seconds; the others are dropped.
-        look: The next look; None forgets the Space.
-        keeps_look: Leave the looks as they are, whatever ``look`` says.
+        poll: The next poll; None forgets the Space.
+        keeps_poll: Leave the polls as they are, whatever ``poll`` says.
     """
 
     known: KnownSpace
@@ -54,8 +54,8 @@ class Commit:
     events: tuple[Event, ...]
     watch_ids: tuple[WatchId, ...]
     timers: Mapping[TimerKind, float]
-    look: NextPoll | None = None
-    keeps_look: bool = False
+    poll: NextPoll | None = None
+    keeps_poll: bool = False
 
 
 class Spaces:
@@ -174,7 +174,7 @@ class Spaces:
                 commit.version,
                 json.dumps(commit.known.as_json(), ensure_ascii=False, separators=(",", ":")),
                 commit.known.phase,
-                *_look(commit),
+                *_poll(commit),
                 *(_timer(commit.timers.get(kind)) for kind in (TimerKind.REMINDER, TimerKind.ERASURE)),
                 self._ttl,
                 len(commit.watch_ids),
@@ -184,11 +184,11 @@ class Spaces:
         )
 
 
-def _look(commit: Commit) -> tuple[Argument, Argument]:
-    """Return when and how urgently to look, as the script takes it."""
-    if commit.keeps_look:
+def _poll(commit: Commit) -> tuple[Argument, Argument]:
+    """Return when and how urgently to poll, as the script takes it."""
+    if commit.keeps_poll:
         return "keep", ""
-    return ("", "") if commit.look is None else (int(commit.look.at * 1000), commit.look.urgency)
+    return ("", "") if commit.poll is None else (int(commit.poll.at * 1000), commit.poll.urgency)
 
 
 def _timer(at: float | None) -> Argument:

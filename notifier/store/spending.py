@@ -14,7 +14,7 @@ from notifier.store import keys
 from notifier.store.database import Database
 
 TTL_SECONDS: Final = 3 * DAY_SECONDS
-"""Yesterday is looked at until today ends."""
+"""Yesterday is read until today ends."""
 
 
 HOLD_SECONDS: Final = 30.0

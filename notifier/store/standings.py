@@ -16,7 +16,7 @@ STANDING: Final = TypeAdapter(Standing)
 
 
 class Standings:
-    """One hash per call. A standing goes with its subject's place on the schedule (``lib/looks.lua``)."""
+    """One hash per call. A standing goes with its subject's place on the schedule (``lib/polls.lua``)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

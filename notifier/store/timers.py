@@ -33,7 +33,7 @@ class Timers:
                 await self._database.redis.zrem(keys.timers(kind), *space_ids)
 
     async def untrack(self, space_ids: Collection[str], *, now: float) -> None:
-        """End the looks at Spaces that nobody follows now; their content goes unless somebody does soon."""
+        """End the polls of Spaces that nobody follows now; their content goes unless somebody does soon."""
         if space_ids:
             erase_at = int((now + ERASE_AFTER_SECONDS) * 1000)
             await self._database.run("untrack_spaces", args=[erase_at, *space_ids])

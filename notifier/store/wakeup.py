@@ -83,11 +83,11 @@ class Wakeup:
         self._jobs = job_queue(database.redis)
 
     async def observe(self) -> None:
-        """Have what is due looked at."""
+        """Have what is due polled."""
         await self._enqueue("observe")
 
     async def observe_at(self, moment: float) -> None:
-        """Have what is due looked at, at an epoch second; the same moment twice is one job."""
+        """Have what is due polled, at an epoch second; the same moment twice is one job."""
         async with self._database.translated():
             await self._jobs.enqueue_job(
                 "observe",

@@ -14,8 +14,8 @@ from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.store import keys
 from notifier.store.database import Database
-from notifier.store.looks import LOOK_CALLS
 from notifier.store.paging import Page, page_of, slice_of
+from notifier.store.polls import POLL_CALLS
 from notifier.store.records import CHANGED, Change, Changes, text_of
 from notifier.store.standings import STANDING
 
@@ -24,7 +24,7 @@ MAX_LISTED_SPACES: Final = 100
 
 
 class Watches:
-    """The records of what is followed; each change starts or stops the looks that go with it."""
+    """The records of what is followed; each change starts or stops the polls that go with it."""
 
     def __init__(self, database: Database, *, ttl_seconds: int) -> None:
         self._database = database
@@ -32,7 +32,7 @@ class Watches:
         self._changes = Changes[Watch]()
 
     async def create(self, watch: Watch, *, now: float) -> None:
-        """Add a watch and make its first look due.
+        """Add a watch and make its first poll due.
 
         Raises:
             ConflictError: Its kind and target are watched already; ``existing_id`` says by which.
@@ -74,8 +74,8 @@ class Watches:
         replaced: str | None = ""
         if before is not None:
             replaced = await text_of(self._database, keys.watch(watch.id), WATCH, before)
-        old_call, old_subject = look_of(before)
-        call, subject = look_of(watch)
+        old_call, old_subject = poll_of(before)
+        call, subject = poll_of(watch)
         holder = await self._database.run(
             "save_watch",
             keys=[keys.watch(watch.id), keys.watch_by(watch.kind)],
@@ -135,13 +135,13 @@ class Watches:
         return page_of([(found.get(WatchId(watch_id)), serial) for watch_id, serial in rows], limit=limit)
 
     async def delete(self, watch_id: str, *, now: float) -> None:
-        """Remove a watch; Spaces that no other watch matches are no longer looked at.
+        """Remove a watch; Spaces that no other watch matches are no longer polled.
 
         Raises:
             NotFoundError: There is none.
         """
         watch = await self.get(watch_id)
-        call, subject = look_of(watch)
+        call, subject = poll_of(watch)
         deleted = await self._database.run(
             "delete_watch",
             keys=[keys.watch(watch_id), keys.watch_by(watch.kind), keys.watch_spaces(watch_id)],
@@ -160,7 +160,7 @@ class Watches:
 
     async def reasons(self, watches: Collection[Watch]) -> dict[WatchId, str]:
         """Return what X has against the subjects of watches, for people, where it has anything."""
-        places = {watch.id: look_of(watch) for watch in watches}
+        places = {watch.id: poll_of(watch) for watch in watches}
         async with self._database.pipeline() as pipe:
             for call, subject in places.values():
                 pipe.hget(keys.standings(call), subject)
@@ -185,10 +185,10 @@ class Watches:
             return [tuple(space_ids) for space_ids in await pipe.execute()]
 
 
-def look_of(watch: Watch | None) -> tuple[str, str]:
+def poll_of(watch: Watch | None) -> tuple[str, str]:
     """Return the call and subject by which X is asked for a watch, empty where it is not asked."""
     if watch is None or watch.paused:
         return "", ""
     if watch.subject is None:
         return Call.USERS, watch.id
-    return LOOK_CALLS[watch.kind], watch.id if watch.kind is WatchKind.SEARCH else watch.subject
+    return POLL_CALLS[watch.kind], watch.id if watch.kind is WatchKind.SEARCH else watch.subject

@@ -23,7 +23,7 @@ OUT_OF_REACH_SECONDS = 30.0
 
 
 async def commit_whatever_happens(world: World, commits: Sequence[Commit]) -> None:
-    """Commit as whoever looks at X does: what failed or was refused is read again, and decided on anew."""
+    """Commit as whoever polls X does: what failed or was refused is read again, and decided on anew."""
     for each in commits:
         await wait_until(
             partial(_is_committed, world, each), timeout=60, interval=0.05, message="it can be committed"

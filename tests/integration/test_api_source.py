@@ -42,7 +42,7 @@ async def source(it: Steered, serve: Serve) -> dict[str, Any]:
     return document
 
 
-def looks_of(document: dict[str, Any], call: Call) -> dict[str, Any]:
+def polls_of(document: dict[str, Any], call: Call) -> dict[str, Any]:
     (found,) = [each for each in document["looks"] if each["call"] == call]
     return {name: value for name, value in found.items() if name != "call"}
 
@@ -72,11 +72,11 @@ def test_the_document_shows_every_field_and_names_every_word() -> None:
         assert {word for word in words if f"`{word}`" not in section} == set()
 
 
-async def test_without_a_token_nothing_is_looked_at_and_that_is_told(redis_url: str, serve: Serve) -> None:
+async def test_without_a_token_nothing_is_polled_and_that_is_told(redis_url: str, serve: Serve) -> None:
     async with steered(redis_url, PLAY, x_bearer_token=None) as it:
         await it.watch(WatchKind.SPACE, "S1")
         it.clock.now += 90
-        await it.look()
+        await it.poll()
         document = await source(it, serve)
     assert it.x.asked == []
     assert document == {
@@ -137,12 +137,12 @@ async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, ser
         "resets_at": MIDNIGHT,
         "thrift": "none",
     }
-    # Both ends were seen by the look half a minute after the one before, the starts by the first one.
+    # Both ends were seen by the poll half a minute after the one before, the starts by the first one.
     assert lag["looks_seconds"] == 0
     assert lag["detections"] == 2
     assert 0 <= lag["mean_detection_seconds"] <= 30
-    assert looks_of(document, Call.LOOKUP)["waiting"] == 2
-    assert looks_of(document, Call.USERS) == IDLE
+    assert polls_of(document, Call.LOOKUP)["waiting"] == 2
+    assert polls_of(document, Call.USERS) == IDLE
 
 
 async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, serve: Serve) -> None:
@@ -157,20 +157,20 @@ async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, ser
         assert document["troubles"] == [
             {"kind": "unauthorized", "since": rfc3339(since), "detail": "HTTP 403: not in your plan"}
         ]
-        assert looks_of(document, Call.SEARCH) == {
+        assert polls_of(document, Call.SEARCH) == {
             **IDLE,
             "waiting": 1,
             "due": 1,
             "next_at": rfc3339(told_at + 300),
             "paused_until": rfc3339(told_at + 300),
         }
-        assert looks_of(document, Call.LOOKUP)["paused_until"] is None
+        assert polls_of(document, Call.LOOKUP)["paused_until"] is None
         assert document["lag"]["looks_seconds"] == 0, "nobody waits for a call that waits for X"
         it.x.heal()
         await it.pass_time(300, step=10)
         document = await source(it, serve)
     assert (document["status"], document["troubles"]) == ("ok", [])
-    assert looks_of(document, Call.SEARCH)["paused_until"] is None
+    assert polls_of(document, Call.SEARCH)["paused_until"] is None
 
 
 async def test_an_outage_that_is_not_announced_yet_pauses_and_degrades_nothing(
@@ -179,24 +179,24 @@ async def test_an_outage_that_is_not_announced_yet_pauses_and_degrades_nothing(
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.SPACE, "S1")
         it.x.fail(Call.LOOKUP, 503)
-        await it.look()
+        await it.poll()
         document = await source(it, serve)
         assert (document["status"], document["troubles"]) == ("ok", [])
-        assert looks_of(document, Call.LOOKUP)["paused_until"] is None
+        assert polls_of(document, Call.LOOKUP)["paused_until"] is None
         await it.pass_time(11)
         assert (await source(it, serve))["status"] == "degraded"
 
 
 async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: Serve) -> None:
     async with steered(redis_url, PLAY) as it:
-        looks, now = it.runtime.store.looks, it.clock.now
-        await looks.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
-        await looks.schedule(Call.LOOKUP, {"C": NextPoll(now + 60, Urgency.PATIENT)})
-        first = await looks.first(Call.LOOKUP, now=now, limit=1)
+        polls, now = it.runtime.store.polls, it.clock.now
+        await polls.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
+        await polls.schedule(Call.LOOKUP, {"C": NextPoll(now + 60, Urgency.PATIENT)})
+        first = await polls.first(Call.LOOKUP, now=now, limit=1)
         urgent = first.urgent
-        await looks.claim(Call.LOOKUP, urgent, now=now)
+        await polls.claim(Call.LOOKUP, urgent, now=now)
         document = await source(it, serve)
-    assert looks_of(document, Call.LOOKUP) == {
+    assert polls_of(document, Call.LOOKUP) == {
         "waiting": 2,
         "due": 1,
         "under_way": 1,

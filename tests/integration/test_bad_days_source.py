@@ -71,7 +71,7 @@ async def test_one_stray_refusal_of_the_credentials_is_asked_again_soon(redis_ur
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.SPACE, "S1")
         once(it, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
-        await it.look()
+        await it.poll()
         await it.pass_time(60)
         assert seconds(it, Call.LOOKUP)[:2] == [0, 10]
         assert await it.types() == ["space.started"]
@@ -82,7 +82,7 @@ async def test_the_second_in_a_row_pauses_and_is_announced(redis_url: str, statu
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.SPACE, "S1")
         always(it, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
-        await it.look()
+        await it.poll()
         await it.pass_time(400)
         assert seconds(it, Call.LOOKUP) == [0, 10, 310]
         assert await degradations(it) == ["unauthorized"]
@@ -128,7 +128,7 @@ async def test_a_429_with_requests_left_is_waited_out_ever_longer_and_announced(
             Call.LOOKUP,
             lambda: web.json_response({"title": "Too Many Requests"}, status=429, headers=headers | reset),
         )
-        await it.look()
+        await it.poll()
         await it.pass_time(300)
         assert seconds(it, Call.LOOKUP) == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
         assert await degradations(it) == ["rate_limited"]
@@ -149,7 +149,7 @@ async def test_a_used_up_day_is_waited_out(redis_url: str) -> None:
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.SPACE, "S1")
         always(it, Call.LOOKUP, lambda: web.json_response({"title": "Too Many"}, status=429, headers=headers))
-        await it.look()
+        await it.poll()
         await it.pass_time(7000, step=10)
         assert seconds(it, Call.LOOKUP) == [0]
         assert await degradations(it) == ["rate_limited"]
@@ -160,7 +160,7 @@ async def test_a_clock_that_is_off_costs_no_refused_requests(redis_url: str, clo
     play = f"x: {{clock: {clock}}}\n" + PLAY
     async with steered(redis_url, play, behaviour=None, limits=Limits(requests=5, window_seconds=900)) as it:
         await it.watch(WatchKind.SPACE, "S1")
-        await it.look()
+        await it.poll()
         await it.pass_time(1800, step=5)
         refused = [asked for asked in it.x.of(Call.LOOKUP) if asked.status == 429]
         assert len(refused) <= 2
@@ -235,7 +235,7 @@ async def test_a_space_that_x_does_not_know_yet_is_asked_about_soon_and_then_eve
 ) -> None:
     async with steered(redis_url, ONE + spaces(["S9"], LIVE)) as it:
         await it.watch(WatchKind.SPACE, "S1")
-        await it.look()
+        await it.poll()
         await it.pass_time(3600, step=5)
         assert seconds(it, Call.LOOKUP)[:9] == [0, 10, 20, 40, 80, 160, 320, 640, 1240]
 
@@ -247,7 +247,7 @@ async def test_a_name_of_which_x_says_more_than_that_it_is_unknown_fails_with_th
     play = f"users: [{{id: 1, name: One, username: one, {state}: 0s}}]\nspaces: []"
     async with steered(redis_url, play) as it:
         await it.watch(WatchKind.CREATOR, "@one")
-        await it.look()
+        await it.poll()
         assert word in await reason(it), "also while it is still resolving"
         await it.pass_time(60)
         watch = await one_watch(it)
@@ -313,7 +313,7 @@ async def test_a_first_answer_of_nothing_but_an_error_is_no_empty_baseline(redis
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.CREATOR, "1", on_first_sight=OnFirstSight.BASELINE)
         once(it, Call.CREATORS, lambda: web.json_response({"meta": {"result_count": 1}}))
-        await it.look()
+        await it.poll()
         assert await it.types() == []
         await it.pass_time(30)
         assert await it.types() == ["watch.baseline"]
@@ -330,7 +330,7 @@ async def test_a_creator_for_whom_x_answers_with_an_error_has_no_baseline_yet(
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.CREATOR, "1", "2", on_first_sight=OnFirstSight.BASELINE)
         once(it, Call.CREATORS, lambda: web.json_response({"errors": [error], "meta": {"result_count": 0}}))
-        await it.look()
+        await it.poll()
         assert await it.types() == ["watch.baseline"], "that of the other one"
         await it.pass_time(70)
         assert await it.types() == ["watch.baseline"] * 2

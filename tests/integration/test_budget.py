@@ -65,7 +65,7 @@ async def test_lookups_of_unknown_spaces_are_cut_to_what_is_left(redis_url: str)
     async with budgeted(redis_url, 1) as (it, x):
         full_house(x, 100, speakers=2)
         await it.watch(WatchKind.SPACE, *x.spaces)
-        await it.look()
+        await it.poll()
         assert 950 <= x.cost(TODAY) <= 1000
         asked = {space_id for asked in it.x.asked for space_id in asked.subjects}
         await it.pass_time(60, step=30)
@@ -101,7 +101,7 @@ async def test_people_are_asked_for_while_the_money_reaches_and_news_of_spaces_g
     async with budgeted(redis_url, 1) as (it, x):
         full_house(x, 1, speakers=12)
         await it.watch(WatchKind.SPACE, "S0", "unknown")
-        await it.look()
+        await it.poll()
         assert [asked.people for asked in it.x.asked] == [True, True]
         assert [asked.subjects[0] for asked in it.x.asked] == ["S0", "unknown"]
         tracked = await it.runtime.store.spaces.get("S0")
@@ -125,9 +125,9 @@ async def test_what_only_fills_a_request_is_neither_asked_nor_put_off_for_want_o
     async with budgeted(redis_url, 0.02) as (it, x):
         full_house(x, 1, speakers=0)
         await it.watch(WatchKind.SPACE, "S0")
-        await it.look()
+        await it.poll()
         await it.watch(WatchKind.SPACE, "S1")
-        await it.look()
+        await it.poll()
         assert [asked.subjects for asked in it.x.asked] == [("S0",)], "S1 may cost more than is left"
         await it.pass_time(60, step=10)
         assert [asked.subjects for asked in it.x.asked] == [("S0",)] * 3, "S0 is paid for, and polled as ever"
@@ -162,8 +162,8 @@ async def test_an_answer_that_comes_after_midnight_is_paid_from_what_was_held_be
             return await x.instead(Asked(asked.call, asked.subjects, asked.query, it.clock.now))
 
         it.x.instead = late
-        await it.runtime.store.looks.add(Call.LOOKUP, list(x.spaces), at=it.clock.now)
-        await it.look()
+        await it.runtime.store.polls.add(Call.LOOKUP, list(x.spaces), at=it.clock.now)
+        await it.poll()
         (first, *_) = it.x.asked
         assert len(first.subjects) == 6, "today has no more left"
         assert x.cost(TODAY + 1) >= 90
@@ -188,7 +188,7 @@ async def test_a_failed_call_costs_nothing_and_releases_what_was_held(redis_url:
         full_house(x, 1)
         await it.watch(WatchKind.SPACE, "S0")
         it.x.fail(Call.LOOKUP, 503)
-        await it.look()
+        await it.poll()
         ledger = await it.runtime.store.spending.ledger(now=it.clock.now)
         assert (len(it.x.asked), ledger.spent, ledger.held) == (1, 0, 0)
 
@@ -197,7 +197,7 @@ async def test_without_a_budget_nothing_is_held_and_everything_asked_for(redis_u
     async with budgeted(redis_url, None) as (it, x):
         full_house(x, 100)
         await it.watch(WatchKind.SEARCH, "news")
-        await it.look()
+        await it.poll()
         assert x.cost(TODAY) == 100 * (5 + 23 * 10)
         assert not await it.runtime.store.database.redis.exists("sn:held")
 
@@ -227,7 +227,7 @@ async def test_where_nobody_reads_people_all_spaces_share_a_question(redis_url: 
         full_house(x, 2)
         x.spaces["S0"].is_over = True
         await it.watch(WatchKind.SPACE, "S0", "S1")
-        await it.look()
+        await it.poll()
         await it.pass_time(60, step=10)
         assert {"S0", "S1"} in [set(asked.subjects) for asked in it.x.asked]
 
@@ -243,7 +243,7 @@ async def test_guests_are_asked_for_only_where_news_of_them_is_wanted_and_then_s
         await it.endpoint("/full", PayloadForm.FULL, event_types)
         gathering = x.announce("1", 1, 1)
         await it.watch(WatchKind.SPACE, "S0")
-        await it.look()
+        await it.poll()
         tracked = await it.runtime.store.spaces.get("S0")
         assert tracked.known is not None
         assert [*tracked.known.users] == ["1", *gathering.speakers, *(gathering.guests if guests else ())]

@@ -161,7 +161,7 @@ async def test_without_people_the_older_version_tells_of_none_either(
     async with steered(redis_url, FULL, contract=contract) as it:
         await it.endpoint("/thin", PayloadForm.THIN)
         await it.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")
-        await it.look()
+        await it.poll()
         known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
         assert known is not None
         assert (known.space.host_ids, known.space.invited_user_ids, known.space.speaker_ids) == (None,) * 3

@@ -54,7 +54,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
 
 @asynccontextmanager
 async def sender(*, limit: int = 8) -> AsyncIterator[tuple[Sender, Pool]]:
-    """A sender whose pool can be looked into; nothing may be left in it."""
+    """A sender whose pool can be inspected; nothing may be left in it."""
     pool = Pool(limit=limit, limit_per_host=0, keepalive_seconds=30.0)
     resolver = ThreadResolver(timeout_seconds=5.0)
     made = Sender(pool, Dialler(resolver, LOOPBACK, None), resolver)

@@ -230,7 +230,7 @@ def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority
     assert answer.status is None
 
 
-def test_a_bad_certificate_is_looked_at_once(
+def test_a_bad_certificate_is_polled_once(
     runner: asyncio.Runner, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the name's: another address would show another one of the kind."""

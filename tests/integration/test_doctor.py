@@ -36,7 +36,7 @@ async def runtime(
     redis_url: str, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Runtime]:
     assert names
-    monkeypatch.setattr(doctor, "LOOK_AGAIN_SECONDS", 0.0)  # Nothing moves here.
+    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # Nothing moves here.
     async with open_runtime(quick_settings(redis_url, delivery_partitions=PARTITIONS)) as opened:
         yield opened
 
@@ -255,15 +255,15 @@ BROKEN: Final = {
         ["sn:space:PLANNED: is indexed as scheduled and ended, and is scheduled"],
     ),
     "not among the Spaces": ("ZREM sn:spaces PLANNED", ["sn:space:PLANNED: is not in sn:spaces"]),
-    "a Space that nobody looks at": (
+    "a Space that nobody polls": (
         "ZREM sn:looks:lookup:patient PLANNED",
         ["sn:space:PLANNED: is followed, and no poll is scheduled for it"],
     ),
-    "a Space with two looks": (
+    "a Space with two polls": (
         "ZADD sn:looks:lookup:leased 1 PLANNED",
         ["sn:space:PLANNED: its poll is patient and leased at once"],
     ),
-    "a look at nothing": (
+    "a poll nothing": (
         "ZADD sn:looks:lookup:patient 1 NOSUCH",
         ["sn:looks:lookup:patient: NOSUCH is polled, and is neither known nor watched"],
     ),
@@ -304,15 +304,15 @@ BROKEN: Final = {
         "HSET sn:watch-by:creator 77 wch_gone",
         ["sn:watch-by:creator: there is no watch wch_gone"],
     ),
-    "a watch that nobody looks for": (
+    "a watch that nobody polls for": (
         "ZREM sn:looks:creators:patient 1",
         ["sn:watch:{creator_watch}: has 0 polls and must have one"],
     ),
-    "a watch with two looks": (
+    "a watch with two polls": (
         "ZADD sn:looks:creators:urgent 1 1",
         ["sn:watch:{creator_watch}: has 2 polls and must have one"],
     ),
-    "a look for no watch": (
+    "a poll for no watch": (
         "ZADD sn:looks:creators:urgent 1 99",
         ["sn:looks:creators:urgent: 99 is polled for no watch"],
     ),
@@ -482,10 +482,10 @@ async def test_an_index_of_recoveries_that_ended_twice(runtime: Runtime) -> None
     ]
 
 
-async def test_a_look_whose_lease_never_ends(runtime: Runtime) -> None:
+async def test_a_poll_whose_lease_never_ends(runtime: Runtime) -> None:
     redis = runtime.store.database.redis
-    await redis.zrem(keys.looks("lookup", "patient"), "PLANNED")
-    await redis.zadd(keys.looks("lookup", "leased"), {"PLANNED": 9_000_000_000_000})
+    await redis.zrem(keys.polls("lookup", "patient"), "PLANNED")
+    await redis.zadd(keys.polls("lookup", "leased"), {"PLANNED": 9_000_000_000_000})
     assert await found(runtime) == [
         "sn:looks:lookup:leased: a lease ends in more than an hour: nobody works on it"
     ]

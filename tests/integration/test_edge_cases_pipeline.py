@@ -1,4 +1,4 @@
-"""The numbered edge cases that take more than one look: store, workers and stand-in together."""
+"""The numbered edge cases that take more than one poll: store, workers and stand-in together."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ async def test_case_1_what_comes_after_the_baseline_is_news(redis_url: str) -> N
 async def test_case_8_gone_from_the_list_while_the_lookup_says_live_tells_nothing(redis_url: str) -> None:
     play = "spaces:\n" + spaces(["A"], LIVE, creator="1")
     play += "faults: [{at: 50s, for: 20m, kind: vanish_all, calls: [creators]}]"
-    # Live Spaces are looked at so rarely here that only the gap in the list can be why one is.
+    # Live Spaces are polled so rarely here that only the gap in the list can be why one is.
     async with steered(redis_url, play, poll_live_seconds=3600) as it:
         await it.watch(WatchKind.CREATOR, "1")
-        await it.look()
+        await it.poll()
         await it.pass_time(60, step=10)
         assert len(it.x.of(Call.CREATORS)) == 2
         await it.pass_time(1)
@@ -84,7 +84,7 @@ async def test_case_11_a_200_with_nothing_but_errors_for_all_hundred_ids_opens_t
     play += "faults: [{at: 45s, for: 200s, kind: vanish_all}]"
     async with steered(redis_url, play) as it:
         await it.watch(WatchKind.SPACE, *everything)
-        await it.look()
+        await it.poll()
         await it.pass_time(240, step=10)
         assert await it.told("source.") == ["source.degraded"]
         await it.pass_time(60, step=10)
@@ -148,7 +148,7 @@ async def test_case_19_an_event_names_all_three_watches_that_have_found_the_spac
 async def test_case_20_two_workers_that_observe_the_same_space_at_once_make_one_event(
     redis_url: str,
 ) -> None:
-    """Each worker looks by another call, so both hold an answer about the same Space at the same moment."""
+    """Each worker polls by another call, so both hold an answer about the same Space at the same moment."""
     many = [f"S{number}" for number in range(30)]
     end = "{at: 55s, set: {state: ended, ended_at: +55s}}"
     async with steered(redis_url, "spaces:\n" + spaces(many, LIVE, end), workers=2) as it:
@@ -156,7 +156,7 @@ async def test_case_20_two_workers_that_observe_the_same_space_at_once_make_one_
         await it.watch(WatchKind.SEARCH, "news", "new")
         for _ in range(20):
             it.clock.now += 10
-            await asyncio.gather(it.look(0), it.look(1), it.look(0), it.look(1))
+            await asyncio.gather(it.poll(0), it.poll(1), it.poll(0), it.poll(1))
         told = {each: await events_of(it, each) for each in many}
         assert await it.counts() == {"space.started": 30, "space.ended": 30}
     assert set(map(tuple, told.values())) == {("space.started", "space.ended")}
@@ -185,7 +185,7 @@ async def test_case_22_a_hostile_title_reaches_the_receiver_as_it_is(redis_url: 
     timeline = f'{{at: 0s, set: {{state: live, title: "{escaped}"}}}}'
     async with steered(redis_url, "spaces:\n" + spaces(["A"], timeline)) as it:
         await it.watch(WatchKind.SPACE, "A")
-        await it.look()
+        await it.poll()
         page = await it.runtime.store.events.page(limit=10, cursor=None)
         known = (await it.runtime.store.spaces.get("A")).known
     assert json.loads(page.items[0].body)["data"]["space"]["title"] == title

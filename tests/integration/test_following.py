@@ -48,10 +48,10 @@ async def pause(worker: Worker, watch: Watch, *, paused: bool) -> None:
     await store.watches.save(replace(before, paused=paused), replacing=before, now=worker.runtime.clock())
 
 
-async def is_looked_at(worker: Worker) -> bool:
-    first = await worker.runtime.store.looks.first(Call.LOOKUP, now=0, limit=10)
+async def is_polled(worker: Worker) -> bool:
+    first = await worker.runtime.store.polls.first(Call.LOOKUP, now=0, limit=10)
     urgent, patient = first.urgent, first.patient
-    return SPACE in [look.subject for look in (*urgent, *patient)]
+    return SPACE in [poll.subject for poll in (*urgent, *patient)]
 
 
 async def test_a_watch_that_goes_on_while_its_space_is_given_up_keeps_it(
@@ -62,28 +62,28 @@ async def test_a_watch_that_goes_on_while_its_space_is_given_up_keeps_it(
     # A worker has just read that nobody follows the Space, and is slower than the operator.
     await pause(worker, watch, paused=False)
     await worker.runtime.store.timers.untrack([SPACE], now=clock())
-    assert await is_looked_at(worker)
+    assert await is_polled(worker)
 
 
 async def test_a_space_is_given_up_when_all_its_watches_are_paused(worker: Worker) -> None:
     watch = await discovered(worker, LIVE)
     await pause(worker, watch, paused=True)
     await tell(worker, LIVE)
-    assert not await is_looked_at(worker)
+    assert not await is_polled(worker)
     await pause(worker, watch, paused=False)
-    assert await is_looked_at(worker)
+    assert await is_polled(worker)
 
 
-async def test_a_space_that_ended_meanwhile_is_looked_at_again_when_its_watch_goes_on(
+async def test_a_space_that_ended_meanwhile_is_polled_again_when_its_watch_goes_on(
     worker: Worker, clock: Clock
 ) -> None:
     watch = await discovered(worker, LIVE)
     await tell_lost(worker, clock)
     await pause(worker, watch, paused=True)
     await tell(worker, missing=[SPACE])
-    assert not await is_looked_at(worker)
+    assert not await is_polled(worker)
     await pause(worker, watch, paused=False)
-    assert await is_looked_at(worker), "it may come back, and then its end is to be taken back"
+    assert await is_polled(worker), "it may come back, and then its end is to be taken back"
 
 
 @pytest.mark.parametrize("cut_short", [{"id": SPACE, "state": "live"}, LIVE | {"title": "As it was"}])
@@ -188,7 +188,7 @@ async def test_a_baseline_is_told_although_its_watch_gets_another_label_meanwhil
     assert (await worker.runtime.store.watches.get(f"wch_creator_{CREATOR}")).label == "Mine"
 
 
-async def test_a_baseline_whose_spaces_never_rest_is_left_to_the_next_look(
+async def test_a_baseline_whose_spaces_never_rest_is_left_to_the_next_poll(
     worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: object, **__: object) -> bool:

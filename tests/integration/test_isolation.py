@@ -100,7 +100,7 @@ async def test_a_space_that_x_chokes_on_delays_no_other_poll(
     good = [f"G{number}" for number in range(40)]
     async with steered(redis_url, "spaces:\n" + spaces([*good, "POISON"], LIVE)) as it:
         await it.watch(WatchKind.SPACE, *good, "POISON")
-        await it.look()
+        await it.poll()
         choke(it, Call.LOOKUP, answer, "POISON")
         await it.pass_time(300)
         assert await it.told("source.") == []

@@ -104,6 +104,6 @@ async def test_a_paused_watch_is_not_asked_about_and_goes_on_when_resumed(redis_
             watch = await add_watch(runtime, WatchKind.CREATOR, "1")
             paused = replace(watch, paused=True)
             await store.watches.save(paused, replacing=watch, now=runtime.clock())
-            assert (await store.looks.queues(now=runtime.clock()))[Call.CREATORS].waiting == 0
+            assert (await store.polls.queues(now=runtime.clock()))[Call.CREATORS].waiting == 0
             await store.watches.save(watch, replacing=paused, now=runtime.clock())
-            assert (await store.looks.queues(now=runtime.clock()))[Call.CREATORS].waiting == 1
+            assert (await store.polls.queues(now=runtime.clock()))[Call.CREATORS].waiting == 1

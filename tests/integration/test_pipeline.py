@@ -123,7 +123,7 @@ async def test_two_workers_that_see_the_same_space_make_one_event_of_each_change
     assert len(ids) == len(set(ids)) == 6
 
 
-async def test_a_watch_removed_during_a_live_space_ends_the_looking_and_tells_no_end(redis_url: str) -> None:
+async def test_a_watch_removed_during_a_live_space_ends_the_polling_and_tells_no_end(redis_url: str) -> None:
     play = """
 spaces:
   - {id: A, creator_id: "1", timeline: [{at: 0s, set: {state: live, title: one}}, {at: 2s, gone: true}]}
@@ -141,9 +141,9 @@ spaces:
             await runtime.store.watches.delete(watch.id, now=runtime.clock())
 
             async def is_quiet() -> bool:
-                queues = await runtime.store.looks.queues(now=runtime.clock())
+                queues = await runtime.store.polls.queues(now=runtime.clock())
                 return queues[Call.LOOKUP].waiting + queues[Call.LOOKUP].under_way == 0
 
-            await wait_until(is_quiet, message="nothing is looked at any more")
+            await wait_until(is_quiet, message="nothing is polled any more")
             log = await runtime.store.events.page(limit=10, cursor=None)
     assert [event.type for event in log.items] == ["space.started"]

@@ -70,7 +70,7 @@ async def test_one_refusal_is_no_end_and_the_others_are_asked_about_at_once(
     async with steered(redis_url, PLAY) as it:
         refuse(it, call, bad)
         await it.watch(kind, bad, good)
-        await it.look()
+        await it.poll()
         found = await watches(it)
         assert found[bad].status is not WatchStatus.FAILED
         assert (found[good].status, found[good].failure_reason) == (WatchStatus.ACTIVE, None)
@@ -89,7 +89,7 @@ async def test_a_second_refusal_minutes_later_fails_the_watch_and_says_so(
     async with steered(redis_url, PLAY) as it:
         refuse(it, call, bad)
         await it.watch(kind, bad, good)
-        await it.look()
+        await it.poll()
         await it.pass_time(130)
         found = await watches(it)
         assert found[bad].status is WatchStatus.FAILED
@@ -112,7 +112,7 @@ async def test_a_failed_watch_is_tried_once_a_day_and_goes_on_when_x_answers(
     async with steered(redis_url, PLAY) as it:
         refuse(it, call, bad)
         await it.watch(kind, bad)
-        await it.look()
+        await it.poll()
         await it.pass_time(130)
         await it.pass_time(86_400, step=600)
         assert asked_about(it, call, bad)[:2] == [0, 120]
@@ -137,7 +137,7 @@ async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refuse
             return web.json_response(body, status=400) if named else None
 
         it.x.instead = refuse_the_first
-        await it.look()
+        await it.poll()
         assert [(len(asked.subjects), asked.status) for asked in it.x.asked] == [
             (100, 400),
             (99, 400),
@@ -154,7 +154,7 @@ async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refuse
 async def test_a_watch_that_its_owner_changes_at_that_moment_fails_all_the_same(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
-    """A change of the label must not leave a watch behind that is active and never looked at."""
+    """A change of the label must not leave a watch behind that is active and never polled."""
     async with steered(redis_url, PLAY) as it:
         refuse(it, call, bad)
         await it.watch(kind, bad, good)
@@ -193,11 +193,11 @@ async def test_a_watch_that_is_deleted_at_that_moment_is_gone(
             return await answer(asked)
 
         it.x.instead = wait
-        looking = asyncio.create_task(it.look())
+        polling = asyncio.create_task(it.poll())
         await reached.wait()
         await it.runtime.store.watches.delete((await watches(it))[bad].id, now=it.clock.now)
         released.set()
-        await looking
+        await polling
         assert set(await watches(it)) == {good}
         await it.pass_time(2)
         assert await it.types() == ["space.started"]
@@ -210,10 +210,10 @@ async def test_a_400_that_names_nothing_is_told_and_backed_off_from(
     async with steered(redis_url, PLAY) as it:
         await it.watch(WatchKind.SPACE, "S1")
         it.x.fail(Call.LOOKUP, 400, body)
-        await it.look()
+        await it.poll()
         assert await it.types() == []
         await it.pass_time(1800, step=10)
-        # The question is put off by the rarest look: a mistake of ours must not be hammered at X.
+        # The question is put off by the rarest poll: a mistake of ours must not be hammered at X.
         assert [asked.at - it.x.asked[0].at for asked in it.x.asked] == [0, 600, 1200, 1800]
         assert await it.types() == ["source.degraded"]
         health, _ = await it.runtime.store.health.read()

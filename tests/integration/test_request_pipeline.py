@@ -21,7 +21,7 @@ async def pass_time_at_once(it: Steered, seconds: float, *, step: float) -> None
     until = it.clock.now + seconds
     while it.clock.now < until:
         it.clock.now += step
-        await asyncio.gather(*(it.look(number) for number in range(len(it.workers))))
+        await asyncio.gather(*(it.poll(number) for number in range(len(it.workers))))
 
 
 async def test_a_bucket_that_all_calls_share_is_never_used_above_nine_tenths(redis_url: str) -> None:

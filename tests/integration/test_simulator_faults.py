@@ -113,7 +113,7 @@ async def test_a_rate_limit_may_have_the_old_shape(aiohttp_client: AiohttpClient
     assert await ask(client) == LIVE
 
 
-async def test_a_usage_cap_leaves_the_window_looking_free(aiohttp_client: AiohttpClient) -> None:
+async def test_a_usage_cap_leaves_the_window_polling_free(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("usage_capped"))
     async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
         assert response.headers["x-rate-limit-remaining"] == "39999"

@@ -195,7 +195,7 @@ async def test_a_new_token_does_not_wait_out_the_windows_of_the_old_one(database
             assert (await new.ask(LOOKUP)).failure is None
             described = await SharedBudget(database).describe(now=NOW)
     assert old.origin != new.origin
-    assert described.origin == new.origin, "who only looks at the record sees what is there"
+    assert described.origin == new.origin, "who only reads the record sees what is there"
     assert described.of(Call.LOOKUP).remaining == 299
     assert described.closed_until == {}
 

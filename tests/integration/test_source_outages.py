@@ -80,7 +80,7 @@ class TestAnOutageOfOneCall:
     async def test_a_single_503_is_not_told_and_two_on_end_are(self, redis_url: str) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
             await it.watch(WatchKind.SPACE, "S1")
-            await it.look()
+            await it.poll()
             for _ in range(3):
                 await it.pass_time(29)
                 it.x.fail(Call.LOOKUP, 503)
@@ -132,11 +132,11 @@ class TestAnOutageOfOneCall:
             await it.pass_time(45)
             assert [details["kind"] for _, details in await news(it)] == ["unauthorized"] * 3
 
-    async def test_an_outage_is_not_over_while_the_only_look_is_under_way(self, redis_url: str) -> None:
+    async def test_an_outage_is_not_over_while_the_only_poll_is_under_way(self, redis_url: str) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
             await it.watch(WatchKind.SPACE, "S1")
             it.x.fail(Call.LOOKUP, 401)
-            await it.look()
+            await it.poll()
             reached, released = asyncio.Event(), asyncio.Event()
 
             async def hold(_asked: Asked) -> web.Response:
@@ -146,7 +146,7 @@ class TestAnOutageOfOneCall:
 
             it.x.instead = hold
             it.clock.now += 300
-            probe = asyncio.create_task(it.look())
+            probe = asyncio.create_task(it.poll())
             await reached.wait()
             await it.sweep()
             released.set()
@@ -184,7 +184,7 @@ class TestEachKind:
                 it.clock.now = start + passed
                 if passed == 70:
                     await it.watch(WatchKind.CREATOR, "@seven")
-                await asyncio.gather(it.look(0), it.look(1))
+                await asyncio.gather(it.poll(0), it.poll(1))
                 await it.sweep()
             told = await news(it)
             seen = await it.counts()
@@ -213,7 +213,7 @@ class TestEachKind:
                 return web.json_response({"title": "CreditsDepleted"}, status=402)
 
             it.x.instead = fail_together
-            await it.look()
+            await it.poll()
             health, _ = await it.runtime.store.health.read()
             assert set(health.calls) == set(Call)
             assert await it.types() == ["source.degraded"]
@@ -270,12 +270,12 @@ class TestMassVanish:
         play = "spaces:\n" + spaces(everything, LIVE) + "faults: [{at: 45s, for: 300s, kind: vanish_all}]"
         async with steered(redis_url, play) as it:
             await it.watch(WatchKind.SPACE, *everything)
-            await it.look()
+            await it.poll()
             await it.pass_time(340, step=5)
             assert [(event_type, details["kind"]) for event_type, details in await news(it)] == [
                 ("source.degraded", "mass_vanish")
             ]
-            # A doubt is looked at again no more often than what is near, and 120 Spaces are two requests.
+            # A doubt is polled again no more often than what is near, and 120 Spaces are two requests.
             assert len(it.x.of(Call.LOOKUP)) <= 2 * 340 / 10
             await it.pass_time(120, step=5)
             assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
@@ -285,7 +285,7 @@ class TestMassVanish:
         play = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
         async with steered(redis_url, play) as it:
             await it.watch(WatchKind.SPACE, *live(10))
-            await it.look()
+            await it.poll()
             await it.pass_time(600, step=5)
             assert (await it.counts())["space.ended"] == 0
             assert [details["kind"] for _, details in await news(it)] == ["mass_vanish"]
@@ -294,9 +294,9 @@ class TestMassVanish:
         play = "spaces:\n" + spaces(live(10)[:5], LIVE, GONE) + spaces(live(10)[5:], LIVE)
         async with steered(redis_url, play) as it:
             await it.watch(WatchKind.SPACE, *live(10))
-            await it.look()
+            await it.poll()
             await it.pass_time(89)
-            assert (await it.counts())["space.ended"] == 0, "one look is no proof"
+            assert (await it.counts())["space.ended"] == 0, "one poll is no proof"
             await it.pass_time(31)
             assert (await it.counts())["space.ended"] == 5
             assert await news(it) == []
@@ -308,7 +308,7 @@ class TestMassVanish:
         async with steered(redis_url, play) as it:
             await it.watch(WatchKind.SPACE, *live(20))
             await it.watch(WatchKind.SEARCH, "news")
-            await it.look()
+            await it.poll()
             await it.pass_time(700, step=5)
             told = [(event_type, details["kind"]) for event_type, details in await news(it)]
             assert told == [("source.degraded", "mass_vanish"), ("source.recovered", "mass_vanish")]

@@ -161,13 +161,13 @@ async def test_the_source_says_what_is_missing_for_as_long_as_it_is(redis_url: s
         client = await serve(it.runtime)
         mood = in_a_mood(it, "space.fields", "title", "lang")
         await it.watch(WatchKind.SPACE, "S1")
-        await it.look()
+        await it.poll()
         until = rfc3339(it.clock.now + REFUSED_FOR_SECONDS)
         refused = {"call": "lookup", "parameter": "space.fields", "values": ["lang", "title"], "until": until}
         assert await shown() == ("ok", [refused])
         mood.values = set()
         it.clock.now += REFUSED_FOR_SECONDS
-        await it.look()
+        await it.poll()
         assert await shown() == ("ok", [])
 
 

@@ -100,7 +100,7 @@ class SpaceMachine(RuleBasedStateMachine):
             self.x.move(each, "start", 0)
         for name in (*sorted(names), CROWD_WATCH):
             self.step(partial(self.stage.add, name, first_sight))
-        self.look_at_everything(0)
+        self.poll_everything(0)
         self.x_plays(space_id, scenes)
 
     @rule(space_id=SPACE, scenes=SCENES)
@@ -109,7 +109,7 @@ class SpaceMachine(RuleBasedStateMachine):
             self.clock.now += seconds
             self.x.move(space_id, move, variety)
             if is_seen:
-                self.look_at_everything(variety % 2)
+                self.poll_everything(variety % 2)
         self.scenes += len(scenes)
 
     @rule(space_id=SPACE, first=MOVE, second=MOVE, variety=VARIETY)
@@ -166,7 +166,7 @@ class SpaceMachine(RuleBasedStateMachine):
             self.runner.run(self.stage.open())
         for number in range(rounds):
             self.clock.now += CONFIRMS_SECONDS
-            self.look_at_everything(number % 2)
+            self.poll_everything(number % 2)
             self.step(partial(self.stage.ring, 1))
 
     @rule(worker=WORKERS, fault=FAULTS, rounds=st.integers(2, 4))
@@ -208,7 +208,7 @@ class SpaceMachine(RuleBasedStateMachine):
         )
         self.all_is_well_for_a_while(3 + 2 * hardest, after_restart=False)
         serial = self.seen.serial
-        self.look_at_everything(1)
+        self.poll_everything(1)
         assert self.seen.serial == serial or {event.type for event in self.seen.events} <= TOLD_BY_TIME
         for space_id in filter(self.is_followed, EVERY):
             known, record = self.seen.known[space_id], self.x.has.get(space_id)
@@ -232,7 +232,7 @@ class SpaceMachine(RuleBasedStateMachine):
         self.step(partial(self.stage.apply, worker, answer), answer)
         return answer
 
-    def look_at_everything(self, worker: int) -> None:
+    def poll_everything(self, worker: int) -> None:
         """Let a worker ask everything at once, and apply one healthy answer after the other."""
         asked = [
             self.runner.run(self.stage.ask(worker, call, Fault.NONE))
@@ -254,7 +254,7 @@ class SpaceMachine(RuleBasedStateMachine):
         return any(
             watch.id in self.seen.watches[space_id]
             or (watch.kind, watch.subject) == (WatchKind.SPACE, space_id)
-            for watch in self.stage.looking()
+            for watch in self.stage.polling()
         )
 
     # The laws
@@ -272,7 +272,7 @@ class SpaceMachine(RuleBasedStateMachine):
             self.chronicle.hear(answer, before.known, self.seen.known)
         self.check_events()
         self.chronicle.agree(self.seen.known)
-        self.check_looks()
+        self.check_polls()
         self.check_that_nothing_goes_back(before)
         if len(answers) == 1:
             self.check_that_silence_and_what_is_outdated_change_nothing(answers[0], before)
@@ -297,17 +297,17 @@ class SpaceMachine(RuleBasedStateMachine):
             space, believed = space.without_content(), believed.without_content()
         assert told_part(space) == told_part(believed), "a baseline tells what is not known"
 
-    def check_looks(self) -> None:
-        looking = self.stage.looking()
+    def check_polls(self) -> None:
+        polling = self.stage.polling()
         for space_id in map(SpaceId, SPACES):
-            looks, watches = self.seen.looks.count(space_id), self.seen.watches[space_id]
-            assert looks <= 1
-            assert watches or not looks, f"{space_id} is looked at for nobody"
-            if space_id not in self.seen.forgotten and {watch.id for watch in looking} & set(watches):
-                assert looks, f"{space_id} is not looked at any more"
+            polls, watches = self.seen.polls.count(space_id), self.seen.watches[space_id]
+            assert polls <= 1
+            assert watches or not polls, f"{space_id} is polled for nobody"
+            if space_id not in self.seen.forgotten and {watch.id for watch in polling} & set(watches):
+                assert polls, f"{space_id} is not polled any more"
         subjects = [
             watch.id if watch.kind is WatchKind.SEARCH else watch.target
-            for watch in looking
+            for watch in polling
             if watch.kind is not WatchKind.SPACE
         ]
         assert sorted(self.seen.discovery) == sorted(subjects)

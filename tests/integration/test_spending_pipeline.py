@@ -1,4 +1,4 @@
-"""What X bills for a day of looking, and what goes without when the day's money runs out."""
+"""What X bills for a day of polling, and what goes without when the day's money runs out."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ async def test_people_who_come_along_cost_nothing_where_the_setting_says_so(
     play = WITH_SEVEN + spaces(["S1"], LIVE)
     async with steered(redis_url, play, x_expanded_users_billed=False) as it:
         await it.watch(WatchKind.SPACE, "S1")
-        await it.look()
+        await it.poll()
         assert await told_cost(it, serve) == 0.005
         await it.watch(WatchKind.CREATOR, "@seven")
-        await it.look()
+        await it.poll()
         assert await told_cost(it, serve) == 0.015, "a user who was asked for by name always costs"
 
 
@@ -126,7 +126,7 @@ async def test_discovery_slows_stops_and_comes_back_the_next_day_and_live_spaces
         await it.pass_time(MIDNIGHT - 60 - stopped_at, step=120)
         assert discovered(it, stopped_at) == []
         lookups = [asked for asked in it.x.of(Call.LOOKUP) if asked.at > stopped_at]
-        assert len(lookups) >= 6, "what was paid for today is looked at as ever"
+        assert len(lookups) >= 6, "what was paid for today is polled as ever"
         assert all(len(asked.subjects) == before.space_reads for asked in lookups)
         assert await store.spending.ledger(now=it.clock.now) == before
         await it.pass_time(1800, step=60)
@@ -161,9 +161,9 @@ async def test_discovery_that_is_due_already_waits_when_lookups_have_spent_the_m
 
 
 async def due(it: Steered, urgency: Urgency, ids: list[str]) -> None:
-    looks, now = it.runtime.store.looks, it.clock.now
-    await looks.add(Call.LOOKUP, ids, at=now)
-    await looks.schedule(Call.LOOKUP, dict.fromkeys(ids, NextPoll(now, urgency)))
+    polls, now = it.runtime.store.polls, it.clock.now
+    await polls.add(Call.LOOKUP, ids, at=now)
+    await polls.schedule(Call.LOOKUP, dict.fromkeys(ids, NextPoll(now, urgency)))
 
 
 async def spend(it: Steered, spaces_read: int) -> None:
@@ -178,7 +178,7 @@ async def test_what_is_urgent_and_what_is_patient_share_the_money_that_is_left(r
         await due(it, Urgency.URGENT, urgent)
         await due(it, Urgency.PATIENT, patient)
         await spend(it, 60)  # 40 are left, 35 for the patient
-        await it.look()
+        await it.poll()
         asked = [each for asked in it.x.asked for each in asked.subjects]
         assert set(urgent) <= set(asked), "what is urgent comes first"
         ledger = await it.runtime.store.spending.ledger(now=it.clock.now)
@@ -197,7 +197,7 @@ async def test_patient_spaces_go_without_before_live_ones(
         await spend(it, spent)
         await it.pass_time(3600, step=120)
         assert {each for asked in it.x.asked for each in asked.subjects} == asked
-        # What today does not reach for is looked at tomorrow.
+        # What today does not reach for is polled tomorrow.
         await it.pass_time(MIDNIGHT + 700 - it.clock.now, step=700)
         assert {each for asked in it.x.asked for each in asked.subjects} == {"U", "P"}
 
@@ -206,5 +206,5 @@ async def test_without_a_budget_nothing_goes_without(redis_url: str) -> None:
     async with steered(redis_url, "spaces:\n" + spaces(["U", "P"], LIVE)) as it:
         await it.watch(WatchKind.SPACE, "U", "P")
         await spend(it, 100_000)
-        await it.look()
+        await it.poll()
         assert [set(asked.subjects) for asked in it.x.asked] == [{"U", "P"}]

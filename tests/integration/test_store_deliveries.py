@@ -1,4 +1,4 @@
-"""Lists of deliveries: pages that meet, and no page that looks at more than its share of the log."""
+"""Lists of deliveries: pages that meet, and no page that reads more than its share of the log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE: Final = 4
 
 @pytest.fixture
 async def store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
-    monkeypatch.setattr(deliveries, "LOOKED_AT_MOST", AT_MOST)
+    monkeypatch.setattr(deliveries, "EXAMINED_AT_MOST", AT_MOST)
     monkeypatch.setattr(deliveries, "WALKED_AT_ONCE", AT_ONCE)
     async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
         yield runtime.store
@@ -33,7 +33,7 @@ async def calls_of(store: Store, command: str) -> int:
 
 
 async def pages_of(store: Store, **query: Any) -> list[tuple[Delivery, ...]]:
-    """List to the end, and see that no page looks at more records than it may; HMGET reads one."""
+    """List to the end, and see that no page reads more records than it may; HMGET reads one."""
     pages: list[tuple[Delivery, ...]] = []
     cursor = None
     while True:
@@ -87,7 +87,7 @@ async def test_events_that_are_owed_to_nobody_count_as_well(store: Store) -> Non
 
 
 @pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
-async def test_no_more_is_read_of_who_is_owed_an_event_than_is_looked_at(store: Store, owed_to: int) -> None:
+async def test_no_more_is_read_of_who_is_owed_an_event_than_is_polled(store: Store, owed_to: int) -> None:
     await owe(store, [await add(store, f"e{number}") for number in range(owed_to)], *range(12))
     before = await calls_of(store, "smembers")
     await store.deliveries.page(limit=4, cursor=None, status=DeliveryStatus.EXHAUSTED)

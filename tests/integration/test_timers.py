@@ -292,7 +292,7 @@ async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
     assert [event.type for event in await events_of(worker)] == [EventType.SCHEDULED]
 
 
-async def test_a_missed_start_is_told_after_a_look_that_was_asked_for_after_it(
+async def test_a_missed_start_is_told_after_a_poll_that_was_asked_for_after_it(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -333,10 +333,10 @@ async def test_a_start_that_is_put_off_can_be_missed_again(worker: Worker, clock
 async def test_a_missed_start_is_asked_about_when_it_is_missed(worker: Worker, clock: Clock) -> None:
     clock.now = START + OVERDUE - 0.05
     await tell(worker, planned())
-    first = await worker.runtime.store.looks.first(Call.LOOKUP, now=clock(), limit=10)
+    first = await worker.runtime.store.polls.first(Call.LOOKUP, now=clock(), limit=10)
     urgent, patient = first.urgent, first.patient
-    (look,) = (*urgent, *patient)
-    assert look.at == START + OVERDUE
+    (poll,) = (*urgent, *patient)
+    assert poll.at == START + OVERDUE
 
 
 @pytest.mark.parametrize(("call", "subject"), [(Call.CREATORS, "42"), (Call.SEARCH, "wch_search_talks")])
@@ -369,7 +369,7 @@ async def test_a_mass_vanish_holds_the_news_of_a_missed_start_back(worker: Worke
     assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 660}]
 
 
-async def test_silence_of_x_misses_no_start_and_the_first_look_after_it_tells(
+async def test_silence_of_x_misses_no_start_and_the_first_poll_after_it_tells(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())

@@ -127,7 +127,7 @@ class World:
     async def note_cut(self) -> int:
         """Note what is under way just after somebody died; returns how many attempts that are.
 
-        Whatever the dead had sent to the database is done by the time of the second look: what it settled in
+        Whatever the dead had sent to the database is done by the time of the second poll: what it settled in
         that way was not cut. Those who live hold leases too, which makes the note longer than it need be.
         """
         await self._leases()

@@ -247,7 +247,7 @@ def _overdue(trial: Trial) -> bool:
 
 
 def _corrected(trial: Trial) -> bool:
-    """Two looks that show the Space scheduled take a start back; two that show it going on, an end."""
+    """Two polls that show the Space scheduled take a start back; two that show it going on, an end."""
     if trial.believed.state == "live":
         wrong = [each for each in trial.earlier if each.type is EventType.STARTED]
         is_shown = trial.was_said_twice(

@@ -96,7 +96,7 @@ async def _build(redis_url: str) -> dict[str, str]:
         await world.watch(WatchKind.SPACE, "LIVE")
         await world.watch(WatchKind.SEARCH, "nothing like it")
         await world.watch(WatchKind.CREATOR, "@nobody_yet")
-        await world.look()
+        await world.poll()
         await world.pass_time(HOURS_TO_ERASE * 3600, step=600)
         await world.watch(WatchKind.CREATOR, "@somebody")
         held = await _endpoint(store, "held")
@@ -170,5 +170,5 @@ async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict
         "waiting": waiting.id,
         "job": (await redis.zrange(keys.ARQ_QUEUE, 0, 0))[0],
         "creator_watch": (await redis.hget(keys.watch_by(WatchKind.CREATOR), "1")),
-        "looks": keys.looks(Call.CREATORS, "patient"),
+        "polls": keys.polls(Call.CREATORS, "patient"),
     }

@@ -16,7 +16,7 @@ CLOSING_SECONDS: Final = 5.0
 """How long the server may take to see that a client has hung up, and a loop to end what was canceled."""
 
 REPORTED: Final = ("sn:", "arq:")
-"""What the doctor looks at; other programs' keys in its database are nothing to it."""
+"""What the doctor examines; other programs' keys in its database are nothing to it."""
 
 SERVER_S: Final = "RequestHandler."
 """How aiohttp's tasks for a connection to a server, and a request on it, begin."""

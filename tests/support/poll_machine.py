@@ -337,7 +337,7 @@ class Loop:
         while True:
             jobs.clear()
             await self.it.sweep()
-            await self.it.look()
+            await self.it.poll()
             if "ring" in jobs:
                 await self.it.ring()
             after_each()

@@ -1,4 +1,4 @@
-"""Spaces, looks and whole histories of looks, for the tests of the core."""
+"""Spaces, polls and whole histories of polls, for the tests of the core."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def user(user_id: str, name: str = "Twitter Dev") -> User:
 
 
 def seen(seconds: float, found: Space, *, took: float = 1.0, users: Iterable[User] = ()) -> Evidence:
-    """A look that was answered at ``seconds`` and found the Space."""
+    """A poll that was answered at ``seconds`` and found the Space."""
     snapshot = Snapshot(found, {person.id: person for person in users})
     return Evidence(found.id, Presence.SEEN, START + seconds - took, START + seconds, snapshot)
 
@@ -97,7 +97,7 @@ def erasure(seconds: float, *, watched: bool = True) -> Ringing:
 
 
 class History:
-    """What becomes known of one Space, look after look.
+    """What becomes known of one Space, poll after poll.
 
     With ``silent`` its first sight is that of a watch, which tells of it in a baseline.
 
@@ -127,10 +127,10 @@ class History:
             self.take(step)
 
     def take(self, step: Evidence | Ringing) -> tuple[Event, ...]:
-        """Take a look in, or let a timer ring."""
-        return self.look(step) if isinstance(step, Evidence) else self.ring(step)
+        """Take a poll in, or let a timer ring."""
+        return self.poll(step) if isinstance(step, Evidence) else self.ring(step)
 
-    def look(
+    def poll(
         self,
         evidence: Evidence,
         *,
@@ -138,7 +138,7 @@ class History:
         degraded: bool = False,
         lists: tuple[str, ...] = (),
     ) -> tuple[Event, ...]:
-        """Take one look in and return its events."""
+        """Take one poll in and return its events."""
         before = self._read_back()
         around = replace(WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded, lists=lists)
         decision = decide(before, evidence, patience=self.patience, around=around)
@@ -192,7 +192,7 @@ class Cycle:
     """What lately vanished, counted as the store does it for all workers."""
 
     def __init__(self) -> None:
-        self.looked: dict[str, float] = {}
+        self.polled: dict[str, float] = {}
         self.missing: dict[str, float] = {}
 
     def note(self, known: Mapping[str, KnownSpace], observation: Observation) -> bool:
@@ -201,17 +201,17 @@ class Cycle:
         for name, state in known.items():
             presence = observation.evidence(SpaceId(name)).presence
             if state.phase.is_over:
-                self.looked.pop(name, None)
+                self.polled.pop(name, None)
                 self.missing.pop(name, None)
             elif presence in (Presence.NOT_FOUND, Presence.INACCESSIBLE):
-                self.looked[name] = now
+                self.polled[name] = now
                 self.missing.setdefault(name, now)
             elif presence is Presence.SEEN:
-                self.looked[name] = now
+                self.polled[name] = now
                 self.missing.pop(name, None)
-        self.looked = {name: at for name, at in self.looked.items() if at > now - CYCLE_SECONDS}
+        self.polled = {name: at for name, at in self.polled.items() if at > now - CYCLE_SECONDS}
         self.missing = {name: at for name, at in self.missing.items() if at > now - BLACKOUT_HOLD_SECONDS}
-        return is_mass_vanish(list(self.missing.values()), len(self.looked), now=now)
+        return is_mass_vanish(list(self.missing.values()), len(self.polled), now=now)
 
 
 def types(events: Iterable[Event]) -> list[str]:
@@ -236,7 +236,7 @@ def described_body_of(event: Event) -> dict[str, Any]:
 def change(before: Space, after: Space) -> Event:
     """The one event that tells how ``before`` became ``after``."""
     history = History(seen(700, before))
-    (event,) = history.look(seen(730, after))
+    (event,) = history.poll(seen(730, after))
     return event
 
 

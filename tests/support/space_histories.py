@@ -54,12 +54,12 @@ Step = Evidence | Ringing
 
 
 NOT_SHOWN = {"not found": (0,), "lost": (0, 31), "inaccessible": (0, 7200)}
-"""Looks that do not show the Space, and how long after the first of them each is taken."""
+"""Polls that do not show the Space, and how long after the first of them each is taken."""
 
 
 @st.composite
 def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bool = True) -> list[Step]:
-    """Looks as time goes on, some answered late, out of order or not at all, and timers in between."""
+    """Polls as time goes on, some answered late, out of order or not at all, and timers in between."""
     seconds = 0
     found: list[Step] = []
     kinds = ["seen", "seen", "seen", "twice", "back and forth", "not found", "lost", "inaccessible"]
@@ -97,12 +97,12 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
 
 
 def twice(seconds: float, found: Space) -> list[Step]:
-    """Two looks that confirm each other."""
+    """Two polls that confirm each other."""
     return [seen(seconds, found), seen(seconds + 31, found)]
 
 
 def back_and_forth(seconds: float, one: Space, other: Space) -> list[Step]:
-    """Four looks, answered in turn by two replicas of X that do not agree."""
+    """Four polls, answered in turn by two replicas of X that do not agree."""
     return [seen(seconds + 31 * turn, other if turn % 2 else one) for turn in range(4)]
 
 

@@ -53,7 +53,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What X said to a worker; ``subjects`` are what the looks are filed under."""
+    """What X said to a worker; ``subjects`` are what the polls are filed under."""
 
     question: Question
     subjects: tuple[str, ...]
@@ -277,7 +277,7 @@ SETTLED: Final[Mapping[str, Mapping[Phase | None, Phase]]] = {
 
 
 def settled_phase(known: KnownSpace | None, record: Record | None) -> Phase | None:
-    """Return what becomes known of a Space that stands still under healthy looks (E6)."""
+    """Return what becomes known of a Space that stands still under healthy polls (E6)."""
     phase = known.phase if known else None
     word = "missing" if record is None else record["state"]
     if word == "paused" and known and record and record.get("ended_at"):

@@ -68,7 +68,7 @@ class Glimpse:
 
     Attributes:
         forgotten: The Spaces whose records expire.
-        looks: The Spaces that are looked at by lookup, each as often as it is filed.
+        polls: The Spaces that are polled by lookup, each as often as it is filed.
         discovery: The same of the subjects of the other calls.
         serial: The place of the last event in the log.
         events: What was logged since the glimpse before.
@@ -77,7 +77,7 @@ class Glimpse:
     known: dict[SpaceId, KnownSpace | None] = field(default_factory=lambda: dict.fromkeys(EVERY))
     watches: dict[SpaceId, tuple[WatchId, ...]] = field(default_factory=dict)
     forgotten: set[SpaceId] = field(default_factory=set)
-    looks: list[str] = field(default_factory=list)
+    polls: list[str] = field(default_factory=list)
     discovery: list[str] = field(default_factory=list)
     serial: int = 0
     events: list[Event] = field(default_factory=list)
@@ -143,26 +143,26 @@ class Stage:
         after = self.watches[name] = replace(before, paused=not before.paused)
         await self._operator.store.watches.save(after, replacing=before, now=self._clock())
 
-    def looking(self) -> list[Watch]:
+    def polling(self) -> list[Watch]:
         """Return the watches for which X is asked."""
-        return [watch for watch in self.watches.values() if watch.is_looking]
+        return [watch for watch in self.watches.values() if watch.is_polling]
 
     # What workers do
 
     async def ask(
         self, number: int, call: Call, fault: Fault, *, one: str | None = None, behind: int = 0
     ) -> Answer:
-        """Claim looks and put the question; ``one`` narrows a lookup down to a single Space."""
+        """Claim polls and put the question; ``one`` narrows a lookup down to a single Space."""
         subjects: tuple[str, ...] = (one,) if one else EVERY
         named = subjects
         if call is not Call.LOOKUP:
             kind = WatchKind.CREATOR if call is Call.CREATORS else WatchKind.SEARCH
-            asking = [watch for watch in self.looking() if watch.kind is kind]
+            asking = [watch for watch in self.polling() if watch.kind is kind]
             named = tuple(watch.target for watch in asking)
             subjects = named if call is Call.CREATORS else tuple(watch.id for watch in asking)
         now = self._clock()
-        looks = [DuePoll(subject, now, Urgency.URGENT) for subject in subjects]
-        await self.workers[number].runtime.store.looks.claim(call, looks, now=now)
+        polls = [DuePoll(subject, now, Urgency.URGENT) for subject in subjects]
+        await self.workers[number].runtime.store.polls.claim(call, polls, now=now)
         return Answer(
             Question(call, named), subjects, self._x.answer(call, named, fault, behind), now, now + 1
         )
@@ -180,7 +180,7 @@ class Stage:
             await apply_spaces(worker, answer.subjects, observation)
         if failure is not None or call is not Call.LOOKUP:
             later = NextPoll(now + cadence.discovery, Urgency.PATIENT)
-            await worker.runtime.store.looks.schedule(call, dict.fromkeys(answer.subjects, later))
+            await worker.runtime.store.polls.schedule(call, dict.fromkeys(answer.subjects, later))
 
     async def ring(self, number: int) -> None:
         """Attend to the timers that ring."""
@@ -208,18 +208,18 @@ class Stage:
             for space_id in EVERY:
                 pipe.ttl(keys.space(space_id))
             for call in (Call.LOOKUP, Call.CREATORS, Call.SEARCH):
-                for part in keys.looks_of(call):
+                for part in keys.polls_of(call):
                     pipe.zrange(part, 0, -1)
             pipe.zrange(keys.EVENTS, f"({before.serial}", "+inf", byscore=True)
             answers = await pipe.execute()
-        ttls, looks, event_ids = answers[: len(EVERY)], answers[len(EVERY) : -1], answers[-1]
+        ttls, polls, event_ids = answers[: len(EVERY)], answers[len(EVERY) : -1], answers[-1]
         logged = (await store.events.get_many(event_ids)).values()
         return Glimpse(
             known={space_id: each.known for space_id, each in tracked.items()},
             watches={space_id: each.watch_ids for space_id, each in tracked.items()},
             forgotten={space_id for space_id, ttl in zip(EVERY, ttls, strict=True) if ttl >= 0},
-            looks=[subject for part in looks[:3] for subject in part],
-            discovery=[subject for part in looks[3:] for subject in part],
+            polls=[subject for part in polls[:3] for subject in part],
+            discovery=[subject for part in polls[3:] for subject in part],
             serial=max((event.serial for event in logged), default=before.serial),
             events=[_read(event) for event in logged],
         )

@@ -122,7 +122,7 @@ class Steered:
     runtime: Runtime
     workers: list[Worker]
 
-    async def look(self, worker: int = 0) -> None:
+    async def poll(self, worker: int = 0) -> None:
         """Run the job that asks X about everything that is due."""
         await observe({WORKER: self.workers[worker]})
 
@@ -144,7 +144,7 @@ class Steered:
             await self.sweep()
             if "observe" in jobs:
                 for number in range(len(self.workers)):
-                    await self.look(number)
+                    await self.poll(number)
             if "ring" in jobs:
                 await self.ring()
 

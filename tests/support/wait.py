@@ -22,7 +22,7 @@ async def wait_until(
     Args:
         predicate: A plain or async function without arguments.
         timeout: Seconds until the wait fails.
-        interval: Seconds between two looks.
+        interval: Seconds between two polls.
         message: What the failure says; a function is asked at the moment of the failure.
 
     Raises:

@@ -101,7 +101,7 @@ def check_decision(decision: Decision) -> None:
 
 
 def take_in(known: KnownSpace | None, evidence: Evidence) -> KnownSpace | None:
-    """Decide on a look, and let everything follow that follows from it."""
+    """Decide on a poll, and let everything follow that follows from it."""
     decision = decide(known, evidence, patience=PATIENCE, around=WATCHED)
     check_decision(decision)
     if decision.known is not None:

@@ -81,7 +81,7 @@ def versions(name: str, marks: str) -> tuple[Space, Space]:
     )
 
 
-def looks(answers: Iterable[Space], *, first: float = 30, every: float = 30) -> list[Evidence]:
+def polls(answers: Iterable[Space], *, first: float = 30, every: float = 30) -> list[Evidence]:
     return [seen(first + every * number, answer) for number, answer in enumerate(answers)]
 
 
@@ -92,7 +92,7 @@ class TestLaggingReplicas:
     def test_that_alternate_make_one_event_of_one_change(self, name: str, marks: str, pattern: str) -> None:
         old, new = versions(name, marks)
         answers = islice(cycle(pattern), 60)
-        history = History(seen(0, old), *looks({"o": old, "n": new}[each] for each in answers))
+        history = History(seen(0, old), *polls({"o": old, "n": new}[each] for each in answers))
         assert len(history.events) == 2, history.types
         assert history.state.space.value(name) == new.value(name)
 
@@ -101,14 +101,14 @@ class TestLaggingReplicas:
             but(PLANNED, host_ids=hosts, updated_at=mark, scheduled_start=at(90_000))
             for hosts, mark in ((("1", "2"), at(-10)), (("1",), at(-5)))
         )
-        history = History(seen(0, old), *looks(islice(cycle([new, old]), 60)))
+        history = History(seen(0, old), *polls(islice(cycle([new, old]), 60)))
         assert history.types == ["space.scheduled", "space.hosts_changed"]
         assert history.state.space.host_ids == ("1",)
 
     def test_a_host_who_left_and_shows_up_in_an_older_answer_is_not_new(self) -> None:
         old, new = but(LIVE, updated_at=at(-10)), but(LIVE, host_ids=("1",), updated_at=at(-5))
         history = History(seen(0, old), seen(30, new), seen(60, new))
-        assert history.look(seen(90, but(old, host_ids=("1", "2", "9")))) != ()
+        assert history.poll(seen(90, but(old, host_ids=("1", "2", "9")))) != ()
         assert history.state.space.host_ids == ("1", "9")
 
     @pytest.mark.parametrize("name", FIELDS)
@@ -118,12 +118,12 @@ class TestLaggingReplicas:
         removes = name == "host_ids"
         if removes:  # who seems to have left is doubtful anyway; that they are back is a return
             old, new = new, old
-            history.look(seen(60, old))
-            history.look(seen(90, new))
-            history.look(seen(120, new))
-        assert history.look(seen(150, old)) == ()
-        assert history.look(seen(179, old)) == ()
-        assert len(history.look(seen(180, old))) == 1
+            history.poll(seen(60, old))
+            history.poll(seen(90, new))
+            history.poll(seen(120, new))
+        assert history.poll(seen(150, old)) == ()
+        assert history.poll(seen(179, old)) == ()
+        assert len(history.poll(seen(180, old))) == 1
         assert history.state.space.value(name) == old.value(name)
 
     # That a host left takes confirmations whatever the mark says.
@@ -131,12 +131,12 @@ class TestLaggingReplicas:
     def test_a_newer_mark_proves_a_return(self, name: str) -> None:
         old, new = versions(name, "the mark moves")
         history = History(seen(0, old), seen(30, new))
-        assert len(history.look(seen(60, but(old, updated_at=at(50))))) == 1
+        assert len(history.poll(seen(60, but(old, updated_at=at(50))))) == 1
 
     def test_a_mark_in_the_future_proves_no_return(self) -> None:
         old, new = versions("title", "the mark moves")
         history = History(seen(0, old), seen(30, new))
-        assert history.look(seen(60, but(old, updated_at=at(60 + 301)))) == ()
+        assert history.poll(seen(60, but(old, updated_at=at(60 + 301)))) == ()
 
     def test_a_sighting_of_what_is_known_settles_a_return(self) -> None:
         old, new = versions("title", "there is no mark")
@@ -149,36 +149,36 @@ class TestLaggingReplicas:
         seconds, needed = 60, []
         for turn in range(7):
             answers = 0
-            while not history.look(seen(seconds, old if turn % 2 == 0 else new)):
+            while not history.poll(seen(seconds, old if turn % 2 == 0 else new)):
                 answers += 1
                 seconds += 30
             seconds += 30
             needed.append(answers + 1)
         assert needed == [2, 4, 8, 16, 32, 32, 32]
         assert max(needed) == PATIENCE.needed * HARDEST
-        assert len(history.look(seen(seconds, but(old, title="Three")))) == 1
+        assert len(history.poll(seen(seconds, but(old, title="Three")))) == 1
         assert history.state.returns == {}
 
     def test_only_a_few_former_values_are_kept_and_none_of_what_is_erased(self) -> None:
-        history = History(*looks(but(LIVE, title=f"title {number}") for number in range(9)))
+        history = History(*polls(but(LIVE, title=f"title {number}") for number in range(9)))
         assert history.state.former["title"] == ("title 7", "title 6", "title 5", "title 4")
-        history.look(seen(5000, ENDED))
+        history.poll(seen(5000, ENDED))
         history.ring(erasure(10**6))
         assert (history.state.former, history.state.has_content) == ({}, False)
 
     def test_an_alternating_start_is_never_taken_back(self) -> None:
-        history = History(seen(0, PLANNED), *looks(islice(cycle([LIVE, PLANNED]), 60)))
+        history = History(seen(0, PLANNED), *polls(islice(cycle([LIVE, PLANNED]), 60)))
         assert history.types == ["space.scheduled", "space.started"]
 
     def test_an_older_answer_takes_back_neither_a_start_nor_an_end(self) -> None:
         marked = but(LIVE, updated_at=at(-5))
         history = History(seen(0, marked))
-        assert history.look(seen(30, but(PLANNED, updated_at=at(-9)))) == ()
-        assert history.look(seen(60, but(PLANNED, updated_at=at(-5)))) == ()
+        assert history.poll(seen(30, but(PLANNED, updated_at=at(-9)))) == ()
+        assert history.poll(seen(60, but(PLANNED, updated_at=at(-5)))) == ()
         history = History(seen(0, marked), seen(10, ENDED))
-        assert history.look(seen(40, but(LIVE, updated_at=at(-9)))) == ()
+        assert history.poll(seen(40, but(LIVE, updated_at=at(-9)))) == ()
         assert history.state.doubts.keys() == {"updated_at"}
-        assert history.look(seen(70, marked)) == ()
+        assert history.poll(seen(70, marked)) == ()
 
 
 class TestMarks:
@@ -189,8 +189,8 @@ class TestMarks:
     def test_one_from_the_future_is_unknown(self, mark: str) -> None:
         history = History(seen(0, but(self.OLD, updated_at=mark)))
         assert history.state.space.updated_at is None
-        assert types(history.look(seen(30, self.NEW))) == ["space.title_changed"]
-        assert history.look(seen(40, but(self.NEW, updated_at="2100-01-01T00:00:00Z"))) == ()
+        assert types(history.poll(seen(30, self.NEW))) == ["space.title_changed"]
+        assert history.poll(seen(40, but(self.NEW, updated_at="2100-01-01T00:00:00Z"))) == ()
         assert history.state.space.updated_at == self.NEW.updated_at
 
     def test_one_a_little_ahead_is_a_matter_of_clocks(self) -> None:
@@ -200,76 +200,76 @@ class TestMarks:
         history = History(seen(0, self.OLD))
         stored = replace(history.state.space, updated_at="2099-01-01T00:00:00Z")
         history.known = replace(history.state, space=stored)
-        assert types(history.look(seen(30, self.NEW))) == ["space.title_changed"]
+        assert types(history.poll(seen(30, self.NEW))) == ["space.title_changed"]
         assert history.state.space.updated_at == self.NEW.updated_at
 
     def test_an_older_one_that_keeps_coming_is_believed_and_the_fields_count_again(self) -> None:
         history = History(seen(0, self.NEW))
         other = but(self.OLD, title="Other")
-        assert history.look(seen(30, other)) == ()
-        assert history.look(seen(59, other)) == ()
-        assert types(history.look(seen(60, other))) == ["space.title_changed"]
+        assert history.poll(seen(30, other)) == ()
+        assert history.poll(seen(59, other)) == ()
+        assert types(history.poll(seen(60, other))) == ["space.title_changed"]
         assert history.state.space.updated_at == self.OLD.updated_at
 
     def test_an_older_one_is_not_believed_while_the_known_one_comes_as_well(self) -> None:
-        history = History(seen(0, self.NEW), *looks(islice(cycle([self.OLD, self.NEW]), 20)))
+        history = History(seen(0, self.NEW), *polls(islice(cycle([self.OLD, self.NEW]), 20)))
         assert history.state.space.updated_at == self.NEW.updated_at
         assert history.types == ["space.scheduled"]
 
     def test_one_that_was_given_up_proves_nothing_when_it_is_back(self) -> None:
-        history = History(seen(0, self.OLD), seen(30, self.NEW), *looks([self.OLD] * 3, first=60))
+        history = History(seen(0, self.OLD), seen(30, self.NEW), *polls([self.OLD] * 3, first=60))
         assert history.state.space.title == "Old"
-        assert history.look(seen(200, self.NEW)) == ()
-        assert types(history.look(seen(230, but(self.NEW, updated_at=at(220))))) == ["space.title_changed"]
+        assert history.poll(seen(200, self.NEW)) == ()
+        assert types(history.poll(seen(230, but(self.NEW, updated_at=at(220))))) == ["space.title_changed"]
 
 
 class TestListsAgainstLookups:
     def test_not_founds_end_nothing_while_a_list_shows_the_space(self) -> None:
         history = History(seen(0, LIVE))
         for minute in range(30):
-            assert history.look(seen(60 * minute + 10, LIVE), lists=(CREATORS,)) == ()
-            assert history.look(not_found(60 * minute + 20)) == ()
-            assert history.look(not_found(60 * minute + 55)) == ()
+            assert history.poll(seen(60 * minute + 10, LIVE), lists=(CREATORS,)) == ()
+            assert history.poll(not_found(60 * minute + 20)) == ()
+            assert history.poll(not_found(60 * minute + 55)) == ()
         assert history.phase is Phase.LIVE
 
     def test_an_end_comes_at_the_last_confirmation_when_every_list_is_silent(self) -> None:
         history = History()
-        history.look(seen(0, LIVE), lists=(CREATORS,))
-        history.look(seen(1, LIVE), lists=(SEARCH,))
+        history.poll(seen(0, LIVE), lists=(CREATORS,))
+        history.poll(seen(1, LIVE), lists=(SEARCH,))
         before = history.state
-        history.look(not_found(30))
+        history.poll(not_found(30))
         assert to_ask(before, history.state, now=START + 30) == [CREATORS, SEARCH]
         history.known = note_left_out(history.state, [CREATORS], began_at=START + 31)
-        assert history.look(not_found(60)) == ()
+        assert history.poll(not_found(60)) == ()
         history.known = note_left_out(history.state, [SEARCH], began_at=START + 61)
-        assert types(history.look(not_found(90))) == [ENDED_EVENT]
+        assert types(history.poll(not_found(90))) == [ENDED_EVENT]
 
     def test_a_list_that_cannot_be_asked_any_more_holds_an_end_for_a_while_only(self) -> None:
         history = History()
-        history.look(seen(0, LIVE), lists=(CREATORS,))
+        history.poll(seen(0, LIVE), lists=(CREATORS,))
         for seconds in range(30, int(LISTED_SECONDS), 30):
-            assert history.look(not_found(seconds)) == ()
-        assert types(history.look(not_found(LISTED_SECONDS))) == [ENDED_EVENT]
+            assert history.poll(not_found(seconds)) == ()
+        assert types(history.poll(not_found(LISTED_SECONDS))) == [ENDED_EVENT]
 
     def test_a_list_that_was_asked_before_it_showed_the_space_says_nothing(self) -> None:
         history = History()
-        history.look(seen(10, LIVE), lists=(CREATORS,))
+        history.poll(seen(10, LIVE), lists=(CREATORS,))
         assert note_left_out(history.state, [CREATORS], began_at=START + 9) is history.state
 
     def test_only_the_first_not_found_has_the_lists_asked(self) -> None:
         history = History()
-        history.look(seen(0, LIVE), lists=(CREATORS,))
-        history.look(not_found(30))
+        history.poll(seen(0, LIVE), lists=(CREATORS,))
+        history.poll(not_found(30))
         before = history.state
-        history.look(not_found(60))
+        history.poll(not_found(60))
         assert to_ask(before, history.state, now=START + 60) == []
 
     def test_a_wrong_end_is_corrected_by_lists_while_lookups_go_on(self) -> None:
         history = History(*ENDED_BY_SILENCE)
-        assert history.look(seen(100, space("live")), lists=(CREATORS,)) == ()
+        assert history.poll(seen(100, space("live")), lists=(CREATORS,)) == ()
         for seconds in (105, 115, 125):
-            assert history.look(not_found(seconds)) == ()
-        assert types(history.look(seen(131, space("live")), lists=(CREATORS,))) == [CORRECTED]
+            assert history.poll(not_found(seconds)) == ()
+        assert types(history.poll(seen(131, space("live")), lists=(CREATORS,))) == [CORRECTED]
 
     def test_whose_space_it_is_tells_the_lists_of_one_answer_apart(self) -> None:
         asked = [list_of(Call.CREATORS, each) for each in ("1", "2", "3")]
@@ -285,14 +285,14 @@ class TestStates:
         assert History(seen(0, PLANNED), seen(30, but(LIVE, state=word))).phase is Phase.LIVE
 
     def test_cancelled_is_canceled(self) -> None:
-        (event,) = History(seen(0, PLANNED)).look(seen(30, but(PLANNED, state="Cancelled")))
+        (event,) = History(seen(0, PLANNED)).poll(seen(30, but(PLANNED, state="Cancelled")))
         assert (event.type, event.data["details"]) == (CANCELED, {"reason": "explicit"})
 
     def test_an_end_time_beside_an_unknown_word_is_an_end_when_confirmed(self) -> None:
         odd = but(LIVE, state="archived", started_at=at(1), ended_at=at(20))
         history = History(seen(0, but(LIVE, started_at=at(1))))
-        assert history.look(seen(30, odd)) == ()
-        (event,) = history.look(seen(60, odd))
+        assert history.poll(seen(30, odd)) == ()
+        (event,) = history.poll(seen(60, odd))
         assert (event.type, event.data["occurred_at"]) == (ENDED_EVENT, at(20))
 
     def test_no_reminder_rings_while_the_state_is_unclear(self) -> None:
@@ -300,7 +300,7 @@ class TestStates:
             history = History(seen(0, but(PLANNED, scheduled_start=at(2000))), unclear)
             assert TimerKind.REMINDER not in timers_of(history.state, patience=PATIENCE)
             assert history.ring(reminder(1100)) == ()
-            history.look(seen(1160, but(PLANNED, scheduled_start=at(2000))))
+            history.poll(seen(1160, but(PLANNED, scheduled_start=at(2000))))
             assert timers_of(history.state, patience=PATIENCE)[TimerKind.REMINDER] == START + 1100
             (event,) = history.ring(reminder(1160))
             assert event.data["details"] == {"minutes_before": 14}
@@ -313,7 +313,7 @@ class TestStates:
 
     def test_no_start_is_called_overdue_by_an_unknown_word(self) -> None:
         history = History(seen(0, PLANNED))
-        assert history.look(seen(1300, but(PLANNED, state="running"))) == ()
+        assert history.poll(seen(1300, but(PLANNED, state="running"))) == ()
 
     def test_unknown_words_are_counted(self) -> None:
         words = ["running", "Running ", "live", None, "x" * 99, "a|b\nc", 3, ["live"], ""]
@@ -340,12 +340,12 @@ class TestStates:
         self, sign: dict[str, Any], last: dict[str, Any]
     ) -> None:
         history = History(seen(0, but(PLANNED, **sign)))
-        started, *_, ended = history.look(seen(4300, space("ended", ended_at=at(4212), **last)))
+        started, *_, ended = history.poll(seen(4300, space("ended", ended_at=at(4212), **last)))
         assert (started.type, started.data["inferred"], ended.type) == ("space.started", True, ENDED_EVENT)
 
     def test_hosts_and_the_creator_among_the_speakers_prove_no_start(self) -> None:
         planned = but(PLANNED, creator_id="9", speaker_ids=("1", "9"), participant_count=0)
-        (event,) = History(seen(0, planned)).look(seen(4300, space("ended", ended_at=at(4212))))
+        (event,) = History(seen(0, planned)).poll(seen(4300, space("ended", ended_at=at(4212))))
         assert event.data["details"] == {"reason": "never_started"}
 
 
@@ -357,51 +357,51 @@ class TestInaccessible:
     def test_hours_of_it_end_the_space(self, before: Space, told: str, reason: str) -> None:
         history = History(seen(0, before))
         for seconds in range(30, 30 + int(2 * HOUR), 600):
-            assert history.look(inaccessible(seconds)) == ()
-        (event,) = history.look(inaccessible(30 + 2 * HOUR))
+            assert history.poll(inaccessible(seconds)) == ()
+        (event,) = history.poll(inaccessible(30 + 2 * HOUR))
         assert (event.type, event.data["inferred"]) == (told, True)
         assert event.data["details"]["reason"] == reason
         assert history.state.gone_since == START + 30
         body_of(event)
         if before is LIVE:
             assert event.data["details"]["ended_between"] == [at(0), at(30)]
-        assert history.look(seen(40 + 2 * HOUR, before)) == ()
-        assert CORRECTED in types(history.look(seen(70 + 2 * HOUR, before)))
+        assert history.poll(seen(40 + 2 * HOUR, before)) == ()
+        assert CORRECTED in types(history.poll(seen(70 + 2 * HOUR, before)))
 
     @pytest.mark.parametrize("other", [seen(3600, LIVE), not_found(3600)])
     def test_anything_else_begins_the_hours_anew(self, other: Evidence) -> None:
         history = History(seen(0, LIVE), inaccessible(30), other)
         assert history.state.unclear_since is None
-        assert history.look(inaccessible(2 * HOUR + 31)) == ()
+        assert history.poll(inaccessible(2 * HOUR + 31)) == ()
 
     @pytest.mark.parametrize("nothing", [absent, failed_call])
     def test_silence_does_not(self, nothing: Any) -> None:
         history = History(seen(0, LIVE), inaccessible(30), nothing(3600))
-        assert types(history.look(inaccessible(2 * HOUR + 30))) == [ENDED_EVENT]
+        assert types(history.poll(inaccessible(2 * HOUR + 30))) == [ENDED_EVENT]
 
     def test_a_mass_vanish_holds_it(self) -> None:
         history = History(seen(0, LIVE))
-        history.look(inaccessible(30), mass_vanish=True)
-        history.look(inaccessible(3600), mass_vanish=True)
-        assert history.look(inaccessible(2 * HOUR + 31)) == ()
-        assert types(history.look(inaccessible(3 * HOUR))) == [ENDED_EVENT]
+        history.poll(inaccessible(30), mass_vanish=True)
+        history.poll(inaccessible(3600), mass_vanish=True)
+        assert history.poll(inaccessible(2 * HOUR + 31)) == ()
+        assert types(history.poll(inaccessible(3 * HOUR))) == [ENDED_EVENT]
 
     def test_between_not_founds_it_says_nothing(self) -> None:
         history = History(seen(0, LIVE), not_found(30), inaccessible(45))
-        assert types(history.look(not_found(60))) == [ENDED_EVENT]
+        assert types(history.poll(not_found(60))) == [ENDED_EVENT]
 
     def test_of_a_space_that_is_over_it_says_nothing(self) -> None:
         history = History(seen(0, LIVE), seen(10, ENDED))
         before = history.known
-        history.look(inaccessible(60))
+        history.poll(inaccessible(60))
         assert history.known == before
 
 
 def goes_on(history: History, shown: Space, seconds: float) -> tuple[Event, ...]:
     """Show a Space that goes on against X's own word for two minutes, which is when that is believed."""
     for later in range(0, 120, 30):
-        assert history.look(seen(seconds + later, shown)) == ()
-    return history.look(seen(seconds + 120, shown))
+        assert history.poll(seen(seconds + later, shown)) == ()
+    return history.poll(seen(seconds + 120, shown))
 
 
 class TestTakenBack:
@@ -416,13 +416,13 @@ class TestTakenBack:
         assert history.state.space.started_at is None
         assert told_part(replay(history.events, None)) == told_part(history.state.space)
         assert expected_id(body_of(event)) == event.id
-        assert types(history.look(seen(800, LIVE))) == ["space.started"]
+        assert types(history.poll(seen(800, LIVE))) == ["space.started"]
 
     def test_a_replica_that_is_two_minutes_behind_takes_nothing_back(self) -> None:
         history = History(seen(0, PLANNED), seen(620, LIVE))
         for seconds in range(625, 735, 10):
-            assert history.look(seen(seconds, PLANNED)) == ()
-        assert history.look(seen(740, LIVE)) == ()
+            assert history.poll(seen(seconds, PLANNED)) == ()
+        assert history.poll(seen(740, LIVE)) == ()
         assert history.phase is Phase.LIVE
 
     def test_a_start_that_only_a_baseline_told_of_is_taken_back_without_an_id(self) -> None:
@@ -471,8 +471,8 @@ class TestTakenBack:
     ) -> None:
         history = History(seen(0, LIVE))
         answers = islice(cycle([ENDED, *[LIVE] * alive]), 90)
-        for look in looks(answers):
-            history.look(look)
+        for poll in polls(answers):
+            history.poll(poll)
         assert history.types.count(CORRECTED) == corrections
 
     @pytest.mark.parametrize("lost", [ENDED_BY_SILENCE, CANCELED_BY_SILENCE])
@@ -480,16 +480,16 @@ class TestTakenBack:
         state = "live" if lost is ENDED_BY_SILENCE else "scheduled"
         history = History(*lost)
         for seconds in (100, 300, 500):
-            history.look(seen(seconds, space(state)))
-            assert types(history.look(seen(seconds + 30, space(state)))) == [CORRECTED]
-            history.look(not_found(seconds + 60))
-            history.look(not_found(seconds + 90))
+            history.poll(seen(seconds, space(state)))
+            assert types(history.poll(seen(seconds + 30, space(state)))) == [CORRECTED]
+            history.poll(not_found(seconds + 60))
+            history.poll(not_found(seconds + 90))
             assert history.phase.is_over
 
 
 class TestAbsurdTimes:
-    def last(self, *looks: Evidence) -> Event:
-        return History(*looks).events[-1]
+    def last(self, *polls: Evidence) -> Event:
+        return History(*polls).events[-1]
 
     @pytest.mark.parametrize(
         "start", ["1970-01-01T00:00:00Z", "2019-12-31T23:59:59Z", "2044-01-01T00:00:00Z"]
@@ -530,7 +530,7 @@ class TestAbsurdTimes:
         "start", ["1970-01-01T00:00:00Z", "2044-01-01T00:00:00Z", "2020-02-01T00:00:00Z"]
     )
     def test_nobody_is_reminded_of_such_a_start_and_it_is_never_overdue(self, start: str) -> None:
-        history = History(*looks([but(PLANNED, scheduled_start=start)] * 3, every=1000))
+        history = History(*polls([but(PLANNED, scheduled_start=start)] * 3, every=1000))
         assert history.types == ["space.scheduled"]
         assert timers_of(history.state, patience=PATIENCE) == {}
 
@@ -559,24 +559,24 @@ class TestAFewThatVanishTogether:
 
 
 def test_a_poll_without_news_adds_nothing_to_the_record() -> None:
-    history = History(*looks([LIVE] * 5))
+    history = History(*polls([LIVE] * 5))
     assert history.state.as_json().keys() == {
         *("space", "phase", "sequence", "began_at", "observed_at", "phase_since", "started_event"),
     }
 
 
 def test_new_fields_are_read_back_as_they_were_written() -> None:
-    history = History(*looks([LIVE, but(LIVE, title="Two", host_ids=("1",)), LIVE]), restart=True)
-    history.look(seen(200, but(LIVE, state="odd")), lists=(CREATORS,))
-    history.look(inaccessible(230))
+    history = History(*polls([LIVE, but(LIVE, title="Two", host_ids=("1",)), LIVE]), restart=True)
+    history.poll(seen(200, but(LIVE, state="odd")), lists=(CREATORS,))
+    history.poll(inaccessible(230))
     known: KnownSpace = history.state
     assert known.former
     assert known.listed == {CREATORS: START + 200}
-    assert history.look(inaccessible(231)) == ()
+    assert history.poll(inaccessible(231)) == ()
     assert replace(history.state, began_at=0) == replace(known, began_at=0)
 
 
 def test_patience_of_one_believes_at_once_and_still_gets_harder() -> None:
     old, new = versions("title", "there is no mark")
-    history = History(seen(0, old), *looks(islice(cycle([new, old]), 12)), patience=Patience(1, 30.0))
+    history = History(seen(0, old), *polls(islice(cycle([new, old]), 12)), patience=Patience(1, 30.0))
     assert history.types.count("space.title_changed") == 2

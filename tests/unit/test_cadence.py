@@ -39,15 +39,15 @@ PLAN = 100_000
 def wait(
     known: KnownSpace, seconds: float, cadence: Cadence = CADENCE, patience: Patience = PATIENCE
 ) -> float | None:
-    """Seconds from ``seconds`` after the start until the next look."""
-    look = next_poll(known, now=START + seconds, cadence=cadence, patience=patience)
-    return None if look is None else look.at - (START + seconds)
+    """Seconds from ``seconds`` after the start until the next poll."""
+    poll = next_poll(known, now=START + seconds, cadence=cadence, patience=patience)
+    return None if poll is None else poll.at - (START + seconds)
 
 
 def urgency(known: KnownSpace, seconds: float) -> Urgency:
-    look = next_poll(known, now=START + seconds, cadence=CADENCE, patience=PATIENCE)
-    assert look is not None
-    return look.urgency
+    poll = next_poll(known, now=START + seconds, cadence=CADENCE, patience=PATIENCE)
+    assert poll is not None
+    return poll.urgency
 
 
 def planned() -> KnownSpace:
@@ -73,7 +73,7 @@ def planned() -> KnownSpace:
         (-86_400, 600),
     ],
 )
-def test_a_scheduled_space_is_looked_at_closely_near_its_start(before_start: float, seconds: float) -> None:
+def test_a_scheduled_space_is_polled_closely_near_its_start(before_start: float, seconds: float) -> None:
     reminded = History(seen(PLAN - 800, but(PLANNED, scheduled_start=at(PLAN)))).state
     assert wait(reminded, PLAN - before_start) == seconds
 
@@ -91,12 +91,12 @@ def test_a_scheduled_space_is_looked_at_closely_near_its_start(before_start: flo
         (900, 300, Urgency.URGENT),
     ],
 )
-def test_a_look_makes_sure_shortly_before_the_reminder(
+def test_a_poll_makes_sure_shortly_before_the_reminder(
     before_start: float, seconds: float, urgency: Urgency
 ) -> None:
     now = START + PLAN - before_start
-    look = next_poll(planned(), now=now, cadence=CADENCE, patience=PATIENCE)
-    assert look == NextPoll(now + seconds, urgency)
+    poll = next_poll(planned(), now=now, cadence=CADENCE, patience=PATIENCE)
+    assert poll == NextPoll(now + seconds, urgency)
 
 
 def test_nothing_is_made_sure_of_for_a_reminder_that_was_told() -> None:
@@ -108,20 +108,20 @@ def test_nothing_is_made_sure_of_for_a_reminder_that_was_told() -> None:
 @pytest.mark.parametrize(
     ("after_start", "seconds"), [(590, 10), (591, 9), (599.5, 0.5), (600, 10), (601, 10)]
 )
-def test_a_look_falls_on_the_very_moment_at_which_the_start_is_overdue(
+def test_a_poll_falls_on_the_very_moment_at_which_the_start_is_overdue(
     after_start: float, seconds: float
 ) -> None:
     assert wait(planned(), PLAN + after_start) == seconds
     assert urgency(planned(), PLAN + after_start) is Urgency.URGENT
 
 
-def test_an_overdue_moment_long_after_the_start_is_not_missed_between_rare_looks() -> None:
+def test_an_overdue_moment_long_after_the_start_is_not_missed_between_rare_polls() -> None:
     late = Patience(needed=2, apart=30.0, overdue=3600.0)
     assert wait(planned(), PLAN + 3500, patience=late) == 100
     assert wait(planned(), PLAN + 3600, patience=late) == 600
 
 
-def test_a_start_that_was_told_to_be_overdue_is_not_looked_at_for_that_again() -> None:
+def test_a_start_that_was_told_to_be_overdue_is_not_polled_for_that_again() -> None:
     late = Patience(needed=2, apart=30.0, overdue=3600.0)
     waiting = but(PLANNED, scheduled_start=at(0))
     history = History(seen(100, waiting), seen(3700, waiting), patience=late)
@@ -130,7 +130,7 @@ def test_a_start_that_was_told_to_be_overdue_is_not_looked_at_for_that_again() -
 
 
 @pytest.mark.parametrize(
-    ("looks", "seconds", "expected"),
+    ("polls", "seconds", "expected"),
     [
         ((seen(700, LIVE),), 700, Urgency.URGENT),
         ((seen(0, but(PLANNED, scheduled_start=None)),), 0, Urgency.PATIENT),
@@ -142,18 +142,18 @@ def test_a_start_that_was_told_to_be_overdue_is_not_looked_at_for_that_again() -
     ],
     ids=["live", "no plan", "planned for later", "about to start", "in doubt", "over", "a return in doubt"],
 )
-def test_a_look_is_urgent_where_something_happens_now(
-    looks: tuple[Evidence, ...], seconds: float, expected: Urgency
+def test_a_poll_is_urgent_where_something_happens_now(
+    polls: tuple[Evidence, ...], seconds: float, expected: Urgency
 ) -> None:
-    assert urgency(History(*looks).state, seconds) is expected
+    assert urgency(History(*polls).state, seconds) is expected
 
 
 @pytest.mark.parametrize("scheduled_start", [None, "soon"])
-def test_a_scheduled_space_without_a_readable_start_is_looked_at_rarely(scheduled_start: str | None) -> None:
+def test_a_scheduled_space_without_a_readable_start_is_polled_rarely(scheduled_start: str | None) -> None:
     assert wait(History(seen(0, but(PLANNED, scheduled_start=scheduled_start))).state, 0) == 600
 
 
-def test_a_live_space_is_looked_at_every_half_minute() -> None:
+def test_a_live_space_is_polled_every_half_minute() -> None:
     assert wait(History(seen(700, LIVE)).state, 700) == 30
 
 
@@ -172,17 +172,17 @@ def test_the_lead_of_the_reminder_and_the_patience_with_a_start_are_settings() -
     assert wait(planned(), PLAN + 50, patience=own) == 10
 
 
-@pytest.mark.parametrize("looks", [(seen(700, LIVE), seen(4300, ENDED)), (seen(4300, ENDED),)])
-def test_what_is_over_is_looked_at_after_a_minute_and_a_day_and_then_forgotten(
-    looks: tuple[Evidence, ...],
+@pytest.mark.parametrize("polls", [(seen(700, LIVE), seen(4300, ENDED)), (seen(4300, ENDED),)])
+def test_what_is_over_is_polled_after_a_minute_and_a_day_and_then_forgotten(
+    polls: tuple[Evidence, ...],
 ) -> None:
-    known = History(*looks).state
+    known = History(*polls).state
     assert wait(known, 4300) == 60
     assert wait(known, 4360) == 86_340
     assert wait(known, 4300 + 86_400) is None
 
 
-def test_a_look_at_what_is_over_that_came_a_little_early_was_that_look() -> None:
+def test_a_poll_what_is_over_that_came_a_little_early_was_that_poll() -> None:
     known = History(seen(700, LIVE), seen(4300, ENDED)).state
     assert wait(known, 4300 + 53) == 7
     assert wait(known, 4300 + 54) == 86_400 - 54
@@ -190,7 +190,7 @@ def test_a_look_at_what_is_over_that_came_a_little_early_was_that_look() -> None
     assert wait(known, 4300 + 86_400 - 600) is None
 
 
-def test_a_claim_of_an_end_is_looked_at_again_as_soon_as_it_can_be_confirmed() -> None:
+def test_a_claim_of_an_end_is_polled_again_as_soon_as_it_can_be_confirmed() -> None:
     known = History(seen(0, PLANNED), not_found(5)).state
     far = replace(known, space=but(known.space, scheduled_start=at(PLAN)))
     assert wait(far, 5) == 30
@@ -200,7 +200,7 @@ def test_a_claim_of_an_end_is_looked_at_again_as_soon_as_it_can_be_confirmed() -
 
 
 @pytest.mark.parametrize("silence", [ENDED_BY_SILENCE, CANCELED_BY_SILENCE])
-def test_a_return_in_doubt_is_looked_at_soon(silence: tuple[Evidence, ...]) -> None:
+def test_a_return_in_doubt_is_polled_soon(silence: tuple[Evidence, ...]) -> None:
     history = History(*silence, seen(100, LIVE))
     assert wait(history.state, 100) == 30
 
@@ -221,22 +221,22 @@ def test_a_doubt_does_not_keep_a_space_that_is_over_for_ever() -> None:
     st.floats(-(10**5), 10**5),
     st.sampled_from([(), (not_found(5),)]),
 )
-def test_the_next_look_is_never_in_the_past_nor_at_once(
-    phase: Phase, seconds: float, start: float, looks: tuple[Evidence, ...]
+def test_the_next_poll_is_never_in_the_past_nor_at_once(
+    phase: Phase, seconds: float, start: float, polls: tuple[Evidence, ...]
 ) -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=at(start))), *looks)
-    look = next_poll(
+    history = History(seen(0, but(PLANNED, scheduled_start=at(start))), *polls)
+    poll = next_poll(
         replace(history.state, phase=phase), now=START + seconds, cadence=CADENCE, patience=PATIENCE
     )
-    assert look is None or START + seconds < look.at <= START + max(seconds + 600, 86_400)
-    assert look is not None or phase.is_over
+    assert poll is None or START + seconds < poll.at <= START + max(seconds + 600, 86_400)
+    assert poll is not None or phase.is_over
 
 
-def test_a_space_that_is_over_is_looked_at_a_handful_of_times_whatever_x_says() -> None:
+def test_a_space_that_is_over_is_polled_a_handful_of_times_whatever_x_says() -> None:
     history = History(seen(700, LIVE), seen(730, but(LIVE, host_ids=("1",))), seen(740, ENDED))
     moments = [START + 740.0]
-    while (look := next_poll(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:
-        moments.append(look.at)
-        history.look(seen(look.at - START, but(ENDED, host_ids=("1",))))
+    while (poll := next_poll(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:
+        moments.append(poll.at)
+        history.poll(seen(poll.at - START, but(ENDED, host_ids=("1",))))
     assert len(moments) == 3
     assert all(earlier < later for earlier, later in pairwise(moments))

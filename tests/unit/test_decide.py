@@ -1,4 +1,4 @@
-"""The transition table row by row, and what surrounds a look."""
+"""The transition table row by row, and what surrounds a poll."""
 
 from __future__ import annotations
 
@@ -91,27 +91,27 @@ MOVES: dict[tuple[str, str], tuple[int, Phase, list[str]]] = {
     ("canceled, inferred", "ended"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
     ("canceled, inferred", "ended, with its time"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
 }
-"""How many looks it takes, where they lead, and what is told on the way."""
+"""How many polls it takes, where they lead, and what is told on the way."""
 
 STANDSTILLS = [(start, sight) for start in HISTORIES for sight in SIGHTS if (start, sight) not in MOVES]
 
 
-def the_look(sight: str, seconds: float) -> Evidence:
+def the_poll(sight: str, seconds: float) -> Evidence:
     found = SIGHTS[sight]
     return not_found(seconds) if found is None else seen(seconds, found)
 
 
-@pytest.mark.parametrize("restart", [False, True], ids=["in one run", "restarted between looks"])
+@pytest.mark.parametrize("restart", [False, True], ids=["in one run", "restarted between polls"])
 @pytest.mark.parametrize(("start", "sight"), MOVES)
 def test_a_row_of_the_table(start: str, sight: str, restart: bool) -> None:
-    looks, phase, told = MOVES[start, sight]
+    polls, phase, told = MOVES[start, sight]
     history = History(*HISTORIES[start], restart=restart)
     before = history.known
-    for number in range(1, looks):
-        assert history.look(the_look(sight, 100 + 31 * number)) == ()
+    for number in range(1, polls):
+        assert history.poll(the_poll(sight, 100 + 31 * number)) == ()
         assert before is not None
         assert history.phase is before.phase
-    assert types(history.look(the_look(sight, 300))) == told
+    assert types(history.poll(the_poll(sight, 300))) == told
     assert history.phase is phase
     assert history.state.space.state == phase.value
 
@@ -121,7 +121,7 @@ def test_what_is_not_in_the_table_moves_nothing(start: str, sight: str) -> None:
     history = History(*HISTORIES[start])
     before = history.known
     for number in range(4):
-        assert history.look(the_look(sight, 100 + 31 * number)) == ()
+        assert history.poll(the_poll(sight, 100 + 31 * number)) == ()
         assert (history.known and history.phase) == (before and before.phase)
 
 
@@ -130,36 +130,36 @@ def test_a_word_that_x_does_not_use_is_unknown_even_where_it_is_one_of_ours(word
     assert History(seen(0, space(word))).known is None
     history = History(seen(0, PLANNED))
     for seconds in (100, 200, 300):
-        assert history.look(seen(seconds, space(word))) == ()
+        assert history.poll(seen(seconds, space(word))) == ()
     assert history.phase is Phase.SCHEDULED
 
 
 def test_an_unknown_state_still_lets_the_rest_of_the_snapshot_speak() -> None:
     history = History(seen(0, LIVE))
-    assert types(history.look(seen(30, space("paused", title="Renamed")))) == ["space.title_changed"]
+    assert types(history.poll(seen(30, space("paused", title="Renamed")))) == ["space.title_changed"]
     assert history.state.space.state == "live"
 
 
 def test_a_mass_vanish_proves_nothing_while_it_lasts_and_ends_nothing_when_it_is_over() -> None:
     history = History(seen(0, LIVE))
     for seconds in range(30, 600, 30):
-        assert history.look(not_found(seconds), mass_vanish=True) == ()
+        assert history.poll(not_found(seconds), mass_vanish=True) == ()
     assert history.state.missing_since == START + 30
-    assert history.look(seen(600, LIVE)) == ()
+    assert history.poll(seen(600, LIVE)) == ()
     assert history.state.missing_since is None
 
 
 def test_a_not_found_in_a_mass_vanish_is_no_confirmation() -> None:
     history = History(seen(0, LIVE))
-    history.look(not_found(30), mass_vanish=True)
-    assert history.look(not_found(60)) == ()
-    assert types(history.look(not_found(90))) == [ENDED_EVENT]
+    history.poll(not_found(30), mass_vanish=True)
+    assert history.poll(not_found(60)) == ()
+    assert types(history.poll(not_found(90))) == [ENDED_EVENT]
 
 
 def test_what_is_over_does_not_count_as_gone_in_a_mass_vanish() -> None:
     history = History(seen(0, LIVE), seen(4300, ENDED))
     for seconds in range(4360, 5000, 60):
-        history.look(not_found(seconds), mass_vanish=True)
+        history.poll(not_found(seconds), mass_vanish=True)
     assert history.state.gone_since is None
 
 
@@ -167,10 +167,10 @@ def test_a_space_that_was_never_seen_cannot_go_missing() -> None:
     assert History(not_found(0), absent(30), failed_call(60)).known is None
 
 
-def test_a_silent_first_look_takes_the_space_in_without_an_event() -> None:
+def test_a_silent_first_poll_takes_the_space_in_without_an_event() -> None:
     history = History(seen(0, LIVE), silent=True)
     assert (history.events, history.state.sequence) == ([], 0)
-    (event,) = history.look(seen(4300, ENDED))
+    (event,) = history.poll(seen(4300, ENDED))
     assert (event.sequence, event.type) == (1, ENDED_EVENT)
 
 

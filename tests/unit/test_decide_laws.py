@@ -1,4 +1,4 @@
-"""The laws of docs/architecture.md over random histories of looks and of timers that ring in between."""
+"""The laws of docs/architecture.md over random histories of polls and of timers that ring in between."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ANY_WILL_DO = settings(max_examples=20_000, database=None, deadline=None, phases
 TIMELESS = Patience(needed=2, apart=30.0, reminder=-1e9, overdue=1e9)
 CONTENT = ("title", "lang", "is_ticketed", "host_ids", "speaker_ids", "invited_user_ids", "topic_ids")
 
-looks = steps(rings=False)
+polls = steps(rings=False)
 
 
 @given(steps(min_size=1), patiences)
@@ -53,7 +53,7 @@ def test_law_1_the_same_again_tells_nothing(history: list[Step], patience: Patie
 
 
 @given(steps(), patiences)
-def test_law_1_a_look_tells_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
+def test_law_1_a_poll_tells_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience)
     for step in history:
         told.take(step)
@@ -96,26 +96,26 @@ def test_law_3_sequences_start_at_one_and_have_no_gap(history: list[Step], patie
     assert told.known is None or told.known.sequence == len(told.events)
 
 
-def moved_on(look: Evidence, seconds: float) -> Evidence:
-    """The same look at a later time. X's mark moves along: whether it lies in the future depends on now."""
-    snapshot = look.snapshot
+def moved_on(poll: Evidence, seconds: float) -> Evidence:
+    """The same poll at a later time. X's mark moves along: whether it lies in the future depends on now."""
+    snapshot = poll.snapshot
     if snapshot is not None:
         mark = instant(snapshot.space.updated_at)
         moved = snapshot.space.updated_at if mark is None else rfc3339(mark + seconds)
         snapshot = replace(snapshot, space=replace(snapshot.space, updated_at=moved))
-    began_at, answered_at = look.began_at + seconds, look.answered_at + seconds
-    return replace(look, began_at=began_at, answered_at=answered_at, snapshot=snapshot)
+    began_at, answered_at = poll.began_at + seconds, poll.answered_at + seconds
+    return replace(poll, began_at=began_at, answered_at=answered_at, snapshot=snapshot)
 
 
-@given(looks, st.integers(1, 10**6))
+@given(polls, st.integers(1, 10**6))
 def test_law_3_ids_depend_neither_on_when_it_was_seen_nor_on_the_watches(
     history: list[Evidence], later: int
 ) -> None:
     told = History(*history, patience=TIMELESS)
     known: KnownSpace | None = None
     ids = []
-    for look in history:
-        moved = moved_on(look, later)
+    for poll in history:
+        moved = moved_on(poll, later)
         decision = decide(known, moved, patience=TIMELESS, around=Circumstances((WatchId("wch_other"),)))
         known = decision.known
         ids += [event.id for event in decision.events]
@@ -128,10 +128,8 @@ def test_law_3_a_transition_found_again_after_a_crash_has_the_same_id(
 ) -> None:
     known = History(*history).known
     turned = {name: value[::-1] for name, value in found.known().items() if isinstance(value, tuple)}
-    looks_at_it = (seen(10**6, found), seen(10**6 + later, found.with_values(turned), took=2))
-    first, second = (
-        decide(known, look, patience=Patience(1, 0), around=WATCHED).events for look in looks_at_it
-    )
+    polls_it = (seen(10**6, found), seen(10**6 + later, found.with_values(turned), took=2))
+    first, second = (decide(known, poll, patience=Patience(1, 0), around=WATCHED).events for poll in polls_it)
     assert [event.id for event in second] == [event.id for event in first]
 
 
@@ -239,15 +237,15 @@ def test_content_goes_completely_and_goes_for_everything_that_is_over(
 
 
 @given(steps(min_size=1), patiences)
-def test_after_every_step_it_is_known_when_to_look_again(history: list[Step], patience: Patience) -> None:
+def test_after_every_step_it_is_known_when_to_claim_again(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience)
     for step in history:
         told.take(step)
         now = step.answered_at if isinstance(step, Evidence) else START + step.seconds
         if told.known is not None:
-            look = next_poll(told.known, now=now, cadence=Cadence(), patience=patience)
-            assert look is None or now < look.at <= now + 86_400
-            assert look is not None or told.phase.is_over
+            poll = next_poll(told.known, now=now, cadence=Cadence(), patience=patience)
+            assert poll is None or now < poll.at <= now + 86_400
+            assert poll is not None or told.phase.is_over
 
 
 @given(steps(), patiences)

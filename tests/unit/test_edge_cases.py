@@ -1,4 +1,4 @@
-"""The edge cases that docs/architecture.md numbers, as far as a single look decides them."""
+"""The edge cases that docs/architecture.md numbers, as far as a single poll decides them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
     found = {}
     for name in names:
         space_id = SpaceId(name)
-        look = seen(0, Space(id=space_id, state="live"))
-        decision = decide(None, look, patience=PATIENCE, around=Circumstances())
+        poll = seen(0, Space(id=space_id, state="live"))
+        decision = decide(None, poll, patience=PATIENCE, around=Circumstances())
         assert decision.known is not None
         found[name] = decision.known
     return found
 
 
-def look_at_all(
+def poll_all(
     known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
 ) -> list[str]:
     """Take one answer in for every Space and return the types of what is told."""
@@ -90,10 +90,10 @@ def test_case_3_first_seen_ended_is_stored_without_an_event() -> None:
 
 
 @pytest.mark.parametrize(
-    "looks", [[seen(4300, ENDED)], [seen(4300 + n, but(ENDED, ended_at=None)) for n in (0, 31)]]
+    "polls", [[seen(4300, ENDED)], [seen(4300 + n, but(ENDED, ended_at=None)) for n in (0, 31)]]
 )
-def test_case_4_scheduled_then_ended_between_two_looks(looks: list[Evidence]) -> None:
-    history = History(seen(0, PLANNED), *looks)
+def test_case_4_scheduled_then_ended_between_two_polls(polls: list[Evidence]) -> None:
+    history = History(seen(0, PLANNED), *polls)
     started, ended = history.events[1:]
     assert (started.type, started.sequence, started.data["inferred"]) == ("space.started", 2, True)
     assert started.timestamp == at(612)
@@ -107,17 +107,17 @@ def test_case_4_without_a_start_it_never_started() -> None:
     assert history.types == ["space.scheduled", "space.canceled"]
 
 
-def test_case_4_with_a_start_that_an_earlier_look_told_it_did_start() -> None:
+def test_case_4_with_a_start_that_an_earlier_poll_told_it_did_start() -> None:
     history = History(seen(0, but(PLANNED, started_at=at(612))))
-    assert types(history.look(seen(4300, space("ended", ended_at=at(4212))))) == [
+    assert types(history.poll(seen(4300, space("ended", ended_at=at(4212))))) == [
         "space.started",
         "space.ended",
     ]
 
 
-def test_case_5_rescheduled_twice_between_looks_is_one_reschedule() -> None:
+def test_case_5_rescheduled_twice_between_polls_is_one_reschedule() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.look(seen(60, but(PLANNED, scheduled_start=at(1800))))
+    (event,) = history.poll(seen(60, but(PLANNED, scheduled_start=at(1800))))
     assert event.type == "space.rescheduled"
     assert event.data["previous"] == {"scheduled_start": at(600)}
     assert event.data["details"] == {"delta_seconds": 1200}
@@ -126,24 +126,24 @@ def test_case_5_rescheduled_twice_between_looks_is_one_reschedule() -> None:
 @pytest.mark.parametrize("spelling", [at(600), "2021-07-14T10:10:00+02:00", "2021-07-14T08:10:00Z"])
 def test_case_5_rescheduled_and_back_again_is_none(spelling: str) -> None:
     history = History(seen(0, PLANNED))
-    assert history.look(seen(60, but(PLANNED, scheduled_start=spelling))) == ()
+    assert history.poll(seen(60, but(PLANNED, scheduled_start=spelling))) == ()
 
 
-def test_case_6_rescheduled_into_the_past_and_live_in_one_look() -> None:
+def test_case_6_rescheduled_into_the_past_and_live_in_one_poll() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.look(seen(200, but(LIVE, scheduled_start=at(100), started_at=at(101))))
+    (event,) = history.poll(seen(200, but(LIVE, scheduled_start=at(100), started_at=at(101))))
     assert event.type == "space.started"
     assert event.data["details"] == {"late_by_seconds": 1, "unscheduled": False}
     assert event.data["previous"] == {"scheduled_start": at(600), "state": "scheduled"}
 
 
-def test_case_7_title_and_state_in_one_look_are_two_events_in_order() -> None:
+def test_case_7_title_and_state_in_one_poll_are_two_events_in_order() -> None:
     history = History(seen(0, PLANNED))
-    assert types(history.look(seen(620, but(LIVE, title="Renamed")))) == [
+    assert types(history.poll(seen(620, but(LIVE, title="Renamed")))) == [
         "space.started",
         "space.title_changed",
     ]
-    assert types(history.look(seen(4300, but(ENDED, title="Renamed again")))) == [
+    assert types(history.poll(seen(4300, but(ENDED, title="Renamed again")))) == [
         "space.title_changed",
         "space.ended",
     ]
@@ -154,24 +154,24 @@ def test_case_8_gone_from_creators_while_the_lookup_says_live(call: Call) -> Non
     history = History(seen(0, LIVE))
     before = history.known
     gone = read_answer(Question(call, ("2244994945",)), {"meta": {"result_count": 0}}, START + 59, START + 60)
-    assert history.look(gone.evidence(LIVE.id)) == ()
+    assert history.poll(gone.evidence(LIVE.id)) == ()
     assert history.known == before
-    assert history.look(seen(61, LIVE)) == ()
+    assert history.poll(seen(61, LIVE)) == ()
 
 
 def test_case_9_not_found_then_live_tells_nothing() -> None:
     history = History(seen(0, LIVE))
     for seconds in (30, 90, 150):
-        assert history.look(not_found(seconds)) == ()
-        assert history.look(seen(seconds + 30, LIVE)) == ()
+        assert history.poll(not_found(seconds)) == ()
+        assert history.poll(seen(seconds + 30, LIVE)) == ()
     assert history.phase is Phase.LIVE
 
 
 def test_case_9_live_again_after_the_inferred_end_is_a_correction() -> None:
     history = History(*ENDED_BY_SILENCE)
     wrong = history.events[-1]
-    assert history.look(seen(70, space("live"))) == ()
-    (event,) = history.look(seen(100, space("live")))
+    assert history.poll(seen(70, space("live"))) == ()
+    (event,) = history.poll(seen(100, space("live")))
     assert (event.type, event.data["details"]) == ("space.corrected", {"retracts": wrong.id})
     assert history.phase is Phase.LIVE
 
@@ -183,7 +183,7 @@ def test_case_10_a_failed_call_for_a_whole_batch_changes_nothing(kind: FailureKi
     question = Question(Call.LOOKUP, tuple(known))
     for seconds in (30, 60, 90, 120):
         answer = failed(question, Failure(kind, "no answer"), START + seconds, START + seconds + 15)
-        assert look_at_all(known, answer) == []
+        assert poll_all(known, answer) == []
     assert known == before
 
 
@@ -201,7 +201,7 @@ def test_case_11_nothing_but_errors_for_a_hundred_ids_opens_the_circuit() -> Non
         )
         mass_vanish = cycle.note(known, answer)
         assert mass_vanish
-        assert look_at_all(known, answer, mass_vanish=mass_vanish) == []
+        assert poll_all(known, answer, mass_vanish=mass_vanish) == []
     assert {state.phase for state in known.values()} == {Phase.LIVE}
 
 
@@ -217,7 +217,7 @@ def test_case_11_is_seen_across_many_requests_of_a_few_ids_each() -> None:
             Question(Call.LOOKUP, (name,)), {"errors": [error]}, START + 2 * number, START + 2 * number + 1
         )
         mass_vanish = cycle.note({name: known[name]}, answer)
-        told += look_at_all(known, answer, mass_vanish=mass_vanish)
+        told += poll_all(known, answer, mass_vanish=mass_vanish)
     assert told == []
     assert {state.phase for state in known.values()} == {Phase.LIVE}
 
@@ -237,7 +237,7 @@ def test_case_12_errors_about_users_say_nothing_of_phases() -> None:
     }
     before = dict(known)
     for seconds in (30, 60, 90):
-        assert look_at_all(known, read_answer(LOOKUP, body, START + seconds, START + seconds + 1)) == []
+        assert poll_all(known, read_answer(LOOKUP, body, START + seconds, START + seconds + 1)) == []
     assert {name: state.phase for name, state in known.items()} == {
         name: state.phase for name, state in before.items()
     }
@@ -248,21 +248,21 @@ def test_case_12_errors_about_users_say_nothing_of_phases() -> None:
 def test_case_13_a_late_answer_is_dropped() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
     before = history.known
-    assert history.look(seen(630, but(PLANNED, title="Old"), took=60)) == ()
+    assert history.poll(seen(630, but(PLANNED, title="Old"), took=60)) == ()
     assert history.known == before
 
 
 def test_case_13_the_same_snapshot_twice_tells_nothing() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
-    assert history.look(seen(620, LIVE)) == ()
-    assert history.look(seen(650, LIVE)) == ()
+    assert history.poll(seen(620, LIVE)) == ()
+    assert history.poll(seen(650, LIVE)) == ()
 
 
 def test_case_14_speakers_shrink_and_grow_back() -> None:
     history = History(seen(0, but(LIVE, speaker_ids=("7", "8", "9"))))
     for speakers in (("7",), (), ("9", "8"), ("7", "8", "9")):
         for seconds in (0, 31):
-            assert history.look(seen(700 + seconds, but(LIVE, speaker_ids=speakers))) == ()
+            assert history.poll(seen(700 + seconds, but(LIVE, speaker_ids=speakers))) == ()
     assert history.state.space.speaker_ids == ("7", "8", "9")
 
 
@@ -273,42 +273,42 @@ def test_case_15_scheduled_in_the_past_when_first_seen() -> None:
     assert again == NextPoll(START + 3600 + 600, Urgency.PATIENT)
 
 
-def test_case_15_is_overdue_after_another_look_and_only_then() -> None:
+def test_case_15_is_overdue_after_another_poll_and_only_then() -> None:
     history = History(seen(3600, PLANNED))
-    assert history.look(seen(3600, PLANNED)) == ()
-    assert history.look(seen(3620, PLANNED, took=21)) == ()
-    (event,) = history.look(seen(4200, PLANNED))
+    assert history.poll(seen(3600, PLANNED)) == ()
+    assert history.poll(seen(3620, PLANNED, took=21)) == ()
+    (event,) = history.poll(seen(4200, PLANNED))
     assert (event.type, event.data["details"]) == ("space.start_overdue", {"overdue_seconds": 3600})
-    assert history.look(seen(4800, PLANNED)) == ()
+    assert history.poll(seen(4800, PLANNED)) == ()
 
 
 @pytest.mark.parametrize(("took", "told"), [(1, []), (0.001, []), (0, ["space.start_overdue"])])
-def test_case_15_the_look_must_have_been_asked_for_after_the_overdue_moment(
+def test_case_15_the_poll_must_have_been_asked_for_after_the_overdue_moment(
     took: float, told: list[str]
 ) -> None:
     history = History(seen(0, PLANNED), seen(900, PLANNED))
-    assert types(history.look(seen(1200, PLANNED, took=took))) == told
-    assert types(history.look(seen(1202, PLANNED))) == (["space.start_overdue"] if not told else [])
+    assert types(history.poll(seen(1200, PLANNED, took=took))) == told
+    assert types(history.poll(seen(1202, PLANNED))) == (["space.start_overdue"] if not told else [])
 
 
 @pytest.mark.parametrize(
     "kind", [Presence.FAILED, Presence.ABSENT, Presence.NOT_FOUND], ids=lambda presence: presence.value
 )
-def test_case_15_no_look_that_shows_nothing_makes_a_start_overdue(kind: Presence) -> None:
+def test_case_15_no_poll_that_shows_nothing_makes_a_start_overdue(kind: Presence) -> None:
     history = History(seen(0, PLANNED))
-    assert history.look(Evidence(PLANNED.id, kind, START + 5000, START + 5001)) == ()
+    assert history.poll(Evidence(PLANNED.id, kind, START + 5000, START + 5001)) == ()
 
 
 def test_case_16_started_three_seconds_early() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.look(seen(610, but(LIVE, started_at=at(597))))
+    (event,) = history.poll(seen(610, but(LIVE, started_at=at(597))))
     assert event.data["details"]["late_by_seconds"] == -3
 
 
 def test_case_17_a_reminder_due_in_the_same_tick_as_the_start_is_dropped() -> None:
     history = History(seen(0, but(PLANNED, scheduled_start=at(1500))))
     assert timers_of(history.state, patience=PATIENCE) == {TimerKind.REMINDER: START + 600}
-    (started,) = history.look(seen(600, but(LIVE, scheduled_start=at(1500), started_at=at(599))))
+    (started,) = history.poll(seen(600, but(LIVE, scheduled_start=at(1500), started_at=at(599))))
     assert started.type == "space.started"
     assert timers_of(history.state, patience=PATIENCE) == {}
     before = history.known

@@ -1,4 +1,4 @@
-"""The rules of evidence: what a look may change in what is known."""
+"""The rules of evidence: what a poll may change in what is known."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ class TestConfirmations:
     @pytest.mark.parametrize("restart", [False, True])
     def test_count_only_when_far_enough_apart(self, restart: bool) -> None:
         history = History(seen(0, LIVE), not_found(100), restart=restart)
-        assert history.look(not_found(129.9)) == ()
-        assert types(history.look(not_found(130))) == [ENDED_EVENT]
+        assert history.poll(not_found(129.9)) == ()
+        assert types(history.poll(not_found(130))) == [ENDED_EVENT]
 
     def test_of_two_kinds_of_end_add_up(self) -> None:
         history = History(seen(0, LIVE), not_found(100))
-        assert types(history.look(seen(130, space("ended", started_at=at(612))))) == [ENDED_EVENT]
+        assert types(history.poll(seen(130, space("ended", started_at=at(612))))) == [ENDED_EVENT]
 
     @pytest.mark.parametrize("between", [LIVE, space("paused"), space()])
     def test_start_anew_after_any_sighting(self, between: Space) -> None:
         history = History(seen(0, LIVE), not_found(100), seen(110, between), not_found(140))
         assert history.phase is Phase.LIVE
-        assert types(history.look(not_found(170))) == [ENDED_EVENT]
+        assert types(history.poll(not_found(170))) == [ENDED_EVENT]
 
     def test_start_anew_after_a_stale_sighting_although_it_tells_nothing_else(self) -> None:
         history = History(seen(0, LIVE), not_found(10))
-        assert history.look(seen(25, but(PLANNED, title="Stale"))) == ()
+        assert history.poll(seen(25, but(PLANNED, title="Stale"))) == ()
         assert history.state.space.title == "Planned"
-        assert history.look(not_found(45)) == ()
+        assert history.poll(not_found(45)) == ()
         assert history.phase is Phase.LIVE
-        (event,) = history.look(not_found(75))
+        (event,) = history.poll(not_found(75))
         assert event.type == ENDED_EVENT
         assert event.data["details"]["ended_between"] == [at(0), at(45)]
 
@@ -62,34 +62,34 @@ class TestConfirmations:
     def test_are_neither_made_nor_undone_by_silence(self, nothing: Any) -> None:
         history = History(seen(0, LIVE), not_found(100), nothing(135))
         assert history.phase is Phase.LIVE
-        assert types(history.look(not_found(170))) == [ENDED_EVENT]
+        assert types(history.poll(not_found(170))) == [ENDED_EVENT]
 
     def test_against_an_inferred_end_count_whatever_lookups_say_in_between(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, LIVE), not_found(115), not_found(129))
-        assert types(history.look(seen(130, LIVE)))[0] == CORRECTED
+        assert types(history.poll(seen(130, LIVE)))[0] == CORRECTED
 
     @pytest.mark.parametrize("needed", [1, 2, 3, 5])
     def test_are_as_many_as_the_setting_says(self, needed: int) -> None:
         history = History(seen(0, LIVE), patience=Patience(needed, apart=10.0))
         for number in range(needed - 1):
-            assert history.look(not_found(100 + 10 * number)) == ()
-        assert types(history.look(not_found(100 + 10 * needed))) == [ENDED_EVENT]
+            assert history.poll(not_found(100 + 10 * number)) == ()
+        assert types(history.poll(not_found(100 + 10 * needed))) == [ENDED_EVENT]
 
     def test_keep_their_distance_each_from_the_one_before(self) -> None:
         history = History(seen(0, LIVE), not_found(100), not_found(130), patience=Patience(3, apart=30.0))
-        assert history.look(not_found(140)) == ()
-        assert types(history.look(not_found(160))) == [ENDED_EVENT]
+        assert history.poll(not_found(140)) == ()
+        assert types(history.poll(not_found(160))) == [ENDED_EVENT]
 
-    def test_are_never_made_by_the_same_look_twice_even_without_a_distance(self) -> None:
+    def test_are_never_made_by_the_same_poll_twice_even_without_a_distance(self) -> None:
         history = History(seen(0, LIVE), not_found(100), not_found(100), patience=Patience(2, apart=0.0))
         assert history.phase is Phase.LIVE
-        assert types(history.look(not_found(101))) == [ENDED_EVENT]
+        assert types(history.poll(not_found(101))) == [ENDED_EVENT]
 
     def test_leave_no_doubt_behind_when_the_space_is_over(self) -> None:
         without_host_2 = but(LIVE, host_ids=("1",))
         history = History(seen(0, LIVE), seen(30, without_host_2))
         assert set(history.state.doubts) == {"host_ids"}
-        history.look(seen(40, but(without_host_2, state="ended", ended_at=at(39))))
+        history.poll(seen(40, but(without_host_2, state="ended", ended_at=at(39))))
         assert history.phase is Phase.ENDED
         assert history.state.doubts == {}
 
@@ -97,36 +97,36 @@ class TestConfirmations:
     def test_against_an_end_that_x_told_start_anew_when_it_is_told_again(self, again: Evidence) -> None:
         history = History(seen(0, LIVE), seen(10, ENDED), seen(100, LIVE))
         assert set(history.state.doubts) == {"phase"}
-        history.look(again)
+        history.poll(again)
         assert "phase" not in history.state.doubts
 
 
 class TestLateAnswers:
     @pytest.mark.parametrize("late", [but(LIVE, title="Old"), space("ended", ended_at=at(1))])
-    def test_are_dropped_when_asked_before_the_last_applied_look(self, late: Space) -> None:
+    def test_are_dropped_when_asked_before_the_last_applied_poll(self, late: Space) -> None:
         history = History(seen(100, LIVE, took=1))
         before = history.known
-        assert history.look(seen(130, late, took=32)) == ()
+        assert history.poll(seen(130, late, took=32)) == ()
         assert history.known == before
 
-    def test_are_measured_against_the_last_look_not_the_first(self) -> None:
+    def test_are_measured_against_the_last_poll_not_the_first(self) -> None:
         history = History(seen(0, LIVE), seen(100, LIVE))
-        assert history.look(seen(120, but(LIVE, title="Old"), took=50)) == ()
+        assert history.poll(seen(120, but(LIVE, title="Old"), took=50)) == ()
 
     def test_of_not_found_are_dropped_too(self) -> None:
         history = History(seen(100, LIVE, took=1))
         before = history.known
-        assert history.look(not_found(160, took=62)) == ()
+        assert history.poll(not_found(160, took=62)) == ()
         assert history.known == before
 
     def test_count_from_a_not_found_as_well(self) -> None:
         history = History(seen(0, LIVE), not_found(100, took=1))
-        assert history.look(seen(120, but(LIVE, title="Old"), took=30)) == ()
+        assert history.poll(seen(120, but(LIVE, title="Old"), took=30)) == ()
         assert history.state.space.title == "Planned"
 
     def test_asked_later_but_answered_earlier_are_taken_and_keep_the_window_in_order(self) -> None:
         history = History(seen(100, LIVE, took=60))
-        (event,) = history.look(seen(90, but(LIVE, title="New"), took=1))
+        (event,) = history.poll(seen(90, but(LIVE, title="New"), took=1))
         earliest, latest = event.data["observed_between"]
         assert earliest <= latest == at(90)
 
@@ -152,7 +152,7 @@ class TestUpdatedAt:
             speaker_ids=("7",),
             participant_count=7,
         )
-        events = history.look(seen(20, stale))
+        events = history.poll(seen(20, stale))
         assert types(events) == [UPDATED, "space.hosts_changed", "space.speakers_added"]
         assert history.state.space == but(
             self.CURRENT,
@@ -164,13 +164,13 @@ class TestUpdatedAt:
 
     def test_an_older_one_does_not_block_going_live(self) -> None:
         history = History(seen(10, self.CURRENT))
-        assert types(history.look(seen(20, but(LIVE, updated_at=at(-259_200))))) == [STARTED]
+        assert types(history.poll(seen(20, but(LIVE, updated_at=at(-259_200))))) == [STARTED]
 
     @pytest.mark.parametrize("updated_at", [None, at(0), at(1), "2021-07-14T10:00:00+02:00", "yesterday"])
     def test_one_that_is_not_older_blocks_nothing(self, updated_at: str | None) -> None:
         history = History(seen(10, self.CURRENT))
         renamed = but(self.CURRENT, updated_at=updated_at, title="Renamed")
-        assert types(history.look(seen(20, renamed))) == ["space.title_changed"]
+        assert types(history.poll(seen(20, renamed))) == ["space.title_changed"]
 
 
 class TestUnknownValues:
@@ -195,16 +195,16 @@ class TestUnknownValues:
 
     def test_keep_what_is_known_without_an_event(self) -> None:
         history = History(seen(10, self.FULL))
-        assert history.look(seen(40, space("live"))) == ()
+        assert history.poll(seen(40, space("live"))) == ()
         assert history.state.space == self.FULL
 
     @pytest.mark.parametrize("name", ["topic_ids", "invited_user_ids"])
     def test_an_emptied_list_is_unknown_until_confirmed(self, name: str) -> None:
         history = History(seen(0, self.FULL))
         emptied = but(self.FULL, **{name: ()})
-        assert history.look(seen(30, emptied)) == ()
-        assert history.look(seen(59, emptied)) == ()
-        (event,) = history.look(seen(60, emptied))
+        assert history.poll(seen(30, emptied)) == ()
+        assert history.poll(seen(59, emptied)) == ()
+        (event,) = history.poll(seen(60, emptied))
         assert (event.type, event.data["changed"], event.data["space"][name]) == (UPDATED, [name], [])
 
     @pytest.mark.parametrize("name", ["topic_ids", "invited_user_ids"])
@@ -212,47 +212,47 @@ class TestUnknownValues:
         history = History(seen(0, self.FULL))
         emptied = but(self.FULL, **{name: ()})
         for number in range(1, 6):
-            assert history.look(seen(60 * number, emptied)) == ()
-            assert history.look(seen(60 * number + 30, self.FULL)) == ()
+            assert history.poll(seen(60 * number, emptied)) == ()
+            assert history.poll(seen(60 * number + 30, self.FULL)) == ()
         assert history.state.doubts == {}
 
     @pytest.mark.parametrize("name", ["host_ids", "speaker_ids", "topic_ids", "invited_user_ids"])
     def test_an_empty_list_where_nothing_was_known_is_no_news(self, name: str) -> None:
         history = History(seen(0, space("live")))
         for seconds in (30, 60, 90):
-            assert history.look(seen(seconds, space("live", **{name: ()}))) == ()
+            assert history.poll(seen(seconds, space("live", **{name: ()}))) == ()
 
 
 class TestPeople:
     def test_a_removed_host_is_believed_when_confirmed(self) -> None:
         history = History(seen(0, LIVE))
-        assert history.look(seen(30, but(LIVE, host_ids=("2",)))) == ()
+        assert history.poll(seen(30, but(LIVE, host_ids=("2",)))) == ()
         assert history.state.space.host_ids == ("1", "2")
-        (event,) = history.look(seen(60, but(LIVE, host_ids=("2",))))
+        (event,) = history.poll(seen(60, but(LIVE, host_ids=("2",))))
         assert event.data["details"] == {"added": [], "removed": ["1"]}
         assert event.data["space"]["host_ids"] == ["2"]
 
     def test_an_added_host_is_told_at_once_beside_a_removal_in_doubt(self) -> None:
         history = History(seen(0, LIVE))
-        (event,) = history.look(seen(30, but(LIVE, host_ids=("2", "3"))))
+        (event,) = history.poll(seen(30, but(LIVE, host_ids=("2", "3"))))
         assert event.data["details"] == {"added": ["3"], "removed": []}
-        (event,) = history.look(seen(60, but(LIVE, host_ids=("2", "3"))))
+        (event,) = history.poll(seen(60, but(LIVE, host_ids=("2", "3"))))
         assert event.data["details"] == {"added": [], "removed": ["1"]}
 
     def test_another_removal_starts_the_count_anew(self) -> None:
         history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))))
-        assert history.look(seen(60, but(LIVE, host_ids=("1",)))) == ()
-        assert types(history.look(seen(90, but(LIVE, host_ids=("1",))))) == ["space.hosts_changed"]
+        assert history.poll(seen(60, but(LIVE, host_ids=("1",)))) == ()
+        assert types(history.poll(seen(90, but(LIVE, host_ids=("1",))))) == ["space.hosts_changed"]
 
     def test_a_host_who_is_back_starts_the_count_anew(self) -> None:
         history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))), seen(60, LIVE))
-        assert history.look(seen(90, but(LIVE, host_ids=("2",)))) == ()
-        assert types(history.look(seen(120, but(LIVE, host_ids=("2",))))) == ["space.hosts_changed"]
+        assert history.poll(seen(90, but(LIVE, host_ids=("2",)))) == ()
+        assert types(history.poll(seen(120, but(LIVE, host_ids=("2",))))) == ["space.hosts_changed"]
 
     def test_all_hosts_gone_is_believed_when_confirmed(self) -> None:
         history = History(seen(0, LIVE))
-        assert history.look(seen(30, but(LIVE, host_ids=()))) == ()
-        (event,) = history.look(seen(60, but(LIVE, host_ids=())))
+        assert history.poll(seen(30, but(LIVE, host_ids=()))) == ()
+        (event,) = history.poll(seen(60, but(LIVE, host_ids=())))
         assert event.data["details"]["removed"] == ["1", "2"]
 
     def test_the_order_of_a_list_says_nothing(self) -> None:
@@ -265,22 +265,22 @@ class TestPeople:
             topic_ids=("6", "5"),
             invited_user_ids=("4", "3"),
         )
-        assert history.look(seen(30, turned)) == ()
+        assert history.poll(seen(30, turned)) == ()
 
     def test_speakers_are_told_once_against_everyone_ever_seen(self) -> None:
         history = History(seen(0, but(LIVE, speaker_ids=("7",))))
-        (event,) = history.look(seen(30, but(LIVE, speaker_ids=("8", "9"))))
+        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("8", "9"))))
         assert event.data["details"] == {"added": ["8", "9"], "total": 3}
         assert event.data["space"]["speaker_ids"] == ["7", "8", "9"]
 
     def test_the_first_speakers_of_a_running_space_are_told(self) -> None:
         history = History(seen(0, LIVE))
-        (event,) = history.look(seen(30, but(LIVE, speaker_ids=("7",))))
+        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",))))
         assert event.data["details"] == {"added": ["7"], "total": 1}
 
     def test_the_people_whom_a_space_names_are_remembered_as_last_described(self) -> None:
         history = History(seen(0, LIVE, users=[user("1", "One"), user("99", "A stranger")]))
-        (event,) = history.look(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7"), user("1")]))
+        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7"), user("1")]))
         assert [person["id"] for person in event.data["users"]] == ["1", "7"]
         assert event.data["users"][0]["name"] == "Twitter Dev"
 

@@ -174,7 +174,7 @@ class TestThePeople:
     def test_are_what_those_events_are_about(self) -> None:
         everything = but(LIVE, host_ids=("1", "2", "3"), speaker_ids=("4",), invited_user_ids=("5",))
         history = History(seen(700, but(LIVE, invited_user_ids=("4",))))
-        assert {event.type for event in history.look(seen(730, everything))} == {
+        assert {event.type for event in history.poll(seen(730, everything))} == {
             *ABOUT_THE_STAGE,
             *ABOUT_GUESTS,
         }

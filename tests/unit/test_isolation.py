@@ -65,18 +65,18 @@ class Play:
         while self.now < until:
             self.now += 1
             while chosen := self.choose():
-                self.ask([look.subject for look in chosen])
+                self.ask([poll.subject for poll in chosen])
                 if self.is_down:
                     self.now += 59  # as the call is paused then
                     break
 
     def choose(self) -> list[DuePoll]:
-        looks = sorted(
-            (DuePoll(each, at, Urgency.PATIENT) for each, at in self.due.items()), key=lambda look: look.at
+        polls = sorted(
+            (DuePoll(each, at, Urgency.PATIENT) for each, at in self.due.items()), key=lambda poll: poll.at
         )[:100]
-        selection = select([], looks, self.standings, now=self.now, origin=ORIGIN)
-        for look, at in selection.put_off.items():
-            self.due[look.subject] = at
+        selection = select([], polls, self.standings, now=self.now, origin=ORIGIN)
+        for poll, at in selection.put_off.items():
+            self.due[poll.subject] = at
         return fill(selection.urgent, selection.patient, now=self.now, soon=self.now, limit=self.size)
 
     def ask(self, subjects: list[str]) -> None:
@@ -217,16 +217,16 @@ def test_a_refusal_is_believed_when_it_is_repeated_minutes_later_and_then_tried_
 
 
 def test_who_waits_is_put_off_and_the_group_that_has_waited_longest_is_asked() -> None:
-    looks = [DuePoll(each, at, Urgency.URGENT) for each, at in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
+    polls = [DuePoll(each, at, Urgency.URGENT) for each, at in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
     standings = {
         "a": Standing(not_before=50),
         "b": Standing(group="g/0"),
         "d": Standing(group="g/0"),
     }
-    selection = select(looks, [], standings, now=10)
-    assert selection.put_off == {looks[0]: 50}
-    assert [look.subject for look in selection.urgent] == ["b", "d"]
-    assert [look.subject for look in select(looks, [], {}, now=10).urgent] == ["a", "b", "c", "d"]
+    selection = select(polls, [], standings, now=10)
+    assert selection.put_off == {polls[0]: 50}
+    assert [poll.subject for poll in selection.urgent] == ["b", "d"]
+    assert [poll.subject for poll in select(polls, [], {}, now=10).urgent] == ["a", "b", "c", "d"]
     assert select([], [], {}, now=10).urgent == []
 
 

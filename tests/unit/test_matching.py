@@ -63,7 +63,7 @@ def test_a_watch_wants_its_baseline_once() -> None:
     assert not wants_baseline(ANNOUNCING)
 
 
-def test_a_space_is_silent_only_while_every_watch_is_on_its_first_look() -> None:
+def test_a_space_is_silent_only_while_every_watch_is_on_its_first_poll() -> None:
     assert is_silent([WATCH, WATCH])
     assert not is_silent([WATCH, ANNOUNCING])
     assert not is_silent([WATCH, replace(WATCH, baselined=True)])

@@ -82,12 +82,12 @@ class TestALiveSpace:
     def test_tells_each_number_once_however_the_count_moves(self) -> None:
         history = History(live(0, 40))
         for seconds, count in enumerate((99, 100, 130, 90, 120, 499, 501, 100, 600, None, 700), start=1):
-            history.look(live(30 * seconds, count))
+            history.poll(live(30 * seconds, count))
         assert reached(history) == [100, 500]
 
     def test_tells_every_number_that_a_jump_passes_the_lowest_first(self) -> None:
         history = History(live(0, 40))
-        events = history.look(live(30, 6000))
+        events = history.poll(live(30, 6000))
         assert types(events) == [MILESTONE] * 4
         assert reached(history) == [100, 500, 1000, 5000]
         assert [event.sequence for event in events] == [2, 3, 4, 5]
@@ -99,17 +99,17 @@ class TestALiveSpace:
     def test_tells_no_number_that_was_reached_before_it_was_first_seen(self) -> None:
         history = History(live(0, 730))
         assert history.types == ["space.started"]
-        assert history.look(live(30, 999)) == ()
-        history.look(live(60, 1000))
+        assert history.poll(live(30, 999)) == ()
+        history.poll(live(60, 1000))
         assert reached(history) == [1000]
 
     def test_that_was_taken_in_silently_tells_no_number_that_it_had_then(self) -> None:
         history = History(live(0, 730), silent=True)
-        assert history.look(live(30, 740)) == ()
+        assert history.poll(live(30, 740)) == ()
 
     def test_whose_count_was_unknown_at_first_counts_from_nothing(self) -> None:
         history = History(live(0, None))
-        history.look(live(30, 101))
+        history.poll(live(30, 101))
         assert reached(history) == [100]
 
     def test_forgets_no_number_through_the_store(self) -> None:
@@ -119,7 +119,7 @@ class TestALiveSpace:
     def test_tells_them_after_people_and_metadata(self) -> None:
         history = History(live(0, 40))
         busy = but(LIVE, title="Renamed", speaker_ids=("7",), participant_count=100)
-        assert types(history.look(seen(30, busy))) == [
+        assert types(history.poll(seen(30, busy))) == [
             "space.title_changed",
             "space.speakers_added",
             MILESTONE,
@@ -129,46 +129,46 @@ class TestALiveSpace:
 class TestAScheduledSpace:
     def test_counts_nobody_before_it_begins(self) -> None:
         history = History(seen(0, but(PLANNED, participant_count=300)))
-        assert history.look(seen(60, but(PLANNED, participant_count=800))) == ()
+        assert history.poll(seen(60, but(PLANNED, participant_count=800))) == ()
         assert history.state.peak_participant_count is None
-        assert types(history.look(live(620, 120))) == ["space.started", MILESTONE]
+        assert types(history.poll(live(620, 120))) == ["space.started", MILESTONE]
         assert reached(history) == [100]
         assert history.state.peak_participant_count == 120
 
     def test_that_is_canceled_tells_none(self) -> None:
         history = History(seen(0, PLANNED))
         canceled = space("canceled", participant_count=9000)
-        assert types(history.look(seen(30, canceled))) == ["space.canceled"]
+        assert types(history.poll(seen(30, canceled))) == ["space.canceled"]
 
 
 class TestTheEnd:
-    def test_comes_after_the_numbers_that_its_look_shows(self) -> None:
+    def test_comes_after_the_numbers_that_its_poll_shows(self) -> None:
         history = History(live(0, 40))
-        events = history.look(seen(4300, but(ENDED, participant_count=501)))
+        events = history.poll(seen(4300, but(ENDED, participant_count=501)))
         assert types(events) == [MILESTONE, MILESTONE, "space.ended"]
         assert events[-1].data["details"]["peak_participant_count"] == 501
 
     def test_of_a_space_that_nobody_saw_live_tells_them_between_start_and_end(self) -> None:
         history = History(seen(0, PLANNED))
-        events = history.look(seen(4300, but(ENDED, participant_count=100)))
+        events = history.poll(seen(4300, but(ENDED, participant_count=100)))
         assert types(events) == ["space.started", MILESTONE, "space.ended"]
 
     def test_lets_nothing_be_reached_afterwards(self) -> None:
         history = History(live(0, 40), seen(4300, ENDED))
-        assert history.look(seen(4360, but(ENDED, participant_count=5000))) == ()
+        assert history.poll(seen(4360, but(ENDED, participant_count=5000))) == ()
 
     def test_that_was_inferred_and_is_taken_back_repeats_no_number(self) -> None:
         history = History(live(0, 40), live(30, 120), not_found(60), not_found(90))
         history.take(erasure(60 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
-        history.look(live(later, 130))
-        history.look(live(later + 30, 530))
+        history.poll(live(later, 130))
+        history.poll(live(later + 30, 530))
         assert "space.corrected" in history.types
         assert reached(history) == [100, 500]
 
 
 @pytest.mark.parametrize("counts", [(250, 300), (120, 499), (100, 5200)])
-def test_ids_do_not_depend_on_the_count_that_a_look_happened_to_see(counts: tuple[int, int]) -> None:
+def test_ids_do_not_depend_on_the_count_that_a_poll_happened_to_see(counts: tuple[int, int]) -> None:
     known = History(live(0, 40)).known
     one, other = (
         decide(known, live(30 + number, count), patience=PATIENCE, around=WATCHED).events
@@ -179,7 +179,7 @@ def test_ids_do_not_depend_on_the_count_that_a_look_happened_to_see(counts: tupl
 
 
 def test_ids_of_two_numbers_differ_in_the_same_place() -> None:
-    (hundred,), (five_hundred,) = (History(live(0, count - 1)).look(live(30, count)) for count in (100, 500))
+    (hundred,), (five_hundred,) = (History(live(0, count - 1)).poll(live(30, count)) for count in (100, 500))
     assert hundred.sequence == five_hundred.sequence
     assert hundred.id != five_hundred.id
 
@@ -188,6 +188,6 @@ def test_ids_of_two_numbers_differ_in_the_same_place() -> None:
 def test_each_number_is_told_once_and_none_is_left_out(first: int, counts: list[int | None]) -> None:
     history = History(live(0, first), restart=True)
     for number, count in enumerate(counts, start=1):
-        history.look(live(30 * number, count))
+        history.poll(live(30 * number, count))
     highest = max([first, *(count for count in counts if count is not None)])
     assert tuple(reached(history)) == crossed(first, highest)

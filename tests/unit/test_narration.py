@@ -1,4 +1,4 @@
-"""The events of a look: their order, what each tells, and its details."""
+"""The events of a poll: their order, what each tells, and its details."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TestOrder:
 
     def test_when_nothing_begins_or_ends(self, history: History) -> None:
         put_off = but(PLANNED, scheduled_start=at(900), **self.CHANGED)
-        assert types(history.look(seen(30, put_off))) == [
+        assert types(history.poll(seen(30, put_off))) == [
             "space.rescheduled",
             "space.title_changed",
             UPDATED,
@@ -50,7 +50,7 @@ class TestOrder:
 
     def test_going_live_comes_first(self, history: History) -> None:
         live = but(LIVE, **self.CHANGED)
-        assert types(history.look(seen(620, live))) == [
+        assert types(history.poll(seen(620, live))) == [
             STARTED,
             "space.title_changed",
             UPDATED,
@@ -59,9 +59,9 @@ class TestOrder:
         ]
 
     def test_the_end_comes_last(self, history: History) -> None:
-        history.look(seen(620, LIVE))
+        history.poll(seen(620, LIVE))
         ended = but(ENDED, **self.CHANGED)
-        assert types(history.look(seen(4300, ended))) == [
+        assert types(history.poll(seen(4300, ended))) == [
             "space.title_changed",
             UPDATED,
             "space.hosts_changed",
@@ -71,17 +71,17 @@ class TestOrder:
 
     def test_a_cancellation_comes_last(self, history: History) -> None:
         canceled = but(PLANNED, state="canceled", scheduled_start=at(900), title="Renamed")
-        assert types(history.look(seen(30, canceled))) == ["space.title_changed", CANCELED]
+        assert types(history.poll(seen(30, canceled))) == ["space.title_changed", CANCELED]
 
-    def test_a_start_and_an_end_in_one_look_enclose_the_rest(self, history: History) -> None:
+    def test_a_start_and_an_end_in_one_poll_enclose_the_rest(self, history: History) -> None:
         ended = but(ENDED, **self.CHANGED)
-        events = history.look(seen(4300, ended))
+        events = history.poll(seen(4300, ended))
         assert types(events)[0] == STARTED
         assert types(events)[-1] == ENDED_EVENT
         assert len(events) == 6
 
     def test_sequences_have_no_gap_and_each_event_shows_the_state_it_leads_to(self, history: History) -> None:
-        history.look(seen(4300, but(ENDED, **self.CHANGED)))
+        history.poll(seen(4300, but(ENDED, **self.CHANGED)))
         assert [event.sequence for event in history.events] == list(range(1, 8))
         started, renamed, *_, ended = history.events[1:]
         assert started.data["space"]["title"] == "Planned"
@@ -94,7 +94,7 @@ class TestOrder:
 class TestFieldsWithoutAnEventOfTheirOwn:
     def test_ride_on_the_move_when_they_become_known_with_it(self) -> None:
         history = History(seen(0, space("scheduled")))
-        (event,) = history.look(seen(620, but(LIVE, lang="en", creator_id="1")))
+        (event,) = history.poll(seen(620, but(LIVE, lang="en", creator_id="1")))
         assert event.type == STARTED
         assert event.data["changed"] == [
             "creator_id",
@@ -108,25 +108,25 @@ class TestFieldsWithoutAnEventOfTheirOwn:
 
     def test_are_told_by_an_update_when_nothing_moves(self) -> None:
         history = History(seen(0, space("live")))
-        (event,) = history.look(seen(30, but(LIVE, speaker_ids=None)))
+        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=None)))
         assert event.type == UPDATED
         assert event.data["changed"] == ["host_ids", "scheduled_start", "started_at", "title"]
 
     def test_a_scheduled_start_that_changes_while_live_is_an_update(self) -> None:
         history = History(seen(0, LIVE))
-        (event,) = history.look(seen(30, but(LIVE, scheduled_start=at(660))))
+        (event,) = history.poll(seen(30, but(LIVE, scheduled_start=at(660))))
         assert (event.type, event.data["previous"]) == (UPDATED, {"scheduled_start": at(600)})
 
     def test_counts_and_updated_at_are_known_without_any_event(self) -> None:
         history = History(seen(0, LIVE))
         moved = but(LIVE, participant_count=9, subscriber_count=8, updated_at=at(20))
-        assert history.look(seen(30, moved)) == ()
+        assert history.poll(seen(30, moved)) == ()
         assert history.state.space == moved
 
 
 class TestDetails:
-    def details(self, *looks: Evidence) -> dict[str, Any]:
-        return dict(History(*looks).events[-1].data["details"])
+    def details(self, *polls: Evidence) -> dict[str, Any]:
+        return dict(History(*polls).events[-1].data["details"])
 
     @pytest.mark.parametrize("put_off_by", [300, -300])
     def test_of_a_reschedule(self, put_off_by: int) -> None:
@@ -136,7 +136,7 @@ class TestDetails:
     @pytest.mark.parametrize(("before", "after"), [(at(600), "soon"), ("soon", at(600)), ("soon", "later")])
     def test_a_start_that_cannot_be_read_did_not_move_by_any_seconds(self, before: str, after: str) -> None:
         history = History(seen(0, but(PLANNED, scheduled_start=before)))
-        (event,) = history.look(seen(30, but(PLANNED, scheduled_start=after)))
+        (event,) = history.poll(seen(30, but(PLANNED, scheduled_start=after)))
         assert (event.type, event.data["changed"]) == (UPDATED, ["scheduled_start"])
         assert event.data["space"]["scheduled_start"] == after
 
@@ -151,16 +151,16 @@ class TestDetails:
         assert self.details(seen(1, live)) == {"late_by_seconds": None, "unscheduled": True}
 
     def test_of_an_end_that_x_tells(self) -> None:
-        looks = [
+        polls = [
             seen(700 + 30 * number, but(LIVE, participant_count=count))
             for number, count in enumerate((10, 250, 40))
         ]
-        assert self.details(*looks, seen(4300, ENDED)) == {
+        assert self.details(*polls, seen(4300, ENDED)) == {
             "duration_seconds": 3600,
             "peak_participant_count": 250,
         }
 
-    def test_the_last_look_may_have_the_highest_count(self) -> None:
+    def test_the_last_poll_may_have_the_highest_count(self) -> None:
         details = self.details(seen(700, LIVE), seen(4300, but(ENDED, participant_count=9)))
         assert details["peak_participant_count"] == 9
 
@@ -177,7 +177,7 @@ class TestDetails:
         assert event.timestamp == at(760)
 
     @pytest.mark.parametrize(
-        ("looks", "reason"),
+        ("polls", "reason"),
         [
             ((seen(30, space("canceled")),), "explicit"),
             ((not_found(30), not_found(60)), "not_found"),
@@ -185,14 +185,14 @@ class TestDetails:
             ((not_found(30), seen(60, space("ended"))), "never_started"),
         ],
     )
-    def test_of_a_cancellation(self, looks: tuple[Evidence, ...], reason: str) -> None:
-        assert self.details(seen(0, PLANNED), *looks) == {"reason": reason}
+    def test_of_a_cancellation(self, polls: tuple[Evidence, ...], reason: str) -> None:
+        assert self.details(seen(0, PLANNED), *polls) == {"reason": reason}
 
     def test_of_a_correction(self) -> None:
         history = History(*ENDED_BY_SILENCE)
         wrong = history.events[-1]
-        history.look(seen(100, space("live")))
-        (correction,) = history.look(seen(130, space("live")))
+        history.poll(seen(100, space("live")))
+        (correction,) = history.poll(seen(130, space("live")))
         assert correction.data["details"] == {"retracts": wrong.id}
         assert (correction.data["previous"], correction.data["inferred"]) == ({"state": "ended"}, False)
 
@@ -215,7 +215,7 @@ class TestDetails:
 class TestCorrections:
     def test_what_is_corrected_can_end_again(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, LIVE), seen(130, LIVE))
-        history.look(seen(4300, ENDED))
+        history.poll(seen(4300, ENDED))
         assert history.types[-1] == ENDED_EVENT
         assert history.state.retractable == history.events[-1].id
 
@@ -236,14 +236,14 @@ class TestCorrections:
         inferred = history.events[-1]
         assert history.state.is_over_by_word
         for seconds in (140, 180, 220):
-            assert history.look(seen(seconds, LIVE)) == ()
-            assert history.look(seen(seconds + 20, ENDED)) == ()
+            assert history.poll(seen(seconds, LIVE)) == ()
+            assert history.poll(seen(seconds + 20, ENDED)) == ()
         for seconds in (260, 290, 320, 350):
-            history.look(seen(seconds, LIVE))
-        correction = history.look(seen(380, LIVE))[0]
+            history.poll(seen(seconds, LIVE))
+        correction = history.poll(seen(380, LIVE))[0]
         assert correction.data["details"] == {"retracts": inferred.id}
 
     def test_a_correction_is_not_itself_corrected(self) -> None:
         history = History(*CANCELED_BY_SILENCE, seen(100, PLANNED), seen(130, PLANNED))
         assert history.state.retractable is None
-        assert types(history.look(seen(620, LIVE))) == [STARTED]
+        assert types(history.poll(seen(620, LIVE))) == [STARTED]

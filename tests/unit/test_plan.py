@@ -119,9 +119,9 @@ class TestTheReminder:
         assert armed(history.state) is None
         assert history.state.sequence == 1
 
-    def test_that_was_held_up_is_not_lost_to_a_look_meanwhile(self) -> None:
+    def test_that_was_held_up_is_not_lost_to_a_poll_meanwhile(self) -> None:
         history = History(seen(0, planned()))
-        history.look(seen(PLAN - LEAD + 100, planned(title="Renamed")))
+        history.poll(seen(PLAN - LEAD + 100, planned(title="Renamed")))
         assert armed(history.state) == PLAN - LEAD
         (event,) = history.take(reminder(PLAN - LEAD + 120))
         assert event.data["details"] == {"minutes_before": 13}
@@ -155,41 +155,41 @@ class TestAReschedule:
 
     def test_after_the_reminder_reminds_again(self) -> None:
         history = History(seen(0, planned()), reminder(PLAN - LEAD))
-        history.look(seen(PLAN - 800, planned(PLAN + 5000)))
+        history.poll(seen(PLAN - 800, planned(PLAN + 5000)))
         assert types(history.take(reminder(PLAN + 5000 - LEAD))) == [EventType.REMINDER]
         one, other = (event.id for event in history.events if event.type is EventType.REMINDER)
         assert one != other
 
     def test_to_a_start_within_the_lead_skips_the_reminder(self) -> None:
         history = History(seen(0, planned()))
-        assert types(history.look(seen(60, planned(60 + LEAD)))) == [EventType.RESCHEDULED]
+        assert types(history.poll(seen(60, planned(60 + LEAD)))) == [EventType.RESCHEDULED]
         assert armed(history.state) is None
 
     def test_and_back_does_not_remind_of_the_same_start_again(self) -> None:
         history = History(seen(0, planned()), reminder(PLAN - LEAD))
-        history.look(seen(PLAN - 800, planned(PLAN + 5000)))
-        history.look(seen(PLAN - 700, planned()))
-        history.look(seen(PLAN - 670, planned()))
+        history.poll(seen(PLAN - 800, planned(PLAN + 5000)))
+        history.poll(seen(PLAN - 700, planned()))
+        history.poll(seen(PLAN - 670, planned()))
         assert history.types[-1] == EventType.RESCHEDULED
         assert armed(history.state) is None
         assert history.take(reminder(PLAN - 600)) == ()
 
     def test_and_back_before_the_reminder_keeps_it(self) -> None:
         history = History(seen(0, planned()), seen(60, planned(PLAN + 5000)))
-        history.look(seen(120, planned()))
-        history.look(seen(150, planned()))
+        history.poll(seen(120, planned()))
+        history.poll(seen(150, planned()))
         assert armed(history.state) == PLAN - LEAD
 
     def test_back_to_a_start_whose_reminder_was_skipped_does_not_remind(self) -> None:
         history = History(seen(PLAN - 800, planned()), seen(PLAN - 790, planned(PLAN + 5000)))
-        history.look(seen(PLAN - 780, planned()))
-        history.look(seen(PLAN - 750, planned()))
+        history.poll(seen(PLAN - 780, planned()))
+        history.poll(seen(PLAN - 750, planned()))
         assert armed(history.state) is None
 
     def test_that_only_spells_the_start_otherwise_is_none(self) -> None:
         history = History(seen(0, but(PLANNED, scheduled_start="2021-07-14T12:00:00Z")))
         (event,) = history.take(reminder(4 * 3600 - LEAD))
-        history.look(seen(4 * 3600 - 800, but(PLANNED, scheduled_start="2021-07-14T14:00:00.000+02:00")))
+        history.poll(seen(4 * 3600 - 800, but(PLANNED, scheduled_start="2021-07-14T14:00:00.000+02:00")))
         assert armed(history.state) is None
         assert event.data["space"]["scheduled_start"] == "2021-07-14T12:00:00Z"
 
@@ -198,14 +198,14 @@ class TestAReschedule:
         for number in range(3 * MOST_TOLD):
             start = PLAN * (number + 1)
             history.take(reminder(start - LEAD))
-            history.look(seen(start - 100, planned(start + PLAN)))
+            history.poll(seen(start - 100, planned(start + PLAN)))
         assert history.types.count(EventType.REMINDER) == 3 * MOST_TOLD
         assert len(history.state.told) == MOST_TOLD
 
 
 class TestTheReminderIsDropped:
     @pytest.mark.parametrize(
-        ("looks", "phase"),
+        ("polls", "phase"),
         [
             ([seen(60, LIVE)], Phase.LIVE),
             ([seen(60, space("canceled"))], Phase.CANCELED),
@@ -215,33 +215,33 @@ class TestTheReminderIsDropped:
         ],
         ids=["start", "cancellation", "not found", "never started", "end"],
     )
-    def test_when_the_space_does_not_wait_any_more(self, looks: list[Evidence], phase: Phase) -> None:
-        history = History(seen(0, planned()), *looks)
+    def test_when_the_space_does_not_wait_any_more(self, polls: list[Evidence], phase: Phase) -> None:
+        history = History(seen(0, planned()), *polls)
         assert history.phase is phase
         assert TimerKind.REMINDER not in timers_of(history.state, patience=PATIENCE)
         assert history.take(reminder(PLAN - LEAD)) == ()
 
     def test_but_comes_back_with_a_space_whose_cancellation_was_wrong(self) -> None:
         history = History(seen(0, planned()), not_found(10), not_found(40), seen(100, planned()))
-        history.look(seen(130, planned()))
+        history.poll(seen(130, planned()))
         assert history.types[-1] == "space.corrected"
         assert armed(history.state) == PLAN - LEAD
 
     def test_and_not_told_late_when_the_space_comes_back_after_its_time(self) -> None:
         history = History(seen(0, planned()), not_found(10), not_found(40))
         back = PLAN - LEAD + 100
-        history.look(seen(back, planned()))
-        history.look(seen(back + 30, planned()))
+        history.poll(seen(back, planned()))
+        history.poll(seen(back + 30, planned()))
         assert history.types[-1] == "space.corrected"
         assert armed(history.state) is None
 
 
 class TestAnOverdueStart:
-    def test_is_told_by_the_first_look_that_was_asked_for_after_the_moment(self) -> None:
+    def test_is_told_by_the_first_poll_that_was_asked_for_after_the_moment(self) -> None:
         history = History(seen(0, planned()))
-        assert history.look(seen(PLAN + 599, planned())) == ()
-        assert history.look(seen(PLAN + 600.5, planned())) == ()
-        (event,) = history.look(seen(PLAN + 602, planned()))
+        assert history.poll(seen(PLAN + 599, planned())) == ()
+        assert history.poll(seen(PLAN + 600.5, planned())) == ()
+        (event,) = history.poll(seen(PLAN + 602, planned()))
         assert (event.type, event.sequence) == (EventType.START_OVERDUE, 2)
         assert event.data["details"] == {"overdue_seconds": 602}
         assert (event.data["changed"], event.data["inferred"]) == ([], False)
@@ -250,72 +250,72 @@ class TestAnOverdueStart:
     def test_is_told_once(self) -> None:
         history = History(seen(0, planned()), restart=True)
         for seconds in range(PLAN + 600, PLAN + 10_000, 600):
-            history.look(seen(seconds, planned()))
+            history.poll(seen(seconds, planned()))
         assert history.types == ["space.scheduled", "space.start_overdue"]
 
-    def test_is_told_by_any_look_that_shows_it_waiting_however_late(self) -> None:
+    def test_is_told_by_any_poll_that_shows_it_waiting_however_late(self) -> None:
         history = History(seen(0, planned()))
-        (event,) = history.look(seen(PLAN + 90_000.25, planned()))
+        (event,) = history.poll(seen(PLAN + 90_000.25, planned()))
         assert event.data["details"] == {"overdue_seconds": 90_000.25}
 
     def test_is_as_late_as_is_set(self) -> None:
         history = History(seen(0, planned()), patience=Patience(2, 30.0, overdue=5.0))
-        assert history.look(seen(PLAN + 4, planned())) == ()
-        assert types(history.look(seen(PLAN + 6, planned()))) == ["space.start_overdue"]
+        assert history.poll(seen(PLAN + 4, planned())) == ()
+        assert types(history.poll(seen(PLAN + 6, planned()))) == ["space.start_overdue"]
 
     @pytest.mark.parametrize("state", ["paused", None])
-    def test_is_not_told_by_a_look_that_leaves_the_state_open(self, state: str | None) -> None:
+    def test_is_not_told_by_a_poll_that_leaves_the_state_open(self, state: str | None) -> None:
         history = History(seen(0, planned()))
-        assert history.look(seen(PLAN + 700, planned(state=state))) == ()
-        assert types(history.look(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
+        assert history.poll(seen(PLAN + 700, planned(state=state))) == ()
+        assert types(history.poll(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
 
-    def test_is_not_told_by_a_look_that_puts_it_off(self) -> None:
+    def test_is_not_told_by_a_poll_that_puts_it_off(self) -> None:
         history = History(seen(0, planned()))
         later = planned(PLAN + 5000)
-        assert types(history.look(seen(PLAN + 700, later))) == [EventType.RESCHEDULED]
-        assert history.look(seen(PLAN + 5599, later)) == ()
-        assert types(history.look(seen(PLAN + 5602, later))) == [EventType.START_OVERDUE]
+        assert types(history.poll(seen(PLAN + 700, later))) == [EventType.RESCHEDULED]
+        assert history.poll(seen(PLAN + 5599, later)) == ()
+        assert types(history.poll(seen(PLAN + 5602, later))) == [EventType.START_OVERDUE]
 
     def test_is_told_again_for_the_next_planned_start_and_not_again_for_the_same(self) -> None:
         history = History(seen(0, planned()))
         for seconds, start in ((600, PLAN), (6000, PLAN + 5000), (6100, PLAN), (6200, PLAN + 5000)):
-            history.look(seen(PLAN + seconds + 2, planned(start)))
+            history.poll(seen(PLAN + seconds + 2, planned(start)))
         overdue = [event for event in history.events if event.type is EventType.START_OVERDUE]
         assert [event.data["space"]["scheduled_start"] for event in overdue] == [at(PLAN), at(PLAN + 5000)]
         assert len({event.id for event in overdue}) == 2
 
     @pytest.mark.parametrize("state", ["live", "canceled"])
-    def test_is_not_told_by_the_look_that_shows_it_has_begun_or_never_will(self, state: str) -> None:
+    def test_is_not_told_by_the_poll_that_shows_it_has_begun_or_never_will(self, state: str) -> None:
         history = History(seen(0, planned()))
-        events = history.look(seen(PLAN + 700, planned(state=state)))
+        events = history.poll(seen(PLAN + 700, planned(state=state)))
         assert EventType.START_OVERDUE not in types(events)
 
-    def test_comes_last_among_the_news_of_its_look(self) -> None:
+    def test_comes_last_among_the_news_of_its_poll(self) -> None:
         history = History(seen(0, planned()))
         renamed = planned(title="Renamed", host_ids=("1", "2", "3"))
-        assert types(history.look(seen(PLAN + 700, renamed))) == [
+        assert types(history.poll(seen(PLAN + 700, renamed))) == [
             "space.title_changed",
             "space.hosts_changed",
             "space.start_overdue",
         ]
 
-    def test_waits_while_the_source_is_degraded_and_is_told_by_the_first_look_after(self) -> None:
+    def test_waits_while_the_source_is_degraded_and_is_told_by_the_first_poll_after(self) -> None:
         history = History(seen(0, planned()))
         renamed = planned(title="Renamed")
-        assert types(history.look(seen(PLAN + 700, renamed), degraded=True)) == ["space.title_changed"]
-        assert history.look(seen(PLAN + 710, renamed), degraded=True) == ()
-        (event,) = history.look(seen(PLAN + 720, renamed))
+        assert types(history.poll(seen(PLAN + 700, renamed), degraded=True)) == ["space.title_changed"]
+        assert history.poll(seen(PLAN + 710, renamed), degraded=True) == ()
+        (event,) = history.poll(seen(PLAN + 720, renamed))
         assert event.data["details"] == {"overdue_seconds": 720}
 
     def test_is_told_of_a_space_that_was_taken_in_silently(self) -> None:
         history = History(seen(PLAN + 700, planned()), silent=True)
-        assert types(history.look(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
+        assert types(history.poll(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
 
     def test_of_an_older_updated_at_is_measured_against_the_start_that_is_believed(self) -> None:
         current = planned(updated_at=at(0))
         history = History(seen(0, current))
         stale = planned(PLAN + 50_000, updated_at=at(-1))
-        assert types(history.look(seen(PLAN + 700, stale))) == ["space.start_overdue"]
+        assert types(history.poll(seen(PLAN + 700, stale))) == ["space.start_overdue"]
 
 
 @pytest.mark.parametrize("what", [EventType.REMINDER, EventType.START_OVERDUE])
@@ -361,7 +361,7 @@ def test_only_a_scheduled_space_has_a_planned_start(phase: Phase) -> None:
 )
 def test_a_start_at_the_edge_of_the_calendar_harms_nothing(start: str) -> None:
     history = History(seen(0, but(PLANNED, scheduled_start=start)), restart=True)
-    history.look(seen(60, but(PLANNED, scheduled_start=start)))
+    history.poll(seen(60, but(PLANNED, scheduled_start=start)))
     history.take(reminder(1e12))
     assert set(history.types) <= {"space.scheduled", "space.start_overdue"}
 
@@ -373,7 +373,7 @@ def test_no_start_is_reminded_of_or_called_overdue_twice(steps: list[tuple[int, 
     for start, pause in steps:
         seconds += pause
         history.take(reminder(seconds))
-        history.look(seen(seconds + 1, planned(start)))
+        history.poll(seen(seconds + 1, planned(start)))
     for what in (EventType.REMINDER, EventType.START_OVERDUE):
         starts = [event.data["space"]["scheduled_start"] for event in history.events if event.type is what]
         assert len(starts) == len(set(starts))

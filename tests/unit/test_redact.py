@@ -159,7 +159,7 @@ def test_an_event_that_names_no_space_keeps_its_facts(event_type: EventType) -> 
 
 def test_the_people_of_a_change_are_named_by_their_ids_alone() -> None:
     history = History(seen(0, LIVE, users=[user("1", MARK)]))
-    (event,) = history.look(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7", MARK)]))
+    (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7", MARK)]))
     left = json.loads(redact(encode(event), SPACE_ID))
     assert left["data"]["details"] == {"added": ["7"], "total": 1}
 

@@ -20,7 +20,7 @@ def test_a_window_starts_at_its_first_request_and_ends_at_its_reset() -> None:
     assert buckets.state("a", 111.0).reset == 121
 
 
-def test_looking_uses_nothing_and_starts_no_window() -> None:
+def test_polling_uses_nothing_and_starts_no_window() -> None:
     buckets = RateBuckets(Limits(requests=1, window_seconds=10))
     assert buckets.state("a", 100.0).remaining == 1
     assert buckets.take("a", 105.0)

@@ -115,25 +115,25 @@ def test_a_field_is_delivered_as_x_wrote_it(row: Row) -> None:
 @told_rows
 def test_a_change_of_a_field_is_told_once(row: Row) -> None:
     history = History(seen(0, space("live", **{row.name: typed(row.value)})))
-    (event,) = history.look(seen(30, space("live", **{row.name: typed(row.other)})))
+    (event,) = history.poll(seen(30, space("live", **{row.name: typed(row.other)})))
     assert event.data["changed"] == [row.name]
     assert event.data["previous"] == {row.name: row.value}
     assert event.data["space"][row.name] == row.other
-    assert history.look(seen(60, space("live", **{row.name: typed(row.other)}))) == ()
+    assert history.poll(seen(60, space("live", **{row.name: typed(row.other)}))) == ()
 
 
 @rows
 def test_the_same_meaning_written_otherwise_is_no_change(row: Row) -> None:
     live = but(LIVE, **{row.name: typed(row.value)})
     history = History(seen(0, live))
-    assert history.look(seen(30, but(live, **{row.name: typed(row.alike)}))) == ()
+    assert history.poll(seen(30, but(live, **{row.name: typed(row.alike)}))) == ()
 
 
 @pytest.mark.parametrize("name", sorted(SILENT_FIELDS))
 def test_a_silent_field_is_kept_without_an_event(name: str) -> None:
     (row,) = (row for row in DICTIONARY if row.name == name)
     history = History(seen(0, space("live", **{name: row.value})))
-    assert history.look(seen(30, space("live", **{name: row.other}))) == ()
+    assert history.poll(seen(30, space("live", **{name: row.other}))) == ()
     assert history.state.space.value(name) == row.other
 
 
@@ -169,7 +169,7 @@ class TestTopics:
 
     def test_a_change_of_contract_is_no_change_of_topics(self) -> None:
         history = History(seen(0, read_space(SPACE_ID, {"state": "live", "topics": list(self.OLD)})))
-        assert history.look(seen(30, read_space(SPACE_ID, {"state": "live", "topic_ids": ["2", "1"]}))) == ()
+        assert history.poll(seen(30, read_space(SPACE_ID, {"state": "live", "topic_ids": ["2", "1"]}))) == ()
 
     @pytest.mark.parametrize("topics", [{}, "1", [1], [{}], [{"id": 1}], [{"id": "1"}, None]])
     def test_of_the_wrong_form_are_unknown(self, topics: Any) -> None:

@@ -81,19 +81,19 @@ def left_of(known: KnownSpace) -> str:
 class TestASpaceIsGone:
     def test_when_x_does_not_find_it_after_its_end_often_enough(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
-        history.look(not_found(4360))
+        history.poll(not_found(4360))
         assert gone_at(history.state) is None
-        history.look(not_found(4389))
+        history.poll(not_found(4389))
         assert gone_at(history.state) is None
-        assert history.look(not_found(4390)) == ()
+        assert history.poll(not_found(4390)) == ()
         assert gone_at(history.state) == 4360
-        history.look(not_found(9000))
+        history.poll(not_found(9000))
         assert gone_at(history.state) == 4360
 
     def test_from_the_word_on_by_which_x_cancels_it(self) -> None:
         history = History(seen(0, PLANNED), seen(60, space("canceled")))
         assert gone_at(history.state) == 60
-        history.look(seen(120, space("canceled")))
+        history.poll(seen(120, space("canceled")))
         assert gone_at(history.state) == 60
 
     def test_when_x_cancels_it_while_it_is_live_and_says_so_again(self) -> None:
@@ -109,7 +109,7 @@ class TestASpaceIsGone:
         assert gone_at(History(*silence).state) == 10
 
     @pytest.mark.parametrize(
-        "looks",
+        "polls",
         [
             (seen(0, PLANNED),),
             (seen(0, FULL),),
@@ -121,22 +121,22 @@ class TestASpaceIsGone:
             (seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360), not_found(4360)),
         ],
     )
-    def test_but_not_as_long_as_x_may_have_it(self, looks: tuple[Evidence, ...]) -> None:
-        assert History(*looks).state.gone_since is None
+    def test_but_not_as_long_as_x_may_have_it(self, polls: tuple[Evidence, ...]) -> None:
+        assert History(*polls).state.gone_since is None
 
     @pytest.mark.parametrize("word", ["ended", "live", "scheduled", "paused", None])
     def test_only_when_the_not_founds_follow_each_other(self, word: str | None) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360))
-        history.look(seen(4380, but(FULL, state=word)))
-        history.look(not_found(4400))
+        history.poll(seen(4380, but(FULL, state=word)))
+        history.poll(not_found(4400))
         assert gone_at(history.state) is None
-        history.look(not_found(4430))
+        history.poll(not_found(4430))
         assert gone_at(history.state) == 4400
 
     def test_no_more_when_it_is_seen_again(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360), not_found(4400))
         assert gone_at(history.state) == 4360
-        history.look(seen(4430, FULL_ENDED))
+        history.poll(seen(4430, FULL_ENDED))
         assert gone_at(history.state) is None
 
     def test_no_more_when_x_confirms_an_end_that_was_inferred(self) -> None:
@@ -163,15 +163,15 @@ class TestTheErasure:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
         assert erased_at(history.state) == 4300 + FORGOTTEN_SECONDS
 
-    def test_of_what_is_found_to_be_gone_at_the_last_look_comes_no_later_than_that(self) -> None:
+    def test_of_what_is_found_to_be_gone_at_the_last_poll_comes_no_later_than_that(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
-        history.look(not_found(4300 + 86_400))
-        history.look(not_found(4300 + 86_430))
+        history.poll(not_found(4300 + 86_400))
+        history.poll(not_found(4300 + 86_430))
         assert erased_at(history.state) == 4300 + FORGOTTEN_SECONDS
 
-    @pytest.mark.parametrize("looks", [(seen(0, PLANNED),), (seen(0, FULL),), (seen(0, FULL), not_found(30))])
-    def test_is_not_due_before_the_space_is_over(self, looks: tuple[Evidence, ...]) -> None:
-        history = History(*looks)
+    @pytest.mark.parametrize("polls", [(seen(0, PLANNED),), (seen(0, FULL),), (seen(0, FULL), not_found(30))])
+    def test_is_not_due_before_the_space_is_over(self, polls: tuple[Evidence, ...]) -> None:
+        history = History(*polls)
         before = history.state
         assert erased_at(before) is None
         assert history.take(erasure(10**7)) == ()
@@ -206,7 +206,7 @@ class TestTheErasure:
         assert not any(word in encode(event).decode() for word in CONTENT)
 
     @pytest.mark.parametrize(
-        "looks",
+        "polls",
         [
             (seen(0, but(FULL, state="canceled")),),
             (seen(0, FULL_ENDED), not_found(60), not_found(90)),
@@ -215,9 +215,9 @@ class TestTheErasure:
     )
     @pytest.mark.parametrize(("silent", "told"), [(False, []), (True, [EventType.REDACTED])])
     def test_of_what_was_over_when_first_seen_is_told_if_a_baseline_told_of_it(
-        self, looks: tuple[Evidence, ...], silent: bool, told: list[EventType]
+        self, polls: tuple[Evidence, ...], silent: bool, told: list[EventType]
     ) -> None:
-        history = History(*looks, silent=silent)
+        history = History(*polls, silent=silent)
         assert types(history.take(erasure(90 + ERASE_AFTER_SECONDS))) == told
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.state.erased
@@ -258,7 +258,7 @@ class TestTheErasure:
 
     def test_is_dropped_when_the_space_is_seen_again_before(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360), not_found(4400))
-        history.look(seen(4430, FULL_ENDED))
+        history.poll(seen(4430, FULL_ENDED))
         assert history.take(erasure(4360 + ERASE_AFTER_SECONDS)) == ()
         assert history.state.erased is False
 
@@ -285,22 +285,22 @@ class TestAfterTheErasure:
         return 100 + ERASE_AFTER_SECONDS
 
     def test_what_is_over_takes_no_content_in_again(self, history: History, later: float) -> None:
-        for look in (
+        for poll in (
             not_found(later),
             not_found(later + 40),
             seen(later + 80, but(FULL_ENDED, state="ended")),
         ):
-            assert history.look(look) == ()
+            assert history.poll(poll) == ()
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.state.erased is True
 
     def test_a_single_sighting_takes_no_content_in(self, history: History, later: float) -> None:
-        assert history.look(seen(later, FULL, users=PEOPLE)) == ()
+        assert history.poll(seen(later, FULL, users=PEOPLE)) == ()
         assert not any(word in left_of(history.state) for word in CONTENT)
 
     def test_a_correction_takes_the_content_in_again(self, history: History, later: float) -> None:
-        history.look(seen(later, FULL, users=PEOPLE))
-        corrected, *_ = history.look(seen(later + 30, FULL, users=PEOPLE))
+        history.poll(seen(later, FULL, users=PEOPLE))
+        corrected, *_ = history.poll(seen(later + 30, FULL, users=PEOPLE))
         assert corrected.type is EventType.CORRECTED
         assert corrected.data["space"]["title"] == FULL.title
         assert corrected.data["details"] == {"retracts": history.events[1].id}
@@ -309,8 +309,8 @@ class TestAfterTheErasure:
 
     def test_content_that_came_back_is_erased_in_its_turn(self, history: History, later: float) -> None:
         for number in range(2):
-            history.look(seen(later + 30 * number, FULL, users=PEOPLE))
-        history.look(seen(later + 60, FULL_ENDED, users=PEOPLE))
+            history.poll(seen(later + 30 * number, FULL, users=PEOPLE))
+        history.poll(seen(later + 60, FULL_ENDED, users=PEOPLE))
         assert erased_at(history.state) == later + 60 + FORGOTTEN_SECONDS
         history.take(erasure(later + 60 + FORGOTTEN_SECONDS))
         assert not any(word in left_of(history.state) for word in CONTENT)
@@ -318,8 +318,8 @@ class TestAfterTheErasure:
     def test_a_cancellation_that_turns_out_to_have_been_an_end_is_erased_in_its_turn(self) -> None:
         history = History(*CANCELED_BY_SILENCE, erasure(10 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
-        history.look(seen(later, FULL_ENDED, users=PEOPLE))
-        history.look(seen(later + 30, FULL_ENDED, users=PEOPLE))
+        history.poll(seen(later, FULL_ENDED, users=PEOPLE))
+        history.poll(seen(later + 30, FULL_ENDED, users=PEOPLE))
         assert history.types[-4:] == [
             "space.corrected",
             "space.started",
@@ -333,8 +333,8 @@ class TestAfterTheErasure:
 
     def test_a_living_space_that_is_followed_again_is_erased_in_its_turn(self) -> None:
         history = History(seen(0, FULL, users=PEOPLE), erasure(30, watched=False))
-        history.look(seen(60, FULL, users=PEOPLE))
-        history.look(seen(4300, FULL_ENDED))
+        history.poll(seen(60, FULL, users=PEOPLE))
+        history.poll(seen(4300, FULL_ENDED))
         history.take(erasure(4300 + FORGOTTEN_SECONDS))
         assert not any(word in left_of(history.state) for word in CONTENT)
 
@@ -343,8 +343,8 @@ class TestAfterTheErasure:
         waiting = but(PLANNED, scheduled_start=at(plan))
         history = History(seen(0, waiting), not_found(10), not_found(40), erasure(10 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
-        history.look(seen(later, space("scheduled")))
-        history.look(seen(later + 30, space("scheduled")))
+        history.poll(seen(later, space("scheduled")))
+        history.poll(seen(later + 30, space("scheduled")))
         assert history.phase is Phase.SCHEDULED
         assert types(history.take(reminder(plan - 900))) == [EventType.REMINDER]
 
@@ -375,10 +375,10 @@ def test_a_redaction_is_routed_like_what_it_takes_back(fields: dict[str, object]
 @pytest.mark.parametrize("kind", TimerKind)
 @pytest.mark.parametrize("watched", [True, False])
 def test_a_timer_of_a_space_in_any_phase_may_ring_at_any_time(kind: TimerKind, watched: bool) -> None:
-    for looks in ((seen(0, PLANNED),), (seen(0, FULL),), ENDED_BY_SILENCE, CANCELED_BY_SILENCE):
+    for polls in ((seen(0, PLANNED),), (seen(0, FULL),), ENDED_BY_SILENCE, CANCELED_BY_SILENCE):
         for seconds in (-(10**6), 0, 600, 10**5, 10**7):
             ringing = replace(reminder(seconds), kind=kind, watched=watched)
-            for event in History(*looks, ringing, ringing, restart=True).events:
+            for event in History(*polls, ringing, ringing, restart=True).events:
                 described_body_of(event)
 
 

@@ -21,7 +21,7 @@ moments = st.lists(st.floats(0, 2 * BLACKOUT_HOLD_SECONDS).map(lambda ago: NOW -
 
 
 @pytest.mark.parametrize(
-    ("looked", "missing", "is_mass"),
+    ("polled", "missing", "is_mass"),
     [
         (0, 0, False),
         (1, 1, False),
@@ -39,9 +39,9 @@ moments = st.lists(st.floats(0, 2 * BLACKOUT_HOLD_SECONDS).map(lambda ago: NOW -
     ],
 )
 def test_it_takes_more_than_five_and_more_than_thirty_percent(
-    looked: int, missing: int, is_mass: bool
+    polled: int, missing: int, is_mass: bool
 ) -> None:
-    assert is_mass_vanish([NOW] * missing, looked, now=NOW) is is_mass
+    assert is_mass_vanish([NOW] * missing, polled, now=NOW) is is_mass
 
 
 @pytest.mark.parametrize(
@@ -69,23 +69,23 @@ def test_a_hold_is_much_longer_than_a_cycle() -> None:
 
 
 @given(moments, st.integers(0, 200))
-def test_a_few_are_always_believed(missing: list[float], looked: int) -> None:
-    assert not is_mass_vanish(missing[:FLOOR], looked, now=NOW)
+def test_a_few_are_always_believed(missing: list[float], polled: int) -> None:
+    assert not is_mass_vanish(missing[:FLOOR], polled, now=NOW)
 
 
 @given(moments, st.integers(0, 200))
-def test_the_more_of_them_vanish_the_less_it_is_believed(missing: list[float], looked: int) -> None:
-    if is_mass_vanish(missing, looked, now=NOW):
-        assert is_mass_vanish([*missing, NOW], looked, now=NOW)
+def test_the_more_of_them_vanish_the_less_it_is_believed(missing: list[float], polled: int) -> None:
+    if is_mass_vanish(missing, polled, now=NOW):
+        assert is_mass_vanish([*missing, NOW], polled, now=NOW)
 
 
 @given(moments, st.integers(0, 200))
-def test_it_needs_that_many_within_the_longest_hold(missing: list[float], looked: int) -> None:
+def test_it_needs_that_many_within_the_longest_hold(missing: list[float], polled: int) -> None:
     lately = [moment for moment in missing if moment > NOW - BLACKOUT_HOLD_SECONDS]
-    if len(lately) <= max(FLOOR, SHARE * looked):
-        assert not is_mass_vanish(missing, looked, now=NOW)
+    if len(lately) <= max(FLOOR, SHARE * polled):
+        assert not is_mass_vanish(missing, polled, now=NOW)
 
 
 @given(moments, st.integers(0, 200))
-def test_whatever_happened_is_believed_after_the_longest_hold(missing: list[float], looked: int) -> None:
-    assert not is_mass_vanish(missing, looked, now=NOW + BLACKOUT_HOLD_SECONDS)
+def test_whatever_happened_is_believed_after_the_longest_hold(missing: list[float], polled: int) -> None:
+    assert not is_mass_vanish(missing, polled, now=NOW + BLACKOUT_HOLD_SECONDS)

@@ -96,7 +96,7 @@ def test_the_longest_query_leaves_room_for_all_else_that_a_search_asks_for() -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "paused", "is_looking"),
+    ("status", "paused", "is_polling"),
     [
         (WatchStatus.ACTIVE, False, True),
         (WatchStatus.ACTIVE, True, False),
@@ -106,10 +106,10 @@ def test_the_longest_query_leaves_room_for_all_else_that_a_search_asks_for() -> 
     ],
 )
 def test_x_is_asked_for_a_watch_whose_subject_is_known(
-    status: WatchStatus, paused: bool, is_looking: bool
+    status: WatchStatus, paused: bool, is_polling: bool
 ) -> None:
     subject = None if status is WatchStatus.RESOLVING else WATCH.subject
-    assert replace(WATCH, status=status, paused=paused, subject=subject).is_looking is is_looking
+    assert replace(WATCH, status=status, paused=paused, subject=subject).is_polling is is_polling
 
 
 def test_names_are_one_whatever_their_case_and_space_ids_are_not() -> None:

@@ -82,7 +82,7 @@ FORBIDDEN_NETWORKS: Final = (
     _forbid("4000::/2", "outside global unicast", "RFC 4291 section 2.4"),
     _forbid("8000::/1", "outside global unicast", "RFC 4291 section 2.4"),
 )
-"""In the order of the look-up: of two overlapping networks the narrower comes first, its reason says more."""
+"""In the order of the lookup: of two overlapping networks the narrower comes first, its reason says more."""
 
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 

@@ -49,10 +49,10 @@ class Recovery:
 
     Attributes:
         count: How many events the endpoint had missed when it was asked for.
-        considered: How many events of the span have been looked at.
+        considered: How many events of the span have been examined.
         queued: How many of them were made due.
         position: Serial number up to which the log is worked off.
-        last: Serial number of the last event to look at.
+        last: Serial number of the last event to examine.
         reason: Why it ended early.
     """
 
@@ -72,7 +72,7 @@ class Recovery:
 
     @property
     def skipped(self) -> int:
-        """How many events were looked at and left: delivered, on their way, or not wanted."""
+        """How many events were examined and left: delivered, on their way, or not wanted."""
         return self.considered - self.queued
 
 

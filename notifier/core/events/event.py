@@ -60,7 +60,7 @@ class PayloadForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What filters look at; kept beside the payload so that a redacted event can still be routed."""
+    """What filters read; kept beside the payload so that a redacted event can still be routed."""
 
     space_id: SpaceId | None = None
     creator_ids: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ def space_event(
     """Build an event about a Space.
 
     The id depends on the Space, the sequence, the type, what the new values of what changed mean, and the
-    occasion of an event that changes no field; on nothing that differs between two looks at the same
+    occasion of an event that changes no field; on nothing that differs between two polls of the same
     transition (law 3).
     """
     values = {name: after.value(name) for name in sorted(changed)}

@@ -12,8 +12,8 @@ from notifier.core.events.space_events import PLANNED
 from notifier.core.model.ids import UserId
 from notifier.core.model.space import User
 
-LOOKED_AT: Final = 1_626_249_619.0
-LOOKED_BEFORE: Final = LOOKED_AT - 10
+POLLED_AT: Final = 1_626_249_619.0
+POLLED_BEFORE: Final = POLLED_AT - 10
 DEVELOPERS: Final = User(UserId("2244994945"), "Twitter Dev", "TwitterDev")
 
 
@@ -29,7 +29,7 @@ def _event(row: EventRow) -> Event:
             row.name,
             content=[ENDPOINT],
             details=row.example,
-            observed_at=LOOKED_AT,
+            observed_at=POLLED_AT,
             watch_ids=(WATCH,) if row.name.startswith("watch.") else (),
         )
     story = row.example
@@ -41,6 +41,6 @@ def _event(row: EventRow) -> Event:
         changed=tuple(story.changes),
         details=story.details,
         users={} if row.name is EventType.REDACTED else {DEVELOPERS.id: DEVELOPERS},
-        sighting=Sighting(LOOKED_AT, (LOOKED_BEFORE, LOOKED_AT), story.before is None, (WATCH,)),
+        sighting=Sighting(POLLED_AT, (POLLED_BEFORE, POLLED_AT), story.before is None, (WATCH,)),
         occurred_at=story.occurred_at,
     )

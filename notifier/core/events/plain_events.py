@@ -59,7 +59,7 @@ class WatchSummary(BaseModel):
 
 
 class BaselineDetails(BaseModel):
-    """What the watch found on its first look."""
+    """What the watch found on its first poll."""
 
     watch: WatchSummary
     spaces: list[SpaceObject] | None = left_out()

@@ -56,11 +56,11 @@ def read_answer(question: Question, body: object, began_at: float, answered_at: 
                 related = {person: users[person] for person in space.people() if person in users}
                 snapshots[space_id] = Snapshot(space, related)
     remarks = dict(_remarks(question, document))
-    looks_for_missing = question.call in (Call.LOOKUP, Call.USERS)
+    polls_for_missing = question.call in (Call.LOOKUP, Call.USERS)
     not_found = {
         subject
         for subject, remark in remarks.items()
-        if looks_for_missing and remark.status is SubjectStatus.NOT_FOUND
+        if polls_for_missing and remark.status is SubjectStatus.NOT_FOUND
     }
     return Observation(
         question,

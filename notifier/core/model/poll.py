@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Urgency(StrEnum):
-    """How much a look loses by waiting."""
+    """How much a poll loses by waiting."""
 
     URGENT = "urgent"  # something happens there now: live, about to start, in doubt, asked for by somebody
     PATIENT = "patient"  # the rest: discovery, what is planned for later, what is over
@@ -15,7 +15,7 @@ class Urgency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DuePoll:
-    """One subject (a Space, a creator, a watch) and the epoch second at which its look is due."""
+    """One subject (a Space, a creator, a watch) and the epoch second at which its poll is due."""
 
     subject: str
     at: float
@@ -24,7 +24,7 @@ class DuePoll:
 
 @dataclass(frozen=True, slots=True)
 class NextPoll:
-    """When to look again, in epoch seconds, and how much that look loses by waiting."""
+    """When to poll again, in epoch seconds, and how much that poll loses by waiting."""
 
     at: float
     urgency: Urgency
@@ -32,7 +32,7 @@ class NextPoll:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Seconds between two looks, by what is looked at."""
+    """Seconds between two polls, by what is polled."""
 
     discovery: float = 60.0
     near: float = 10.0

@@ -35,7 +35,7 @@ class WatchKind(StrEnum):
 
 
 class OnFirstSight(StrEnum):
-    """What happens with the Spaces that a new watch finds on its first look."""
+    """What happens with the Spaces that a new watch finds on its first poll."""
 
     BASELINE = "baseline"  # one watch.baseline event, no event per Space
     ANNOUNCE = "announce"  # an event per Space, as if it had just appeared
@@ -64,7 +64,7 @@ class Watch:
         target: As given: a user id or ``@name``, a Space id, or a query.
         subject: What X is asked for: the user id once it is known, the Space id, or the query.
         roles: Of a creator: in which roles they are followed.
-        baselined: Whether the first look at what is there has been committed.
+        baselined: Whether the first poll, of what already exists, has been committed.
     """
 
     id: WatchId
@@ -81,7 +81,7 @@ class Watch:
     created_at: float
 
     @property
-    def is_looking(self) -> bool:
+    def is_polling(self) -> bool:
         """Whether X is asked for this watch, be it once a day, and what it has found is followed."""
         return self.subject is not None and not self.paused
 

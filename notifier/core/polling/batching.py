@@ -1,6 +1,6 @@
 """What is asked next: which of the polls that are due, or due soon, share one request.
 
-docs/architecture.md, "Looking again", has the reasons.
+docs/architecture.md, "Polling again", has the reasons.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 from notifier.core.model.poll import DuePoll
 
 PATIENT_SHARE: Final = 0.1
-"""The part of each request that is for patient looks that are due, however many urgent ones wait."""
+"""The part of each request that is for patient polls that are due, however many urgent ones wait."""
 
 
 def fill(
@@ -23,44 +23,44 @@ def fill(
     request costs the same for one subject as for a hundred, so it is filled with what falls due by ``soon``.
 
     Args:
-        urgent: The first ``limit`` urgent looks by time, due or not.
+        urgent: The first ``limit`` urgent polls by time, due or not.
         patient: The same of the patient ones.
         now: Epoch seconds.
-        soon: Epoch second up to which a look may be taken ahead of its time.
+        soon: Epoch second up to which a poll may be taken ahead of its time.
         limit: How many subjects the request may carry.
 
     Returns:
-        The chosen looks; none where nothing is due yet.
+        The chosen polls; none where nothing is due yet.
     """
-    due_urgent = [look for look in urgent if look.at <= now]
-    due_patient = [look for look in patient if look.at <= now]
+    due_urgent = [poll for poll in urgent if poll.at <= now]
+    due_patient = [poll for poll in patient if poll.at <= now]
     if not due_urgent and not due_patient:
         return []
     if limit == 1:
         # No share can be cut from a single place, so whoever has waited longest has it.
-        return [min((*due_urgent, *due_patient), key=lambda look: look.at)]
+        return [min((*due_urgent, *due_patient), key=lambda poll: poll.at)]
     reserved = min(len(due_patient), int(limit * PATIENT_SHARE) or 1)
     first = due_urgent[: limit - reserved]
     chosen = [*first, *due_patient[: limit - len(first)]]
-    taken = {look.subject for look in chosen}
-    for look in sorted((*urgent, *patient), key=lambda look: look.at):
-        if len(chosen) == limit or look.at > soon:
+    taken = {poll.subject for poll in chosen}
+    for poll in sorted((*urgent, *patient), key=lambda poll: poll.at):
+        if len(chosen) == limit or poll.at > soon:
             break
-        if look.subject not in taken:
-            chosen.append(look)
-            taken.add(look.subject)
+        if poll.subject not in taken:
+            chosen.append(poll)
+            taken.add(poll.subject)
     return chosen
 
 
-def of_one_kind(looks: Sequence[DuePoll], over: Collection[str]) -> list[DuePoll]:
+def of_one_kind(polls: Sequence[DuePoll], over: Collection[str]) -> list[DuePoll]:
     """Return the polls that can share a question: those of Spaces that are over, or those of the others.
 
     Nobody reads the people of a Space that is over, so they are not asked for. The kind whose poll has waited
     longest has its turn.
 
     Args:
-        looks: The chosen polls, at least one.
+        polls: The chosen polls, at least one.
         over: The Spaces that are over.
     """
-    first = min(looks, key=lambda look: look.at)
-    return [look for look in looks if (look.subject in over) == (first.subject in over)]
+    first = min(polls, key=lambda poll: poll.at)
+    return [poll for poll in polls if (poll.subject in over) == (first.subject in over)]

@@ -107,16 +107,16 @@ def select(
     standings = {subject: standing for subject, standing in standings.items() if standing.origin == origin}
     held = {subject for subject, standing in standings.items() if standing.not_before > now}
     put_off = {
-        look: standings[look.subject].not_before
-        for look in (*urgent, *patient)
-        if look.subject in held and look.at <= now
+        poll: standings[poll.subject].not_before
+        for poll in (*urgent, *patient)
+        if poll.subject in held and poll.at <= now
     }
-    free = [look for look in (*urgent, *patient) if look.subject not in held]
-    first = min(free, key=lambda look: look.at, default=None)
+    free = [poll for poll in (*urgent, *patient) if poll.subject not in held]
+    first = min(free, key=lambda poll: poll.at, default=None)
     group = _group(first, standings) if first is not None else ""
-    chosen = {look for look in free if _group(look, standings) == group}
+    chosen = {poll for poll in free if _group(poll, standings) == group}
     return Selection(
-        [look for look in urgent if look in chosen], [look for look in patient if look in chosen], put_off
+        [poll for poll in urgent if poll in chosen], [poll for poll in patient if poll in chosen], put_off
     )
 
 
@@ -168,8 +168,8 @@ def disjoint(labels: Sequence[str]) -> int:
     return sum(not any(other.startswith(f"{label}/") for other in labels) for label in set(labels))
 
 
-def _group(look: DuePoll, standings: Mapping[str, Standing]) -> str:
-    return standings.get(look.subject, NORMAL).group
+def _group(poll: DuePoll, standings: Mapping[str, Standing]) -> str:
+    return standings.get(poll.subject, NORMAL).group
 
 
 def _failed(standing: Standing, label: str, failure: Failure, *, now: float, origin: str) -> Standing:

@@ -1,12 +1,12 @@
 """What X costs: what an answer bills, where the day will end, and what is asked less for it.
 
-X bills each Space and each user once in a UTC day. So the first look after midnight pays for everything that
+X bills each Space and each user once in a UTC day. So the first poll after midnight pays for everything that
 is followed, and what comes after is only what is new: a day is not the morning times eight.
 
 As the money of a day runs out, what can wait goes first. Discovery is slowed so that the forecast meets the
 budget, and stopped at nine tenths; Spaces that are planned for later are no longer paid for at nineteen
 twentieths, live ones and those about to start when all is spent. What was paid for once today is free and is
-looked at all the same. What a question may cost is weighed before it is asked
+polled all the same. What a question may cost is weighed before it is asked
 (:mod:`notifier.core.polling.worst_case`).
 """
 

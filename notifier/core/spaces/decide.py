@@ -1,4 +1,4 @@
-"""The one place where a look at a Space becomes events.
+"""The one place where a poll of a Space becomes events.
 
 :func:`decide` is pure: known state and evidence go in, the new state and the events in order come out.
 What may change what is believed stands in the rules E1 to E8 (docs/architecture.md, "Evidence") and in the
@@ -17,7 +17,7 @@ from notifier.core.spaces.decision import Circumstances, Decision
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.marks import without_future_mark
 from notifier.core.spaces.merging import Patience
-from notifier.core.spaces.narrate import Look, narrate
+from notifier.core.spaces.narrate import Poll, narrate
 from notifier.core.spaces.sighting import MAX_KNOWN_USERS, people_of, seen
 from notifier.core.spaces.silence import inaccessible, missing
 from notifier.core.spaces.transitions import STEPS, Sight, sight_of
@@ -28,7 +28,7 @@ __all__ = ["MAX_KNOWN_USERS", "Circumstances", "Decision", "decide"]
 def decide(
     known: KnownSpace | None, evidence: Evidence, *, patience: Patience, around: Circumstances
 ) -> Decision:
-    """Conclude what one look means for one Space.
+    """Conclude what one poll means for one Space.
 
     The same evidence twice gives no event the second time (law 1), and a failed call or mere absence never
     changes anything (law 4, E1, E8).
@@ -78,5 +78,5 @@ def _first_sight(
     blank = replace(known, space=Space(id=known.space.id).with_values(silent))
     told = {name: value for name, value in known.space.known().items() if name not in SILENT_FIELDS}
     del told["state"]  # the step tells it
-    look = Look(step, Sight(known.phase.value), evidence, around.watch_ids, first=True)
-    return Decision(*narrate(blank, told, look))
+    poll = Poll(step, Sight(known.phase.value), evidence, around.watch_ids, first=True)
+    return Decision(*narrate(blank, told, poll))

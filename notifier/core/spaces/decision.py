@@ -1,4 +1,4 @@
-"""What a decision is made from beside the look itself, and what comes of it."""
+"""What a decision is made from beside the poll itself, and what comes of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What surrounds a look.
+    """What surrounds a poll.
 
     Attributes:
         watch_ids: The watches that the Space matches.

@@ -1,4 +1,4 @@
-"""What we know of a Space between two looks, and how sure we are."""
+"""What we know of a Space between two polls, and how sure we are."""
 
 from __future__ import annotations
 

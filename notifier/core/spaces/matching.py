@@ -1,4 +1,4 @@
-"""Which watches a Space belongs to, and what a new watch's first look amounts to."""
+"""Which watches a Space belongs to, and what a new watch's first poll amounts to."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def unattributed(observation: Observation) -> list[SpaceId]:
 def is_silent(watches: Iterable[Watch]) -> bool:
     """Return whether a Space that was never seen is taken in without an event.
 
-    It is while every watch that it belongs to is on its first look and wants a baseline.
+    It is while every watch that it belongs to is on its first poll and wants a baseline.
     """
     return all(wants_baseline(watch) for watch in watches)
 
 
 def wants_baseline(watch: Watch) -> bool:
-    """Return whether the next look of a watch is its baseline."""
+    """Return whether the next poll of a watch is its baseline."""
     return watch.on_first_sight is OnFirstSight.BASELINE and not watch.baselined
 
 
@@ -78,7 +78,7 @@ def failed_event(watch: Watch, *, since: str, now: float) -> Event:
 
 
 def baseline_event(watch: Watch, spaces: Sequence[Space], *, now: float) -> Event:
-    """Tell of everything that a new watch found on its first look, in one event."""
+    """Tell of everything that a new watch found on its first poll, in one event."""
     return plain_event(
         EventType.WATCH_BASELINE,
         content=(watch.id,),

@@ -59,7 +59,7 @@ class Merge:
 
 
 def merge(known: KnownSpace, seen: Space, *, version: Version, now: float, patience: Patience) -> Merge:
-    """Hold a snapshot against what is known. The state, the phase and the mark are not looked at here.
+    """Hold a snapshot against what is known. The state, the phase and the mark are not compared here.
 
     A field that the snapshot does not know keeps its value (E5).
     """

@@ -30,7 +30,7 @@ OWN_EVENT: Final[Mapping[str, EventType]] = {
 """Fields whose change is an event of its own; the order is the order of the events."""
 
 RIDES_WITH_PHASE: Final = frozenset({"scheduled_start", "created_at", "started_at", "ended_at", "creator_id"})
-"""Fields whose change says nothing that a move of the phase in the same look does not say already."""
+"""Fields whose change says nothing that a move of the phase in the same poll does not say already."""
 
 ENDINGS: Final = frozenset({EventType.ENDED, EventType.CANCELED})
 
@@ -43,11 +43,11 @@ OCCURRED_AT: Final[Mapping[EventType, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The look that is being told: the step it proves, if any, and where it comes from.
+class Poll:
+    """The poll that is being told: the step it proves, if any, and where it comes from.
 
     Attributes:
-        milestones: The numbers of listeners that were reached since the last look.
+        milestones: The numbers of listeners that were reached since the last poll.
         overdue_since: The planned start, in epoch seconds, long after which it found a Space still waiting.
     """
 
@@ -79,7 +79,7 @@ class Chapter:
 
 
 def narrate(
-    known: KnownSpace, changes: Mapping[str, Value | None], look: Look
+    known: KnownSpace, changes: Mapping[str, Value | None], poll: Poll
 ) -> tuple[KnownSpace, tuple[Event, ...]]:
     """Tell the changes as events, in order, and give the state that they lead to.
 
@@ -87,61 +87,61 @@ def narrate(
         known: The state before, with its silent fields already brought up to date.
         changes: The believed new values of every other field but ``state``; None for a time that a
             correction takes back.
-        look: What was seen.
+        poll: What was seen.
     """
     events: list[Event] = []
     space = known.space
-    for chapter in _chapters(known, changes, look):
+    for chapter in _chapters(known, changes, poll):
         after = space.with_values(chapter.values)
         sequence = known.sequence + len(events) + 1
-        events.append(_event(chapter, space, after, sequence=sequence, known=known, look=look))
+        events.append(_event(chapter, space, after, sequence=sequence, known=known, poll=poll))
         space = after
-    is_seen = look.evidence.presence is Presence.SEEN
+    is_seen = poll.evidence.presence is Presence.SEEN
     told = replace(
         known,
         space=space,
         sequence=known.sequence + len(events),
-        observed_at=look.evidence.answered_at if is_seen else known.observed_at,
+        observed_at=poll.evidence.answered_at if is_seen else known.observed_at,
     )
-    if look.step is not None:
-        told = _moved(told, look.step.to, events, look)
+    if poll.step is not None:
+        told = _moved(told, poll.step.to, events, poll)
     return told, tuple(events)
 
 
-def _moved(told: KnownSpace, phase: Phase, events: list[Event], look: Look) -> KnownSpace:
+def _moved(told: KnownSpace, phase: Phase, events: list[Event], poll: Poll) -> KnownSpace:
     """Note what follows from a move to another phase, and what may turn out wrong about it."""
     started = [event.id for event in events if event.type is EventType.STARTED]
     return replace(
         told,
         phase=phase,
-        phase_since=look.evidence.answered_at,
+        phase_since=poll.evidence.answered_at,
         unclear_since=None,
         doubts={} if phase.is_over else told.doubts,
         listed={} if phase.is_over else told.listed,
         started_event=None if phase is Phase.SCHEDULED else (*started, told.started_event)[0],
         retractable=events[-1].id if phase.is_over else None,
-        is_over_by_word=phase.is_over and not look.inferred,
-        gone_since=_gone_since(told, look),
+        is_over_by_word=phase.is_over and not poll.inferred,
+        gone_since=_gone_since(told, poll),
     )
 
 
-def _chapters(known: KnownSpace, changes: Mapping[str, Value | None], look: Look) -> Iterator[Chapter]:
-    """Deal the changed fields out to the events of this look."""
-    moves = look.step.events if look.step else ()
+def _chapters(known: KnownSpace, changes: Mapping[str, Value | None], poll: Poll) -> Iterator[Chapter]:
+    """Deal the changed fields out to the events of this poll."""
+    moves = poll.step.events if poll.step else ()
     rest = {name: value for name, value in changes.items() if value is not None}
     end_time = _take(rest, "ended_at") if EventType.ENDED in moves else {}
-    riders = [name for name in rest if moves and (look.first or _rides(known.space, name))]
+    riders = [name for name in rest if moves and (poll.first or _rides(known.space, name))]
     riding = _take(rest, *riders)
     openers = [move for move in moves if move not in ENDINGS]
     endings = [move for move in moves if move in ENDINGS]
     yield from _openers(known.phase, openers, riding, changes)
     yield from _metadata(known, rest)
-    for threshold in look.milestones:
+    for threshold in poll.milestones:
         yield Chapter(
             EventType.PARTICIPANTS_MILESTONE, facts={"threshold": threshold}, occasion=str(threshold)
         )
-    if look.overdue_since is not None:
-        yield _overdue(look.overdue_since, look.evidence.answered_at)
+    if poll.overdue_since is not None:
+        yield _overdue(poll.overdue_since, poll.evidence.answered_at)
     for move in endings:
         yield Chapter(move, {"state": PHASE_AFTER[move]} | end_time | ({} if openers else riding))
 
@@ -174,11 +174,11 @@ def _overdue(start: float, now: float) -> Chapter:
     )
 
 
-def _gone_since(known: KnownSpace, look: Look) -> float | None:
+def _gone_since(known: KnownSpace, poll: Poll) -> float | None:
     """Return since when X has not had the Space: what it calls canceled counts as gone from that word on."""
-    if look.inferred:
-        return known.unclear_since if look.sight is Sight.INACCESSIBLE else known.missing_since
-    return look.evidence.answered_at if look.sight is Sight.CANCELED else None
+    if poll.inferred:
+        return known.unclear_since if poll.sight is Sight.INACCESSIBLE else known.missing_since
+    return poll.evidence.answered_at if poll.sight is Sight.CANCELED else None
 
 
 def _metadata(known: KnownSpace, rest: dict[str, Value]) -> Iterator[Chapter]:
@@ -219,22 +219,22 @@ def _take(values: dict[str, Value], *names: str) -> dict[str, Value]:
 
 
 def _event(
-    chapter: Chapter, before: Space, after: Space, *, sequence: int, known: KnownSpace, look: Look
+    chapter: Chapter, before: Space, after: Space, *, sequence: int, known: KnownSpace, poll: Poll
 ) -> Event:
-    missed_start = chapter.type is EventType.STARTED and look.sight is Sight.ENDED
-    occurred_at = _occurred_at(chapter.type, after, now=look.evidence.answered_at)
+    missed_start = chapter.type is EventType.STARTED and poll.sight is Sight.ENDED
+    occurred_at = _occurred_at(chapter.type, after, now=poll.evidence.answered_at)
     details = DETAILS.get(chapter.type)
     return space_event(
         chapter.type,
         sequence=sequence,
-        before=None if look.first else before,
+        before=None if poll.first else before,
         after=after,
         changed=tuple(chapter.values),
-        details=details(Facts(before, after, known, look)) if details else chapter.facts,
+        details=details(Facts(before, after, known, poll)) if details else chapter.facts,
         users=known.users,
-        sighting=_sighting(known, look, occurred_at),
+        sighting=_sighting(known, poll, occurred_at),
         occurred_at=occurred_at,
-        inferred=look.inferred or missed_start,
+        inferred=poll.inferred or missed_start,
         occasion=chapter.occasion,
     )
 
@@ -252,11 +252,11 @@ def _ends_before_its_start(space: Space) -> bool:
     return start is not None and end is not None and end < start
 
 
-def _sighting(known: KnownSpace, look: Look, occurred_at: str | None) -> Sighting:
-    now = look.evidence.answered_at
-    since = instant(occurred_at) if look.first else known.observed_at
+def _sighting(known: KnownSpace, poll: Poll, occurred_at: str | None) -> Sighting:
+    now = poll.evidence.answered_at
+    since = instant(occurred_at) if poll.first else known.observed_at
     # An answer that overtook this one was taken in first, so "since" may lie later.
-    return Sighting(now, (now if since is None else min(since, now), now), look.first, look.watch_ids)
+    return Sighting(now, (now if since is None else min(since, now), now), poll.first, poll.watch_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +266,12 @@ class Facts:
     before: Space
     after: Space
     known: KnownSpace
-    look: Look
+    poll: Poll
 
     @property
     def now(self) -> float:
-        """When the look was answered, in epoch seconds."""
-        return self.look.evidence.answered_at
+        """When the poll was answered, in epoch seconds."""
+        return self.poll.evidence.answered_at
 
     def between(self, earlier: str | None, later: str | None) -> float | None:
         """Return the seconds between two of X's times, whole ones as an int; None without sense."""
@@ -299,7 +299,7 @@ def _ended(facts: Facts) -> dict[str, Any]:
     if _occurred_at(EventType.ENDED, facts.after, now=facts.now) is None:
         latest = facts.known.missing_since or facts.known.unclear_since or facts.now
         details["ended_between"] = [rfc3339(min(facts.known.observed_at, latest)), rfc3339(latest)]
-    if facts.look.sight is Sight.INACCESSIBLE:
+    if facts.poll.sight is Sight.INACCESSIBLE:
         details["reason"] = "inaccessible"
     return details
 
@@ -310,7 +310,7 @@ def _canceled(facts: Facts) -> dict[str, Any]:
         Sight.MISSING: "not_found",
         Sight.INACCESSIBLE: "inaccessible",
     }
-    return {"reason": reasons.get(facts.look.sight, "never_started")}
+    return {"reason": reasons.get(facts.poll.sight, "never_started")}
 
 
 def _hosts_changed(facts: Facts) -> dict[str, Any]:

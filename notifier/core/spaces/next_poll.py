@@ -1,6 +1,6 @@
 """When to poll a Space next. All figures are settings; these are their meanings.
 
-docs/architecture.md, "Looking again", has the reasons.
+docs/architecture.md, "Polling again", has the reasons.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.merging import Patience
 
 NEAR_AFTER_SECONDS: Final = 1800.0
-"""How long after its scheduled start a Space that has not begun is still looked at closely."""
+"""How long after its scheduled start a Space that has not begun is still polled closely."""
 
-AFTERLOOKS_SECONDS: Final = (60.0, 86_400.0)
-"""A Space that is over is looked at again this long after, then forgotten."""
+LAST_POLLS_SECONDS: Final = (60.0, 86_400.0)
+"""A Space that is over is polled again this long after, then forgotten."""
 
 PRESSED_SECONDS: Final = 600.0
-"""How long a doubt that nothing confirms or dismisses is looked at more closely than the routine asks for."""
+"""How long a doubt that nothing confirms or dismisses is polled more closely than the routine asks for."""
 
-FORGOTTEN_SECONDS: Final = AFTERLOOKS_SECONDS[-1] + 3600.0
+FORGOTTEN_SECONDS: Final = LAST_POLLS_SECONDS[-1] + 3600.0
 """How long after its end a Space is forgotten even if X leaves a doubt open."""
 
 
@@ -38,7 +38,7 @@ def unseen_poll(created_at: float, *, now: float, cadence: Cadence) -> NextPoll:
 
 
 def next_poll(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> NextPoll | None:
-    """Return when to look at a Space again; None when it can be forgotten.
+    """Return when to poll a Space again; None when it can be forgotten.
 
     A doubt is not left waiting for longer than it takes to confirm it.
     """
@@ -48,7 +48,7 @@ def next_poll(known: KnownSpace, *, now: float, cadence: Cadence, patience: Pati
 
 
 def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextPoll | None:
-    """Return the next look that the Space's phase alone asks for."""
+    """Return the next poll that the Space's phase alone asks for."""
     if known.phase is Phase.LIVE:
         return NextPoll(now + cadence.live, Urgency.URGENT)
     if known.phase is Phase.SCHEDULED:
@@ -57,9 +57,9 @@ def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextPoll | None
         if is_near:
             return NextPoll(now + cadence.near, Urgency.URGENT)
         return NextPoll(now + cadence.scheduled, Urgency.PATIENT)
-    for after in AFTERLOOKS_SECONDS:
+    for after in LAST_POLLS_SECONDS:
         at = known.phase_since + after
-        # A look that filled somebody else's request shortly before counts as this one.
+        # A poll that filled somebody else's request shortly before counts as this one.
         if at - min(cadence.scheduled, after / 10) > now:
             return NextPoll(at, Urgency.PATIENT)
     return None
@@ -84,9 +84,9 @@ def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience
 
 
 def _confirmations(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> Iterator[float]:
-    """Yield when to look for a confirmation of each doubt.
+    """Yield when to poll for a confirmation of each doubt.
 
-    Where the look at that moment settled nothing, others follow closely for a while, but not at a Space that
+    Where the poll at that moment settled nothing, others follow closely for a while, but not at a Space that
     is over: what contradicts its end is mostly shown by lists.
     """
     for doubt in known.doubts.values():

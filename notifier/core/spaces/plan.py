@@ -21,7 +21,7 @@ MOST_TOLD: Final = 32
 def planned_start(known: KnownSpace) -> float | None:
     """Return the epoch second at which a Space is to start; None where it is not, or not any more.
 
-    A start more than a year away from the last look makes no sense: nothing follows from it.
+    A start more than a year away from the last poll makes no sense: nothing follows from it.
     """
     if known.phase is not Phase.SCHEDULED:
         return None

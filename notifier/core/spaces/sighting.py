@@ -16,7 +16,7 @@ from notifier.core.spaces.known import KnownSpace, confirm, dismiss
 from notifier.core.spaces.marks import compare
 from notifier.core.spaces.merging import Patience, Version, merge
 from notifier.core.spaces.milestones import crossed
-from notifier.core.spaces.narrate import Look, narrate
+from notifier.core.spaces.narrate import Poll, narrate
 from notifier.core.spaces.returns import after_return, hardness
 from notifier.core.spaces.transitions import (
     STEPS,
@@ -42,7 +42,7 @@ Weighed: TypeAlias = tuple[KnownSpace, Step | None, bool]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A look that shows a Space.
+    """A poll that shows a Space.
 
     Attributes:
         sight: What it says of the phase.
@@ -81,7 +81,7 @@ def seen(
     known, step, counts = weigh(known, sighting, patience)
     if not counts:
         return Decision(known)
-    # Presence alone contradicts a not-found, whatever else the look leaves open (E1).
+    # Presence alone contradicts a not-found, whatever else the poll leaves open (E1).
     return _apply(dismiss(known, "phase"), step, sighting, patience, around.watch_ids)
 
 
@@ -98,7 +98,7 @@ def _there(known: KnownSpace, seen: Space, evidence: Evidence) -> KnownSpace:
 
 
 def _in_its_life(known: KnownSpace, sighting: Sighting, patience: Patience) -> Weighed:
-    """Weigh what a look says of the phase of a Space that is scheduled or live."""
+    """Weigh what a poll says of the phase of a Space that is scheduled or live."""
     step = STEPS.get((known.phase, sighting.sight))
     if step is None or is_enough(step, sighting.space):
         return known, step, True
@@ -134,7 +134,7 @@ def _over_as_before(known: KnownSpace, sight: Sight) -> KnownSpace:
 
 
 def _confirmed(known: KnownSpace, step: Step, *, now: float, patience: Patience) -> tuple[KnownSpace, bool]:
-    """Count a look towards a step that a single one does not prove.
+    """Count a poll towards a step that a single one does not prove.
 
     A move back that contradicts X's own word is also what a replica shows that lags, by minutes at times. So
     it takes minutes, and gets harder to believe each time, as a return of a field does.
@@ -154,7 +154,7 @@ def _apply(
     patience: Patience,
     watch_ids: tuple[WatchId, ...],
 ) -> Decision:
-    """Bring what is known up to date with a look that counts, and tell what has changed."""
+    """Bring what is known up to date with a poll that counts, and tell what has changed."""
     now, described = sighting.now, sighting.space
     merged = merge(known, described, version=sighting.version, now=now, patience=patience)
     changes: Mapping[str, Value | None] = {**merged.changes, **_undone(known, step, described)}
@@ -163,7 +163,7 @@ def _apply(
         space = after.space.with_values(changes)
         after = replace(after, phase=step.to if step else known.phase, space=space)
     peak, milestones = _listeners(known, after.phase, described.participant_count)
-    look = Look(
+    poll = Poll(
         step,
         sighting.sight,
         sighting.evidence,
@@ -177,8 +177,8 @@ def _apply(
         erased=False,
         users=people_of(after.space, known.users, sighting.snapshot.users),
     )
-    known, events = narrate(known, changes, look)
-    if look.overdue_since is not None:
+    known, events = narrate(known, changes, poll)
+    if poll.overdue_since is not None:
         known = plan.told(known, OVERDUE)
     if step is not None or "scheduled_start" in changes:
         known = plan.skip_passed_reminder(known, now=now, lead=patience.reminder)
@@ -203,7 +203,7 @@ def _listeners(known: KnownSpace, phase: Phase, count: int | None) -> tuple[int 
 
 
 def _overdue_since(after: KnownSpace, sighting: Sighting, patience: Patience) -> float | None:
-    """Return the planned start that is long past, where this look was asked for after it was missed."""
+    """Return the planned start that is long past, where this poll was asked for after it was missed."""
     missed_at = plan.overdue_at(after, overdue=patience.overdue) if sighting.may_be_overdue else None
     is_missed = missed_at is not None and sighting.evidence.began_at >= missed_at
     return plan.planned_start(after) if is_missed and sighting.sight is Sight.SCHEDULED else None

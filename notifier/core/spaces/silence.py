@@ -11,7 +11,7 @@ from notifier.core.spaces import lists
 from notifier.core.spaces.decision import Circumstances, Decision
 from notifier.core.spaces.known import KnownSpace, confirm, dismiss
 from notifier.core.spaces.merging import Patience
-from notifier.core.spaces.narrate import Look, narrate
+from notifier.core.spaces.narrate import Poll, narrate
 from notifier.core.spaces.transitions import STEPS, Sight
 
 INACCESSIBLE_SECONDS: Final = 3600.0
@@ -34,13 +34,13 @@ def missing(known: KnownSpace, evidence: Evidence, patience: Patience, around: C
         return Decision(known)
     step = STEPS.get((known.phase, Sight.MISSING))
     if step is None:
-        # Sightings speak against an end that was inferred from silence, whatever this look says.
+        # Sightings speak against an end that was inferred from silence, whatever this poll says.
         return Decision(_gone(dismiss(known, "phase") if known.is_over_by_word else known, now, patience))
     needed = math.inf if lists.showing(known, now=now) else patience.needed
     known, sure = confirm(known, "phase", "over", now=now, needed=needed, apart=patience.apart)
     if not sure:
         return Decision(known)
-    return Decision(*narrate(known, {}, Look(step, Sight.MISSING, evidence, around.watch_ids)))
+    return Decision(*narrate(known, {}, Poll(step, Sight.MISSING, evidence, around.watch_ids)))
 
 
 def inaccessible(
@@ -58,7 +58,7 @@ def inaccessible(
     known = replace(known, began_at=evidence.began_at, unclear_since=since)
     if now - since < patience.needed * INACCESSIBLE_SECONDS:
         return Decision(known)
-    return Decision(*narrate(known, {}, Look(step, Sight.INACCESSIBLE, evidence, around.watch_ids)))
+    return Decision(*narrate(known, {}, Poll(step, Sight.INACCESSIBLE, evidence, around.watch_ids)))
 
 
 def _gone(known: KnownSpace, now: float, patience: Patience) -> KnownSpace:

@@ -1,4 +1,4 @@
-"""What is to happen at a moment without a look: reminding of a start, erasing what X does not have any more.
+"""What is to happen at a moment without a poll: reminding of a start, erasing what X does not have any more.
 
 The store keeps a timer for each, and every commit of a Space sets its timers anew from what is known then: a
 start that moves takes its reminder along, and a Space that begins or comes back drops what was to happen.

@@ -4,8 +4,8 @@ The rules on top of the table:
 
 - Phases go scheduled < live < ended or canceled (E6). A row that is not in the table changes nothing. X's
   words are compared without case and surrounding space; one that we do not know keeps the phase.
-- ``Proof.ONE_LOOK``: presence in an answer is evidence (E1), one look is enough.
-- ``Proof.END_TIME``: an end needs one look where X gives ``ended_at``, else confirmations (E3).
+- ``Proof.ONE_POLL``: presence in an answer is evidence (E1), one poll is enough.
+- ``Proof.END_TIME``: an end needs one poll where X gives ``ended_at``, else confirmations (E3).
 - ``Proof.CONFIRMED``: needs confirmations, because X lies by omission (E2) or because the move goes
   backward (E3).
 - Rows marked ``retracts`` go backward: an end, a cancellation or a start turns out wrong. An older
@@ -32,7 +32,7 @@ from notifier.core.model.space import Phase, Space
 
 
 class Sight(StrEnum):
-    """What one look says of a Space's phase."""
+    """What one poll says of a Space's phase."""
 
     SCHEDULED = "scheduled"
     LIVE = "live"
@@ -47,7 +47,7 @@ class Sight(StrEnum):
 class Proof(StrEnum):
     """How much it takes to believe a move."""
 
-    ONE_LOOK = "one_look"
+    ONE_POLL = "one_poll"
     END_TIME = "end_time"
     CONFIRMED = "confirmed"
 
@@ -64,16 +64,16 @@ class Step:
 
 STEPS: Final[Mapping[tuple[Phase | None, Sight], Step]] = {
     # first seen
-    (None, Sight.SCHEDULED): Step(Phase.SCHEDULED, Proof.ONE_LOOK, (EventType.SCHEDULED,)),
-    (None, Sight.LIVE): Step(Phase.LIVE, Proof.ONE_LOOK, (EventType.STARTED,)),
-    (None, Sight.ENDED): Step(Phase.ENDED, Proof.ONE_LOOK),
-    (None, Sight.NEVER_STARTED): Step(Phase.ENDED, Proof.ONE_LOOK),
-    (None, Sight.CANCELED): Step(Phase.CANCELED, Proof.ONE_LOOK),
+    (None, Sight.SCHEDULED): Step(Phase.SCHEDULED, Proof.ONE_POLL, (EventType.SCHEDULED,)),
+    (None, Sight.LIVE): Step(Phase.LIVE, Proof.ONE_POLL, (EventType.STARTED,)),
+    (None, Sight.ENDED): Step(Phase.ENDED, Proof.ONE_POLL),
+    (None, Sight.NEVER_STARTED): Step(Phase.ENDED, Proof.ONE_POLL),
+    (None, Sight.CANCELED): Step(Phase.CANCELED, Proof.ONE_POLL),
     # scheduled
-    (Phase.SCHEDULED, Sight.LIVE): Step(Phase.LIVE, Proof.ONE_LOOK, (EventType.STARTED,)),
+    (Phase.SCHEDULED, Sight.LIVE): Step(Phase.LIVE, Proof.ONE_POLL, (EventType.STARTED,)),
     (Phase.SCHEDULED, Sight.ENDED): Step(Phase.ENDED, Proof.END_TIME, (EventType.STARTED, EventType.ENDED)),
     (Phase.SCHEDULED, Sight.NEVER_STARTED): Step(Phase.CANCELED, Proof.END_TIME, (EventType.CANCELED,)),
-    (Phase.SCHEDULED, Sight.CANCELED): Step(Phase.CANCELED, Proof.ONE_LOOK, (EventType.CANCELED,)),
+    (Phase.SCHEDULED, Sight.CANCELED): Step(Phase.CANCELED, Proof.ONE_POLL, (EventType.CANCELED,)),
     (Phase.SCHEDULED, Sight.MISSING): Step(Phase.CANCELED, Proof.CONFIRMED, (EventType.CANCELED,)),
     (Phase.SCHEDULED, Sight.INACCESSIBLE): Step(Phase.CANCELED, Proof.CONFIRMED, (EventType.CANCELED,)),
     # live
@@ -169,10 +169,10 @@ def unknown_states(observation: Observation) -> Counter[str]:
 
 
 def is_enough(step: Step, snapshot: Space) -> bool:
-    """Return whether a single look proves the step; a time alone, beside an unknown word, does not."""
+    """Return whether a single poll proves the step; a time alone, beside an unknown word, does not."""
     if step.proof is Proof.END_TIME:
         return snapshot.ended_at is not None and _word(snapshot) in WORDS
-    return step.proof is Proof.ONE_LOOK
+    return step.proof is Proof.ONE_POLL
 
 
 def _word(space: Space) -> str:

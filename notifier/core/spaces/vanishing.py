@@ -11,7 +11,7 @@ FLOOR: Final = 5
 SHARE: Final = 0.3
 
 CYCLE_SECONDS: Final = 60.0
-"""What counts as one cycle: within it, by default, everything that is live has been looked at twice."""
+"""What counts as one cycle: within it, by default, everything that is live has been polled twice."""
 
 HOLD_SECONDS: Final = 600.0
 """How long a vanishing counts as part of a mass vanish: an outage shorter than this ends no Space."""
@@ -28,18 +28,18 @@ class Vanished:
     creator: str | None
 
 
-def is_mass_vanish(missing_since: Sequence[float], looked: int, *, now: float) -> bool:
-    """Return whether more vanished in a cycle than ends can explain: over max(5, 30 % of those looked at).
+def is_mass_vanish(missing_since: Sequence[float], polled: int, *, now: float) -> bool:
+    """Return whether more vanished in a cycle than ends can explain: over max(5, 30 % of those polled).
 
     Args:
         missing_since: For each Space that was alive and is now not found, since when: epoch seconds.
-        looked: How many Spaces that were alive were looked at in the last cycle, whatever came of it.
+        polled: How many Spaces that were alive were polled in the last cycle, whatever came of it.
         now: Epoch seconds.
     """
     vanished = _within(missing_since, now - BLACKOUT_HOLD_SECONDS)
-    if vanished < looked:
+    if vanished < polled:
         vanished = _within(missing_since, now - HOLD_SECONDS)
-    return vanished > max(FLOOR, SHARE * looked)
+    return vanished > max(FLOOR, SHARE * polled)
 
 
 def may_be_blackout(missing: int, found: int) -> bool:

@@ -1,4 +1,4 @@
-"""A look at the whole database for anything that must not be so. It only reads.
+"""A check of the whole database for anything that must not be so. It only reads.
 
 What belongs together is read at one moment, by a script or a transaction, in bounded batches, so that work
 that goes on meanwhile neither waits nor looks like a fault. What is found is looked for a second time before
@@ -23,7 +23,7 @@ from notifier.store.doctor.watches import examine_watches
 from notifier.store.doctor.work import examine_work
 from notifier.store.sealing import SecretBox
 
-LOOK_AGAIN_SECONDS: Final = 0.2
+POLL_AGAIN_SECONDS: Final = 0.2
 
 
 async def findings(store: Store, box: SecretBox | None = None) -> list[Finding]:
@@ -38,7 +38,7 @@ async def findings(store: Store, box: SecretBox | None = None) -> list[Finding]:
     """
     found = await _examine(store, box)
     if found:
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(POLL_AGAIN_SECONDS)
         found &= await _examine(store, box)
     return sorted(found)
 

@@ -118,7 +118,7 @@ def _misplaced(endpoint: str, row: Sequence[Any]) -> Iterator[Finding]:
 async def examine_leases(database: Database, keyspace: Keyspace) -> list[Finding]:
     """Find leases that end so late that nobody can have asked for them."""
     found: list[Finding] = []
-    for form in (keys.leased("*"), keys.looks("*", "*")):
+    for form in (keys.leased("*"), keys.polls("*", "*")):
         held = [key for key in keyspace.names[form] if form == keys.leased("*") or key.endswith(":leased")]
         for batch in batches(held):
             time, *rows = await atomically(

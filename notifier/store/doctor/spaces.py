@@ -1,4 +1,4 @@
-"""Spaces: their records, indexes, looks and timers, the sequences of their events, what is erased of them."""
+"""Spaces: their records, indexes, polls and timers, the sequences of their events, what is erased of them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Filed:
     serial: str
     phases: Sequence[str]
     parts: Sequence[str]
-    look_at: str
+    poll_at: str
     reminder: str
     erasure: str
     watches: Sequence[tuple[str, str, int]]
@@ -69,7 +69,7 @@ async def examine_spaces(database: Database, keyspace: Keyspace) -> list[Finding
                 found.append(Finding(key, f"cannot be read ({type(error).__name__})"))
                 continue
             found += _watch_faults(filed)
-            found += [Finding(key, text) for text in _look_faults(filed, known, watches)]
+            found += [Finding(key, text) for text in _poll_faults(filed, known, watches)]
             if known is not None:
                 found += [Finding(key, text) for text in _record_faults(filed, known)]
                 found += _timer_faults(filed, known, watches)
@@ -86,7 +86,7 @@ def _watches(filed: Filed) -> list[Watch]:
 
 
 def _is_followed(watches: Sequence[Watch]) -> bool:
-    return any(watch.is_looking for watch in watches)
+    return any(watch.is_polling for watch in watches)
 
 
 def _watch_faults(filed: Filed) -> Iterator[Finding]:
@@ -110,8 +110,8 @@ def _record_faults(filed: Filed, known: KnownSpace) -> Iterator[str]:
         yield f"is indexed as {' and '.join(filed.phases) or 'nothing'}, and is {known.phase}"
 
 
-def _look_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch]) -> Iterator[str]:
-    """Return what is wrong with the looks at a Space: while it is followed and not forgotten there is one."""
+def _poll_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch]) -> Iterator[str]:
+    """Return what is wrong with the polls of a Space: while it is followed and not forgotten there is one."""
     if len(filed.parts) > 1:
         yield f"its poll is {' and '.join(filed.parts)} at once"
     # One that expires is forgotten; one that was seen and has no record any more was.
@@ -125,7 +125,7 @@ def _look_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch
 def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> Iterator[Finding]:
     """Compare the timers with what the Space asks for.
 
-    A Space that is followed again gets its timers by the look that is due then, and it may keep an erasure
+    A Space that is followed again gets its timers by the poll that is due then, and it may keep an erasure
     from the time when nobody followed it: that one rings for nothing.
     """
     wanted = {kind: at * 1000 + 1 for kind, at in timers_of(known, patience=ANY_PATIENCE).items()}

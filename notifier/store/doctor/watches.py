@@ -1,4 +1,4 @@
-"""Watches: their records and identities, and the looks that go with them."""
+"""Watches: their records and identities, and the polls that go with them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from notifier.store import keys
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members
 from notifier.store.doctor.keyspace import Keyspace
-from notifier.store.watches import WATCH, look_of
+from notifier.store.watches import WATCH, poll_of
 
 ABOUT_WATCHES: Final = (Call.CREATORS, Call.SEARCH, Call.USERS)
-"""The calls whose looks are those of watches; the others are about Spaces."""
+"""The calls whose polls are those of watches; the others are about Spaces."""
 
 NEVER_SEEN: Final = -2
 """The time to live of a record that is not there."""
 
 
 async def examine_watches(database: Database, keyspace: Keyspace) -> list[Finding]:
-    """Examine every watch, every identity and every look at something that is watched."""
+    """Examine every watch, every identity and every poll of something that is watched."""
     found: list[Finding] = []
     for watch_id in keyspace.ids(keys.watch("*")):
         found += await _watch(database, watch_id)
     known = set(keyspace.ids(keys.watch("*")))
     found += await _indexes(database, known)
     for call in ABOUT_WATCHES:
-        for key in keys.looks_of(call):
+        for key in keys.polls_of(call):
             async for subjects in members(database, key, "zset"):
                 for subject in subjects:
-                    found += await _look(database, call, key, subject)
-    for key in keys.looks_of(Call.LOOKUP):
+                    found += await _poll(database, call, key, subject)
+    for key in keys.polls_of(Call.LOOKUP):
         async for subjects in members(database, key, "zset"):
             for subject in subjects:
                 found += await _lookup(database, key, subject)
@@ -55,15 +55,15 @@ async def _watch(database: Database, watch_id: str) -> list[Finding]:
     if watch is None or watch.id != watch_id:
         (exists,) = await atomically(database, ("EXISTS", key))
         return [Finding(key, "cannot be read, or holds another watch")] if exists else []
-    call, subject = look_of(watch)
-    text, serial, holder, is_matched, record, *looks = await atomically(
+    call, subject = poll_of(watch)
+    text, serial, holder, is_matched, record, *polls = await atomically(
         database,
         ("GET", key),
         ("ZSCORE", keys.WATCHES, watch_id),
         ("HGET", keys.watch_by(watch.kind), watch.identity),
         ("SISMEMBER", keys.space_watches(subject), watch_id),
         ("PTTL", keys.space(subject)),
-        *(("ZSCORE", part, subject) for part in keys.looks_of(Call(call or Call.LOOKUP))),
+        *(("ZSCORE", part, subject) for part in keys.polls_of(Call(call or Call.LOOKUP))),
     )
     if text is None or WATCH.validate_json(text) != watch:
         return []  # Changed meanwhile.
@@ -71,8 +71,8 @@ async def _watch(database: Database, watch_id: str) -> list[Finding]:
     if holder != watch_id:
         told = f"{watch.identity} belongs to {watch_id} and is {holder or 'nobody'}'s here"
         found.append(Finding(keys.watch_by(watch.kind), told))
-    filed = [look for look in looks if look is not None]
-    # A Space that is forgotten is looked at no more; examine_spaces knows which are not.
+    filed = [poll for poll in polls if poll is not None]
+    # A Space that is forgotten is polled no more; examine_spaces knows which are not.
     may_rest = call == Call.LOOKUP and (not is_matched or record != NEVER_SEEN)
     if call and len(filed) != 1 and not (may_rest and not filed):
         found.append(Finding(key, f"has {len(filed)} polls and must have one"))
@@ -98,20 +98,20 @@ async def _indexes(database: Database, known: set[str]) -> list[Finding]:
     return found
 
 
-async def _look(database: Database, call: Call, key: str, subject: str) -> list[Finding]:
-    """Find a look that no watch asks for."""
+async def _poll(database: Database, call: Call, key: str, subject: str) -> list[Finding]:
+    """Find a poll that no watch asks for."""
     watch_id: str | None = subject
     if call is Call.CREATORS:
         (watch_id,) = await atomically(database, ("HGET", keys.watch_by(WatchKind.CREATOR), subject))
     watch = await _read(database, watch_id)
-    if watch is not None and look_of(watch) == (call, subject):
+    if watch is not None and poll_of(watch) == (call, subject):
         return []
     (at,) = await atomically(database, ("ZSCORE", key, subject))
     return [] if at is None else [Finding(key, f"{subject} is polled for no watch")]
 
 
 async def _lookup(database: Database, key: str, subject: str) -> list[Finding]:
-    """Find a look at a Space that is neither known nor watched."""
+    """Find a poll of a Space that is neither known nor watched."""
     exists, watcher, at = await atomically(
         database,
         ("EXISTS", keys.space(subject)),

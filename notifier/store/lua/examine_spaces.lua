@@ -2,20 +2,20 @@
 -- KEYS: none
 -- ARGV: the Space ids
 -- Returns: per Space: {id, state as JSON, version, phase, ms until it expires (-1 = never, -2 = there is no record),
---          serial of first sight, the phases under which it is indexed, the parts of the schedule in which its look
---          stands, when it is looked at in ms, its reminder and its erasure in ms, the watches as id, JSON and
+--          serial of first sight, the phases under which it is indexed, the parts of the schedule in which its poll
+--          stands, when it is polled in ms, its reminder and its erasure in ms, the watches as id, JSON and
 --          whether they list the Space (1/0), its events' sequences}, '' for none
 local answer = {}
 for _, id in ipairs(ARGV) do
   local key = 'sn:space:' .. id
   local record = redis.call('HMGET', key, 'doc', 'version', 'phase')
-  local phases, parts, look, watches, sequences = {}, {}, '', {}, {}
+  local phases, parts, poll, watches, sequences = {}, {}, '', {}, {}
   for _, phase in ipairs({'scheduled', 'live', 'ended', 'canceled'}) do
     if redis.call('ZSCORE', 'sn:spaces:' .. phase, id) then phases[#phases + 1] = phase end
   end
   for _, part in ipairs({'urgent', 'patient', 'leased'}) do
     local at = redis.call('ZSCORE', 'sn:looks:lookup:' .. part, id)
-    if at then parts[#parts + 1], look = part, at end
+    if at then parts[#parts + 1], poll = part, at end
   end
   for _, watch in ipairs(redis.call('SMEMBERS', key .. ':watches')) do
     watches[#watches + 1] = {
@@ -27,7 +27,7 @@ for _, id in ipairs(ARGV) do
   for i = 2, #events, 2 do sequences[#sequences + 1] = tonumber(events[i]) end
   answer[#answer + 1] = {
     id, record[1] or '', record[2] or '', record[3] or '', redis.call('PTTL', key),
-    redis.call('ZSCORE', 'sn:spaces', id) or '', phases, parts, look,
+    redis.call('ZSCORE', 'sn:spaces', id) or '', phases, parts, poll,
     redis.call('ZSCORE', 'sn:timers:reminder', id) or '', redis.call('ZSCORE', 'sn:timers:erasure', id) or '',
     watches, sequences,
   }

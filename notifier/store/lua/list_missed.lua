@@ -4,8 +4,8 @@
 -- Goes on through the log and lists what an endpoint has missed, whether it wants it or not.
 -- KEYS: 1 the log: event id -> serial, 2 what the endpoint was ever owed: event id -> serial, 3 the outbox: the same
 -- ARGV: 1 endpoint, 2 serial after which to begin, 3 serial of the last event, 4 first and 5 last ms of commit,
---       6 how many events to look at, 7 how many deliveries may wait: whether there are more is all that is asked
--- Returns: {serial up to which the log was looked at, how many events of that time there were, how many
+--       6 how many events to examine, 7 how many deliveries may wait: whether there are more is all that is asked
+-- Returns: {serial up to which the log was examined, how many events of that time there were, how many
 --          deliveries wait for nothing but the receiver, per missed event: id, type, routing as JSON}
 local endpoint, last, limit = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[6])
 

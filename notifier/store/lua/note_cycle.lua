@@ -1,8 +1,8 @@
--- Counts how many living Spaces were looked at lately, and how many of them have vanished.
--- KEYS: 1 cycle:looked, 2 cycle:missing
--- ARGV: 1 now, 2 since when a look counts, 3 since when a vanishing counts, all in ms, 4 how many Spaces were
+-- Counts how many living Spaces were polled lately, and how many of them have vanished.
+-- KEYS: 1 cycle:polled, 2 cycle:missing
+-- ARGV: 1 now, 2 since when a poll counts, 3 since when a vanishing counts, all in ms, 4 how many Spaces were
 --       found, then these, then those that were not
--- Returns: {how many were looked at, how many of these are not missing, then per missing one: its id and since
+-- Returns: {how many were polled, how many of these are not missing, then per missing one: its id and since
 --          when in ms}
 local found = tonumber(ARGV[4])
 for i = 5, #ARGV do
@@ -16,8 +16,8 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[3])
 for i = 1, 2 do redis.call('EXPIRE', KEYS[i], 7200) end
-local looked = redis.call('ZCARD', KEYS[1])
-local answer = {looked, looked}
+local polled = redis.call('ZCARD', KEYS[1])
+local answer = {polled, polled}
 local missing = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
 for i = 1, #missing, 2 do
   if redis.call('ZSCORE', KEYS[1], missing[i]) then answer[2] = answer[2] - 1 end

@@ -6,7 +6,7 @@
 -- or done by two workers at once, finds the recovery somewhere else.
 -- KEYS: 1 recovery:<id>, 2 ready:<partition>, 3 wakeup:deliver:<partition>
 -- ARGV: 1 id, 2 endpoint, 3 serial up to which the log was worked off before, 4 and is now, 5 how many events were
---       looked at, 6 TTL in s, then the events to send, in the order of the log
+--       examined, 6 TTL in s, then the events to send, in the order of the log
 -- Returns: 1 when the partition needs a wakeup, else 0
 local id, endpoint, now = ARGV[1], ARGV[2], now_ms()
 local record = redis.call('HMGET', KEYS[1], 'status', 'position', 'last')

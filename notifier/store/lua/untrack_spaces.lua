@@ -1,6 +1,6 @@
--- include: lib/looks.lua
--- Ends the looks at Spaces whose watches are all paused. One of them may go on again since that was seen: it has
--- had the Space looked at, and so it stays.
+-- include: lib/polls.lua
+-- Ends the polls of Spaces whose watches are all paused. One of them may go on again since that was seen: it has
+-- had the Space polled, and so it stays.
 -- KEYS: none
 -- ARGV: 1 when their content is erased in ms, then the Space ids
 -- Returns: nothing

@@ -1,7 +1,7 @@
 -- Says which jobs have something to do: the sweep's one question to the database.
 -- A job that has a wakeup on its way is left out.
 -- KEYS: 1 outbox
--- ARGV: 1 number of partitions, 2 now in ms by the workers' clock, then the calls that looks are kept for
+-- ARGV: 1 number of partitions, 2 now in ms by the workers' clock, then the calls that polls are kept for
 -- Returns: the names of the jobs: 'dispatch', 'observe', 'ring', 'recover', 'challenge',
 --          'deliver:<partition>'
 local time = redis.call('TIME')

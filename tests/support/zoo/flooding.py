@@ -112,7 +112,7 @@ async def has_an_endless_chunk_extension(visit: Visit) -> None:
 
 @FLOODING.animal(200)
 async def has_an_endless_trailer(visit: Visit) -> None:
-    """Ends its body and goes on in one trailer: past the head, where nobody looks for headers."""
+    """Ends its body and goes on in one trailer: past the head, where nobody expects headers."""
     await visit.request()
     await visit.say(CHUNKED + b"0\r\nx-trailer: ")
     await visit.flood(MEGABYTE)

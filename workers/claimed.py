@@ -11,7 +11,7 @@ from notifier.core.polling.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClaimedQuestion:
     """A question, and the polls that it answers, in the order of the question's subjects.
 
     Attributes:
@@ -32,10 +32,10 @@ class Look:
     @property
     def subjects(self) -> tuple[str, ...]:
         """What the polls are filed under in the schedule."""
-        return tuple(look.subject for look in self.due)
+        return tuple(poll.subject for poll in self.due)
 
     @property
     def urgency(self) -> Urgency:
         """That of its most urgent part."""
-        is_urgent = any(look.urgency is Urgency.URGENT for look in self.due)
+        is_urgent = any(poll.urgency is Urgency.URGENT for poll in self.due)
         return Urgency.URGENT if is_urgent else Urgency.PATIENT

@@ -1,4 +1,4 @@
-"""Which looks are taken, by whom, in which company, and when they come back."""
+"""Which polls are taken, by whom, in which company, and when they come back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aiohttp import web
 from notifier.core.model.observation import Call
 from notifier.core.model.poll import NextPoll, Urgency
 from notifier.core.model.watch import WatchKind
-from notifier.store import LookQueue
-from notifier.store.looks import LEASE_SECONDS
+from notifier.store import PollQueue
+from notifier.store.polls import LEASE_SECONDS
 from tests.support.steered import Asked, Steered, spaces, steered
 from tests.support.wait import wait_until
 
@@ -28,16 +28,16 @@ def names(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-async def queue_of(it: Steered, call: Call) -> LookQueue:
-    return (await it.runtime.store.looks.queues(now=it.clock.now))[call]
+async def queue_of(it: Steered, call: Call) -> PollQueue:
+    return (await it.runtime.store.polls.queues(now=it.clock.now))[call]
 
 
-async def file_looks(
+async def file_polls(
     it: Steered, call: Call, subjects: Iterable[str], *, at: float, urgency: Urgency
 ) -> None:
-    looks, wanted = it.runtime.store.looks, list(subjects)
-    await looks.add(call, wanted, at=at)
-    await looks.schedule(call, dict.fromkeys(wanted, NextPoll(at, urgency)))
+    polls, wanted = it.runtime.store.polls, list(subjects)
+    await polls.add(call, wanted, at=at)
+    await polls.schedule(call, dict.fromkeys(wanted, NextPoll(at, urgency)))
 
 
 class HeldUp:
@@ -61,38 +61,38 @@ class HeldUp:
         self._released.set()
 
 
-async def test_the_looks_of_a_worker_that_dies_come_back_when_its_lease_is_over(redis_url: str) -> None:
+async def test_the_polls_of_a_worker_that_dies_come_back_when_its_lease_is_over(redis_url: str) -> None:
     async with steered(redis_url, ONE_LIVE) as it:
         await it.watch(WatchKind.SPACE, "S1")
         x = HeldUp(it)
-        killed = asyncio.create_task(it.look())
+        killed = asyncio.create_task(it.poll())
         await x.begun()
         killed.cancel()
         with suppress(asyncio.CancelledError):
             await killed
         it.clock.now += LEASE_SECONDS - 0.1
-        await it.look()
+        await it.poll()
         assert len(x.waiting) == 1
         assert (await queue_of(it, Call.LOOKUP)).under_way == 1
         it.clock.now += 0.1
         x.release()
-        await it.look()
+        await it.poll()
         assert x.waiting == [("S1",), ("S1",)]
         assert await it.types() == ["space.started"]
 
 
-async def test_two_workers_share_the_looks_and_never_ask_about_the_same_at_once(redis_url: str) -> None:
+async def test_two_workers_share_the_polls_and_never_ask_about_the_same_at_once(redis_url: str) -> None:
     everything = names("S", 200)
     async with steered(redis_url, "spaces:\n" + spaces(everything, LIVE), workers=2) as it:
         await it.watch(WatchKind.SPACE, *everything)
         x = HeldUp(it)
         # Whoever is too late for a claim leaves it to the next job.
-        jobs = [asyncio.create_task(it.look(number)) for number in (0, 1)]
+        jobs = [asyncio.create_task(it.poll(number)) for number in (0, 1)]
         await x.begun(1)
-        jobs += [asyncio.create_task(it.look(number)) for number in (0, 1)]
+        jobs += [asyncio.create_task(it.poll(number)) for number in (0, 1)]
         await x.begun(2)
         queue = await queue_of(it, Call.LOOKUP)
-        await it.look(0)  # one more finds nothing left to ask
+        await it.poll(0)  # one more finds nothing left to ask
         x.release()
         await asyncio.gather(*jobs)
         assert sorted([*x.waiting[0], *x.waiting[1]]) == sorted(everything)
@@ -103,21 +103,21 @@ async def test_two_workers_share_the_looks_and_never_ask_about_the_same_at_once(
 
 async def test_a_claim_gives_only_what_nobody_else_has(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
-        now, looks = it.clock.now, it.runtime.store.looks
-        await file_looks(it, Call.LOOKUP, ["A", "B", "C"], at=now, urgency=Urgency.URGENT)
-        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        now, polls = it.clock.now, it.runtime.store.polls
+        await file_polls(it, Call.LOOKUP, ["A", "B", "C"], at=now, urgency=Urgency.URGENT)
+        first = await polls.first(Call.LOOKUP, now=now, limit=10)
         urgent = first.urgent
-        assert [each.subject for each in await looks.claim(Call.LOOKUP, urgent[:2], now=now)] == ["A", "B"]
-        assert [each.subject for each in await looks.claim(Call.LOOKUP, urgent, now=now)] == ["C"]
-        assert await looks.claim(Call.LOOKUP, urgent, now=now) == []
+        assert [each.subject for each in await polls.claim(Call.LOOKUP, urgent[:2], now=now)] == ["A", "B"]
+        assert [each.subject for each in await polls.claim(Call.LOOKUP, urgent, now=now)] == ["C"]
+        assert await polls.claim(Call.LOOKUP, urgent, now=now) == []
 
 
 async def test_a_request_carries_what_is_urgent_and_keeps_a_tenth_for_the_patient(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
         # The patient ones have waited for longer, and still they get no more than their share.
-        await file_looks(it, Call.LOOKUP, names("P", 50), at=it.clock.now - 3600, urgency=Urgency.PATIENT)
-        await file_looks(it, Call.LOOKUP, names("U", 150), at=it.clock.now, urgency=Urgency.URGENT)
-        await it.look()
+        await file_polls(it, Call.LOOKUP, names("P", 50), at=it.clock.now - 3600, urgency=Urgency.PATIENT)
+        await file_polls(it, Call.LOOKUP, names("U", 150), at=it.clock.now, urgency=Urgency.URGENT)
+        await it.poll()
         asked = [asked.subjects for asked in it.x.of(Call.LOOKUP)]
     assert [sum(each.startswith("P") for each in subjects) for subjects in asked] == [10, 40]
     assert [len(subjects) for subjects in asked] == [100, 100]
@@ -128,17 +128,17 @@ async def test_a_request_carries_what_is_urgent_and_keeps_a_tenth_for_the_patien
 )
 async def test_a_request_is_filled_up_with_what_is_due_soon(redis_url: str, call: Call, ahead: float) -> None:
     async with steered(redis_url, NO_SPACES) as it:
-        await file_looks(it, call, ["1"], at=it.clock.now, urgency=Urgency.URGENT)
-        await file_looks(it, call, ["2"], at=it.clock.now + ahead, urgency=Urgency.PATIENT)
-        await file_looks(it, call, ["3"], at=it.clock.now + ahead + 1, urgency=Urgency.PATIENT)
-        await it.look()
+        await file_polls(it, call, ["1"], at=it.clock.now, urgency=Urgency.URGENT)
+        await file_polls(it, call, ["2"], at=it.clock.now + ahead, urgency=Urgency.PATIENT)
+        await file_polls(it, call, ["3"], at=it.clock.now + ahead + 1, urgency=Urgency.PATIENT)
+        await it.poll()
         assert [set(asked.subjects) for asked in it.x.of(call)] == [{"1", "2"}]
 
 
 async def test_nothing_is_asked_ahead_of_its_time_for_its_own_sake(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
-        await file_looks(it, Call.LOOKUP, ["1"], at=it.clock.now + 1, urgency=Urgency.URGENT)
-        await it.look()
+        await file_polls(it, Call.LOOKUP, ["1"], at=it.clock.now + 1, urgency=Urgency.URGENT)
+        await it.poll()
         assert it.x.asked == []
         await it.pass_time(1)
         assert len(it.x.asked) == 1
@@ -148,28 +148,28 @@ async def test_nothing_is_asked_ahead_of_its_time_for_its_own_sake(redis_url: st
     ("kind", "target", "call"),
     [(WatchKind.SPACE, "S1", Call.LOOKUP), (WatchKind.CREATOR, "1", Call.CREATORS)],
 )
-async def test_a_new_watch_is_looked_at_at_once_though_thousands_wait(
+async def test_a_new_watch_is_polled_at_once_though_thousands_wait(
     redis_url: str, kind: WatchKind, target: str, call: Call
 ) -> None:
     async with steered(redis_url, ONE_LIVE) as it:
         waiting = [str(number) for number in range(10_000, 13_000)]
-        await file_looks(it, call, waiting, at=it.clock.now - 86_400, urgency=Urgency.PATIENT)
+        await file_polls(it, call, waiting, at=it.clock.now - 86_400, urgency=Urgency.PATIENT)
         await it.watch(kind, target)
-        await it.look()
+        await it.poll()
         assert target in it.x.of(call)[0].subjects
         assert "space.started" in await it.types()
 
 
 @pytest.mark.parametrize("status", [503, 400, 429, 401])
-async def test_a_failed_call_brings_no_look_forward(redis_url: str, status: int) -> None:
+async def test_a_failed_call_brings_no_poll_forward(redis_url: str, status: int) -> None:
     async with steered(redis_url, NO_SPACES) as it:
-        now, looks = it.clock.now, it.runtime.store.looks
-        await file_looks(it, Call.LOOKUP, ["due"], at=now, urgency=Urgency.URGENT)
-        await file_looks(it, Call.LOOKUP, ["soon"], at=now + 590, urgency=Urgency.PATIENT)
+        now, polls = it.clock.now, it.runtime.store.polls
+        await file_polls(it, Call.LOOKUP, ["due"], at=now, urgency=Urgency.URGENT)
+        await file_polls(it, Call.LOOKUP, ["soon"], at=now + 590, urgency=Urgency.PATIENT)
         it.x.fail(Call.LOOKUP, status)
-        await it.look()
+        await it.poll()
         assert [set(asked.subjects) for asked in it.x.asked] == [{"due", "soon"}]
-        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        first = await polls.first(Call.LOOKUP, now=now, limit=10)
         (due,), (soon,) = first.urgent, first.patient
         assert (due.subject, soon.subject) == ("due", "soon")
         assert now <= due.at <= now + 600
@@ -202,76 +202,76 @@ async def pause(it: Steered) -> None:
     ],
     ids=["space", "creator", "search", "name"],
 )
-async def test_the_look_of_a_watch_that_is_taken_away_while_x_is_asked_does_not_come_back(
+async def test_the_poll_of_a_watch_that_is_taken_away_while_x_is_asked_does_not_come_back(
     redis_url: str, kind: WatchKind, target: str, status: int, take: Callable[[Steered], Awaitable[None]]
 ) -> None:
     async with steered(redis_url, ONE_LIVE) as it:
         await it.watch(kind, target)
         x = HeldUp(it, status=status)
-        looking = asyncio.create_task(it.look())
+        polling = asyncio.create_task(it.poll())
         await x.begun()
         await take(it)
         x.release()
-        await looking
+        await polling
         it.x.heal()
-        # A Space may be looked at once more: that look finds that nobody follows it.
+        # A Space may be polled once more: that poll finds that nobody follows it.
         await it.pass_time(120, step=10)
         asked = len(it.x.asked)
         assert asked <= 2
         await it.pass_time(7200, step=600)
         assert len(it.x.asked) == asked
-        queues = await it.runtime.store.looks.queues(now=it.clock.now)
+        queues = await it.runtime.store.polls.queues(now=it.clock.now)
         assert {(each.waiting, each.under_way) for each in queues.values()} == {(0, 0)}
 
 
-async def test_a_watch_that_is_resumed_is_looked_at_at_once(redis_url: str) -> None:
+async def test_a_watch_that_is_resumed_is_polled_at_once(redis_url: str) -> None:
     async with steered(redis_url, ONE_LIVE) as it:
         await it.watch(WatchKind.SPACE, "S1")
-        await it.look()
+        await it.poll()
         await pause(it)
         await it.pass_time(3600, step=60)
         asked = len(it.x.asked)
         (paused,) = (await it.runtime.store.watches.page(limit=10, cursor=None)).items
         await it.runtime.store.watches.save(replace(paused, paused=False), replacing=paused, now=it.clock.now)
-        await it.look()
+        await it.poll()
         assert len(it.x.asked) == asked + 1
 
 
 async def test_what_was_taken_off_the_schedule_stays_off(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
-        now, looks = it.clock.now, it.runtime.store.looks
+        now, polls = it.clock.now, it.runtime.store.polls
         later = NextPoll(now + 5, Urgency.PATIENT)
-        await file_looks(it, Call.LOOKUP, ["kept", "off"], at=now, urgency=Urgency.URGENT)
-        await looks.schedule(Call.LOOKUP, {"off": None})
-        await looks.schedule(Call.LOOKUP, {"off": later, "never": later, "kept": later})
-        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        await file_polls(it, Call.LOOKUP, ["kept", "off"], at=now, urgency=Urgency.URGENT)
+        await polls.schedule(Call.LOOKUP, {"off": None})
+        await polls.schedule(Call.LOOKUP, {"off": later, "never": later, "kept": later})
+        first = await polls.first(Call.LOOKUP, now=now, limit=10)
         urgent, patient = first.urgent, first.patient
         assert (urgent, [(each.subject, each.at) for each in patient]) == ([], [("kept", now + 5)])
 
 
 async def test_the_queue_is_told_as_it_is(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
-        now, looks = it.clock.now, it.runtime.store.looks
-        assert await queue_of(it, Call.LOOKUP) == LookQueue(0, 0, 0, None)
-        await file_looks(it, Call.LOOKUP, ["a", "b"], at=now - 7, urgency=Urgency.PATIENT)
-        await file_looks(it, Call.LOOKUP, ["c"], at=now, urgency=Urgency.URGENT)
-        await file_looks(it, Call.LOOKUP, ["d"], at=now + 9, urgency=Urgency.URGENT)
-        await file_looks(it, Call.CREATORS, ["1"], at=now + 3, urgency=Urgency.PATIENT)
-        assert await queue_of(it, Call.LOOKUP) == LookQueue(4, 3, 0, now - 7)
-        assert await queue_of(it, Call.CREATORS) == LookQueue(1, 0, 0, now + 3)
-        first = await looks.first(Call.LOOKUP, now=now, limit=10)
+        now, polls = it.clock.now, it.runtime.store.polls
+        assert await queue_of(it, Call.LOOKUP) == PollQueue(0, 0, 0, None)
+        await file_polls(it, Call.LOOKUP, ["a", "b"], at=now - 7, urgency=Urgency.PATIENT)
+        await file_polls(it, Call.LOOKUP, ["c"], at=now, urgency=Urgency.URGENT)
+        await file_polls(it, Call.LOOKUP, ["d"], at=now + 9, urgency=Urgency.URGENT)
+        await file_polls(it, Call.CREATORS, ["1"], at=now + 3, urgency=Urgency.PATIENT)
+        assert await queue_of(it, Call.LOOKUP) == PollQueue(4, 3, 0, now - 7)
+        assert await queue_of(it, Call.CREATORS) == PollQueue(1, 0, 0, now + 3)
+        first = await polls.first(Call.LOOKUP, now=now, limit=10)
         patient = first.patient
-        await looks.claim(Call.LOOKUP, patient, now=now)
-        assert await queue_of(it, Call.LOOKUP) == LookQueue(2, 1, 2, now)
+        await polls.claim(Call.LOOKUP, patient, now=now)
+        assert await queue_of(it, Call.LOOKUP) == PollQueue(2, 1, 2, now)
 
 
 async def test_a_call_that_hangs_does_not_hold_up_the_others(redis_url: str) -> None:
     async with steered(redis_url, ONE_LIVE) as it:
         await it.watch(WatchKind.SPACE, "S1")
-        await it.look()
+        await it.poll()
         await it.watch(WatchKind.SEARCH, "news")
         x = HeldUp(it)
-        hanging = asyncio.create_task(it.look())
+        hanging = asyncio.create_task(it.poll())
         await x.begun()
         it.x.heal()
         await it.pass_time(90)

@@ -1,4 +1,4 @@
-"""Which looks share one request."""
+"""Which polls share one request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOW = 1000.0
 
 
 def queue(urgency: Urgency, *moments: float) -> list[DuePoll]:
-    """Looks in the order of their time, as the store shows them."""
+    """Polls in the order of their time, as the store shows them."""
     return [DuePoll(f"{urgency}{number}", at, urgency) for number, at in enumerate(sorted(moments))]
 
 
@@ -28,8 +28,8 @@ def patient(*moments: float) -> list[DuePoll]:
     return queue(Urgency.PATIENT, *moments)
 
 
-def count(looks: Sequence[DuePoll], urgency: Urgency) -> int:
-    return sum(look.urgency is urgency for look in looks)
+def count(polls: Sequence[DuePoll], urgency: Urgency) -> int:
+    return sum(poll.urgency is urgency for poll in polls)
 
 
 class TestARequest:
@@ -38,14 +38,14 @@ class TestARequest:
         assert fill(urgent(NOW + 1), patient(NOW + 0.001), now=NOW, soon=NOW + 600, limit=100) == []
 
     @pytest.mark.parametrize("limit", [1, 2, 100])
-    def test_is_made_for_a_single_look_that_is_due(self, limit: int) -> None:
+    def test_is_made_for_a_single_poll_that_is_due(self, limit: int) -> None:
         for urgents, patients in ((urgent(NOW), []), ([], patient(NOW))):
             assert fill(urgents, patients, now=NOW, soon=NOW, limit=limit) == [*urgents, *patients]
 
     def test_is_filled_with_what_falls_due_soon_by_time_whatever_its_urgency(self) -> None:
         urgents, patients = urgent(NOW, NOW + 3, NOW + 10.5), patient(NOW + 1, NOW + 2, NOW + 4)
         chosen = fill(urgents, patients, now=NOW, soon=NOW + 10, limit=100)
-        assert [look.at for look in chosen] == [NOW, NOW + 1, NOW + 2, NOW + 3, NOW + 4]
+        assert [poll.at for poll in chosen] == [NOW, NOW + 1, NOW + 2, NOW + 3, NOW + 4]
         assert fill(urgents, patients, now=NOW, soon=NOW + 10, limit=3) == chosen[:3]
 
     def test_takes_nothing_ahead_of_its_time_where_that_is_not_wanted(self) -> None:
@@ -53,7 +53,7 @@ class TestARequest:
 
     def test_carries_what_is_urgent_first_but_for_a_share(self) -> None:
         chosen = fill(urgent(*[NOW] * 100), patient(*[NOW] * 100), now=NOW, soon=NOW, limit=100)
-        assert [look.urgency for look in chosen] == [Urgency.URGENT] * 90 + [Urgency.PATIENT] * 10
+        assert [poll.urgency for poll in chosen] == [Urgency.URGENT] * 90 + [Urgency.PATIENT] * 10
 
     def test_gives_the_share_only_to_what_is_due(self) -> None:
         chosen = fill(urgent(*[NOW] * 100), patient(NOW, NOW, NOW + 1), now=NOW, soon=NOW + 60, limit=100)
@@ -84,18 +84,18 @@ def test_the_rules_of_a_request(
     urgents, patients = urgent(*urgent_at)[:limit], patient(*patient_at)[:limit]
     chosen = fill(urgents, patients, now=NOW, soon=NOW + ahead, limit=limit)
     every = [*urgents, *patients]
-    due = [look for look in every if look.at <= NOW]
-    taken = [look for look in chosen if look.at <= NOW]
+    due = [poll for poll in every if poll.at <= NOW]
+    taken = [poll for poll in chosen if poll.at <= NOW]
     assert bool(chosen) is bool(due)
-    assert len({look.subject for look in chosen}) == len(chosen) <= limit
+    assert len({poll.subject for poll in chosen}) == len(chosen) <= limit
     assert set(chosen) <= set(every)
-    assert all(look.at <= NOW + ahead for look in chosen)
+    assert all(poll.at <= NOW + ahead for poll in chosen)
     # What is due goes before what is not, and no place stays free while somebody could have it.
     assert len(taken) == min(len(due), limit)
-    soon = [look for look in every if NOW < look.at <= NOW + ahead]
+    soon = [poll for poll in every if NOW < poll.at <= NOW + ahead]
     assert not due or len(chosen) == min(limit, len(due) + len(soon))
     for urgency, some in ((Urgency.URGENT, urgents), (Urgency.PATIENT, patients)):
-        mine = [look for look in chosen if look.urgency is urgency]
+        mine = [poll for poll in chosen if poll.urgency is urgency]
         assert mine == some[: len(mine)]
     if limit > 1 and due:
         share = max(1, math.floor(limit * PATIENT_SHARE))
@@ -120,7 +120,7 @@ def test_nothing_starves_however_much_comes_after_it(
         for number in range(limit):
             name = f"later{rounds}-{number}"
             waiting[name] = DuePoll(name, now, flood)
-        by_time = sorted(waiting.values(), key=lambda look: look.at)
-        heads = ([look for look in by_time if look.urgency is kind][:limit] for kind in Urgency)
-        for look in fill(*heads, now=now, soon=now, limit=limit):
-            del waiting[look.subject]
+        by_time = sorted(waiting.values(), key=lambda poll: poll.at)
+        heads = ([poll for poll in by_time if poll.urgency is kind][:limit] for kind in Urgency)
+        for poll in fill(*heads, now=now, soon=now, limit=limit):
+            del waiting[poll.subject]

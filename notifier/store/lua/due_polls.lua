@@ -1,4 +1,4 @@
--- Shows the first looks of a call, and what X has against their subjects. A lease that has run out makes its look
+-- Shows the first polls of a call, and what X has against their subjects. A lease that has run out makes its poll
 -- due again, urgently: its worker died.
 -- KEYS: 1 looks:<call>:urgent, 2 looks:<call>:patient, 3 looks:<call>:leased, 4 standing:<call>
 -- ARGV: 1 now in ms, 2 how many of each at most
@@ -13,11 +13,11 @@ local urgent = redis.call('ZRANGE', KEYS[1], 0, last, 'WITHSCORES')
 local patient = redis.call('ZRANGE', KEYS[2], 0, last, 'WITHSCORES')
 local standings, count = {}, redis.call('HLEN', KEYS[4])
 if count > 0 then
-  for _, looks in ipairs({urgent, patient}) do
-    for i = 1, #looks, 2 do
-      local standing = redis.call('HGET', KEYS[4], looks[i])
+  for _, polls in ipairs({urgent, patient}) do
+    for i = 1, #polls, 2 do
+      local standing = redis.call('HGET', KEYS[4], polls[i])
       if standing then
-        standings[#standings + 1] = looks[i]
+        standings[#standings + 1] = polls[i]
         standings[#standings + 1] = standing
       end
     end

@@ -1,5 +1,5 @@
--- include: lib/looks.lua
--- Has subjects looked at soon, whether or not they are on the schedule.
+-- include: lib/polls.lua
+-- Has subjects polled soon, whether or not they are on the schedule.
 -- KEYS: none
 -- ARGV: 1 call, 2 ms, then the subjects
 -- Returns: nothing

@@ -1,4 +1,4 @@
-"""The schedule of looks: what to ask X about, by which call, and when.
+"""The schedule of polls: what to ask X about, by which call, and when.
 
 Subjects are Space ids (lookup), user ids (creators), and watch ids (search, and users for names).
 """
@@ -17,19 +17,19 @@ from notifier.store import keys
 from notifier.store.database import Argument, Database
 from notifier.store.standings import STANDING
 
-LOOK_CALLS: Final[Mapping[WatchKind, Call]] = {
+POLL_CALLS: Final[Mapping[WatchKind, Call]] = {
     WatchKind.CREATOR: Call.CREATORS,
     WatchKind.SPACE: Call.LOOKUP,
     WatchKind.SEARCH: Call.SEARCH,
 }
 
 LEASE_SECONDS: Final = 30.0
-"""How long a claimed look stays with its worker: longer than a call to X can take."""
+"""How long a claimed poll stays with its worker: longer than a call to X can take."""
 
 
 @dataclass(frozen=True, slots=True)
-class LookQueue:
-    """How many looks of a call there are, how many are due, and the epoch second of the first one."""
+class PollQueue:
+    """How many polls of a call there are, how many are due, and the epoch second of the first one."""
 
     waiting: int
     due: int
@@ -38,7 +38,7 @@ class LookQueue:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLooks:
+class FirstPolls:
     """The first polls of a call.
 
     Attributes:
@@ -52,20 +52,20 @@ class FirstLooks:
     has_standings: bool
 
 
-class Looks:
+class Polls:
     """Three sorted sets per call: urgent, patient, and leased."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def first(self, call: Call, *, now: float, limit: int) -> FirstLooks:
-        """Show the first urgent and the first patient looks, ``limit`` of each, due or not."""
+    async def first(self, call: Call, *, now: float, limit: int) -> FirstPolls:
+        """Show the first urgent and the first patient polls, ``limit`` of each, due or not."""
         urgent, patient, standings, count = await self._database.run(
-            "due_looks",
-            keys=[*keys.looks_of(call), keys.standings(call)],
+            "due_polls",
+            keys=[*keys.polls_of(call), keys.standings(call)],
             args=[int(now * 1000), limit],
         )
-        return FirstLooks(
+        return FirstPolls(
             _read(urgent, Urgency.URGENT),
             _read(patient, Urgency.PATIENT),
             {
@@ -75,37 +75,37 @@ class Looks:
             count > 0,
         )
 
-    async def claim(self, call: Call, looks: Sequence[DuePoll], *, now: float) -> list[DuePoll]:
-        """Claim these looks; gives those that no other worker was quicker to claim."""
+    async def claim(self, call: Call, polls: Sequence[DuePoll], *, now: float) -> list[DuePoll]:
+        """Claim these polls; gives those that no other worker was quicker to claim."""
         lease_end = int((now + LEASE_SECONDS) * 1000)
         claimed = set(
             await self._database.run(
-                "claim_looks", keys=keys.looks_of(call), args=[lease_end, *(look.subject for look in looks)]
+                "claim_polls", keys=keys.polls_of(call), args=[lease_end, *(poll.subject for poll in polls)]
             )
         )
-        return [look for look in looks if look.subject in claimed]
+        return [poll for poll in polls if poll.subject in claimed]
 
     async def schedule(self, call: Call, due: Mapping[str, NextPoll | None]) -> None:
-        """Set when subjects are looked at next; None stops looking.
+        """Set when subjects are polled next; None stops polling.
 
         A subject that was taken off the schedule meanwhile stays off.
         """
         args: list[Argument] = [call]
-        for subject, look in due.items():
-            args += [subject, "", ""] if look is None else [subject, int(look.at * 1000), look.urgency]
+        for subject, poll in due.items():
+            args += [subject, "", ""] if poll is None else [subject, int(poll.at * 1000), poll.urgency]
         if due:
-            await self._database.run("schedule_looks", args=args)
+            await self._database.run("schedule_polls", args=args)
 
     async def add(self, call: Call, subjects: Collection[str], *, at: float) -> None:
-        """Have subjects looked at by an epoch second, whether or not they are on the schedule."""
+        """Have subjects polled by an epoch second, whether or not they are on the schedule."""
         if subjects:
-            await self._database.run("add_looks", args=[call, int(at * 1000), *subjects])
+            await self._database.run("add_polls", args=[call, int(at * 1000), *subjects])
 
-    async def queues(self, *, now: float) -> dict[Call, LookQueue]:
+    async def queues(self, *, now: float) -> dict[Call, PollQueue]:
         """Measure the schedule."""
         async with self._database.pipeline() as pipe:
             for call in Call:
-                for key in keys.looks_of(call):
+                for key in keys.polls_of(call):
                     pipe.zcard(key)
                     pipe.zcount(key, "-inf", int(now * 1000))
                     pipe.zrange(key, 0, 0, withscores=True)
@@ -113,10 +113,10 @@ class Looks:
         return {call: _queue([(next(rows), next(rows), next(rows)) for _ in range(3)]) for call in Call}
 
 
-def _queue(parts: Sequence[tuple[int, int, list[tuple[str, float]]]]) -> LookQueue:
+def _queue(parts: Sequence[tuple[int, int, list[tuple[str, float]]]]) -> PollQueue:
     *waiting, leased = parts
     firsts = [first[0][1] / 1000 for _, _, first in waiting if first]
-    return LookQueue(
+    return PollQueue(
         waiting=sum(count for count, _, _ in waiting),
         due=sum(due for _, due, _ in waiting),
         under_way=leased[0],
