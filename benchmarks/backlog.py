@@ -163,13 +163,13 @@ async def _held(stage: Stage) -> int:
 
 
 async def _until_rewritten(stage: Stage) -> None:
-    """Wait until the server does not write its file anew, which would be a cost of the owing."""
+    """Wait until the server does not write its file again, which would be a cost of the owing."""
 
     async def is_written() -> bool:
         persistence = await stage.runtime.store.database.redis.info("persistence")
         return not (persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])
 
-    await wait_until(is_written, seconds=REWRITE_SECONDS, what="the server has written its file anew")
+    await wait_until(is_written, seconds=REWRITE_SECONDS, what="the server has written its file again")
 
 
 async def _turns(stage: Stage, most: int) -> Turns:

@@ -44,7 +44,7 @@ class Peak:
         self._folder = Path(f"/proc/{pid}")
 
     def forget(self) -> None:
-        """Begin anew with what is held now."""
+        """Begin again with what is held now."""
         if can_read_usage():
             (self._folder / "clear_refs").write_text("5")
 

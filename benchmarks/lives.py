@@ -164,7 +164,7 @@ def _life(random: Random, space_id: str, midnight: float, creators: int) -> Life
 
 
 def _plans(random: Random, kind: Kind, start: float) -> tuple[Plan, ...]:
-    """Plan a start, and perhaps plan it anew: most often a little later, sometimes for another day."""
+    """Plan a start, and perhaps plan it again: most often a little later, sometimes for another day."""
     if kind is Kind.HOUR_AHEAD:
         lead = random.uniform(20 * MINUTE, 2 * HOUR)
         shifts = [15 * MINUTE, 30 * MINUTE]

@@ -35,7 +35,7 @@ class SinkClient:
         self.url = url
 
     async def reset(self) -> None:
-        """Begin the count anew."""
+        """Begin the count again."""
         async with self._session.delete(self.url):
             pass
 

@@ -1,6 +1,6 @@
 """X in a simulated week: what it answers about Spaces that live there, its rate limits and its bill.
 
-No clock and no network: whoever asks says what time it is, and time never runs backwards, except in a replica
+No clock and no network: the caller says what time it is, and time never runs backwards, except in a replica
 that lags.
 """
 

@@ -1,7 +1,7 @@
 """A receiver that costs next to nothing: it answers 204 to every POST, counts, and notes when they came.
 
 ``python -m benchmarks.sink`` prints the port that it took. ``GET`` on any path gives what was counted,
-``DELETE`` begins the count anew. Times are those of the monotonic
+``DELETE`` begins the count again. Times are those of the monotonic
 clock, which all processes of a machine share.
 """
 

@@ -1,7 +1,7 @@
 """The one tree of errors.
 
 Each error carries a stable ``code`` for machines, an HTTP ``status`` for the admin API, and a message that
-names the field and the mend. Messages never hold a secret.
+names the field and how to fix it. Messages never hold a secret.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ async def _keep(worker: Worker, tried: Endpoint, answer: Answer, fault: str | No
     """Keep the outcome, whatever else about the endpoint was changed meanwhile.
 
     Gives the endpoint as it is now, None where the outcome means nothing any more: it was deleted, disabled,
-    got another URL, or its verification was begun anew.
+    got another URL, or its verification was begun again.
     """
     now = worker.runtime.clock()
 

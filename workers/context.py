@@ -32,7 +32,7 @@ class Worker:
 
     Attributes:
         x: The client for X; None without a bearer token, and then nothing is observed.
-        stopping: Set when the process is about to end: what is under way is finished, nothing new begun.
+        stopping: Set when the process is about to end: what is in flight is finished, nothing new begun.
         dispatching: Whether the outbox is being emptied by this process.
         outbox_changed: Whether something may have come into it since it was last read.
         drains: The partitions that this process drains at present.

@@ -18,12 +18,12 @@ from workers.context import Worker, worker_of
 from workers.housekeeping import HEARTBEAT_SECONDS
 
 WINDOW: Final = 128
-"""How many attempts of one partition are under way in one worker at a time, while receivers answer quickly.
+"""How many attempts of one partition are in flight in one worker at a time, while receivers answer quickly.
 More would only open more connections: a worker's one core is busy by then."""
 
 TURN_SIZE: Final = 32
-"""A turn is taken when so many have ended, or a quarter of those under way: enough for its cost to be shared,
-and enough left under way that the worker does not wait for Redis."""
+"""A turn is taken when so many have ended, or a quarter of those in flight: enough for its cost to be shared,
+and enough left in flight that the worker does not wait for Redis."""
 
 LARGEST_WINDOW: Final = 384
 """The same with the slow ones, which cost a socket and no work, and must not take the room of the others."""
@@ -57,7 +57,7 @@ async def deliver(ctx: dict[str, Any], partition: int) -> None:
 def set_off(worker: Worker, partition: int) -> None:
     """Deliver what is due in one partition, in the background.
 
-    Whoever makes deliveries due does so at once: a wakeup takes its time, and may come to a busier worker.
+    The worker that makes deliveries due does so at once: a wakeup takes time, and may reach a busier worker.
     """
     task = asyncio.create_task(_drain(worker, partition))
     worker.background.add(task)
@@ -131,7 +131,7 @@ class Drain:
                     break
                 await self._changed.wait()
         finally:
-            # Also when the job is cancelled or Redis fails: finish and record what is under way.
+            # Also when the job is cancelled or Redis fails: finish and record what is in flight.
             self._silence()
             if self._in_flight:
                 await asyncio.wait(self._in_flight)
@@ -166,14 +166,14 @@ class Drain:
         if turn.next_in is not None and 0 < turn.next_in <= FORESIGHT_SECONDS:
             self._worker.set_off_in(self._partition, max(turn.next_in, GATHER_SECONDS))
         self._enough = max(1, min(len(self._in_flight) // 4, TURN_SIZE))
-        # Whatever woke it up meanwhile is judged anew.
+        # Whatever woke it up meanwhile is judged again.
         self._changed.clear()
         if self._has_enough():
             self._changed.set()
         elif self._done or self._woken:
             self._wake_within(GATHER_SECONDS)
         elif self._may_claim:
-            # Those under way may turn out to be slow, and then there is room for others.
+            # Those in flight may turn out to be slow, and then there is room for others.
             self._wake_within(SLOW_SECONDS)
         if self._in_flight:
             self._wake_within(self._renew_at - self._loop.time())

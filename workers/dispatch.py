@@ -24,7 +24,7 @@ async def empty_outbox(worker: Worker) -> None:
     """Make every event in the outbox owed to the endpoints that want it, and have those served.
 
     Doing it twice, or in two workers at once, changes nothing: an event is owed to an endpoint once. Within
-    one worker it is done once at a time; what arrives meanwhile is seen by whoever is at it.
+    one worker it is done once at a time; what arrives meanwhile is seen by the one at work.
     """
     await worker.runtime.store.begin("dispatch")
     worker.outbox_changed = True

@@ -45,7 +45,7 @@ JOB_TIMEOUT_SECONDS: Final = 180
 """Longer than any job takes; arq cancels what exceeds it, and the leases make up for it."""
 
 GRACE_SECONDS: Final = 16
-"""How long a worker that is told to stop may finish what is under way: a request's time-out and a bit."""
+"""How long a worker that is told to stop may finish what is in flight: a request's time-out and a bit."""
 
 RESTART_SECONDS: Final = 0.5
 """The pause before arq's loop is started again."""

@@ -25,7 +25,7 @@ async def ring_timers(ctx: dict[str, Any]) -> None:
     """Job: attend to every timer that rings.
 
     Several workers may do so at once: each timer's outcome is committed against the version of the Space that
-    it was decided on, so it happens once. A timer rings until a commit sets it anew; one that rings on
+    it was decided on, so it happens once. A timer rings until a commit sets it again; one that rings on
     waits for the next job, so that no job goes on for ever.
     """
     worker = worker_of(ctx)

@@ -54,7 +54,7 @@ class AttemptView(BaseModel):
 
 
 class DeliveryWithAttemptsView(DeliveryView):
-    """A delivery and every attempt at it, the oldest first."""
+    """A delivery and all of its attempts, oldest first."""
 
     attempts: list[AttemptView]
 

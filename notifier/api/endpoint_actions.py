@@ -32,11 +32,11 @@ TEST_MESSAGE: Final = "This is a test: the endpoint is reached and can check the
 async def enable_endpoint(call: Call[None, None]) -> Reply:
     """Let deliveries go out again, those that waited included, and tell what was missed meanwhile.
 
-    Where it is enabled already, its breaker is closed: whoever asks says that the receiver is back.
+    Where it is enabled already, its breaker is closed: the caller says that the receiver is back.
     """
     runtime = call.runtime
     now = runtime.clock()
-    done = await change(call, lambda endpoint: enabled(endpoint, now=now), mended=True)
+    done = await change(call, lambda endpoint: enabled(endpoint, now=now), repaired=True)
     endpoint, disabled_at = done.after, done.before.disabled_at
     await hint(runtime.wakeup.deliver([runtime.store.partitions.of(endpoint.id)]))
     missed = None if disabled_at is None else await missed_since(runtime, endpoint, disabled_at)
@@ -53,7 +53,7 @@ async def disable_endpoint(call: Call[None, None]) -> Reply:
 
 
 async def verify_endpoint(call: Call[None, None]) -> Reply:
-    """Challenge the receiver anew; deliveries wait until it has answered."""
+    """Challenge the receiver again; deliveries wait until it has answered."""
     now = call.runtime.clock()
 
     def decide(endpoint: Endpoint) -> Endpoint:

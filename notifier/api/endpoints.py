@@ -79,7 +79,7 @@ async def get_endpoint(call: Call[None, None]) -> Reply:
 
 
 async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply:
-    """Change what the subscriber chose; another URL is verified anew, where that was asked for."""
+    """Change what the subscriber chose; another URL is verified again, where that was asked for."""
     now, patch = call.runtime.clock(), Patch(call, EndpointPatch)
 
     def decide(endpoint: Endpoint) -> Endpoint:
@@ -113,7 +113,7 @@ async def reply(call: Call[Any, Any], endpoint: Endpoint) -> Reply:
 
 
 async def change(
-    call: Call[Any, Any], decide: Callable[[Endpoint], Endpoint], *, mended: bool = False
+    call: Call[Any, Any], decide: Callable[[Endpoint], Endpoint], *, repaired: bool = False
 ) -> Change[Endpoint]:
     """Change the endpoint that the path names, if it is in a state that the caller wants to change.
 
@@ -127,7 +127,9 @@ async def change(
         return decide(endpoint)
 
     runtime = call.runtime
-    done = await runtime.store.endpoints.change(call.path["endpoint_id"], decide_if_matched, mended=mended)
+    done = await runtime.store.endpoints.change(
+        call.path["endpoint_id"], decide_if_matched, repaired=repaired
+    )
     if done.after.verification != done.before.verification:
         await _hint_challenge(runtime, done.after)
     return done

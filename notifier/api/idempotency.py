@@ -1,6 +1,6 @@
 """``Idempotency-Key``: the same POST sent again gets the stored answer and does nothing.
 
-Only answers of success are stored: a refused request changed nothing and may be mended under the same key.
+Only answers of success are stored: a refused request changed nothing and may be corrected under the same key.
 What is stored is encrypted, because some answers show a signing secret.
 """
 

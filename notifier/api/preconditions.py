@@ -59,5 +59,5 @@ def read_if_match(request: web.Request) -> IfMatch | None:
 
 
 def etag_of(record: DataclassInstance) -> str:
-    """Return the strong entity tag of a record: another one after every change, whoever made it."""
+    """Return the strong entity tag of a record: another one after every change, no matter who made it."""
     return f'"{version_of(record)}"'

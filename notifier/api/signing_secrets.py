@@ -50,7 +50,7 @@ def seal(secret: str, signing: Signing, box: SecretBox) -> SealedSecret:
 
 
 def shown(item: SealedSecret, box: SecretBox) -> str:
-    """Open a secret for whoever may see it.
+    """Open a secret for a caller that may see it.
 
     Raises:
         UnavailableError: Its master key is missing; the message names it and the way out.

@@ -27,8 +27,8 @@ def doctor() -> None:
     found = asyncio.run(_examine(load_settings()))
     for finding in found:
         typer.echo(printable(str(finding)))
-        if finding.mend:
-            typer.echo(printable(f"    {finding.mend}"))
+        if finding.remedy:
+            typer.echo(printable(f"    {finding.remedy}"))
     if found:
         typer.echo(f"{len(found)} findings", err=True)
         raise typer.Exit(FAILED)

@@ -165,7 +165,7 @@ def disable_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
 
 @admin_command(app, "verify")
 def verify_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Challenge the receiver anew; deliveries wait until it has answered."""
+    """Challenge the receiver again; deliveries wait until it has answered."""
     api.show(api.post(_path(endpoint_id) + "/verify"))
 
 

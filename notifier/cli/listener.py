@@ -74,8 +74,8 @@ def create_listener(
 async def run_listener(secret: str, *, host: str, port: int, status: int, as_json: bool) -> None:
     """Listen and print until cancelled.
 
-    With ``as_json`` only what verifies is printed, a body a line, and refusals go to standard error: whoever
-    reads the lines may trust them.
+    With ``as_json`` only what verifies is printed, a body a line, refusals go to standard error; a program
+    that reads the lines may trust them.
     """
     console = output()
 

@@ -1,4 +1,4 @@
-"""``rotate-master-key``: sealing anew what old master keys have sealed."""
+"""``rotate-master-key``: sealing again what old master keys have sealed."""
 # ruff: noqa: PLC0415 - each command loads only what it needs
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rotate_master_key() -> None:
-    """Encrypt every stored secret anew with the first of NOTIFIER_MASTER_KEYS; workers may go on running."""
+    """Encrypt every stored secret again with the first of NOTIFIER_MASTER_KEYS; workers may go on running."""
     key_id, done = asyncio.run(_reseal())
     typer.echo(f"Encrypted again with {key_id!r}: {done.endpoints} endpoints, {done.answers} kept answers.")
     typer.echo(

@@ -1,4 +1,4 @@
-"""``endpoints recover …``, ``endpoints stats``: what an endpoint missed, and how it fares."""
+"""``endpoints recover …``, ``endpoints stats``: what an endpoint missed, and its figures."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from notifier.errors import ConfigError
 
 DRAIN_SECONDS: Final = 1.5
-"""How long calls that are under way may take when a server stops."""
+"""How long calls that are in flight may take when a server stops."""
 
 
 def bind(host: str, port: int, *, names: str) -> socket.socket:
@@ -47,7 +47,7 @@ def port_of(listening: socket.socket) -> int:
 async def served(
     app: web.Application, listening: socket.socket, *, runner_of: type[web.AppRunner] = web.AppRunner
 ) -> AsyncIterator[None]:
-    """Serve an application, and let the calls that are under way finish at the end."""
+    """Serve an application, and let the calls that are in flight finish at the end."""
     runner = runner_of(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     try:

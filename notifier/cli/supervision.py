@@ -13,7 +13,7 @@ import structlog
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 60.0
-"""A process that lived this long counts as healthy: after its death the pauses begin anew."""
+"""A process that lived this long counts as healthy: after its death the pauses begin again."""
 
 Spawn: TypeAlias = Callable[[], Awaitable[Process]]
 

@@ -17,7 +17,7 @@ class Deadlines:
     """Ends what takes too long.
 
     Most exchanges end long before, and nearly all have the same time-out: the timer that is set for one is
-    left to ring, and is set anew then for the earliest of those that are there.
+    left to ring, and is set again then for the earliest of those that are there.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from notifier.delivery.wire import Connection
 
 MAX_ADDRESSES: Final = 8
-"""Of one name in one attempt: whoever owns a name must not have us knock on a hundred doors."""
+"""Of one name in one attempt: the owner of a name must not make us knock on a hundred doors."""
 
 FIRST_TRIES_SECONDS: Final = 2.0
 """At most, for an address that others come after: one that swallows packets must leave time for them."""

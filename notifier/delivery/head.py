@@ -123,7 +123,7 @@ def _read_roughly(data: bytes, at: int) -> tuple[Head, int] | None:
 def may_settle(begun: bytearray, more: bytes) -> bool:
     """Return whether ``more`` may settle what :func:`read_head` makes of a head that has begun.
 
-    Otherwise whoever sends a long head byte by byte would have all of it read again for each.
+    Otherwise a long head sent byte by byte would have all of it read again for each.
     """
     if len(begun) < len(_BEGINNING) or (b"\n" in more and b"\n" not in begun):
         return True

@@ -68,7 +68,7 @@ class Pool:
         return True
 
     async def lease(self, origin: Origin) -> None:
-        """Wait for a lease; whoever is cancelled holds none."""
+        """Wait for a lease; a caller that is cancelled holds none."""
         if self.try_lease(origin):
             return
         turn = self._loop.create_future()

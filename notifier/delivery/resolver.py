@@ -37,9 +37,9 @@ class Destination(NamedTuple):
 class ThreadResolver:
     """Resolves with ``getaddrinfo`` and gives up after ``timeout_seconds``; then it asks whose fault that is.
 
-    Nothing is kept: connections are, and a name's next address counts from the next one on. Whoever asks what
-    is being asked already waits for the same answer, so that a name takes up one thread, however many
-    deliveries are under way to it.
+    Nothing is kept: connections are, and a name's next address counts from the next one on. Who asks what is
+    being asked already waits for the same answer, so that a name takes up one thread, however many
+    deliveries are in flight to it.
     """
 
     def __init__(self, *, timeout_seconds: float) -> None:
@@ -88,7 +88,7 @@ class ThreadResolver:
 
     async def _ask(self, host: str, port: int, family: socket.AddressFamily) -> list[Any]:
         asked = self._under_way.get((host, port, family)) or self._begin(host, port, family)
-        # Not cancelled with whoever waits: others may, and a thread cannot be called back.
+        # Not cancelled with the caller that waits: others may wait, and a thread cannot be called back.
         await asyncio.wait([asked], timeout=self._timeout_seconds)
         if not asked.done():
             raise socket.gaierror(

@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
         return reader.reply
 
     async def begin_tls(self, trust: Trust, server_name: str) -> Connection:
-        """Begin TLS with whoever is at the end of the tunnel; this connection gives way to the new one.
+        """Begin TLS with the receiver at the end of the tunnel; this connection gives way to the new one.
 
         Raises:
             OSError: TLS failed.

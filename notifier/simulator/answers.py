@@ -67,7 +67,7 @@ def lookup_one(stage: Stage, reader: ParameterReader, path_id: str) -> Answer:
 def by_creators(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
     """``GET /2/spaces/by/creator_ids?user_ids=``: live and scheduled Spaces of these people.
 
-    Whoever the scenario neither lists nor has create a Space is nobody.
+    Somebody whom the scenario neither lists nor has create a Space does not exist.
     """
     creators = reader.ids("user_ids", USER_ID_PATTERN)
     view = _space_view(stage, reader)

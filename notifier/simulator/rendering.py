@@ -21,7 +21,7 @@ class SpaceView:
     """What a client wants to see of Spaces, and what is known of the people and topics in them.
 
     Attributes:
-        people: Whoever is described, by id: not those who are suspended.
+        people: Who is described, by id: not those who are suspended.
         suspended: The ids of those who are.
     """
 
@@ -37,7 +37,7 @@ class SpaceView:
 def render_spaces(
     spaces: Sequence[PlayedSpace], view: SpaceView
 ) -> tuple[list[dict[str, object]], dict[str, list[dict[str, str]]]]:
-    """The ``data`` list and the ``includes`` object; whoever the scenario does not list is left out."""
+    """The ``data`` list and the ``includes`` object; people whom the scenario does not list are left out."""
     topic_ids = _referenced(spaces, view.expansions & {"topic_ids"})
     user_ids = _referenced(spaces, view.expansions - {"topic_ids"})
     includes = {

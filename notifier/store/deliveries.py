@@ -54,7 +54,7 @@ class Deliveries:
 
         Raises:
             NotFoundError: There is no such delivery, or its event or endpoint is gone.
-            ConflictError: An attempt is under way.
+            ConflictError: An attempt is in flight.
         """
         found = await self.get(delivery)
         partition = self._partitions.of(found.endpoint_id)

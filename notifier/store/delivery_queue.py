@@ -1,4 +1,4 @@
-"""The delivery queue in Redis: what is owed to whom, and who is at it.
+"""The delivery queue in Redis: what is owed to whom, and who is working on it.
 
 A delivery that waits for its first attempt is an entry in its endpoint's due queue and nothing else
 (docs/architecture.md, "What a pending delivery costs").
@@ -99,7 +99,7 @@ class Turn:
     """What a turn at a partition gave.
 
     Attributes:
-        stale: How many leases had run out; those deliveries are settled by whoever holds them now.
+        stale: How many leases had run out; those deliveries are settled by their present holder.
         claims: What is to be delivered now.
         generation: Of the endpoints' records, at the moment of the claims.
         given_up: Endpoints that have failed for so long that they are to be disabled.

@@ -97,7 +97,7 @@ async def stats_of(database: Database, endpoint_id: str) -> EndpointStats:
     return EndpointStats(
         at=now / 1000,
         due=due,
-        # The first of each line is due or under way, and counted there.
+        # The first of each line is due or in flight, and counted there.
         waiting=later + in_lines - int(read["lines"] or 0),
         under_way=under_way,
         oldest_due_at=first_due_at if due else None,

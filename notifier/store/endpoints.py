@@ -64,28 +64,28 @@ class Endpoints:
         """Add an endpoint."""
         await self._save(endpoint, replacing=None)
 
-    async def save(self, endpoint: Endpoint, *, replacing: Endpoint, mended: bool = False) -> None:
+    async def save(self, endpoint: Endpoint, *, replacing: Endpoint, repaired: bool = False) -> None:
         """Put an endpoint in the place of what was read before; where that disables it, an event tells so.
 
-        Where that enables it or gives it another URL, or it is said to be mended, its record of failures
+        Where that enables it or gives it another URL, or it is said to be repaired, its record of failures
         starts again, and what was learned of its pace is forgotten.
 
         Raises:
             NotFoundError: It has been deleted.
             VersionConflictError: It was changed meanwhile, say disabled by an answer of 410.
         """
-        await self._save(endpoint, replacing=replacing, mended=mended or endpoint.url != replacing.url)
+        await self._save(endpoint, replacing=replacing, repaired=repaired or endpoint.url != replacing.url)
 
     async def change(
-        self, endpoint_id: str, decide: Callable[[Endpoint], Endpoint], *, mended: bool = False
+        self, endpoint_id: str, decide: Callable[[Endpoint], Endpoint], *, repaired: bool = False
     ) -> Change[Endpoint]:
-        """Change an endpoint, whoever else changes it at the same time.
+        """Change an endpoint, even if others change it at the same time.
 
         Args:
             endpoint_id: Which.
             decide: Returns what becomes of it. It may be asked again, about what others have made of it by
                 then, and may refuse by raising.
-            mended: Whether its record of failures begins anew, even where nothing else changes.
+            repaired: Whether its record of failures begins again, even where nothing else changes.
 
         Raises:
             NotFoundError: There is none.
@@ -93,12 +93,12 @@ class Endpoints:
         """
 
         async def save(change: Change[Endpoint]) -> None:
-            if mended or change.after != change.before:
-                await self.save(change.after, replacing=change.before, mended=mended)
+            if repaired or change.after != change.before:
+                await self.save(change.after, replacing=change.before, repaired=repaired)
 
         return await self._changes.make(endpoint_id, self.get, decide, save)
 
-    async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None, mended: bool = False) -> None:
+    async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None, repaired: bool = False) -> None:
         key = keys.endpoint(endpoint.id)
         replaced: str | None = ""
         if replacing is not None:
@@ -121,7 +121,7 @@ class Endpoints:
                 0 if rate is None else 1000 / rate,
                 int(endpoint.ordering is Ordering.SPACE),
                 "" if endpoint.challenge_due_at is None else int(endpoint.challenge_due_at * 1000),
-                int(mended),
+                int(repaired),
                 FIRST_CONCURRENCY,
                 self._ttl,
                 *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
@@ -183,7 +183,7 @@ class Endpoints:
 
         Args:
             due_at: Epoch seconds; what is due by then is taken.
-            lease_end: The same; whoever has not kept an outcome by then is taken for dead.
+            lease_end: The same; a worker that has not recorded an outcome by then counts as dead.
             limit: How many at most.
         """
         claimed = await self._database.run(

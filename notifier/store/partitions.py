@@ -20,7 +20,7 @@ class Partitions:
         return crc32(endpoint_id.encode()) % self.count
 
     async def settle_in(self) -> None:
-        """File every endpoint anew where the number of partitions is not what it was at the last start."""
+        """File every endpoint again where the number of partitions is not what it was at the last start."""
         async with self._database.translated():
             before = int(await self._database.redis.get(keys.PARTITIONS) or 0)
             if before == self.count:

@@ -84,8 +84,8 @@ def version_of(record: DataclassInstance) -> str:
 async def text_of(database: Database, key: str, adapter: TypeAdapter[T], record: T) -> str | None:
     """Return the stored text of a record, for a script to compare; None where it is not this record any more.
 
-    The text is not written anew from the record: one that an earlier version stored may lack a field that has
-    a default by now, and would never compare equal.
+    The text is not written again from the record: one that an earlier version stored may lack a field that
+    has a default by now, and would never compare equal.
     """
     async with database.translated():
         text: str | None = await database.redis.get(key)

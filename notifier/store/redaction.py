@@ -25,7 +25,7 @@ class Redaction:
         Ids, types and times stay. Doing it twice changes nothing.
 
         Returns:
-            How many events there were; None where an attempt is under way whose receiver may still repeat
+            How many events there were; None where an attempt is in flight whose receiver may still repeat
             what it gets, so that it has to be done again.
         """
         async with self._database.pipeline() as pipe:
@@ -64,7 +64,7 @@ class Redaction:
         ]
 
     async def _redact_attempts(self, owed: list[tuple[EventId, EndpointId]]) -> bool:
-        """Blank what receivers answered, which may repeat what they got; gives whether none is at it now."""
+        """Blank what receivers answered, as it may repeat what they got; returns whether none is open."""
         records = [keys.delivery(delivery_id(event_id, endpoint_id)) for event_id, endpoint_id in owed]
         async with self._database.pipeline() as pipe:
             # The leases are read first: an attempt that ends meanwhile is among those that are read then.

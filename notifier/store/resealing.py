@@ -1,4 +1,4 @@
-"""Sealing anew what old master keys have sealed, while everything runs.
+"""Sealing again what old master keys have sealed, while everything runs.
 
 What is sealed are the signing secrets of endpoints and, for a day, the answers kept for repeated requests.
 Each record is replaced only as it was read, so that nothing that changes meanwhile is lost.
@@ -24,7 +24,7 @@ SCANNED_AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """What was done: records sealed anew, those that are left, and which key seals how many texts now."""
+    """What was done: records sealed again, those that are left, and which key seals how many texts now."""
 
     endpoints: int
     answers: int
@@ -49,7 +49,7 @@ class Resealing:
         return found
 
     async def reseal(self, box: SecretBox) -> Resealed:
-        """Seal everything anew with the key that seals now; done twice, the second time changes nothing.
+        """Seal everything again with the key that seals now; done twice, the second time changes nothing.
 
         Raises:
             ConfigError: A key that something is sealed under is missing, or is another one of the same id.
@@ -73,7 +73,7 @@ class Resealing:
         )
 
     async def _reseal_endpoint(self, endpoint_id: str, box: SecretBox) -> bool | None:
-        """Seal an endpoint's secrets anew; None where there was nothing to do, False where it failed."""
+        """Seal an endpoint's secrets again; None where there was nothing to do, False where it failed."""
         try:
             change = await self._endpoints.change(endpoint_id, lambda endpoint: _resealed(endpoint, box))
         except NotFoundError:
@@ -92,7 +92,7 @@ class Resealing:
         return True if await self._database.run("reseal_answer", keys=[key], args=args) else None
 
     async def _answers(self) -> AsyncIterator[tuple[str, str]]:
-        """Return the answers that are kept, by their keys; requests under way have none yet."""
+        """Return the answers that are kept, by their keys; requests in flight have none yet."""
         async with self._database.translated():
             async for key in self._database.redis.scan_iter(keys.idempotency("*"), count=SCANNED_AT_ONCE):
                 document = await self._database.redis.get(key)

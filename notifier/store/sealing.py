@@ -61,7 +61,7 @@ class SecretBox:
             ) from None
 
     def reseal(self, sealed: str) -> str:
-        """Seal anew with the key that seals now; what is sealed with it already stays as it is.
+        """Seal again with the key that seals now; what is sealed with it already stays as it is.
 
         Raises:
             ConfigError: As in :meth:`open`.

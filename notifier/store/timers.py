@@ -1,4 +1,4 @@
-"""The timers of Spaces in Redis: one sorted set per kind. Every commit of a Space sets its timers anew."""
+"""The timers of Spaces in Redis: one sorted set per kind. Every commit of a Space sets its timers again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Timers:
         self._database = database
 
     async def due(self, kind: TimerKind, *, now: float, limit: int) -> list[SpaceId]:
-        """List the Spaces whose timer rings, the oldest first; a timer rings until a commit sets it anew."""
+        """List the Spaces whose timer rings, the oldest first; a timer rings until a commit sets it again."""
         async with self._database.translated():
             return [
                 SpaceId(space_id)

@@ -23,7 +23,7 @@ JOB_EXPIRES_MS: Final = 60_000
 
 
 def to_job(record: dict[str, Any]) -> bytes:
-    """Write a job as JSON: arq's own pickles would let whoever writes to Redis run code in the workers."""
+    """Write a job as JSON: arq's own pickles would let anyone who writes to Redis run code in the workers."""
     return json.dumps(record).encode()
 
 

@@ -50,7 +50,7 @@ class Watches:
         await self._save(watch, before=replacing, now=now)
 
     async def change(self, watch_id: str, decide: Callable[[Watch], Watch], *, now: float) -> Change[Watch]:
-        """Change a watch, whoever else changes it at the same time.
+        """Change a watch, even if others change it at the same time.
 
         Args:
             watch_id: Which.

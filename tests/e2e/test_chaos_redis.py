@@ -23,7 +23,7 @@ OUT_OF_REACH_SECONDS = 30.0
 
 
 async def commit_whatever_happens(world: World, commits: Sequence[Commit]) -> None:
-    """Commit as whoever polls X does: what failed or was refused is read again, and decided on anew."""
+    """Commit as the poller of X does: what failed or was refused is read and decided on again."""
     for each in commits:
         await wait_until(
             partial(_is_committed, world, each), timeout=60, interval=0.05, message="it can be committed"
@@ -81,7 +81,7 @@ async def test_30_s_without_redis_and_a_receiver_that_is_away_meanwhile(tmp_path
             await world.owe_round()
             await world.accepted(world.receiver.accepted + ROUND // 10)
 
-            # The worker stands still while what it has under way is noted; then it asks a silent server.
+            # The worker stands still while what it has in flight is noted; then it asks a silent server.
             await freeze(worker)
             assert await world.note_cut() > 0
             await freeze(server)

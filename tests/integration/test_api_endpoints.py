@@ -238,7 +238,7 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("body", "mend"),
+    ("body", "advice"),
     [
         ({"secret": whsec(32)}, "rotate-secret"),
         ({"status": "disabled"}, "/disable"),
@@ -248,11 +248,11 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
     ],
 )
 async def test_a_patch_points_to_the_way_to_change_the_rest(
-    api_client: Client, body: dict[str, Any], mend: str
+    api_client: Client, body: dict[str, Any], advice: str
 ) -> None:
     endpoint = await add_endpoint(api_client)
     response = await api_client.patch(f"{PATH}/{endpoint['id']}", json=body)
-    assert mend in (await problem(response, 422))["errors"][0]["msg"]
+    assert advice in (await problem(response, 422))["errors"][0]["msg"]
 
 
 async def test_enable_closes_the_breaker_of_an_endpoint_that_is_enabled(

@@ -74,9 +74,9 @@ async def test_a_failed_one_is_disabled_and_enabled_by_a_new_start(
     )
     assert failed["verification"]["status"] == "failed"
     assert "404" in failed["verification"]["last_failure"]
-    anew = await (await api_client.post(f"{path}/verify")).json()
-    assert (anew["status"], anew["disabled_reason"], anew["disabled_at"]) == ("enabled", None, None)
-    assert anew["verification"] == PENDING
+    again = await (await api_client.post(f"{path}/verify")).json()
+    assert (again["status"], again["disabled_reason"], again["disabled_at"]) == ("enabled", None, None)
+    assert again["verification"] == PENDING
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -254,7 +254,7 @@ async def test_another_url_closes_it_and_another_description_does_not(store: Sto
 
 async def test_whoever_says_that_it_is_mended_closes_it(store: Store) -> None:
     endpoint = await open_breaker(store)
-    await store.endpoints.save(endpoint, replacing=endpoint, mended=True)
+    await store.endpoints.save(endpoint, replacing=endpoint, repaired=True)
     assert len(await claim(store)) == FIRST_CONCURRENCY
 
 

@@ -192,7 +192,7 @@ def test_a_broken_handshake_has_its_class(
 
 
 async def breaks_off_behind_tls(visit: Visit) -> None:
-    """Cuts its body short without saying goodbye, as whoever cuts the line does."""
+    """Cuts its body short without saying goodbye, as a cut line does."""
     await visit.request()
     await visit.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
 

@@ -392,7 +392,7 @@ async def test_what_a_change_puts_right_is_put_right_by_one(
     endpoints, command = runtime.store.endpoints, BROKEN[what][0]
     await runtime.store.database.redis.execute_command(*command.format(**names).split(" "))
     (finding,) = await findings(runtime.store)
-    assert "any change" in finding.mend
+    assert "any change" in finding.remedy
     endpoint = await endpoints.get(names["plain"])
     await endpoints.save(replace(endpoint, description="changed"), replacing=endpoint)
     assert await found(runtime) == []
@@ -404,7 +404,7 @@ async def test_what_will_never_be_sent_is_put_right_by_sending_it_again(
     redis, deliveries = runtime.store.database.redis, runtime.store.deliveries
     await redis.zrem(keys.due(names["plain"]), names["due"])
     (finding,) = await findings(runtime.store)
-    assert finding.mend == f"space-notifier deliveries redeliver {names['dlv_due']}"
+    assert finding.remedy == f"space-notifier deliveries redeliver {names['dlv_due']}"
     await deliveries.redeliver(names["dlv_due"])
     assert await found(runtime) == []
 
@@ -423,7 +423,7 @@ async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str,
             f"sn:endpoint:{endpoint.id}: nothing is delivered to it, for a secret cannot be opened. "
             f"NOTIFIER_MASTER_KEYS: {problem}"
         )
-        assert finding.mend.endswith(f"space-notifier endpoints rotate-secret {endpoint.id}")
+        assert finding.remedy.endswith(f"space-notifier endpoints rotate-secret {endpoint.id}")
 
 
 async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, names: dict[str, str]) -> None:

@@ -511,7 +511,7 @@ async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_e
         async def is_under_way() -> bool:
             return bool(await store.database.redis.zcard(keys.leased(endpoint.id)))
 
-        await wait_until(is_under_way, message="the attempts are under way")
+        await wait_until(is_under_way, message="the attempts are in flight")
         async with fed_worker(redis_url, clock) as other:
             await ring(other)
             release.set()

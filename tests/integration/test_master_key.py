@@ -39,7 +39,7 @@ async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
         answer = StoredAnswer(201, runtime.secrets.seal("an answer").encode(), "application/json")
         await runtime.store.idempotency.begin("key", "fingerprint")
         await runtime.store.idempotency.finish("key", "fingerprint", answer)
-        await runtime.store.idempotency.begin("under way", "fingerprint")
+        await runtime.store.idempotency.begin("in flight", "fingerprint")
         return [await add_endpoint(runtime, Receiver(), path) for path in paths]
 
 

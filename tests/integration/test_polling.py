@@ -86,7 +86,7 @@ async def test_two_workers_share_the_polls_and_never_ask_about_the_same_at_once(
     async with steered(redis_url, "spaces:\n" + spaces(everything, LIVE), workers=2) as it:
         await it.watch(WatchKind.SPACE, *everything)
         x = HeldUp(it)
-        # Whoever is too late for a claim leaves it to the next job.
+        # A claim that comes too late is left to the next job.
         jobs = [asyncio.create_task(it.poll(number)) for number in (0, 1)]
         await x.begun(1)
         jobs += [asyncio.create_task(it.poll(number)) for number in (0, 1)]

@@ -125,7 +125,7 @@ async def test_what_was_delivered_or_is_on_its_way_is_left_alone(store: Store, w
     assert await store.database.redis.zscore(keys.leased(endpoint.id), leased)
     assert (await store.deliveries.get(delivery_id(delivered, endpoint.id))).status == "delivered"
     claims = {each.event_id: each for each in await claim(store)}
-    # Its schedule begins anew; what was never tried has no record to say so.
+    # Its schedule begins again; what was never tried has no record to say so.
     assert (claims[exhausted].attempts_made, claims[exhausted].base) == (10, 10)
     assert (claims[exhausted].trigger, claims[never_owed].trigger) == ("manual", "scheduled")
 
@@ -221,7 +221,7 @@ async def test_what_stands_in_line_waits_for_the_receiver_if_the_first_of_its_li
 
     assert await waiting() == 9
     first, second, _ = await claim(store)
-    # What is under way does not wait any more; what stands behind it does.
+    # What is in flight does not wait any more; what stands behind it does.
     assert await waiting() == 6
     await settle(store, settled(first, DeliveryStatus.PENDING, delay=3600.0))
     assert await waiting() == 4

@@ -281,7 +281,7 @@ class SpaceMachine(RuleBasedStateMachine):
     def check_events(self) -> None:
         for event in self.seen.events:
             if event.type.startswith("space."):
-                # What X has lost is told of to whoever got it, also where nobody follows it by now.
+                # What X has lost is reported to everyone who got it, also where nobody follows it by now.
                 assert event.data["watch_ids"] or event.type is EventType.REDACTED, "nobody follows it"
                 self.chronicle.check(event, now=self.clock())
             elif event.type is EventType.WATCH_BASELINE:

@@ -168,7 +168,7 @@ async def test_the_start_wins_over_a_reminder_that_rings_at_the_same_moment(
         )
     await ring(worker)
     types = [event.type for event in await events_of(worker)]
-    # Whoever was first, nobody is reminded of a Space that has begun.
+    # No matter which was first, nobody is reminded of a Space that has begun.
     assert types in (
         [EventType.SCHEDULED, EventType.STARTED],
         [EventType.SCHEDULED, EventType.REMINDER, EventType.STARTED],

@@ -56,7 +56,7 @@ SETTLED_WITHIN_SECONDS: Final = 90.0
 
 
 class Lease(NamedTuple):
-    """An attempt that was under way: whose, at what, and until when (epoch ms) nobody else makes one."""
+    """An attempt that was in flight: whose, at what, and until when (epoch ms) nobody else makes one."""
 
     endpoint_id: EndpointId
     event_id: EventId
@@ -125,7 +125,7 @@ class World:
         )
 
     async def note_cut(self) -> int:
-        """Note what is under way just after somebody died; returns how many attempts that are.
+        """Note what is in flight just after somebody died; returns how many attempts that are.
 
         Whatever the dead had sent to the database is done by the time of the second poll: what it settled in
         that way was not cut. Those who live hold leases too, which makes the note longer than it need be.

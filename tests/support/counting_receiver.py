@@ -111,5 +111,5 @@ class CountingReceiver:
 
 
 def _write(transport: asyncio.Transport, answer: bytes) -> None:
-    if not transport.is_closing():  # whoever asked may have been killed meanwhile
+    if not transport.is_closing():  # the sender may have been killed meanwhile
         transport.write(answer)

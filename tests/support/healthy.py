@@ -106,7 +106,7 @@ async def _build(redis_url: str) -> dict[str, str]:
 
 
 async def _settle_some(store: Store, plain: Endpoint, ordered: Endpoint) -> dict[str, str]:
-    """Leave deliveries that have ended behind, by their status, and one under way."""
+    """Leave deliveries that have ended behind, by their status, and one in flight."""
     fates = [(DeliveryStatus.DELIVERED, True), (DeliveryStatus.EXHAUSTED, False)]
     places: dict[str, str] = {}
     for partition in {store.partitions.of(plain.id), store.partitions.of(ordered.id)}:

@@ -84,7 +84,7 @@ class Glimpse:
 
 
 class Stage:
-    """The product without its loop: whoever directs says who asks, who applies, who dies, and when."""
+    """The product without its loop: the test says who asks, who applies, who dies, and when."""
 
     def __init__(self, url: str, clock: Clock, x: X) -> None:
         self._url = url

@@ -49,7 +49,7 @@ each_page: Final = pytest.mark.parametrize("page", PAGES)
 
 FIGURES: Final = {
     "docs/architecture.md": (
-        f"up to {deliver.WINDOW} attempts under way",
+        f"up to {deliver.WINDOW} attempts in flight",
         f"more than {deliver.SLOW_SECONDS:g} s only waits",
         f"up to {deliver.LARGEST_WINDOW} in all",
         f"no longer than {deliver.GATHER_SECONDS * 1000:g} ms",

@@ -53,7 +53,7 @@ def test_a_name_has_no_subject_until_it_is_resolved(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "target", "mend"),
+    ("kind", "target", "advice"),
     [
         *(
             (WatchKind.CREATOR, target, "user id")
@@ -74,8 +74,8 @@ def test_a_name_has_no_subject_until_it_is_resolved(name: str) -> None:
         *((WatchKind.SEARCH, target, "query") for target in ("", " ", "\t\n", "x" * (MAX_QUERY + 1))),
     ],
 )
-def test_a_target_of_another_form_is_refused_with_its_mend(kind: WatchKind, target: str, mend: str) -> None:
-    with pytest.raises(InvalidInputError, match=mend) as refusal:
+def test_a_target_of_another_form_is_refused_with_advice(kind: WatchKind, target: str, advice: str) -> None:
+    with pytest.raises(InvalidInputError, match=advice) as refusal:
         check_target(kind, target)
     assert [error.loc for error in refusal.value.errors] == [("body", "target")]
 

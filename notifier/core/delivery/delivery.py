@@ -1,4 +1,4 @@
-"""Deliveries: one event owed to one endpoint, and the attempts made at it."""
+"""Deliveries: one event owed to one endpoint, and its attempts."""
 
 from __future__ import annotations
 

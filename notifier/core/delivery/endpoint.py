@@ -165,7 +165,7 @@ def disabled(endpoint: Endpoint, reason: DisabledReason, *, now: float) -> Endpo
 
 
 def enabled(endpoint: Endpoint, *, now: float) -> Endpoint:
-    """Enable an endpoint; one that has yet to pass its verification is verified anew first."""
+    """Enable an endpoint; one that has yet to pass its verification is verified again first."""
     if endpoint.status is EndpointStatus.ENABLED:
         return endpoint
     open_again = replace(

@@ -28,7 +28,7 @@ class RecoveryStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     CANCELED = "canceled"  # by hand, or because the endpoint was deleted
-    FAILED = "failed"  # the endpoint was disabled, or was to be verified anew
+    FAILED = "failed"  # the endpoint was disabled, or was to be verified again
 
 
 @dataclass(frozen=True, slots=True)

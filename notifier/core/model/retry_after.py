@@ -24,7 +24,7 @@ def parse_retry_after(text: str, *, now: float) -> float | None:
 
     Args:
         text: The header's value.
-        now: Epoch seconds by the clock of whoever sent it, for a date.
+        now: Epoch seconds by the clock of the sender, for a date.
 
     Returns:
         Seconds from ``now``, 0 to a day; a date in the past is 0. None where no value has either form.

@@ -37,7 +37,7 @@ def fill(
     if not due_urgent and not due_patient:
         return []
     if limit == 1:
-        # No share can be cut from a single place, so whoever has waited longest has it.
+        # No share can be cut from a single place, so the one that has waited longest has it.
         return [min((*due_urgent, *due_patient), key=lambda poll: poll.at)]
     reserved = min(len(due_patient), int(limit * PATIENT_SHARE) or 1)
     first = due_urgent[: limit - reserved]

@@ -56,7 +56,7 @@ class Bucket:
         limit: Requests in a window; 0 while no answer has described the bucket.
         remaining: What is left: the lowest that X told, less what was taken since.
         reset: The epoch second at which the window ends; 0 while it is not known.
-        unanswered: Requests under way, which a count of X's may hold already or not.
+        unanswered: Requests in flight, which a count of X's may hold already or not.
         told: The lowest that the answers to each call told in this window.
     """
 
@@ -209,7 +209,7 @@ def _disproves(said: Bucket, bucket: Bucket, *, now: float) -> bool:
 
 
 def _agrees(said: Bucket, other: Bucket) -> bool:
-    """Return whether what X said of one call is what is left for another, requests under way aside."""
+    """Return whether what X said of one call is what is left for another, requests in flight aside."""
     return (
         said.limit == other.limit
         and abs(said.reset - other.reset) <= RESET_SLACK_SECONDS
@@ -225,7 +225,7 @@ def _lower(bucket: Bucket, said: Bucket) -> Bucket:
 
 
 def _join(bucket: Bucket, other: Bucket, *, at_most: int) -> Bucket:
-    """Make one bucket of two that X counts together; what is under way is off what X says is left."""
+    """Make one bucket of two that X counts together; what is in flight is off what X says is left."""
     unanswered = bucket.unanswered + other.unanswered
     return replace(
         bucket,

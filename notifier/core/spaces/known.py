@@ -149,7 +149,7 @@ def confirm(
 
     A sighting less than ``apart`` seconds after the last counted one does not count, nor does the same one
     again, however small ``apart`` is. Another claim about the
-    same thing starts anew. A confirmed claim is no doubt any more and leaves the record.
+    same thing starts again. A confirmed claim is no doubt any more and leaves the record.
     It must have been seen for ``span`` seconds at least.
     """
     doubt = known.doubts.get(about)

@@ -1,6 +1,6 @@
 """What is to happen at a moment without a poll: reminding of a start, erasing what X does not have any more.
 
-The store keeps a timer for each, and every commit of a Space sets its timers anew from what is known then: a
+The store keeps a timer for each, and every commit of a Space sets its timers again from what is known then: a
 start that moves takes its reminder along, and a Space that begins or comes back drops what was to happen.
 """
 
@@ -139,7 +139,7 @@ def _redacted(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> 
         users={},
         sighting=_sighting(known, now, watch_ids),
     )
-    # Whoever got the events of the Space gets this one, too, though it names nobody.
+    # Everyone who got the events of the Space gets this one, too, though it names nobody.
     return replace(event, routing=routing_of(known.space, watch_ids))
 
 

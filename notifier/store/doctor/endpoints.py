@@ -107,13 +107,13 @@ async def _endpoint(database: Database, endpoint_id: str) -> list[Finding]:
         told = "is not in it, and is to be" if challenge is None else "is in it, and is not to be"
         found.append(Finding(keys.CHALLENGES, f"{endpoint_id} {told} challenged", _any_change(endpoint_id)))
     run = dict(zip(RUN_FIELDS, fields, strict=True))
-    mend = _any_change(endpoint_id)
-    found += [Finding(keys.run(endpoint_id), text, mend) for text in _run_faults(endpoint, run)]
+    remedy = _any_change(endpoint_id)
+    found += [Finding(keys.run(endpoint_id), text, remedy) for text in _run_faults(endpoint, run)]
     return found
 
 
 def _any_change(endpoint_id: str) -> str:
-    """Saving an endpoint writes anew all that is kept beside its record."""
+    """Saving an endpoint writes again all that is kept beside its record."""
     return f"any change to it puts this right: space-notifier endpoints update {endpoint_id} --description …"
 
 

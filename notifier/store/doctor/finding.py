@@ -17,11 +17,11 @@ AT_ONCE: Final = 250
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """Something that must not be so: the key where it shows, what it means, and what mends it, if we know."""
+    """Something that must not be so: the key where it shows, what it means, and what fixes it, if we know."""
 
     key: str
     text: str
-    mend: str = ""
+    remedy: str = ""
 
     def __str__(self) -> str:
         return f"{self.key}: {self.text}"

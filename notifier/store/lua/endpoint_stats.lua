@@ -1,8 +1,8 @@
 -- include: lib/queue.lua
--- Reads how an endpoint fares, all at one moment.
+-- Reads the figures of an endpoint, all at one moment.
 -- KEYS: 1 run:<id>, 2 due:<id>, 3 leased:<id>, 4 lines:<id>
 -- ARGV: the fields of run:<id> to read
--- Returns: {now in ms, how many are due, how many wait for their time, how many are under way, how many stand
+-- Returns: {now in ms, how many are due, how many wait for their time, how many are in flight, how many stand
 --          in lines, when the first falls due in ms ('' = none waits), the fields…}
 local now = now_ms()
 local due = redis.call('ZCOUNT', KEYS[2], '-inf', now)

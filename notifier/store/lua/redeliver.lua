@@ -7,7 +7,7 @@
 -- longer than the receiver itself has asked.
 -- KEYS: 1 delivery:<id>, 2 ready:<partition>
 -- ARGV: 1 endpoint, 2 event, 3 TTL of the record in s
--- Returns: 1; 0 when the event or the endpoint is gone; 2 when an attempt is under way
+-- Returns: 1; 0 when the event or the endpoint is gone; 2 when an attempt is in flight
 if redis.call('EXISTS', 'sn:event:' .. ARGV[2], 'sn:endpoint:' .. ARGV[1]) < 2 then return 0 end
 if redis.call('ZSCORE', 'sn:leased:' .. ARGV[1], ARGV[2]) then return 2 end
 local before = redis.call('HMGET', KEYS[1], 'status', 'attempts')

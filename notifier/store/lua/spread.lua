@@ -1,7 +1,7 @@
 -- include: lib/queue.lua
 -- include: lib/view.lua
 -- include: lib/filing.lua
--- Files endpoints in their partitions anew, after the number of partitions was changed.
+-- Files endpoints in their partitions again, after the number of partitions was changed.
 -- KEYS: none
 -- ARGV: partitions so far, partitions now, then per endpoint: id, partition
 -- Returns: how many endpoints were filed

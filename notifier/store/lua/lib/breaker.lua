@@ -6,7 +6,7 @@
 -- seen: succeeded (true or nil), alive (true or nil: it took something or asked for a slower pace), failed, in_a_row (failures after the last success), reason, pause in ms, and
 --       how many deliveries ended in which status, and what lib/pacing.lua reads
 -- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms, after how long without
---          a failure it begins to fail anew in ms}, and the law of the pace by name in "pace"
+--          a failure it begins to fail again in ms}, and the law of the pace by name in "pace"
 -- Returns true when it has failed for too long.
 local function note_health(endpoint, view, seen, figures, now)
   local key, changes = 'sn:run:' .. endpoint, {}
@@ -40,7 +40,7 @@ local function note_health(endpoint, view, seen, figures, now)
   if seen.in_a_row > 0 then
     set('failures', view.failures + seen.in_a_row)
     if not view.failing_since or now - failed_at >= figures[5] then set('failing_since', now) end
-    -- What was under way when it opened says nothing new: only a probe moves the next one farther away.
+    -- What was in flight when it opened says nothing new: only a probe moves the next one farther away.
     if view.failures >= figures[1] and view.open_until <= now then
       set('probes', view.open_until > 0 and view.probes + 1 or 0)
       set('open_until', now + math.min(figures[2] * 2 ^ math.min(view.probes, 30), figures[3]))

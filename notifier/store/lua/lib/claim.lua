@@ -26,7 +26,7 @@ local function claim(ready, views, wanted, lease_end, now)
         if logged[1] then events[#events + 1] = {event, logged[1], tonumber(logged[2])} end
       end
     end
-    -- Whoever was served goes to the end of the line; whoever was not keeps its place.
+    -- An endpoint that was served goes to the end of the line; one that was not keeps its place.
     file_under(ready, endpoint, view, #taken > 0 and now or tonumber(redis.call('ZSCORE', ready, endpoint)))
   end
   return claims, events

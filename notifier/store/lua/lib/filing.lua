@@ -2,7 +2,7 @@
 
 -- Files an endpoint in its partition under the next moment at which there is something to do for it:
 -- its first due delivery, not before it may be sent to again, or the end of its first lease. The partition is
--- served in this order, so a backlog must not carry its age into it: whoever is filed anew because something
+-- served in this order, so a backlog must not carry its age into it: an endpoint that is filed again because something
 -- has happened to it gives not_before, and stands behind those who wait already.
 local function file_under(ready, endpoint, view, not_before)
   local at = nil

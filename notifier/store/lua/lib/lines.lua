@@ -16,12 +16,12 @@ local function join_line(endpoint, space, sequence, event)
     return true
   end
   if redis.call('ZRANGE', line, 0, 0)[1] ~= event then return false end
-  -- An earlier event is sent again: the one that was first waits behind it, unless it is under way.
+  -- An earlier event is sent again: the one that was first waits behind it, unless it is in flight.
   if head ~= event then redis.call('ZREM', 'sn:due:' .. endpoint, head) end
   return true
 end
 
--- Has an event that is due again wait in its line, where an earlier one was sent again while it was under way.
+-- Has an event that is due again wait in its line, where an earlier one was sent again while it was in flight.
 local function stand_back(endpoint, event)
   local space = redis.call('HGET', 'sn:lines:' .. endpoint, event)
   if space and redis.call('ZRANGE', line_key(endpoint, space), 0, 0)[1] ~= event then

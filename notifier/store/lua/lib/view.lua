@@ -1,7 +1,7 @@
 -- An endpoint as the queue sees it. Included ahead of a script by its "-- include:" line,
 -- after lib/queue.lua.
 
--- Reads what there is to know of an endpoint: its limits, how it is doing, how many deliveries are under way
+-- Reads what there is to know of an endpoint: its limits, how it is doing, how many deliveries are in flight
 -- (busy), and when the first of their leases ends.
 local function view_of(endpoint)
   local fields = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
@@ -23,7 +23,7 @@ local function view_of(endpoint)
   }
 end
 
--- Says how many deliveries may be under way at once: one while the breaker is open (lib/breaker.lua) and after the
+-- Says how many deliveries may be in flight at once: one while the breaker is open (lib/breaker.lua) and after the
 -- receiver has asked for a slower pace, until it takes one.
 local function most_of(view)
   if view.open_until > 0 or view.pace and view.pace.refusing then return 1 end
