@@ -36,7 +36,7 @@ async def post_all(requests: Iterator[DeliveryRequest]) -> None:
 
         async def post_some() -> None:
             for request in requests:
-                await client.post(request)
+                await client.send(request)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(CONCURRENCY):

@@ -13,13 +13,14 @@ from notifier import metrics
 from notifier.core.delivery.delivery import Attempt, DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, disabled
 from notifier.core.delivery.outcome import Answer, ErrorClass, Outcome, classify
-from notifier.core.delivery.request import build_request, content_for
+from notifier.core.delivery.request import content_for
 from notifier.core.delivery.settling import Verdict, judge
 from notifier.core.model.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
 from notifier.core.model.reasons import DisabledReason
-from notifier.errors import ConfigError, NotFoundError, VersionConflictError
+from notifier.errors import NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement
 from workers.context import Worker
+from workers.sending import send
 
 KEPT_REFUSALS: Final = 100
 """How many answers that ask for a slower pace the record of one delivery keeps."""
@@ -73,22 +74,9 @@ async def _post(worker: Worker, endpoint: Endpoint, claim: Claim, now: float) ->
     if endpoint.awaits_verification:
         # Its URL was changed between the claim and this read of it.
         return Answer(None, ErrorClass.LOCAL, None, 0.0, detail="the endpoint is yet to be verified")
-    try:
-        keys = worker.signing_keys(endpoint, now=now)
-    except ConfigError as error:
-        # A master key is missing: no fault of the receiver's.
-        return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message)
     content = content_for(endpoint, claim.body, source=worker.runtime.settings.base_url)
-    request = build_request(
-        url=endpoint.url,
-        event_id=claim.event_id,
-        body=content.body,
-        content_type=content.content_type,
-        keys=keys,
-        timestamp=int(now),
-        extra_headers=endpoint.headers,
-    )
-    return await worker.client.post(request)
+    sent = await send(worker, endpoint, claim.event_id, content, now=now)
+    return sent.answer
 
 
 def _tell(worker: Worker, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:

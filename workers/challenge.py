@@ -10,12 +10,13 @@ import structlog
 
 from notifier.core.delivery.challenge import ID_PREFIX, challenge_body, fault_of, settle
 from notifier.core.delivery.endpoint import Endpoint
-from notifier.core.delivery.outcome import Answer, ErrorClass
-from notifier.core.delivery.request import build_request, in_format
+from notifier.core.delivery.outcome import Answer
+from notifier.core.delivery.request import in_format
 from notifier.core.delivery.signing import HmacKey
 from notifier.core.model.ids import new_tail
-from notifier.errors import ConfigError, NotFoundError, VersionConflictError
+from notifier.errors import NotFoundError, VersionConflictError
 from workers.context import Worker, worker_of
+from workers.sending import send
 
 BATCH: Final = 64
 TOKEN_BYTES: Final = 32
@@ -67,25 +68,13 @@ async def _post(worker: Worker, endpoint: Endpoint, token: str) -> tuple[Answer,
     """Send one challenge; gives the answer and what is wrong with it."""
     runtime = worker.runtime
     now = runtime.clock()
-    try:
-        keys = worker.signing_keys(endpoint, now=now)
-    except ConfigError as error:
-        # A master key is missing: no fault of the receiver's.
-        return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message), error.message
     challenge_id = ID_PREFIX + new_tail(secrets.token_bytes(TAIL_BYTES))
     payload = challenge_body(endpoint.id, challenge_id=challenge_id, token=token, now=now)
     content = in_format(endpoint, payload, source=runtime.settings.base_url)
-    request = build_request(
-        url=endpoint.url,
-        event_id=challenge_id,
-        body=content.body,
-        content_type=content.content_type,
-        keys=keys,
-        timestamp=int(now),
-        extra_headers=endpoint.headers,
-    )
-    answer = await worker.client.post(request)
-    return answer, fault_of(answer, token, [key for key in keys if isinstance(key, HmacKey)])
+    sent = await send(worker, endpoint, challenge_id, content, now=now)
+    if not sent.keys:
+        return sent.answer, sent.answer.detail
+    return sent.answer, fault_of(sent.answer, token, [key for key in sent.keys if isinstance(key, HmacKey)])
 
 
 async def _keep(worker: Worker, tried: Endpoint, answer: Answer, fault: str | None) -> Endpoint | None:

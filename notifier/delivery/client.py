@@ -1,4 +1,4 @@
-"""The HTTP client that posts deliveries to receivers that nobody vouches for.
+"""The HTTP client that sends deliveries to receivers that nobody vouches for.
 
 No cookies, no redirects, nothing from the environment, no decompression, a bounded answer, one time-out over
 all of it, and the guard at every dial. A proxy is another way to dial, and all else is the same.
@@ -58,10 +58,10 @@ class DeliveryClientSettings:
 
 
 class DeliveryClient:
-    """Posts requests and tells what came back; use it as an async context manager.
+    """Sends requests and returns what came back; use it as an async context manager.
 
     >>> async with DeliveryClient(DeliveryClientSettings()) as client:
-    ...     answer = await client.post(request)
+    ...     answer = await client.send(request)
     """
 
     def __init__(self, settings: DeliveryClientSettings) -> None:
@@ -80,8 +80,8 @@ class DeliveryClient:
     ) -> None:
         await self._sender.close()
 
-    async def post(self, request: DeliveryRequest) -> Answer:
-        """Post ``request`` once and return what came back, whatever that is.
+    async def send(self, request: DeliveryRequest) -> Answer:
+        """Send ``request`` once and return what came back, whatever that is.
 
         A kept connection that turns out dead is replaced once, at once. That is no second attempt: nothing
         was answered on it, and a receiver drops what it has seen by its ``webhook-id``.

@@ -33,7 +33,7 @@ FIRST_TRIES_SECONDS: Final = 2.0
 class Way(Protocol):
     """How receivers are reached."""
 
-    def head(self, target: Target) -> str:
+    def head(self, method: str, target: Target) -> str:
         """Return how a request for ``target`` begins on this way."""
         ...
 
@@ -75,9 +75,9 @@ class Dialler:
         self._allowed = tuple(allowed)
         self.trust = Trust(tls)
 
-    def head(self, target: Target) -> str:
+    def head(self, method: str, target: Target) -> str:
         """Return how a request to the receiver itself begins."""
-        return target.head
+        return method + target.rest
 
     def review(self, reply: Reply, origin: Origin) -> None:
         """Leave the reply as it is: nobody else could have made it."""

@@ -40,13 +40,13 @@ class Target:
         origin: What to connect to.
         host: The value of the host header.
         path: The path and the query, as they stand in the request.
-        head: How each request that goes straight to the receiver begins.
+        rest: What follows the method at the beginning of a request that goes straight to the receiver.
     """
 
     origin: Origin
     host: str
     path: str
-    head: str
+    rest: str
 
 
 @lru_cache(maxsize=8192)
@@ -61,7 +61,7 @@ def target_of(url: str) -> Target:
         raise ValueError("the URL must begin with http:// or https://")
     origin, host = _origin_of(written[1])
     path = quote(written[2] if written[2].startswith("/") else "/" + written[2], safe=_AS_WRITTEN)
-    return Target(origin, host, path, head_of(path, host))
+    return Target(origin, host, path, rest_of(path, host))
 
 
 @lru_cache(maxsize=8192)
@@ -82,9 +82,9 @@ def _origin_of(url: str) -> tuple[Origin, str]:
     return Origin(parsed.scheme == "https", host, parsed.port), parsed.host_port_subcomponent or host
 
 
-def head_of(what: str, host: str) -> str:
-    """Return how a request begins."""
-    return f"POST {what} HTTP/1.1\r\nhost: {host}"
+def rest_of(what: str, host: str) -> str:
+    """Return how a request begins, after its method."""
+    return f" {what} HTTP/1.1\r\nhost: {host}"
 
 
 def message_of(head: str, request: DeliveryRequest) -> bytes:

@@ -16,7 +16,7 @@ from yarl import URL
 
 from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.failures import text_of
-from notifier.delivery.message import Origin, head_of
+from notifier.delivery.message import Origin, rest_of
 from notifier.errors import AddressError, ProxyError
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ class ProxyDialler:
         self._credentials = _credentials(url)
         self._dialler = dialler
 
-    def head(self, target: Target) -> str:
+    def head(self, method: str, target: Target) -> str:
         """Return how a request begins: to the proxy, or to the receiver at the end of a tunnel."""
         if target.origin.tls:
-            return target.head
-        return head_of(f"http://{target.host}{target.path}", target.host) + self._credentials
+            return method + target.rest
+        return method + rest_of(f"http://{target.host}{target.path}", target.host) + self._credentials
 
     def review(self, reply: Reply, origin: Origin) -> None:
         """Mark an answer by which the proxy wants credentials; out of a tunnel it would be the receiver's."""

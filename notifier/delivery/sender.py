@@ -43,7 +43,7 @@ class Sender:
         """
         try:
             target = target_of(request.url)
-            message = message_of(self._way.head(target), request)
+            message = message_of(self._way.head(request.method, target), request)
         except ValueError as error:
             return _failed(error)
         if not (self._pool.try_lease(target.origin) or await self._lease(target.origin, deadline)):

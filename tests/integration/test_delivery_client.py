@@ -32,8 +32,8 @@ async def test_a_receiver_gets_exactly_what_was_built_and_verifies_it() -> None:
             "/hook", statuses=[201], headers={"Retry-After": "7", "Set-Cookie": "a=b"}, body=b"thanks"
         )
         built = request_to(receiver.url("/hook"), {"X-Team": "spaces"})
-        first = await client.post(built)
-        await client.post(built)
+        first = await client.send(built)
+        await client.send(built)
         got, again = receiver.received("/hook")
     assert (first.status, first.error, first.body, first.retry_after) == (201, None, b"thanks", "7")
     assert first.headers["content-type"] == "application/octet-stream"
@@ -103,7 +103,7 @@ async def test_a_body_that_ends_in_time_leaves_the_connection_open(size: int) ->
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (size, b"x" * size))
 
     async with peer(keep_alive) as url, client_for() as client:
-        bodies = {(await client.post(request_to(url))).body for _ in range(3)}
+        bodies = {(await client.send(request_to(url))).body for _ in range(3)}
     assert bodies == {b"x" * size}
     assert connections == 1
 
@@ -119,7 +119,7 @@ async def test_a_body_beyond_the_limit_is_not_read_and_costs_the_connection() ->
         await reader.read()
 
     async with peer(long_winded) as url, client_for() as client:
-        answers = [await client.post(request_to(url)) for _ in range(2)]
+        answers = [await client.send(request_to(url)) for _ in range(2)]
     assert [len(answer.body) for answer in answers] == [4096, 4096]
     assert [answer.error for answer in answers] == [None, None]
     assert connections == 2
@@ -185,7 +185,7 @@ async def test_a_stale_connection_is_replaced_once_and_nothing_is_lost() -> None
         requests.append(await read_request(reader))  # then the connection closes without an answer
 
     async with peer(first_good_then_closing) as url, client_for() as client:
-        answers = [await client.post(request_to(url)) for _ in range(2)]
+        answers = [await client.send(request_to(url)) for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 200]
     assert len(requests) == 3
 
@@ -206,8 +206,8 @@ async def test_a_stale_connection_is_replaced_by_a_fresh_one() -> None:
         await read_request(reader)
 
     async with peer(dies_when_used_again) as url, client_for() as client:
-        await asyncio.gather(*(client.post(request_to(url)) for _ in range(3)))
-        answer = await client.post(request_to(url))
+        await asyncio.gather(*(client.send(request_to(url)) for _ in range(3)))
+        answer = await client.send(request_to(url))
     assert (answer.status, answer.error) == (200, None)
     assert connections == 4
 
@@ -224,7 +224,7 @@ async def test_a_stale_connection_that_resets_is_replaced() -> None:
         reset(writer)
 
     async with peer(resets_when_used_again) as url, client_for() as client:
-        answers = [await client.post(request_to(url)) for _ in range(2)]
+        answers = [await client.send(request_to(url)) for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 200]
     assert connections == 2
 
@@ -241,7 +241,7 @@ async def test_a_late_end_on_a_reused_connection_is_not_tried_again(monkeypatch:
         await read_request(reader)
 
     async with peer(closes_when_used_again) as url, client_for() as client:
-        answers = [await client.post(request_to(url)) for _ in range(2)]
+        answers = [await client.send(request_to(url)) for _ in range(2)]
     assert [answer.error for answer in answers] == [None, ErrorClass.CONNECTION_RESET]
     assert connections == 1
 
@@ -273,7 +273,7 @@ async def test_a_replaced_connection_that_fails_too_ends_the_attempt() -> None:
             await read_request(reader)
 
     async with peer(good_once_ever) as url, client_for() as client:
-        answers = [await client.post(request_to(url)) for _ in range(2)]
+        answers = [await client.send(request_to(url)) for _ in range(2)]
     assert [answer.error for answer in answers] == [None, ErrorClass.CONNECTION_RESET]
     assert connections == 2
 
@@ -291,7 +291,7 @@ async def test_an_answer_that_breaks_off_on_a_reused_connection_is_not_tried_aga
         await writer.drain()
 
     async with peer(breaks_off) as url, client_for() as client:
-        answers = [await client.post(request_to(url)) for _ in range(2)]
+        answers = [await client.send(request_to(url)) for _ in range(2)]
     assert [answer.error for answer in answers] == [None, ErrorClass.CONNECTION_RESET]
     assert connections == 1
 
@@ -321,7 +321,7 @@ async def test_cancelling_goes_through_and_frees_the_connection() -> None:
         await writer.drain()
 
     async with peer(mute) as url, client_for() as client:
-        posting = asyncio.ensure_future(client.post(request_to(url)))
+        posting = asyncio.ensure_future(client.send(request_to(url)))
         await asyncio.wait_for(arrived.wait(), 5)
         posting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -332,7 +332,7 @@ async def test_cancelling_goes_through_and_frees_the_connection() -> None:
 async def test_many_posts_at_once_share_the_client() -> None:
     async with Receiver() as receiver, client_for(max_connections=8) as client:
         receiver.verify("/hook", SECRET)
-        answers = await asyncio.gather(*(client.post(request_to(receiver.url("/hook"))) for _ in range(100)))
+        answers = await asyncio.gather(*(client.send(request_to(receiver.url("/hook"))) for _ in range(100)))
         await wait_until(lambda: len(receiver.received("/hook")) == 100)
         assert all(got.verified for got in receiver.received("/hook"))
     assert {answer.status for answer in answers} == {200}

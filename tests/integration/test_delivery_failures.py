@@ -309,5 +309,5 @@ async def test_running_out_of_sockets_is_our_fault(monkeypatch: pytest.MonkeyPat
     async with Receiver() as receiver, client_for() as client:
         with monkeypatch.context() as patch:
             patch.setattr("notifier.delivery.guard.socket.socket", no_more)
-            answer = await client.post(request_to(receiver.url()))
+            answer = await client.send(request_to(receiver.url()))
     assert answer.error is ErrorClass.LOCAL

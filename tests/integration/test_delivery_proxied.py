@@ -23,6 +23,7 @@ from tests.support.peers import (
     request_to,
     tls_contexts,
 )
+from tests.support.receiver import Receiver
 from tests.support.relay import relay
 from tests.support.zoo.certificates import Authority
 
@@ -52,6 +53,17 @@ async def test_a_proxy_is_given_the_path_and_the_query_as_they_were_written(path
     first, host, *_ = heads[0].decode("ascii").splitlines()
     assert first == f"POST http://a.example:8080{path} HTTP/1.1"
     assert host.lower() == "host: a.example:8080"
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE", "PROPFIND"])
+async def test_any_method_goes_out_on_either_way(method: str) -> None:
+    async with Receiver() as receiver, relay() as proxy:
+        for settings in ({}, {"proxy": proxy.url}):
+            async with client_for(**settings) as client:
+                request = request_to(receiver.url("/hook"))._replace(method=method)
+                answers = [await client.send(request) for _ in range(2)]
+            assert [answer.status for answer in answers] == [200, 200]
+        assert [each.method for each in receiver.received("/hook")] == [method] * 4
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -140,7 +152,7 @@ async def test_tunnels_are_kept_and_used_again(tmp_path: Path) -> None:
 
     async with relay() as proxy, peer(receiver, ssl=authority.server()) as url:
         async with client_for(proxy=proxy.url, ssl_context=authority.trusting) as client:
-            answers = [await client.post(request_to(url)) for _ in range(3)]
+            answers = [await client.send(request_to(url)) for _ in range(3)]
         assert [answer.status for answer in answers] == [200] * 3
         assert len(proxy.heads) == 1
 

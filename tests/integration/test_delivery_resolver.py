@@ -102,11 +102,11 @@ async def test_a_name_that_hangs_takes_one_thread_however_many_deliveries_wait_f
     resolver.names = {DEAD: resolver.hang, GOOD: known}
     async with Receiver() as receiver, client_for() as client:
         waiting = [
-            asyncio.ensure_future(client.post(request_to(f"http://{DEAD}:{receiver.port}/")))
+            asyncio.ensure_future(client.send(request_to(f"http://{DEAD}:{receiver.port}/")))
             for _ in range(64)
         ]
         await wait_until(lambda: resolver.asked[DEAD] > 0)
-        answer = await client.post(request_to(f"http://{GOOD}:{receiver.port}/"))
+        answer = await client.send(request_to(f"http://{GOOD}:{receiver.port}/"))
         assert (answer.status, resolver.asked[DEAD]) == (200, 1)
         resolver.released.set()
         answers = await asyncio.gather(*waiting)
@@ -118,7 +118,7 @@ async def test_whoever_gives_up_leaves_the_lookup_to_the_others(resolver: Resolv
     resolver.names = {GOOD: lambda: bool(go_on.wait(20))}
     async with Receiver() as receiver, client_for() as client:
         request = request_to(f"http://{GOOD}:{receiver.port}/")
-        first, second = (asyncio.ensure_future(client.post(request)) for _ in range(2))
+        first, second = (asyncio.ensure_future(client.send(request)) for _ in range(2))
         await wait_until(lambda: resolver.asked[GOOD] == 1)
         first.cancel()
         await asyncio.wait([first])
@@ -130,5 +130,5 @@ async def test_whoever_gives_up_leaves_the_lookup_to_the_others(resolver: Resolv
 async def test_nothing_is_kept_from_one_lookup_to_the_next(resolver: Resolver) -> None:
     resolver.names = {DEAD: unknown}
     async with client_for() as client:
-        errors = [(await client.post(request_to(f"https://{DEAD}/"))).error for _ in range(2)]
+        errors = [(await client.send(request_to(f"https://{DEAD}/"))).error for _ in range(2)]
     assert (errors, resolver.asked[DEAD]) == ([ErrorClass.DNS] * 2, 2)

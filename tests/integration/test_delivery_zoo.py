@@ -45,7 +45,7 @@ async def meet(client: DeliveryClient, request: DeliveryRequest, animal: Animal)
     async with Receiver() as innocent, client_for() as direct:
         async with asyncio.timeout(TIMEOUT + SLACK):
             answer, *others = await asyncio.gather(
-                client.post(request), *(direct.post(request_to(innocent.url())) for _ in range(3))
+                client.send(request), *(direct.send(request_to(innocent.url())) for _ in range(3))
             )
         assert [other.status for other in others] == [200] * 3
     assert answer.duration_ms < (TIMEOUT + SLACK) * 1000
@@ -134,11 +134,11 @@ def test_a_flood_is_dammed(animal: Animal, runner: asyncio.Runner) -> None:
 async def measure(animal: Animal) -> tuple[int, int]:
     async with cage(animal.behave) as kept, client_for() as client:
         request = request_to(f"{kept.url}/hook")
-        await client.post(request)  # what is made once is not counted
+        await client.send(request)  # what is made once is not counted
         kept.bytes_out = 0
         tracemalloc.start()
         try:
-            await client.post(request)
+            await client.send(request)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -92,7 +92,7 @@ async def test_a_name_that_turns_private_between_two_posts_is_caught(names: Name
     names.answers = [["127.0.0.1"], ["10.0.0.1"], ["::ffff:169.254.169.254"]]
     async with cage(closing) as kept, client_for() as client:
         request = request_to(f"http://{HOST}:{kept.url.rpartition(':')[2]}/")
-        answers = [await client.post(request) for _ in range(3)]
+        answers = [await client.send(request) for _ in range(3)]
     assert [answer.error for answer in answers] == [
         None,
         ErrorClass.BLOCKED_ADDRESS,
@@ -105,7 +105,7 @@ async def test_a_kept_connection_asks_for_no_name_again(names: Names) -> None:
     names.answers = [["127.0.0.1"], ["10.0.0.1"]]
     async with Receiver() as receiver, client_for() as client:
         request = request_to(f"http://{HOST}:{receiver.port}/")
-        answers = [await client.post(request) for _ in range(3)]
+        answers = [await client.send(request) for _ in range(3)]
     assert [answer.status for answer in answers] == [200] * 3
     assert names.asked == 1
 
@@ -232,11 +232,11 @@ async def test_receivers_behind_a_dead_name_server_hold_up_no_others(names: Name
             patch.setattr(socket, "getaddrinfo", hang)
             slow = [
                 asyncio.ensure_future(
-                    client.post(request_to(f"http://slow{number}.example:{receiver.port}/"))
+                    client.send(request_to(f"http://slow{number}.example:{receiver.port}/"))
                 )
                 for number in range(8)
             ]
-            answer = await client.post(request_to(f"http://{HOST}:{receiver.port}/"))
+            answer = await client.send(request_to(f"http://{HOST}:{receiver.port}/"))
             assert (answer.status, [task.done() for task in slow]) == (200, [False] * 8)
             released.set()
             answers = await asyncio.gather(*slow)
@@ -255,7 +255,7 @@ async def test_no_more_connections_are_open_than_allowed() -> None:
         cages = [await stack.enter_async_context(cage(good)) for _ in range(12)]
         client = await stack.enter_async_context(client_for(max_connections=4))
         for kept in cages:
-            answer = await client.post(request_to(kept.url))
+            answer = await client.send(request_to(kept.url))
             assert answer.status == 200
         await wait_until(lambda: sum(kept.open for kept in cages) <= 4)
 
@@ -269,9 +269,9 @@ async def test_waiting_in_line_for_a_connection_is_our_fault() -> None:
         await visit.hold()
 
     async with cage(mute) as kept, client_for(max_connections=1, timeout_seconds=0.5) as client:
-        first = asyncio.ensure_future(client.post(request_to(kept.url)))
+        first = asyncio.ensure_future(client.send(request_to(kept.url)))
         await asyncio.wait_for(arrived.wait(), 5)
-        patient = asyncio.ensure_future(client.post(request_to(kept.url)))
+        patient = asyncio.ensure_future(client.send(request_to(kept.url)))
         answers = [await first, await patient]
         await wait_until(lambda: kept.open == 0)
     assert answers[0].error is ErrorClass.TIMEOUT

@@ -52,7 +52,7 @@ async def meet(
     ):
         request = request_to(kept.url.replace("http:", "https:"))
         async with asyncio.timeout((timeout_seconds + SLACK) * times):
-            answers = [await client.post(request) for _ in range(times)]
+            answers = [await client.send(request) for _ in range(times)]
         useful = int(answers[-1].error is None)
         await wait_until(lambda: kept.open <= useful, message=lambda: f"{kept.open} are open")
     return answers, kept
@@ -223,7 +223,7 @@ def test_tls_makes_nobody_trustworthy(
 def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority: Authority) -> None:
     async def meet_in_plain() -> Answer:
         async with cage(good, ssl=authority.server()) as kept, client_for() as client:
-            return await client.post(request_to(kept.url.replace("https:", "http:")))
+            return await client.send(request_to(kept.url.replace("https:", "http:")))
 
     answer = runner.run(meet_in_plain())
     assert answer.error in {ErrorClass.PROTOCOL, ErrorClass.CONNECTION_RESET}
@@ -252,7 +252,7 @@ def test_a_bad_certificate_is_polled_once(
             port = kept.url.rpartition(":")[2]
             with monkeypatch.context() as patch:
                 patch.setattr(socket, "getaddrinfo", twice)
-                return await client.post(request_to(f"https://receiver.example:{port}/"))
+                return await client.send(request_to(f"https://receiver.example:{port}/"))
 
     assert runner.run(meet_by_name()).error is ErrorClass.TLS
     assert greetings == 1
@@ -276,7 +276,7 @@ async def meet_by_name(
         relay() as proxy,
         client_for(ssl_context=authority.trusting, proxy=proxy.url if is_proxied else None) as client,
     ):
-        answer = await client.post(request_to(f"https://{name}:{kept.url.rpartition(':')[2]}/"))
+        answer = await client.send(request_to(f"https://{name}:{kept.url.rpartition(':')[2]}/"))
         await wait_until(lambda: kept.open == int(answer.error is None))
     return answer, kept
 
@@ -361,7 +361,7 @@ def test_a_name_is_named_and_checked(
             port = kept.url.rpartition(":")[2]
             with monkeypatch.context() as patch:
                 patch.setattr(socket, "getaddrinfo", loopback)
-                return await client.post(request_to(f"https://{name}:{port}/"))
+                return await client.send(request_to(f"https://{name}:{port}/"))
 
     answer = runner.run(meet_by_name())
     assert (answer.status, answer.error) == (200, None), answer.detail

@@ -499,13 +499,13 @@ async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_e
         await come_to_an_end(worker, clock, "canceled")
         clock.now += ERASE_AFTER_SECONDS
         release = asyncio.Event()
-        post = worker.client.post
+        post = worker.client.send
 
         async def held(request: DeliveryRequest) -> Answer:
             await release.wait()
             return await post(request)
 
-        worker.client.post = held  # type: ignore[method-assign]  # holds the attempt back, no more
+        worker.client.send = held  # type: ignore[method-assign]  # holds the attempt back, no more
         delivering = asyncio.create_task(deliver_all(worker))
 
         async def is_under_way() -> bool:

@@ -237,13 +237,13 @@ async def test_what_its_owner_changes_meanwhile_is_kept(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         described = replace(endpoint, description="changed")
-        post = worker.client.post
+        post = worker.client.send
 
         async def changing(request: object) -> object:
             await worker.runtime.store.endpoints.save(described, replacing=endpoint)
             return await post(request)  # type: ignore[arg-type]  # handed on as it came
 
-        worker.client.post = changing  # type: ignore[assignment,method-assign]  # stands in for it
+        worker.client.send = changing  # type: ignore[assignment,method-assign]  # stands in for it
         await challenge({WORKER: worker})
         after = await current(worker, endpoint)
     assert after.description == "changed"
@@ -278,14 +278,14 @@ async def test_the_answer_of_a_former_url_counts_for_nothing(redis_url: str) -> 
         moved = verified_anew(moved, now=worker.runtime.clock() + 1)
         secret = worker.runtime.secrets.open(endpoint.secrets[0].sealed)
         receiver.answer("/hook", body=proof(secret))
-        post = worker.client.post
+        post = worker.client.send
 
         async def moving(request: object) -> object:
             answer = await post(request)  # type: ignore[arg-type]  # handed on as it came
             await worker.runtime.store.endpoints.save(moved, replacing=endpoint)
             return answer
 
-        worker.client.post = moving  # type: ignore[assignment,method-assign]  # stands in for it
+        worker.client.send = moving  # type: ignore[assignment,method-assign]  # stands in for it
         await challenge({WORKER: worker})
         assert await current(worker, endpoint) == moved
 

@@ -53,7 +53,7 @@ def client_for(**settings: Any) -> DeliveryClient:
 
 async def post(url: str, **settings: Any) -> Answer:
     async with client_for(**settings) as client:
-        return await client.post(request_to(url))
+        return await client.send(request_to(url))
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:

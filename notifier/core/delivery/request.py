@@ -61,11 +61,15 @@ _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
 
 class DeliveryRequest(NamedTuple):
-    """A POST ready to go out: ``headers`` have lower-case names, ``body`` is exactly what was signed."""
+    """A request ready to go out: ``headers`` have lower-case names, ``body`` is exactly what was signed.
+
+    ``method`` is any but HEAD and CONNECT, whose answers end elsewhere.
+    """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
+    method: str = "POST"
 
 
 class Content(NamedTuple):
