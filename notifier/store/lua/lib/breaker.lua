@@ -3,8 +3,9 @@
 -- time, the probe, at growing intervals, until one succeeds.
 
 -- Takes over what a batch of outcomes says of an endpoint, also into view (lib/queue.lua).
--- seen: succeeded (true or nil), alive (true or nil: it took something or asked for a slower pace), failed, in_a_row (failures after the last success), reason, pause in ms, and
---       how many deliveries ended in which status, and what lib/pacing.lua reads
+-- seen: succeeded (true or nil), alive (true or nil: it took something or asked for a slower pace), failed, in_a_row
+--       (failures after the last success), reason, pause in ms, how many deliveries ended in which status, and what
+--       lib/pacing.lua reads
 -- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms, after how long without
 --          a failure it begins to fail again in ms}, and the law of the pace by name in "pace"
 -- Returns true when it has failed for too long.

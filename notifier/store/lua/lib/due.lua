@@ -16,8 +16,8 @@ local function make_due(endpoints, due)
   for place, queue in pairs(due) do
     local endpoint, partition = endpoints[place][1], endpoints[place][2]
     redis.call('ZADD', 'sn:due:' .. endpoint, unpack(queue))
-    -- An endpoint that waits for its turn already keeps it. One that may get nothing now (disabled, busy, slowed down) comes
-    -- up all the same, and the claim files it where it belongs: rare, and cheaper than asking here.
+    -- An endpoint that waits for its turn already keeps it. One that may get nothing now (disabled, busy, slowed down)
+    -- comes up all the same, and the claim files it where it belongs: rare, and cheaper than asking here.
     redis.call('ZADD', 'sn:ready:' .. partition, 'LT', queue[1], endpoint)
     partitions[partition] = true
   end
