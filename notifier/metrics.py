@@ -6,6 +6,7 @@ the API shows the sum, so that one scrape of any API process covers all workers 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -36,7 +37,7 @@ METRICS: Final[dict[str, Metric]] = {}
 """Every metric by its name, in the order in which they are shown."""
 
 
-class Metric:
+class Metric(ABC):
     """A metric with its name, what it says, and the names of its labels.
 
     Making one registers it.
@@ -67,29 +68,29 @@ class Metric:
             if name == self.name
         }
 
+    @abstractmethod
     def family(self, figures: Figures) -> Family:
         """Return the metric as Prometheus' client writes it."""
-        raise NotImplementedError
 
 
-class Counter(Metric, Generic[*Labels]):
-    """What only grows. The type parameters are those of its labels' values, in order."""
+class _Labelled(Metric, Generic[*Labels]):
+    """One value for each combination of labels. The type parameters are those of their values, in order."""
 
     def series(self, *labels: *Labels) -> str:
-        """Return the name under which the values with these labels are added up."""
+        """Return the name of the value with these labels."""
         return _series(self, *labels)
+
+
+class Counter(_Labelled[*Labels]):
+    """What only grows."""
 
     def family(self, figures: Figures) -> Family:
         """Return the metric as Prometheus' client writes it."""
         return _filled(CounterMetricFamily(self.name, self.description, labels=self.labels), figures)
 
 
-class Gauge(Metric, Generic[*Labels]):
+class Gauge(_Labelled[*Labels]):
     """What goes up and down and is measured when it is asked for."""
-
-    def series(self, *labels: *Labels) -> str:
-        """Return the name of the value with these labels."""
-        return _series(self, *labels)
 
     def family(self, figures: Figures) -> Family:
         """Return the metric as Prometheus' client writes it."""

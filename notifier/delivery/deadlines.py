@@ -10,7 +10,7 @@ class Exchange(Protocol):
     """What has to be over in time."""
 
     def expire(self) -> None:
-        """Give up waiting."""
+        """Stop waiting."""
 
 
 class Deadlines:

@@ -52,7 +52,7 @@ async def start(api_runtime: Runtime) -> AsyncIterator[Start]:
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[object]]:
-    """Gives what was logged above INFO, by us or by a library."""
+    """Return what was logged above INFO, by us or by a library."""
     capture = LogCapture()
     before = structlog.get_config()
     structlog.configure(processors=[capture], cache_logger_on_first_use=False)

@@ -111,3 +111,10 @@ def test_the_dashboard_shows_metrics_that_exist(services: dict[str, Any]) -> Non
     (provider,) = load("deploy/grafana/provisioning/dashboards/space-notifier.yml")["providers"]
     mounted = [volume.split(":")[1] for volume in services["grafana"]["volumes"]]
     assert provider["options"]["path"] in mounted
+
+
+def test_the_documents_name_only_metrics_that_exist() -> None:
+    pages = [page.read_text() for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))]
+    named = {series for page in pages for series in SERIES.findall(page)}
+    assert named
+    assert named <= known_series()
