@@ -30,9 +30,9 @@ from benchmarks.workload import (
 )
 from notifier.core.delivery.delivery import Attempt, DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint
-from notifier.core.model.ids import ATTEMPT_PREFIX, AttemptId
+from notifier.core.model.ids import ATTEMPT_PREFIX, AttemptId, EventId
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Commit, Settlement
+from notifier.store import Claim, Commit, Owed, Settlement
 
 FEW: Final = 1_000
 """The pending deliveries that many are compared with."""
@@ -147,9 +147,10 @@ async def _owe(stage: Stage, pending: int) -> tuple[float, float]:
     for start in range(0, len(events), COMMITTED_AT_ONCE):
         await store.spaces.commit(events[start : start + COMMITTED_AT_ONCE])
     logged = await _held(stage)
-    for start in range(0, len(events), COMMITTED_AT_ONCE):
-        batch = events[start : start + COMMITTED_AT_ONCE]
-        async for _ in store.queue.owe([(commit.events[0].id, stage.endpoints) for commit in batch]):
+    complete: list[EventId] = []
+    while entries := await store.events.undispatched(limit=COMMITTED_AT_ONCE, complete=complete):
+        complete = [entry.id for entry in entries]
+        async for _ in store.queue.owe([Owed(entry, stage.endpoints) for entry in entries]):
             pass
     owed = await _held(stage)
     await _until_rewritten(stage)

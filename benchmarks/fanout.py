@@ -18,7 +18,7 @@ from benchmarks.receiving import SinkClient, running_sink
 from benchmarks.waiting import wait_until
 from benchmarks.workload import Subscriber, commits, load, register, settings_of, subscribers
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Commit, keys
+from notifier.store import Commit, schema
 
 MIB: Final = 2**20
 START_SECONDS: Final = 20.0
@@ -110,7 +110,7 @@ async def _change_one(runtime: Runtime, subscriber: Subscriber) -> None:
 
 async def _until_started(runtime: Runtime) -> None:
     async def has_started() -> bool:
-        return bool(await runtime.store.database.redis.zcard(keys.WORKERS))
+        return bool(await runtime.store.database.redis.zcard(schema.WORKERS()))
 
     await wait_until(has_started, seconds=START_SECONDS, what="the worker has started")
 

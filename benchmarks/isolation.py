@@ -22,7 +22,7 @@ from benchmarks.waiting import wait_until
 from benchmarks.workload import commits, load, register, settings_of, subscribers
 from notifier.core.delivery.endpoint import DEFAULT_MAX_CONCURRENCY
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Commit, keys
+from notifier.store import Commit, schema
 
 ENDPOINTS: Final = 100
 HANGING: Final = 10
@@ -132,7 +132,7 @@ async def _stream(runtime: Runtime, receivers: Receivers, made: Sequence[Commit]
 
 async def _until_started(runtime: Runtime) -> None:
     async def has_started() -> bool:
-        return bool(await runtime.store.database.redis.zcard(keys.WORKERS))
+        return bool(await runtime.store.database.redis.zcard(schema.WORKERS()))
 
     await wait_until(has_started, seconds=START_SECONDS, what="the worker has started")
 

@@ -33,9 +33,9 @@ from benchmarks.processes import (
 from benchmarks.waiting import wait_until
 from benchmarks.workload import load, settings_of
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.doctor import Finding, findings
-from notifier.store.doctor.keyspace import FORMS, read_keyspace
+from notifier.store.doctor.keyspace import read_keyspace
 
 DAY_SECONDS: Final = 86_400
 SAMPLES: Final = 60
@@ -246,11 +246,11 @@ async def _sample(stage: Stage) -> Sample:
             raise BenchmarkError(f"{name} ended early:\n{tail_of(stage.folder / f'{name.lower()}.log')}")
     database = stage.runtime.store.database
     keyspace = await read_keyspace(database)
-    permanent = {form: keyspace.names[form] for form in keys.PERMANENT}
+    permanent = {row: keyspace.names(row) for row in keyspace.places if row.life is not schema.Life.EXPIRES}
     async with database.pipeline() as pipe:
-        for form, names in permanent.items():
+        for row, names in permanent.items():
             for name in names:
-                COUNT[FORMS[form]](pipe, name)
+                COUNT[row.type](pipe, name)
         counts = await pipe.execute()
     gauges = await stage.runtime.store.gauges(now=stage.runtime.clock())
     info = await database.redis.info()
@@ -259,7 +259,7 @@ async def _sample(stage: Stage) -> Sample:
         "keys that are wrong": len(keyspace.findings),
         "permanent keys": sum(map(len, permanent.values())),
         "members of permanent keys": sum(counts),
-        "all keys": sum(map(len, keyspace.names.values())),
+        "all keys": sum(map(len, keyspace.places.values())),
         "pending deliveries": gauges.deliveries_pending,
         "server: used MiB": info["used_memory"] / MIB,
         "server: clients": info["connected_clients"],

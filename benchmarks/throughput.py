@@ -44,7 +44,7 @@ from benchmarks.workload import (
     write_requests,
 )
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import keys
+from notifier.store import schema
 
 WARM_UP: Final = 20
 START_SECONDS: Final = 20.0
@@ -165,7 +165,7 @@ async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers:
     await register(runtime, receivers)
 
     async def all_run() -> bool:
-        return int(await runtime.store.database.redis.zcard(keys.WORKERS)) == workers
+        return int(await runtime.store.database.redis.zcard(schema.WORKERS())) == workers
 
     await wait_until(all_run, seconds=START_SECONDS, what="every worker has started")
     for number in range(WARM_UP):

@@ -21,7 +21,7 @@ from notifier.core.model.observation import Call, Question
 from notifier.core.spaces.decide import Circumstances, decide
 from notifier.core.spaces.merging import Patience
 from notifier.runtime import Runtime
-from notifier.store import Commit, keys
+from notifier.store import Commit, schema
 
 NOW: Final = 1_760_000_000.0
 CONCURRENCY: Final = 64
@@ -157,7 +157,7 @@ async def register(runtime: Runtime, made: list[Subscriber]) -> None:
 async def fill_outbox(runtime: Runtime, made: list[Commit]) -> None:
     """Commit events while workers believe that a wakeup for the outbox is on its way, and leave it alone."""
     async with runtime.store.database.pipeline() as pipe:
-        pipe.set(keys.wakeup("dispatch"), 1, px=HOLD_MS)
+        pipe.set(schema.WAKEUP("dispatch"), 1, px=HOLD_MS)
         await pipe.execute()
     for start in range(0, len(made), COMMITTED_AT_ONCE):
         await runtime.store.spaces.commit(made[start : start + COMMITTED_AT_ONCE])

@@ -131,7 +131,7 @@ async def open_runtime(
     """Connect to Redis and put a runtime together; with ``retrying`` its commands wait for the server.
 
     Raises:
-        ConfigError: There is no Redis URL, or a key cannot be read.
+        ConfigError: There is no Redis URL, a key cannot be read, or the database is of a newer version.
         UnavailableError: Redis does not answer, or cannot do the work.
     """
     if settings.redis_url is None:
@@ -149,7 +149,7 @@ async def open_runtime(
             origin=origin_of(settings.x_api_url, token),
         )
         await check_server(store)
-        await store.partitions.settle_in()
+        await store.layout.settle_in()
         yield Runtime(settings, store, box, Wakeup(database), clock)
     finally:
         await database.close()

@@ -156,7 +156,7 @@ class Drain:
             self._join_in()
         if turn.claims:
             self._may_claim = True
-            endpoints = await self._store.endpoints.all(turn.generation)
+            endpoints = await self._store.endpoints.all_since(self._partition, turn.generation)
             self._worker.forget_signers(endpoints)
             for claim in turn.claims:
                 flight = Flight(claim, self._loop.time())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.delivery.filters import is_wanted
+from notifier.core.model.ids import EndpointId, EventId
+from notifier.store import OutboxEntry, Owed
 from workers.context import Worker, worker_of
 
 BATCH: Final = 250
@@ -41,19 +44,33 @@ async def empty_outbox(worker: Worker) -> None:
 
 async def _dispatch_all(worker: Worker) -> None:
     store = worker.runtime.store
-    while events := await store.events.undispatched(limit=BATCH):
-        endpoints = await store.endpoints.all()
-        wanted = [
-            (
-                event.id,
-                [each for each in endpoints.values() if is_wanted(each, event.type, event.routing)],
-            )
-            for event in events
-        ]
-        async for partitions in store.queue.owe(wanted):
-            for partition in partitions:
-                worker.set_off(worker, partition)
-            await _call_for_help(worker, partitions)
+    complete: list[EventId] = []
+    while events := await store.events.undispatched(limit=BATCH, complete=complete):
+        complete = [event.id for event in events]
+        unknown = await _dispatch(worker, events, await store.endpoints.all())
+        while unknown:
+            # Created a moment ago and not known in their partitions yet, or deleted: those get nothing.
+            existing = {each for each in unknown if await store.endpoints.apply(each)}
+            endpoints = await store.endpoints.all()
+            again = {each: endpoints[each] for each in existing if each in endpoints}
+            unknown = await _dispatch(worker, events, again)
+
+
+async def _dispatch(
+    worker: Worker, events: Sequence[OutboxEntry], endpoints: Mapping[EndpointId, Endpoint]
+) -> set[EndpointId]:
+    """Make events owed to those of the endpoints that want them; return those that no partition knows."""
+    wanted = [
+        Owed(event, [each for each in endpoints.values() if is_wanted(each, event.type, event.routing)])
+        for event in events
+    ]
+    unknown: set[EndpointId] = set()
+    async for step in worker.runtime.store.queue.owe(wanted):
+        unknown.update(step.unknown)
+        for partition in step.partitions:
+            worker.set_off(worker, partition)
+        await _call_for_help(worker, step.partitions)
+    return unknown
 
 
 async def _call_for_help(worker: Worker, partitions: Iterable[int]) -> None:

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep(worker: Worker) -> None:
-    """Wake workers for everything that is due, whatever became of earlier wakeups."""
+    """Wake workers for everything that is due, whether or not earlier wakeups arrived."""
     runtime = worker.runtime
     for partition in range(runtime.store.partitions.count):
         if worker.may_have_lost_claims(partition):
@@ -38,6 +38,8 @@ async def sweep(worker: Worker) -> None:
             await runtime.wakeup.dispatch()
         elif name == "recover":
             await runtime.wakeup.recover()
+        elif name == "apply":
+            await runtime.store.endpoints.apply_changes()
         else:
             await runtime.wakeup.observe()
     await _end_idle_outages(worker)

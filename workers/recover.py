@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 
-from notifier.core.delivery.recovery import MOST_WAITING, Recovery
+from notifier.core.delivery.recovery import MOST_WAITING, Recovery, RecoveryStatus
 from notifier.store import Store
 from notifier.store.recoveries import Batch
 from workers.context import worker_of
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 async def recover(ctx: dict[str, Any]) -> None:
     """Job: go on with every recovery, a batch of each in turn.
 
-    Any number of workers may do so at once: a batch and the progress that it makes are stored in one step.
+    Any number of workers may do so at once: a batch is made due once, and counted once.
     """
     worker = worker_of(ctx)
     store, wakeup = worker.runtime.store, worker.runtime.wakeup
@@ -46,12 +46,18 @@ async def _go_on(store: Store, recovery: Recovery) -> set[int]:
     """Take a recovery a batch further; returns the partition that needs a wakeup."""
     endpoint = (await store.endpoints.get_many([recovery.endpoint_id])).get(recovery.endpoint_id)
     if endpoint is None or endpoint.is_held:
-        log.warning("recovery.ended_early", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)
-        return await store.recoveries.advance(recovery, Batch(recovery.position, 0, (), 0))
+        return await _advance(store, recovery, Batch(recovery.position, 0, (), 0))
     batch = await store.recoveries.next_batch(recovery, endpoint)
     if batch.waiting > MOST_WAITING:
         await store.recoveries.put_off(recovery)
         return set()
-    if batch.position >= recovery.last:
+    return await _advance(store, recovery, batch)
+
+
+async def _advance(store: Store, recovery: Recovery, batch: Batch) -> set[int]:
+    advance = await store.recoveries.advance(recovery, batch)
+    if advance.status is RecoveryStatus.DONE:
         log.info("recovery.done", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)
-    return await store.recoveries.advance(recovery, batch)
+    elif advance.status in (RecoveryStatus.CANCELED, RecoveryStatus.FAILED):
+        log.warning("recovery.ended_early", recovery_id=recovery.id, endpoint_id=recovery.endpoint_id)
+    return advance.partitions

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from notifier.config import Settings, load_settings
 from notifier.errors import ConfigError, NotifierError, UnavailableError
 from notifier.runtime import Runtime, open_runtime, report_concerns
-from notifier.store import Retrying, connect, fault_of, key_id_of, keys
+from notifier.store import Retrying, connect, fault_of, key_id_of, schema
 from notifier.store.wakeup import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 from workers.challenge import challenge
@@ -135,7 +135,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "cron_jobs": [
             cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),
         ],
-        "queue_name": keys.ARQ_QUEUE,
+        "queue_name": schema.JOBS(),
         "redis_pool": job_queue(connect(settings.redis_url, decode=False, retrying=retrying)),
         "job_serializer": to_job,
         "job_deserializer": from_job,

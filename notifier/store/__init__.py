@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from notifier.core.delivery.endpoint import EndpointStatus
 from notifier.core.model.observation import Call
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.budget import SharedBudget
 from notifier.store.concerns import Concern, Severity, concerns_of
 from notifier.store.connection import connect
 from notifier.store.database import Database
 from notifier.store.deliveries import Deliveries
-from notifier.store.delivery_queue import Claim, DeliveryQueue, Settlement, Turn
+from notifier.store.delivery_queue import Claim, DeliveryQueue, Owed, Settlement, Turn
 from notifier.store.endpoint_stats import EndpointStats, stats_of
 from notifier.store.endpoints import EndpointHealth, Endpoints
-from notifier.store.events import Events, LoggedEvent
+from notifier.store.events import Events, LoggedEvent, OutboxEntry
 from notifier.store.faults import PREFIX, fault_of
 from notifier.store.housekeeping import AdminKeys, Idempotency, StoredAnswer, Telemetry, Workers
+from notifier.store.layout import Layout
 from notifier.store.paging import Page
 from notifier.store.partitions import Partitions
 from notifier.store.polls import PollQueue, Polls
@@ -30,6 +31,7 @@ from notifier.store.redaction import Redaction
 from notifier.store.refusals import SharedRefusals
 from notifier.store.resealing import Resealed, Resealing
 from notifier.store.retrying import Retrying
+from notifier.store.scripts import Script, ScriptCall, script
 from notifier.store.sealing import SecretBox, key_id_of
 from notifier.store.server import Server, ServerState
 from notifier.store.source_health import Cycle, SourceHealth
@@ -39,6 +41,9 @@ from notifier.store.standings import Standings
 from notifier.store.timers import Timers
 from notifier.store.wakeup import Wakeup
 from notifier.store.watches import Watches
+
+WAITING_WORK: Final[Script[list[str]]] = script("waiting_work")
+WAITING_PARTITION: Final[Script[int]] = script("waiting_partition")
 
 DAY_SECONDS: Final = 86_400
 
@@ -69,7 +74,8 @@ class Store:
         ttl_seconds = int(retention_days * DAY_SECONDS)
         self.database = database
         self.retention_seconds = ttl_seconds
-        self.partitions = Partitions(database, partitions)
+        self.partitions = Partitions(partitions)
+        self.layout = Layout(database, self.partitions)
         self.server = Server(database)
         self.watches = Watches(database, ttl_seconds=ttl_seconds)
         self.polls = Polls(database)
@@ -77,11 +83,11 @@ class Store:
         self.spaces = Spaces(database, ttl_seconds=ttl_seconds)
         self.events = Events(database, ttl_seconds=ttl_seconds)
         self.endpoints = Endpoints(database, self.partitions, ttl_seconds=ttl_seconds)
-        self.queue = DeliveryQueue(database, self.partitions, ttl_seconds=ttl_seconds)
+        self.queue = DeliveryQueue(database, self.partitions, self.events, ttl_seconds=ttl_seconds)
         self.deliveries = Deliveries(database, self.partitions, ttl_seconds=ttl_seconds)
         self.recoveries = Recoveries(database, self.partitions, ttl_seconds=ttl_seconds)
         self.timers = Timers(database)
-        self.redaction = Redaction(database)
+        self.redaction = Redaction(database, self.partitions)
         self.health = SourceHealth(database, ttl_seconds=ttl_seconds)
         self.budget = SharedBudget(database, origin)
         self.refusals = SharedRefusals(database)
@@ -101,25 +107,28 @@ class Store:
         await self.database.ping()
 
     async def waiting_work(self, *, now: float) -> Sequence[str]:
-        """Name the jobs that have something to do and no wakeup on its way (see ``waiting_work.lua``)."""
-        jobs: Sequence[str] = await self.database.run(
-            "waiting_work", keys=[keys.OUTBOX], args=[self.partitions.count, int(now * 1000), *Call]
-        )
-        return jobs
+        """Name the jobs that have something to do and no wakeup on its way; a partition's is ``deliver:<n>``."""
+        partitions = range(self.partitions.count)
+        calls: list[ScriptCall[Any]] = [
+            ScriptCall(WAITING_WORK, [schema.OUTBOX()], [int(now * 1000), *Call]),
+            *(ScriptCall(WAITING_PARTITION, [schema.READY(partition)]) for partition in partitions),
+        ]
+        jobs, *waiting = await self.database.run_all(calls)
+        return [*jobs, *(f"deliver:{each}" for each, waits in zip(partitions, waiting, strict=True) if waits)]
 
     async def begin(self, job: str) -> None:
         """Let the next wakeup of a job through: what turns up from now on needs a new one."""
         async with self.database.translated():
-            await self.database.redis.delete(keys.wakeup(job))
+            await self.database.redis.delete(schema.WAKEUP(job))
 
     async def stats_of(self, endpoint_id: str) -> EndpointStats:
         """Return the figures of an endpoint."""
-        return await stats_of(self.database, endpoint_id)
+        return await stats_of(self.database, self.partitions, endpoint_id)
 
     async def counts(self) -> dict[str, int]:
         """Count what is kept: watches, Spaces, events, endpoints and pending deliveries."""
         async with self.database.pipeline() as pipe:
-            for key in (keys.WATCHES, keys.SPACES, keys.EVENTS):
+            for key in (schema.WATCHES(), schema.SPACES(), schema.EVENTS()):
                 pipe.zcard(key)
             watches, spaces, events = await pipe.execute()
         endpoints = await self.endpoints.all()
@@ -156,6 +165,8 @@ __all__ = [
     "Database",
     "EndpointHealth",
     "LoggedEvent",
+    "OutboxEntry",
+    "Owed",
     "Page",
     "PollQueue",
     "Resealed",

@@ -11,8 +11,9 @@ from notifier.core.model.observation import Call
 from notifier.core.model.poll import Urgency
 from notifier.core.polling import buckets
 from notifier.core.polling.buckets import Buckets
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
+from notifier.store.records import REPLACE
 
 BUCKETS = TypeAdapter(Buckets)
 
@@ -97,12 +98,12 @@ class SharedBudget:
 
     async def _read(self) -> tuple[str, Buckets]:
         async with self._database.translated():
-            text: str | None = await self._database.redis.get(keys.BUCKETS)
+            text: str | None = await self._database.redis.get(schema.BUCKETS())
         return text or "", BUCKETS.validate_json(text) if text else Buckets()
 
     async def _replace(self, text: str, record: Buckets) -> bool:
         ttl = CLOSED_TTL_SECONDS if record.closed_until else TTL_SECONDS
         replaced = await self._database.run(
-            "replace", keys=[keys.BUCKETS], args=[BUCKETS.dump_json(record), text, ttl]
+            REPLACE, keys=[schema.BUCKETS()], args=[BUCKETS.dump_json(record), text, ttl]
         )
         return bool(replaced)

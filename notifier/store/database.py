@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
@@ -17,38 +12,10 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from notifier.store.faults import fault_of
 from notifier.store.retrying import RetryingRedis
+from notifier.store.schema import Key
+from notifier.store.scripts import Argument, Script, ScriptCall
 
-Argument: TypeAlias = str | int | float | bytes
-
-INCLUDE: Final = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """One Lua script with what it includes, and the digest by which the server knows it."""
-
-    name: str
-    source: str
-    sha: str
-
-
-@cache
-def script(name: str) -> Script:
-    """Read ``lua/<name>.lua``; an ``-- include: lib/x.lua`` line puts that file ahead of it."""
-    folder = files("notifier.store") / "lua"
-    body = (folder / f"{name}.lua").read_text()
-    libraries = [(folder / included).read_text() for included in INCLUDE.findall(body)]
-    source = "\n".join([*libraries, body])
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptCall:
-    """A script with its keys and arguments, to be sent alone or with others in one round trip."""
-
-    script: Script
-    keys: Sequence[str]
-    args: Sequence[Argument]
+T = TypeVar("T")
 
 
 class Database:
@@ -64,12 +31,12 @@ class Database:
         """How many commands this client has sent again because it got no answer to them."""
         return self.redis.retrying.repeats if isinstance(self.redis, RetryingRedis) else 0
 
-    async def run(self, name: str, *, keys: Sequence[str] = (), args: Sequence[Argument] = ()) -> Any:  # noqa: ANN401 - each stub types its script's answer
-        """Run one script."""
-        (answer,) = await self.run_all([ScriptCall(script(name), keys, args)])
+    async def run(self, script: Script[T], *, keys: Sequence[Key], args: Sequence[Argument] = ()) -> T:
+        """Run one script; the first of its keys says of which tag all of them are."""
+        (answer,) = await self.run_all([ScriptCall(script, keys, args)])
         return answer
 
-    async def run_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
+    async def run_all(self, calls: Sequence[ScriptCall[T]]) -> list[T]:
         """Run scripts in order, in one round trip.
 
         Raises:
@@ -90,13 +57,13 @@ class Database:
                     raise answer
             return answers
 
-    async def _load(self, scripts: Iterable[Script]) -> None:
+    async def _load(self, scripts: Iterable[Script[object]]) -> None:
         async with self.redis.pipeline(transaction=False) as pipe:
             for each in scripts:
                 pipe.script_load(each.source)
             await pipe.execute()
 
-    async def _pipeline(self, calls: Sequence[ScriptCall]) -> list[Any]:
+    async def _pipeline(self, calls: Sequence[ScriptCall[object]]) -> list[Any]:
         if len(calls) == 1:
             return [await self._evaluate(calls[0])]
         async with self.redis.pipeline(transaction=False) as pipe:
@@ -105,8 +72,8 @@ class Database:
             answers: list[Any] = await pipe.execute(raise_on_error=False)
             return answers
 
-    async def _evaluate(self, call: ScriptCall) -> Any:  # noqa: ANN401 - see run
-        """Run one script; a pipeline would cost more. Gives the server's error as a pipeline does."""
+    async def _evaluate(self, call: ScriptCall[object]) -> Any:  # noqa: ANN401 - typed by its script
+        """Run one script; a pipeline would cost more. Return the server's error as a pipeline does."""
         try:
             return await self.redis.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
         except ResponseError as error:

@@ -9,17 +9,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Final
 
 from notifier.core.delivery.delivery import Attempt, Delivery, DeliveryStatus
 from notifier.core.model.ids import EndpointId, EventId, delivery_id, split_delivery_id
 from notifier.errors import ConflictError, NotFoundError
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.delivery_queue import attempts_in
 from notifier.store.paging import Page, read_cursor, slice_of
 from notifier.store.partitions import Partitions
+from notifier.store.schema import Key
+from notifier.store.scripts import Script, script
+
+REDELIVER: Final[Script[int]] = script("redeliver")
 
 WALKED_AT_ONCE: Final = 250
 EXAMINED_AT_MOST: Final = 2_500
@@ -58,11 +62,17 @@ class Deliveries:
         """
         found = await self.get(delivery)
         partition = self._partitions.of(found.endpoint_id)
-        done = await self._database.run(
-            "redeliver",
-            keys=[keys.delivery(delivery), keys.ready(partition)],
-            args=[found.endpoint_id, found.event_id, self._ttl],
-        )
+        async with self._database.translated():
+            space_id, sequence, serial = await self._database.redis.hmget(
+                schema.EVENT(found.event_id), "space", "sequence", "serial"
+            )
+        done = 0
+        if serial is not None:
+            done = await self._database.run(
+                REDELIVER,
+                keys=[schema.DELIVERY(partition, delivery), schema.READY(partition)],
+                args=[found.endpoint_id, found.event_id, space_id or "", sequence or 0, self._ttl],
+            )
         if done == 0:
             raise NotFoundError(f"The event or the endpoint of delivery {delivery} is gone.")
         if done > 1:
@@ -79,8 +89,8 @@ class Deliveries:
         if owed is not None:
             event_id, endpoint_id = owed
             async with self._database.pipeline() as pipe:
-                pipe.sismember(keys.owed(event_id), endpoint_id)
-                pipe.exists(keys.delivery(delivery))
+                pipe.sismember(schema.RECIPIENTS(self._partitions.of(endpoint_id), event_id), endpoint_id)
+                pipe.exists(self._partitions.delivery(event_id, endpoint_id))
                 known = await pipe.execute()
             if any(known):
                 return (await self._read([owed]))[0]
@@ -88,8 +98,11 @@ class Deliveries:
 
     async def attempts(self, delivery: str) -> tuple[Attempt, ...]:
         """List the attempts made at a delivery, oldest first."""
+        owed = split_delivery_id(delivery)
+        if owed is None:
+            return ()
         async with self._database.translated():
-            return attempts_in(await self._database.redis.hgetall(keys.delivery(delivery)))
+            return attempts_in(await self._database.redis.hgetall(self._partitions.delivery(*owed)))
 
     async def page(
         self,
@@ -131,7 +144,9 @@ class Deliveries:
         space_id: str | None,
     ) -> AsyncIterator[_Stretch]:
         """Go back through the log, from a cursor on, in stretches of up to ``at_once`` deliveries."""
-        index = keys.owes(endpoint_id) if endpoint_id is not None else keys.EVENTS
+        index = (
+            self._partitions.key(schema.HISTORY, endpoint_id) if endpoint_id is not None else schema.EVENTS()
+        )
         from_serial, skip = _read_position(cursor)
         before = None if from_serial is None else str(from_serial + 1)
         while True:
@@ -161,15 +176,17 @@ class Deliveries:
         """Read whom the first of these events are owed to: as many of them as are not too much at once."""
         async with self._database.pipeline() as pipe:
             for event, _ in rows:
-                pipe.hget(keys.event(event), "space")
+                pipe.hget(schema.EVENT(event), "space")
                 if endpoint_id is None:
-                    pipe.scard(keys.owed(event))
+                    for recipients in self._partitions.recipients(event):
+                        pipe.scard(recipients)
                 else:
-                    pipe.sismember(keys.owed(event), endpoint_id)
+                    pipe.sismember(schema.RECIPIENTS(self._partitions.of(endpoint_id), event), endpoint_id)
             answers = await pipe.execute()
+        width = 1 + (self._partitions.count if endpoint_id is None else 1)
         counts = [
-            int(count) if space_id in (None, space) else 0
-            for space, count in zip(answers[::2], answers[1::2], strict=True)
+            sum(answers[start + 1 : start + width]) if space_id in (None, answers[start]) else 0
+            for start in range(0, len(answers), width)
         ]
         within = max(bisect_right(list(accumulate(counts)), EXAMINED_AT_MOST), 1)
         passed = [(EventId(event), serial) for event, serial in rows[:within]]
@@ -183,11 +200,14 @@ class Deliveries:
         async with self._database.pipeline() as pipe:
             for event, count in zip(events, counts, strict=True):
                 if count:
-                    pipe.smembers(keys.owed(event))
+                    for recipients in self._partitions.recipients(event):
+                        pipe.smembers(recipients)
             answers = iter(await pipe.execute())
-        return [sorted(next(answers)) if count else [] for _, count in zip(events, counts, strict=True)]
+        return [
+            sorted(set().union(*islice(answers, self._partitions.count))) if count else [] for count in counts
+        ]
 
-    async def _only(self, index: str, event_id: str, *, before: str | None) -> list[tuple[str, int]]:
+    async def _only(self, index: Key, event_id: str, *, before: str | None) -> list[tuple[str, int]]:
         async with self._database.translated():
             serial = await self._database.redis.zscore(index, event_id)
         is_there = serial is not None and (before is None or serial < int(before))
@@ -198,13 +218,13 @@ class Deliveries:
         async with self._database.pipeline() as pipe:
             for event_id, endpoint_id in owed:
                 pipe.hmget(
-                    keys.delivery(delivery_id(event_id, endpoint_id)),
+                    self._partitions.delivery(event_id, endpoint_id),
                     ["status", "attempts", "reason", "settled_at"],
                 )
-                pipe.zscore(keys.due(endpoint_id), event_id)
-                pipe.hget(keys.event(event_id), "at")
-                pipe.exists(keys.endpoint(endpoint_id))
-                pipe.hget(keys.run(endpoint_id), "resume_at")
+                pipe.zscore(self._partitions.key(schema.DUE, endpoint_id), event_id)
+                pipe.hget(schema.EVENT(event_id), "at")
+                pipe.exists(schema.ENDPOINT(endpoint_id))
+                pipe.hget(self._partitions.key(schema.STATE, endpoint_id), "resume_at")
             rows = await pipe.execute()
         return [
             _delivery(each, *rows[start : start + 3], endpoint=rows[start + 3 : start + 5])

@@ -7,9 +7,10 @@ A delivery that waits for its first attempt is an entry in its endpoint's due qu
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -18,22 +19,28 @@ from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.delivery.pacing import PACE_LAW
 from notifier.core.model.ids import ATTEMPT_PREFIX, EndpointId, EventId
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
+from notifier.store.events import Events, OutboxEntry
 from notifier.store.partitions import Partitions
+from notifier.store.scripts import Script, ScriptCall, script
 
 ATTEMPT: Final = TypeAdapter(Attempt)
-BREAKER_FIGURES: Final = json.dumps(
-    [
-        breaker.FAILURES_IN_A_ROW,
-        int(breaker.FIRST_PROBE_SECONDS * 1000),
-        int(breaker.LONGEST_PROBE_SECONDS * 1000),
-        int(breaker.GIVEN_UP_SECONDS * 1000),
-        int(breaker.SILENCE_SECONDS * 1000),
-    ]
+FIGURES: Final = json.dumps(
+    {
+        "threshold": breaker.FAILURES_IN_A_ROW,
+        "first_wait": int(breaker.FIRST_PROBE_SECONDS * 1000),
+        "longest_wait": int(breaker.LONGEST_PROBE_SECONDS * 1000),
+        "given_up": int(breaker.GIVEN_UP_SECONDS * 1000),
+        "silence": int(breaker.SILENCE_SECONDS * 1000),
+        "pace": PACE_LAW.as_dict(),
+    }
 )
+"""What the scripts know of the breaker, in ms, and of the pace."""
 
-PACE_FIGURES: Final = json.dumps(PACE_LAW.as_dict())
+DISPATCH: Final[Script[tuple[int, list[str]]]] = script("dispatch")
+TURN: Final[Script[tuple[int, list[EndpointId], str, int, list[Any], int]]] = script("turn")
+RENEW: Final[Script[tuple[int, int, list[str]]]] = script("renew")
 
 DISPATCH_CHUNK: Final = 500
 """How many deliveries one script call makes: a millisecond or two of the server's time, in which nobody else
@@ -42,11 +49,26 @@ is served."""
 EVENT_WEIGHT: Final = 4
 """What an event costs by itself, in deliveries."""
 
-GONE: Final = (b"", 0.0)
-"""What is known of an event that is no longer kept: body, and moment of its commit."""
 
-Owed: TypeAlias = tuple[EventId, Sequence[Endpoint]]
-"""An event, and who is owed it."""
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An event, and the endpoints that it is owed to."""
+
+    event: OutboxEntry
+    endpoints: Sequence[Endpoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """What a step of dispatching has done.
+
+    Attributes:
+        partitions: Those that have work now and no wakeup on its way.
+        unknown: Endpoints that their partition does not know, and that got nothing.
+    """
+
+    partitions: Sequence[int]
+    unknown: Sequence[EndpointId]
 
 
 class Claim(NamedTuple):
@@ -123,35 +145,53 @@ class Renewal(NamedTuple):
 class DeliveryQueue:
     """Owe, claim and settle."""
 
-    def __init__(self, database: Database, partitions: Partitions, *, ttl_seconds: int) -> None:
+    def __init__(
+        self, database: Database, partitions: Partitions, events: Events, *, ttl_seconds: int
+    ) -> None:
         self._database = database
         self._partitions = partitions
+        self._events = events
         self._ttl = ttl_seconds
 
-    async def owe(self, wanted: Iterable[Owed]) -> AsyncIterator[Sequence[int]]:
-        """Make events owed to endpoints and take them out of the outbox; repeating it changes nothing.
+    async def owe(self, wanted: Iterable[Owed]) -> AsyncIterator[Dispatched]:
+        """Make events owed to endpoints, each in its partition; repeating it changes nothing.
 
-        Events of one Space have to be given by sequence, for endpoints that want that order.
-
-        Yields:
-            After each step the partitions that have work now and no wakeup on its way.
+        The events stay in the outbox until :meth:`Events.undispatched` is told that they are complete.
         """
         for chunk in _in_chunks(wanted):
-            endpoints = {endpoint.id: endpoint for _, chosen, _ in chunk for endpoint in chosen}
-            places = {endpoint_id: place for place, endpoint_id in enumerate(endpoints, start=1)}
-            batch = [
-                [
-                    [each.id, self._partitions.of(each.id), each.ordering is Ordering.SPACE]
-                    for each in endpoints.values()
+            partitions, calls = self._dispatch_calls(chunk)
+            answers = await self._database.run_all(calls)
+            yield Dispatched(
+                partitions=[
+                    partition for partition, (wakes, _) in zip(partitions, answers, strict=True) if wakes
                 ],
-                [
-                    [event_id, complete, [places[endpoint.id] for endpoint in chosen]]
-                    for event_id, chosen, complete in chunk
-                ],
-            ]
-            yield await self._database.run(
-                "dispatch", keys=[keys.OUTBOX], args=[self._ttl, json.dumps(batch)]
+                unknown=[EndpointId(each) for _, unknown in answers for each in unknown],
             )
+
+    def _dispatch_calls(
+        self, chunk: Sequence[_Part]
+    ) -> tuple[list[int], list[ScriptCall[tuple[int, list[str]]]]]:
+        """Return the calls that a chunk takes, one for each partition, and their partitions."""
+        batches: dict[int, _Batch] = {}
+        for part in chunk:
+            places: dict[int, list[int]] = defaultdict(list)
+            for endpoint in part.endpoints:
+                partition = self._partitions.of(endpoint.id)
+                places[partition].append(batches.setdefault(partition, _Batch()).place_of(endpoint))
+            for partition, owed in places.items():
+                event = part.event
+                batches[partition].events.append(
+                    [event.id, event.serial, event.space_id or "", event.sequence or 0, owed]
+                )
+        calls = [
+            ScriptCall(
+                DISPATCH,
+                [schema.READY(partition)],
+                [self._ttl, json.dumps([batch.endpoints, batch.events])],
+            )
+            for partition, batch in batches.items()
+        ]
+        return list(batches), calls
 
     async def turn(
         self,
@@ -162,9 +202,10 @@ class DeliveryQueue:
         lease_seconds: float,
         holder: str | None = None,
     ) -> Turn:
-        """Record outcomes and claim up to ``limit`` due deliveries of a partition, in one round trip.
+        """Record outcomes and claim up to ``limit`` due deliveries of a partition, in one step.
 
-        The endpoints take turns, and what the outcomes set free can be claimed at once. What is claimed for a
+        The endpoints take turns, and what the outcomes set free can be claimed at once. What is to be sent is
+        read afterwards, so that content that was erased by then is not. What is claimed for a
         ``holder``, the id of a worker, can be released when that worker is found dead.
         """
         outcomes = [
@@ -186,19 +227,21 @@ class DeliveryQueue:
             for settlement in settlements
         ]
         lease_ms = int(lease_seconds * 1000)
-        stale, given_up, generation, lease_end, rows, events, next_ms = await self._database.run(
-            "turn",
+        asked = {"limit": limit, "lease": lease_ms, "ttl": self._ttl, "outcomes": outcomes}
+        stale, given_up, generation, lease_end, rows, next_ms = await self._database.run(
+            TURN,
             keys=[
-                *(keys.ready(partition), keys.wakeup(f"deliver:{partition}")),
-                *((keys.leases(holder, partition),) if holder is not None else ()),
+                schema.READY(partition),
+                *((schema.LEASES(partition, holder),) if holder is not None else ()),
             ],
             args=[
-                *(limit, lease_ms, self._ttl, BREAKER_FIGURES, PACE_FIGURES, json.dumps(outcomes)),
+                *(json.dumps(asked), FIGURES),
                 *(ATTEMPT.dump_json(settlement.attempt) for settlement in settlements),
             ],
         )
         next_in = None if next_ms < 0 else next_ms / 1000
-        return Turn(stale, _claims(rows, events, lease_end=lease_end), generation, given_up, next_in)
+        bodies = await self._events.bodies({EventId(row[1]) for row in rows})
+        return Turn(stale, _claims(rows, bodies, lease_end=lease_end), generation, given_up, next_in)
 
     async def renew(
         self, partition: int, claims: Sequence[Claim], *, lease_seconds: float, holder: str
@@ -210,11 +253,11 @@ class DeliveryQueue:
         """
         names = [_name(claim) for claim in claims]
         lease_end, released, renewed = await self._database.run(
-            "renew",
+            RENEW,
             keys=[
-                keys.leases(holder, partition),
-                keys.ready(partition),
-                keys.wakeup(f"deliver:{partition}"),
+                schema.LEASES(partition, holder),
+                schema.READY(partition),
+                schema.PARTITION_WAKEUP(partition),
             ],
             args=[int(lease_seconds * 1000), *names],
         )
@@ -252,25 +295,50 @@ def attempts_in(record: Mapping[str, str]) -> tuple[Attempt, ...]:
     return tuple(sorted(found, key=lambda attempt: (attempt.started_at, attempt.number)))
 
 
-def _in_chunks(wanted: Iterable[Owed]) -> Iterator[list[tuple[EventId, Sequence[Endpoint], bool]]]:
-    """Cut what is owed into pieces that one script call can take; the last one of an event is marked."""
-    chunk: list[tuple[EventId, Sequence[Endpoint], bool]] = []
+class _Part(NamedTuple):
+    """An event and as many of its recipients as one step takes."""
+
+    event: OutboxEntry
+    endpoints: Sequence[Endpoint]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one call of the script makes owed in a partition, as it takes it."""
+
+    endpoints: list[tuple[EndpointId, bool]] = field(default_factory=list)
+    events: list[list[Any]] = field(default_factory=list)
+    places: dict[EndpointId, int] = field(default_factory=dict)
+
+    def place_of(self, endpoint: Endpoint) -> int:
+        """Return the place of an endpoint in the list, from 1; it is added where it is new."""
+        place = self.places.get(endpoint.id)
+        if place is None:
+            self.endpoints.append((endpoint.id, endpoint.ordering is Ordering.SPACE))
+            place = self.places[endpoint.id] = len(self.endpoints)
+        return place
+
+
+def _in_chunks(wanted: Iterable[Owed]) -> Iterator[list[_Part]]:
+    """Cut what is owed into pieces that one step can take."""
+    chunk: list[_Part] = []
     size = 0
-    for event_id, endpoints in wanted:
-        for start in range(0, max(len(endpoints), 1), DISPATCH_CHUNK):
-            part = endpoints[start : start + DISPATCH_CHUNK]
-            if chunk and size + EVENT_WEIGHT + len(part) > DISPATCH_CHUNK:
+    for event, endpoints in ((owed.event, owed.endpoints) for owed in wanted):
+        for start in range(0, len(endpoints), DISPATCH_CHUNK):
+            part = _Part(event, endpoints[start : start + DISPATCH_CHUNK])
+            if chunk and size + EVENT_WEIGHT + len(part.endpoints) > DISPATCH_CHUNK:
                 yield chunk
                 chunk, size = [], 0
-            chunk.append((event_id, part, start + DISPATCH_CHUNK >= len(endpoints)))
-            size += EVENT_WEIGHT + len(part)
+            chunk.append(part)
+            size += EVENT_WEIGHT + len(part.endpoints)
     if chunk:
         yield chunk
 
 
-def _claims(rows: Sequence[Any], events: Sequence[Any], *, lease_end: int) -> list[Claim]:
-    """Read claims, and the events that they are of; those that are not kept any more are missing."""
-    logged = {event_id: (body.encode(), at / 1000) for event_id, body, at in events}
+def _claims(
+    rows: Sequence[Any], bodies: Mapping[EventId, tuple[bytes, float]], *, lease_end: int
+) -> list[Claim]:
+    """Read claims, and the events that they are of."""
     return [
         Claim(
             EventId(event_id),
@@ -279,7 +347,7 @@ def _claims(rows: Sequence[Any], events: Sequence[Any], *, lease_end: int) -> li
             attempts,
             base,
             Trigger.MANUAL if manual else Trigger.SCHEDULED,
-            *logged.get(event_id, GONE),
+            *bodies[EventId(event_id)],
         )
         for endpoint_id, event_id, attempts, base, manual in rows
     ]

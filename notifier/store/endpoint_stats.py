@@ -1,20 +1,28 @@
-"""How deliveries to an endpoint fare: what is pending, what became of the rest, and its circuit breaker."""
+"""How an endpoint is doing: what is pending, how the rest ended, and its circuit breaker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
+from notifier.store.endpoint_state import StateField
+from notifier.store.partitions import Partitions
+from notifier.store.scripts import Script, script
 
-TOTALS: Final = ("delivered", "exhausted", "discarded", "failed", "refused")
-RUN_FIELDS: Final = (
+ENDPOINT_STATS: Final[Script[list[Any]]] = script("endpoint_stats")
+
+TOTALS: Final = (
+    *(StateField.DELIVERED, StateField.EXHAUSTED, StateField.DISCARDED),
+    *(StateField.FAILED, StateField.REFUSED),
+)
+FIELDS: Final = (
     *TOTALS,
-    *("failures", "failing_since", "open_until", "resume_at", "lines"),
-    *("success_at", "failure_at", "failure_reason"),
+    *(StateField.FAILURES, StateField.FAILING_SINCE, StateField.OPEN_UNTIL, StateField.RESUME_AT),
+    *(StateField.LINES, StateField.SUCCESS_AT, StateField.FAILURE_AT, StateField.FAILURE_REASON),
 )
 
 
@@ -80,19 +88,19 @@ class EndpointStats:
         return self.delivered / self.attempts if self.attempts else None
 
 
-async def stats_of(database: Database, endpoint_id: str) -> EndpointStats:
+async def stats_of(database: Database, partitions: Partitions, endpoint_id: str) -> EndpointStats:
     """Read the figures of an endpoint; one that nothing was sent to has zeros."""
-    now, due, later, under_way, in_lines, first_due, *run = await database.run(
-        "endpoint_stats",
+    now, due, later, under_way, in_lines, first_due, *state = await database.run(
+        ENDPOINT_STATS,
         keys=[
-            keys.run(endpoint_id),
-            keys.due(endpoint_id),
-            keys.leased(endpoint_id),
-            keys.lines(endpoint_id),
+            partitions.key(schema.STATE, endpoint_id),
+            partitions.key(schema.DUE, endpoint_id),
+            partitions.key(schema.LEASED, endpoint_id),
+            partitions.key(schema.LINES, endpoint_id),
         ],
-        args=RUN_FIELDS,
+        args=FIELDS,
     )
-    read = dict(zip(RUN_FIELDS, run, strict=True))
+    read = dict(zip(FIELDS, state, strict=True))
     first_due_at = _seconds(first_due)
     return EndpointStats(
         at=now / 1000,

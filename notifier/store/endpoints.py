@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,21 +11,30 @@ from pydantic import TypeAdapter
 
 from notifier.core.delivery.endpoint import DEFAULT_MAX_CONCURRENCY, Endpoint, Ordering, disabled_event
 from notifier.core.delivery.pacing import FIRST_CONCURRENCY
-from notifier.core.events.event import encode
 from notifier.core.model.ids import EndpointId
 from notifier.errors import NotFoundError, VersionConflictError
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
-from notifier.store.events import routing_json, trim_index
+from notifier.store.endpoint_state import StateField
+from notifier.store.events import logged
 from notifier.store.learned_pace import read_pace
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
 from notifier.store.records import CHANGED, Change, Changes, text_of
+from notifier.store.scripts import Script, script
 
 ENDPOINT = TypeAdapter(Endpoint)
-RUN_FIELDS: Final = (
-    *("failures", "success_at", "failure_at", "failure_reason", "lines"),
-    *("pace", "concurrency", "max_concurrency", "resume_at"),
+SAVE_ENDPOINT: Final[Script[int]] = script("save_endpoint")
+DELETE_ENDPOINT: Final[Script[int]] = script("delete_endpoint")
+APPLY_ENDPOINT: Final[Script[None]] = script("apply_endpoint")
+REMOVE_ENDPOINT: Final[Script[None]] = script("remove_endpoint")
+END_CHANGE: Final[Script[int]] = script("end_change")
+CLAIM_CHALLENGES: Final[Script[list[str]]] = script("claim_challenges")
+
+HEALTH_FIELDS: Final = (
+    *(StateField.FAILURES, StateField.SUCCESS_AT, StateField.FAILURE_AT, StateField.FAILURE_REASON),
+    *(StateField.LINES, StateField.PACE, StateField.CONCURRENCY, StateField.MAX_CONCURRENCY),
+    StateField.RESUME_AT,
 )
 
 
@@ -50,7 +60,12 @@ class EndpointHealth:
 
 
 class Endpoints:
-    """The records of subscribers, with the limits that the claim keeps."""
+    """The records of subscribers.
+
+    A record is of the deciding side; the limits that the claim keeps, and the queue, are of the partition.
+    So each change takes two steps: it is stored, with a note that its partition has yet to take it over, and
+    then it is applied there. A process that dies in between leaves the note for :meth:`apply_changes`.
+    """
 
     def __init__(self, database: Database, partitions: Partitions, *, ttl_seconds: int) -> None:
         self._database = database
@@ -58,6 +73,7 @@ class Endpoints:
         self._ttl = ttl_seconds
         self._changes = Changes[Endpoint]()
         self._generation = ""
+        self._generations: dict[int, str] = {}
         self._all: dict[EndpointId, Endpoint] = {}
 
     async def create(self, endpoint: Endpoint) -> None:
@@ -99,40 +115,103 @@ class Endpoints:
         return await self._changes.make(endpoint_id, self.get, decide, save)
 
     async def _save(self, endpoint: Endpoint, *, replacing: Endpoint | None, repaired: bool = False) -> None:
-        key = keys.endpoint(endpoint.id)
+        key = schema.ENDPOINT(endpoint.id)
         replaced: str | None = ""
         if replacing is not None:
             replaced = await text_of(self._database, key, ENDPOINT, replacing)
-        rate = endpoint.rate_limit_per_second
         event = disabled_event(replacing, endpoint) if replacing else None
-        saved = await self._database.run(
-            "save_endpoint",
-            keys=[
-                key,
-                keys.run(endpoint.id),
-                keys.ready(self._partitions.of(endpoint.id)),
-            ],
-            args=[
-                endpoint.id,
-                ENDPOINT.dump_json(endpoint),
-                CHANGED if replaced is None else replaced,
-                int(endpoint.is_held),
-                endpoint.max_concurrency,
-                0 if rate is None else 1000 / rate,
-                int(endpoint.ordering is Ordering.SPACE),
-                "" if endpoint.challenge_due_at is None else int(endpoint.challenge_due_at * 1000),
-                int(repaired),
-                FIRST_CONCURRENCY,
-                self._ttl,
-                *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
-            ],
-        )
+        asked = {
+            "id": endpoint.id,
+            "document": ENDPOINT.dump_json(endpoint).decode(),
+            "replaced": CHANGED if replaced is None else replaced,
+            "challenge_at": ""
+            if endpoint.challenge_due_at is None
+            else int(endpoint.challenge_due_at * 1000),
+            "repaired": repaired,
+            "ttl": self._ttl,
+            **({"event": logged(event)} if event else {}),
+        }
+        saved = await self._database.run(SAVE_ENDPOINT, keys=[key], args=[json.dumps(asked)])
         if saved == 0:
             raise NotFoundError.of("endpoint", endpoint.id)
         if saved < 0:
             raise VersionConflictError(
                 f"Endpoint {endpoint.id} was changed meanwhile; read it and try again."
             )
+        await self.apply(endpoint.id)
+
+    async def apply_changes(self) -> int:
+        """Have partitions take over changes that they have not; returns how many there were.
+
+        There are some only where a process has died, or lost Redis, between storing and applying.
+        """
+        async with self._database.translated():
+            changed = await self._database.redis.zrange(schema.ENDPOINTS_CHANGED(), 0, -1)
+        for endpoint_id in changed:
+            await self.apply(endpoint_id)
+        return len(changed)
+
+    async def apply(self, endpoint_id: str) -> bool:
+        """Have its partition take over what an endpoint's record says; returns whether there is a record.
+
+        Doing it twice, or in two processes at once, changes nothing: the later change of a record wins, and a
+        record that is gone leaves nothing behind.
+        """
+        while True:
+            async with self._database.pipeline() as pipe:
+                # In this order: a record is never older than the change that is said to be applied with it.
+                pipe.zscore(schema.ENDPOINTS_CHANGED(), endpoint_id)
+                pipe.sismember(schema.ENDPOINTS_REPAIRED(), endpoint_id)
+                pipe.get(schema.ENDPOINT(endpoint_id))
+                change, repaired, document = await pipe.execute()
+            serial = int(change or 0)
+            if document is None:
+                await self._remove(endpoint_id)
+            else:
+                endpoint = ENDPOINT.validate_json(document)
+                await self._take_over(endpoint, serial, repaired=bool(repaired))
+            if await self._database.run(
+                END_CHANGE, keys=[schema.ENDPOINTS_CHANGED()], args=[endpoint_id, serial]
+            ):
+                return document is not None
+            # Others have applied it, or changed it again; where it was deleted, what was just written must go.
+            async with self._database.translated():
+                exists, is_changed = (
+                    await self._database.redis.exists(schema.ENDPOINT(endpoint_id)),
+                    await self._database.redis.zscore(schema.ENDPOINTS_CHANGED(), endpoint_id),
+                )
+            if is_changed is None and bool(exists) == (document is not None):
+                return bool(exists)
+
+    async def _take_over(self, endpoint: Endpoint, change: int, *, repaired: bool) -> None:
+        rate = endpoint.rate_limit_per_second
+        asked = {
+            "id": endpoint.id,
+            "change": change,
+            "paused": int(endpoint.is_held),
+            "max_concurrency": endpoint.max_concurrency,
+            "interval": 0 if rate is None else 1000 / rate,
+            "ordered": int(endpoint.ordering is Ordering.SPACE),
+            "repaired": repaired,
+            "first_concurrency": FIRST_CONCURRENCY,
+        }
+        ready = schema.READY(self._partitions.of(endpoint.id))
+        await self._database.run(APPLY_ENDPOINT, keys=[ready], args=[json.dumps(asked)])
+
+    async def _remove(self, endpoint_id: str) -> None:
+        of = self._partitions.key
+        await self._database.run(
+            REMOVE_ENDPOINT,
+            keys=[
+                of(schema.STATE, endpoint_id),
+                schema.READY(self._partitions.of(endpoint_id)),
+                of(schema.DUE, endpoint_id),
+                of(schema.LEASED, endpoint_id),
+                of(schema.LINES, endpoint_id),
+                of(schema.HISTORY, endpoint_id),
+            ],
+            args=[endpoint_id, self._ttl],
+        )
 
     async def get_many(self, endpoint_ids: list[str]) -> dict[EndpointId, Endpoint]:
         """Read those of the endpoints that exist."""
@@ -140,7 +219,7 @@ class Endpoints:
             return {}
         async with self._database.translated():
             documents = await self._database.redis.mget(
-                [keys.endpoint(endpoint_id) for endpoint_id in endpoint_ids]
+                [schema.ENDPOINT(endpoint_id) for endpoint_id in endpoint_ids]
             )
         found = [ENDPOINT.validate_json(document) for document in documents if document]
         return {endpoint.id: endpoint for endpoint in found}
@@ -157,25 +236,40 @@ class Endpoints:
         return found[EndpointId(endpoint_id)]
 
     async def trim(self) -> int:
-        """Drop from what endpoints are owed the events that have expired; gives how many."""
+        """Drop from what endpoints were owed the events that have expired; returns how many."""
+        async with self._database.pipeline() as pipe:
+            pipe.get(schema.SERIAL())
+            pipe.zrange(schema.EVENTS(), 0, 0, withscores=True)
+            serial, first = await pipe.execute()
+        # Events expire in the order of the log, and its index was trimmed before.
+        kept_from = int(first[0][1]) if first else int(serial or 0) + 1
         dropped = 0
-        for endpoint_id in await self.all():
-            dropped += await trim_index(self._database, keys.owes(endpoint_id))
+        async with self._database.translated():
+            for endpoint_id in await self.all():
+                history = self._partitions.key(schema.HISTORY, endpoint_id)
+                dropped += await self._database.redis.zremrangebyscore(history, "-inf", f"({kept_from}")
         return dropped
 
-    async def all(self, generation: str | None = None) -> Mapping[EndpointId, Endpoint]:
-        """Return every endpoint by id, read again only when one has changed.
-
-        Args:
-            generation: Of the records, where the caller has just learned it; else it is asked for.
-        """
+    async def all(self) -> Mapping[EndpointId, Endpoint]:
+        """Return every endpoint by id, read again only when one has changed."""
         async with self._database.translated():
-            if generation is None:
-                generation = await self._database.redis.get(keys.GENERATION) or ""
+            generation = await self._database.redis.get(schema.ENDPOINTS_GENERATION()) or ""
             if generation != self._generation:
-                endpoint_ids = await self._database.redis.zrange(keys.ENDPOINTS, 0, -1)
+                endpoint_ids = await self._database.redis.zrange(schema.ENDPOINTS(), 0, -1)
                 self._all = await self.get_many(endpoint_ids)
                 self._generation = generation
+        return self._all
+
+    async def all_since(self, partition: int, generation: str) -> Mapping[EndpointId, Endpoint]:
+        """Return every endpoint by id, as :meth:`all` does; without asking where nothing has changed.
+
+        Args:
+            partition: Where the caller is at work.
+            generation: Of the endpoints there, as it has just learned.
+        """
+        if self._generations.get(partition) != generation:
+            await self.all()
+            self._generations[partition] = generation
         return self._all
 
     async def claim_challenges(self, *, due_at: float, lease_end: float, limit: int) -> list[Endpoint]:
@@ -187,15 +281,15 @@ class Endpoints:
             limit: How many at most.
         """
         claimed = await self._database.run(
-            "claim_challenges",
-            keys=[keys.CHALLENGES],
+            CLAIM_CHALLENGES,
+            keys=[schema.CHALLENGES()],
             args=[int(due_at * 1000), int(lease_end * 1000), limit],
         )
         return list((await self.get_many(claimed)).values())
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[Endpoint]:
         """List endpoints, newest first."""
-        rows = await slice_of(self._database, keys.ENDPOINTS, limit=limit, cursor=cursor)
+        rows = await slice_of(self._database, schema.ENDPOINTS(), limit=limit, cursor=cursor)
         found = await self.get_many([endpoint_id for endpoint_id, _ in rows])
         return page_of(
             [(found.get(EndpointId(endpoint_id)), serial) for endpoint_id, serial in rows], limit=limit
@@ -207,21 +301,11 @@ class Endpoints:
         Raises:
             NotFoundError: There is none.
         """
-        deleted = await self._database.run(
-            "delete_endpoint",
-            keys=[
-                keys.endpoint(endpoint_id),
-                keys.run(endpoint_id),
-                keys.ready(self._partitions.of(endpoint_id)),
-                keys.due(endpoint_id),
-                keys.leased(endpoint_id),
-                keys.owes(endpoint_id),
-                keys.lines(endpoint_id),
-            ],
-            args=[endpoint_id, self._ttl],
-        )
-        if not deleted:
+        if not await self._database.run(
+            DELETE_ENDPOINT, keys=[schema.ENDPOINT(endpoint_id)], args=[endpoint_id]
+        ):
             raise NotFoundError.of("endpoint", endpoint_id)
+        await self.apply(endpoint_id)
 
     async def health(self, endpoint_id: str) -> EndpointHealth:
         """Return how an endpoint is doing."""
@@ -232,20 +316,26 @@ class Endpoints:
         async with self._database.pipeline() as pipe:
             pipe.time()
             for endpoint_id in endpoint_ids:
-                pipe.zcard(keys.due(endpoint_id))
-                pipe.zcard(keys.leased(endpoint_id))
-                pipe.hlen(keys.lines(endpoint_id))
-                pipe.zrange(keys.due(endpoint_id), 0, 0, withscores=True)
-                pipe.hmget(keys.run(endpoint_id), RUN_FIELDS)
+                pipe.zcard(self._partitions.key(schema.DUE, endpoint_id))
+                pipe.zcard(self._partitions.key(schema.LEASED, endpoint_id))
+                pipe.hlen(self._partitions.key(schema.LINES, endpoint_id))
+                pipe.zrange(self._partitions.key(schema.DUE, endpoint_id), 0, 0, withscores=True)
+                pipe.hmget(self._partitions.key(schema.STATE, endpoint_id), HEALTH_FIELDS)
             (seconds, microseconds), *rows = await pipe.execute()
         now = seconds + microseconds / 1e6
         return [_health(*rows[start : start + 5], now=now) for start in range(0, len(rows), 5)]
 
 
 def _health(
-    due: int, leased: int, lined_up: int, head: list[tuple[str, float]], run: list[str | None], *, now: float
+    due: int,
+    leased: int,
+    lined_up: int,
+    head: list[tuple[str, float]],
+    state: list[str | None],
+    *,
+    now: float,
 ) -> EndpointHealth:
-    failures, success_at, failure_at, reason, lines, pace, concurrency, most, resume_at = run
+    failures, success_at, failure_at, reason, lines, pace, concurrency, most, resume_at = state
     allowed = int(most or DEFAULT_MAX_CONCURRENCY)
     paused_until = float(resume_at or 0) / 1000
     return EndpointHealth(

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from notifier.core.events.event import Event, EventType, Routing, encode
 from notifier.core.model.ids import EventId, SpaceId
 from notifier.core.model.watch import Watch
 from notifier.errors import BadRequestError, NotFoundError
-from notifier.store import keys
-from notifier.store.database import Argument, Database
+from notifier.store import schema
+from notifier.store.database import Database
 from notifier.store.paging import Page, page_of, read_cursor, slice_of
 from notifier.store.records import text_of
+from notifier.store.schema import Key
+from notifier.store.scripts import Script, script
 from notifier.store.watches import WATCH
+
+LOG_PLAIN: Final[Script[int]] = script("log_plain")
+READ_BODIES: Final[Script[list[Any]]] = script("read_bodies")
+READ_OUTBOX: Final[Script[list[list[Any]]]] = script("read_outbox")
+TRIM_LOG: Final[Script[int]] = script("trim_log")
 
 FIELDS = ("type", "body", "routing", "space", "sequence", "serial", "at")
 TRIMMED_AT_ONCE = 1000
@@ -45,6 +52,9 @@ class OutboxEntry:
     id: EventId
     type: EventType
     routing: Routing
+    serial: int
+    space_id: SpaceId | None
+    sequence: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +86,33 @@ class Events:
             False where that watch, or one of the Spaces that the event lists, has been deleted or changed
             meanwhile; then nothing is stored.
         """
-        args: list[Argument] = [event.id, event.type, encode(event), routing_json(event), self._ttl]
-        if change is None:
-            return bool(await self._database.run("log_plain", keys=[""], args=[*args, "", ""]))
-        key = keys.watch(change.before.id)
-        replaced = await text_of(self._database, key, WATCH, change.before)
-        if replaced is None:
-            return False
-        args += [WATCH.dump_json(change.after), replaced]
-        for space_id, version in change.versions.items():
-            args += [space_id, version]
-        return bool(await self._database.run("log_plain", keys=[key], args=args))
+        named = [schema.EVENT(event.id)]
+        asked: dict[str, Any] = {"event": logged(event), "ttl": self._ttl, "versions": {}}
+        if change is not None:
+            named.append(schema.WATCH(change.before.id))
+            replaced = await text_of(self._database, named[1], WATCH, change.before)
+            if replaced is None:
+                return False
+            asked["document"] = WATCH.dump_json(change.after).decode()
+            asked["replaced"] = replaced
+            asked["versions"] = {space_id: str(version) for space_id, version in change.versions.items()}
+        return bool(await self._database.run(LOG_PLAIN, keys=named, args=[json.dumps(asked)]))
+
+    async def bodies(self, event_ids: Collection[EventId]) -> dict[EventId, tuple[bytes, float]]:
+        """Return the payload of each event and the epoch second of its commit; empty and 0 where it is gone."""
+        if not event_ids:
+            return {}
+        rows = await self._database.run(READ_BODIES, keys=[schema.EVENT(each) for each in event_ids])
+        return {
+            event_id: (body.encode(), at / 1000)
+            for event_id, body, at in zip(event_ids, rows[::2], rows[1::2], strict=True)
+        }
 
     async def get_many(self, event_ids: list[str]) -> dict[EventId, LoggedEvent]:
         """Read those of the events that are still kept."""
         async with self._database.pipeline() as pipe:
             for event_id in event_ids:
-                pipe.hmget(keys.event(event_id), FIELDS)
+                pipe.hmget(schema.EVENT(event_id), FIELDS)
             rows = await pipe.execute()
         return {
             EventId(event_id): _read(event_id, row)
@@ -121,7 +141,7 @@ class Events:
         oldest_first: bool = False,
     ) -> Page[LoggedEvent]:
         """List events by their place in the log, newest first unless said."""
-        index = keys.events_of_type(event_type) if event_type is not None else keys.EVENTS
+        index = schema.EVENTS_OF_TYPE(event_type) if event_type is not None else schema.EVENTS()
         found: list[tuple[LoggedEvent, int]] = []
         while True:
             rows = await slice_of(
@@ -157,7 +177,7 @@ class Events:
         if not after.startswith("evt_"):
             return read_cursor(after or "0")
         async with self._database.translated():
-            serial = await self._database.redis.zscore(keys.EVENTS, after)
+            serial = await self._database.redis.zscore(schema.EVENTS(), after)
         if serial is None:
             raise BadRequestError(f"after: there is no event {after} any more; begin with after=0")
         return int(serial)
@@ -165,35 +185,55 @@ class Events:
     async def of_space(self, space_id: str, *, limit: int, cursor: str | None) -> Page[LoggedEvent]:
         """List a Space's events by sequence, oldest first."""
         rows = await slice_of(
-            self._database, keys.space_events(space_id), limit=limit, cursor=cursor, oldest_first=True
+            self._database, schema.SPACE_EVENTS(space_id), limit=limit, cursor=cursor, oldest_first=True
         )
         records = await self.get_many([event_id for event_id, _ in rows])
         return page_of(
             [(records.get(EventId(event_id)), sequence) for event_id, sequence in rows], limit=limit
         )
 
-    async def undispatched(self, *, limit: int) -> list[OutboxEntry]:
-        """Read the oldest entries of the outbox; those whose event has expired are dropped from it."""
-        rows = await self._database.run("read_outbox", keys=[keys.OUTBOX], args=[limit])
+    async def undispatched(self, *, limit: int, complete: Collection[EventId] = ()) -> list[OutboxEntry]:
+        """Read the oldest entries of the outbox, after those that are dispatched were taken out of it.
+
+        Entries whose event has expired are dropped.
+        """
+        rows = await self._database.run(READ_OUTBOX, keys=[schema.OUTBOX()], args=[limit, *complete])
         return [
-            OutboxEntry(EventId(event_id), EventType(event_type), read_routing(routing))
-            for event_id, event_type, routing in rows
+            OutboxEntry(
+                id=EventId(event_id),
+                type=EventType(event_type),
+                routing=read_routing(routing),
+                serial=int(serial),
+                space_id=SpaceId(space_id) if space_id else None,
+                sequence=int(sequence) if sequence else None,
+            )
+            for event_id, event_type, routing, serial, space_id, sequence in rows
         ]
 
     async def trim(self) -> int:
         """Drop entries of the log's indexes whose events have expired; gives how many."""
-        indexes = [keys.EVENTS, *(keys.events_of_type(event_type) for event_type in EventType)]
+        indexes = [schema.EVENTS(), *(schema.EVENTS_OF_TYPE(event_type) for event_type in EventType)]
         return sum([await trim_index(self._database, index) for index in indexes])
 
 
-async def trim_index(database: Database, index: str) -> int:
+async def trim_index(database: Database, index: Key) -> int:
     """Drop the oldest entries of an index of the log for as long as their events have expired."""
     dropped = 0
     while True:
-        count: int = await database.run("trim_log", keys=[index], args=[TRIMMED_AT_ONCE])
+        count = await database.run(TRIM_LOG, keys=[index], args=[TRIMMED_AT_ONCE])
         dropped += count
         if count < TRIMMED_AT_ONCE:
             return dropped
+
+
+def logged(event: Event) -> dict[str, str]:
+    """Write an event as the scripts that log it take it."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "body": encode(event).decode(),
+        "routing": routing_json(event),
+    }
 
 
 def routing_json(event: Event) -> str:

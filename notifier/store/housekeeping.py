@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from notifier.errors import IdempotencyInProgressError, IdempotencyKeyReusedError
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 
 WORKER_FORGOTTEN_SECONDS: Final = 60.0
@@ -25,31 +25,31 @@ class Workers:
     async def report(self, worker_id: str, *, now: float) -> None:
         """Note that a worker is alive; those that have been silent for a minute are forgotten."""
         async with self._database.pipeline() as pipe:
-            pipe.zadd(keys.WORKERS, {worker_id: now})
-            pipe.zremrangebyscore(keys.WORKERS, "-inf", now - WORKER_FORGOTTEN_SECONDS)
+            pipe.zadd(schema.WORKERS(), {worker_id: now})
+            pipe.zremrangebyscore(schema.WORKERS(), "-inf", now - WORKER_FORGOTTEN_SECONDS)
             await pipe.execute()
 
     async def registered(self) -> list[str]:
         """List the ids of the workers that have reported lately and not signed off."""
         async with self._database.translated():
-            ids: list[str] = await self._database.redis.zrange(keys.WORKERS, 0, -1)
+            ids: list[str] = await self._database.redis.zrange(schema.WORKERS(), 0, -1)
         return ids
 
     async def sign_off(self, worker_id: str) -> None:
         """Note that a worker has ended."""
         async with self._database.translated():
-            await self._database.redis.zrem(keys.WORKERS, worker_id)
+            await self._database.redis.zrem(schema.WORKERS(), worker_id)
 
     async def reports(self) -> dict[str, float]:
         """Return the second of each worker's last report, by its id, the latest first."""
         async with self._database.translated():
-            rows = await self._database.redis.zrange(keys.WORKERS, 0, -1, withscores=True)
+            rows = await self._database.redis.zrange(schema.WORKERS(), 0, -1, withscores=True)
         return dict(reversed(rows))
 
     async def reported_within(self, seconds: float, *, now: float) -> bool:
         """Return whether any worker has reported lately."""
         async with self._database.translated():
-            return bool(await self._database.redis.zcount(keys.WORKERS, now - seconds, "+inf"))
+            return bool(await self._database.redis.zcount(schema.WORKERS(), now - seconds, "+inf"))
 
 
 class Telemetry:
@@ -64,13 +64,13 @@ class Telemetry:
             return
         async with self._database.pipeline() as pipe:
             for series, count in counts.items():
-                pipe.hincrbyfloat(keys.TELEMETRY, series, count)
+                pipe.hincrbyfloat(schema.TELEMETRY(), series, count)
             await pipe.execute()
 
     async def read(self) -> dict[str, float]:
         """Return every counter."""
         async with self._database.translated():
-            counters = await self._database.redis.hgetall(keys.TELEMETRY)
+            counters = await self._database.redis.hgetall(schema.TELEMETRY())
         return {series: float(count) for series, count in counters.items()}
 
 
@@ -83,12 +83,12 @@ class AdminKeys:
     async def set_admin(self, key_hash: str) -> bool:
         """Keep the hash if none is kept; returns whether it was."""
         async with self._database.translated():
-            return bool(await self._database.redis.set(keys.ADMIN_KEY, key_hash, nx=True))
+            return bool(await self._database.redis.set(schema.ADMIN_KEY(), key_hash, nx=True))
 
     async def admin_hash(self) -> str | None:
         """Return the hash that is kept."""
         async with self._database.translated():
-            key_hash: str | None = await self._database.redis.get(keys.ADMIN_KEY)
+            key_hash: str | None = await self._database.redis.get(schema.ADMIN_KEY())
         return key_hash
 
 
@@ -118,7 +118,7 @@ class Idempotency:
         claim = json.dumps({"fingerprint": fingerprint})
         async with self._database.translated():
             before = await self._database.redis.set(
-                keys.idempotency(key), claim, nx=True, get=True, ex=IN_FLIGHT_SECONDS
+                schema.IDEMPOTENCY(key), claim, nx=True, get=True, ex=IN_FLIGHT_SECONDS
             )
         if before is None:
             return None
@@ -140,9 +140,11 @@ class Idempotency:
             "content_type": answer.content_type,
         }
         async with self._database.translated():
-            await self._database.redis.set(keys.idempotency(key), json.dumps(record), ex=IDEMPOTENCY_SECONDS)
+            await self._database.redis.set(
+                schema.IDEMPOTENCY(key), json.dumps(record), ex=IDEMPOTENCY_SECONDS
+            )
 
     async def abandon(self, key: str) -> None:
         """Let go of the key of a request that failed."""
         async with self._database.translated():
-            await self._database.redis.delete(keys.idempotency(key))
+            await self._database.redis.delete(schema.IDEMPOTENCY(key))

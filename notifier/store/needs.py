@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "PERSIST": (OWN_KEY,),
     "PEXPIRE": (OWN_KEY, "1"),
     "PTTL": (OWN_KEY,),
+    "RENAME": (OWN_KEY, OWN_KEY),
     "SCAN": ("0",),
     "TTL": (OWN_KEY,),
     "TYPE": (OWN_KEY,),

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from notifier.errors import BadRequestError
 from notifier.store.database import Database
+from notifier.store.schema import Key
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ def read_cursor(cursor: str) -> int:
 
 
 async def slice_of(
-    database: Database, key: str, *, limit: int, cursor: str | None, oldest_first: bool = False
+    database: Database, key: Key, *, limit: int, cursor: str | None, oldest_first: bool = False
 ) -> list[tuple[str, int]]:
     """Return up to ``limit`` members of a sorted set with their scores, after the cursor."""
     edge = f"({read_cursor(cursor)}" if cursor is not None else None

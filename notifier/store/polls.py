@@ -13,9 +13,16 @@ from notifier.core.model.observation import Call
 from notifier.core.model.poll import DuePoll, NextPoll, Urgency
 from notifier.core.model.watch import WatchKind
 from notifier.core.polling.standing import Standing
-from notifier.store import keys
-from notifier.store.database import Argument, Database
+from notifier.store import schema
+from notifier.store.database import Database
+from notifier.store.schema import Key
+from notifier.store.scripts import POLL_PARTS, Argument, Script, script
 from notifier.store.standings import STANDING
+
+DUE_POLLS: Final[Script[tuple[list[Any], list[Any], list[str], int]]] = script("due_polls")
+CLAIM_POLLS: Final[Script[list[str]]] = script("claim_polls")
+SCHEDULE_POLLS: Final[Script[None]] = script("schedule_polls")
+ADD_POLLS: Final[Script[None]] = script("add_polls")
 
 POLL_CALLS: Final[Mapping[WatchKind, Call]] = {
     WatchKind.CREATOR: Call.CREATORS,
@@ -25,6 +32,11 @@ POLL_CALLS: Final[Mapping[WatchKind, Call]] = {
 
 LEASE_SECONDS: Final = 30.0
 """How long a claimed poll stays with its worker: longer than a call to X can take."""
+
+
+def sets_of(call: Call) -> tuple[Key, ...]:
+    """Return the three sets of a call, in the order in which the scripts take them."""
+    return tuple(schema.POLLS(call, part) for part in POLL_PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +73,8 @@ class Polls:
     async def first(self, call: Call, *, now: float, limit: int) -> FirstPolls:
         """Show the first urgent and the first patient polls, ``limit`` of each, due or not."""
         urgent, patient, standings, count = await self._database.run(
-            "due_polls",
-            keys=[*keys.polls_of(call), keys.standings(call)],
+            DUE_POLLS,
+            keys=[*sets_of(call), schema.STANDINGS(call)],
             args=[int(now * 1000), limit],
         )
         return FirstPolls(
@@ -80,7 +92,7 @@ class Polls:
         lease_end = int((now + LEASE_SECONDS) * 1000)
         claimed = set(
             await self._database.run(
-                "claim_polls", keys=keys.polls_of(call), args=[lease_end, *(poll.subject for poll in polls)]
+                CLAIM_POLLS, keys=sets_of(call), args=[lease_end, *(poll.subject for poll in polls)]
             )
         )
         return [poll for poll in polls if poll.subject in claimed]
@@ -94,18 +106,20 @@ class Polls:
         for subject, poll in due.items():
             args += [subject, "", ""] if poll is None else [subject, int(poll.at * 1000), poll.urgency]
         if due:
-            await self._database.run("schedule_polls", args=args)
+            await self._database.run(SCHEDULE_POLLS, keys=sets_of(call)[:1], args=args)
 
     async def add(self, call: Call, subjects: Collection[str], *, at: float) -> None:
         """Have subjects polled by an epoch second, whether or not they are on the schedule."""
         if subjects:
-            await self._database.run("add_polls", args=[call, int(at * 1000), *subjects])
+            await self._database.run(
+                ADD_POLLS, keys=sets_of(call)[:1], args=[call, int(at * 1000), *subjects]
+            )
 
     async def queues(self, *, now: float) -> dict[Call, PollQueue]:
         """Measure the schedule."""
         async with self._database.pipeline() as pipe:
             for call in Call:
-                for key in keys.polls_of(call):
+                for key in sets_of(call):
                     pipe.zcard(key)
                     pipe.zcount(key, "-inf", int(now * 1000))
                     pipe.zrange(key, 0, 0, withscores=True)

@@ -14,11 +14,14 @@ from pydantic import TypeAdapter
 
 from notifier.errors import VersionConflictError
 from notifier.store.database import Database
+from notifier.store.scripts import Script, script
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T")
+
+REPLACE: Final[Script[int]] = script("replace")
 
 CHANGED: Final = "changed"
 """Stands for a text that no record has, so that a script finds nothing to replace."""

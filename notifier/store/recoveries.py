@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.delivery.recovery import (
@@ -23,11 +23,20 @@ from notifier.core.delivery.recovery import (
 from notifier.core.events.event import EventType
 from notifier.core.model.ids import EndpointId, EventId, RecoveryId
 from notifier.errors import ConflictError, NotFoundError
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.events import read_routing
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.partitions import Partitions
+from notifier.store.scripts import Script, script
+
+START_RECOVERY: Final[Script[str]] = script("start_recovery")
+CANCEL_RECOVERY: Final[Script[str]] = script("cancel_recovery")
+ADVANCE_RECOVERY: Final[Script[str]] = script("advance_recovery")
+RECOVER: Final[Script[tuple[int, int]]] = script("recover")
+FIND_SERIAL: Final[Script[int]] = script("find_serial")
+READ_LOG: Final[Script[list[Any]]] = script("read_log")
+FIND_MISSED: Final[Script[tuple[int, list[str]]]] = script("find_missed")
 
 BATCH: Final = 250
 """How many events one script call reads: about a millisecond of the server's time."""
@@ -37,6 +46,19 @@ ROUTINGS: Final = 10_000
 
 CLOCK_SLACK_SECONDS: Final = 60.0
 """How far a server's clock may have been set back: the log is in order by serial, and by time only about."""
+
+
+class LogEntry(NamedTuple):
+    """An event as the log has it; ``at`` is the epoch ms of its commit."""
+
+    id: EventId
+    serial: int
+    type: str
+    routing: str
+    at: int
+    space: str
+    sequence: str
+    is_waiting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +75,20 @@ class Batch:
 
     position: int
     considered: int
-    missed: Sequence[EventId]
+    missed: Sequence[LogEntry]
     waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What a step of a recovery has done: its status now, None where it is gone, and whom to wake.
+
+    Attributes:
+        partitions: The partition that has work now and no wakeup on its way.
+    """
+
+    status: RecoveryStatus | None
+    partitions: set[int]
 
 
 class Recoveries:
@@ -106,8 +140,8 @@ class Recoveries:
         )
         fields = [each for pair in _record(recovery).items() for each in pair]
         running = await self._database.run(
-            "start_recovery",
-            keys=[keys.recovery(recovery_id), keys.recoveries(endpoint.id), keys.RECOVERING],
+            START_RECOVERY,
+            keys=[schema.RECOVERY(recovery_id), schema.RECOVERIES(endpoint.id), schema.RECOVERING()],
             args=[recovery_id, self._ttl, int(now * 1000), *fields],
         )
         if running:
@@ -129,7 +163,7 @@ class Recoveries:
 
     async def page(self, endpoint_id: str, *, limit: int, cursor: str | None) -> Page[Recovery]:
         """List the recoveries of an endpoint, newest first."""
-        rows = await slice_of(self._database, keys.recoveries(endpoint_id), limit=limit, cursor=cursor)
+        rows = await slice_of(self._database, schema.RECOVERIES(endpoint_id), limit=limit, cursor=cursor)
         found = await self._read([recovery_id for recovery_id, _ in rows])
         return page_of(
             [(recovery, serial) for recovery, (_, serial) in zip(found, rows, strict=True)], limit=limit
@@ -138,7 +172,7 @@ class Recoveries:
     async def cancel(self, recovery_id: str) -> RecoveryStatus:
         """End a recovery that runs; gives its status before. What it has made due goes out all the same."""
         before = await self._database.run(
-            "cancel_recovery", keys=[keys.recovery(recovery_id)], args=[recovery_id]
+            CANCEL_RECOVERY, keys=[schema.RECOVERY(recovery_id)], args=[recovery_id]
         )
         if not before:
             raise NotFoundError.of("recovery", recovery_id)
@@ -149,13 +183,13 @@ class Recoveries:
         now = int(await self._now() * 1000)
         async with self._database.translated():
             recovery_ids = await self._database.redis.zrangebyscore(
-                keys.RECOVERING, "-inf", now, start=0, num=limit
+                schema.RECOVERING(), "-inf", now, start=0, num=limit
             )
         found = dict(zip(recovery_ids, await self._read(recovery_ids), strict=True))
         gone = [recovery_id for recovery_id, recovery in found.items() if recovery is None]
         if gone:
             async with self._database.translated():
-                await self._database.redis.zrem(keys.RECOVERING, *gone)
+                await self._database.redis.zrem(schema.RECOVERING(), *gone)
         return [recovery for recovery in found.values() if recovery is not None]
 
     async def next_batch(self, recovery: Recovery, endpoint: Endpoint) -> Batch:
@@ -169,37 +203,33 @@ class Recoveries:
         """Leave a recovery alone for a while."""
         at = int((await self._now() + PUT_OFF_SECONDS) * 1000)
         async with self._database.pipeline() as pipe:
-            pipe.zadd(keys.RECOVERING, {recovery.id: at}, xx=True)
-            pipe.expire(keys.recovery(recovery.id), self._ttl)
+            pipe.zadd(schema.RECOVERING(), {recovery.id: at}, xx=True)
+            pipe.expire(schema.RECOVERY(recovery.id), self._ttl)
             await pipe.execute()
 
-    async def advance(self, recovery: Recovery, batch: Batch) -> set[int]:
+    async def advance(self, recovery: Recovery, batch: Batch) -> Advance:
         """Make what a batch holds due and take the recovery on, or end it where its endpoint does not go on.
 
         Doing it again, or in two workers at once, changes nothing.
-
-        Returns:
-            The partition that has work now and no wakeup on its way.
         """
         partition = self._partitions.of(recovery.endpoint_id)
-        needs_wakeup = await self._database.run(
-            "recover",
-            keys=[
-                keys.recovery(recovery.id),
-                keys.ready(partition),
-                keys.wakeup(f"deliver:{partition}"),
-            ],
+        queued, needs_wakeup = await self._database.run(
+            RECOVER,
+            keys=[schema.RECOVERED(partition, recovery.id), schema.READY(partition)],
             args=[
-                recovery.id,
-                recovery.endpoint_id,
-                recovery.position,
-                batch.position,
-                batch.considered,
-                self._ttl,
-                *batch.missed,
+                *(recovery.endpoint_id, recovery.position, self._ttl),
+                *(each for entry in batch.missed for each in _owed(entry)),
             ],
         )
-        return {partition} if needs_wakeup else set()
+        status = await self._database.run(
+            ADVANCE_RECOVERY,
+            keys=[schema.RECOVERY(recovery.id)],
+            args=[
+                *(recovery.id, recovery.position, batch.position),
+                *(batch.considered, queued, self._ttl),
+            ],
+        )
+        return Advance(RecoveryStatus(status) if status else None, {partition} if needs_wakeup else set())
 
     async def _walk(self, endpoint: Endpoint, span: Span) -> AsyncIterator[Batch]:
         position, last = await self._bounds(span)
@@ -219,26 +249,27 @@ class Recoveries:
         *,
         most_waiting: int,
     ) -> Batch:
-        moved, considered, waiting, rows = await self._database.run(
-            "list_missed",
-            keys=[keys.EVENTS, keys.owes(endpoint.id), keys.OUTBOX],
-            args=[
-                *(endpoint.id, position, last, int(span.since * 1000), int(span.until * 1000)),
-                *(BATCH, most_waiting),
-            ],
+        moved, *rows = await self._database.run(
+            READ_LOG, keys=[schema.EVENTS()], args=[position, last, BATCH]
         )
-        missed = [
-            EventId(event_id)
-            for event_id, event_type, routing in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
-            if wants(event_type, routing)
-        ]
-        return Batch(moved, considered, missed, waiting)
+        entries = [_entry(row) for row in rows]
+        within = [each for each in entries if span.since * 1000 <= each.at <= span.until * 1000]
+        # What is yet to be dispatched is on its way. Read first: it may be dispatched before the next call.
+        dispatched = {each.id: each for each in within if not each.is_waiting}
+        waiting, missed = await self._database.run(
+            FIND_MISSED,
+            keys=[self._partitions.key(schema.HISTORY, endpoint.id)],
+            args=[endpoint.id, position, moved, most_waiting, *dispatched],
+        )
+        found = [dispatched[EventId(event_id)] for event_id in missed]
+        wanted = [each for each in found if wants(each.type, each.routing)]
+        return Batch(moved, len(within), wanted, waiting)
 
     async def _bounds(self, span: Span) -> tuple[int, int]:
         """Return the serials between which a span lies; the first is exclusive, and both are generous."""
         edges = [span.since - CLOCK_SLACK_SECONDS, span.until + CLOCK_SLACK_SECONDS]
         first, last = [
-            await self._database.run("find_serial", keys=[keys.EVENTS], args=[int(edge * 1000)])
+            await self._database.run(FIND_SERIAL, keys=[schema.EVENTS()], args=[int(edge * 1000)])
             for edge in edges
         ]
         return first, last
@@ -246,13 +277,25 @@ class Recoveries:
     async def _read(self, recovery_ids: Sequence[str]) -> list[Recovery | None]:
         async with self._database.pipeline() as pipe:
             for recovery_id in recovery_ids:
-                pipe.hgetall(keys.recovery(recovery_id))
+                pipe.hgetall(schema.RECOVERY(recovery_id))
             return [read_recovery(row) if row else None for row in await pipe.execute()]
 
     async def _now(self) -> float:
         async with self._database.translated():
             seconds, microseconds = await self._database.redis.time()
         return float(seconds + microseconds / 1e6)
+
+
+def _entry(row: Sequence[Any]) -> LogEntry:
+    event_id, serial, event_type, routing, at, space, sequence, is_waiting = row
+    return LogEntry(
+        EventId(event_id), int(serial), event_type, routing, int(at), space, sequence, bool(is_waiting)
+    )
+
+
+def _owed(entry: LogEntry) -> tuple[str | int, ...]:
+    """Return an event as the script takes it that makes it due."""
+    return entry.id, entry.serial, entry.space, entry.sequence
 
 
 def _wishes(endpoint: Endpoint) -> Callable[[str, str], bool]:

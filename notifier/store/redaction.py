@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from notifier.core.events.event import redact
-from notifier.core.model.ids import EndpointId, EventId, SpaceId, delivery_id
-from notifier.store import keys
-from notifier.store.database import Argument, Database, ScriptCall, script
+from notifier.core.model.ids import EndpointId, EventId, SpaceId
+from notifier.store import schema
+from notifier.store.database import Database
 from notifier.store.delivery_queue import ATTEMPT, attempts_in
+from notifier.store.partitions import Partitions
+from notifier.store.scripts import Argument, Script, ScriptCall, script
+
+REDACT_EVENT: Final[Script[int]] = script("redact_event")
+REDACT_ATTEMPTS: Final[Script[int]] = script("redact_attempts")
 
 EVENTS_AT_ONCE = 100
 
@@ -16,8 +22,9 @@ EVENTS_AT_ONCE = 100
 class Redaction:
     """Reaches every copy of a Space's content outside its own record."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, partitions: Partitions) -> None:
         self._database = database
+        self._partitions = partitions
 
     async def redact(self, space_id: SpaceId) -> int | None:
         """Reduce the bodies of all events that tell of a Space, and what was answered to their deliveries.
@@ -29,8 +36,8 @@ class Redaction:
             what it gets, so that it has to be done again.
         """
         async with self._database.pipeline() as pipe:
-            pipe.zrange(keys.space_events(space_id), 0, -1)
-            pipe.smembers(keys.space_mentions(space_id))
+            pipe.zrange(schema.SPACE_EVENTS(space_id), 0, -1)
+            pipe.smembers(schema.SPACE_MENTIONS(space_id))
             own, mentions = await pipe.execute()
         event_ids = [EventId(each) for each in dict.fromkeys((*own, *sorted(mentions)))]
         is_quiet = True
@@ -47,29 +54,31 @@ class Redaction:
         """Reduce the bodies of events; gives whom each of them is owed to."""
         async with self._database.pipeline() as pipe:
             for event_id in event_ids:
-                pipe.hget(keys.event(event_id), "body")
-                pipe.smembers(keys.owed(event_id))
+                pipe.hget(schema.EVENT(event_id), "body")
+                for recipients in self._partitions.recipients(event_id):
+                    pipe.smembers(recipients)
             rows = await pipe.execute()
+        width = 1 + self._partitions.count
         await self._database.run_all(
             [
-                ScriptCall(script("redact_event"), [keys.event(event_id)], [redact(body.encode(), space_id)])
-                for event_id, body in zip(event_ids, rows[::2], strict=True)
+                ScriptCall(REDACT_EVENT, [schema.EVENT(event_id)], [redact(body.encode(), space_id)])
+                for event_id, body in zip(event_ids, rows[::width], strict=True)
                 if body is not None
             ]
         )
         return [
             (event_id, EndpointId(endpoint_id))
-            for event_id, endpoint_ids in zip(event_ids, rows[1::2], strict=True)
-            for endpoint_id in sorted(endpoint_ids)
+            for event_id, start in zip(event_ids, range(0, len(rows), width), strict=True)
+            for endpoint_id in sorted(set().union(*rows[start + 1 : start + width]))
         ]
 
     async def _redact_attempts(self, owed: list[tuple[EventId, EndpointId]]) -> bool:
         """Blank what receivers answered, as it may repeat what they got; returns whether none is open."""
-        records = [keys.delivery(delivery_id(event_id, endpoint_id)) for event_id, endpoint_id in owed]
+        records = [self._partitions.delivery(event_id, endpoint_id) for event_id, endpoint_id in owed]
         async with self._database.pipeline() as pipe:
             # The leases are read first: an attempt that ends meanwhile is among those that are read then.
             for event_id, endpoint_id in owed:
-                pipe.zscore(keys.leased(endpoint_id), event_id)
+                pipe.zscore(self._partitions.key(schema.LEASED, endpoint_id), event_id)
             for record in records:
                 pipe.hgetall(record)
             rows = await pipe.execute()
@@ -79,6 +88,6 @@ class Redaction:
             for attempt in attempts_in(fields):
                 blank += [attempt.id, ATTEMPT.dump_json(replace(attempt, body="", headers={}))]
             if blank:
-                calls.append(ScriptCall(script("redact_attempts"), [record], blank))
+                calls.append(ScriptCall(REDACT_ATTEMPTS, [record], blank))
         await self._database.run_all(calls)
         return not any(rows[: len(owed)])

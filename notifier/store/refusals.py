@@ -7,8 +7,9 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from notifier.core.polling.refusals import REFUSED_FOR_SECONDS, Refusal, Refusals
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
+from notifier.store.records import REPLACE
 
 REFUSALS = TypeAdapter(Refusals)
 
@@ -25,13 +26,13 @@ class SharedRefusals:
     async def read(self) -> Refusals:
         """Return what X has refused and not accepted since."""
         async with self._database.translated():
-            text: str = await self._database.redis.get(keys.REFUSALS) or ""
+            text: str = await self._database.redis.get(schema.REFUSALS()) or ""
         return REFUSALS.validate_json(text) if text else Refusals()
 
     async def replace(self, before: Refusals, after: Refusals) -> bool:
         """Put a record in the place of the one that was read; False where another worker was quicker."""
         replaced = await self._database.run(
-            "replace", keys=[keys.REFUSALS], args=[_text(after), _text(before), TTL_SECONDS]
+            REPLACE, keys=[schema.REFUSALS()], args=[_text(after), _text(before), TTL_SECONDS]
         )
         return bool(replaced)
 

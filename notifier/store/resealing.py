@@ -14,10 +14,14 @@ from typing import Final
 
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.endpoints import Endpoints
+from notifier.store.schema import Key
+from notifier.store.scripts import Script, script
 from notifier.store.sealing import SecretBox, key_id_of
+
+RESEAL_ANSWER: Final[Script[int]] = script("reseal_answer")
 
 SCANNED_AT_ONCE: Final = 500
 
@@ -82,22 +86,22 @@ class Resealing:
             return False
         return True if change.after != change.before else None
 
-    async def _reseal_answer(self, key: str, document: str, box: SecretBox) -> bool | None:
+    async def _reseal_answer(self, key: Key, document: str, box: SecretBox) -> bool | None:
         """The same for an answer that is kept; it does not change, but it may have gone."""
         record = json.loads(document)
         sealed = box.reseal(record["body"])
         if sealed == record["body"]:
             return None
         args = [document, json.dumps({**record, "body": sealed})]
-        return True if await self._database.run("reseal_answer", keys=[key], args=args) else None
+        return True if await self._database.run(RESEAL_ANSWER, keys=[key], args=args) else None
 
-    async def _answers(self) -> AsyncIterator[tuple[str, str]]:
+    async def _answers(self) -> AsyncIterator[tuple[Key, str]]:
         """Return the answers that are kept, by their keys; requests in flight have none yet."""
         async with self._database.translated():
-            async for key in self._database.redis.scan_iter(keys.idempotency("*"), count=SCANNED_AT_ONCE):
+            async for key in self._database.redis.scan_iter(schema.IDEMPOTENCY("*"), count=SCANNED_AT_ONCE):
                 document = await self._database.redis.get(key)
                 if document and "body" in json.loads(document):
-                    yield key, document
+                    yield Key(key), document
 
 
 def _resealed(endpoint: Endpoint, box: SecretBox) -> Endpoint:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 from notifier.core.events.event import Event, encode
 from notifier.core.polling.health import Health, read_health
 from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS
-from notifier.store import keys
-from notifier.store.database import Argument, Database
+from notifier.store import schema
+from notifier.store.database import Database
 from notifier.store.events import routing_json
+from notifier.store.scripts import Argument, Script, script
+
+SAVE_HEALTH: Final[Script[int]] = script("save_health")
+NOTE_CYCLE: Final[Script[list[Any]]] = script("note_cycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class SourceHealth:
     async def read(self) -> tuple[Health, str]:
         """Return the present health, and the record that :meth:`replace` has to name."""
         async with self._database.translated():
-            record: str = await self._database.redis.get(keys.HEALTH) or ""
+            record: str = await self._database.redis.get(schema.HEALTH()) or ""
         return (read_health(json.loads(record)) if record else Health()), record
 
     async def replace(self, record: str, health: Health, events: Sequence[Event]) -> bool:
@@ -54,7 +59,7 @@ class SourceHealth:
         document = "" if health == Health() else json.dumps(health.as_json())
         return bool(
             await self._database.run(
-                "save_health", keys=[keys.HEALTH], args=[document, record, self._ttl, *rows]
+                SAVE_HEALTH, keys=[schema.HEALTH()], args=[document, record, self._ttl, *rows]
             )
         )
 
@@ -62,8 +67,8 @@ class SourceHealth:
         """Note which living Spaces an answer showed, and which it was asked about and did not show."""
         now_ms = int(now * 1000)
         polled, found_of_them, *rows = await self._database.run(
-            "note_cycle",
-            keys=[keys.CYCLE_POLLED, keys.CYCLE_MISSING],
+            NOTE_CYCLE,
+            keys=[schema.CYCLE_POLLED(), schema.CYCLE_MISSING()],
             args=[
                 now_ms,
                 now_ms - int(CYCLE_SECONDS * 1000),

@@ -8,17 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from notifier.core.events.event import Event, encode
+from notifier.core.events.event import Event
 from notifier.core.model.ids import SpaceId, WatchId
 from notifier.core.model.poll import NextPoll
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace, read_known
 from notifier.core.spaces.timers import TimerKind
 from notifier.errors import NotFoundError
-from notifier.store import keys
-from notifier.store.database import Argument, Database, ScriptCall, script
-from notifier.store.events import routing_json
+from notifier.store import schema
+from notifier.store.database import Database
+from notifier.store.events import logged
 from notifier.store.paging import Page, page_of, slice_of
+from notifier.store.scripts import Script, ScriptCall, script
+
+FORGET_SPACE: Final[Script[int]] = script("forget_space")
+COMMIT: Final[Script[int]] = script("commit")
 
 TRIMMED_AT_ONCE: Final = 250
 RECENT_SPACES: Final = 20
@@ -69,8 +73,8 @@ class Spaces:
         """Read the records of these Spaces, one for each, in one round trip."""
         async with self._database.pipeline() as pipe:
             for space_id in space_ids:
-                pipe.hmget(keys.space(space_id), "doc", "version")
-                pipe.smembers(keys.space_watches(space_id))
+                pipe.hmget(schema.SPACE(space_id), "doc", "version")
+                pipe.smembers(schema.SPACE_WATCHES(space_id))
             answers = await pipe.execute()
         records = zip(space_ids, answers[::2], answers[1::2], strict=True)
         return {
@@ -98,9 +102,9 @@ class Spaces:
     ) -> Page[TrackedSpace]:
         """List Spaces, the latest seen for the first time first."""
         if watch_id is not None:
-            index = keys.watch_spaces(watch_id)
+            index = schema.WATCH_SPACES(watch_id)
         else:
-            index = keys.spaces_in(state) if state is not None else keys.SPACES
+            index = schema.SPACES_IN(state) if state is not None else schema.SPACES()
         found: list[tuple[TrackedSpace, int]] = []
         while True:
             rows = await slice_of(self._database, index, limit=limit, cursor=cursor)
@@ -119,7 +123,7 @@ class Spaces:
         """Return the scheduled and live Spaces among those that the watches matched last."""
         async with self._database.pipeline() as pipe:
             for watch_id in watch_ids:
-                pipe.zrange(keys.watch_spaces(watch_id), 0, RECENT_SPACES - 1, desc=True)
+                pipe.zrange(schema.WATCH_SPACES(watch_id), 0, RECENT_SPACES - 1, desc=True)
             space_ids = sorted({each for recent in await pipe.execute() for each in recent})
         phases = await self.phases(space_ids)
         return {SpaceId(space_id) for space_id, phase in phases.items() if not phase.is_over}
@@ -128,22 +132,22 @@ class Spaces:
         """Return the phases of those of the Spaces that have been seen, in one round trip."""
         async with self._database.pipeline() as pipe:
             for space_id in space_ids:
-                pipe.hget(keys.space(space_id), "phase")
+                pipe.hget(schema.SPACE(space_id), "phase")
             phases = await pipe.execute()
         return {space_id: Phase(each) for space_id, each in zip(space_ids, phases, strict=True) if each}
 
     async def trim(self) -> int:
         """Drop what the indexes say of Spaces whose records have expired; gives how many."""
-        indexes = [keys.SPACES, *(keys.spaces_in(phase) for phase in Phase)]
+        indexes = [schema.SPACES(), *(schema.SPACES_IN(phase) for phase in Phase)]
         dropped, cursor = 0, None
-        while rows := await slice_of(self._database, keys.SPACES, limit=TRIMMED_AT_ONCE, cursor=cursor):
+        while rows := await slice_of(self._database, schema.SPACES(), limit=TRIMMED_AT_ONCE, cursor=cursor):
             cursor = str(rows[-1][1])
             dropped += sum(
                 await self._database.run_all(
                     [
                         ScriptCall(
-                            script("forget_space"),
-                            [keys.space(space_id), keys.space_watches(space_id), *indexes],
+                            FORGET_SPACE,
+                            [schema.SPACE(space_id), schema.SPACE_WATCHES(space_id), *indexes],
                             [space_id],
                         )
                         for space_id, _ in rows
@@ -161,36 +165,31 @@ class Spaces:
         versions = await self._database.run_all([self._call(commit) for commit in commits])
         return [version > 0 for version in versions]
 
-    def _call(self, commit: Commit) -> ScriptCall:
+    def _call(self, commit: Commit) -> ScriptCall[int]:
         space_id = commit.known.space.id
-        events: list[Argument] = []
-        for event in commit.events:
-            events += [event.id, event.type, encode(event), routing_json(event), event.sequence or 0]
+        asked = {
+            "id": space_id,
+            "version": commit.version,
+            "doc": json.dumps(commit.known.as_json(), ensure_ascii=False, separators=(",", ":")),
+            "phase": commit.known.phase,
+            "poll": _poll(commit),
+            # Rounded up: a timer that was due too early would be due again and again until its moment.
+            "timers": {kind: math.ceil(at * 1000) for kind, at in commit.timers.items()},
+            "ttl": self._ttl,
+            "watches": commit.watch_ids,
+            "events": [{**logged(event), "sequence": event.sequence or 0} for event in commit.events],
+        }
         return ScriptCall(
-            script("commit"),
-            [keys.space(space_id), keys.space_watches(space_id)],
-            [
-                space_id,
-                commit.version,
-                json.dumps(commit.known.as_json(), ensure_ascii=False, separators=(",", ":")),
-                commit.known.phase,
-                *_poll(commit),
-                *(_timer(commit.timers.get(kind)) for kind in (TimerKind.REMINDER, TimerKind.ERASURE)),
-                self._ttl,
-                len(commit.watch_ids),
-                *commit.watch_ids,
-                *events,
-            ],
+            COMMIT,
+            [schema.SPACE(space_id), schema.SPACE_WATCHES(space_id)],
+            [json.dumps(asked, ensure_ascii=False)],
         )
 
 
-def _poll(commit: Commit) -> tuple[Argument, Argument]:
+def _poll(commit: Commit) -> str | dict[str, int | str]:
     """Return when and how urgently to poll, as the script takes it."""
     if commit.keeps_poll:
-        return "keep", ""
-    return ("", "") if commit.poll is None else (int(commit.poll.at * 1000), commit.poll.urgency)
-
-
-def _timer(at: float | None) -> Argument:
-    # Rounded up: a timer that rang a fraction too early would ring again and again until its moment.
-    return "" if at is None else math.ceil(at * 1000)
+        return "keep"
+    if commit.poll is None:
+        return "forget"
+    return {"at": int(commit.poll.at * 1000), "urgency": commit.poll.urgency}

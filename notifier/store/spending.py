@@ -10,8 +10,12 @@ from typing import Final
 from notifier.core.model.instants import rfc3339
 from notifier.core.polling.spending import DAY_SECONDS, HOURS, Bill, Ledger, hour_of, price
 from notifier.core.polling.worst_case import MILLS, SPACE_MILLS, USER_MILLS, Paid
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
+from notifier.store.scripts import Script, script
+
+HOLD: Final[Script[tuple[int, int, int]]] = script("hold")
+BILL: Final[Script[tuple[int, int]]] = script("bill")
 
 TTL_SECONDS: Final = 3 * DAY_SECONDS
 """Yesterday is read until today ends."""
@@ -50,8 +54,8 @@ class Spending:
         """
         hold_id = f"{mills}:{secrets.token_hex(8)}"
         is_held, spent, held = await self._database.run(
-            "hold",
-            keys=[keys.HELD, keys.spent(_day(now))],
+            HOLD,
+            keys=[schema.HELD(), schema.SPENT(_day(now))],
             args=[
                 hold_id,
                 int(now * 1000),
@@ -86,8 +90,8 @@ class Spending:
         """
         day = _day(now)
         space_reads, user_reads = await self._database.run(
-            "bill",
-            keys=[keys.billed(day), keys.spent(day), keys.HELD],
+            BILL,
+            keys=[schema.BILLED(day), schema.SPENT(day), schema.HELD()],
             args=[hour_of(now), TTL_SECONDS, hold or "", int(with_people), len(spaces), *spaces, *users],
         )
         return Bill(space_reads, user_reads)
@@ -102,7 +106,7 @@ class Spending:
         if asked:
             async with self._database.translated():
                 marks = await self._database.redis.smismember(
-                    keys.billed(_day(now + HOLD_SECONDS)), [f"{kind}:{each}" for kind, each in asked]
+                    schema.BILLED(_day(now + HOLD_SECONDS)), [f"{kind}:{each}" for kind, each in asked]
                 )
             for (kind, each), is_billed in zip(asked, marks, strict=True):
                 if is_billed:
@@ -112,9 +116,9 @@ class Spending:
     async def ledger(self, *, now: float) -> Ledger:
         """Sum up today, beside yesterday and what is held at the moment."""
         async with self._database.pipeline() as pipe:
-            pipe.hgetall(keys.spent(_day(now)))
-            pipe.hgetall(keys.spent(_day(now - DAY_SECONDS)))
-            pipe.zrangebyscore(keys.HELD, f"({int(now * 1000)}", "+inf")
+            pipe.hgetall(schema.SPENT(_day(now)))
+            pipe.hgetall(schema.SPENT(_day(now - DAY_SECONDS)))
+            pipe.zrangebyscore(schema.HELD(), f"({int(now * 1000)}", "+inf")
             today, yesterday, held = await pipe.execute()
         return Ledger(
             space_reads=sum(_reads(today, "spaces", hour) for hour in range(HOURS)),

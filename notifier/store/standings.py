@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from notifier.core.model.observation import Call
 from notifier.core.polling.standing import Standing
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 
 STANDING: Final = TypeAdapter(Standing)
@@ -24,7 +24,7 @@ class Standings:
     async def all(self, call: Call) -> dict[str, Standing]:
         """Return every standing of a call by subject; a subject in normal standing has none."""
         async with self._database.translated():
-            found: dict[str, str] = await self._database.redis.hgetall(keys.standings(call))
+            found: dict[str, str] = await self._database.redis.hgetall(schema.STANDINGS(call))
         return {subject: STANDING.validate_json(text) for subject, text in found.items()}
 
     async def of(self, call: Call, subjects: Collection[str]) -> dict[str, Standing]:
@@ -32,7 +32,7 @@ class Standings:
         if not subjects:
             return {}
         async with self._database.translated():
-            texts = await self._database.redis.hmget(keys.standings(call), list(subjects))
+            texts = await self._database.redis.hmget(schema.STANDINGS(call), list(subjects))
         return {
             subject: STANDING.validate_json(text)
             for subject, text in zip(subjects, texts, strict=True)
@@ -54,18 +54,18 @@ class Standings:
             return
         async with self._database.pipeline() as pipe:
             if gone:
-                pipe.hdel(keys.standings(call), *gone)
+                pipe.hdel(schema.STANDINGS(call), *gone)
             if kept:
-                pipe.hset(keys.standings(call), mapping=kept)
+                pipe.hset(schema.STANDINGS(call), mapping=kept)
             await pipe.execute()
 
     async def note_answer(self, call: Call, *, now: float) -> None:
         """Note that a call was answered, for those of its subjects that are under suspicion."""
         async with self._database.translated():
-            await self._database.redis.hset(keys.ANSWERED, call, now)
+            await self._database.redis.hset(schema.ANSWERED(), call, now)
 
     async def answered_at(self, call: Call) -> float:
         """Return when that was noted last, in epoch seconds; 0 for never."""
         async with self._database.translated():
-            at = await self._database.redis.hget(keys.ANSWERED, call)
+            at = await self._database.redis.hget(schema.ANSWERED(), call)
         return float(at or 0)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from notifier.core.model.ids import SpaceId
 from notifier.core.spaces.timers import ERASE_AFTER_SECONDS, TimerKind
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
+from notifier.store.scripts import Script, script
+
+UNTRACK_SPACES: Final[Script[None]] = script("untrack_spaces")
 
 
 class Timers:
@@ -22,7 +26,7 @@ class Timers:
             return [
                 SpaceId(space_id)
                 for space_id in await self._database.redis.zrangebyscore(
-                    keys.timers(kind), "-inf", int(now * 1000), start=0, num=limit
+                    schema.TIMERS(kind), "-inf", int(now * 1000), start=0, num=limit
                 )
             ]
 
@@ -30,10 +34,10 @@ class Timers:
         """Drop the timers of Spaces that are not known any more."""
         if space_ids:
             async with self._database.translated():
-                await self._database.redis.zrem(keys.timers(kind), *space_ids)
+                await self._database.redis.zrem(schema.TIMERS(kind), *space_ids)
 
     async def untrack(self, space_ids: Collection[str], *, now: float) -> None:
         """End the polls of Spaces that nobody follows now; their content goes unless somebody does soon."""
         if space_ids:
             erase_at = int((now + ERASE_AFTER_SECONDS) * 1000)
-            await self._database.run("untrack_spaces", args=[erase_at, *space_ids])
+            await self._database.run(UNTRACK_SPACES, keys=[schema.SPACES()], args=[erase_at, *space_ids])

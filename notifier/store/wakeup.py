@@ -14,7 +14,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import Redis
 from redis.client import EMPTY_RESPONSE
 
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.retrying import RetryingPipeline, RetryingRedis
 
@@ -65,7 +65,7 @@ def job_queue(redis: Redis) -> ArqRedis:
         "pool_or_conn": redis.connection_pool,
         "job_serializer": to_job,
         "job_deserializer": from_job,
-        "default_queue_name": keys.ARQ_QUEUE,
+        "default_queue_name": schema.JOBS(),
         "expires_extra_ms": JOB_EXPIRES_MS,
     }
     if not isinstance(redis, RetryingRedis):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -12,15 +13,20 @@ from notifier.core.model.observation import Call
 from notifier.core.model.watch import Watch, WatchKind, WatchRole
 from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.paging import Page, page_of, slice_of
 from notifier.store.polls import POLL_CALLS
 from notifier.store.records import CHANGED, Change, Changes, text_of
+from notifier.store.scripts import Script, script
 from notifier.store.standings import STANDING
+
+SAVE_WATCH: Final[Script[str]] = script("save_watch")
+DELETE_WATCH: Final[Script[int]] = script("delete_watch")
 
 WATCH = TypeAdapter(Watch)
 MAX_LISTED_SPACES: Final = 100
+NO_POLL: Final = ("", "")
 
 
 class Watches:
@@ -73,24 +79,25 @@ class Watches:
     async def _save(self, watch: Watch, *, before: Watch | None, now: float) -> None:
         replaced: str | None = ""
         if before is not None:
-            replaced = await text_of(self._database, keys.watch(watch.id), WATCH, before)
-        old_call, old_subject = poll_of(before)
-        call, subject = poll_of(watch)
+            replaced = await text_of(self._database, schema.WATCH(watch.id), WATCH, before)
+        asked: dict[str, Any] = {
+            "id": watch.id,
+            "document": WATCH.dump_json(watch).decode(),
+            "replaced": CHANGED if replaced is None else replaced,
+            "identity": watch.identity,
+            "identity_before": before.identity if before else "",
+            "now": int(now * 1000),
+            "space": _space_of(watch),
+            "follows_hosts": WatchRole.HOST in watch.roles,
+        }
+        ends, begins = poll_of(before), poll_of(watch)
+        if ends != begins:
+            polls = {"ends": ends, "begins": begins}
+            asked |= {name: _poll(*poll) for name, poll in polls.items() if poll != NO_POLL}
         holder = await self._database.run(
-            "save_watch",
-            keys=[keys.watch(watch.id), keys.watch_by(watch.kind)],
-            args=[
-                watch.id,
-                WATCH.dump_json(watch),
-                CHANGED if replaced is None else replaced,
-                before.identity if before else "",
-                watch.identity,
-                *((old_call, old_subject) if (old_call, old_subject) != (call, subject) else ("", "")),
-                *((call, subject) if (old_call, old_subject) != (call, subject) else ("", "")),
-                int(now * 1000),
-                watch.subject if watch.kind is WatchKind.SPACE and watch.subject else "",
-                int(WatchRole.HOST in watch.roles),
-            ],
+            SAVE_WATCH,
+            keys=[schema.WATCH(watch.id), schema.WATCH_BY(watch.kind)],
+            args=[json.dumps(asked)],
         )
         if holder == "-":
             raise NotFoundError.of("watch", watch.id)
@@ -115,7 +122,7 @@ class Watches:
         if not watch_ids:
             return {}
         async with self._database.translated():
-            documents = await self._database.redis.mget([keys.watch(watch_id) for watch_id in watch_ids])
+            documents = await self._database.redis.mget([schema.WATCH(watch_id) for watch_id in watch_ids])
         found = [WATCH.validate_json(document) for document in documents if document]
         return {watch.id: watch for watch in found}
 
@@ -124,13 +131,13 @@ class Watches:
         if not subjects:
             return {}
         async with self._database.translated():
-            watch_ids = await self._database.redis.hmget(keys.watch_by(kind), list(subjects))
+            watch_ids = await self._database.redis.hmget(schema.WATCH_BY(kind), list(subjects))
         watches = await self.get_many([watch_id for watch_id in watch_ids if watch_id])
         return {watch.identity: watch for watch in watches.values()}
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[Watch]:
         """List watches, newest first."""
-        rows = await slice_of(self._database, keys.WATCHES, limit=limit, cursor=cursor)
+        rows = await slice_of(self._database, schema.WATCHES(), limit=limit, cursor=cursor)
         found = await self.get_many([watch_id for watch_id, _ in rows])
         return page_of([(found.get(WatchId(watch_id)), serial) for watch_id, serial in rows], limit=limit)
 
@@ -142,18 +149,18 @@ class Watches:
         """
         watch = await self.get(watch_id)
         call, subject = poll_of(watch)
+        asked = {
+            "id": watch_id,
+            "identity": watch.identity,
+            **_poll(call, subject),
+            "space": _space_of(watch),
+            "ttl": self._ttl,
+            "erase_at": int((now + ERASE_AFTER_SECONDS) * 1000),
+        }
         deleted = await self._database.run(
-            "delete_watch",
-            keys=[keys.watch(watch_id), keys.watch_by(watch.kind), keys.watch_spaces(watch_id)],
-            args=[
-                watch_id,
-                watch.identity,
-                call,
-                subject,
-                self._ttl,
-                watch.subject if watch.kind is WatchKind.SPACE and watch.subject else "",
-                int((now + ERASE_AFTER_SECONDS) * 1000),
-            ],
+            DELETE_WATCH,
+            keys=[schema.WATCH(watch_id), schema.WATCH_BY(watch.kind), schema.WATCH_SPACES(watch_id)],
+            args=[json.dumps(asked)],
         )
         if not deleted:
             raise NotFoundError.of("watch", watch_id)
@@ -163,7 +170,7 @@ class Watches:
         places = {watch.id: poll_of(watch) for watch in watches}
         async with self._database.pipeline() as pipe:
             for call, subject in places.values():
-                pipe.hget(keys.standings(call), subject)
+                pipe.hget(schema.STANDINGS(call), subject)
             found = await pipe.execute()
         standings = {
             watch_id: STANDING.validate_json(text)
@@ -175,20 +182,29 @@ class Watches:
     async def follow_hosts(self) -> bool:
         """Return whether any watch follows a person as a host."""
         async with self._database.translated():
-            return bool(await self._database.redis.exists(keys.HOST_WATCHES))
+            return bool(await self._database.redis.exists(schema.HOST_WATCHES()))
 
     async def space_ids(self, watch_ids: Sequence[str]) -> list[tuple[SpaceId, ...]]:
         """List the Spaces that each watch matched last, newest first."""
         async with self._database.pipeline() as pipe:
             for watch_id in watch_ids:
-                pipe.zrange(keys.watch_spaces(watch_id), 0, MAX_LISTED_SPACES - 1, desc=True)
+                pipe.zrange(schema.WATCH_SPACES(watch_id), 0, MAX_LISTED_SPACES - 1, desc=True)
             return [tuple(space_ids) for space_ids in await pipe.execute()]
+
+
+def _poll(call: str, subject: str) -> dict[str, str]:
+    return {"call": call, "subject": subject}
+
+
+def _space_of(watch: Watch) -> str:
+    """Return the Space that a watch of one Space follows, empty for the other kinds."""
+    return watch.subject if watch.kind is WatchKind.SPACE and watch.subject else ""
 
 
 def poll_of(watch: Watch | None) -> tuple[str, str]:
     """Return the call and subject by which X is asked for a watch, empty where it is not asked."""
     if watch is None or watch.paused:
-        return "", ""
+        return NO_POLL
     if watch.subject is None:
         return Call.USERS, watch.id
     return POLL_CALLS[watch.kind], watch.id if watch.kind is WatchKind.SEARCH else watch.subject

@@ -13,7 +13,7 @@ import pytest
 
 from notifier.core.delivery import breaker
 from notifier.errors import UnavailableError
-from notifier.store import Commit, keys
+from notifier.store import Commit, schema
 from tests.support.chaos import ROUND, SPACES, World, kept_running, open_world, space_commit, worker_process
 from tests.support.counting_receiver import CountingReceiver
 from tests.support.processes import NotifierProcess, RedisServer, is_stopped
@@ -117,5 +117,8 @@ async def breaker_opens(world: World, path: str) -> None:
 
 async def run_of(world: World, path: str, name: str) -> str:
     """Read how an endpoint is doing."""
-    redis = world.runtime.store.database.redis
-    return str(await redis.hget(keys.run(world.endpoints[path].id), name) or 0)
+    store = world.runtime.store
+    return str(
+        await store.database.redis.hget(store.partitions.key(schema.STATE, world.endpoints[path].id), name)
+        or 0
+    )

@@ -12,7 +12,7 @@ from notifier.core.delivery.pacing import FIRST_CONCURRENCY
 from notifier.core.delivery.signing import parse_signing_key
 from notifier.core.model.instants import rfc3339
 from notifier.runtime import Runtime
-from notifier.store import keys
+from notifier.store import schema
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import clock_of, wakeups_of
 
@@ -259,11 +259,11 @@ async def test_enable_closes_the_breaker_of_an_endpoint_that_is_enabled(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     endpoint = await add_endpoint(api_client)
-    run = keys.run(endpoint["id"])
-    await api_runtime.store.database.redis.hset(run, mapping={"open_until": 9e12, "resume_at": 9e12})
+    state = api_runtime.store.partitions.key(schema.STATE, endpoint["id"])
+    await api_runtime.store.database.redis.hset(state, mapping={"open_until": 9e12, "resume_at": 9e12})
     response = await api_client.post(f"{PATH}/{endpoint['id']}/enable")
     assert response.status == 200
-    assert await api_runtime.store.database.redis.hmget(run, "open_until", "resume_at") == ["0", "0"]
+    assert await api_runtime.store.database.redis.hmget(state, "open_until", "resume_at") == ["0", "0"]
 
 
 async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> None:

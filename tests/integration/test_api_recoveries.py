@@ -14,7 +14,7 @@ from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import EndpointStatus
 from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime
-from notifier.store import keys
+from notifier.store import schema
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import open_test_runtime
 from tests.support.owing import make_known, make_owed
@@ -76,7 +76,7 @@ async def test_a_recovery_is_a_job_with_progress(api_client: Client, api_runtime
 async def test_what_is_done_cannot_be_canceled(api_client: Client, api_runtime: Runtime) -> None:
     endpoint = await add_endpoint(api_client)
     job = await recover(api_client, endpoint["id"])
-    await api_runtime.store.database.redis.hset(keys.recovery(job["id"]), "status", RecoveryStatus.DONE)
+    await api_runtime.store.database.redis.hset(schema.RECOVERY(job["id"]), "status", RecoveryStatus.DONE)
     await problem(await api_client.post(f"{PATH}/{endpoint['id']}/recoveries/{job['id']}/cancel"), 409)
 
 
@@ -222,7 +222,8 @@ async def test_stats_count_what_became_of_deliveries(redis_url: str, serve: Any)
 
 async def test_stats_show_the_breaker(api_client: Client, api_runtime: Runtime) -> None:
     created = await add_endpoint(api_client)
-    run, store = keys.run(created["id"]), api_runtime.store
+    store = api_runtime.store
+    run = store.partitions.key(schema.STATE, created["id"])
     endpoint = await store.endpoints.get(created["id"])
     partition = store.partitions.of(endpoint.id)
     await make_known(store, endpoint)

@@ -18,7 +18,7 @@ from notifier.core.events.event import EventType
 from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Store, delivery_queue, keys
+from notifier.store import Claim, Store, delivery_queue, schema
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
 from tests.support.receiver import Receiver
@@ -45,8 +45,14 @@ def set_waits(
     given_up_ms: int = GIVEN_UP_MS,
 ) -> None:
     """Have it wait for its probes for so long, and give an endpoint up after so long."""
-    figures = json.dumps([THRESHOLD, first_ms, longest_ms, given_up_ms, SILENCE_MS])
-    monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", figures)
+    figures = json.loads(delivery_queue.FIGURES) | {
+        "threshold": THRESHOLD,
+        "first_wait": first_ms,
+        "longest_wait": longest_ms,
+        "given_up": given_up_ms,
+        "silence": SILENCE_MS,
+    }
+    monkeypatch.setattr(delivery_queue, "FIGURES", json.dumps(figures))
 
 
 @pytest.fixture
@@ -82,7 +88,9 @@ async def probe(store: Store) -> list[Claim]:
 
 
 async def run_of(store: Store, endpoint: Endpoint, *fields: str) -> list[str | None]:
-    values: list[str | None] = await store.database.redis.hmget(keys.run(endpoint.id), fields)
+    values: list[str | None] = await store.database.redis.hmget(
+        store.partitions.key(schema.STATE, endpoint.id), fields
+    )
     return values
 
 
@@ -90,7 +98,7 @@ async def age(store: Store, endpoint: Endpoint, **milliseconds: int) -> None:
     """Put moments of an endpoint's record so far into the past."""
     seconds, _ = await store.database.redis.time()
     moments = {field: seconds * 1000 - ago for field, ago in milliseconds.items()}
-    await store.database.redis.hset(keys.run(endpoint.id), mapping=moments)
+    await store.database.redis.hset(store.partitions.key(schema.STATE, endpoint.id), mapping=moments)
 
 
 def test_the_figures_are_those_of_the_documents() -> None:

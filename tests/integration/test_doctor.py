@@ -14,9 +14,8 @@ from redis.asyncio import Redis
 from notifier.core.delivery.endpoint import SealedSecret
 from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import SecretBox, doctor, keys
+from notifier.store import SecretBox, doctor, schema
 from notifier.store.doctor import findings
-from notifier.store.doctor.keyspace import FORMS, form_of
 from tests.support.healthy import PARTITIONS, put_back
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add
@@ -364,7 +363,7 @@ BROKEN: Final = {
 @pytest.mark.parametrize("what", BROKEN)
 async def test_what_is_broken_is_found(runtime: Runtime, names: dict[str, str], what: str) -> None:
     redis = runtime.store.database.redis
-    names = {**names, "last_of_done": await redis.hget(keys.recovery("rec_done"), "last")}
+    names = {**names, "last_of_done": await redis.hget(schema.RECOVERY("rec_done"), "last")}
     command, expected = BROKEN[what]
     await redis.execute_command(*[part.format(**names) for part in command.split(" ")])
     assert await found(runtime) == sorted(text.format(**names) for text in expected)
@@ -372,9 +371,9 @@ async def test_what_is_broken_is_found(runtime: Runtime, names: dict[str, str], 
 
 async def change_body(runtime: Runtime, event: str, **data: Any) -> None:
     redis = runtime.store.database.redis
-    payload = json.loads(await redis.hget(keys.event(event), "body"))
+    payload = json.loads(await redis.hget(schema.EVENT(event), "body"))
     payload["data"] |= data
-    await redis.hset(keys.event(event), "body", json.dumps(payload))
+    await redis.hset(schema.EVENT(event), "body", json.dumps(payload))
 
 
 PUT_RIGHT_BY_A_CHANGE: Final = (
@@ -402,7 +401,7 @@ async def test_what_will_never_be_sent_is_put_right_by_sending_it_again(
     runtime: Runtime, names: dict[str, str]
 ) -> None:
     redis, deliveries = runtime.store.database.redis, runtime.store.deliveries
-    await redis.zrem(keys.due(names["plain"]), names["due"])
+    await redis.zrem(runtime.store.partitions.key(schema.DUE, names["plain"]), names["due"])
     (finding,) = await findings(runtime.store)
     assert finding.remedy == f"space-notifier deliveries redeliver {names['dlv_due']}"
     await deliveries.redeliver(names["dlv_due"])
@@ -429,7 +428,7 @@ async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str,
 async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, names: dict[str, str]) -> None:
     event = names["live_last"]
     redis = runtime.store.database.redis
-    payload = json.loads(await redis.hget(keys.event(event), "body"))
+    payload = json.loads(await redis.hget(schema.EVENT(event), "body"))
     await change_body(runtime, event, space=payload["data"]["space"] | {"title": "Forged"})
     (text,) = await found(runtime)
     assert text.startswith(f"sn:event:{event}: its content makes the id evt_")
@@ -451,22 +450,22 @@ async def test_a_body_of_another_sequence(runtime: Runtime, names: dict[str, str
 
 async def test_content_that_was_to_be_erased(runtime: Runtime) -> None:
     redis = runtime.store.database.redis
-    (event, *_) = await redis.zrange(keys.space_events("GONE"), 0, 0)
-    assert json.loads(await redis.hget(keys.space("GONE"), "doc"))["erased"]
+    (event, *_) = await redis.zrange(schema.SPACE_EVENTS("GONE"), 0, 0)
+    assert json.loads(await redis.hget(schema.SPACE("GONE"), "doc"))["erased"]
     await change_body(runtime, event, space={"id": "GONE", "title": "Short"})
     assert await found(runtime) == [f"sn:event:{event}: is about GONE, which was erased"]
     await change_body(runtime, event, space={"id": "GONE"})
-    document = json.loads(await redis.hget(keys.space("GONE"), "doc"))
+    document = json.loads(await redis.hget(schema.SPACE("GONE"), "doc"))
     document["space"]["title"] = "Short"
-    await redis.hset(keys.space("GONE"), "doc", json.dumps(document))
+    await redis.hset(schema.SPACE("GONE"), "doc", json.dumps(document))
     assert await found(runtime) == ["sn:space:GONE: was erased and still has content"]
 
 
 async def test_an_answer_that_may_repeat_what_was_erased(runtime: Runtime, names: dict[str, str]) -> None:
     redis = runtime.store.database.redis
-    (event, *_) = await redis.zrange(keys.space_events("GONE"), 0, 0)
-    record = keys.delivery(names["dlv_delivered"].replace(names["delivered"][4:], event[4:]))
-    attempt = json.loads(await redis.hget(keys.delivery(names["dlv_delivered"]), "att_1"))
+    (event, *_) = await redis.zrange(schema.SPACE_EVENTS("GONE"), 0, 0)
+    record = schema.DELIVERY(0, names["dlv_delivered"].replace(names["delivered"][4:], event[4:]))
+    attempt = json.loads(await redis.hget(schema.DELIVERY(0, names["dlv_delivered"]), "att_1"))
     await redis.hset(record, "att_1", json.dumps(attempt | {"body": "You said: Short"}))
     if not await redis.hexists(record, "status"):
         await redis.hset(record, mapping={"status": "pending", "attempts": 1})
@@ -476,7 +475,7 @@ async def test_an_answer_that_may_repeat_what_was_erased(runtime: Runtime, names
 
 async def test_an_index_of_recoveries_that_ended_twice(runtime: Runtime) -> None:
     redis = runtime.store.database.redis
-    await redis.hset(keys.recovery("rec_done"), "finished_at", "")
+    await redis.hset(schema.RECOVERY("rec_done"), "finished_at", "")
     assert await found(runtime) == [
         f"sn:recovery:rec_done: is {RecoveryStatus.DONE}, which its end contradicts"
     ]
@@ -484,8 +483,8 @@ async def test_an_index_of_recoveries_that_ended_twice(runtime: Runtime) -> None
 
 async def test_a_poll_whose_lease_never_ends(runtime: Runtime) -> None:
     redis = runtime.store.database.redis
-    await redis.zrem(keys.polls("lookup", "patient"), "PLANNED")
-    await redis.zadd(keys.polls("lookup", "leased"), {"PLANNED": 9_000_000_000_000})
+    await redis.zrem(schema.POLLS("lookup", "patient"), "PLANNED")
+    await redis.zadd(schema.POLLS("lookup", "leased"), {"PLANNED": 9_000_000_000_000})
     assert await found(runtime) == [
         "sn:looks:lookup:leased: a lease ends in more than an hour: nobody works on it"
     ]
@@ -511,19 +510,3 @@ async def test_busy_workers_raise_no_false_alarm(redis_url: str) -> None:
                 assert await findings(runtime.store) == []
             await committing
         assert await findings(runtime.store) == []
-
-
-def test_every_form_of_a_key_is_known() -> None:
-    constants = {
-        value
-        for name, value in vars(keys).items()
-        if name.isupper() and isinstance(value, str) and value.startswith("sn:")
-    }
-    functions = {
-        function(*["*"] * function.__code__.co_argcount)
-        for function in vars(keys).values()
-        if callable(function) and getattr(function, "__module__", "") == keys.__name__
-    }
-    made = {form for each in functions for form in ([each] if isinstance(each, str) else each)}
-    assert {form for form in constants | made if form_of(form.replace("*", "1")) is None} == set()
-    assert {form for form in keys.PERMANENT if form not in FORMS} == set()

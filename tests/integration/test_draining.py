@@ -12,7 +12,7 @@ import pytest
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import keys
+from notifier.store import schema
 from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
@@ -66,7 +66,7 @@ async def owe(runtime: Runtime, endpoints: list[Endpoint], *numbers: int) -> Non
 
 
 async def waiting_jobs(runtime: Runtime) -> int:
-    return int(await runtime.store.database.redis.zcard(keys.ARQ_QUEUE))
+    return int(await runtime.store.database.redis.zcard(schema.JOBS()))
 
 
 async def test_a_worker_delivers_what_it_dispatched_without_a_job(redis_url: str) -> None:
@@ -102,7 +102,7 @@ async def test_the_sweep_delivers_what_is_due(redis_url: str) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
         await owe(worker.runtime, [endpoint], 1)
-        flag = keys.wakeup(f"deliver:{worker.runtime.store.partitions.of(endpoint.id)}")
+        flag = schema.PARTITION_WAKEUP(worker.runtime.store.partitions.of(endpoint.id))
         await worker.runtime.store.database.redis.delete(flag)  # as though the wakeup had been lost
         await sweep(worker)
         await ended(worker)

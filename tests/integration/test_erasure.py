@@ -27,7 +27,7 @@ from notifier.core.model.space import Phase
 from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.core.spaces.next_poll import FORGOTTEN_SECONDS
 from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
-from notifier.store import LoggedEvent, keys
+from notifier.store import LoggedEvent, schema
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import (
     SPACE,
@@ -509,7 +509,7 @@ async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_e
         delivering = asyncio.create_task(deliver_all(worker))
 
         async def is_under_way() -> bool:
-            return bool(await store.database.redis.zcard(keys.leased(endpoint.id)))
+            return bool(await store.database.redis.zcard(store.partitions.key(schema.LEASED, endpoint.id)))
 
         await wait_until(is_under_way, message="the attempts are in flight")
         async with fed_worker(redis_url, clock) as other:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from notifier.store import keys
+from notifier.store import schema
 from tests.support import leaks
 from tests.support.leaks import clients_left, stray_keys, tasks_left
 
@@ -24,25 +24,25 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
 @pytest.mark.parametrize(
     "key",
     [
-        keys.event("evt_1"),
-        keys.space_events("A"),  # begins like a Space's record, which is permanent
-        keys.space_mentions("A"),
-        keys.owed("evt_1"),
-        keys.delivery("dlv_1"),
-        keys.wakeup("observe"),
+        schema.EVENT("evt_1"),
+        schema.SPACE_EVENTS("A"),  # begins like a Space's record, which is permanent
+        schema.SPACE_MENTIONS("A"),
+        schema.RECIPIENTS(0, "evt_1"),
+        schema.DELIVERY(0, "dlv_1"),
+        schema.WAKEUP("observe"),
         "sn:no-such-form",
         "arq:job:1",
         "somebody else's",
-        keys.WATCHES,  # another type
+        schema.WATCHES(),  # another type
     ],
 )
 def test_a_key_that_must_not_stay_is_found(redis_url: str, client: redis.Redis, key: str) -> None:
     assert stray_keys(redis_url) == []
-    if key == keys.wakeup("observe"):
+    if key == schema.WAKEUP("observe"):
         client.set(key, 1)
-    elif key.startswith(("sn:space:A:mentions", "sn:owed")):
+    elif key in (schema.SPACE_MENTIONS("A"), schema.RECIPIENTS(0, "evt_1")):
         client.sadd(key, "a")
-    elif key == keys.space_events("A"):
+    elif key == schema.SPACE_EVENTS("A"):
         client.zadd(key, {"evt_1": 1})
     else:
         client.hset(key, "a", "b")
@@ -52,7 +52,7 @@ def test_a_key_that_must_not_stay_is_found(redis_url: str, client: redis.Redis, 
 
 @pytest.mark.breaks_keys("a permanent key that expires is one that the fixture would find")
 def test_a_permanent_key_that_expires_is_found(redis_url: str, client: redis.Redis) -> None:
-    client.set(keys.watch("wch_1"), "{}", ex=60)
+    client.set(schema.WATCH("wch_1"), "{}", ex=60)
     (found,) = stray_keys(redis_url)
     assert "expires, and must stay" in found
 

@@ -14,7 +14,7 @@ from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.model.ids import EventId, delivery_id
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Store, keys
+from notifier.store import Claim, Store, schema
 from tests.support.owing import make_owed
 from tests.support.pipeline import add_endpoint, commit_space_events, quick_settings
 from tests.support.queue import add, claim, settle, settled
@@ -87,7 +87,7 @@ async def test_what_is_given_up_makes_room_for_the_next(store: Store, end: Deliv
 async def test_an_event_that_has_expired_does_not_hold_up_its_line(store: Store) -> None:
     endpoint = await add_ordered(store)
     first, second = await owe(store, endpoint, "A", 1, 2)
-    await store.database.redis.delete(keys.event(first))
+    await store.database.redis.delete(schema.EVENT(first))
     (head,) = await claim(store)
     assert (head.event_id, head.body) == (first, b"")
     await settle(store, settled(head, DeliveryStatus.DISCARDED))
@@ -142,7 +142,7 @@ async def test_first_sendings_ascend_whatever_fails(store: Store, choices: Seque
     under_way: list[Claim] = []
     places = {}
     for space in sent:
-        for event in await store.database.redis.zrange(keys.space_events(space), 0, -1, withscores=True):
+        for event in await store.database.redis.zrange(schema.SPACE_EVENTS(space), 0, -1, withscores=True):
             places[event[0]] = (space, int(event[1]))
     for number, outcome in choices:
         if number == 3 or not under_way:

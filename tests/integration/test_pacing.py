@@ -18,7 +18,7 @@ from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Ordering
 from notifier.core.delivery.pacing import FIRST_CONCURRENCY, PACE_LAW
 from notifier.core.model.ids import EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Settlement, Store, delivery_queue, keys
+from notifier.store import Claim, Settlement, Store, delivery_queue, schema
 from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import commit_space_events, quick_settings
 from tests.support.queue import ATTEMPT, claim, owe, settle, settled
@@ -35,7 +35,8 @@ def _quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def set_law(monkeypatch: pytest.MonkeyPatch, **figures: Any) -> None:
     """Have the pace learned by other figures."""
-    monkeypatch.setattr(delivery_queue, "PACE_FIGURES", json.dumps(replace(PACE_LAW, **figures).as_dict()))
+    quick = json.loads(delivery_queue.FIGURES) | {"pace": replace(PACE_LAW, **figures).as_dict()}
+    monkeypatch.setattr(delivery_queue, "FIGURES", json.dumps(quick))
 
 
 @pytest.fixture
@@ -71,7 +72,9 @@ def taken(claim: Claim, *, took_ms: float = 0.0) -> Settlement:
 
 
 async def run_of(store: Store, endpoint: Endpoint) -> dict[str, str]:
-    found: dict[str, str] = await store.database.redis.hgetall(keys.run(endpoint.id))
+    found: dict[str, str] = await store.database.redis.hgetall(
+        store.partitions.key(schema.STATE, endpoint.id)
+    )
     return found
 
 
@@ -93,7 +96,7 @@ async def set_pace(
     known = {"calm": 40, "cut_at": await now_ms(store)} | pace
     record = {name: value for name, value in known.items() if value is not None}
     fields = {"pace": json.dumps(record), "concurrency": concurrency}
-    await store.database.redis.hset(keys.run(endpoint.id), mapping=fields)
+    await store.database.redis.hset(store.partitions.key(schema.STATE, endpoint.id), mapping=fields)
 
 
 async def next_claims(store: Store) -> list[Claim]:
@@ -286,7 +289,7 @@ async def test_successes_raise_the_rate_slowly_near_what_was_refused_and_quickly
         await set_pace(store, endpoint, rate=rate, ceiling=100.0)
         await settle(store, taken(one))
         grown.append((await pace_of(store, endpoint))["rate"] / rate)
-        await store.database.redis.hdel(keys.run(endpoint.id), "pace")
+        await store.database.redis.hdel(store.partitions.key(schema.STATE, endpoint.id), "pace")
     far_below, near, beyond = grown
     assert near == pytest.approx(1 + 0.1 / PACE_LAW.calm, rel=0.01)
     assert near < beyond < far_below
@@ -311,7 +314,7 @@ async def test_a_probe_that_is_refused_closes_the_breaker_and_keeps_the_receiver
     (probe, _) = await claim(store)
     now = await now_ms(store)
     state = {"open_until": now - 1, "resume_at": now - 1, "failures": 12, "failing_since": now - 9_000_000}
-    await store.database.redis.hset(keys.run(endpoint.id), mapping=state)
+    await store.database.redis.hset(store.partitions.key(schema.STATE, endpoint.id), mapping=state)
     await settle(store, refused(probe, seconds=FOREVER))
     run = await run_of(store, endpoint)
     assert (run["failures"], run["open_until"], run["failing_since"]) == ("0", "0", "")

@@ -15,10 +15,10 @@ from notifier.core.events.event import Routing
 from notifier.core.model.ids import EventId, RecoveryId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Store, keys
+from notifier.store import Store, schema
 from notifier.store.doctor import findings
 from notifier.store.events import read_routing
-from notifier.store.recoveries import BATCH, Recoveries
+from notifier.store.recoveries import BATCH, Advance, Recoveries
 from tests.support.owing import make_owed
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
@@ -74,7 +74,7 @@ async def run(worker: Worker) -> None:
 
 
 async def due(store: Store, endpoint: Endpoint) -> list[str]:
-    found: list[str] = await store.database.redis.zrange(keys.due(endpoint.id), 0, -1)
+    found: list[str] = await store.database.redis.zrange(store.partitions.key(schema.DUE, endpoint.id), 0, -1)
     return found
 
 
@@ -82,7 +82,7 @@ async def drain(store: Store, worker: Worker, recovery: Recovery) -> list[str]:
     """Let the recovery and an endless receiver take turns; returns what went out, in order."""
     sent: list[str] = []
     while True:
-        await store.database.redis.zadd(keys.RECOVERING, {recovery.id: 0}, xx=True)
+        await store.database.redis.zadd(schema.RECOVERING(), {recovery.id: 0}, xx=True)
         await run(worker)
         while claims := await claim(store, limit=500):
             sent += [each.event_id for each in claims]
@@ -122,7 +122,7 @@ async def test_what_was_delivered_or_is_on_its_way_is_left_alone(store: Store, w
     done = await store.recoveries.get(endpoint.id, recovery.id)
     assert (done.count, done.considered, done.queued, done.skipped) == (2, 6, 2, 4)
     assert set(await due(store, endpoint)) == {pending, exhausted, never_owed}
-    assert await store.database.redis.zscore(keys.leased(endpoint.id), leased)
+    assert await store.database.redis.zscore(store.partitions.key(schema.LEASED, endpoint.id), leased)
     assert (await store.deliveries.get(delivery_id(delivered, endpoint.id))).status == "delivered"
     claims = {each.event_id: each for each in await claim(store)}
     # Its schedule begins again; what was never tried has no record to say so.
@@ -139,7 +139,7 @@ async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker
     recovery = await start(store, endpoint)
     await run(worker)
     sequences = [
-        await store.database.redis.hget(keys.event(each), "space") for each in await due(store, endpoint)
+        await store.database.redis.hget(schema.EVENT(each), "space") for each in await due(store, endpoint)
     ]
     assert sequences == ["A", "A"]
     done = await store.recoveries.get(endpoint.id, recovery.id)
@@ -149,8 +149,8 @@ async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker
 async def test_only_what_was_committed_in_that_time(store: Store, worker: Worker) -> None:
     events = await log(store, *range(6))
     for number, event in enumerate(events):
-        await store.database.redis.hset(keys.event(event), "at", 1_900_000_000_000 + number * 100_000)
-    await store.database.redis.hset(keys.event(events[0]), "at", 1_000)
+        await store.database.redis.hset(schema.EVENT(event), "at", 1_900_000_000_000 + number * 100_000)
+    await store.database.redis.hset(schema.EVENT(events[0]), "at", 1_000)
     endpoint = await subscriber(store)
     span = replace(await store.recoveries.span_since(0), since=1_900_000_100, until=1_900_000_300)
     assert await store.recoveries.count(endpoint, span) == 3
@@ -253,7 +253,7 @@ async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
     original = Recoveries.advance
     calls = []
 
-    async def dies(self: Recoveries, *args: Any) -> set[int]:
+    async def dies(self: Recoveries, *args: Any) -> Advance:
         calls.append(args)
         if len(calls) == 2:
             if after:
@@ -281,7 +281,7 @@ async def test_what_expires_meanwhile_is_passed_over(store: Store, worker: Worke
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
     for event in events[:4]:
-        await store.database.redis.delete(keys.event(event))
+        await store.database.redis.delete(schema.EVENT(event))
     await run(worker)
     assert await due(store, endpoint) == events[4:]
     done = await store.recoveries.get(endpoint.id, recovery.id)
@@ -372,12 +372,12 @@ async def test_a_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> N
 async def test_a_record_that_is_gone_stops_nobody(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
-    await store.database.redis.delete(keys.recovery(recovery.id))
+    await store.database.redis.delete(schema.RECOVERY(recovery.id))
     await run(worker)
-    assert await store.database.redis.zcard(keys.RECOVERING) == 0
+    assert await store.database.redis.zcard(schema.RECOVERING()) == 0
     assert (await store.recoveries.page(endpoint.id, limit=10, cursor=None)).items == ()
     await start(store, endpoint, "b")
-    assert await store.database.redis.zcard(keys.recoveries(endpoint.id)) == 1
+    assert await store.database.redis.zcard(schema.RECOVERIES(endpoint.id)) == 1
 
 
 async def test_through_the_whole_pipeline_each_missed_event_arrives_once(redis_url: str) -> None:
@@ -410,7 +410,7 @@ async def test_what_fails_while_an_earlier_event_is_recovered_waits_behind_it(
     await run(worker)
     assert await due(store, endpoint) == [first]
     if dies:
-        await store.database.redis.zadd(keys.leased(endpoint.id), {second: 1})
+        await store.database.redis.zadd(store.partitions.key(schema.LEASED, endpoint.id), {second: 1})
         (now,) = await claim(store)
     else:
         await settle(store, settled(under_way, DeliveryStatus.PENDING, succeeded=False))

@@ -14,8 +14,9 @@ import redis
 
 from notifier.errors import UnavailableError, UnusableServerError
 from notifier.runtime import open_runtime
-from notifier.store import Database, connect, connection
+from notifier.store import Database, connect, connection, schema
 from notifier.store.connection import ANSWER_SECONDS, CONNECT_SECONDS
+from notifier.store.scripts import script
 from tests.support.admin_api import KEY, Serve
 from tests.support.pipeline import quick_settings
 from tests.support.processes import RedisServer
@@ -152,10 +153,10 @@ async def test_no_memory_left(server: RedisServer, admin: redis.Redis) -> None:
 
 
 async def test_a_key_of_another_type_under_a_script(server: RedisServer, admin: redis.Redis) -> None:
-    admin.set("sn:outbox", "x")
+    admin.set(schema.OUTBOX(), "x")
     async with database_at(server.url) as database:
         with pytest.raises(UnavailableError, match="Redis does not serve: WRONGTYPE Operation against a key"):
-            await database.run("waiting_work", keys=["sn:outbox"], args=[4, 1])
+            await database.run(script("waiting_work"), keys=[schema.OUTBOX()], args=[1])
 
 
 async def test_a_replica(server: RedisServer, admin: redis.Redis) -> None:

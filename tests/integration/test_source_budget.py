@@ -22,8 +22,9 @@ from notifier.core.polling.spending import Bill, next_day
 from notifier.core.polling.worst_case import Paid
 from notifier.source import XClient
 from notifier.source.client import EXPANSIONS
-from notifier.store import Database, connect, keys
+from notifier.store import Database, connect, schema
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
+from notifier.store.scripts import Script
 from notifier.store.spending import Holding, Spending
 from tests.support.own_refusals import OwnRefusals
 
@@ -151,16 +152,16 @@ class TestBudget:
         self, database: Database, budget: SharedBudget
     ) -> None:
         await budget.take(Call.LOOKUP, URGENT, now=NOW)
-        assert 0 < await database.redis.ttl(keys.BUCKETS) <= 3600
+        assert 0 < await database.redis.ttl(schema.BUCKETS()) <= 3600
 
     async def test_a_record_that_is_always_busy_is_waited_for_and_not_overwritten(
         self, database: Database, budget: SharedBudget, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run = database.run
 
-        async def be_quicker(name: str, **given: Any) -> Any:
-            await database.redis.append(keys.BUCKETS, " ")
-            return await run(name, **given)
+        async def be_quicker(script: Script[Any], **given: Any) -> Any:
+            await database.redis.append(schema.BUCKETS(), " ")
+            return await run(script, **given)
 
         await budget.note(Call.LOOKUP, limit=300, remaining=200, reset=NOW + 900, now=NOW)
         monkeypatch.setattr(database, "run", be_quicker)
@@ -554,7 +555,7 @@ class TestSpending:
 
     async def test_a_day_is_forgotten_after_the_next(self, database: Database) -> None:
         await Spending(database).bill(["A"], [], now=NOON)
-        for key in (keys.billed("2023-11-14"), keys.spent("2023-11-14")):
+        for key in (schema.BILLED("2023-11-14"), schema.SPENT("2023-11-14")):
             assert 2 * 86_400 < await database.redis.ttl(key) <= 3 * 86_400
 
 

@@ -14,7 +14,7 @@ from notifier.core.model.observation import Call, Question
 from notifier.core.model.watch import WatchKind
 from notifier.core.polling.refusals import REFUSED_FOR_SECONDS, Refusals
 from notifier.source.refusals import READ_AGAIN_SECONDS
-from notifier.store import keys
+from notifier.store import schema
 from tests.support.admin_api import KEY, Serve
 from tests.support.steered import Asked, Steered, spaces, steered
 
@@ -176,8 +176,8 @@ async def test_the_record_goes_by_itself_and_outlasts_the_hour(redis_url: str) -
         in_a_mood(it, "space.fields", "title")
         await ask(it)
         redis = it.runtime.store.database.redis
-        assert REFUSED_FOR_SECONDS < await redis.ttl(keys.REFUSALS) <= 2 * REFUSED_FOR_SECONDS
-        assert json.loads(await redis.get(keys.REFUSALS))
+        assert REFUSED_FOR_SECONDS < await redis.ttl(schema.REFUSALS()) <= 2 * REFUSED_FOR_SECONDS
+        assert json.loads(await redis.get(schema.REFUSALS()))
 
 
 async def test_a_record_that_was_changed_since_it_was_read_is_not_replaced(redis_url: str) -> None:

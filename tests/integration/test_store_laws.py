@@ -16,7 +16,7 @@ from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
 from notifier.core.model.ids import EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import open_runtime
-from notifier.store import Claim, Store, keys
+from notifier.store import Claim, Store, schema
 from tests.support.owing import make_owed
 from tests.support.pipeline import quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
@@ -79,16 +79,19 @@ class Play:
 
     async def _end(self, operation: str, claimed: Claim) -> None:
         if operation == "lose the lease":
-            await self.store.database.redis.zadd(keys.leased(claimed.endpoint_id), {claimed.event_id: 1})
+            await self.store.database.redis.zadd(
+                self.store.partitions.key(schema.LEASED, claimed.endpoint_id), {claimed.event_id: 1}
+            )
             self.claims += await claim(self.store, limit=1)
         await settle(self.store, settled(claimed, ENDS[operation]))
 
     async def places_of(self, event: EventId, endpoint: Endpoint) -> list[str]:
         redis = self.store.database.redis
-        status = await redis.hget(keys.delivery(delivery_id(event, endpoint.id)), "status")
+        status = await redis.hget(self.store.partitions.delivery(event, endpoint.id), "status")
         places = {
-            "due": await redis.zscore(keys.due(endpoint.id), event) is not None,
-            "leased": await redis.zscore(keys.leased(endpoint.id), event) is not None,
+            "due": await redis.zscore(self.store.partitions.key(schema.DUE, endpoint.id), event) is not None,
+            "leased": await redis.zscore(self.store.partitions.key(schema.LEASED, endpoint.id), event)
+            is not None,
             "terminal": status is not None and status != DeliveryStatus.PENDING,
         }
         return [place for place, is_there in places.items() if is_there]

@@ -12,7 +12,7 @@ from notifier.core.delivery.delivery import Attempt, DeliveryStatus, Trigger
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.model.ids import AttemptId, EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Settlement, Store, keys
+from notifier.store import Claim, Settlement, Store, schema
 from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
@@ -76,7 +76,7 @@ async def settle(store: Store, claims: Sequence[Claim], status: DeliveryStatus) 
 
 
 async def held(store: Store) -> dict[str, str]:
-    found: dict[str, str] = await store.database.redis.hgetall(keys.leases(HOLDER, 0))
+    found: dict[str, str] = await store.database.redis.hgetall(schema.LEASES(0, HOLDER))
     return found
 
 
@@ -171,7 +171,9 @@ async def test_an_attempt_whose_endpoint_was_deleted_meanwhile_is_kept(
     assert (delivery.status, delivery.attempts_made) == (recorded, 1)
     assert delivery.settled_at is not None
     assert len(await store.deliveries.attempts(name)) == 1
-    assert not await store.database.redis.exists(keys.run(ENDPOINT.id), keys.due(ENDPOINT.id))
+    assert not await store.database.redis.exists(
+        store.partitions.key(schema.STATE, ENDPOINT.id), store.partitions.key(schema.DUE, ENDPOINT.id)
+    )
 
 
 async def test_a_request_that_outlasts_the_lease_is_made_once(redis_url: str) -> None:

@@ -12,7 +12,7 @@ from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Claim, Store, keys
+from notifier.store import Claim, Store, schema
 from tests.support.owing import make_owed
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
@@ -77,7 +77,7 @@ async def test_a_newcomer_is_served_soon_beside_many_with_a_backlog(store: Store
 
 async def test_an_endpoint_whose_record_an_older_version_wrote_can_be_changed(store: Store) -> None:
     endpoint = await add(store, "a")
-    key = keys.endpoint(endpoint.id)
+    key = schema.ENDPOINT(endpoint.id)
     older = json.loads(await store.database.redis.get(key))
     del older["metadata"], older["rate_limit_per_second"]
     await store.database.redis.set(key, json.dumps(older))
@@ -89,11 +89,11 @@ async def test_an_endpoint_whose_record_an_older_version_wrote_can_be_changed(st
 async def test_what_has_expired_leaves_the_indexes(store: Store) -> None:
     endpoint = await add(store, "a")
     (event,) = await owe(store, [endpoint], 1)
-    await store.database.redis.delete(keys.event(event))
+    await store.database.redis.delete(schema.EVENT(event))
     assert await store.events.trim() == 2
     assert await store.endpoints.trim() == 1
-    assert await store.database.redis.zcard(keys.EVENTS) == 0
-    assert await store.database.redis.exists(keys.owes(endpoint.id)) == 0
+    assert await store.database.redis.zcard(schema.EVENTS()) == 0
+    assert await store.database.redis.exists(store.partitions.key(schema.HISTORY, endpoint.id)) == 0
 
 
 async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> None:
@@ -274,7 +274,7 @@ async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: S
     assert await store.waiting_work(now=1.0) == []
     await store.begin("dispatch")
     await make_owed(store, [(event.id, [endpoint])])
-    await store.begin("deliver:0")
+    await store.database.redis.delete(schema.PARTITION_WAKEUP(0))
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
 
 

@@ -23,7 +23,7 @@ from notifier.core.spaces.decide import Decision
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.timers import TimerKind
 from notifier.core.spaces.timers import ring as decide_ring
-from notifier.store import keys
+from notifier.store import schema
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import SPACE, events_of, fed_worker, ring, tell
 from tests.support.pipeline import add_watch
@@ -232,7 +232,7 @@ async def test_a_reminder_held_back_beyond_the_start_is_not_told(worker: Worker,
     await note_health(worker, partial(after_answer, call=Call.LOOKUP))
     await ring(worker)
     assert await told(worker) == []
-    assert await worker.runtime.store.database.redis.zcard(keys.timers(TimerKind.REMINDER)) == 0
+    assert await worker.runtime.store.database.redis.zcard(schema.TIMERS(TimerKind.REMINDER)) == 0
 
 
 async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) -> None:

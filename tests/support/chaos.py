@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, Ordering, SealedSecret
 from notifier.core.events.event import EventType, Sighting, space_event
-from notifier.core.model.ids import EndpointId, EventId, SpaceId, delivery_id
+from notifier.core.model.ids import EndpointId, EventId, SpaceId
 from notifier.core.model.space import Phase, Space
 from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Commit, keys
+from notifier.store import Commit, schema
 from notifier.store.doctor import findings
 from tests.support.counting_receiver import CountingReceiver, Manner
 from tests.support.pipeline import MASTER_KEY, SECRET, numbered_event, quick_settings
@@ -138,7 +138,9 @@ class World:
     async def _leases(self) -> set[Lease]:
         async with self.runtime.store.database.pipeline() as pipe:
             for endpoint in self.endpoints.values():
-                pipe.zrange(keys.leased(endpoint.id), 0, -1, withscores=True)
+                pipe.zrange(
+                    self.runtime.store.partitions.key(schema.LEASED, endpoint.id), 0, -1, withscores=True
+                )
             rows = await pipe.execute()
         return {
             Lease(endpoint.id, event_id, ends_at)
@@ -187,11 +189,13 @@ class World:
         assert await self._leases() == set()
         async with self.runtime.store.database.pipeline() as pipe:
             for endpoint in self.endpoints.values():
-                pipe.zcard(keys.due(endpoint.id))
-                pipe.hlen(keys.lines(endpoint.id))
-                pipe.hget(keys.run(endpoint.id), DeliveryStatus.DELIVERED)
+                pipe.zcard(self.runtime.store.partitions.key(schema.DUE, endpoint.id))
+                pipe.hlen(self.runtime.store.partitions.key(schema.LINES, endpoint.id))
+                pipe.hget(
+                    self.runtime.store.partitions.key(schema.STATE, endpoint.id), DeliveryStatus.DELIVERED
+                )
             assert await pipe.execute() == [0, 0, str(len(self.events))] * len(self.endpoints)
-            pipe.zcard(keys.OUTBOX)
+            pipe.zcard(schema.OUTBOX())
             assert await pipe.execute() == [0]
         for endpoint in self.endpoints.values():
             for start in range(0, len(self.events), READ_AT_ONCE):
@@ -200,7 +204,7 @@ class World:
     async def _check_delivered(self, endpoint: Endpoint, event_ids: Sequence[EventId]) -> None:
         async with self.runtime.store.database.pipeline() as pipe:
             for event_id in event_ids:
-                pipe.hget(keys.delivery(delivery_id(event_id, endpoint.id)), "status")
+                pipe.hget(self.runtime.store.partitions.delivery(event_id, endpoint.id), "status")
             assert set(await pipe.execute()) == {DeliveryStatus.DELIVERED}
 
 

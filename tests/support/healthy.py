@@ -11,7 +11,7 @@ from notifier.core.model.ids import AttemptId, EndpointId, RecoveryId, delivery_
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Settlement, Store, keys
+from notifier.store import Settlement, Store, schema
 from tests.support.pipeline import numbered_event, quick_settings
 from tests.support.steered import steered
 from workers.context import WORKER, Worker
@@ -142,10 +142,10 @@ async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict
     await store.events.commit(waiting)
     await runtime.wakeup.dispatch()
     redis = store.database.redis
-    due = await redis.zrange(keys.due(plain.id), 0, 0)
-    leased = await redis.zrange(keys.leased(plain.id), 0, 0)
-    line = await redis.zrange(keys.line(ordered.id, "LIVE"), 0, -1)
-    live = await redis.zrange(keys.space_events("LIVE"), 0, -1)
+    due = await redis.zrange(store.partitions.key(schema.DUE, plain.id), 0, 0)
+    leased = await redis.zrange(store.partitions.key(schema.LEASED, plain.id), 0, 0)
+    line = await redis.zrange(store.partitions.key(schema.LINE, ordered.id, "LIVE"), 0, -1)
+    live = await redis.zrange(schema.SPACE_EVENTS("LIVE"), 0, -1)
     return {
         "plain": plain.id,
         "ordered": ordered.id,
@@ -168,7 +168,7 @@ async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict
         "live_first": live[0],
         "live_last": live[-1],
         "waiting": waiting.id,
-        "job": (await redis.zrange(keys.ARQ_QUEUE, 0, 0))[0],
-        "creator_watch": (await redis.hget(keys.watch_by(WatchKind.CREATOR), "1")),
-        "polls": keys.polls(Call.CREATORS, "patient"),
+        "job": (await redis.zrange(schema.JOBS(), 0, 0))[0],
+        "creator_watch": (await redis.hget(schema.WATCH_BY(WatchKind.CREATOR), "1")),
+        "polls": schema.POLLS(Call.CREATORS, "patient"),
     }

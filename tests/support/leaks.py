@@ -10,7 +10,8 @@ import redis
 
 from notifier.store import connect
 from notifier.store.database import Database
-from notifier.store.doctor.keyspace import form_of, read_keyspace
+from notifier.store.doctor.keyspace import read_keyspace
+from notifier.store.schema import place_of
 
 CLOSING_SECONDS: Final = 5.0
 """How long the server may take to see that a client has hung up, and a loop to end what was canceled."""
@@ -36,7 +37,7 @@ async def _stray_keys(url: str) -> list[str]:
         strangers = [
             key
             async for key in database.redis.scan_iter(count=1000)
-            if form_of(key) is None and not key.startswith(REPORTED)
+            if place_of(key) is None and not key.startswith(REPORTED)
         ]
     finally:
         await database.close()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from notifier.config import load_settings
 from notifier.core.events.event import Event
@@ -19,14 +19,17 @@ from notifier.core.polling.health import Setback, after_answer, after_failure
 from notifier.core.polling.outages import respond
 from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Database, LoggedEvent, Store, Wakeup, keys
-from notifier.store.database import ScriptCall
+from notifier.store import Database, LoggedEvent, Store, Wakeup, schema
+from notifier.store.polls import sets_of
+from notifier.store.scripts import ScriptCall
 from tests.support.api_runtime import MASTER_KEY, Clock
 from tests.support.space_machine import CROWD, SPACES, Answer, Fault, X
 from workers.applying import apply_spaces
 from workers.context import WORKER, Worker
 from workers.health import note_health
 from workers.timers import ring_timers
+
+T = TypeVar("T")
 
 EVERY: Final = tuple(SpaceId(each) for each in (*SPACES, *CROWD))
 CROWD_WATCH: Final = "crowd"
@@ -53,7 +56,7 @@ class MortalDatabase(Database):
 
     lives: int | None = None
 
-    async def run_all(self, calls: Sequence[ScriptCall]) -> list[object]:
+    async def run_all(self, calls: Sequence[ScriptCall[T]]) -> list[T]:
         """Run scripts, or die."""
         if self.lives is not None:
             self.lives -= 1
@@ -206,11 +209,11 @@ class Stage:
         tracked = await store.spaces.read_many(EVERY)
         async with store.database.pipeline() as pipe:
             for space_id in EVERY:
-                pipe.ttl(keys.space(space_id))
+                pipe.ttl(schema.SPACE(space_id))
             for call in (Call.LOOKUP, Call.CREATORS, Call.SEARCH):
-                for part in keys.polls_of(call):
+                for part in sets_of(call):
                     pipe.zrange(part, 0, -1)
-            pipe.zrange(keys.EVENTS, f"({before.serial}", "+inf", byscore=True)
+            pipe.zrange(schema.EVENTS(), f"({before.serial}", "+inf", byscore=True)
             answers = await pipe.execute()
         ttls, polls, event_ids = answers[: len(EVERY)], answers[len(EVERY) : -1], answers[-1]
         logged = (await store.events.get_many(event_ids)).values()

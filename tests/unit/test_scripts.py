@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from notifier.store.database import script
+from notifier.store.scripts import script
 
 NAMES = sorted(
     path.name.removesuffix(".lua")

@@ -2,7 +2,7 @@
 
 What belongs together is read at one moment, by a script or a transaction, in bounded batches, so that work
 that goes on meanwhile neither waits nor looks like a fault. What is found is looked for a second time before
-it is told; so its text holds nothing that moves by itself.
+it is reported; so its text holds nothing that moves by itself.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def findings(store: Store, box: SecretBox | None = None) -> list[Finding]:
 
 
 async def _examine(store: Store, box: SecretBox | None) -> set[Finding]:
-    database = store.database
+    database, partitions = store.database, store.partitions
     keyspace = await read_keyspace(database)
     if keyspace.has_strange_types:
         return set(keyspace.findings)  # What has another type cannot be read.
@@ -52,10 +52,10 @@ async def _examine(store: Store, box: SecretBox | None) -> set[Finding]:
         *await examine_server(database),
         *keyspace.findings,
         *await examine_log(database, keyspace, kept_seconds=store.retention_seconds),
-        *await examine_endpoints(database, keyspace),
-        *await examine_deliveries(database, keyspace),
+        *await examine_endpoints(database, partitions, keyspace),
+        *await examine_deliveries(database, partitions, keyspace),
         *await examine_leases(database, keyspace),
-        *await examine_spaces(database, keyspace),
+        *await examine_spaces(database, partitions, keyspace),
         *await examine_watches(database, keyspace),
         *await examine_work(database, keyspace),
         *(await examine_secrets(database, keyspace, box) if box is not None else ()),

@@ -11,21 +11,22 @@ from typing import Final
 from pydantic import ValidationError
 
 from notifier.core.delivery.endpoint import Endpoint, Ordering
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members, score_of
 from notifier.store.doctor.keyspace import Keyspace
+from notifier.store.endpoint_state import StateField
 from notifier.store.endpoints import ENDPOINT
 from notifier.store.learned_pace import LearnedPace, read_pace
 from notifier.store.partitions import Partitions
 
-NEEDS_ENDPOINT: Final = (keys.run("*"), keys.due("*"), keys.leased("*"), keys.lines("*"))
+NEEDS_ENDPOINT: Final = (schema.STATE, schema.DUE, schema.LEASED, schema.LINES, schema.LINE)
 """The keys that go with their endpoint."""
 
-RUN_FIELDS: Final = (
-    *("paused", "ordered", "max_concurrency"),
-    *("resume_at", "open_until", "rate_at", "interval_ms"),
-    *("concurrency", "pace"),
+FIELDS: Final = (
+    *(StateField.PAUSED, StateField.ORDERED, StateField.MAX_CONCURRENCY),
+    *(StateField.RESUME_AT, StateField.OPEN_UNTIL, StateField.RATE_AT, StateField.INTERVAL_MS),
+    *(StateField.CONCURRENCY, StateField.PACE),
 )
 
 
@@ -49,7 +50,7 @@ class Queue:
 
     @property
     def next_at(self) -> float | None:
-        """When there is something to do, by the rules of ``lib/view.lua`` and ``lib/filing.lua``."""
+        """When there is something to do, by the rules of ``lib/state.lua`` and ``lib/filing.lua``."""
         pace = self.pace
         most = self.number("max_concurrency")
         if self.run.get("concurrency"):
@@ -63,33 +64,32 @@ class Queue:
         return min(moments, default=None)
 
 
-async def examine_endpoints(database: Database, keyspace: Keyspace) -> list[Finding]:
+async def examine_endpoints(database: Database, partitions: Partitions, keyspace: Keyspace) -> list[Finding]:
     """Examine every endpoint, and what is left of those that are gone."""
-    (count,) = await atomically(database, ("GET", keys.PARTITIONS))
-    partitions = Partitions(database, int(count or 0))
-    endpoint_ids = keyspace.ids(keys.endpoint("*"))
-    if endpoint_ids and partitions.count < 1:
+    (count,) = await atomically(database, ("GET", schema.PARTITIONS()))
+    endpoint_ids = keyspace.parts(schema.ENDPOINT, "endpoint")
+    if endpoint_ids and not int(count or 0):
         text = "is missing: nobody knows where endpoints are filed"
-        return [Finding(keys.PARTITIONS, text, "restart every process; the first one files them again")]
+        return [Finding(schema.PARTITIONS(), text, "restart every process; the first one files them again")]
     found: list[Finding] = []
     for endpoint_id in endpoint_ids:
-        found += await _endpoint(database, endpoint_id)
+        found += await _endpoint(database, partitions, endpoint_id)
         found += await _filing(database, partitions, endpoint_id)
-    found += await _lines(database, keyspace)
+    found += await _lines(database, partitions, keyspace)
     found += await _left_behind(database, keyspace, partitions)
     return found
 
 
-async def _endpoint(database: Database, endpoint_id: str) -> list[Finding]:
+async def _endpoint(database: Database, partitions: Partitions, endpoint_id: str) -> list[Finding]:
     """Compare an endpoint's record with what is kept beside it."""
-    key = keys.endpoint(endpoint_id)
+    key = schema.ENDPOINT(endpoint_id)
     text, serial, generation, challenge, fields = await atomically(
         database,
         ("GET", key),
-        ("ZSCORE", keys.ENDPOINTS, endpoint_id),
-        ("GET", keys.GENERATION),
-        ("ZSCORE", keys.CHALLENGES, endpoint_id),
-        ("HMGET", keys.run(endpoint_id), *RUN_FIELDS),
+        ("ZSCORE", schema.ENDPOINTS(), endpoint_id),
+        ("GET", schema.ENDPOINTS_GENERATION()),
+        ("ZSCORE", schema.CHALLENGES(), endpoint_id),
+        ("HMGET", partitions.key(schema.STATE, endpoint_id), *FIELDS),
     )
     if text is None:
         return []  # Deleted meanwhile.
@@ -99,16 +99,23 @@ async def _endpoint(database: Database, endpoint_id: str) -> list[Finding]:
         return [Finding(key, "cannot be read")]
     found = [Finding(key, "holds another endpoint")] if endpoint.id != endpoint_id else []
     if serial is None:
-        found.append(Finding(keys.ENDPOINTS, f"{endpoint_id} is not in it: nothing will be owed to it"))
+        found.append(Finding(schema.ENDPOINTS(), f"{endpoint_id} is not in it: nothing will be owed to it"))
     if generation is None:
         text = "is missing: workers will not see that endpoints change"
-        found.append(Finding(keys.GENERATION, text, "any change of any endpoint puts this right"))
+        found.append(
+            Finding(schema.ENDPOINTS_GENERATION(), text, "any change of any endpoint puts this right")
+        )
     if (challenge is None) != (endpoint.challenge_due_at is None):
         told = "is not in it, and is to be" if challenge is None else "is in it, and is not to be"
-        found.append(Finding(keys.CHALLENGES, f"{endpoint_id} {told} challenged", _any_change(endpoint_id)))
-    run = dict(zip(RUN_FIELDS, fields, strict=True))
+        found.append(
+            Finding(schema.CHALLENGES(), f"{endpoint_id} {told} challenged", _any_change(endpoint_id))
+        )
+    run = dict(zip(FIELDS, fields, strict=True))
     remedy = _any_change(endpoint_id)
-    found += [Finding(keys.run(endpoint_id), text, remedy) for text in _run_faults(endpoint, run)]
+    found += [
+        Finding(partitions.key(schema.STATE, endpoint_id), text, remedy)
+        for text in _run_faults(endpoint, run)
+    ]
     return found
 
 
@@ -136,18 +143,18 @@ async def _filing(database: Database, partitions: Partitions, endpoint_id: str) 
     """Find out whether an endpoint is filed where and when a worker has to see it."""
     run, time, leased, due, lease, exists, *filed = await atomically(
         database,
-        ("HMGET", keys.run(endpoint_id), *RUN_FIELDS),
+        ("HMGET", partitions.key(schema.STATE, endpoint_id), *FIELDS),
         ("TIME",),
-        ("ZCARD", keys.leased(endpoint_id)),
-        ("ZRANGE", keys.due(endpoint_id), 0, 0, "WITHSCORES"),
-        ("ZRANGE", keys.leased(endpoint_id), 0, 0, "WITHSCORES"),
-        ("EXISTS", keys.endpoint(endpoint_id)),
-        *(("ZSCORE", keys.ready(partition), endpoint_id) for partition in range(partitions.count)),
+        ("ZCARD", partitions.key(schema.LEASED, endpoint_id)),
+        ("ZRANGE", partitions.key(schema.DUE, endpoint_id), 0, 0, "WITHSCORES"),
+        ("ZRANGE", partitions.key(schema.LEASED, endpoint_id), 0, 0, "WITHSCORES"),
+        ("EXISTS", schema.ENDPOINT(endpoint_id)),
+        *(("ZSCORE", schema.READY(partition), endpoint_id) for partition in range(partitions.count)),
     )
     own = partitions.of(endpoint_id)
-    queue = Queue(dict(zip(RUN_FIELDS, run, strict=True)), leased, score_of(due), score_of(lease))
+    queue = Queue(dict(zip(FIELDS, run, strict=True)), leased, score_of(due), score_of(lease))
     found = [
-        Finding(keys.ready(partition), f"{endpoint_id} belongs into partition {own}")
+        Finding(schema.READY(partition), f"{endpoint_id} belongs in partition {own}")
         for partition, at in enumerate(filed)
         if at is not None and partition != own
     ]
@@ -156,36 +163,38 @@ async def _filing(database: Database, partitions: Partitions, endpoint_id: str) 
         return found
     if at is None:
         text = f"{endpoint_id} has work and is not in it"
-        found.append(Finding(keys.ready(own), text, _any_change(endpoint_id)))
+        found.append(Finding(schema.READY(own), text, _any_change(endpoint_id)))
     elif float(at) > max(wanted, now) + 1:
         text = f"{endpoint_id} is filed later than it has work"
-        found.append(Finding(keys.ready(own), text, _any_change(endpoint_id)))
+        found.append(Finding(schema.READY(own), text, _any_change(endpoint_id)))
     return found
 
 
-async def _lines(database: Database, keyspace: Keyspace) -> list[Finding]:
+async def _lines(database: Database, partitions: Partitions, keyspace: Keyspace) -> list[Finding]:
     """Compare how many lines an endpoint has with how many it is said to have."""
-    lines = Counter(key.split(":")[2] for key in keyspace.names[keys.line("*", "*")])
+    lines = Counter(keyspace.parts(schema.LINE, "endpoint"))
     found: list[Finding] = []
-    for endpoint_id in keyspace.ids(keys.run("*")):
-        (said,) = await atomically(database, ("HGET", keys.run(endpoint_id), "lines"))
+    for endpoint_id in keyspace.parts(schema.STATE, "endpoint"):
+        state = partitions.key(schema.STATE, endpoint_id)
+        (said,) = await atomically(database, ("HGET", state, StateField.LINES))
         if int(said or 0) == lines[endpoint_id]:
             continue
         said, spaces = await atomically(
-            database, ("HGET", keys.run(endpoint_id), "lines"), ("HVALS", keys.lines(endpoint_id))
+            database, ("HGET", state, StateField.LINES), ("HVALS", partitions.key(schema.LINES, endpoint_id))
         )
         if int(said or 0) != len(set(spaces)):
-            found.append(Finding(keys.run(endpoint_id), "counts another number of lines than there are"))
+            found.append(Finding(state, "counts another number of lines than there are"))
     return found
 
 
 async def _left_behind(database: Database, keyspace: Keyspace, partitions: Partitions) -> list[Finding]:
     """Find what names endpoints that do not exist, and partitions that nobody serves."""
     found: list[Finding] = []
-    known = set(keyspace.ids(keys.endpoint("*")))
-    named = [(key, key.split(":")[2]) for form in NEEDS_ENDPOINT for key in keyspace.names[form]]
-    named += [(key, key.split(":")[2]) for key in keyspace.names[keys.line("*", "*")]]
-    indexes = (keys.ENDPOINTS, keys.CHALLENGES, *keyspace.names["sn:ready:*"])
+    known = set(keyspace.parts(schema.ENDPOINT, "endpoint"))
+    named = [
+        (key, place.part("endpoint")) for row in NEEDS_ENDPOINT for key, place in keyspace.places[row].items()
+    ]
+    indexes = (schema.ENDPOINTS(), schema.CHALLENGES(), *keyspace.names(schema.READY))
     for index in indexes:
         async for endpoint_ids in members(database, index, "zset"):
             named += [(index, endpoint_id) for endpoint_id in endpoint_ids]
@@ -194,7 +203,7 @@ async def _left_behind(database: Database, keyspace: Keyspace, partitions: Parti
             continue
         exists, is_there, score = await atomically(
             database,
-            ("EXISTS", keys.endpoint(endpoint_id)),
+            ("EXISTS", schema.ENDPOINT(endpoint_id)),
             ("EXISTS", key),
             *([("ZSCORE", key, endpoint_id)] if key in indexes else [("ECHO", "1")]),
         )
@@ -202,6 +211,6 @@ async def _left_behind(database: Database, keyspace: Keyspace, partitions: Parti
             found.append(Finding(key, f"there is no endpoint {endpoint_id}"))
     return found + [
         Finding(key, "is a partition that nobody serves")
-        for key in keyspace.names["sn:ready:*"]
-        if int(key.removeprefix("sn:ready:")) >= partitions.count
+        for key, place in keyspace.places[schema.READY].items()
+        if int(place.part("partition")) >= partitions.count
     ]

@@ -10,47 +10,57 @@ from pydantic import ValidationError
 
 from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.model.ids import delivery_id, split_delivery_id
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.delivery_queue import attempts_in
 from notifier.store.doctor.finding import Finding, atomically, batches, members, score_of
 from notifier.store.doctor.keyspace import Keyspace
+from notifier.store.partitions import Partitions
+from notifier.store.scripts import LEASED, Script, script
+
+EXAMINE_DELIVERIES: Final[Script[list[list[Any]]]] = script("examine_deliveries")
 
 LONGEST_LEASE_SECONDS: Final = 3_600.0
 """Nobody asks for a longer one."""
 
-OF_ENDPOINT: Final = {
-    keys.due("*"): "zset",
-    keys.leased("*"): "zset",
-    keys.owes("*"): "zset",
-    keys.lines("*"): "hash",
-    keys.line("*", "*"): "zset",
-}
+OF_ENDPOINT: Final = (schema.DUE, schema.LEASED, schema.HISTORY, schema.LINES, schema.LINE)
 """The keys whose members are deliveries to the endpoint that they name."""
 
 
-async def examine_deliveries(database: Database, keyspace: Keyspace) -> list[Finding]:
+async def examine_deliveries(database: Database, partitions: Partitions, keyspace: Keyspace) -> list[Finding]:
     """Examine every delivery that is named anywhere."""
     by_endpoint = await _named(database, keyspace)
     found = await _records(database, keyspace, by_endpoint)
     for endpoint, events in by_endpoint.items():
         for batch in batches(sorted(events)):
-            rows = await database.run("examine_deliveries", args=[endpoint, *batch])
-            found += [finding for row in rows for finding in _misplaced(endpoint, row)]
+            logged = await atomically(
+                database, *(("HMGET", schema.EVENT(event), "serial", "space") for event in batch)
+            )
+            facts = [
+                each
+                for event, (serial, space) in zip(batch, logged, strict=True)
+                for each in (event, serial or "", space or "")
+            ]
+            rows = await database.run(
+                EXAMINE_DELIVERIES, keys=[partitions.key(schema.STATE, endpoint)], args=[endpoint, *facts]
+            )
+            found += [finding for row in rows for finding in _misplaced(partitions, endpoint, row)]
     return found
 
 
 async def _named(database: Database, keyspace: Keyspace) -> dict[str, set[str]]:
     """Return the events of all deliveries that indexes and queues name, by endpoint."""
-    endpoints = set(keyspace.ids(keys.endpoint("*")))
+    endpoints = set(keyspace.parts(schema.ENDPOINT, "endpoint"))
     by_endpoint: dict[str, set[str]] = defaultdict(set)
-    for batch in batches(keyspace.ids(keys.owed("*"))):
-        rows = await atomically(database, *(("SMEMBERS", keys.owed(event)) for event in batch))
-        for event, owed in zip(batch, rows, strict=True):
+    for batch in batches(keyspace.places[schema.RECIPIENTS].items()):
+        rows = await atomically(database, *(("SMEMBERS", key) for key, _ in batch))
+        for (_, place), owed in zip(batch, rows, strict=True):
             for endpoint in endpoints.intersection(owed):
-                by_endpoint[endpoint].add(event)
+                by_endpoint[endpoint].add(place.part("event"))
     named = [
-        (key, key.split(":")[2], kind) for form, kind in OF_ENDPOINT.items() for key in keyspace.names[form]
+        (key, place.part("endpoint"), row.type)
+        for row in OF_ENDPOINT
+        for key, place in keyspace.places[row].items()
     ]
     for key, endpoint, kind in named:
         async for events in members(database, key, kind):
@@ -61,10 +71,10 @@ async def _named(database: Database, keyspace: Keyspace) -> dict[str, set[str]]:
 async def _records(database: Database, keyspace: Keyspace, by_endpoint: dict[str, set[str]]) -> list[Finding]:
     """Read the records of deliveries that were attempted, and note whose they are."""
     found: list[Finding] = []
-    for batch in batches(keyspace.names[keys.delivery("*")]):
-        rows = await atomically(database, *(("HGETALL", key) for key in batch))
-        for key, row in zip(batch, rows, strict=True):
-            named = split_delivery_id(key.removeprefix(keys.delivery("")))
+    for batch in batches(keyspace.places[schema.DELIVERY].items()):
+        rows = await atomically(database, *(("HGETALL", key) for key, _ in batch))
+        for (key, place), row in zip(batch, rows, strict=True):
+            named = split_delivery_id(place.part("delivery"))
             if named is None:
                 found.append(Finding(key, "names no event and endpoint"))
                 continue
@@ -91,26 +101,34 @@ def _unreadable(record: dict[str, str]) -> str | None:
     return None
 
 
-def _misplaced(endpoint: str, row: Sequence[Any]) -> Iterator[Finding]:
+def _misplaced(partitions: Partitions, endpoint: str, row: Sequence[Any]) -> Iterator[Finding]:
     """Return what is wrong with a delivery that is in no place, in two, or not on record."""
     event, *flags = row
-    kept, owed, owes, due, leased, settled, indexed, lined, first = map(bool, flags)
+    kept, owed, listed, due, leased, settled, indexed, lined, first = map(bool, flags)
     found_id = delivery_id(event, endpoint)  # type: ignore[arg-type]  # ids as the store has them
-    key = keys.delivery(found_id)
+    key = schema.DELIVERY(partitions.of(endpoint), found_id)
     waits = lined and not (first or due or leased)
     places = {"due": due, "leased": leased, "settled": settled, "waiting in a line": waits}
     where = [place for place, is_there in places.items() if is_there]
-    if not where and (owed or owes or indexed or lined):
+    if not where and (owed or listed or indexed or lined):
         text = "is owed and in no queue: it will never be sent"
         yield Finding(key, text, f"space-notifier deliveries redeliver {found_id}")
     if len(where) > 1:
         yield Finding(key, f"is {' and '.join(where)} at once")
     if where and kept and not owed:
-        yield Finding(keys.owed(event), f"{endpoint} is not in it, but {key} is {where[0]}")
-    if kept and (where or owed) and not owes:
-        yield Finding(keys.owes(endpoint), f"{event} is owed and not listed under its serial")
+        yield Finding(
+            schema.RECIPIENTS(partitions.of(endpoint), event),
+            f"{endpoint} is not in it, but {key} is {where[0]}",
+        )
+    if kept and (where or owed) and not listed:
+        yield Finding(
+            partitions.key(schema.HISTORY, endpoint), f"{event} is owed and not listed under its serial"
+        )
     if indexed != lined:
-        yield Finding(keys.lines(endpoint), f"{event} is {'only here' if indexed else 'only in its line'}")
+        yield Finding(
+            partitions.key(schema.LINES, endpoint),
+            f"{event} is {'only here' if indexed else 'only in its line'}",
+        )
     if due and lined and not first:
         yield Finding(key, "is due although an earlier event of its Space is not done")
 
@@ -118,8 +136,8 @@ def _misplaced(endpoint: str, row: Sequence[Any]) -> Iterator[Finding]:
 async def examine_leases(database: Database, keyspace: Keyspace) -> list[Finding]:
     """Find leases that end so late that nobody can have asked for them."""
     found: list[Finding] = []
-    for form in (keys.leased("*"), keys.polls("*", "*")):
-        held = [key for key in keyspace.names[form] if form == keys.leased("*") or key.endswith(":leased")]
+    polled = [key for key, place in keyspace.places[schema.POLLS].items() if place.part("part") == LEASED]
+    for held in (keyspace.names(schema.LEASED), polled):
         for batch in batches(held):
             time, *rows = await atomically(
                 database, ("TIME",), *(("ZRANGE", key, -1, -1, "WITHSCORES") for key in batch)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import ValidationError
 
 from notifier.errors import ConfigError
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, batches
 from notifier.store.doctor.keyspace import Keyspace
@@ -18,8 +18,8 @@ from notifier.store.sealing import SecretBox
 async def examine_secrets(database: Database, keyspace: Keyspace, box: SecretBox) -> list[Finding]:
     """Try to open every secret of every endpoint."""
     found: list[Finding] = []
-    for endpoint_ids in batches(keyspace.ids(keys.endpoint("*"))):
-        texts = await atomically(database, *(("GET", keys.endpoint(each)) for each in endpoint_ids))
+    for endpoint_ids in batches(keyspace.parts(schema.ENDPOINT, "endpoint")):
+        texts = await atomically(database, *(("GET", schema.ENDPOINT(each)) for each in endpoint_ids))
         found += _sealed(endpoint_ids, texts, box)
     return found
 
@@ -32,7 +32,7 @@ def _sealed(endpoint_ids: Sequence[str], texts: Sequence[str | None], box: Secre
             continue  # Told where endpoints are examined.
         for problem in sorted({problem for each in secrets if (problem := _problem(each.sealed, box))}):
             yield Finding(
-                keys.endpoint(endpoint_id),
+                schema.ENDPOINT(endpoint_id),
                 f"nothing is delivered to it, for a secret cannot be opened. {problem}",
                 "put the key back into NOTIFIER_MASTER_KEYS of every process; where it is lost for good: "
                 f"space-notifier endpoints rotate-secret {endpoint_id}",

@@ -11,18 +11,22 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from notifier.core.events.event import EventType, redact
-from notifier.core.model.ids import SpaceId, delivery_id
+from notifier.core.model.ids import EndpointId, EventId, SpaceId
 from notifier.core.model.space import FIELD_KINDS, FieldKind
 from notifier.core.model.watch import Watch, WatchKind
 from notifier.core.spaces.known import KnownSpace, read_known
 from notifier.core.spaces.merging import Patience
 from notifier.core.spaces.timers import TimerKind, timers_of
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.delivery_queue import attempts_in
 from notifier.store.doctor.finding import Finding, atomically, batches
 from notifier.store.doctor.keyspace import NEVER, Keyspace
+from notifier.store.partitions import Partitions
+from notifier.store.scripts import Script, script
 from notifier.store.watches import WATCH
+
+EXAMINE_SPACES: Final[Script[list[list[Any]]]] = script("examine_spaces")
 
 SPACES_AT_ONCE: Final = 100
 ANY_PATIENCE: Final = Patience(needed=1, apart=0.0, reminder=0.0, overdue=0.0)
@@ -53,15 +57,15 @@ class Filed:
     sequences: Sequence[int]
 
 
-async def examine_spaces(database: Database, keyspace: Keyspace) -> list[Finding]:
+async def examine_spaces(database: Database, partitions: Partitions, keyspace: Keyspace) -> list[Finding]:
     """Examine every Space that has a record, or a watch."""
     found: list[Finding] = []
     erased: list[str] = []
-    space_ids = {*keyspace.ids(keys.space("*")), *keyspace.ids(keys.space_watches("*"))}
+    space_ids = {*keyspace.parts(schema.SPACE, "space"), *keyspace.parts(schema.SPACE_WATCHES, "space")}
     for batch in batches(sorted(space_ids), SPACES_AT_ONCE):
-        for row in await database.run("examine_spaces", args=batch):
+        for row in await database.run(EXAMINE_SPACES, keys=[schema.SPACES()], args=batch):
             filed = Filed(*row)
-            key = keys.space(filed.id)
+            key = schema.SPACE(filed.id)
             try:
                 watches = _watches(filed)
                 known = read_known(json.loads(filed.doc)) if filed.doc else None
@@ -76,7 +80,7 @@ async def examine_spaces(database: Database, keyspace: Keyspace) -> list[Finding
                 found += _sequence_faults(filed, known)
                 erased += [filed.id] if known.erased else []
     for space_id in erased:
-        found += await _erased(database, space_id)
+        found += await _erased(database, partitions, space_id)
     return found
 
 
@@ -92,9 +96,9 @@ def _is_followed(watches: Sequence[Watch]) -> bool:
 def _watch_faults(filed: Filed) -> Iterator[Finding]:
     for watch_id, text, lists_it in filed.watches:
         if not text:
-            yield Finding(keys.space_watches(filed.id), f"there is no watch {watch_id}")
+            yield Finding(schema.SPACE_WATCHES(filed.id), f"there is no watch {watch_id}")
         elif not lists_it and filed.doc and WATCH.validate_json(text).kind is not WatchKind.SPACE:
-            yield Finding(keys.watch_spaces(watch_id), f"{filed.id} is not in it, though it matches")
+            yield Finding(schema.WATCH_SPACES(watch_id), f"{filed.id} is not in it, though it matches")
 
 
 def _record_faults(filed: Filed, known: KnownSpace) -> Iterator[str]:
@@ -105,7 +109,7 @@ def _record_faults(filed: Filed, known: KnownSpace) -> Iterator[str]:
     if not filed.version.isdigit() or int(filed.version) < 1:
         yield "its version is no number from 1 on"
     if filed.serial == "":
-        yield f"is not in {keys.SPACES}"
+        yield f"is not in {schema.SPACES()}"
     if list(filed.phases) != [known.phase]:
         yield f"is indexed as {' and '.join(filed.phases) or 'nothing'}, and is {known.phase}"
 
@@ -133,7 +137,7 @@ def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> 
         TimerKind.REMINDER: _number(filed.reminder),
         TimerKind.ERASURE: _number(filed.erasure),
     }
-    key, reminder = keys.timers(TimerKind.REMINDER), has[TimerKind.REMINDER]
+    key, reminder = schema.TIMERS(TimerKind.REMINDER), has[TimerKind.REMINDER]
     if reminder is not None and TimerKind.REMINDER not in wanted:
         yield Finding(key, f"{filed.id} has nothing to be reminded of")
     if not _is_followed(watches) or filed.parts != ["patient"]:
@@ -141,9 +145,9 @@ def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> 
     for kind, latest in wanted.items():
         at = has[kind]
         if at is None:
-            yield Finding(keys.timers(kind), f"{filed.id} is not in it")
+            yield Finding(schema.TIMERS(kind), f"{filed.id} is not in it")
         elif at > latest:
-            yield Finding(keys.timers(kind), f"{filed.id} rings too late")
+            yield Finding(schema.TIMERS(kind), f"{filed.id} rings too late")
 
 
 def _number(score: str) -> float | None:
@@ -151,7 +155,7 @@ def _number(score: str) -> float | None:
 
 
 def _sequence_faults(filed: Filed, known: KnownSpace) -> Iterator[Finding]:
-    key = keys.space_events(filed.id)
+    key = schema.SPACE_EVENTS(filed.id)
     for earlier, later in pairwise(filed.sequences):
         if later != earlier + 1:
             told = f"sequence {later} stands twice" if later == earlier else f"{later} follows on {earlier}"
@@ -160,34 +164,34 @@ def _sequence_faults(filed: Filed, known: KnownSpace) -> Iterator[Finding]:
         yield Finding(key, f"ends with sequence {filed.sequences[-1]}, and the Space is at {known.sequence}")
 
 
-async def _erased(database: Database, space_id: str) -> list[Finding]:
+async def _erased(database: Database, partitions: Partitions, space_id: str) -> list[Finding]:
     """Find content of a Space that was erased."""
     own, mentions = await atomically(
         database,
-        ("ZRANGE", keys.space_events(space_id), 0, -1),
-        ("SMEMBERS", keys.space_mentions(space_id)),
+        ("ZRANGE", schema.SPACE_EVENTS(space_id), 0, -1),
+        ("SMEMBERS", schema.SPACE_MENTIONS(space_id)),
     )
     event_ids = [*own, *sorted(mentions)]
     doc, *rows = await atomically(
         database,
-        ("HGET", keys.space(space_id), "doc"),
-        *(("HMGET", keys.event(event_id), "body", "type", "at") for event_id in event_ids),
+        ("HGET", schema.SPACE(space_id), "doc"),
+        *(("HMGET", schema.EVENT(event_id), "body", "type", "at") for event_id in event_ids),
     )
     known = read_known(json.loads(doc)) if doc else None
     if known is None or not known.erased:
         return []  # X shows it again.
     found: list[Finding] = []
     if known.has_content:
-        found.append(Finding(keys.space(space_id), "was erased and still has content"))
+        found.append(Finding(schema.SPACE(space_id), "was erased and still has content"))
     found += [
-        Finding(keys.event(event_id), f"is about {space_id}, which was erased")
+        Finding(schema.EVENT(event_id), f"is about {space_id}, which was erased")
         for event_id, (body, _, _) in zip(event_ids, rows, strict=True)
         if body is not None and _has_content(body, SpaceId(space_id))
     ]
     erased_at = [int(at) / 1000 for _, event_type, at in rows if event_type == EventType.REDACTED]
     if erased_at:
         before = erased_at[-1] - ERASURE_SLACK_SECONDS
-        found += await _telling_attempts(database, event_ids, before=before)
+        found += await _telling_attempts(database, partitions, event_ids, before=before)
     return found
 
 
@@ -216,13 +220,16 @@ def _content(space: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _telling_attempts(database: Database, event_ids: Sequence[str], *, before: float) -> list[Finding]:
+async def _telling_attempts(
+    database: Database, partitions: Partitions, event_ids: Sequence[str], *, before: float
+) -> list[Finding]:
     """Find answers of receivers from before the erasure: they may repeat what the receiver got."""
     found: list[Finding] = []
-    owed = await atomically(database, *(("SMEMBERS", keys.owed(event_id)) for event_id in event_ids))
+    sets = [(event_id, key) for event_id in event_ids for key in partitions.recipients(event_id)]
+    owed = await atomically(database, *(("SMEMBERS", key) for _, key in sets))
     records = [
-        keys.delivery(delivery_id(event_id, endpoint_id))  # type: ignore[arg-type]  # ids as the store has them
-        for event_id, endpoint_ids in zip(event_ids, owed, strict=True)
+        partitions.delivery(EventId(event_id), EndpointId(endpoint_id))
+        for (event_id, _), endpoint_ids in zip(sets, owed, strict=True)
         for endpoint_id in sorted(endpoint_ids)
     ]
     for batch in batches(records):

@@ -6,13 +6,13 @@ import json
 from typing import Final
 
 from notifier.core.delivery.recovery import RecoveryStatus
-from notifier.store import keys
+from notifier.store import schema
 from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members, score_of
 from notifier.store.doctor.keyspace import Keyspace
 from notifier.store.recoveries import read_recovery
 
-NUMBERED: Final = (keys.WATCHES, keys.SPACES, keys.EVENTS, keys.ENDPOINTS, keys.OUTBOX)
+NUMBERED: Final = (schema.WATCHES(), schema.SPACES(), schema.EVENTS(), schema.ENDPOINTS(), schema.OUTBOX())
 """The indexes whose scores are serial numbers."""
 
 FARTHEST_JOB_SECONDS: Final = 86_400.0
@@ -25,33 +25,35 @@ async def examine_work(database: Database, keyspace: Keyspace) -> list[Finding]:
     """Examine recoveries, jobs and the counter of serial numbers."""
     found = await _serial(database)
     found += await _jobs(database)
-    for recovery_id in keyspace.ids(keys.recovery("*")):
+    for recovery_id in keyspace.parts(schema.RECOVERY, "recovery"):
         found += await _recovery(database, recovery_id)
-    async for recovery_ids in members(database, keys.RECOVERING, "zset"):
+    async for recovery_ids in members(database, schema.RECOVERING(), "zset"):
         for recovery_id in recovery_ids:
             exists, at = await atomically(
-                database, ("EXISTS", keys.recovery(recovery_id)), ("ZSCORE", keys.RECOVERING, recovery_id)
+                database,
+                ("EXISTS", schema.RECOVERY(recovery_id)),
+                ("ZSCORE", schema.RECOVERING(), recovery_id),
             )
             if at is not None and not exists:
-                found.append(Finding(keys.RECOVERING, f"there is no recovery {recovery_id}"))
+                found.append(Finding(schema.RECOVERING(), f"there is no recovery {recovery_id}"))
     return found
 
 
 async def _serial(database: Database) -> list[Finding]:
     serial, *latest = await atomically(
         database,
-        ("GET", keys.SERIAL),
+        ("GET", schema.SERIAL()),
         *(("ZRANGE", index, -1, -1, "WITHSCORES") for index in NUMBERED),
     )
     highest = max((score_of(row) or 0 for row in latest), default=0)
     if highest <= int(serial or 0):
         return []
-    return [Finding(keys.SERIAL, "is lower than what was handed out: two records will have one place")]
+    return [Finding(schema.SERIAL(), "is lower than what was handed out: two records will have one place")]
 
 
 async def _recovery(database: Database, recovery_id: str) -> list[Finding]:
-    key = keys.recovery(recovery_id)
-    row, at = await atomically(database, ("HGETALL", key), ("ZSCORE", keys.RECOVERING, recovery_id))
+    key = schema.RECOVERY(recovery_id)
+    row, at = await atomically(database, ("HGETALL", key), ("ZSCORE", schema.RECOVERING(), recovery_id))
     if not row:
         return []
     try:
@@ -62,7 +64,7 @@ async def _recovery(database: Database, recovery_id: str) -> list[Finding]:
     is_running = recovery.status is RecoveryStatus.RUNNING
     if is_running != (at is not None):
         told = "runs and is not in it" if is_running else f"is {recovery.status} and still in it"
-        found.append(Finding(keys.RECOVERING, f"{recovery_id} {told}"))
+        found.append(Finding(schema.RECOVERING(), f"{recovery_id} {told}"))
     if is_running == (recovery.finished_at is not None):
         found.append(Finding(key, f"is {recovery.status}, which its end contradicts"))
     if recovery.skipped < 0:
@@ -75,13 +77,13 @@ async def _recovery(database: Database, recovery_id: str) -> list[Finding]:
 async def _jobs(database: Database) -> list[Finding]:
     """Examine what arq has to run; a job whose payload has expired is dropped by arq itself."""
     found = []
-    async for job_ids in members(database, keys.ARQ_QUEUE, "zset"):
+    async for job_ids in members(database, schema.JOBS(), "zset"):
         for job_id in job_ids:
             time, at, payload = await atomically(
-                database, ("TIME",), ("ZSCORE", keys.ARQ_QUEUE, job_id), ("GET", JOB + job_id)
+                database, ("TIME",), ("ZSCORE", schema.JOBS(), job_id), ("GET", JOB + job_id)
             )
             if at is not None and float(at) > (time[0] + FARTHEST_JOB_SECONDS) * 1000:
-                found.append(Finding(keys.ARQ_QUEUE, f"{job_id} is set for more than a day ahead"))
+                found.append(Finding(schema.JOBS(), f"{job_id} is set for more than a day ahead"))
             if payload is not None and not _is_job(payload):
                 found.append(Finding(JOB + job_id, "is no job that a worker can read"))
     return found

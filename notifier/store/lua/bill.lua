@@ -1,3 +1,4 @@
+#!lua
 -- Counts what an answer of X costs, each resource once in a UTC day, and releases what was held for it.
 -- KEYS: 1 billed:<day>, 2 spent:<day>, 3 held
 -- ARGV: 1 hour, 2 TTL in s, 3 the hold ('' = none), 4 whether the Spaces came with their people (1/0),

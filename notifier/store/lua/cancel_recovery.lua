@@ -1,4 +1,5 @@
--- include: lib/queue.lua
+#!lua
+-- include: lib/time.lua
 -- include: lib/recovery.lua
 -- Ends a recovery by hand; what it has made due stays due.
 -- KEYS: 1 recovery:<id>

@@ -1,3 +1,4 @@
+#!lua
 -- Claims endpoints that a challenge is due for, so that no two workers challenge one at once.
 -- KEYS: 1 challenges
 -- ARGV: 1 now in ms, 2 end of the lease in ms, 3 how many at most

@@ -1,5 +1,6 @@
+#!lua
 -- Claims polls under a lease, so that a worker that dies leaves them due again.
--- KEYS: 1 looks:<call>:urgent, 2 looks:<call>:patient, 3 looks:<call>:leased
+-- KEYS: 1 polls:<call>:urgent, 2 polls:<call>:patient, 3 polls:<call>:leased
 -- ARGV: 1 lease end in ms, then the subjects
 -- Returns: the subjects that were still to be had
 local claimed = {}

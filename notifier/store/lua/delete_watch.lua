@@ -1,23 +1,26 @@
+#!lua
 -- include: lib/polls.lua
 -- Deletes a watch; Spaces that no other watch matches are no longer polled, and expire. Their content goes
 -- soon, since nobody would notice when X has it no more.
 -- KEYS: 1 watch:<id>, 2 watch-by:<kind>, 3 watch:<id>:spaces
--- ARGV: 1 id, 2 identity, 3 call and 4 subject of its poll ('' = none), 5 TTL of what is forgotten in s,
---       6 Space id of a watch of one Space ('' = other kinds), 7 when content is erased in ms
+-- ARGV: 1 JSON of {id, identity, call and subject of its poll ('' = none), space (id, of a watch of one Space; '' =
+--       other kinds), ttl of what is forgotten in s, erase_at (when content is erased in ms)}
 -- Returns: 1, or 0 when there is no such watch
+local asked = cjson.decode(ARGV[1])
+local id = asked.id
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
-if redis.call('HGET', KEYS[2], ARGV[2]) == ARGV[1] then redis.call('HDEL', KEYS[2], ARGV[2]) end
-redis.call('ZREM', 'sn:watches', ARGV[1])
-redis.call('SREM', 'sn:host-watches', ARGV[1])
-if ARGV[3] ~= '' and ARGV[3] ~= 'lookup' then end_poll(ARGV[3], ARGV[4]) end
+if redis.call('HGET', KEYS[2], asked.identity) == id then redis.call('HDEL', KEYS[2], asked.identity) end
+redis.call('ZREM', watches_key, id)
+redis.call('SREM', host_watches_key, id)
+if asked.call ~= '' and asked.call ~= 'lookup' then end_poll(asked.call, asked.subject) end
 local spaces = redis.call('ZRANGE', KEYS[3], 0, -1)
-if ARGV[6] ~= '' then spaces[#spaces + 1] = ARGV[6] end
+if asked.space ~= '' then spaces[#spaces + 1] = asked.space end
 for _, space in ipairs(spaces) do
-  local watches = 'sn:space:' .. space .. ':watches'
-  redis.call('SREM', watches, ARGV[1])
+  local watches = space_watches_key(space)
+  redis.call('SREM', watches, id)
   if redis.call('SCARD', watches) == 0 then
-    untrack(space, ARGV[7])
-    redis.call('EXPIRE', 'sn:space:' .. space, ARGV[5])
+    untrack(space, asked.erase_at)
+    redis.call('EXPIRE', space_key(space), asked.ttl)
   end
 end
 redis.call('DEL', KEYS[3])

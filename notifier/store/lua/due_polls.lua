@@ -1,6 +1,7 @@
--- Shows the first polls of a call, and what X has against their subjects. A lease that has run out makes its poll
+#!lua
+-- Shows the first polls of a call, and the standings of their subjects. A lease that has run out makes its poll
 -- due again, urgently: its worker died.
--- KEYS: 1 looks:<call>:urgent, 2 looks:<call>:patient, 3 looks:<call>:leased, 4 standing:<call>
+-- KEYS: 1 polls:<call>:urgent, 2 polls:<call>:patient, 3 polls:<call>:leased, 4 standing:<call>
 -- ARGV: 1 now in ms, 2 how many of each at most
 -- Returns: {urgent, patient, standings, number of standings}: flat lists of subject and ms, twice, and of subject
 --          and standing as JSON

@@ -1,3 +1,5 @@
+#!lua flags=no-writes
+-- include: lib/time.lua
 -- include: lib/queue.lua
 -- Reads the figures of an endpoint, all at one moment.
 -- KEYS: 1 run:<id>, 2 due:<id>, 3 leased:<id>, 4 lines:<id>

@@ -1,3 +1,4 @@
+#!lua
 -- Holds money for a question that is about to be asked, where enough of the day's is left.
 -- KEYS: 1 held, 2 spent:<day>
 -- ARGV: 1 the hold, <thousandths of a dollar>:<id>, 2 now and 3 its end in ms, 4 what may be spent and held in all,

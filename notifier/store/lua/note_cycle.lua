@@ -1,3 +1,4 @@
+#!lua
 -- Counts how many living Spaces were polled lately, and how many of them have vanished.
 -- KEYS: 1 cycle:polled, 2 cycle:missing
 -- ARGV: 1 now, 2 since when a poll counts, 3 since when a vanishing counts, all in ms, 4 how many Spaces were
@@ -15,7 +16,7 @@ for i = 5, #ARGV do
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[3])
-for i = 1, 2 do redis.call('EXPIRE', KEYS[i], 7200) end
+for i = 1, 2 do redis.call('EXPIRE', KEYS[i], CYCLE_SECONDS) end
 local polled = redis.call('ZCARD', KEYS[1])
 local answer = {polled, polled}
 local missing = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')

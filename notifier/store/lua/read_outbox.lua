@@ -1,12 +1,15 @@
--- Reads the oldest entries of the outbox; those whose event has expired are dropped from it.
+#!lua
+-- Takes what was dispatched out of the outbox and reads its oldest entries; those whose event has expired are
+-- dropped from it.
 -- KEYS: 1 outbox
--- ARGV: 1 how many at most
--- Returns: a list of {event, type, routing as JSON}
+-- ARGV: 1 how many at most, then the events that were dispatched
+-- Returns: a list of {event, type, routing as JSON, serial, Space ('' = none), sequence ('' = none)}
+if #ARGV > 1 then redis.call('ZREM', KEYS[1], unpack(ARGV, 2)) end
 local entries = {}
 for _, event in ipairs(redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)) do
-  local logged = redis.call('HMGET', 'sn:event:' .. event, 'type', 'routing')
+  local logged = redis.call('HMGET', event_key(event), 'type', 'routing', 'serial', 'space', 'sequence')
   if logged[1] then
-    entries[#entries + 1] = {event, logged[1], logged[2]}
+    entries[#entries + 1] = {event, logged[1], logged[2], logged[3], logged[4] or '', logged[5] or ''}
   else
     redis.call('ZREM', KEYS[1], event)
   end

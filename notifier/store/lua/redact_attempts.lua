@@ -1,3 +1,4 @@
+#!lua
 -- Replaces attempts in the record of a delivery that is still kept.
 -- KEYS: 1 delivery:<id>
 -- ARGV: per attempt: id, the attempt as JSON

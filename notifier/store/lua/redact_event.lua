@@ -1,3 +1,4 @@
+#!lua
 -- Replaces the body of an event that is still kept.
 -- KEYS: 1 event:<id>
 -- ARGV: 1 body

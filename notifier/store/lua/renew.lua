@@ -1,10 +1,12 @@
+#!lua
+-- include: lib/time.lua
 -- include: lib/queue.lua
--- include: lib/view.lua
+-- include: lib/state.lua
 -- include: lib/filing.lua
 -- include: lib/lines.lua
 -- Prolongs the leases that a worker has in hand in a partition. What else it is on record for becomes due at once:
 -- claims whose answer it never got, or all of them when it is dead and has nothing in hand.
--- KEYS: 1 leases:<worker>:<partition>, 2 ready:<partition>, 3 wakeup:deliver:<partition>
+-- KEYS: 1 leases:<worker>, 2 ready, 3 wakeup
 -- ARGV: 1 lease in ms, then '<endpoint> <event>' of each lease in hand
 -- Returns: {the new end of the leases in ms, how many were released, the names of the leases that were prolonged}
 local now, in_hand, renewed, released, count = now_ms(), {}, {}, {}, 0
@@ -15,7 +17,7 @@ local held = redis.call('HGETALL', KEYS[1])
 for i = 1, #held, 2 do
   local name, known_end = held[i], tonumber(held[i + 1])
   local endpoint, event = string.match(name, '^(%S+) (%S+)$')
-  local leased = 'sn:leased:' .. endpoint
+  local leased = leased_key(endpoint)
   -- Another worker may hold it by now, or its endpoint be gone.
   local is_held = tonumber(redis.call('ZSCORE', leased, event) or 0) == known_end
   -- The end that counts is the one on record: the answer to an earlier renewal may have been lost.
@@ -27,7 +29,7 @@ for i = 1, #held, 2 do
     redis.call('HDEL', KEYS[1], name)
     if is_held then
       redis.call('ZREM', leased, event)
-      redis.call('ZADD', 'sn:due:' .. endpoint, now, event)
+      redis.call('ZADD', due_key(endpoint), now, event)
       stand_back(endpoint, event)
       released[endpoint] = true
       count = count + 1

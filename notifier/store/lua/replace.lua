@@ -1,3 +1,4 @@
+#!lua
 -- Puts a record of text in the place of the one that was read, unless somebody else was quicker.
 -- KEYS: 1 record
 -- ARGV: 1 new text, 2 text that it replaces ('' = there is none), 3 TTL in s ('' = it does not expire)

@@ -1,3 +1,4 @@
+#!lua
 -- Puts an answer that is kept in the place of what was read; when it expires stays as it was.
 -- KEYS: 1 idempotency:<key>
 -- ARGV: 1 the text that was read, 2 new text

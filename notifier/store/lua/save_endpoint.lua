@@ -1,38 +1,29 @@
--- include: lib/queue.lua
--- include: lib/view.lua
--- include: lib/filing.lua
+#!lua
+-- include: lib/time.lua
 -- include: lib/log.lua
--- Creates an endpoint or changes one, together with the limits that the claim keeps and the event that tells
--- of the change, if any.
--- KEYS: 1 endpoint:<id>, 2 run:<id>, 3 ready:<partition>
--- ARGV: 1 id, 2 endpoint as JSON, 3 the JSON that it replaces ('' = create), 4 paused (1/0), 5 max_concurrency,
---       6 ms between two sends (0 = no limit), 7 wants order (1/0), 8 when its next challenge is due in ms ('' =
---       never), 9 whether it is repaired (1/0), 10 the concurrency of the first contact, 11 TTL of the event in s,
---       then the event, if any: id, type, body, routing as JSON
+-- Creates an endpoint or changes one, together with the event that reports the change, if any. Its partition has
+-- yet to take the change over (apply_endpoint.lua).
+-- KEYS: 1 endpoint:<id>
+-- ARGV: 1 JSON of {id, document, replaced ('' = create, else the text that was read), challenge_at in ms ('' =
+--       never), repaired, ttl of the event in s, event (id, type, body, routing as JSON; none = no event)}
 -- Returns: 1; 0 when there is no such endpoint; -1 when it was changed since it was read
-if ARGV[3] ~= '' then
+local asked = cjson.decode(ARGV[1])
+local id, event = asked.id, asked.event
+if asked.replaced ~= '' then
   local stored = redis.call('GET', KEYS[1])
   if not stored then return 0 end
-  if stored ~= ARGV[3] then return -1 end
+  if stored ~= asked.replaced then return -1 end
 end
-local was_paused = redis.call('HGET', KEYS[2], 'paused') == '1'
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('HSET', KEYS[2], 'paused', ARGV[4], 'max_concurrency', ARGV[5], 'interval_ms', ARGV[6],
-  'ordered', ARGV[7])
--- Enabling an endpoint says that it is repaired: its record of failures starts again.
--- What was learned of its pace is forgotten.
-local is_mended = ARGV[9] == '1' or was_paused and ARGV[4] == '0'
-if is_mended then
-  redis.call('HSET', KEYS[2], 'failures', 0, 'resume_at', 0, 'open_until', 0, 'probes', 0, 'failing_since', '')
-end
-if is_mended or ARGV[3] == '' then redis.call('HSET', KEYS[2], 'concurrency', ARGV[10], 'pace', '') end
-if ARGV[3] == '' then redis.call('ZADD', 'sn:endpoints', redis.call('INCR', 'sn:serial'), ARGV[1]) end
-redis.call('INCR', 'sn:endpoints:generation')
-file_endpoint(KEYS[3], ARGV[1], 0)
-if ARGV[8] == '' then
-  redis.call('ZREM', 'sn:challenges', ARGV[1])
+redis.call('SET', KEYS[1], asked.document)
+local change = redis.call('INCR', serial_key)
+if asked.replaced == '' then redis.call('ZADD', endpoints_key, change, id) end
+redis.call('INCR', endpoints_generation_key)
+redis.call('ZADD', endpoints_changed_key, change, id)
+if asked.repaired then redis.call('SADD', endpoints_repaired_key, id) end
+if asked.challenge_at == '' then
+  redis.call('ZREM', challenges_key, id)
 else
-  redis.call('ZADD', 'sn:challenges', ARGV[8], ARGV[1])
+  redis.call('ZADD', challenges_key, asked.challenge_at, id)
 end
-if ARGV[12] then log_event(ARGV[12], ARGV[13], ARGV[14], ARGV[15], '', '', ARGV[11]) end
+if event then log_event(event.id, event.type, event.body, event.routing, '', '', asked.ttl) end
 return 1

@@ -1,3 +1,5 @@
+#!lua
+-- include: lib/time.lua
 -- include: lib/log.lua
 -- Replaces the record of the source's health together with the events that tell of the change, or nothing.
 -- KEYS: 1 health

@@ -1,29 +1,34 @@
+#!lua
 -- include: lib/polls.lua
 -- Creates a watch or changes one, keeps its kind's identities unique, and starts or stops its polls.
 -- KEYS: 1 watch:<id>, 2 watch-by:<kind>
--- ARGV: 1 id, 2 watch as JSON, 3 the JSON that it replaces ('' = create), 4 identity so far ('' = none), 5 identity, 6 call and
---       7 subject of the poll that ends ('' = none), 8 call and 9 subject of the poll that begins ('' = none),
---       10 now in ms, 11 Space id of a watch of one Space ('' = other kinds), 12 whether it follows hosts ('1')
+-- ARGV: 1 JSON of {id, document, replaced ('' = create, else the text that was read), identity and identity_before
+--       ('' = none), ends and begins (call and subject of the poll that does; none = none does), now in ms, space
+--       (id, of a watch of one Space; '' = other kinds), follows_hosts}
 -- Returns: '' when done, '-' when there is no such watch, '~' when it was changed since it was read, else the
 --          id of the watch that has the identity
+local asked = cjson.decode(ARGV[1])
+local id, ends, begins = asked.id, asked.ends, asked.begins
 local stored = redis.call('GET', KEYS[1])
-if ARGV[3] ~= '' and not stored then return '-' end
-if ARGV[3] ~= '' and stored ~= ARGV[3] then return '~' end
-local holder = redis.call('HGET', KEYS[2], ARGV[5])
+if asked.replaced ~= '' and not stored then return '-' end
+if asked.replaced ~= '' and stored ~= asked.replaced then return '~' end
+local holder = redis.call('HGET', KEYS[2], asked.identity)
 -- A watch that was deleted while its name was resolved may have left its identity behind.
-if holder and holder ~= ARGV[1] and redis.call('EXISTS', 'sn:watch:' .. holder) == 1 then return holder end
-if ARGV[4] ~= '' and ARGV[4] ~= ARGV[5] then redis.call('HDEL', KEYS[2], ARGV[4]) end
-redis.call('HSET', KEYS[2], ARGV[5], ARGV[1])
-redis.call('SET', KEYS[1], ARGV[2])
-if not stored then redis.call('ZADD', 'sn:watches', redis.call('INCR', 'sn:serial'), ARGV[1]) end
-if ARGV[11] ~= '' then redis.call('SADD', 'sn:space:' .. ARGV[11] .. ':watches', ARGV[1]) end
-redis.call(ARGV[12] == '1' and 'SADD' or 'SREM', 'sn:host-watches', ARGV[1])
-if ARGV[6] ~= '' and ARGV[6] ~= 'lookup' then end_poll(ARGV[6], ARGV[7]) end
-if ARGV[8] ~= '' then
-  bring_forward(ARGV[8], ARGV[9], ARGV[10])
-  for _, space in ipairs(redis.call('ZRANGE', 'sn:watch:' .. ARGV[1] .. ':spaces', 0, -1)) do
+if holder and holder ~= id and redis.call('EXISTS', watch_key(holder)) == 1 then return holder end
+if asked.identity_before ~= '' and asked.identity_before ~= asked.identity then
+  redis.call('HDEL', KEYS[2], asked.identity_before)
+end
+redis.call('HSET', KEYS[2], asked.identity, id)
+redis.call('SET', KEYS[1], asked.document)
+if not stored then redis.call('ZADD', watches_key, redis.call('INCR', serial_key), id) end
+if asked.space ~= '' then redis.call('SADD', space_watches_key(asked.space), id) end
+redis.call(asked.follows_hosts and 'SADD' or 'SREM', host_watches_key, id)
+if ends and ends.call ~= 'lookup' then end_poll(ends.call, ends.subject) end
+if begins then
+  bring_forward(begins.call, begins.subject, asked.now)
+  for _, space in ipairs(redis.call('ZRANGE', watch_spaces_key(id), 0, -1)) do
     -- What expires is forgotten; all else is polled, also what is over and may be gone or come back.
-    if redis.call('TTL', 'sn:space:' .. space) == -1 then bring_forward('lookup', space, ARGV[10]) end
+    if redis.call('TTL', space_key(space)) == -1 then bring_forward('lookup', space, asked.now) end
   end
 end
 return ''

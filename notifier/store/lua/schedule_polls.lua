@@ -1,6 +1,7 @@
+#!lua
 -- include: lib/polls.lua
 -- Sets when subjects are polled next. One that was taken off the schedule meanwhile stays off.
--- KEYS: none
+-- KEYS: 1 polls:<call>:urgent
 -- ARGV: 1 call, then per subject: subject, ms ('' = stop polling), urgency
 -- Returns: nothing
 for i = 2, #ARGV, 3 do

@@ -1,5 +1,7 @@
+#!lua
+-- include: lib/time.lua
 -- include: lib/queue.lua
--- include: lib/view.lua
+-- include: lib/state.lua
 -- include: lib/filing.lua
 -- include: lib/lines.lua
 -- include: lib/taken.lua
@@ -12,33 +14,29 @@
 -- include: lib/claim.lua
 -- A worker's turn at a partition: records the outcomes of attempts, and claims what is due, which may be what
 -- those outcomes have set free.
--- KEYS: 1 ready:<partition>, 2 wakeup:deliver:<partition>, 3 leases:<worker>:<partition>, or none
--- ARGV: 1 how many to claim at most, 2 lease in ms, 3 TTL of the records in s, 4 the breaker's figures as JSON
---       (lib/breaker.lua), 5 the law of the pace as JSON (lib/pace.lua), 6 the outcomes as JSON
---       (lib/settle.lua), then each one's attempt as JSON text, which is only stored here
--- Returns: {how many outcomes were stale, endpoints that have failed for too long, generation of the endpoints,
---          lease end in ms, claims, events (lib/claim.lua), in how many ms there is next something to do (-1 =
+-- KEYS: 1 ready, 2 leases:<worker>, or none
+-- ARGV: 1 JSON of what is asked for: how many to claim at most (limit), the lease in ms (lease), the TTL of the
+--       records in s (ttl), and the outcomes (lib/settle.lua); 2 the breaker's figures as JSON (lib/breaker.lua),
+--       with the law of the pace (lib/pace.lua); then each outcome's attempt as JSON text, which is only stored here
+-- Returns: {how many outcomes were stale, endpoints that have failed for too long, generation of the endpoints
+--          here, lease end in ms, claims (lib/claim.lua), in how many ms there is next something to do (-1 =
 --          never)}
-local now, views = now_ms(), {}
+local now, views, asked = now_ms(), {}, cjson.decode(ARGV[1])
 local stale, given_up = 0, {}
-local outcomes = cjson.decode(ARGV[6])
-if #outcomes > 0 then
-  if KEYS[3] then redis.call('HDEL', KEYS[3], unpack(names_of(outcomes))) end
-  local figures = cjson.decode(ARGV[4])
-  figures.pace = cjson.decode(ARGV[5])
-  stale, given_up = settle(KEYS[1], views, outcomes, {unpack(ARGV, 7)}, now, tonumber(ARGV[3]), figures)
+if #asked.outcomes > 0 then
+  if KEYS[2] then redis.call('HDEL', KEYS[2], unpack(names_of(asked.outcomes))) end
+  stale, given_up = settle(KEYS[1], views, asked, {unpack(ARGV, 3)}, now, cjson.decode(ARGV[2]))
 end
 
-local wanted, lease_end = tonumber(ARGV[1]), now + tonumber(ARGV[2])
-local claims, events = {}, {}
-if wanted > 0 then
+local lease_end, claims = now + asked.lease, {}
+if asked.limit > 0 then
   -- The partition's wakeup is taken at the same time: what becomes due from now on needs a new one.
-  redis.call('DEL', KEYS[2])
-  claims, events = claim(KEYS[1], views, wanted, lease_end, now)
-  if KEYS[3] and #claims > 0 then note_leases(KEYS[3], claims, lease_end) end
+  redis.call('DEL', partition_wakeup_key)
+  claims = claim(KEYS[1], views, asked.limit, lease_end, now)
+  if KEYS[2] and #claims > 0 then note_leases(KEYS[2], claims, lease_end) end
 end
 local next_at = head(KEYS[1])
 return {
-  stale, given_up, redis.call('GET', 'sn:endpoints:generation') or '', lease_end, claims, events,
+  stale, given_up, redis.call('GET', partition_generation_key) or '', lease_end, claims,
   next_at and math.max(0, math.ceil(next_at - now)) or -1,
 }

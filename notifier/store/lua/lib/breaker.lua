@@ -2,23 +2,23 @@
 -- line. After so many failures in a row it opens: nothing goes out until a moment, and then one attempt at a
 -- time, the probe, at growing intervals, until one succeeds.
 
--- Takes over what a batch of outcomes says of an endpoint, also into view (lib/queue.lua).
+-- Takes over what a batch of outcomes says of an endpoint, also into view (lib/state.lua).
 -- seen: succeeded (true or nil), alive (true or nil: it took something or asked for a slower pace), failed, in_a_row
 --       (failures after the last success), reason, pause in ms, how many deliveries ended in which status, and what
 --       lib/pacing.lua reads
--- figures: {threshold, first and longest wait in ms, how long an endpoint may fail in ms, after how long without
---          a failure it begins to fail again in ms}, and the law of the pace by name in "pace"
+-- figures: threshold (failures in a row), first_wait and longest_wait, given_up (how long an endpoint may fail),
+--          silence (after how long without a failure it begins to fail again), all in ms, and the law of the pace
 -- Returns true when it has failed for too long.
 local function note_health(endpoint, view, seen, figures, now)
-  local key, changes = 'sn:run:' .. endpoint, {}
+  local changes = {}
   local function set(field, value)
     view[field] = value
     changes[#changes + 1] = field
     changes[#changes + 1] = value or ''
   end
 
-  for _, status in ipairs({'delivered', 'exhausted', 'discarded'}) do
-    if seen[status] then redis.call('HINCRBY', key, status, seen[status]) end
+  for _, status in ipairs(FINAL_STATUSES) do
+    if seen[status] then add_to_state(endpoint, status, seen[status]) end
   end
   if seen.alive and (view.failures > 0 or view.open_until > 0 or view.failing_since) then
     -- The breaker's own pause ends with it; a longer one is the receiver's wish and stays.
@@ -28,26 +28,26 @@ local function note_health(endpoint, view, seen, figures, now)
     set('probes', 0)
     set('failing_since', nil)
   end
-  note_pace(key, view, seen, set, now, figures.pace)
+  note_pace(endpoint, view, seen, set, now, figures.pace)
   if seen.succeeded then set('success_at', now) end
-  if seen.refused > 0 then redis.call('HINCRBY', key, 'refused', seen.refused) end
-  local failed_at = seen.in_a_row > 0 and tonumber(redis.call('HGET', key, 'failure_at') or now)
+  if seen.refused > 0 then add_to_state(endpoint, 'refused', seen.refused) end
+  local failed_at = seen.in_a_row > 0 and tonumber(read_state(endpoint, 'failure_at')[1] or now)
   if seen.failed > 0 then
-    redis.call('HINCRBY', key, 'failed', seen.failed)
+    add_to_state(endpoint, 'failed', seen.failed)
     set('failure_at', now)
     set('failure_reason', seen.reason)
   end
   if seen.pause > 0 then set('resume_at', math.max(view.resume_at, now + seen.pause)) end
   if seen.in_a_row > 0 then
     set('failures', view.failures + seen.in_a_row)
-    if not view.failing_since or now - failed_at >= figures[5] then set('failing_since', now) end
+    if not view.failing_since or now - failed_at >= figures.silence then set('failing_since', now) end
     -- What was in flight when it opened says nothing new: only a probe moves the next one farther away.
-    if view.failures >= figures[1] and view.open_until <= now then
+    if view.failures >= figures.threshold and view.open_until <= now then
       set('probes', view.open_until > 0 and view.probes + 1 or 0)
-      set('open_until', now + math.min(figures[2] * 2 ^ math.min(view.probes, 30), figures[3]))
+      set('open_until', now + math.min(figures.first_wait * 2 ^ math.min(view.probes, 30), figures.longest_wait))
       set('resume_at', math.max(view.open_until, view.resume_at))
     end
   end
-  if #changes > 0 then redis.call('HSET', key, unpack(changes)) end
-  return seen.in_a_row > 0 and now - view.failing_since >= figures[4]
+  if #changes > 0 then set_state(endpoint, unpack(changes)) end
+  return seen.in_a_row > 0 and now - view.failing_since >= figures.given_up
 end

@@ -2,12 +2,11 @@
 -- lib/lease.lua.
 
 -- Claims up to so many due deliveries of a partition, the endpoints taking turns.
--- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)}, and
--- their events, each {id, body, when it was committed in ms}; one that has expired is left out.
+-- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)}.
 local function claim(ready, views, wanted, lease_end, now)
   local waiting = redis.call('ZRANGEBYSCORE', ready, '-inf', now, 'LIMIT', 0, wanted)
   local share = math.max(1, math.ceil(wanted / math.max(#waiting, 1)))
-  local claims, events, read = {}, {}, {}
+  local claims = {}
   for _, endpoint in ipairs(waiting) do
     local view = views[endpoint] or view_of(endpoint)
     if view.lease_end and view.lease_end <= now then
@@ -16,18 +15,13 @@ local function claim(ready, views, wanted, lease_end, now)
     end
     local taken = lease(endpoint, view, now, math.min(share, wanted - #claims), lease_end)
     for _, event in ipairs(taken) do
-      local record = redis.call('HMGET', delivery_key(endpoint, event), 'attempts', 'base', 'manual')
+      local record = redis.call('HMGET', record_key_of(endpoint, event), 'attempts', 'base', 'manual')
       claims[#claims + 1] = {
         endpoint, event, tonumber(record[1] or 0), tonumber(record[2] or 0), tonumber(record[3] or 0),
       }
-      if not read[event] then
-        read[event] = true
-        local logged = redis.call('HMGET', 'sn:event:' .. event, 'body', 'at')
-        if logged[1] then events[#events + 1] = {event, logged[1], tonumber(logged[2])} end
-      end
     end
     -- An endpoint that was served goes to the end of the line; one that was not keeps its place.
     file_under(ready, endpoint, view, #taken > 0 and now or tonumber(redis.call('ZSCORE', ready, endpoint)))
   end
-  return claims, events
+  return claims
 end

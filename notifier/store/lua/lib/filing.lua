@@ -1,4 +1,4 @@
--- Where an endpoint is filed. Included ahead of a script by its "-- include:" line, after lib/view.lua.
+-- Where an endpoint is filed. Included ahead of a script by its "-- include:" line, after lib/state.lua.
 
 -- Files an endpoint in its partition under the next moment at which there is something to do for it:
 -- its first due delivery, not before it may be sent to again, or the end of its first lease. The partition is
@@ -7,7 +7,7 @@
 local function file_under(ready, endpoint, view, not_before)
   local at = nil
   if not view.paused and view.busy < most_of(view) then
-    at = head('sn:due:' .. endpoint)
+    at = head(due_key(endpoint))
     if at then at = math.max(at, view.resume_at, view.rate_at + spacing_of(view), not_before) end
   end
   if view.lease_end and (not at or view.lease_end < at) then at = view.lease_end end

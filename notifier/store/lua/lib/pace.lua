@@ -1,5 +1,5 @@
 -- The pace that a receiver allows, learned from its refusals (notifier/core/delivery/pacing.py; docs/architecture.md,
--- "The pace of an endpoint"). Included ahead of a script by its "-- include:" line, after lib/view.lua.
+-- "The pace of an endpoint"). Included ahead of a script by its "-- include:" line, after lib/state.lua.
 -- view.pace: rate (per s, nil = no limit), ceiling (the rate that was refused), most (the concurrency that was),
 --            calm (successes from below a ceiling to above it), refusing (since when nothing was taken, nil = it
 --            takes), cut_at (of the last cut), crowded and hasty (what the refusal was put down to: too many in

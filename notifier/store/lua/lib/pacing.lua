@@ -1,5 +1,5 @@
 -- Taking over what a batch of outcomes says of the pace that a receiver allows. Included ahead of a script by its
--- "-- include:" line, after lib/view.lua, lib/taken.lua and lib/pace.lua.
+-- "-- include:" line, after lib/state.lua, lib/taken.lua and lib/pace.lua.
 
 -- Raises what was learned, after so many successes.
 local function raise(view, pace, taken, set, law)
@@ -18,8 +18,8 @@ end
 -- seen: delivered (how many were taken), refused (how many asked for a slower pace), asked (the longest pause in
 --       ms, 0 = none named), and when in ms the latest of either began and the first that was taken (taken_began,
 --       refused_began, first_began)
--- set: takes a field of the run record, whose key is given, and its new value
-local function note_pace(key, view, seen, set, now, law)
+-- set: takes a field of the endpoint's state and its new value
+local function note_pace(endpoint, view, seen, set, now, law)
   local taken, pace = seen.delivered or 0, view.pace
   if not pace and seen.refused == 0 and not is_count_old(view, now, law) then
     -- As nearly all are: well, and without a limit that is known.
@@ -28,7 +28,7 @@ local function note_pace(key, view, seen, set, now, law)
     end
     return
   end
-  local counted = redis.call('HMGET', key, 'delivered', 'passed_from')
+  local counted = read_state(endpoint, 'delivered', 'passed_from')
   local total = tonumber(counted[1] or 0)
   view.passed_from = tonumber(counted[2] or 0)
   if pace and not pace.refusing and now - pace.cut_at > law.forget then pace = nil end

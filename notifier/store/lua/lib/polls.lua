@@ -1,46 +1,42 @@
 -- Where a poll is filed. Included ahead of a script by its "-- include:" line.
--- A subject stands in one of three sets of its call: urgent, patient, or leased while a worker asks about it.
-
-local function polls_of(call, part)
-  return 'sn:looks:' .. call .. ':' .. part
-end
+-- A subject is in one of three sets of its call: urgent, patient, or leased while a worker asks about it.
 
 local function drop_poll(call, subject)
-  for _, part in ipairs({'urgent', 'patient', 'leased'}) do redis.call('ZREM', polls_of(call, part), subject) end
+  for _, part in ipairs(POLL_PARTS) do redis.call('ZREM', polls_key(call, part), subject) end
 end
 
--- Stops asking about a subject: what X has against it is forgotten, too.
+-- Stops asking about a subject; its standing is forgotten, too.
 local function end_poll(call, subject)
   drop_poll(call, subject)
-  redis.call('HDEL', 'sn:standing:' .. call, subject)
+  redis.call('HDEL', standings_key(call), subject)
 end
 
 local function has_poll(call, subject)
-  for _, part in ipairs({'urgent', 'patient', 'leased'}) do
-    if redis.call('ZSCORE', polls_of(call, part), subject) then return true end
+  for _, part in ipairs(POLL_PARTS) do
+    if redis.call('ZSCORE', polls_key(call, part), subject) then return true end
   end
   return false
 end
 
 local function file_poll(call, subject, at, urgency)
   drop_poll(call, subject)
-  redis.call('ZADD', polls_of(call, urgency), at, subject)
+  redis.call('ZADD', polls_key(call, urgency), at, subject)
 end
 
 -- Has a subject polled by this moment; where somebody is asking about it already, that will do.
 local function bring_forward(call, subject, at)
-  if redis.call('ZSCORE', polls_of(call, 'leased'), subject) then return end
-  local urgent = redis.call('ZSCORE', polls_of(call, 'urgent'), subject)
+  if redis.call('ZSCORE', polls_key(call, 'leased'), subject) then return end
+  local urgent = redis.call('ZSCORE', polls_key(call, 'urgent'), subject)
   if not urgent or tonumber(urgent) > tonumber(at) then file_poll(call, subject, at, 'urgent') end
 end
 
 -- Ends the polls of a Space that nobody follows any more, and has its content erased.
 local function untrack(space, erase_at)
   end_poll('lookup', space)
-  redis.call('ZREM', 'sn:timers:reminder', space)
-  redis.call('ZREM', 'sn:cycle:polled', space)
-  redis.call('ZREM', 'sn:cycle:missing', space)
-  if redis.call('EXISTS', 'sn:space:' .. space) == 1 then
-    redis.call('ZADD', 'sn:timers:erasure', 'LT', erase_at, space)
+  redis.call('ZREM', timers_key('reminder'), space)
+  redis.call('ZREM', cycle_polled_key, space)
+  redis.call('ZREM', cycle_missing_key, space)
+  if redis.call('EXISTS', space_key(space)) == 1 then
+    redis.call('ZADD', timers_key('erasure'), 'LT', erase_at, space)
   end
 end

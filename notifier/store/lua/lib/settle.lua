@@ -3,7 +3,7 @@
 
 -- Keeps an attempt whose endpoint was deleted while it was in flight. Nothing follows from it.
 local function keep_last(endpoint, event, outcome, attempt, now, ttl)
-  local delivery = delivery_key(endpoint, event)
+  local delivery = record_key_of(endpoint, event)
   local status, reason = outcome[4], outcome[7]
   if status == 'pending' then
     status, reason = 'discarded', 'the endpoint was deleted; the last attempt: ' .. reason
@@ -15,39 +15,40 @@ end
 
 -- Moves each delivery on: done, or due again later. A delivery whose lease the worker no longer holds is left
 -- alone: its present holder will settle it.
--- outcomes: in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
+-- asked: ttl of the records in s; outcomes, in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
 --           delay in ms (pending), attempts made, reason, attempt id, slow-down in ms, succeeded (true, false,
 --           null), whether it asked for a slower pace, attempts before those that the schedule counts, ms that it
 --           took]
 -- attempts: each one's attempt as JSON text
 -- Returns how many were stale, and the endpoints that have failed for too long.
-local function settle(ready, views, outcomes, attempts, now, ttl, figures)
+local function settle(ready, views, asked, attempts, now, figures)
   local stale, given_up = 0, {}
   local touched = {}  -- endpoint -> what this batch says of it
-  for number, outcome in ipairs(outcomes) do
+  local ttl = asked.ttl
+  for number, outcome in ipairs(asked.outcomes) do
     local endpoint, event, lease_end, status, delay, made, reason, id, pause, succeeded = unpack(outcome, 1, 10)
     local paced, base, took = unpack(outcome, 11, 13)
-    local leased = 'sn:leased:' .. endpoint
+    local leased = leased_key(endpoint)
     local held = redis.call('ZSCORE', leased, event)
-    if not held and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 0 then
+    if not held and not is_here(endpoint) then
       keep_last(endpoint, event, outcome, attempts[number], now, ttl)
     elseif not held or tonumber(held) ~= lease_end then
       -- Where the same was recorded before, the answer to it got lost.
-      if redis.call('HEXISTS', delivery_key(endpoint, event), id) == 0 then stale = stale + 1 end
+      if redis.call('HEXISTS', record_key_of(endpoint, event), id) == 0 then stale = stale + 1 end
     else
       redis.call('ZREM', leased, event)
       local seen = touched[endpoint] or nothing_seen()
       touched[endpoint] = seen
       local settled_at = ''
       if status == 'pending' then
-        redis.call('ZADD', 'sn:due:' .. endpoint, now + delay, event)
+        redis.call('ZADD', due_key(endpoint), now + delay, event)
         seen.again[#seen.again + 1] = event
       else
         settled_at = now
         seen.settled[#seen.settled + 1] = event
         seen[status] = (seen[status] or 0) + 1
       end
-      local delivery = delivery_key(endpoint, event)
+      local delivery = record_key_of(endpoint, event)
       redis.call('HSET', delivery, 'status', status, 'attempts', made, 'reason', reason, 'manual', 0,
         'settled_at', settled_at, id, attempts[number])
       redis.call('EXPIRE', delivery, ttl)

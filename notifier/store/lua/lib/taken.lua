@@ -1,5 +1,5 @@
 -- The count of deliveries that a receiver took lately, by which its rate is told. Included ahead of a script by its
--- "-- include:" line, after lib/view.lua.
+-- "-- include:" line, after lib/state.lua.
 
 -- Says whether it is time to move the beginning of the count.
 local function is_count_old(view, now, law)

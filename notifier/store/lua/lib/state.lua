@@ -1,13 +1,22 @@
--- An endpoint as the queue sees it. Included ahead of a script by its "-- include:" line,
--- after lib/queue.lua.
+-- The state of an endpoint: the only file that reads and writes its record (store/endpoint_state.py has the fields).
+-- Included ahead of a script by its "-- include:" line, after lib/queue.lua.
+
+local function set_state(endpoint, ...) redis.call('HSET', state_key(endpoint), ...) end
+local function add_to_state(endpoint, field, count) redis.call('HINCRBY', state_key(endpoint), field, count) end
+local function read_state(endpoint, ...) return redis.call('HMGET', state_key(endpoint), ...) end
+
+-- Says whether an endpoint exists, as its partition knows it. What is left of a deleted one has no limits.
+local function is_here(endpoint)
+  return redis.call('HEXISTS', state_key(endpoint), 'max_concurrency') == 1
+end
 
 -- Reads what there is to know of an endpoint: its limits, how it is doing, how many deliveries are in flight
 -- (busy), and when the first of their leases ends.
 local function view_of(endpoint)
-  local fields = redis.call('HMGET', 'sn:run:' .. endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
+  local fields = read_state(endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
     'rate_at', 'open_until', 'lines', 'failures', 'probes', 'failing_since', 'concurrency', 'pace', 'success_at',
     'passed_since')
-  local leased = 'sn:leased:' .. endpoint
+  local leased = leased_key(endpoint)
   local busy = redis.call('ZCARD', leased)
   return {
     busy = busy, lease_end = busy > 0 and head(leased) or nil,
