@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format settings bench clean
+.PHONY: help setup demo run test check format settings keys bench clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,6 +40,9 @@ format: $(STAMP) ## rewrite the code in the house format
 
 settings: $(STAMP) ## write docs/settings.md and .env.example from the descriptions of the settings
 	$(BIN)/python -m notifier.config.pages
+
+keys: $(STAMP) ## write docs/keys.md from the schema of the database
+	$(BIN)/python -m notifier.store.key_page
 
 bench: $(STAMP) ## the benchmarks, as ratios from one run
 	$(BIN)/python -m benchmarks

@@ -107,7 +107,7 @@ class Store:
         await self.database.ping()
 
     async def waiting_work(self, *, now: float) -> Sequence[str]:
-        """Name the jobs that have something to do and no wakeup on its way; a partition's is ``deliver:<n>``."""
+        """Name the jobs that have work and no wakeup on its way; that of a partition is ``deliver:<n>``."""
         partitions = range(self.partitions.count)
         calls: list[ScriptCall[Any]] = [
             ScriptCall(WAITING_WORK, [schema.OUTBOX()], [int(now * 1000), *Call]),

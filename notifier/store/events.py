@@ -99,7 +99,7 @@ class Events:
         return bool(await self._database.run(LOG_PLAIN, keys=named, args=[json.dumps(asked)]))
 
     async def bodies(self, event_ids: Collection[EventId]) -> dict[EventId, tuple[bytes, float]]:
-        """Return the payload of each event and the epoch second of its commit; empty and 0 where it is gone."""
+        """Return each event's payload and the epoch second of its commit; empty and 0 where it is gone."""
         if not event_ids:
             return {}
         rows = await self._database.run(READ_BODIES, keys=[schema.EVENT(each) for each in event_ids])

@@ -1,9 +1,9 @@
 """The version of names and layout, and what brings a database up to it.
 
-A version says how keys are named and what is in them. A process that finds a newer one does not start. Bringing
-an older one up renames keys one by one, each in one step, so that it can be broken off at any point and begun
-again; the version is written at its end. The same walk moves the keys of endpoints when the number of partitions
-is not what it was at the last start.
+A version says how keys are named and what is in them. A process that finds a newer one does not start.
+Bringing an older one up renames keys one by one, each in one step, so that it can be broken off at any
+point and begun again; the version is written at its end. The same walk moves the keys of endpoints when
+the number of partitions is not what it was at the last start.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The Lua scripts: each put together from its file, what it includes, and what the schema says.
 
-A script names no key. It begins with a ``#!lua`` line, under which a server in cluster mode refuses every key
-that is not in the slot of its ``KEYS``; all of them are of one tag, which is taken from the first. For each row
-of the schema that a script uses it is given a function of its parts (``due_key(endpoint)``), or a string where
-there are none (``outbox_key``), and for each constant below that it uses, a local of that name.
+A script names no key. It begins with a ``#!lua`` line, under which a server in cluster mode refuses
+every key that is not in the slot of its ``KEYS``; all of them are of one tag, which is taken from the
+first. For each row of the schema that a script uses it is given a function of its parts
+(``due_key(endpoint)``), or a string where there are none (``outbox_key``), and for each constant below
+that it uses, a local of that name.
 """
 
 from __future__ import annotations

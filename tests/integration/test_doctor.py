@@ -58,304 +58,316 @@ def keys_of(runtime: Runtime) -> AsyncIterator[str]:
 BROKEN: Final = {
     # Law 5
     "owed and nowhere": (
-        "ZREM sn:due:{plain} {due}",
-        ["sn:delivery:{dlv_due}: is owed and in no queue: it will never be sent"],
+        "ZREM sn:{{p0}}:due:{plain} {due}",
+        ["sn:{{p0}}:delivery:{dlv_due}: is owed and in no queue: it will never be sent"],
     ),
     "due and settled": (
-        "ZADD sn:due:{plain} 1 {delivered}",
-        ["sn:delivery:{dlv_delivered}: is due and settled at once"],
+        "ZADD sn:{{p0}}:due:{plain} 1 {delivered}",
+        ["sn:{{p0}}:delivery:{dlv_delivered}: is due and settled at once"],
     ),
     "due and leased": (
-        "ZADD sn:due:{plain} 1 {leased}",
-        ["sn:delivery:{dlv_leased}: is due and leased at once"],
+        "ZADD sn:{{p0}}:due:{plain} 1 {leased}",
+        ["sn:{{p0}}:delivery:{dlv_leased}: is due and leased at once"],
     ),
     "leased and settled": (
-        "ZADD sn:leased:{plain} 9000000 {exhausted}",
+        "ZADD sn:{{p0}}:leased:{plain} 9000000 {exhausted}",
         [
-            "sn:delivery:{dlv_exhausted}: is leased and settled at once",
-            "sn:ready:{partition}: {plain} is filed later than it has work",
+            "sn:{{p0}}:delivery:{dlv_exhausted}: is leased and settled at once",
+            "sn:{{p{partition}}}:ready: {plain} is filed later than it has work",
         ],
     ),
     "due and never owed": (
-        "SREM sn:owed:{due} {plain}",
-        ["sn:owed:{due}: {plain} is not in it, but sn:delivery:{dlv_due} is due"],
+        "SREM sn:{{p0}}:recipients:{due} {plain}",
+        ["sn:{{p0}}:recipients:{due}: {plain} is not in it, but sn:{{p0}}:delivery:{dlv_due} is due"],
     ),
     "owed and not listed": (
-        "ZREM sn:owes:{plain} {due}",
-        ["sn:owes:{plain}: {due} is owed and not listed under its serial"],
+        "ZREM sn:{{p0}}:history:{plain} {due}",
+        ["sn:{{p0}}:history:{plain}: {due} is owed and not listed under its serial"],
     ),
     "listed under another serial": (
-        "ZADD sn:owes:{plain} 1 {delivered}",
-        ["sn:owes:{plain}: {delivered} is owed and not listed under its serial"],
+        "ZADD sn:{{p0}}:history:{plain} 1 {delivered}",
+        ["sn:{{p0}}:history:{plain}: {delivered} is owed and not listed under its serial"],
     ),
     # Lines
     "the second of a line is due": (
-        "ZADD sn:due:{ordered} 1 {second}",
-        ["sn:delivery:{dlv_second}: is due although an earlier event of its Space is not done"],
+        "ZADD sn:{{p0}}:due:{ordered} 1 {second}",
+        ["sn:{{p0}}:delivery:{dlv_second}: is due although an earlier event of its Space is not done"],
     ),
     "the first of a line is nowhere": (
-        "ZREM sn:leased:{ordered} {first}",
+        "ZREM sn:{{p0}}:leased:{ordered} {first}",
         [
-            "sn:delivery:{dlv_first}: is owed and in no queue: it will never be sent",
-            "sn:ready:{ordered_partition}: {ordered} is filed later than it has work",
+            "sn:{{p0}}:delivery:{dlv_first}: is owed and in no queue: it will never be sent",
+            "sn:{{p{ordered_partition}}}:ready: {ordered} is filed later than it has work",
         ],
     ),
     "in a line and not in the index": (
-        "HDEL sn:lines:{ordered} {second}",
-        ["sn:lines:{ordered}: {second} is only in its line"],
+        "HDEL sn:{{p0}}:lines:{ordered} {second}",
+        ["sn:{{p0}}:lines:{ordered}: {second} is only in its line"],
     ),
     "in the index and in no line": (
-        "ZREM sn:line:{ordered}:LIVE {second}",
+        "ZREM sn:{{p0}}:line:{ordered}:LIVE {second}",
         [
-            "sn:delivery:{dlv_second}: is owed and in no queue: it will never be sent",
-            "sn:lines:{ordered}: {second} is only here",
+            "sn:{{p0}}:delivery:{dlv_second}: is owed and in no queue: it will never be sent",
+            "sn:{{p0}}:lines:{ordered}: {second} is only here",
         ],
     ),
     "lines are miscounted": (
-        "HINCRBY sn:run:{ordered} lines 1",
-        ["sn:run:{ordered}: counts another number of lines than there are"],
+        "HINCRBY sn:{{p0}}:state:{ordered} lines 1",
+        ["sn:{{p0}}:state:{ordered}: counts another number of lines than there are"],
     ),
     # Delivery records
     "a status that there is not": (
-        "HSET sn:delivery:{dlv_delivered} status lost",
-        ["sn:delivery:{dlv_delivered}: cannot be read (ValueError)"],
+        "HSET sn:{{p0}}:delivery:{dlv_delivered} status lost",
+        ["sn:{{p0}}:delivery:{dlv_delivered}: cannot be read (ValueError)"],
     ),
     "an attempt that is none": (
-        "HSET sn:delivery:{dlv_delivered} att_2 {{}}",
-        ["sn:delivery:{dlv_delivered}: cannot be read (ValidationError)"],
+        "HSET sn:{{p0}}:delivery:{dlv_delivered} att_2 {{}}",
+        ["sn:{{p0}}:delivery:{dlv_delivered}: cannot be read (ValidationError)"],
     ),
     "settled without a time": (
-        "HDEL sn:delivery:{dlv_delivered} settled_at",
-        ["sn:delivery:{dlv_delivered}: is delivered and has no time of its end"],
+        "HDEL sn:{{p0}}:delivery:{dlv_delivered} settled_at",
+        ["sn:{{p0}}:delivery:{dlv_delivered}: is delivered and has no time of its end"],
     ),
     # Endpoints and partitions
     "work that nobody is told of": (
-        "ZREM sn:ready:{partition} {plain}",
-        ["sn:ready:{partition}: {plain} has work and is not in it"],
+        "ZREM sn:{{p{partition}}}:ready {plain}",
+        ["sn:{{p{partition}}}:ready: {plain} has work and is not in it"],
     ),
     "another rate": (
-        "HSET sn:run:{plain} interval_ms 50",
-        ["sn:run:{plain}: interval_ms is 50, and by the endpoint's record 0"],
+        "HSET sn:{{p0}}:state:{plain} interval_ms 50",
+        ["sn:{{p0}}:state:{plain}: interval_ms is 50, and by the endpoint's record 0"],
     ),
     "filed in another partition": (
-        "ZADD sn:ready:{other_partition} 1 {plain}",
-        ["sn:ready:{other_partition}: {plain} belongs into partition {partition}"],
+        "ZADD sn:{{p{other_partition}}}:ready 1 {plain}",
+        ["sn:{{p{other_partition}}}:ready: {plain} belongs in partition {partition}"],
     ),
     "filed too late": (
-        "ZADD sn:ready:{partition} 9000000000000 {plain}",
-        ["sn:ready:{partition}: {plain} is filed later than it has work"],
+        "ZADD sn:{{p{partition}}}:ready 9000000000000 {plain}",
+        ["sn:{{p{partition}}}:ready: {plain} is filed later than it has work"],
     ),
     "filed and not there": (
-        "ZADD sn:ready:0 1 ep_gone",
-        ["sn:ready:0: there is no endpoint ep_gone"],
+        "ZADD sn:{{p0}}:ready 1 ep_gone",
+        ["sn:{{p0}}:ready: there is no endpoint ep_gone"],
     ),
     "a partition too many": (
-        "ZADD sn:ready:7 1 {plain}",
-        ["sn:ready:7: is a partition that nobody serves"],
+        "ZADD sn:{{p7}}:ready 1 {plain}",
+        ["sn:{{p7}}:ready: is a partition that nobody serves"],
     ),
     "no number of partitions": (
-        "DEL sn:partitions",
-        ["sn:partitions: is missing: nobody knows where endpoints are filed"],
+        "DEL sn:{{d}}:partitions",
+        ["sn:{{d}}:partitions: is missing: nobody knows where endpoints are filed"],
     ),
     "an endpoint that is not listed": (
-        "ZREM sn:endpoints {plain}",
-        ["sn:endpoints: {plain} is not in it: nothing will be owed to it"],
+        "ZREM sn:{{d}}:endpoints {plain}",
+        ["sn:{{d}}:endpoints: {plain} is not in it: nothing will be owed to it"],
     ),
     "a listed endpoint that is not there": (
-        "ZADD sn:endpoints 1 ep_gone",
-        ["sn:endpoints: there is no endpoint ep_gone"],
+        "ZADD sn:{{d}}:endpoints 1 ep_gone",
+        ["sn:{{d}}:endpoints: there is no endpoint ep_gone"],
     ),
     "no generation": (
-        "DEL sn:endpoints:generation",
-        ["sn:endpoints:generation: is missing: workers will not see that endpoints change"],
+        "DEL sn:{{d}}:endpoints:generation",
+        ["sn:{{d}}:endpoints:generation: is missing: workers will not see that endpoints change"],
     ),
     "an endpoint that cannot be read": (
-        "SET sn:endpoint:{late} {{}}",
-        ["sn:endpoint:{late}: cannot be read"],
+        "SET sn:{{d}}:endpoint:{late} {{}}",
+        ["sn:{{d}}:endpoint:{late}: cannot be read"],
     ),
     "limits that are not the endpoint's": (
-        "HSET sn:run:{late} max_concurrency 7",
-        ["sn:run:{late}: max_concurrency is 7, and by the endpoint's record 2"],
+        "HSET sn:{{p1}}:state:{late} max_concurrency 7",
+        ["sn:{{p1}}:state:{late}: max_concurrency is 7, and by the endpoint's record 2"],
     ),
     "held back for nothing": (
-        "HSET sn:run:{plain} paused 1",
-        ["sn:run:{plain}: paused is 1, and by the endpoint's record 0"],
+        "HSET sn:{{p0}}:state:{plain} paused 1",
+        ["sn:{{p0}}:state:{plain}: paused is 1, and by the endpoint's record 0"],
     ),
     "a challenge that nobody asked for": (
-        "ZADD sn:challenges 1 {plain}",
-        ["sn:challenges: {plain} is in it, and is not to be challenged"],
+        "ZADD sn:{{d}}:challenges 1 {plain}",
+        ["sn:{{d}}:challenges: {plain} is in it, and is not to be challenged"],
     ),
     "the queue of an endpoint that is gone": (
-        "ZADD sn:due:ep_gone 1 {due}",
-        ["sn:due:ep_gone: there is no endpoint ep_gone"],
+        "ZADD sn:{{p0}}:due:ep_gone 1 {due}",
+        ["sn:{{p0}}:due:ep_gone: there is no endpoint ep_gone"],
     ),
     "a lease that never ends": (
-        "ZADD sn:leased:{plain} 9000000000000 {leased}",
-        ["sn:leased:{plain}: a lease ends in more than an hour: nobody works on it"],
+        "ZADD sn:{{p0}}:leased:{plain} 9000000000000 {leased}",
+        ["sn:{{p0}}:leased:{plain}: a lease ends in more than an hour: nobody works on it"],
     ),
     # The log
     "an event that is lost": (
-        "DEL sn:event:{waiting}",
+        "DEL sn:{{d}}:event:{waiting}",
         [
-            "sn:event:{waiting}: is gone, although older events are still kept",
-            "sn:outbox: {waiting} is to be dispatched, and is not kept",
+            "sn:{{d}}:event:{waiting}: is gone, although older events are still kept",
+            "sn:{{d}}:outbox: {waiting} is to be dispatched, and is not kept",
         ],
     ),
     "the outbox under another serial": (
-        "ZADD sn:outbox 1 {waiting}",
-        ["sn:outbox: {waiting} stands under another serial than its own"],
+        "ZADD sn:{{d}}:outbox 1 {waiting}",
+        ["sn:{{d}}:outbox: {waiting} stands under another serial than its own"],
     ),
     "an event that is not in the log's order": (
-        "ZREM sn:events {waiting}",
-        ["sn:event:{waiting}: is not in sn:events under its serial"],
+        "ZREM sn:{{d}}:events {waiting}",
+        ["sn:{{d}}:event:{waiting}: is not in sn:{{d}}:events under its serial"],
     ),
     "an event that is not under its type": (
-        "ZREM sn:events:type:webhook.test {waiting}",
-        ["sn:event:{waiting}: is not in sn:events:type:webhook.test under its serial"],
+        "ZREM sn:{{d}}:events:type:webhook.test {waiting}",
+        ["sn:{{d}}:event:{waiting}: is not in sn:{{d}}:events:type:webhook.test under its serial"],
     ),
     "the last event of a Space": (
-        "ZREM sn:space:LIVE:events {live_last}",
+        "ZREM sn:{{d}}:space:LIVE:events {live_last}",
         [
-            "sn:event:{live_last}: is not in sn:space:LIVE:events under its sequence",
-            "sn:space:LIVE:events: ends with sequence 2, and the Space is at 3",
+            "sn:{{d}}:event:{live_last}: is not in sn:{{d}}:space:LIVE:events under its sequence",
+            "sn:{{d}}:space:LIVE:events: ends with sequence 2, and the Space is at 3",
         ],
     ),
     "a gap": (
-        "ZADD sn:space:LIVE:events 9 {live_last}",
+        "ZADD sn:{{d}}:space:LIVE:events 9 {live_last}",
         [
-            "sn:event:{live_last}: is not in sn:space:LIVE:events under its sequence",
-            "sn:space:LIVE:events: ends with sequence 9, and the Space is at 3",
-            "sn:space:LIVE:events: the sequences have a gap or a double: 9 follows on 2",
+            "sn:{{d}}:event:{live_last}: is not in sn:{{d}}:space:LIVE:events under its sequence",
+            "sn:{{d}}:space:LIVE:events: ends with sequence 9, and the Space is at 3",
+            "sn:{{d}}:space:LIVE:events: the sequences have a gap or a double: 9 follows on 2",
         ],
     ),
     "a body that is none": (
-        "HSET sn:event:{waiting} body nonsense",
-        ["sn:event:{waiting}: cannot be read (JSONDecodeError)"],
+        "HSET sn:{{d}}:event:{waiting} body nonsense",
+        ["sn:{{d}}:event:{waiting}: cannot be read (JSONDecodeError)"],
     ),
     "a serial that was handed out": (
-        "SET sn:serial 3",
-        ["sn:serial: is lower than what was handed out: two records will have one place"],
+        "SET sn:{{d}}:serial 3",
+        ["sn:{{d}}:serial: is lower than what was handed out: two records will have one place"],
     ),
     # Spaces
     "a Space that cannot be read": (
-        "HSET sn:space:PLANNED doc {{}}",
-        ["sn:space:PLANNED: cannot be read (KeyError)"],
+        "HSET sn:{{d}}:space:PLANNED doc {{}}",
+        ["sn:{{d}}:space:PLANNED: cannot be read (KeyError)"],
     ),
     "another phase": (
-        "HSET sn:space:PLANNED phase live",
-        ["sn:space:PLANNED: its phase is live, and by its document scheduled"],
+        "HSET sn:{{d}}:space:PLANNED phase live",
+        ["sn:{{d}}:space:PLANNED: its phase is live, and by its document scheduled"],
     ),
     "no version": (
-        "HDEL sn:space:PLANNED version",
-        ["sn:space:PLANNED: its version is no number from 1 on"],
+        "HDEL sn:{{d}}:space:PLANNED version",
+        ["sn:{{d}}:space:PLANNED: its version is no number from 1 on"],
     ),
     "two phases": (
-        "ZADD sn:spaces:ended 1 PLANNED",
-        ["sn:space:PLANNED: is indexed as scheduled and ended, and is scheduled"],
+        "ZADD sn:{{d}}:spaces:ended 1 PLANNED",
+        ["sn:{{d}}:space:PLANNED: is indexed as scheduled and ended, and is scheduled"],
     ),
-    "not among the Spaces": ("ZREM sn:spaces PLANNED", ["sn:space:PLANNED: is not in sn:spaces"]),
+    "not among the Spaces": (
+        "ZREM sn:{{d}}:spaces PLANNED",
+        ["sn:{{d}}:space:PLANNED: is not in sn:{{d}}:spaces"],
+    ),
     "a Space that nobody polls": (
-        "ZREM sn:looks:lookup:patient PLANNED",
-        ["sn:space:PLANNED: is followed, and no poll is scheduled for it"],
+        "ZREM sn:{{d}}:polls:lookup:patient PLANNED",
+        ["sn:{{d}}:space:PLANNED: is followed, and no poll is scheduled for it"],
     ),
     "a Space with two polls": (
-        "ZADD sn:looks:lookup:leased 1 PLANNED",
-        ["sn:space:PLANNED: its poll is patient and leased at once"],
+        "ZADD sn:{{d}}:polls:lookup:leased 1 PLANNED",
+        ["sn:{{d}}:space:PLANNED: its poll is patient and leased at once"],
     ),
     "a poll nothing": (
-        "ZADD sn:looks:lookup:patient 1 NOSUCH",
-        ["sn:looks:lookup:patient: NOSUCH is polled, and is neither known nor watched"],
+        "ZADD sn:{{d}}:polls:lookup:patient 1 NOSUCH",
+        ["sn:{{d}}:polls:lookup:patient: NOSUCH is polled, and is neither known nor watched"],
     ),
-    "no reminder": ("ZREM sn:timers:reminder PLANNED", ["sn:timers:reminder: PLANNED is not in it"]),
+    "no reminder": (
+        "ZREM sn:{{d}}:timers:reminder PLANNED",
+        ["sn:{{d}}:timers:reminder: PLANNED is not in it"],
+    ),
     "a late reminder": (
-        "ZADD sn:timers:reminder 9000000000000 PLANNED",
-        ["sn:timers:reminder: PLANNED rings too late"],
+        "ZADD sn:{{d}}:timers:reminder 9000000000000 PLANNED",
+        ["sn:{{d}}:timers:reminder: PLANNED rings too late"],
     ),
     "a reminder of nothing": (
-        "ZADD sn:timers:reminder 1 LIVE",
-        ["sn:timers:reminder: LIVE has nothing to be reminded of"],
+        "ZADD sn:{{d}}:timers:reminder 1 LIVE",
+        ["sn:{{d}}:timers:reminder: LIVE has nothing to be reminded of"],
     ),
     "a watch that does not exist": (
-        "SADD sn:space:PLANNED:watches wch_gone",
-        ["sn:space:PLANNED:watches: there is no watch wch_gone"],
+        "SADD sn:{{d}}:space:PLANNED:watches wch_gone",
+        ["sn:{{d}}:space:PLANNED:watches: there is no watch wch_gone"],
     ),
     "a watch that does not list its Space": (
-        "ZREM sn:watch:{creator_watch}:spaces PLANNED",
-        ["sn:watch:{creator_watch}:spaces: PLANNED is not in it, though it matches"],
+        "ZREM sn:{{d}}:watch:{creator_watch}:spaces PLANNED",
+        ["sn:{{d}}:watch:{creator_watch}:spaces: PLANNED is not in it, though it matches"],
     ),
     # Watches
     "a watch that cannot be read": (
-        "SET sn:watch:wch_creator_somebody {{}}",
+        "SET sn:{{d}}:watch:wch_creator_somebody {{}}",
         [
-            "sn:looks:users:urgent: wch_creator_somebody is polled for no watch",
-            "sn:watch:wch_creator_somebody: cannot be read, or holds another watch",
+            "sn:{{d}}:polls:users:urgent: wch_creator_somebody is polled for no watch",
+            "sn:{{d}}:watch:wch_creator_somebody: cannot be read, or holds another watch",
         ],
     ),
     "a watch that is not listed": (
-        "ZREM sn:watches {creator_watch}",
-        ["sn:watches: {creator_watch} is not in it"],
+        "ZREM sn:{{d}}:watches {creator_watch}",
+        ["sn:{{d}}:watches: {creator_watch} is not in it"],
     ),
     "a listed watch that is not there": (
-        "ZADD sn:watches 1 wch_gone",
-        ["sn:watches: there is no watch wch_gone"],
+        "ZADD sn:{{d}}:watches 1 wch_gone",
+        ["sn:{{d}}:watches: there is no watch wch_gone"],
     ),
     "an identity of nobody": (
-        "HSET sn:watch-by:creator 77 wch_gone",
-        ["sn:watch-by:creator: there is no watch wch_gone"],
+        "HSET sn:{{d}}:watch-by:creator 77 wch_gone",
+        ["sn:{{d}}:watch-by:creator: there is no watch wch_gone"],
     ),
     "a watch that nobody polls for": (
-        "ZREM sn:looks:creators:patient 1",
-        ["sn:watch:{creator_watch}: has 0 polls and must have one"],
+        "ZREM sn:{{d}}:polls:creators:patient 1",
+        ["sn:{{d}}:watch:{creator_watch}: has 0 polls and must have one"],
     ),
     "a watch with two polls": (
-        "ZADD sn:looks:creators:urgent 1 1",
-        ["sn:watch:{creator_watch}: has 2 polls and must have one"],
+        "ZADD sn:{{d}}:polls:creators:urgent 1 1",
+        ["sn:{{d}}:watch:{creator_watch}: has 2 polls and must have one"],
     ),
     "a poll for no watch": (
-        "ZADD sn:looks:creators:urgent 1 99",
-        ["sn:looks:creators:urgent: 99 is polled for no watch"],
+        "ZADD sn:{{d}}:polls:creators:urgent 1 99",
+        ["sn:{{d}}:polls:creators:urgent: 99 is polled for no watch"],
     ),
     # Keys
-    "a key that must expire": ("PERSIST sn:event:{waiting}", ["sn:event:{waiting}: never expires, and must"]),
+    "a key that must expire": (
+        "PERSIST sn:{{d}}:event:{waiting}",
+        ["sn:{{d}}:event:{waiting}: never expires, and must"],
+    ),
     "a key that must stay": (
-        "EXPIRE sn:watch:{creator_watch} 100",
-        ["sn:watch:{creator_watch}: expires, and must stay until it is deleted"],
+        "EXPIRE sn:{{d}}:watch:{creator_watch} 100",
+        ["sn:{{d}}:watch:{creator_watch}: expires, and must stay until it is deleted"],
     ),
     "a stranger": ("SET sn:something 1", ["sn:something: no key of ours has this form"]),
-    "another type": ("SET sn:cycle:missing 1", ["sn:cycle:missing: is a string and must be a zset"]),
+    "another type": (
+        "SET sn:{{d}}:cycle:missing 1",
+        ["sn:{{d}}:cycle:missing: is a string and must be a zset"],
+    ),
     "a job's key that stays": ("SET arq:job:1 {{}}", ["arq:job:1: never expires, as a job's keys must"]),
     # Recoveries and jobs
     "a recovery that nobody goes on with": (
-        "ZREM sn:recovering rec_runs",
-        ["sn:recovering: rec_runs runs and is not in it"],
+        "ZREM sn:{{d}}:recovering rec_runs",
+        ["sn:{{d}}:recovering: rec_runs runs and is not in it"],
     ),
     "a recovery that is done and goes on": (
-        "ZADD sn:recovering 1 rec_done",
-        ["sn:recovering: rec_done is done and still in it"],
+        "ZADD sn:{{d}}:recovering 1 rec_done",
+        ["sn:{{d}}:recovering: rec_done is done and still in it"],
     ),
     "a recovery that is not there": (
-        "ZADD sn:recovering 1 rec_gone",
-        ["sn:recovering: there is no recovery rec_gone"],
+        "ZADD sn:{{d}}:recovering 1 rec_gone",
+        ["sn:{{d}}:recovering: there is no recovery rec_gone"],
     ),
     "a recovery that cannot be read": (
-        "HDEL sn:recovery:rec_done position",
-        ["sn:recovery:rec_done: cannot be read (KeyError)"],
+        "HDEL sn:{{d}}:recovery:rec_done position",
+        ["sn:{{d}}:recovery:rec_done: cannot be read (KeyError)"],
     ),
     "a recovery that queued what it never saw": (
-        "HSET sn:recovery:rec_done queued 99",
-        ["sn:recovery:rec_done: has queued more than it has considered"],
+        "HSET sn:{{d}}:recovery:rec_done queued 99",
+        ["sn:{{d}}:recovery:rec_done: has queued more than it has considered"],
     ),
     "a recovery that ended too early": (
-        "HSET sn:recovery:rec_done position 1",
-        ["sn:recovery:rec_done: is done at 1, before its last event {last_of_done}"],
+        "HSET sn:{{d}}:recovery:rec_done position 1",
+        ["sn:{{d}}:recovery:rec_done: is done at 1, before its last event {last_of_done}"],
     ),
     "a job that is none": (
         "SET arq:job:{job} nonsense EX 60",
         ["arq:job:{job}: is no job that a worker can read"],
     ),
     "a job in a far future": (
-        "ZADD sn:jobs 9000000000000 {job}",
-        ["sn:jobs: {job} is set for more than a day ahead"],
+        "ZADD sn:{{d}}:jobs 9000000000000 {job}",
+        ["sn:{{d}}:jobs: {job} is set for more than a day ahead"],
     ),
 }
 
@@ -419,7 +431,7 @@ async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str,
     ):
         (finding,) = await findings(runtime.store, SecretBox(keys_at_hand))
         assert str(finding) == (
-            f"sn:endpoint:{endpoint.id}: nothing is delivered to it, for a secret cannot be opened. "
+            f"sn:{{d}}:endpoint:{endpoint.id}: nothing is delivered to it, for a secret cannot be opened. "
             f"NOTIFIER_MASTER_KEYS: {problem}"
         )
         assert finding.remedy.endswith(f"space-notifier endpoints rotate-secret {endpoint.id}")
@@ -431,20 +443,20 @@ async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, n
     payload = json.loads(await redis.hget(schema.EVENT(event), "body"))
     await change_body(runtime, event, space=payload["data"]["space"] | {"title": "Forged"})
     (text,) = await found(runtime)
-    assert text.startswith(f"sn:event:{event}: its content makes the id evt_")
+    assert text.startswith(f"sn:{{d}}:event:{event}: its content makes the id evt_")
 
 
 async def test_a_body_of_another_event(runtime: Runtime, names: dict[str, str]) -> None:
     event = names["waiting"]
     await change_body(runtime, event, id="evt_other")
-    assert await found(runtime) == [f"sn:event:{event}: its body is that of another event"]
+    assert await found(runtime) == [f"sn:{{d}}:event:{event}: its body is that of another event"]
 
 
 async def test_a_body_of_another_sequence(runtime: Runtime, names: dict[str, str]) -> None:
     event = names["live_last"]
     await change_body(runtime, event, sequence=8, truncated=True)
     assert await found(runtime) == [
-        f"sn:event:{event}: its body names another Space or sequence than its record"
+        f"sn:{{d}}:event:{event}: its body names another Space or sequence than its record"
     ]
 
 
@@ -453,12 +465,12 @@ async def test_content_that_was_to_be_erased(runtime: Runtime) -> None:
     (event, *_) = await redis.zrange(schema.SPACE_EVENTS("GONE"), 0, 0)
     assert json.loads(await redis.hget(schema.SPACE("GONE"), "doc"))["erased"]
     await change_body(runtime, event, space={"id": "GONE", "title": "Short"})
-    assert await found(runtime) == [f"sn:event:{event}: is about GONE, which was erased"]
+    assert await found(runtime) == [f"sn:{{d}}:event:{event}: is about GONE, which was erased"]
     await change_body(runtime, event, space={"id": "GONE"})
     document = json.loads(await redis.hget(schema.SPACE("GONE"), "doc"))
     document["space"]["title"] = "Short"
     await redis.hset(schema.SPACE("GONE"), "doc", json.dumps(document))
-    assert await found(runtime) == ["sn:space:GONE: was erased and still has content"]
+    assert await found(runtime) == ["sn:{d}:space:GONE: was erased and still has content"]
 
 
 async def test_an_answer_that_may_repeat_what_was_erased(runtime: Runtime, names: dict[str, str]) -> None:
@@ -477,7 +489,7 @@ async def test_an_index_of_recoveries_that_ended_twice(runtime: Runtime) -> None
     redis = runtime.store.database.redis
     await redis.hset(schema.RECOVERY("rec_done"), "finished_at", "")
     assert await found(runtime) == [
-        f"sn:recovery:rec_done: is {RecoveryStatus.DONE}, which its end contradicts"
+        f"sn:{{d}}:recovery:rec_done: is {RecoveryStatus.DONE}, which its end contradicts"
     ]
 
 
@@ -486,7 +498,7 @@ async def test_a_poll_whose_lease_never_ends(runtime: Runtime) -> None:
     await redis.zrem(schema.POLLS("lookup", "patient"), "PLANNED")
     await redis.zadd(schema.POLLS("lookup", "leased"), {"PLANNED": 9_000_000_000_000})
     assert await found(runtime) == [
-        "sn:looks:lookup:leased: a lease ends in more than an hour: nobody works on it"
+        "sn:{d}:polls:lookup:leased: a lease ends in more than an hour: nobody works on it"
     ]
 
 
