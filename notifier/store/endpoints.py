@@ -174,7 +174,7 @@ class Endpoints:
                 END_CHANGE, keys=[schema.ENDPOINTS_CHANGED()], args=[endpoint_id, serial]
             ):
                 return document is not None
-            # Others have applied or changed it meanwhile; where it was deleted, what was just written must go.
+            # Others have applied or changed it meanwhile. If it was deleted, what was just written must go.
             async with self._database.translated():
                 exists, is_changed = (
                     await self._database.redis.exists(schema.ENDPOINT(endpoint_id)),

@@ -20,7 +20,7 @@ from notifier.core.model.watch import Watch, WatchKind
 from notifier.core.polling.health import Health
 from notifier.core.polling.refusals import Refusals
 from notifier.errors import UnavailableError
-from notifier.store import Store, schema
+from notifier.store import Claim, Store, schema
 from notifier.store.database import Database
 from notifier.store.doctor.keyspace import DESCRIBE_KEYS
 from notifier.store.doctor.log import EXAMINE_EVENTS
@@ -126,7 +126,7 @@ async def deliver(store: Store, endpoints: list[Endpoint]) -> None:
     await make_owed(store, [(entry.id, endpoints) for entry in waiting])
     jobs = await store.waiting_work(now=NOW)
     assert "dispatch" not in jobs
-    claims = []
+    claims: list[Claim] = []
     for partition in range(PARTITIONS):
         turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30, holder=HOLDER)
         assert all(claim.body for claim in turn.claims)
