@@ -70,7 +70,7 @@ class Deliveries:
         if serial is not None:
             done = await self._database.run(
                 REDELIVER,
-                keys=[schema.DELIVERY(partition, delivery), schema.READY(partition)],
+                keys=[schema.READY(partition)],
                 args=[found.endpoint_id, found.event_id, space_id or "", sequence or 0, self._ttl],
             )
         if done == 0:

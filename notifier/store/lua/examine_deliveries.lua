@@ -1,5 +1,6 @@
 #!lua flags=no-writes
 -- include: lib/queue.lua
+-- include: lib/record.lua
 -- include: lib/state.lua
 -- Looks for deliveries to one endpoint that are not in exactly one place (law 5), or not on record.
 -- KEYS: 1 state:<endpoint>
@@ -14,7 +15,7 @@ local function examine(event, own_serial, space)
   local kept = own_serial ~= ''
   local indexed = redis.call('HGET', lines_key(endpoint), event)
   local line = line_key(endpoint, indexed or space)
-  local status = redis.call('HGET', record_key_of(endpoint, event), 'status')
+  local status = status_of(endpoint, event)
   local serial = redis.call('ZSCORE', history_key(endpoint), event)
   local facts = {
     kept = kept, owed = redis.call('SISMEMBER', recipients_key(event), endpoint) == 1,

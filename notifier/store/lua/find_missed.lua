@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- include: lib/time.lua
--- include: lib/queue.lua
+-- include: lib/record.lua
 -- include: lib/missed.lua
 -- Finds what an endpoint has missed of a stretch of the log, all of it dispatched.
 -- KEYS: 1 history:<endpoint>

@@ -1,6 +1,7 @@
 #!lua
 -- include: lib/time.lua
 -- include: lib/queue.lua
+-- include: lib/record.lua
 -- include: lib/state.lua
 -- include: lib/lines.lua
 -- include: lib/missed.lua
@@ -23,14 +24,8 @@ queued = 0
 for i = 4, #ARGV, 4 do
   local event, serial, space, sequence = unpack(ARGV, i, i + 3)
   if is_missed(endpoint, event) then
-    local delivery = record_key_of(endpoint, event)
-    local attempts = redis.call('HGET', delivery, 'attempts')
     -- One that was never attempted needs no record (docs/architecture.md, "What a pending delivery costs").
-    if attempts then
-      redis.call('HSET', delivery, 'status', 'pending', 'manual', 1, 'base', attempts)
-      redis.call('HDEL', delivery, 'settled_at')
-      redis.call('EXPIRE', delivery, ttl)
-    end
+    if status_of(endpoint, event) then reopen(endpoint, event, ttl) end
     redis.call('SADD', recipients_key(event), endpoint)
     redis.call('EXPIRE', recipients_key(event), ttl)
     redis.call('ZADD', history_key(endpoint), serial, event)

@@ -1,24 +1,20 @@
 #!lua
 -- include: lib/time.lua
 -- include: lib/queue.lua
+-- include: lib/record.lua
 -- include: lib/state.lua
 -- include: lib/filing.lua
 -- include: lib/lines.lua
 -- Makes a delivery due at once, however it ended before, with the whole retry schedule ahead of it. Where the
 -- breaker is open, or the receiver has asked for a slower pace, it is the next probe, which need not wait for
 -- longer than the receiver itself has asked.
--- KEYS: 1 delivery:<id>, 2 ready
+-- KEYS: 1 ready
 -- ARGV: 1 endpoint, 2 event, 3 its Space ('' = none), 4 its sequence, 5 TTL of the record in s
 -- Returns: 1; 0 when the endpoint is gone; 2 when an attempt is in flight
 local endpoint, event, space = ARGV[1], ARGV[2], ARGV[3]
 if not is_here(endpoint) then return 0 end
 if redis.call('ZSCORE', leased_key(endpoint), event) then return 2 end
-local before = redis.call('HMGET', KEYS[1], 'status', 'attempts')
-redis.call('HSET', KEYS[1], 'status', 'pending', 'manual', 1, 'base', before[2] or 0)
-redis.call('HDEL', KEYS[1], 'settled_at')
--- Why it failed the last time is still true; that the receiver has it is no reason to be pending.
-if before[1] == 'delivered' then redis.call('HDEL', KEYS[1], 'reason') end
-redis.call('EXPIRE', KEYS[1], ARGV[5])
+reopen(endpoint, event, ARGV[5])
 local ordered = read_state(endpoint, 'ordered')[1] == '1' and space ~= ''
 local due, now, view = due_key(endpoint), now_ms(), view_of(endpoint)
 local at = now
@@ -34,5 +30,5 @@ elseif view.pace and view.pace.refusing then
   set_state(endpoint, 'resume_at', math.min(view.resume_at, view.pace.asked_until or 0))
 end
 if not ordered or join_line(endpoint, space, ARGV[4], event) then redis.call('ZADD', due, at, event) end
-file_endpoint(KEYS[2], endpoint, 0)
+file_endpoint(KEYS[1], endpoint, 0)
 return 1

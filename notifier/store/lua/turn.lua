@@ -1,6 +1,7 @@
 #!lua
 -- include: lib/time.lua
 -- include: lib/queue.lua
+-- include: lib/record.lua
 -- include: lib/state.lua
 -- include: lib/filing.lua
 -- include: lib/lines.lua

@@ -1,5 +1,5 @@
--- Claiming what is due. Included ahead of a script by its "-- include:" line, after lib/queue.lua, lib/lines.lua and
--- lib/lease.lua.
+-- Claiming what is due. Included ahead of a script by its "-- include:" line, after lib/queue.lua, lib/record.lua,
+-- lib/lines.lua and lib/lease.lua.
 
 -- Claims up to so many due deliveries of a partition, the endpoints taking turns.
 -- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)}.
@@ -15,10 +15,7 @@ local function claim(ready, views, wanted, lease_end, now)
     end
     local taken = lease(endpoint, view, now, math.min(share, wanted - #claims), lease_end)
     for _, event in ipairs(taken) do
-      local record = redis.call('HMGET', record_key_of(endpoint, event), 'attempts', 'base', 'manual')
-      claims[#claims + 1] = {
-        endpoint, event, tonumber(record[1] or 0), tonumber(record[2] or 0), tonumber(record[3] or 0),
-      }
+      claims[#claims + 1] = {endpoint, event, attempts_of(endpoint, event)}
     end
     -- An endpoint that was served goes to the end of the line; one that was not keeps its place.
     file_under(ready, endpoint, view, #taken > 0 and now or tonumber(redis.call('ZSCORE', ready, endpoint)))

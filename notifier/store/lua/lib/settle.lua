@@ -1,24 +1,21 @@
--- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/filing.lua,
--- lib/lines.lua, lib/breaker.lua and lib/seen.lua.
+-- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/record.lua,
+-- lib/filing.lua, lib/lines.lua, lib/breaker.lua and lib/seen.lua.
 
 -- Keeps an attempt whose endpoint was deleted while it was in flight. Nothing follows from it.
 local function keep_last(endpoint, event, outcome, attempt, now, ttl)
-  local delivery = record_key_of(endpoint, event)
   local status, reason = outcome[4], outcome[7]
   if status == 'pending' then
     status, reason = 'discarded', 'the endpoint was deleted; the last attempt: ' .. reason
   end
-  redis.call('HSET', delivery, 'status', status, 'attempts', outcome[6], 'reason', reason, 'settled_at', now,
-    outcome[8], attempt)
-  redis.call('EXPIRE', delivery, ttl)
+  record_attempt(endpoint, event, ttl, outcome[8], attempt, status, outcome[6], reason, now)
 end
 
 -- Moves each delivery on: done, or due again later. A delivery whose lease the worker no longer holds is left
 -- alone: its present holder will settle it.
--- asked: ttl of the records in s; outcomes, in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
---           delay in ms (pending), attempts made, reason, attempt id, slow-down in ms, succeeded (true, false,
---           null), whether it asked for a slower pace, attempts before those that the schedule counts, ms that it
---           took]
+-- asked: ttl of the records in s; outcomes, in the order in which the attempts ended, each [endpoint, event, lease
+--        end, status of the delivery, delay in ms (pending), attempts made, reason, attempt id, slow-down in ms,
+--        succeeded (true, false, null), whether it asked for a slower pace, attempts before those that the
+--        schedule counts, ms that it took]
 -- attempts: each one's attempt as JSON text
 -- Returns how many were stale, and the endpoints that have failed for too long.
 local function settle(ready, views, asked, attempts, now, figures)
@@ -34,7 +31,7 @@ local function settle(ready, views, asked, attempts, now, figures)
       keep_last(endpoint, event, outcome, attempts[number], now, ttl)
     elseif not held or tonumber(held) ~= lease_end then
       -- Where the same was recorded before, the answer to it got lost.
-      if redis.call('HEXISTS', record_key_of(endpoint, event), id) == 0 then stale = stale + 1 end
+      if not has_attempt(endpoint, event, id) then stale = stale + 1 end
     else
       redis.call('ZREM', leased, event)
       local seen = touched[endpoint] or nothing_seen()
@@ -48,11 +45,8 @@ local function settle(ready, views, asked, attempts, now, figures)
         seen.settled[#seen.settled + 1] = event
         seen[status] = (seen[status] or 0) + 1
       end
-      local delivery = record_key_of(endpoint, event)
-      redis.call('HSET', delivery, 'status', status, 'attempts', made, 'reason', reason, 'manual', 0,
-        'settled_at', settled_at, id, attempts[number])
-      redis.call('EXPIRE', delivery, ttl)
-      if paced then redis.call('HSET', delivery, 'base', base) end
+      record_attempt(endpoint, event, ttl, id, attempts[number], status, made, reason, settled_at,
+        paced and base or nil)
       see(seen, succeeded, paced, pause, reason, now - took)
     end
   end
