@@ -85,7 +85,7 @@ class SharedBudget:
         return {call: bucket.remaining for call, bucket in (await self.describe(now=now)).by_call.items()}
 
     async def _note(self, change: Callable[[Buckets], Buckets]) -> None:
-        """Change the record. One that is busy all the time is left: the next answer tells the same."""
+        """Change the record. One that others keep changing stays: the next answer says the same."""
         for _ in range(TRIES):
             text, record = await self._own()
             if await self._replace(text, change(record)):

@@ -81,7 +81,7 @@ class Endpoints:
         await self._save(endpoint, replacing=None)
 
     async def save(self, endpoint: Endpoint, *, replacing: Endpoint, repaired: bool = False) -> None:
-        """Put an endpoint in the place of what was read before; where that disables it, an event tells so.
+        """Replace an endpoint as it was read; where that disables it, an event reports it.
 
         Where that enables it or gives it another URL, or it is said to be repaired, its record of failures
         starts again, and what was learned of its pace is forgotten.

@@ -211,7 +211,7 @@ class Events:
         ]
 
     async def trim(self) -> int:
-        """Drop entries of the log's indexes whose events have expired; gives how many."""
+        """Drop entries of the log's indexes whose events have expired; returns how many."""
         indexes = [schema.EVENTS(), *(schema.EVENTS_OF_TYPE(event_type) for event_type in EventType)]
         return sum([await trim_index(self._database, index) for index in indexes])
 

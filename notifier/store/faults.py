@@ -61,7 +61,7 @@ class WordsParser(_AsyncHiredisParser):
 
 
 class NoPrimaryError(MasterNotFoundError):
-    """No Sentinel names a server to write to; ``setting`` tells whether that can pass without a change."""
+    """No Sentinel names a server to write to; ``setting`` says whether that can pass without a change."""
 
     def __init__(self, message: str, *, setting: bool) -> None:
         super().__init__(message)

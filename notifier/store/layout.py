@@ -98,7 +98,7 @@ class Layout:
             await pipe.execute()
 
     async def _move(self, read: Callable[[str], Place | None]) -> None:
-        """Give every key the name that it is to have; what was renamed before a break has it already."""
+        """Rename every key that has another name now; what was renamed before a break is skipped."""
         async for names in self._names():
             for name in names:
                 place = read(name) or place_of(name)

@@ -88,7 +88,7 @@ class Polls:
         )
 
     async def claim(self, call: Call, polls: Sequence[DuePoll], *, now: float) -> list[DuePoll]:
-        """Claim these polls; gives those that no other worker was quicker to claim."""
+        """Claim these polls; returns those that no other worker has claimed before."""
         lease_end = int((now + LEASE_SECONDS) * 1000)
         claimed = set(
             await self._database.run(

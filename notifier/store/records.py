@@ -1,4 +1,4 @@
-"""Replacing a JSON record only as it was read, and reading it again where somebody was quicker."""
+"""Replacing a JSON record only as it was read, and reading it again where it has changed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Changes(Generic[T]):
         decide: Callable[[T], T],
         save: Callable[[Change[T]], Awaitable[None]],
     ) -> Change[T]:
-        """Read a record, decide what becomes of it, and save that; all of it again where others were quicker.
+        """Read a record, decide on it and save it; again where the record has changed meanwhile.
 
         Args:
             record_id: Whose turn is waited for in this process.

@@ -170,7 +170,7 @@ class Recoveries:
         )
 
     async def cancel(self, recovery_id: str) -> RecoveryStatus:
-        """End a recovery that runs; gives its status before. What it has made due goes out all the same."""
+        """End a recovery that runs; returns its status before. What it has made due still goes out."""
         before = await self._database.run(
             CANCEL_RECOVERY, keys=[schema.RECOVERY(recovery_id)], args=[recovery_id]
         )
@@ -299,7 +299,7 @@ def _owed(entry: LogEntry) -> tuple[str | int, ...]:
 
 
 def _wishes(endpoint: Endpoint) -> Callable[[str, str], bool]:
-    """Return what tells whether an endpoint would want an event of this type with this routing, as logged."""
+    """Return what decides by type and routing, as logged, whether an endpoint wants an event."""
 
     @lru_cache(ROUTINGS)
     def wants(event_type: str, routing: str) -> bool:

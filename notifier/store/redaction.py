@@ -27,7 +27,7 @@ class Redaction:
         self._partitions = partitions
 
     async def redact(self, space_id: SpaceId) -> int | None:
-        """Reduce the bodies of all events that tell of a Space, and what was answered to their deliveries.
+        """Reduce the bodies of all events about a Space, and what was answered to their deliveries.
 
         Ids, types and times stay. Doing it twice changes nothing.
 
@@ -51,7 +51,7 @@ class Redaction:
     async def _redact_bodies(
         self, space_id: SpaceId, event_ids: list[EventId]
     ) -> list[tuple[EventId, EndpointId]]:
-        """Reduce the bodies of events; gives whom each of them is owed to."""
+        """Reduce the bodies of events; returns whom each of them is owed to."""
         async with self._database.pipeline() as pipe:
             for event_id in event_ids:
                 pipe.hget(schema.EVENT(event_id), "body")

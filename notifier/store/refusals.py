@@ -30,7 +30,7 @@ class SharedRefusals:
         return REFUSALS.validate_json(text) if text else Refusals()
 
     async def replace(self, before: Refusals, after: Refusals) -> bool:
-        """Put a record in the place of the one that was read; False where another worker was quicker."""
+        """Replace the record as it was read; returns False where another worker has changed it."""
         replaced = await self._database.run(
             REPLACE, keys=[schema.REFUSALS()], args=[_text(after), _text(before), TTL_SECONDS]
         )

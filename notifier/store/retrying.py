@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 
 def may_pass(error: Exception) -> bool:
-    """Return whether the same command may succeed later although nobody changes a setting.
+    """Return whether the same command may succeed later without a change of a setting.
 
     Whatever breaks a connection that once served may pass: a proxy in between may answer for a server that is
     away, or have no certificate for a moment.

@@ -223,7 +223,7 @@ ROWS: Final[dict[str, Row]] = {
 
 
 class Place(NamedTuple):
-    """What a key is: its row, and what stands for the row's parts."""
+    """What a key is: its row and the parts of its name."""
 
     row: Row
     parts: tuple[str, ...]

@@ -48,10 +48,10 @@ class SourceHealth:
         return (read_health(json.loads(record)) if record else Health()), record
 
     async def replace(self, record: str, health: Health, events: Sequence[Event]) -> bool:
-        """Put another health in the place of a record, and log the events that tell of it.
+        """Replace a record by another health, and log the events that report it.
 
         Returns:
-            False where another worker was quicker; then nothing is stored.
+            False where another worker has changed it; then nothing is stored.
         """
         rows: list[Argument] = []
         for event in events:

@@ -137,7 +137,7 @@ class Spaces:
         return {space_id: Phase(each) for space_id, each in zip(space_ids, phases, strict=True) if each}
 
     async def trim(self) -> int:
-        """Drop what the indexes say of Spaces whose records have expired; gives how many."""
+        """Drop what the indexes say of Spaces whose records have expired; returns how many."""
         indexes = [schema.SPACES(), *(schema.SPACES_IN(phase) for phase in Phase)]
         dropped, cursor = 0, None
         while rows := await slice_of(self._database, schema.SPACES(), limit=TRIMMED_AT_ONCE, cursor=cursor):

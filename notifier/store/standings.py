@@ -1,4 +1,4 @@
-"""How subjects stand with X: those that it fails on, refuses or remarks on, by call."""
+"""The standings of subjects, by call: what X fails on, refuses or remarks on."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Timers:
         self._database = database
 
     async def due(self, kind: TimerKind, *, now: float, limit: int) -> list[SpaceId]:
-        """List the Spaces whose timer rings, the oldest first; a timer rings until a commit sets it again."""
+        """List the Spaces whose timer is due, the oldest first; it stays due until a commit sets it again."""
         async with self._database.translated():
             return [
                 SpaceId(space_id)
@@ -37,7 +37,7 @@ class Timers:
                 await self._database.redis.zrem(schema.TIMERS(kind), *space_ids)
 
     async def untrack(self, space_ids: Collection[str], *, now: float) -> None:
-        """End the polls of Spaces that nobody follows now; their content goes unless somebody does soon."""
+        """End the polls of Spaces that are not followed; their content is erased unless they are again soon."""
         if space_ids:
             erase_at = int((now + ERASE_AFTER_SECONDS) * 1000)
             await self._database.run(UNTRACK_SPACES, keys=[schema.SPACES()], args=[erase_at, *space_ids])

@@ -1,4 +1,4 @@
-"""The one place outside the workers that knows arq: to tell them that there is something to do.
+"""The one place outside the workers that knows arq: it wakes them when there is work.
 
 A wakeup carries ids, never payload, and losing it only delays work until the next sweep.
 """
@@ -100,15 +100,15 @@ class Wakeup:
         await self._enqueue("dispatch")
 
     async def ring(self) -> None:
-        """Have the timers that ring attended to."""
+        """Have the timers that are due handled."""
         await self._enqueue("ring")
 
     async def recover(self) -> None:
-        """Have recoveries gone on with."""
+        """Have the running recoveries continued."""
         await self._enqueue("recover")
 
     async def challenge(self) -> None:
-        """Have receivers challenged that are to show that they know their secret."""
+        """Have the receivers challenged that are due for it."""
         await self._enqueue("challenge")
 
     async def deliver(self, partitions: Iterable[int]) -> None:

@@ -166,7 +166,7 @@ class Watches:
             raise NotFoundError.of("watch", watch_id)
 
     async def reasons(self, watches: Collection[Watch]) -> dict[WatchId, str]:
-        """Return what X has against the subjects of watches, for people, where it has anything."""
+        """Return the reason for the standing of each watch's subject, for people, where there is one."""
         places = {watch.id: poll_of(watch) for watch in watches}
         async with self._database.pipeline() as pipe:
             for call, subject in places.values():

@@ -1,4 +1,4 @@
-"""A check of the whole database for anything that must not be so. It only reads.
+"""A check of the whole database for anything that is wrong. It only reads.
 
 What belongs together is read at one moment, by a script or a transaction, in bounded batches, so that work
 that goes on meanwhile neither waits nor looks like a fault. What is found is looked for a second time before

@@ -106,9 +106,9 @@ async def _endpoint(database: Database, partitions: Partitions, endpoint_id: str
             Finding(schema.ENDPOINTS_GENERATION(), text, "any change of any endpoint puts this right")
         )
     if (challenge is None) != (endpoint.challenge_due_at is None):
-        told = "is not in it, and is to be" if challenge is None else "is in it, and is not to be"
+        text = "is not in it, and is to be" if challenge is None else "is in it, and is not to be"
         found.append(
-            Finding(schema.CHALLENGES(), f"{endpoint_id} {told} challenged", _any_change(endpoint_id))
+            Finding(schema.CHALLENGES(), f"{endpoint_id} {text} challenged", _any_change(endpoint_id))
         )
     run = dict(zip(FIELDS, fields, strict=True))
     remedy = _any_change(endpoint_id)

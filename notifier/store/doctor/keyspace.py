@@ -30,7 +30,7 @@ class Keyspace:
         return list(self.places[row])
 
     def parts(self, row: Row, part: str) -> list[str]:
-        """Return what stands for a part of a row, of every key of that row."""
+        """Return one part of the name of every key of a row."""
         return [place.part(part) for place in self.places[row].values()]
 
 

@@ -46,7 +46,7 @@ def _faults(row: Sequence[Any]) -> Iterator[str]:
         payload = json.loads(body)
         is_itself = (payload["type"], payload["data"]["id"]) == (event_type, event_id)
         expected = expected_id(payload)
-        told = payload["data"].get("sequence"), payload["data"].get("space", {}).get("id", "")
+        named = payload["data"].get("sequence"), payload["data"].get("space", {}).get("id", "")
         own_serial, _ = int(serial), int(at)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield f"cannot be read ({type(error).__name__})"
@@ -55,7 +55,7 @@ def _faults(row: Sequence[Any]) -> Iterator[str]:
         yield "its body is that of another event"
     if expected not in (None, event_id):
         yield f"its content makes the id {expected}"
-    if told != (int(sequence) if sequence else None, space):
+    if named != (int(sequence) if sequence else None, space):
         yield "its body names another Space or sequence than its record"
     if in_log != own_serial:
         yield f"is not in {schema.EVENTS()} under its serial"
@@ -68,7 +68,7 @@ def _faults(row: Sequence[Any]) -> Iterator[str]:
 async def _lost(
     database: Database, kept: dict[str, tuple[int, float]], *, kept_seconds: float
 ) -> list[Finding]:
-    """Find what stands in the log's order and is gone although older events, due to expire first, are there.
+    """Find what is in the log's order and is gone although older events, due to expire first, are there.
 
     Only events younger than the retention count: when that was shortened, younger ones do expire first.
     """

@@ -134,7 +134,7 @@ def _misplaced(partitions: Partitions, endpoint: str, row: Sequence[Any]) -> Ite
 
 
 async def examine_leases(database: Database, keyspace: Keyspace) -> list[Finding]:
-    """Find leases that end so late that nobody can have asked for them."""
+    """Find leases that end later than any worker asks for."""
     found: list[Finding] = []
     polled = [key for key, place in keyspace.places[schema.POLLS].items() if place.part("part") == LEASED]
     for held in (keyspace.names(schema.LEASED), polled):

@@ -158,8 +158,8 @@ def _sequence_faults(filed: Filed, known: KnownSpace) -> Iterator[Finding]:
     key = schema.SPACE_EVENTS(filed.id)
     for earlier, later in pairwise(filed.sequences):
         if later != earlier + 1:
-            told = f"sequence {later} stands twice" if later == earlier else f"{later} follows on {earlier}"
-            yield Finding(key, f"the sequences have a gap or a double: {told}")
+            gap = f"sequence {later} is there twice" if later == earlier else f"{later} follows on {earlier}"
+            yield Finding(key, f"the sequences have a gap or a double: {gap}")
     if filed.sequences and filed.sequences[-1] != known.sequence:
         yield Finding(key, f"ends with sequence {filed.sequences[-1]}, and the Space is at {known.sequence}")
 
@@ -191,7 +191,7 @@ async def _erased(database: Database, partitions: Partitions, space_id: str) -> 
     erased_at = [int(at) / 1000 for _, event_type, at in rows if event_type == EventType.REDACTED]
     if erased_at:
         before = erased_at[-1] - ERASURE_SLACK_SECONDS
-        found += await _telling_attempts(database, partitions, event_ids, before=before)
+        found += await _revealing_attempts(database, partitions, event_ids, before=before)
     return found
 
 
@@ -206,8 +206,8 @@ def _essence(body: str) -> Any:  # noqa: ANN401  the payload as JSON has it
     if "space" in data:
         data["space"] = _content(data["space"])
     if "spaces" in data["details"]:
-        told = [_content(space) for space in data["details"]["spaces"]]
-        data["details"] = {**data["details"], "spaces": told}
+        shown = [_content(space) for space in data["details"]["spaces"]]
+        data["details"] = {**data["details"], "spaces": shown}
     return data
 
 
@@ -220,7 +220,7 @@ def _content(space: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _telling_attempts(
+async def _revealing_attempts(
     database: Database, partitions: Partitions, event_ids: Sequence[str], *, before: float
 ) -> list[Finding]:
     """Find answers of receivers from before the erasure: they may repeat what the receiver got."""
@@ -236,11 +236,11 @@ async def _telling_attempts(
         for key, record in zip(
             batch, await atomically(database, *(("HGETALL", key) for key in batch)), strict=True
         ):
-            telling = [
+            revealing = [
                 each
                 for each in attempts_in(record)
                 if each.started_at < before and (each.body or each.headers)
             ]
-            if telling:
+            if revealing:
                 found.append(Finding(key, "keeps what was answered to an event that was erased"))
     return found

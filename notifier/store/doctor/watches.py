@@ -70,8 +70,8 @@ async def _watch(database: Database, watch_id: str) -> list[Finding]:
         return []  # Changed meanwhile.
     found = [] if serial is not None else [Finding(schema.WATCHES(), f"{watch_id} is not in it")]
     if holder != watch_id:
-        told = f"{watch.identity} belongs to {watch_id} and is {holder or 'nobody'}'s here"
-        found.append(Finding(schema.WATCH_BY(watch.kind), told))
+        text = f"{watch.identity} belongs to {watch_id} and is {holder or 'nobody'}'s here"
+        found.append(Finding(schema.WATCH_BY(watch.kind), text))
     filed = [poll for poll in polls if poll is not None]
     # A Space that is forgotten is polled no more; examine_spaces knows which are not.
     may_rest = call == Call.LOOKUP and (not is_matched or record != NEVER_SEEN)

@@ -16,7 +16,7 @@ NUMBERED: Final = (schema.WATCHES(), schema.SPACES(), schema.EVENTS(), schema.EN
 """The indexes whose scores are serial numbers."""
 
 FARTHEST_JOB_SECONDS: Final = 86_400.0
-"""No job is set for later than this; what is due later stands in our own records."""
+"""No job is set for later than this; what is due later is kept in our own records."""
 
 JOB: Final = "arq:job:"
 
@@ -63,8 +63,8 @@ async def _recovery(database: Database, recovery_id: str) -> list[Finding]:
     found = []
     is_running = recovery.status is RecoveryStatus.RUNNING
     if is_running != (at is not None):
-        told = "runs and is not in it" if is_running else f"is {recovery.status} and still in it"
-        found.append(Finding(schema.RECOVERING(), f"{recovery_id} {told}"))
+        fault = "runs and is not in it" if is_running else f"is {recovery.status} and still in it"
+        found.append(Finding(schema.RECOVERING(), f"{recovery_id} {fault}"))
     if is_running == (recovery.finished_at is not None):
         found.append(Finding(key, f"is {recovery.status}, which its end contradicts"))
     if recovery.skipped < 0:

@@ -6,7 +6,7 @@
 -- KEYS: 1 state:<endpoint>
 -- ARGV: 1 endpoint, then per event: id, its serial ('' = it is not kept), its Space
 -- Returns: per delivery at fault: {event, whether the event is kept, is owed, is listed under its serial, is due, is
---          leased, is settled, has a line by the index, stands in its line, is the first of it}, each but the
+--          leased, is settled, has a line by the index, is in its line, is the first of it}, each but the
 --          event as 1 or 0
 local endpoint, answer = ARGV[1], {}
 if not is_here(endpoint) then return answer end

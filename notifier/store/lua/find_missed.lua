@@ -10,7 +10,7 @@
 local endpoint = ARGV[1]
 
 -- Counts what goes out as soon as the receiver takes it: neither what waits for its next attempt, which may be a
--- day away, nor what stands in line behind that.
+-- day away, nor what waits in line behind that.
 local function count_waiting(most)
   local due, now = due_key(endpoint), now_ms()
   local count = redis.call('ZCOUNT', due, '-inf', now)

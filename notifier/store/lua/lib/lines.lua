@@ -25,7 +25,7 @@ local function stand_back(endpoint, event)
   end
 end
 
--- Takes a settled event out of its line, if it stands in one, and makes the next one due.
+-- Takes a settled event out of its line, if it is in one, and makes the next one due.
 local function leave_line(endpoint, event, now)
   local space = redis.call('HGET', lines_key(endpoint), event)
   if not space then return end

@@ -1,4 +1,4 @@
--- The count of deliveries that a receiver took lately, by which its rate is told. Included ahead of a script by its
+-- The count of deliveries that a receiver took lately, from which its rate follows. Included ahead of a script by its
 -- "-- include:" line, after lib/state.lua.
 
 -- Says whether it is time to move the beginning of the count.
