@@ -37,7 +37,7 @@ class Timers:
                 await self._database.redis.zrem(schema.TIMERS(kind), *space_ids)
 
     async def untrack(self, space_ids: Collection[str], *, now: float) -> None:
-        """End the polls of Spaces that are not followed; their content is erased unless they are again soon."""
+        """End the polls of Spaces that are not followed; their content is erased soon."""
         if space_ids:
             erase_at = int((now + ERASE_AFTER_SECONDS) * 1000)
             await self._database.run(UNTRACK_SPACES, keys=[schema.SPACES()], args=[erase_at, *space_ids])

@@ -9,6 +9,7 @@ import pytest
 
 from notifier.core.delivery.signing import generate_private_key, generate_secret, receiver_secret
 from notifier.runtime import Runtime
+from notifier.store import schema
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 
 PATH = "/v1/endpoints"
@@ -29,7 +30,7 @@ async def test_the_public_key_is_shown_freely_and_the_private_one_only_where_it_
     assert secret not in await one.text() + await (await api_client.get(PATH)).text()
     shown = await (await api_client.get(f"{PATH}/{created['id']}/secret")).json()
     assert shown == {"secret": secret, "public_key": created["public_key"]}
-    stored = await api_runtime.store.database.redis.get(f"sn:endpoint:{created['id']}")
+    stored = await api_runtime.store.database.redis.get(schema.ENDPOINT(created["id"]))
     assert secret not in stored
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from notifier.api.cursors import Place
 from notifier.runtime import Runtime
+from notifier.store import schema
 from notifier.store.housekeeping import IN_FLIGHT_SECONDS
 from tests.support.admin_api import Client, add_endpoint, create, problem, refused_fields
 from tests.support.pipeline import numbered_event
@@ -183,7 +184,7 @@ async def test_a_key_used_otherwise_and_one_in_use_are_two_problems(
     assert (await problem(other, 409))["type"] == "/problems/idempotency-key-reused"
     assert "Retry-After" not in other.headers
 
-    key = "sn:idempotency:one"
+    key = schema.IDEMPOTENCY("one")
     redis = api_runtime.store.database.redis
     mark = json.loads(await redis.get(key))["fingerprint"]
     await redis.delete(key)

@@ -14,6 +14,7 @@ from notifier.core.events.event import PayloadForm
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
 from notifier.core.polling.spending import DAY_SECONDS
+from notifier.store import schema
 from tests.support.billing_x import BillingX
 from tests.support.steered import NOON, Asked, Steered, steered
 
@@ -199,7 +200,7 @@ async def test_without_a_budget_nothing_is_held_and_everything_asked_for(redis_u
         await it.watch(WatchKind.SEARCH, "news")
         await it.poll()
         assert x.cost(TODAY) == 100 * (5 + 23 * 10)
-        assert not await it.runtime.store.database.redis.exists("sn:held")
+        assert not await it.runtime.store.database.redis.exists(schema.HELD())
 
 
 async def test_people_of_spaces_that_are_over_are_asked_for_by_nobody(redis_url: str) -> None:

@@ -337,7 +337,7 @@ async def test_a_space_first_seen_at_its_end_is_erased_too(
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
     await tell_all(worker, **ENDED)
-    assert left(redis_url) == [f"sn:space:{SPACE}"]
+    assert left(redis_url) == [schema.SPACE(SPACE)]
     clock.now += FORGOTTEN_SECONDS
     await ring(worker)
     assert left(redis_url) == []
@@ -483,7 +483,7 @@ async def test_an_erasure_that_was_cut_off_is_done_by_the_next_worker(
     await come_to_an_end(worker, clock, "ended")
     clock.now += ERASE_AFTER_SECONDS
     await worker.runtime.store.redaction.redact(SPACE)
-    assert left(redis_url) == [f"sn:space:{SPACE}"]
+    assert left(redis_url) == [schema.SPACE(SPACE)]
     await ring(worker)
     assert left(redis_url) == []
     assert len(await events_of(worker, EventType.REDACTED)) == 1

@@ -15,7 +15,7 @@ import pytest
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import VersionConflictError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import StoredAnswer
+from notifier.store import StoredAnswer, schema
 from notifier.store.sealing import key_id_of
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
 from tests.support.processes import NotifierProcess, free_port
@@ -68,7 +68,7 @@ def contents(directory: Path) -> list[Path]:
 async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> None:
     endpoints = await fill(redis_url, "/one", "/two")
     async with with_keys(redis_url, BOTH) as runtime:
-        ttl = await runtime.store.database.redis.pttl("sn:idempotency:key")
+        ttl = await runtime.store.database.redis.pttl(schema.IDEMPOTENCY("key"))
     code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
     assert code == 0
     assert printed.splitlines() == [
@@ -83,19 +83,19 @@ async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> 
         kept = await runtime.store.idempotency.begin("key", "fingerprint")
         assert kept is not None
         assert runtime.secrets.open(kept.body.decode()) == "an answer"
-        assert 0 < await runtime.store.database.redis.pttl("sn:idempotency:key") <= ttl
+        assert 0 < await runtime.store.database.redis.pttl(schema.IDEMPOTENCY("key")) <= ttl
 
 
 async def test_a_second_run_changes_nothing(redis_url: str, tmp_path: Path) -> None:
     await fill(redis_url, "/one")
     await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
     async with with_keys(redis_url, NEW) as runtime:
-        before = await runtime.store.database.redis.get("sn:endpoints:generation")
+        before = await runtime.store.database.redis.get(schema.ENDPOINTS_GENERATION())
     code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=NEW)
     assert code == 0
     assert "0 endpoints, 0 kept answers" in printed
     async with with_keys(redis_url, NEW) as runtime:
-        assert await runtime.store.database.redis.get("sn:endpoints:generation") == before
+        assert await runtime.store.database.redis.get(schema.ENDPOINTS_GENERATION()) == before
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ async def test_a_line_is_counted_as_pending_and_goes_with_its_endpoint(store: St
     await claim(store, limit=1)
     assert (await store.endpoints.health(endpoint.id)).pending == 5
     await store.endpoints.delete(endpoint.id)
-    left = [key async for key in store.database.redis.scan_iter("sn:line*")]
+    left = [key async for key in store.database.redis.scan_iter("sn:*:line*")]
     assert left == []
 
 

@@ -15,7 +15,7 @@ import aiohttp
 
 from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, SealedSecret
-from notifier.core.model.ids import EndpointId, EventId, delivery_id
+from notifier.core.model.ids import EndpointId, EventId
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store.doctor import findings
@@ -116,9 +116,8 @@ class Flow:
             async with self.runtime.store.database.pipeline() as pipe:
                 for number in range(ENDPOINTS):
                     for event in self.events:
-                        pipe.hget(
-                            f"sn:delivery:{delivery_id(event, EndpointId(f'ep_{number:016}'))}", "status"
-                        )
+                        endpoint = EndpointId(f"ep_{number:016}")
+                        pipe.hget(self.runtime.store.partitions.delivery(event, endpoint), "status")
                 return set(await pipe.execute()) == {DeliveryStatus.DELIVERED}
         return False
 
