@@ -83,7 +83,7 @@ class Store:
         self.spaces = Spaces(database, ttl_seconds=ttl_seconds)
         self.events = Events(database, ttl_seconds=ttl_seconds)
         self.endpoints = Endpoints(database, self.partitions, ttl_seconds=ttl_seconds)
-        self.queue = DeliveryQueue(database, self.partitions, self.events, ttl_seconds=ttl_seconds)
+        self.queue = DeliveryQueue(database, self.partitions, self.events.bodies, ttl_seconds=ttl_seconds)
         self.deliveries = Deliveries(database, self.partitions, ttl_seconds=ttl_seconds)
         self.recoveries = Recoveries(database, self.partitions, ttl_seconds=ttl_seconds)
         self.timers = Timers(database)

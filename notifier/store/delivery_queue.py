@@ -20,8 +20,9 @@ from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.delivery.pacing import PACE_LAW
 from notifier.core.model.ids import ATTEMPT_PREFIX, EndpointId, EventId
 from notifier.store import schema
+from notifier.store.bodies import Bodies, Body
 from notifier.store.database import Database
-from notifier.store.events import Events, OutboxEntry
+from notifier.store.events import OutboxEntry
 from notifier.store.partitions import Partitions
 from notifier.store.scripts import Script, ScriptCall, script
 
@@ -146,11 +147,11 @@ class DeliveryQueue:
     """Owe, claim and settle."""
 
     def __init__(
-        self, database: Database, partitions: Partitions, events: Events, *, ttl_seconds: int
+        self, database: Database, partitions: Partitions, bodies: Bodies, *, ttl_seconds: int
     ) -> None:
         self._database = database
         self._partitions = partitions
-        self._events = events
+        self._bodies = bodies
         self._ttl = ttl_seconds
 
     async def owe(self, wanted: Iterable[Owed]) -> AsyncIterator[Dispatched]:
@@ -240,7 +241,8 @@ class DeliveryQueue:
             ],
         )
         next_in = None if next_ms < 0 else next_ms / 1000
-        bodies = await self._events.bodies({EventId(row[1]) for row in rows})
+        event_ids = {EventId(row[1]) for row in rows}
+        bodies = await self._bodies.of(event_ids, partition=partition, generation=generation)
         return Turn(stale, _claims(rows, bodies, lease_end=lease_end), generation, given_up, next_in)
 
     async def renew(
@@ -335,9 +337,7 @@ def _in_chunks(wanted: Iterable[Owed]) -> Iterator[list[_Part]]:
         yield chunk
 
 
-def _claims(
-    rows: Sequence[Any], bodies: Mapping[EventId, tuple[bytes, float]], *, lease_end: int
-) -> list[Claim]:
+def _claims(rows: Sequence[Any], bodies: Mapping[EventId, Body], *, lease_end: int) -> list[Claim]:
     """Read claims, and the events that they are of."""
     return [
         Claim(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from notifier.core.model.ids import EventId, SpaceId
 from notifier.core.model.watch import Watch
 from notifier.errors import BadRequestError, NotFoundError
 from notifier.store import schema
+from notifier.store.bodies import Bodies
 from notifier.store.database import Database
 from notifier.store.paging import Page, page_of, read_cursor, slice_of
 from notifier.store.records import text_of
@@ -20,7 +21,6 @@ from notifier.store.scripts import Script, script
 from notifier.store.watches import WATCH
 
 LOG_PLAIN: Final[Script[int]] = script("log_plain")
-READ_BODIES: Final[Script[list[Any]]] = script("read_bodies")
 READ_OUTBOX: Final[Script[list[list[Any]]]] = script("read_outbox")
 TRIM_LOG: Final[Script[int]] = script("trim_log")
 
@@ -76,6 +76,7 @@ class Events:
     def __init__(self, database: Database, *, ttl_seconds: int) -> None:
         self._database = database
         self._ttl = ttl_seconds
+        self.bodies = Bodies(database)
 
     async def commit(self, event: Event, *, change: WatchChange | None = None) -> bool:
         """Log an event that is not about a Space, and put it in the outbox.
@@ -97,16 +98,6 @@ class Events:
             asked["replaced"] = replaced
             asked["versions"] = {space_id: str(version) for space_id, version in change.versions.items()}
         return bool(await self._database.run(LOG_PLAIN, keys=named, args=[json.dumps(asked)]))
-
-    async def bodies(self, event_ids: Collection[EventId]) -> dict[EventId, tuple[bytes, float]]:
-        """Return each event's payload and the epoch second of its commit; empty and 0 where it is gone."""
-        if not event_ids:
-            return {}
-        rows = await self._database.run(READ_BODIES, keys=[schema.EVENT(each) for each in event_ids])
-        return {
-            event_id: (body.encode(), at / 1000)
-            for event_id, body, at in zip(event_ids, rows[::2], rows[1::2], strict=True)
-        }
 
     async def get_many(self, event_ids: list[str]) -> dict[EventId, LoggedEvent]:
         """Read those of the events that are still kept."""
@@ -195,20 +186,23 @@ class Events:
     async def undispatched(self, *, limit: int, complete: Collection[EventId] = ()) -> list[OutboxEntry]:
         """Read the oldest entries of the outbox, after those that are dispatched were taken out of it.
 
-        Entries whose event has expired are dropped.
+        Entries whose event has expired are dropped. What is sent of the others is kept for their deliveries.
         """
+        asked = self.bodies.forgotten
         rows = await self._database.run(READ_OUTBOX, keys=[schema.OUTBOX()], args=[limit, *complete])
-        return [
-            OutboxEntry(
-                id=EventId(event_id),
-                type=EventType(event_type),
-                routing=read_routing(routing),
-                serial=int(serial),
-                space_id=SpaceId(space_id) if space_id else None,
-                sequence=int(sequence) if sequence else None,
-            )
-            for event_id, event_type, routing, serial, space_id, sequence in rows
-        ]
+        return [self._entry(row, asked=asked) for row in rows]
+
+    def _entry(self, row: Sequence[str], *, asked: int) -> OutboxEntry:
+        event_id, event_type, routing, serial, space_id, sequence, body, at = row
+        self.bodies.keep(EventId(event_id), (body.encode(), int(at) / 1000), asked=asked)
+        return OutboxEntry(
+            id=EventId(event_id),
+            type=EventType(event_type),
+            routing=read_routing(routing),
+            serial=int(serial),
+            space_id=SpaceId(space_id) if space_id else None,
+            sequence=int(sequence) if sequence else None,
+        )
 
     async def trim(self) -> int:
         """Drop entries of the log's indexes whose events have expired; returns how many."""

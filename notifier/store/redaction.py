@@ -43,8 +43,9 @@ class Redaction:
         is_quiet = True
         for start in range(0, len(event_ids), EVENTS_AT_ONCE):
             chunk = event_ids[start : start + EVENTS_AT_ONCE]
-            # In this order: whatever is claimed from here on carries the reduced body.
+            # In this order: whatever is claimed from here on carries the reduced body (bodies.py).
             owed = await self._redact_bodies(space_id, chunk)
+            await self._forget_bodies()
             is_quiet = await self._redact_attempts(owed) and is_quiet
         return len(event_ids) if is_quiet else None
 
@@ -71,6 +72,13 @@ class Redaction:
             for event_id, start in zip(event_ids, range(0, len(rows), width), strict=True)
             for endpoint_id in sorted(set().union(*rows[start + 1 : start + width]))
         ]
+
+    async def _forget_bodies(self) -> None:
+        """Have every worker read what it sends again."""
+        async with self._database.pipeline() as pipe:
+            for partition in range(self._partitions.count):
+                pipe.incr(schema.PARTITION_GENERATION(partition))
+            await pipe.execute()
 
     async def _redact_attempts(self, owed: list[tuple[EventId, EndpointId]]) -> bool:
         """Blank what receivers answered, as it may repeat what they got; returns whether none is open."""

@@ -188,7 +188,7 @@ JOBS_HEALTH: Final = Row("jobs:health-check", _STRING, "a note of arq's about it
 READY: Final = _delivering("ready", _ZSET, "endpoint id -> when there is next something to do for it")
 PARTITION_WAKEUP: Final = _delivering("wakeup", _STRING, "a wakeup for the partition is on its way", _EXPIRES)
 PARTITION_GENERATION: Final = _delivering(
-    "generation", _STRING, "grows with every change of an endpoint here"
+    "generation", _STRING, "grows with every change of an endpoint here, and every erasure"
 )
 LEASES: Final = _delivering(
     "leases:<worker:any>", _HASH, "<endpoint id> <event id> -> end of a lease that a worker holds", _EXPIRES

@@ -3,13 +3,16 @@
 -- dropped from it.
 -- KEYS: 1 outbox
 -- ARGV: 1 how many at most, then the events that were dispatched
--- Returns: a list of {event, type, routing as JSON, serial, Space ('' = none), sequence ('' = none)}
+-- Returns: a list of {event, type, routing as JSON, serial, Space ('' = none), sequence ('' = none), body, ms of
+--          commit}
 if #ARGV > 1 then redis.call('ZREM', KEYS[1], unpack(ARGV, 2)) end
 local entries = {}
 for _, event in ipairs(redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)) do
-  local logged = redis.call('HMGET', event_key(event), 'type', 'routing', 'serial', 'space', 'sequence')
+  local logged = redis.call('HMGET', event_key(event), 'type', 'routing', 'serial', 'space', 'sequence', 'body',
+    'at')
   if logged[1] then
-    entries[#entries + 1] = {event, logged[1], logged[2], logged[3], logged[4] or '', logged[5] or ''}
+    entries[#entries + 1] = {event, logged[1], logged[2], logged[3], logged[4] or '', logged[5] or '', logged[6],
+      logged[7]}
   else
     redis.call('ZREM', KEYS[1], event)
   end
