@@ -60,13 +60,19 @@ class Bodies:
             self._kept.clear()
             self.forgotten += 1
             self._generations[partition] = generation
-        found = {event_id: self._kept.get(event_id) for event_id in event_ids}
-        missing = [event_id for event_id, body in found.items() if body is None]
-        return {**{each: body for each, body in found.items() if body}, **await self._read(missing)}
+        found: dict[EventId, Body] = {}
+        missing: list[EventId] = []
+        for event_id in event_ids:
+            body = self._kept.get(event_id)
+            if body is None:
+                missing.append(event_id)
+            else:
+                found[event_id] = body
+        if missing:
+            found |= await self._read(missing)
+        return found
 
     async def _read(self, event_ids: Collection[EventId]) -> dict[EventId, Body]:
-        if not event_ids:
-            return {}
         asked = self.forgotten
         rows = await self._database.run(READ_BODIES, keys=[schema.EVENT(each) for each in event_ids])
         read = {
