@@ -214,12 +214,12 @@ async def test_every_copy_of_the_content_goes_and_ids_times_and_types_stay(
         before = await events_of(worker)
         await pass_on(worker, but=pending)
         await redeliver_all(worker, but=pending)
-        kinds = {key.split(":")[1] for key in left(redis_url)}
+        kinds = {key.split(":")[2] for key in left(redis_url)}
         assert kinds == {"space", "event", "delivery"}, "not everything is tried"
 
         clock.now += ERASE_AFTER_SECONDS - 5
         await ring(worker)
-        assert {key.split(":")[1] for key in left(redis_url)} == kinds
+        assert {key.split(":")[2] for key in left(redis_url)} == kinds
         clock.now = time.time()
         await ring(worker)
         assert left(redis_url) == []
