@@ -35,7 +35,7 @@ REDELIVERY_EVERY: Final = 0.5
 TRIMS: Final = 48
 """The workers trim every half hour: so many times in the day that is compressed."""
 
-Deed: TypeAlias = Callable[[], Awaitable[None]]
+Action: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Receivers:
@@ -111,7 +111,7 @@ class Life:
             await self.runtime.store.spaces.commit([next(events)])
             await self.runtime.wakeup.dispatch()
 
-        deeds = (
+        actions = (
             (commit, EVENT_EVERY),
             (self._test, TEST_EVERY),
             (self._replace_endpoint, ENDPOINT_EVERY),
@@ -121,8 +121,8 @@ class Life:
         )
         try:
             async with asyncio.TaskGroup() as group:
-                for deed, every in deeds:
-                    group.create_task(_again_and_again(deed, every))
+                for action, every in actions:
+                    group.create_task(_repeat(action, every))
         except* BenchmarkError as failures:
             raise failures.exceptions[0] from None
 
@@ -182,7 +182,7 @@ class Life:
         return document
 
 
-async def _again_and_again(deed: Deed, every: float) -> None:
+async def _repeat(action: Action, every: float) -> None:
     while True:
-        await deed()
+        await action()
         await asyncio.sleep(every)

@@ -22,7 +22,7 @@ from notifier.core.model.ids import SpaceId, WatchId
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.observation import Call, Observation, Question
 from notifier.core.model.watch import Watch, WatchKind
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.runtime import open_runtime
 from notifier.source import BATCH
 from workers.applying import apply_spaces
@@ -71,17 +71,17 @@ def _print_decisions(console: Console) -> None:
     """Decide on Spaces that have not changed since they were seen first, and print the CPU time of each."""
     now = time.time()
     first, second = (list(_observations(DECIDED, now + later)) for later in (0.0, 600.0))
-    around = Circumstances((WatchId("wch_bench"),))
+    context = PollContext((WatchId("wch_bench"),))
     pairs = []
     for before, after in zip(first, second, strict=True):
         for space_id in before.snapshots:
-            seen = decide(None, before.evidence(space_id), patience=PATIENCE, around=around)
+            seen = decide(None, before.evidence(space_id), patience=PATIENCE, context=context)
             pairs.append((seen.known, after.evidence(space_id)))
     rounds = []
     for _ in range(ROUNDS):
         began_at = time.process_time()
         for known, evidence in pairs:
-            decide(known, evidence, patience=PATIENCE, around=around)
+            decide(known, evidence, patience=PATIENCE, context=context)
         rounds.append((time.process_time() - began_at) / len(pairs) * 1e6)
     console.print(
         f"deciding on {len(pairs):,} unchanged snapshots: {median(rounds):.1f} µs of CPU each, "

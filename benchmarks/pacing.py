@@ -31,7 +31,7 @@ RETRY_AFTER_SECONDS: Final = 1
 PATIENCE: Final = 3.0
 """How many times as long as the pace allows is waited for."""
 
-LEAST_PATIENCE_SECONDS: Final = 60.0
+MIN_PATIENCE_SECONDS: Final = 60.0
 BACKLOG: Final = 1024
 REFUSED: Final = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n%s\r\n"
 NAMED: Final = b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS
@@ -188,7 +188,7 @@ async def _until_all_have(cases: Sequence[Case], events: int, longest: float) ->
     async def have_all() -> bool:
         return all(len(case.seen) == events for case in cases)
 
-    patience = max(PATIENCE * longest, LEAST_PATIENCE_SECONDS)
+    patience = max(PATIENCE * longest, MIN_PATIENCE_SECONDS)
     await wait_until(have_all, seconds=patience, what="every receiver has every event", every=0.1)
 
 

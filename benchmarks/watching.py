@@ -26,7 +26,7 @@ from notifier.core.model.problems import FailureKind
 from notifier.core.polling import buckets
 from notifier.core.polling.batching import fill
 from notifier.core.polling.buckets import Buckets
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.lists import call_and_subject, list_of, note_left_out, note_shown, shown_by, to_ask
 from notifier.core.spaces.merging import Patience
@@ -45,9 +45,9 @@ TURNS: Final = {
     EventType.CANCELED: Turn.CANCELED,
 }
 
-NEWS: Final = Circumstances((WatchId("wch_week"),))
-BASELINE: Final = Circumstances((WatchId("wch_week"),), silent=True)
-VANISHING: Final = Circumstances((WatchId("wch_week"),), mass_vanish=True)
+NEWS: Final = PollContext((WatchId("wch_week"),))
+BASELINE: Final = PollContext((WatchId("wch_week"),), silent=True)
+VANISHING: Final = PollContext((WatchId("wch_week"),), mass_vanish=True)
 
 
 class Watching:
@@ -181,11 +181,11 @@ class Watching:
         question, now = observation.question, observation.answered_at
         is_mass_vanish = self._note_cycle(observation)
         self.vanishings += is_mass_vanish
-        around = VANISHING if is_mass_vanish else NEWS
+        context = VANISHING if is_mass_vanish else NEWS
         asked = () if question.call is Call.LOOKUP else _lists(question.subjects)
         space_ids = question.subjects if question.call is Call.LOOKUP else observation.snapshots
         for space_id in space_ids:
-            self._poll(observation.evidence(SpaceId(space_id)), around, asked)
+            self._poll(observation.evidence(SpaceId(space_id)), context, asked)
         if question.call is Call.CREATORS:
             self._come_back(question.subjects, now)
             self._poll_absent(observation)
@@ -199,7 +199,7 @@ class Watching:
         record = self._records.get(space_id)
         return record is not None and not record.known.phase.is_over
 
-    def _poll(self, evidence: Evidence, around: Circumstances, asked: Sequence[str]) -> None:
+    def _poll(self, evidence: Evidence, context: PollContext, asked: Sequence[str]) -> None:
         """Weigh what was seen of one Space in an answer with these lists, and set its next poll."""
         record, now = self._records.get(evidence.space_id), evidence.answered_at
         if record is not None and evidence.space_id not in self._poison:
@@ -208,16 +208,16 @@ class Watching:
         known = record.known if record else None
         if evidence.snapshot is not None and asked:
             shown = shown_by(evidence.snapshot.space, known.space if known else None, asked)
-            around = replace(around, lists=shown)
+            context = replace(context, lists=shown)
         if record is not None and is_settled(record, evidence):
             self.settled += 1
-            record.known = note_shown(record.known, around.lists, now=now)
+            record.known = note_shown(record.known, context.lists, now=now)
             self._file(record, now)
             return
         self.decided += 1
         if record is None and evidence.snapshot and evidence.snapshot.space.creator_id not in self._asked_at:
-            around = replace(BASELINE, lists=around.lists)
-        decision = decide(known, evidence, patience=self._patience, around=around)
+            context = replace(BASELINE, lists=context.lists)
+        decision = decide(known, evidence, patience=self._patience, context=context)
         for event in decision.events:
             self._note(event, now)
         if decision.known is not None:

@@ -24,7 +24,7 @@ REPLICA_LAG: Final = 2 * MINUTE
 REPLICA_TURN: Final = 3
 """On bad days, every how many answers come from a replica that is so many seconds behind."""
 
-LEAST_APART: Final = (WINDOW_SECONDS + 1) / LIMIT
+MIN_APART: Final = (WINDOW_SECONDS + 1) / LIMIT
 """Seconds between requests at which a poller just stays within X's limit; resets are in whole seconds."""
 
 
@@ -162,11 +162,11 @@ def equal_paces(week: Week, ours: Outcome) -> dict[str, Pace]:
     lookups, by_creator = ours.requests[Call.LOOKUP], ours.requests[Call.CREATORS]
     rounds = math.ceil(week.creators / BATCH)
     in_all = rounds + math.ceil(week.mean_alive() / BATCH)
-    once = max(seconds * in_all / (lookups + by_creator), rounds * LEAST_APART)
+    once = max(seconds * in_all / (lookups + by_creator), rounds * MIN_APART)
     return {
         "one interval": Pace(once / rounds, cycle=once),
         "two intervals": Pace(seconds / by_creator, lookups=seconds / lookups),
-        "creators only": Pace(max(seconds / (lookups + by_creator), LEAST_APART)),
+        "creators only": Pace(max(seconds / (lookups + by_creator), MIN_APART)),
     }
 
 

@@ -18,7 +18,7 @@ from notifier.core.events.event import Event, EventType, encode, plain_event
 from notifier.core.model.answers import read_answer
 from notifier.core.model.ids import EndpointId, SpaceId, new_tail
 from notifier.core.model.observation import Call, Question
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.merging import Patience
 from notifier.runtime import Runtime
 from notifier.store import Commit, keys
@@ -107,7 +107,7 @@ def commits(count: int) -> Iterator[Commit]:
         evidence = read_answer(question, space_answer(space_id, f"Number {number}"), NOW, NOW + 0.1).evidence(
             space_id
         )
-        decision = decide(None, evidence, patience=PATIENCE, around=Circumstances())
+        decision = decide(None, evidence, patience=PATIENCE, context=PollContext())
         if decision.known is not None:
             yield Commit(decision.known, 0, decision.events, (), timers={})
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from notifier.core.delivery.request import DeliveryRequest
-    from notifier.delivery.dial import Way
+    from notifier.delivery.dial import Route
 
 STALE_WINDOW_SECONDS: Final = 1.0
 """A dead connection that was kept shows within a round trip. One that ends later may have been ended on
@@ -114,10 +114,10 @@ def _sender(settings: DeliveryClientSettings) -> Sender:
         limit_per_host=settings.max_connections_per_host,
         keepalive_seconds=settings.keepalive_seconds,
     )
-    return Sender(pool, _way(settings, resolver), resolver)
+    return Sender(pool, _route(settings, resolver), resolver)
 
 
-def _way(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Way:
+def _route(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Route:
     if settings.proxy is None:
         return Dialler(resolver, settings.allowed_networks, settings.ssl_context)
     return ProxyDialler(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context))

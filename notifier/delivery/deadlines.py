@@ -24,12 +24,12 @@ class Deadlines:
         self._loop = loop
         self._ends: dict[Exchange, float] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = 0.0
+        self._fires_at = 0.0
 
     def watch(self, exchange: Exchange, end: float) -> None:
         """Have an exchange expire at ``end``, by the loop's clock."""
         self._ends[exchange] = end
-        if self._timer is None or end < self._rings_at:
+        if self._timer is None or end < self._fires_at:
             self._set(end)
 
     def shorten(self, exchange: Exchange, end: float) -> None:
@@ -49,13 +49,13 @@ class Deadlines:
 
     def _set(self, end: float) -> None:
         self.close()
-        self._rings_at = end
-        self._timer = self._loop.call_at(end, self._ring)
+        self._fires_at = end
+        self._timer = self._loop.call_at(end, self._fire)
 
-    def _ring(self) -> None:
+    def _fire(self) -> None:
         self._timer = None
         # uvloop's timers go by whole milliseconds and may ring a little early.
-        now = max(self._loop.time(), self._rings_at)
+        now = max(self._loop.time(), self._fires_at)
         for exchange, end in self._ends.items():
             if end <= now:
                 exchange.expire()

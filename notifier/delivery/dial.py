@@ -30,7 +30,7 @@ FIRST_TRIES_SECONDS: Final = 2.0
 """At most, for an address that others come after: one that swallows packets must leave time for them."""
 
 
-class Way(Protocol):
+class Route(Protocol):
     """How receivers are reached."""
 
     def head(self, method: str, target: Target) -> str:

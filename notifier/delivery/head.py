@@ -99,10 +99,10 @@ def read_head(data: bytes, at: int = 0) -> tuple[Head, int] | None:
         head = _remembered(text) if len(text) <= MAX_REMEMBERED_BYTES else _well_written(text)
         if head is not None:
             return head, end
-    return _read_roughly(data, at)
+    return _read_leniently(data, at)
 
 
-def _read_roughly(data: bytes, at: int) -> tuple[Head, int] | None:
+def _read_leniently(data: bytes, at: int) -> tuple[Head, int] | None:
     """Do the same for a head that is not well written, or has not come whole."""
     status_line = _STATUS_LINE.match(data, at)
     if status_line is None:
@@ -114,9 +114,7 @@ def _read_roughly(data: bytes, at: int) -> tuple[Head, int] | None:
     if blank_line is None:
         return None
     text = data[status_line.start(1) : blank_line.end()]
-    head = _well_written(text) or _understood(
-        _FOLD.sub(b" ", text), int(status_line[2]), is_well_written=False
-    )
+    head = _well_written(text) or _parsed(_FOLD.sub(b" ", text), int(status_line[2]), is_well_written=False)
     return head, blank_line.end()
 
 
@@ -133,14 +131,14 @@ def may_settle(begun: bytearray, more: bytes) -> bool:
 def _well_written(text: bytes) -> Head | None:
     if not _WELL_WRITTEN.fullmatch(text):
         return None
-    return _understood(text, int(text[_STATUS]), is_well_written=True)
+    return _parsed(text, int(text[_STATUS]), is_well_written=True)
 
 
 _remembered: Final = lru_cache(maxsize=1024)(_well_written)
 """Where many answers come from one receiver, most of them differ in no byte within a second."""
 
 
-def _understood(text: bytes, status: int, *, is_well_written: bool) -> Head:
+def _parsed(text: bytes, status: int, *, is_well_written: bool) -> Head:
     fields: dict[bytes, list[bytes]] = {}
     for name, value in _OF_USE.findall(text):
         fields.setdefault(name.lower(), []).append(value.strip())

@@ -45,7 +45,7 @@ class ThreadResolver:
     def __init__(self, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolver")
-        self._under_way: dict[tuple[str, int, socket.AddressFamily], Answered] = {}
+        self._in_flight: dict[tuple[str, int, socket.AddressFamily], Answered] = {}
 
     async def lookup(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -87,7 +87,7 @@ class ThreadResolver:
         return True
 
     async def _ask(self, host: str, port: int, family: socket.AddressFamily) -> list[Any]:
-        asked = self._under_way.get((host, port, family)) or self._begin(host, port, family)
+        asked = self._in_flight.get((host, port, family)) or self._begin(host, port, family)
         # Not cancelled with the caller that waits: others may wait, and a thread cannot be called back.
         await asyncio.wait([asked], timeout=self._timeout_seconds)
         if not asked.done():
@@ -106,10 +106,10 @@ class ThreadResolver:
             flags=socket.AI_ADDRCONFIG,
         )
         asked: Answered = asyncio.get_running_loop().run_in_executor(self._executor, lookup)
-        self._under_way[host, port, family] = asked
+        self._in_flight[host, port, family] = asked
 
         def ended(_: Answered) -> None:
-            del self._under_way[host, port, family]
+            del self._in_flight[host, port, family]
             if not asked.cancelled():
                 asked.exception()  # taken note of, where everybody who waited has given up
 

@@ -12,7 +12,7 @@ from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
     from notifier.core.delivery.request import DeliveryRequest
-    from notifier.delivery.dial import Way
+    from notifier.delivery.dial import Route
     from notifier.delivery.message import Origin
     from notifier.delivery.pool import Pool
     from notifier.delivery.resolver import ThreadResolver
@@ -28,9 +28,9 @@ class Sender:
         resolver: The way's, to be closed with the rest.
     """
 
-    def __init__(self, pool: Pool, way: Way, resolver: ThreadResolver) -> None:
+    def __init__(self, pool: Pool, route: Route, resolver: ThreadResolver) -> None:
         self._pool = pool
-        self._way = way
+        self._route = route
         self._resolver = resolver
 
     async def send(self, request: DeliveryRequest, *, deadline: float, fresh: bool) -> Reply:
@@ -43,7 +43,7 @@ class Sender:
         """
         try:
             target = target_of(request.url)
-            message = message_of(self._way.head(request.method, target), request)
+            message = message_of(self._route.head(request.method, target), request)
         except ValueError as error:
             return _failed(error)
         if not (self._pool.try_lease(target.origin) or await self._lease(target.origin, deadline)):
@@ -75,14 +75,14 @@ class Sender:
             connection = await self._dial(origin, deadline)
         reply = await connection.exchange(message, deadline)
         self._pool.keep(connection)
-        self._way.review(reply, origin)
+        self._route.review(reply, origin)
         return reply
 
     async def _dial(self, origin: Origin, deadline: float) -> Connection:
         self._pool.make_room()
         try:
             async with asyncio.timeout_at(deadline):
-                connection = await self._way.dial(origin, self._pool, deadline)
+                connection = await self._route.dial(origin, self._pool, deadline)
         except TimeoutError as error:
             raise TimeoutError("no connection came about in time") from error
         self._pool.opened(connection)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WILDCARD: Final = "*"
-_FEWEST_DOTS: Final = 1
+_MIN_DOTS: Final = 1
 """Behind a wildcard: ``*.com`` is a certificate for nobody."""
 
 
@@ -65,7 +65,7 @@ def is_named(name: str, patterns: Iterable[str]) -> bool:
     """Return whether one of a certificate's names is ``name``, or has a wildcard for its first label."""
     name = name.lower()
     _, dot, above = name.partition(".")
-    accepted = {name, f"{_WILDCARD}{dot}{above}"} if above.count(".") >= _FEWEST_DOTS else {name}
+    accepted = {name, f"{_WILDCARD}{dot}{above}"} if above.count(".") >= _MIN_DOTS else {name}
     return any(pattern.lower() in accepted for pattern in patterns)
 
 

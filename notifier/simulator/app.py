@@ -14,10 +14,10 @@ from aiohttp import web
 
 from notifier.errors import ConfigError
 from notifier.simulator import answers
-from notifier.simulator.answers import Stage
+from notifier.simulator.answers import AnswerContext
 from notifier.simulator.asked import Call, read_asked
 from notifier.simulator.behaviour import Behaviour, Buckets
-from notifier.simulator.disturbance import Disturbance, http_response
+from notifier.simulator.faulted_request import FaultedRequest, http_response
 from notifier.simulator.faults import FAULTS
 from notifier.simulator.limits import Limits, Pace, RateBuckets
 from notifier.simulator.meter import CostMeter
@@ -118,8 +118,8 @@ class Simulator:
         offset, path_id = self.play.offset, request.match_info.get("id", "")
 
         def answer(scene: Scene) -> Answer:
-            stage = Stage(self.scenario, scene, self.contract, self.play)
-            told = endpoint.respond(stage, ParameterReader(request.query), path_id)
+            context = AnswerContext(self.scenario, scene, self.contract, self.play)
+            told = endpoint.respond(context, ParameterReader(request.query), path_id)
             self.meter.note(endpoint.call, told.body, self.play.clock())
             return told
 
@@ -133,7 +133,7 @@ class Simulator:
         fault = active_fault(self.scenario, offset, asked)
         if fault is None:
             return http_response(answer(scene_at(self.scenario, offset)))
-        struck = Disturbance(
+        faulted = FaultedRequest(
             fault=fault,
             scenario=self.scenario,
             contract=self.contract,
@@ -144,7 +144,7 @@ class Simulator:
             request=request,
             answer=answer,
         )
-        return await FAULTS[fault.kind](struck)
+        return await FAULTS[fault.kind](faulted)
 
 
 SIMULATOR: Final = web.AppKey("simulator", Simulator)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from notifier.simulator.asked import Parameter
-from notifier.simulator.disturbance import http_response
+from notifier.simulator.faulted_request import http_response
 from notifier.simulator.problems import Answer
 from notifier.simulator.scenario import Absence
 
@@ -16,60 +16,60 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from notifier.simulator.disturbance import Disturbance
+    from notifier.simulator.faulted_request import FaultedRequest
 
 _PARTS: Final = ("data", "includes", "errors")
 _ALWAYS_SHOWN: Final = ("id", "state")
 
 
-async def slow(struck: Disturbance) -> web.Response:
+async def slow(faulted: FaultedRequest) -> web.Response:
     """Answer late what was true when the question came."""
-    response = http_response(struck.true_answer())
-    await asyncio.sleep(struck.play.real_seconds(struck.fault.delay))
+    response = http_response(faulted.true_answer())
+    await asyncio.sleep(faulted.play.real_seconds(faulted.fault.delay))
     return response
 
 
-async def stale(struck: Disturbance) -> web.Response:
+async def stale(faulted: FaultedRequest) -> web.Response:
     """Answer from a replica that lags."""
-    return http_response(struck.answer(struck.scene(seconds_ago=struck.fault.lag)))
+    return http_response(faulted.answer(faulted.scene(seconds_ago=faulted.fault.lag)))
 
 
-async def vanish_all(struck: Disturbance) -> web.Response:
+async def vanish_all(faulted: FaultedRequest) -> web.Response:
     """Answer as if there were no Space."""
-    scene = struck.scene()
-    return http_response(struck.answer(scene.without(scene.spaces, Absence.GONE)))
+    scene = faulted.scene()
+    return http_response(faulted.answer(scene.without(scene.spaces, Absence.GONE)))
 
 
-async def vanish(struck: Disturbance) -> web.Response:
+async def vanish(faulted: FaultedRequest) -> web.Response:
     """Answer as if these Spaces were gone."""
-    return _answer_without(struck, Absence.GONE)
+    return _answer_without(faulted, Absence.GONE)
 
 
-async def inaccessible(struck: Disturbance) -> web.Response:
+async def inaccessible(faulted: FaultedRequest) -> web.Response:
     """Answer that nobody may see these Spaces."""
-    return _answer_without(struck, Absence.HIDDEN)
+    return _answer_without(faulted, Absence.HIDDEN)
 
 
-async def left_out(struck: Disturbance) -> web.Response:
+async def left_out(faulted: FaultedRequest) -> web.Response:
     """Answer without a word about these Spaces."""
-    return _answer_without(struck, Absence.LEFT_OUT)
+    return _answer_without(faulted, Absence.LEFT_OUT)
 
 
-async def nulls(struck: Disturbance) -> web.Response:
+async def nulls(faulted: FaultedRequest) -> web.Response:
     """Answer null where X would leave something out."""
-    parameters = struck.asked.parameters
+    parameters = faulted.asked.parameters
     wanted = (Parameter.SPACE_FIELDS, Parameter.EXPANSIONS)
     fields = {name for parameter in wanted for name in parameters.get(parameter, ())}
-    return http_response(_with_nulls(struck.true_answer(), fields))
+    return http_response(_with_nulls(faulted.true_answer(), fields))
 
 
-async def twins(struck: Disturbance) -> web.Response:
+async def twins(faulted: FaultedRequest) -> web.Response:
     """Answer twice for the same Space, the second time with less."""
-    return http_response(_with_twins(struck.true_answer(), struck.fault.subjects))
+    return http_response(_with_twins(faulted.true_answer(), faulted.fault.subjects))
 
 
-def _answer_without(struck: Disturbance, absence: Absence) -> web.Response:
-    return http_response(struck.answer(struck.scene().without(struck.fault.subjects or (), absence)))
+def _answer_without(faulted: FaultedRequest, absence: Absence) -> web.Response:
+    return http_response(faulted.answer(faulted.scene().without(faulted.fault.subjects or (), absence)))
 
 
 def _with_nulls(answer: Answer, fields: Iterable[str]) -> Answer:

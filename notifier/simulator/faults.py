@@ -11,7 +11,7 @@ from notifier.simulator.fault import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notifier.simulator.disturbance import Handler
+    from notifier.simulator.faulted_request import Handler
 
 FAULTS: Final[Mapping[FaultKind, Handler]] = MappingProxyType(
     {

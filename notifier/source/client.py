@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from notifier.core.model.answers import read_answer
-from notifier.core.model.observation import MOST_RESULTS, Call, Failure, Observation, People, Question, failed
+from notifier.core.model.observation import MAX_RESULTS, Call, Failure, Observation, People, Question, failed
 from notifier.core.model.poll import Urgency
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.retry_after import parse_http_date
@@ -79,7 +79,7 @@ ASKED: Final[Mapping[str, tuple[str, ...]]] = {
     "expansions": EXPANSIONS,
     "user.fields": USER_FIELDS,
     "state": ("all",),
-    "max_results": (str(MOST_RESULTS),),
+    "max_results": (str(MAX_RESULTS),),
 }
 """What each of them is asked for."""
 

@@ -222,8 +222,10 @@ class TestEachKind:
         async with steered(redis_url, ONE_LIVE) as it:
             store, now = it.runtime.store.health, it.clock.now
             _, unread = await store.read()
-            sooner = Health({Call.SEARCH: Outage(OutageKind.UNAUTHORIZED, "no", now, now, is_told=True)})
-            later = Health({Call.LOOKUP: Outage(OutageKind.CREDITS_DEPLETED, "no", now, now, is_told=True)})
+            sooner = Health({Call.SEARCH: Outage(OutageKind.UNAUTHORIZED, "no", now, now, is_announced=True)})
+            later = Health(
+                {Call.LOOKUP: Outage(OutageKind.CREDITS_DEPLETED, "no", now, now, is_announced=True)}
+            )
             assert await store.replace(unread, sooner, news_of(Health(), sooner, now=now))
             assert not await store.replace(unread, later, news_of(Health(), later, now=now))
             assert (await store.read())[0] == sooner

@@ -17,12 +17,12 @@ from notifier.core.model.instants import rfc3339
 from notifier.core.model.observation import Call, Failure
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.watch import WatchKind
-from notifier.core.polling.health import Setback, after_answer, after_failure
+from notifier.core.polling.health import CallFailure, after_answer, after_failure
 from notifier.core.polling.outages import respond
 from notifier.core.spaces.decide import Decision
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.timers import TimerKind
-from notifier.core.spaces.timers import ring as decide_ring
+from notifier.core.spaces.timers import fire as decide_fire
 from notifier.store import keys
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import SPACE, events_of, fed_worker, ring, tell
@@ -62,8 +62,8 @@ async def lookups_fail(worker: Worker, times: int = 2) -> None:
     for _ in range(times):
         now, cadence = worker.runtime.clock(), worker.runtime.cadence
         failure = Failure(FailureKind.UNAVAILABLE, "503")
-        setback = Setback(Call.LOOKUP, failure, respond(failure, now=now, cadence=cadence))
-        await note_health(worker, partial(after_failure, setback=setback, now=now, cadence=cadence))
+        call_failure = CallFailure(Call.LOOKUP, failure, respond(failure, now=now, cadence=cadence))
+        await note_health(worker, partial(after_failure, call_failure=call_failure, now=now, cadence=cadence))
 
 
 async def test_a_reminder_comes_at_its_minute_and_not_before(worker: Worker, clock: Clock) -> None:
@@ -263,16 +263,16 @@ async def test_a_timer_that_no_commit_takes_away_rings_once_in_a_job_and_holds_u
 
     def stay(known: KnownSpace, *args: Any, **options: Any) -> Decision:
         rung.append(known.space.id)
-        return Decision(known) if known.space.id in CROWD[:4] else decide_ring(known, *args, **options)
+        return Decision(known) if known.space.id in CROWD[:4] else decide_fire(known, *args, **options)
 
-    monkeypatch.setattr("workers.timers.ring", stay)
+    monkeypatch.setattr("workers.timers.fire", stay)
     monkeypatch.setattr("workers.timers.BATCH", 2)
     async with asyncio.timeout(10):
         await ring(worker)
     assert rung == CROWD
     assert len(await told(worker)) == len(CROWD) - 4
     assert "ring" in await worker.runtime.store.waiting_work(now=clock.now)
-    monkeypatch.setattr("workers.timers.ring", decide_ring)
+    monkeypatch.setattr("workers.timers.fire", decide_fire)
     await ring(worker)
     assert len(await told(worker)) == len(CROWD)
 

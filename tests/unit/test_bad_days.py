@@ -17,7 +17,7 @@ from notifier.core.model.space import Phase, Space
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.lists import LISTED_SECONDS, list_of, note_left_out, shown_by, to_ask
 from notifier.core.spaces.merging import Patience
-from notifier.core.spaces.returns import HARDEST
+from notifier.core.spaces.returns import MAX_RETURN_FACTOR
 from notifier.core.spaces.timers import TimerKind, timers_of
 from notifier.core.spaces.transitions import LONGEST_WORD, unknown_states
 from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, Vanished, is_blackout
@@ -155,7 +155,7 @@ class TestLaggingReplicas:
             seconds += 30
             needed.append(answers + 1)
         assert needed == [2, 4, 8, 16, 32, 32, 32]
-        assert max(needed) == PATIENCE.needed * HARDEST
+        assert max(needed) == PATIENCE.needed * MAX_RETURN_FACTOR
         assert len(history.poll(seen(seconds, but(old, title="Three")))) == 1
         assert history.state.returns == {}
 

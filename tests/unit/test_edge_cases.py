@@ -15,7 +15,7 @@ from notifier.core.model.observation import Call, Evidence, Failure, Observation
 from notifier.core.model.poll import Cadence, NextPoll, Urgency
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.space import Phase, Space
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.next_poll import next_poll
 from notifier.core.spaces.timers import TimerKind, timers_of
@@ -47,7 +47,7 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
     for name in names:
         space_id = SpaceId(name)
         poll = seen(0, Space(id=space_id, state="live"))
-        decision = decide(None, poll, patience=PATIENCE, around=Circumstances())
+        decision = decide(None, poll, patience=PATIENCE, context=PollContext())
         assert decision.known is not None
         found[name] = decision.known
     return found
@@ -57,10 +57,10 @@ def poll_all(
     known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
 ) -> list[str]:
     """Take one answer in for every Space and return the types of what is told."""
-    around = Circumstances(mass_vanish=mass_vanish)
+    context = PollContext(mass_vanish=mass_vanish)
     told: list[str] = []
     for name, state in known.items():
-        decision = decide(state, observation.evidence(SpaceId(name)), patience=PATIENCE, around=around)
+        decision = decide(state, observation.evidence(SpaceId(name)), patience=PATIENCE, context=context)
         assert decision.known is not None
         known[name] = decision.known
         told += types(decision.events)
@@ -321,7 +321,7 @@ def test_case_18_ids_that_differ_only_in_case_are_two_spaces() -> None:
     answer = read_answer(Question(Call.LOOKUP, ("1zqKVXPQhvZJB", "1ZQKVXPQHVZJB")), body, START, START + 1)
     told = {}
     for space_id in answer.snapshots:
-        decision = decide(None, answer.evidence(space_id), patience=PATIENCE, around=Circumstances())
+        decision = decide(None, answer.evidence(space_id), patience=PATIENCE, context=PollContext())
         told[space_id] = decision.events[0]
     lower, upper = told[SpaceId("1zqKVXPQhvZJB")], told[SpaceId("1ZQKVXPQHVZJB")]
     assert [lower.type, upper.type] == ["space.started", "space.scheduled"]
@@ -331,7 +331,7 @@ def test_case_18_ids_that_differ_only_in_case_are_two_spaces() -> None:
 
 def test_case_19_one_space_matched_by_three_watches_is_one_event() -> None:
     watches = tuple(WatchId(f"wch_{number:016}") for number in range(3))
-    decision = decide(None, seen(0, LIVE), patience=PATIENCE, around=Circumstances(watches))
+    decision = decide(None, seen(0, LIVE), patience=PATIENCE, context=PollContext(watches))
     (event,) = decision.events
     assert event.data["watch_ids"] == list(watches)
     for watch in watches:
@@ -340,8 +340,8 @@ def test_case_19_one_space_matched_by_three_watches_is_one_event() -> None:
 
 def test_case_20_two_workers_that_see_the_same_transition_make_the_same_event() -> None:
     before = History(seen(0, PLANNED)).known
-    (one,) = decide(before, seen(620, LIVE), patience=PATIENCE, around=Circumstances()).events
-    (other,) = decide(before, seen(625, LIVE, took=3), patience=PATIENCE, around=Circumstances()).events
+    (one,) = decide(before, seen(620, LIVE), patience=PATIENCE, context=PollContext()).events
+    (other,) = decide(before, seen(625, LIVE, took=3), patience=PATIENCE, context=PollContext()).events
     assert (one.id, one.sequence) == (other.id, other.sequence)
 
 
@@ -362,5 +362,5 @@ def test_case_22_a_hostile_title_is_kept_raw(title: str) -> None:
     answer = read_answer(
         LOOKUP, {"data": {"id": "1zqKVXPQhvZJB", "state": "live", "title": title}}, START, START + 1
     )
-    (event,) = decide(None, answer.evidence(LIVE.id), patience=PATIENCE, around=Circumstances()).events
+    (event,) = decide(None, answer.evidence(LIVE.id), patience=PATIENCE, context=PollContext()).events
     assert json.loads(encode(event))["data"]["space"]["title"] == title

@@ -17,12 +17,12 @@ from notifier.core.model.poll import Cadence
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.reasons import OutageKind
 from notifier.core.polling.health import (
+    ANNOUNCED_AFTER,
     KINDS,
     LONGEST_BACKOFF_SECONDS,
-    TOLD_AFTER,
+    CallFailure,
     Health,
     Outage,
-    Setback,
     after_answer,
     after_cycle,
     after_failure,
@@ -61,8 +61,8 @@ class Source:
         response = respond(failure, now=now, cadence=CADENCE)
         if until is not None:
             response = Response(START + until, START + until)
-        setback = Setback(call, failure, response, is_sure=is_sure, label=label, origin=origin)
-        return self._move(after_failure(self.health, setback, now=now, cadence=CADENCE), seconds)
+        call_failure = CallFailure(call, failure, response, is_sure=is_sure, label=label, origin=origin)
+        return self._move(after_failure(self.health, call_failure, now=now, cadence=CADENCE), seconds)
 
     def answers(self, seconds: float, call: Call = Call.LOOKUP) -> list[str]:
         return self._move(after_answer(self.health, call), seconds)
@@ -104,7 +104,7 @@ class TestOutages:
 
     @pytest.mark.parametrize("kind", [FailureKind.UNAVAILABLE, FailureKind.REFUSED, FailureKind.UNAUTHORIZED])
     def test_that_is_everyday_is_told_from_the_second_time_on(self, kind: FailureKind) -> None:
-        assert TOLD_AFTER[kind] == 2
+        assert ANNOUNCED_AFTER[kind] == 2
         source = Source()
         for seconds in (0, 20, 40):
             assert source.fails(seconds, kind) == []
@@ -113,7 +113,7 @@ class TestOutages:
         assert source.fails(70, kind) == [DEGRADED]
         assert source.events[0].data["details"]["since"] == at(60)
 
-    @pytest.mark.parametrize("kind", [kind for kind in OF_CALLS if kind not in TOLD_AFTER])
+    @pytest.mark.parametrize("kind", [kind for kind in OF_CALLS if kind not in ANNOUNCED_AFTER])
     def test_of_any_other_kind_is_told_at_once(self, kind: FailureKind) -> None:
         assert Source().fails(0, kind) == [DEGRADED]
 
@@ -216,7 +216,7 @@ class TestBackingOff:
         assert pauses == [0, 10, 20, 40, 60, 60, 60]
 
     def test_goes_on_through_an_outage_of_weeks(self) -> None:
-        long = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=100_000, is_told=True)
+        long = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=100_000, is_announced=True)
         source = Source()
         source.health = Health({Call.LOOKUP: long})
         assert source.fails(0, FailureKind.UNAVAILABLE) == []
@@ -242,9 +242,9 @@ class TestBackingOff:
     def test_follows_the_response_to_each_kind(self, kind: FailureKind) -> None:
         failure = Failure(kind, "why")
         response = respond(failure, now=START, cadence=CADENCE)
-        setback, health = Setback(Call.LOOKUP, failure, response), Health()
-        for _ in range(TOLD_AFTER.get(kind, 1)):
-            health = after_failure(health, setback, now=START, cadence=CADENCE)
+        call_failure, health = CallFailure(Call.LOOKUP, failure, response), Health()
+        for _ in range(ANNOUNCED_AFTER.get(kind, 1)):
+            health = after_failure(health, call_failure, now=START, cadence=CADENCE)
         backoff = CADENCE.near if kind in (FailureKind.UNAVAILABLE, FailureKind.REFUSED) else 0
         assert health.paused_until(Call.LOOKUP) == (response.pause_until or START + backoff)
 
@@ -273,11 +273,11 @@ class TestBackingOff:
 
     def test_is_at_least_what_x_asks_for(self) -> None:
         failure = Failure(FailureKind.UNAVAILABLE, "503", retry_at=START + 120)
-        setback = Setback(Call.LOOKUP, failure, Response(START + 10))
-        health = after_failure(Health(), setback, now=START, cadence=CADENCE)
+        call_failure = CallFailure(Call.LOOKUP, failure, Response(START + 10))
+        health = after_failure(Health(), call_failure, now=START, cadence=CADENCE)
         assert health.paused_until(Call.LOOKUP) == START + 120
         # While a subject may be at fault, only that question waits: others show what it is.
-        unsure = after_failure(Health(), replace(setback, is_sure=False), now=START, cadence=CADENCE)
+        unsure = after_failure(Health(), replace(call_failure, is_sure=False), now=START, cadence=CADENCE)
         assert unsure.paused_until(Call.LOOKUP) == START
 
     def test_of_a_call_without_an_outage_is_none(self) -> None:
@@ -341,7 +341,7 @@ def test_every_failure_but_our_own_is_a_kind_of_outage() -> None:
 
 
 def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_was_told() -> None:
-    outage = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=2, is_told=True)
+    outage = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=2, is_announced=True)
     ids = []
     for other, now in (
         (outage, START),

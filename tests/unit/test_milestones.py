@@ -171,7 +171,7 @@ class TestTheEnd:
 def test_ids_do_not_depend_on_the_count_that_a_poll_happened_to_see(counts: tuple[int, int]) -> None:
     known = History(live(0, 40)).known
     one, other = (
-        decide(known, live(30 + number, count), patience=PATIENCE, around=WATCHED).events
+        decide(known, live(30 + number, count), patience=PATIENCE, context=WATCHED).events
         for number, count in enumerate(counts)
     )
     assert one[0].id == other[0].id

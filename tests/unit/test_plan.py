@@ -14,7 +14,7 @@ from notifier.core.model.observation import Evidence
 from notifier.core.model.space import Phase, Space
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.merging import Patience
-from notifier.core.spaces.plan import MOST_TOLD, overdue_at, planned_start, reminder_at, told
+from notifier.core.spaces.plan import MAX_ANNOUNCED, note_announced, overdue_at, planned_start, reminder_at
 from notifier.core.spaces.timers import ON_TIME_SECONDS, TimerKind, timers_of
 from tests.support.space_builders import (
     LIVE,
@@ -195,12 +195,12 @@ class TestAReschedule:
 
     def test_for_ever_does_not_grow_the_record_for_ever(self) -> None:
         history = History(seen(0, planned()))
-        for number in range(3 * MOST_TOLD):
+        for number in range(3 * MAX_ANNOUNCED):
             start = PLAN * (number + 1)
             history.take(reminder(start - LEAD))
             history.poll(seen(start - 100, planned(start + PLAN)))
-        assert history.types.count(EventType.REMINDER) == 3 * MOST_TOLD
-        assert len(history.state.told) == MOST_TOLD
+        assert history.types.count(EventType.REMINDER) == 3 * MAX_ANNOUNCED
+        assert len(history.state.announced) == MAX_ANNOUNCED
 
 
 class TestTheReminderIsDropped:
@@ -332,14 +332,14 @@ def test_ids_of_two_planned_starts_differ_in_the_same_place(what: EventType) -> 
 @pytest.mark.parametrize("what", [REMINDER, OVERDUE])
 def test_what_is_told_is_noted_once(what: str) -> None:
     known = History(seen(0, planned())).state
-    noted = told(known, what)
-    assert len(noted.told) == 1
-    assert told(noted, what) is noted
+    noted = note_announced(known, what)
+    assert len(noted.announced) == 1
+    assert note_announced(noted, what) is noted
 
 
 def test_without_a_planned_start_there_is_nothing_to_note() -> None:
     known = History(seen(0, planned(None))).state
-    assert told(known, REMINDER) is known
+    assert note_announced(known, REMINDER) is known
 
 
 @pytest.mark.parametrize("phase", [Phase.LIVE, Phase.ENDED, Phase.CANCELED])

@@ -14,8 +14,8 @@ from notifier.core.polling.worst_case import (
     NEWCOMERS,
     STRANGERS,
     Choice,
+    CostEstimate,
     Paid,
-    Prospect,
     choose,
     mills,
     of_creator,
@@ -34,9 +34,9 @@ FULL = Space(
 )
 
 
-def costs(prospect: Prospect) -> list[int]:
+def costs(estimate: CostEstimate) -> list[int]:
     """What one subject may cost, from nobody's profile to everybody's."""
-    return [mills([prospect], people) for people in People]
+    return [mills([estimate], people) for people in People]
 
 
 class TestALookup:
@@ -94,7 +94,7 @@ def test_people_cost_nothing_where_x_does_not_bill_them() -> None:
     assert costs(without_users(of_space("S1", None, Paid(), URGENT))) == [5, 5, 5, 5]
 
 
-def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[Prospect]:
+def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[CostEstimate]:
     """Prospects of Spaces that are unknown, and of others that are paid for with their people."""
     known = [Space(id=SpaceId(f"K{each}"), creator_id="1", host_ids=("1",)) for each in range(seen)]
     ids = {space.id for space in known}
@@ -179,8 +179,8 @@ class TestTheChoice:
 
     @pytest.mark.parametrize("budget", [0.001, 0.004])
     def test_below_the_price_of_one_space_is_nothing(self, budget: float) -> None:
-        for prospect in (of_space("S1", None, Paid(), URGENT), of_result(), of_creator("1", [], Paid())):
-            assert choose([prospect], ON_STAGE, used=0, budget=budget) is None
+        for estimate in (of_space("S1", None, Paid(), URGENT), of_result(), of_creator("1", [], Paid())):
+            assert choose([estimate], ON_STAGE, used=0, budget=budget) is None
 
     def test_counts_a_budget_in_whole_thousandths(self) -> None:
         free = without_users(of_space("S1", None, Paid(), URGENT))

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from notifier.simulator.scenario import Scenario
     from notifier.simulator.timeline import Scene
 
-    Handler = Callable[["Disturbance"], Awaitable[web.Response]]
+    Handler = Callable[["FaultedRequest"], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
+class FaultedRequest:
     """A fault that strikes one request.
 
     Attributes:
