@@ -1,4 +1,4 @@
-"""Sending requests over pooled connections; how a connection comes about is up to the dialler."""
+"""Sending requests over pooled connections; the route opens new ones."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Sender:
 
     Args:
         pool: The connections.
-        way: Opens new ones.
-        resolver: The way's, to be closed with the rest.
+        route: Opens new ones.
+        resolver: The resolver of the route, to be closed with the rest.
     """
 
     def __init__(self, pool: Pool, route: Route, resolver: ThreadResolver) -> None:
@@ -34,12 +34,12 @@ class Sender:
         self._resolver = resolver
 
     async def send(self, request: DeliveryRequest, *, deadline: float, fresh: bool) -> Reply:
-        """Send ``request`` once and return what came; nothing but a cancellation is raised.
+        """Send ``request`` once and return the reply; only a cancellation is raised.
 
         Args:
-            request: What to post.
-            deadline: By the loop's clock; over waiting, connecting, writing and reading together.
-            fresh: Whether to leave aside the connections that are kept.
+            request: The request to send.
+            deadline: By the loop's clock; for waiting, connecting, writing and reading together.
+            fresh: Whether to ignore kept connections.
         """
         try:
             target = target_of(request.url)
@@ -47,7 +47,7 @@ class Sender:
         except ValueError as error:
             return _failed(error)
         if not (self._pool.try_lease(target.origin) or await self._lease(target.origin, deadline)):
-            # All connections being in use is no fault of this receiver's.
+            # It is not this receiver's fault if all connections are in use.
             return Reply(error=ErrorClass.LOCAL, detail="no connection was free in time")
         try:
             return await self._send_to(target.origin, message, deadline, fresh=fresh)
@@ -84,7 +84,7 @@ class Sender:
             async with asyncio.timeout_at(deadline):
                 connection = await self._route.dial(origin, self._pool, deadline)
         except TimeoutError as error:
-            raise TimeoutError("no connection came about in time") from error
+            raise TimeoutError("no connection was established in time") from error
         self._pool.opened(connection)
         return connection
 

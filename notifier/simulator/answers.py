@@ -1,4 +1,4 @@
-"""What X answers to each of the five calls, given the Spaces that stand there: no HTTP, no clock."""
+"""What X answers to each of the five calls, given the Spaces at a moment: no HTTP, no clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_RESULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class AnswerContext:
-    """What an answer is made from: what stands at X, and how it is to be told."""
+    """What an answer is made from: the state at X, and how to describe it."""
 
     scenario: Scenario
     scene: Scene
@@ -39,7 +39,7 @@ class AnswerContext:
 
 
 def lookup(context: AnswerContext, reader: ParameterReader, _path_id: str) -> Answer:
-    """``GET /2/spaces?ids=``: the Spaces that are shown, and an error for each one that is not."""
+    """``GET /2/spaces?ids=``: the Spaces that exist, and an error for each one that does not."""
     ids = reader.ids("ids", SPACE_ID_PATTERN)
     view = _space_view(context, reader)
     if refusals := reader.refusals():
@@ -67,24 +67,26 @@ def lookup_one(context: AnswerContext, reader: ParameterReader, path_id: str) ->
 def by_creators(context: AnswerContext, reader: ParameterReader, _path_id: str) -> Answer:
     """``GET /2/spaces/by/creator_ids?user_ids=``: live and scheduled Spaces of these people.
 
-    Somebody whom the scenario neither lists nor has create a Space does not exist.
+    A person who is neither listed in the scenario nor the creator of a Space does not exist.
     """
     creators = reader.ids("user_ids", USER_ID_PATTERN)
     view = _space_view(context, reader)
     if refusals := reader.refusals():
         return invalid_request(context.contract, refusals)
-    anybody = {user.id for user in context.scenario.users} | {
+    everyone = {user.id for user in context.scenario.users} | {
         each.creator_id for each in context.scenario.spaces
     }
-    unknown = [creator for creator in creators if creator not in anybody]
-    banned = [creator for creator in creators if creator in context.scene.suspended]
-    shy = [creator for creator in creators if creator in context.scene.protected - context.scene.suspended]
+    unknown = [creator for creator in creators if creator not in everyone]
+    suspended_ids = [creator for creator in creators if creator in context.scene.suspended]
+    protected_ids = [
+        creator for creator in creators if creator in context.scene.protected - context.scene.suspended
+    ]
     errors = [
         *(not_found(context.contract, "user", "user_ids", each) for each in unknown),
-        *(suspended(context.contract, "user_ids", each) for each in banned),
-        *(not_authorized(context.contract, "user", "user_ids", each) for each in shy),
+        *(suspended(context.contract, "user_ids", each) for each in suspended_ids),
+        *(not_authorized(context.contract, "user", "user_ids", each) for each in protected_ids),
     ]
-    asked = set(creators).difference(banned, shy)
+    asked = set(creators).difference(suspended_ids, protected_ids)
     return _listing(context, [space for space in _listed(context) if space.creator_id in asked], view, errors)
 
 
@@ -126,7 +128,7 @@ def _space_view(context: AnswerContext, reader: ParameterReader) -> SpaceView:
     dialect = DIALECTS[context.contract]
     fields = reader.choices("space.fields", dialect.space_fields)
     expansions = reader.choices("expansions", EXPANSIONS)
-    # The stand-in's people have only what is always told, so a valid choice of user.fields changes nothing.
+    # The stand-in's people have only X's default fields, so a valid choice of user.fields changes nothing.
     reader.choices("user.fields", dialect.user_fields)
     return SpaceView(
         fields=fields | expansions | {"id", "state"},
@@ -140,7 +142,7 @@ def _space_view(context: AnswerContext, reader: ParameterReader) -> SpaceView:
 
 
 def _listed(context: AnswerContext) -> list[PlayedSpace]:
-    """The Spaces that X lists without being asked for them by id."""
+    """Return the Spaces that X includes in lists."""
     return [space for space in context.scene.spaces.values() if context.scenario.x.lists(space.state)]
 
 
@@ -153,12 +155,12 @@ def _listing(
     context: AnswerContext, found: Sequence[PlayedSpace], view: SpaceView, errors: Sequence[Error] = ()
 ) -> Answer:
     data, includes = render_spaces(found, view)
-    told = [*errors, *_suspensions(context, found, view)]
-    return _healthy(data=data, includes=includes, errors=told, meta={"result_count": len(data)})
+    all_errors = [*errors, *_suspensions(context, found, view)]
+    return _healthy(data=data, includes=includes, errors=all_errors, meta={"result_count": len(data)})
 
 
 def _absences(context: AnswerContext, parameter: str, space_ids: Sequence[str]) -> list[Error]:
-    """What stands in ``errors`` for Spaces that are not shown; nothing for those that X leaves out."""
+    """Return the ``errors`` for Spaces that are not shown; there are none for those that X leaves out."""
     errors = []
     for space_id in space_ids:
         absence = context.scene.withheld.get(space_id, Absence.GONE)
@@ -170,11 +172,11 @@ def _absences(context: AnswerContext, parameter: str, space_ids: Sequence[str]) 
 
 
 def _suspensions(context: AnswerContext, found: Sequence[PlayedSpace], view: SpaceView) -> list[Error]:
-    """What stands in ``errors`` for people whom an expansion asked for and X does not describe."""
+    """Return the ``errors`` for people that an expansion asked for and X does not describe."""
     named = suspended_references(found, view)
     return [suspended(context.contract, expansion, user_id) for expansion, user_id in named]
 
 
 def _healthy(**parts: object) -> Answer:
-    """A 200 of the parts that hold something; X leaves empty ones out."""
+    """Return a 200 with the non-empty parts; X leaves empty ones out."""
     return Answer(HTTPStatus.OK, {name: part for name, part in parts.items() if part})

@@ -1,4 +1,4 @@
-"""The faults that leave an answer that looks healthy, and is late, old, incomplete or odd."""
+"""The faults whose answers look healthy but are late, old, incomplete or malformed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _ALWAYS_SHOWN: Final = ("id", "state")
 
 
 async def slow(faulted: FaultedRequest) -> web.Response:
-    """Answer late what was true when the question came."""
+    """Answer late, with the state at the time of the request."""
     response = http_response(faulted.true_answer())
     await asyncio.sleep(faulted.play.real_seconds(faulted.fault.delay))
     return response
 
 
 async def stale(faulted: FaultedRequest) -> web.Response:
-    """Answer from a replica that lags."""
+    """Answer from a lagging replica."""
     return http_response(faulted.answer(faulted.scene(seconds_ago=faulted.fault.lag)))
 
 
 async def vanish_all(faulted: FaultedRequest) -> web.Response:
-    """Answer as if there were no Space."""
+    """Answer as if there were no Spaces."""
     scene = faulted.scene()
     return http_response(faulted.answer(scene.without(scene.spaces, Absence.GONE)))
 
@@ -46,17 +46,17 @@ async def vanish(faulted: FaultedRequest) -> web.Response:
 
 
 async def inaccessible(faulted: FaultedRequest) -> web.Response:
-    """Answer that nobody may see these Spaces."""
+    """Answer that access to these Spaces is not authorized."""
     return _answer_without(faulted, Absence.HIDDEN)
 
 
 async def left_out(faulted: FaultedRequest) -> web.Response:
-    """Answer without a word about these Spaces."""
+    """Answer without mentioning these Spaces."""
     return _answer_without(faulted, Absence.LEFT_OUT)
 
 
 async def nulls(faulted: FaultedRequest) -> web.Response:
-    """Answer null where X would leave something out."""
+    """Answer null where X would leave a field out."""
     parameters = faulted.asked.parameters
     wanted = (Parameter.SPACE_FIELDS, Parameter.EXPANSIONS)
     fields = {name for parameter in wanted for name in parameters.get(parameter, ())}
@@ -64,7 +64,7 @@ async def nulls(faulted: FaultedRequest) -> web.Response:
 
 
 async def twins(faulted: FaultedRequest) -> web.Response:
-    """Answer twice for the same Space, the second time with less."""
+    """Answer with two records of the same Space, the second with fewer fields."""
     return http_response(_with_twins(faulted.true_answer(), faulted.fault.subjects))
 
 
@@ -73,7 +73,7 @@ def _answer_without(faulted: FaultedRequest, absence: Absence) -> web.Response:
 
 
 def _with_nulls(answer: Answer, fields: Iterable[str]) -> Answer:
-    """Write null for each part of a healthy answer, and each asked field of a Space, that is not there."""
+    """Return a healthy answer with null for each missing part and each missing requested field."""
     if answer.status != HTTPStatus.OK:
         return answer
     body = {**dict.fromkeys(_PARTS), **answer.body}
@@ -86,7 +86,7 @@ def _with_nulls(answer: Answer, fields: Iterable[str]) -> Answer:
 
 
 def _with_twins(answer: Answer, space_ids: Iterable[str] | None) -> Answer:
-    """Add a second, barer record of each of these Spaces, or of all; a count in ``meta`` counts it."""
+    """Return an answer with a second, smaller record of each of these Spaces; ``meta`` counts it."""
     data = answer.body.get("data")
     if not isinstance(data, list):
         return answer

@@ -1,4 +1,4 @@
-"""The faults that put a failure in the place of the answer."""
+"""The faults that replace the answer with a failure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def unavailable(faulted: FaultedRequest) -> web.Response:
 
 
 async def rate_limited(faulted: FaultedRequest) -> web.Response:
-    """Answer 429, with the window that is said to be used up in the headers."""
+    """Answer 429, with the used-up window in the headers."""
     fault = faulted.fault
     window = RateState(
         limit=faulted.limit if fault.window is Window.QUARTER else _DAILY_LIMIT,
@@ -74,13 +74,13 @@ async def forbidden(_faulted: FaultedRequest) -> web.Response:
 
 
 async def out_of_credits(faulted: FaultedRequest) -> web.Response:
-    """Answer that the purse is empty."""
+    """Answer that no credits are left."""
     fault = faulted.fault
     return http_response(_typed(faulted, credits_depleted(faulted.contract, fault.http_status, fault.title)))
 
 
 async def capped(faulted: FaultedRequest) -> web.Response:
-    """Answer that the month's cap is reached, while the window looks nearly unused."""
+    """Answer that the monthly cap is reached, while the window looks nearly unused."""
     fault = faulted.fault
     window = RateState(limit=_MONTHLY_CAP, remaining=_MONTHLY_CAP - 1, reset=_reset(faulted))
     answer = _typed(faulted, usage_capped(faulted.contract, fault.http_status, fault.title))
@@ -88,7 +88,7 @@ async def capped(faulted: FaultedRequest) -> web.Response:
 
 
 async def refused(faulted: FaultedRequest) -> web.Response:
-    """Answer 400, and name what is refused in the way that the scenario wants."""
+    """Answer 400, and name what is refused as the scenario specifies."""
     parameter, naming = faulted.fault.parameter, faulted.fault.naming
     if parameter is None or naming is Naming.NONE:
         return http_response(unnamed_invalid_request(faulted.contract))
@@ -105,7 +105,7 @@ async def refused(faulted: FaultedRequest) -> web.Response:
 
 
 async def html(faulted: FaultedRequest) -> web.Response:
-    """Answer with a page of the edge, under whatever status."""
+    """Answer with an HTML page of X's edge servers, with any status."""
     status = faulted.fault.http_status
     words = f"{status} {phrase(status)}"
     page = (
@@ -116,13 +116,13 @@ async def html(faulted: FaultedRequest) -> web.Response:
 
 
 async def truncated(faulted: FaultedRequest) -> web.Response:
-    """Answer half of the body, with a length that says it is whole: only the JSON betrays it."""
+    """Answer with half of the body and a matching length, so that only the JSON is broken."""
     whole = json.dumps(faulted.true_answer().body).encode()
     return web.Response(body=whole[: len(whole) // 2], content_type="application/json", charset="utf-8")
 
 
 async def inner_error(faulted: FaultedRequest) -> web.Response:
-    """Answer 200 with nothing but an error inside."""
+    """Answer 200 with nothing but an error in the body."""
     return http_response(Answer(HTTPStatus.OK, _INNER_ERRORS[faulted.fault.body_shape]))
 
 
@@ -131,11 +131,11 @@ async def reset(faulted: FaultedRequest) -> web.Response:
     transport = faulted.request.transport
     if transport is not None:
         transport.abort()
-    return web.Response()  # aiohttp wants an answer to write; nobody is there to read it
+    return web.Response()  # aiohttp needs a response to write, although the connection is closed
 
 
 def _reset(faulted: FaultedRequest) -> int:
-    """The end of the fault by X's own clock, in whole Unix seconds."""
+    """Return the end of the fault by X's own clock, in whole Unix seconds."""
     return math.ceil(faulted.play.x_time(faulted.fault.until))
 
 

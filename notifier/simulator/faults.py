@@ -1,4 +1,4 @@
-"""What each kind of fault does to an answer: one table, kind to handler."""
+"""The handler of each kind of fault."""
 
 from __future__ import annotations
 
