@@ -120,7 +120,7 @@ BAD = {
     ),
     "a key without a certificate": (
         "rediss://host?ssl_keyfile=k.pem",
-        "ssl_certfile and ssl_keyfile must of use together",
+        "ssl_certfile and ssl_keyfile must be given together",
     ),
     "an empty file": ("rediss://host?ssl_ca_certs=", "ssl_ca_certs is empty"),
     "a space": ("redis://ho st", "must not contain spaces"),
