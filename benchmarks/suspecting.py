@@ -1,4 +1,4 @@
-"""What the workers do about requests that fail, on a simulated clock and without Redis."""
+"""How the workers handle failed requests, on a simulated clock and without Redis."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from benchmarks.schedule import Schedule
 from notifier.core.model.observation import Call, Failure
 from notifier.core.model.poll import Cadence, DuePoll, NextPoll, Urgency
-from notifier.core.polling.health import Health, Setback, after_answer, after_failure
-from notifier.core.polling.isolation import Selection, Surroundings, Verdict, select
+from notifier.core.polling.health import CallFailure, Health, after_answer, after_failure
+from notifier.core.polling.isolation import CallContext, Selection, Verdict, select
 from notifier.core.polling.isolation import after_failure as judge
 from notifier.core.polling.outages import respond
 from notifier.core.polling.standing import NORMAL, Pace, Standing
@@ -21,7 +21,7 @@ class Suspects:
     """The standings of one call's subjects, and whether the call is down.
 
     Attributes:
-        isolated: How many failures were a lone subject's own.
+        isolated: How many failures were those of a single subject.
     """
 
     def __init__(self, call: Call, polls: Schedule, *, cadence: Cadence) -> None:
@@ -36,18 +36,18 @@ class Suspects:
         self._health = Health()
 
     def choose(self, urgent: Sequence[DuePoll], patient: Sequence[DuePoll], *, now: float) -> Selection:
-        """Return the polls that may share the next question, after those that must wait were put off."""
+        """Return the polls that may share the next question, after postponing those that must wait."""
         selection = select(urgent, patient, self._standings, now=now)
         for poll, at in selection.put_off.items():
             self._polls.file(poll.subject, NextPoll(at, poll.urgency))
         return selection
 
     def paused_until(self) -> float:
-        """Return the epoch second before which the call is not made, 0 where it may be."""
+        """Return the epoch second before which the call is not made, 0 if it may be."""
         return self._health.paused_until(self._call)
 
     def answered(self, subjects: Sequence[str], *, now: float) -> None:
-        """Note that X answered for these."""
+        """Record that X answered for these."""
         self._health = after_answer(self._health, self._call)
         if self._standings:
             self._answered_at = now
@@ -55,12 +55,14 @@ class Suspects:
                 self._standings.pop(subject, None)
 
     def failed(self, due: Sequence[DuePoll], failure: Failure, *, now: float) -> None:
-        """File the polls of a question that failed for when they are asked again."""
+        """Reschedule the polls of a failed question."""
         verdict = self._judge(due, failure, now=now) if failure.suspects_subjects else SURE
         response = respond(failure, now=now, cadence=self._cadence)
         if not verdict.is_subjects:
-            setback = Setback(self._call, failure, response, verdict.label, is_sure=verdict.is_exhausted)
-            self._health = after_failure(self._health, setback, now=now, cadence=self._cadence)
+            call_failure = CallFailure(
+                self._call, failure, response, verdict.label, is_sure=verdict.is_exhausted
+            )
+            self._health = after_failure(self._health, call_failure, now=now, cadence=self._cadence)
         for poll in due:
             at = response.ask_again_at if verdict.ask_at is None else verdict.ask_at[poll.subject]
             self._polls.file(poll.subject, NextPoll(max(poll.at, at), poll.urgency))
@@ -70,14 +72,14 @@ class Suspects:
         urgent, patient = self._polls.first(BATCH)
         others = [poll for poll in (*urgent, *patient) if not self._is_grouped(poll.subject)]
         outage = self._health.calls.get(self._call)
-        around = Surroundings(
+        context = CallContext(
             self._standings,
             self._answered_at,
             outage.labels if outage else (),
-            is_down=outage is not None and outage.is_told,
+            is_down=outage is not None and outage.is_announced,
             has_others=bool(others),
         )
-        verdict = judge(subjects, failure, around, now=now, pace=self._pace, origin="")
+        verdict = judge(subjects, failure, context, now=now, pace=self._pace, origin="")
         self._standings |= verdict.standings
         self.isolated += verdict.is_subjects and len(due) == 1
         if verdict.wants_witness:

@@ -1,7 +1,7 @@
-"""Our cadence on a simulated clock: the steps of the workers in their order, around the real core.
+"""Our cadence on a simulated clock: the steps of the workers in order, with the real core.
 
-``fill`` chooses each request, ``buckets`` lets it go, ``decide`` weighs every answer and ``next_poll`` says
-when to come back. What is left out is Redis, the network and the timers, which ask nothing of X.
+``fill`` chooses each request, ``buckets`` grants it, ``decide`` handles every answer and ``next_poll`` says
+when to poll again. Redis, the network and the timers, which ask nothing of X, are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from notifier.core.model.problems import FailureKind
 from notifier.core.polling import buckets
 from notifier.core.polling.batching import fill
 from notifier.core.polling.buckets import Buckets
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.lists import call_and_subject, list_of, note_left_out, note_shown, shown_by, to_ask
 from notifier.core.spaces.merging import Patience
@@ -35,7 +35,7 @@ from notifier.core.spaces.plan import overdue_at
 from notifier.source import BATCH
 
 LATENCY_SECONDS: Final = {Call.LOOKUP: 0.2, Call.CREATORS: 0.4}
-"""How long X takes for an answer, which tells how things stand half way through."""
+"""How long X takes for an answer, which shows the state half way through."""
 
 TURNS: Final = {
     EventType.SCHEDULED: Turn.ANNOUNCED,
@@ -45,9 +45,9 @@ TURNS: Final = {
     EventType.CANCELED: Turn.CANCELED,
 }
 
-NEWS: Final = Circumstances((WatchId("wch_week"),))
-BASELINE: Final = Circumstances((WatchId("wch_week"),), silent=True)
-VANISHING: Final = Circumstances((WatchId("wch_week"),), mass_vanish=True)
+NEWS: Final = PollContext((WatchId("wch_week"),))
+BASELINE: Final = PollContext((WatchId("wch_week"),), silent=True)
+VANISHING: Final = PollContext((WatchId("wch_week"),), mass_vanish=True)
 
 
 class Watching:
@@ -72,7 +72,7 @@ class Watching:
         cadence: Cadence,
         poison: frozenset[str] = frozenset(),
     ) -> None:
-        """Prepare to watch; how long the creators and Spaces of ``poison`` wait is not measured."""
+        """Prepare to poll; the waits of the creators and Spaces in ``poison`` are not measured."""
         self.now = now
         self.waits = no_waits()
         self.held_back = self.forwarded = self.vanishings = self.decided = self.settled = 0
@@ -94,7 +94,7 @@ class Watching:
             self._polls[Call.CREATORS].file(creator, NextPoll(now, Urgency.PATIENT))
 
     def run(self, *, until: float) -> None:
-        """Live until an epoch second."""
+        """Run until an epoch second."""
         while self.now < until:
             claimed, wake_at = self._claim()
             if claimed:
@@ -103,7 +103,7 @@ class Watching:
                 self.now = max(wake_at, math.nextafter(self.now, math.inf))
 
     def longest_open_wait(self) -> float:
-        """Return how many seconds the healthy subject that waits longest is past its wished moment."""
+        """Return how many seconds the longest waiting healthy subject is overdue."""
         healthy = (record for space_id, record in self._records.items() if space_id not in self._poison)
         wished = [record.due.at for record in healthy]
         wished += [
@@ -114,7 +114,7 @@ class Watching:
         return max(self.now - min(wished, default=self.now), 0.0)
 
     def _claim(self) -> tuple[list[tuple[Call, list[DuePoll]]], float]:
-        """Claim one question by each call that may be made now, or say when there will be one."""
+        """Claim one question for each call that may be made now, or return when there will be one."""
         claimed, wake_at = [], math.inf
         for call, polls in self._polls.items():
             selection = self._suspects[call].choose(*polls.first(BATCH), now=self.now)
@@ -134,7 +134,7 @@ class Watching:
         return claimed, wake_at
 
     def _take(self, call: Call, due: Sequence[DuePoll]) -> float:
-        """Ask, and take in what comes; gives when that was."""
+        """Ask and apply the answer; return its time."""
         observation = self._ask(call, due)
         if observation.failure is not None:
             self._put_off(call, due, observation.failure, now=observation.answered_at)
@@ -144,7 +144,7 @@ class Watching:
         return observation.answered_at
 
     def _put_off(self, call: Call, due: Sequence[DuePoll], failure: Failure, *, now: float) -> None:
-        """File all subjects of a request that failed for when they are asked about again."""
+        """Reschedule all subjects of a failed request."""
         if failure.kind is FailureKind.HELD_BACK:
             for poll in due:
                 self._polls[call].file(poll.subject, NextPoll(poll.at, poll.urgency))
@@ -181,11 +181,11 @@ class Watching:
         question, now = observation.question, observation.answered_at
         is_mass_vanish = self._note_cycle(observation)
         self.vanishings += is_mass_vanish
-        around = VANISHING if is_mass_vanish else NEWS
+        context = VANISHING if is_mass_vanish else NEWS
         asked = () if question.call is Call.LOOKUP else _lists(question.subjects)
         space_ids = question.subjects if question.call is Call.LOOKUP else observation.snapshots
         for space_id in space_ids:
-            self._poll(observation.evidence(SpaceId(space_id)), around, asked)
+            self._poll(observation.evidence(SpaceId(space_id)), context, asked)
         if question.call is Call.CREATORS:
             self._come_back(question.subjects, now)
             self._poll_absent(observation)
@@ -199,8 +199,8 @@ class Watching:
         record = self._records.get(space_id)
         return record is not None and not record.known.phase.is_over
 
-    def _poll(self, evidence: Evidence, around: Circumstances, asked: Sequence[str]) -> None:
-        """Weigh what was seen of one Space in an answer with these lists, and set its next poll."""
+    def _poll(self, evidence: Evidence, context: PollContext, asked: Sequence[str]) -> None:
+        """Decide on one Space in an answer with these lists, and set its next poll."""
         record, now = self._records.get(evidence.space_id), evidence.answered_at
         if record is not None and evidence.space_id not in self._poison:
             self.waits[record.wish].wished.append(record.due.at - record.polled)
@@ -208,16 +208,16 @@ class Watching:
         known = record.known if record else None
         if evidence.snapshot is not None and asked:
             shown = shown_by(evidence.snapshot.space, known.space if known else None, asked)
-            around = replace(around, lists=shown)
+            context = replace(context, lists=shown)
         if record is not None and is_settled(record, evidence):
             self.settled += 1
-            record.known = note_shown(record.known, around.lists, now=now)
+            record.known = note_shown(record.known, context.lists, now=now)
             self._file(record, now)
             return
         self.decided += 1
         if record is None and evidence.snapshot and evidence.snapshot.space.creator_id not in self._asked_at:
-            around = replace(BASELINE, lists=around.lists)
-        decision = decide(known, evidence, patience=self._patience, around=around)
+            context = replace(BASELINE, lists=context.lists)
+        decision = decide(known, evidence, patience=self._patience, context=context)
         for event in decision.events:
             self._note(event, now)
         if decision.known is not None:
@@ -269,7 +269,7 @@ class Watching:
             polls.file(creator, later)
 
     def _poll_absent(self, observation: Observation) -> None:
-        """Queue a lookup of every Space that an answer by creator should have had (E1)."""
+        """Queue a lookup of every Space that an answer by creator should have included (E1)."""
         for creator in observation.question.subjects:
             for space_id in self._alive.get(creator, ()):
                 if space_id not in observation.snapshots:

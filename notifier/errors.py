@@ -1,4 +1,4 @@
-"""The one tree of errors.
+"""The tree of errors.
 
 Each error carries a stable ``code`` for machines, an HTTP ``status`` for the admin API, and a message that
 names the field and how to fix it. Messages never hold a secret.
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class NotifierError(Exception):
-    """Anything this product raises on purpose."""
+    """The base of all errors that this product raises."""
 
     code: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "Internal error"
@@ -23,7 +23,7 @@ class NotifierError(Exception):
 
 
 class ConfigError(NotifierError):
-    """A setting has a bad value; the message is one line that names the setting."""
+    """A setting has an invalid value; the message is one line that names the setting."""
 
     code = "bad-setting"
     title = "Bad setting"
@@ -55,7 +55,7 @@ class InvalidInputError(NotifierError):
 
 
 class BadRequestError(NotifierError):
-    """The request could not even be read (not JSON, a broken cursor)."""
+    """The request could not be parsed (not JSON, an invalid cursor)."""
 
     code = "bad-request"
     title = "The request could not be read"
@@ -63,7 +63,7 @@ class BadRequestError(NotifierError):
 
 
 class UnauthorizedError(NotifierError):
-    """No key, or one that is not known."""
+    """The API key is missing or unknown."""
 
     code = "unauthorized"
     title = "A valid API key is needed"
@@ -92,7 +92,7 @@ class MethodNotAllowedError(NotifierError):
 
 
 class ConflictError(NotifierError):
-    """The request contradicts what is stored; ``existing_id`` names the record in the way."""
+    """The request conflicts with what is stored; ``existing_id`` names the conflicting record."""
 
     code = "conflict"
     title = "Conflict"
@@ -104,14 +104,14 @@ class ConflictError(NotifierError):
 
 
 class IdempotencyKeyReusedError(ConflictError):
-    """The idempotency key belongs to a request with another path or body; the mistake is the caller's."""
+    """The idempotency key belongs to a request with another path or body."""
 
     code = "idempotency-key-reused"
     title = "The idempotency key was used for another request"
 
 
 class IdempotencyInProgressError(ConflictError):
-    """The first request with this idempotency key is still running; the same one again succeeds soon."""
+    """The first request with this idempotency key is still running; the caller should try again soon."""
 
     code = "idempotency-in-progress"
     title = "The first request with this idempotency key is still running"
@@ -158,7 +158,7 @@ class PayloadTooLargeError(NotifierError):
 
 
 class UnsupportedMediaTypeError(NotifierError):
-    """The body is declared as something that is not read here: its type, its charset or its encoding."""
+    """The media type, the charset or the encoding of the body is not supported."""
 
     code = "unsupported-media-type"
     title = "Unsupported media type"
@@ -166,11 +166,11 @@ class UnsupportedMediaTypeError(NotifierError):
 
 
 class UnsupportedEncodingError(UnsupportedMediaTypeError):
-    """The body has a content coding that is not read here."""
+    """The content coding of the body is not supported."""
 
 
 class UnsupportedPatchError(UnsupportedMediaTypeError):
-    """The body of a PATCH is declared as something that is not read here."""
+    """The media type of a PATCH body is not supported."""
 
 
 class UnavailableError(NotifierError):
@@ -182,7 +182,7 @@ class UnavailableError(NotifierError):
 
 
 class UnusableServerError(UnavailableError):
-    """Redis refuses what this product needs, and no waiting helps: a setting must change first."""
+    """Redis refuses what this product needs; waiting does not help, a setting must change first."""
 
 
 class VersionConflictError(NotifierError):
@@ -194,7 +194,7 @@ class VersionConflictError(NotifierError):
 
 
 class SecretFormError(NotifierError):
-    """A signing secret does not have the form that the Standard Webhooks specification gives it."""
+    """A signing secret does not have the form that the Standard Webhooks specification requires."""
 
     code = "bad-secret"
     title = "Bad secret"
@@ -210,7 +210,7 @@ class SignatureError(NotifierError):
 
 
 class AddressError(NotifierError):
-    """A URL or an address that webhooks must not reach; the message says which rule it broke."""
+    """A URL or an address that webhooks must not reach; the message says which rule it breaks."""
 
     code = "blocked-address"
     title = "Forbidden address"
@@ -218,7 +218,7 @@ class AddressError(NotifierError):
 
 
 class ProxyError(NotifierError):
-    """The outbound proxy does not do its part; no fault of a receiver's."""
+    """The outbound proxy failed; that is not the receiver's fault."""
 
     code = "proxy"
     title = "The outbound proxy does not work"

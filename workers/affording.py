@@ -16,7 +16,7 @@ from notifier.core.polling.batching import of_one_kind
 from notifier.core.polling.spending import billable, next_day
 from notifier.core.polling.worst_case import (
     Choice,
-    Prospect,
+    CostEstimate,
     choose,
     of_creator,
     of_name,
@@ -63,9 +63,9 @@ async def afford(worker: Worker, question: Question, due: Sequence[DuePoll]) -> 
     if budget is None:
         return asked
     question, subjects = asked.question, asked.question.subjects
-    prospects = await _prospects(worker, asked)
+    estimates = await _prospects(worker, asked)
     if question.call is Call.SEARCH:
-        choice, hold = await _hold(worker, asked, prospects, budget)
+        choice, hold = await _hold(worker, asked, estimates, budget)
         if choice is None:
             return None
         smaller = replace(question, people=choice.people, max_results=choice.count)
@@ -73,11 +73,11 @@ async def afford(worker: Worker, question: Question, due: Sequence[DuePoll]) -> 
     now = worker.runtime.clock()
     # What only fills a request comes last: a smaller one must still answer a poll that is due.
     parts = sorted(
-        zip(asked.due, subjects, prospects, strict=True),
+        zip(asked.due, subjects, estimates, strict=True),
         key=lambda part: (part[0].at > now, precedence(part[2])),
     )
     due_now = sum(poll.at <= now for poll, _, _ in parts)
-    choice, hold = await _hold(worker, asked, [prospect for _, _, prospect in parts], budget, due=due_now)
+    choice, hold = await _hold(worker, asked, [estimate for _, _, estimate in parts], budget, due=due_now)
     if choice is None:
         return None
     taken = parts[choice.first : choice.first + choice.count]
@@ -119,23 +119,23 @@ async def _without_over(worker: Worker, asked: Affordable) -> Affordable:
     return Affordable(replace(question, subjects=subjects, people=people), tuple(chosen))
 
 
-async def _prospects(worker: Worker, asked: Affordable) -> list[Prospect]:
+async def _prospects(worker: Worker, asked: Affordable) -> list[CostEstimate]:
     """Return what each subject of a question may bill; each result, where it is a search."""
     question = asked.question
     if question.call is Call.USERS:
         return [of_name()] * len(question.subjects)
     if question.call is Call.SEARCH:
-        prospects = [of_result()] * question.max_results
+        estimates = [of_result()] * question.max_results
     elif question.call is Call.CREATORS:
-        prospects = await _of_creators(worker, question.subjects)
+        estimates = await _of_creators(worker, question.subjects)
     else:
-        prospects = await _of_spaces(worker, asked)
+        estimates = await _of_spaces(worker, asked)
     if worker.runtime.settings.x_expanded_users_billed:
-        return prospects
-    return [without_users(each) for each in prospects]
+        return estimates
+    return [without_users(each) for each in estimates]
 
 
-async def _of_spaces(worker: Worker, asked: Affordable) -> list[Prospect]:
+async def _of_spaces(worker: Worker, asked: Affordable) -> list[CostEstimate]:
     store, now = worker.runtime.store, worker.runtime.clock()
     records = await store.spaces.read_many(asked.question.subjects)
     spaces = _known({space_id: record.known for space_id, record in records.items()})
@@ -146,7 +146,7 @@ async def _of_spaces(worker: Worker, asked: Affordable) -> list[Prospect]:
     ]
 
 
-async def _of_creators(worker: Worker, creators: Sequence[str]) -> list[Prospect]:
+async def _of_creators(worker: Worker, creators: Sequence[str]) -> list[CostEstimate]:
     store, now = worker.runtime.store, worker.runtime.clock()
     watches = await store.watches.by_subjects(WatchKind.CREATOR, creators)
     alive = await store.spaces.alive_of([watch.id for watch in watches.values()])
@@ -170,7 +170,7 @@ def _people(spaces: Mapping[str, Space]) -> set[str]:
 async def _hold(
     worker: Worker,
     asked: Affordable,
-    prospects: Sequence[Prospect],
+    estimates: Sequence[CostEstimate],
     budget: float,
     *,
     due: int | None = None,
@@ -180,7 +180,7 @@ async def _hold(
     call = asked.question.call
     wished = People.CREATOR if call is Call.USERS else asked.question.people
     divisible = call is not Call.SEARCH
-    option = partial(choose, prospects, wished, budget=budget, due=due, divisible=divisible)
+    option = partial(choose, estimates, wished, budget=budget, due=due, divisible=divisible)
     # The first try hopes that nothing is used; a refusal says how much is.
     spent = held = 0
     for _ in range(TRIES):

@@ -15,7 +15,7 @@ from notifier.core.model.instants import instant
 from notifier.core.model.observation import Call, Observation, Snapshot
 from notifier.core.model.poll import NextPoll
 from notifier.core.model.watch import Watch, WatchKind
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.lists import shown_by, to_ask
 from notifier.core.spaces.matching import baseline_event, is_silent, people_of, wants_baseline
@@ -58,9 +58,9 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
     _note_unknown_states(worker, observation)
     asking = await _asking(worker, call, subjects)
     remaining = tuple(dict.fromkeys((*(subjects if call is Call.LOOKUP else ()), *observation.snapshots)))
-    around = await circumstances(worker, observation)
+    context = await circumstances(worker, observation)
     for _ in range(TRIES):
-        remaining = await _apply(worker, [SpaceId(each) for each in remaining], observation, asking, around)
+        remaining = await _apply(worker, [SpaceId(each) for each in remaining], observation, asking, context)
         if not remaining:
             break
     else:
@@ -99,7 +99,7 @@ async def _apply(
     space_ids: Sequence[SpaceId],
     observation: Observation,
     asking: Sequence[Watch],
-    around: Circumstances,
+    context: PollContext,
 ) -> tuple[SpaceId, ...]:
     """Decide and commit once; gives the Spaces that others changed meanwhile."""
     store, runtime = worker.runtime.store, worker.runtime
@@ -114,7 +114,7 @@ async def _apply(
             record.tracked.known,
             observation.evidence(space_id),
             patience=runtime.patience,
-            around=_around(around, record, observation.snapshots.get(space_id), lists),
+            context=_context_of(context, record, observation.snapshots.get(space_id), lists),
         )
         if not record.watches:
             unfollowed.append(space_id)
@@ -135,13 +135,13 @@ async def _apply(
     return tuple(commit.known.space.id for commit, went_in in zip(commits, done, strict=True) if not went_in)
 
 
-def _around(
-    around: Circumstances, record: Matched, snapshot: Snapshot | None, lists: Collection[str]
-) -> Circumstances:
+def _context_of(
+    context: PollContext, record: Matched, snapshot: Snapshot | None, lists: Collection[str]
+) -> PollContext:
     """Add to what surrounds an answer what surrounds it for one Space."""
     known = record.tracked.known
     return replace(
-        around,
+        context,
         watch_ids=tuple(watch.id for watch in record.watches),
         lists=shown_by(snapshot.space, known.space if known else None, lists) if snapshot else (),
         silent=is_silent(record.watches),

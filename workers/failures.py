@@ -10,8 +10,8 @@ from notifier.core.model.observation import Call, Failure, Observation
 from notifier.core.model.poll import NextPoll
 from notifier.core.model.problems import FailureKind
 from notifier.core.polling import isolation
-from notifier.core.polling.health import Health, Setback, after_failure
-from notifier.core.polling.isolation import HALVED_AFTER, REFUSALS, Surroundings, Verdict
+from notifier.core.polling.health import CallFailure, Health, after_failure
+from notifier.core.polling.isolation import HALVED_AFTER, REFUSALS, CallContext, Verdict
 from notifier.core.polling.outages import respond
 from notifier.core.polling.standing import NORMAL, adopt, after_answer
 from notifier.source import BATCH
@@ -103,15 +103,15 @@ async def _suspect(worker: Worker, poll: ClaimedQuestion, failure: Failure, heal
         if not standings.get(each.subject, NORMAL).group and each.subject not in poll.subjects
     ]
     outage = health.calls.get(call)
-    around = Surroundings(
+    context = CallContext(
         standings,
         await store.standings.answered_at(call),
         outage.labels if outage else (),
-        is_down=outage is not None and outage.is_told,
+        is_down=outage is not None and outage.is_announced,
         has_others=bool(others),
     )
     verdict = isolation.after_failure(
-        poll.subjects, failure, around, now=now, pace=pace_of(worker, call), origin=worker.origin
+        poll.subjects, failure, context, now=now, pace=pace_of(worker, call), origin=worker.origin
     )
     await store.standings.change(call, verdict.standings)
     if verdict.wants_witness:
@@ -125,10 +125,12 @@ async def _put_off_call(worker: Worker, poll: ClaimedQuestion, failure: Failure,
     health, _ = await worker.runtime.store.health.read()
     before = health.calls.get(poll.call)
     response = respond(failure, now=now, cadence=cadence, refusals=before.failures + 1 if before else 1)
-    setback = Setback(
+    call_failure = CallFailure(
         poll.call, failure, response, verdict.label, is_sure=verdict.is_exhausted, origin=worker.origin
     )
-    after = await note_health(worker, lambda each: after_failure(each, setback, now=now, cadence=cadence))
+    after = await note_health(
+        worker, lambda each: after_failure(each, call_failure, now=now, cadence=cadence)
+    )
     is_paused = after.paused_until(poll.call) > now
     if verdict.ask_at is not None:
         await _schedule(worker, poll, verdict.ask_at)

@@ -8,7 +8,7 @@ import structlog
 
 from notifier.core.model.ids import SpaceId, WatchId
 from notifier.core.model.observation import Call
-from notifier.core.spaces.timers import TimerKind, is_to_erase, ring, timers_of
+from notifier.core.spaces.timers import TimerKind, fire, is_to_erase, timers_of
 from notifier.store import Commit, TrackedSpace
 from workers.applying import count_events
 from workers.context import Worker, worker_of
@@ -86,7 +86,7 @@ async def _ring(
         if telling is None:
             return None  # A receiver is just being told.
         log.info("space.erased", space_id=known.space.id, events=telling)
-    decision = ring(
+    decision = fire(
         known, kind, now=now, patience=runtime.patience, watch_ids=polling, mentioned=bool(telling)
     )
     known = decision.known or known

@@ -8,7 +8,7 @@ from functools import partial
 from notifier.core.model.ids import SpaceId
 from notifier.core.model.observation import Call, Observation, Presence
 from notifier.core.polling.health import after_cycle
-from notifier.core.spaces.decide import Circumstances
+from notifier.core.spaces.decide import PollContext
 from notifier.core.spaces.vanishing import Vanished, is_blackout, is_mass_vanish, may_be_blackout
 from notifier.store.source_health import Cycle
 from workers.context import Worker
@@ -17,13 +17,13 @@ from workers.health import note_health
 NOT_SHOWN = (Presence.NOT_FOUND, Presence.INACCESSIBLE)
 
 
-async def circumstances(worker: Worker, observation: Observation) -> Circumstances:
+async def circumstances(worker: Worker, observation: Observation) -> PollContext:
     """Judge what an answer did not show together with all other late polls, before any of it is applied."""
     store, now = worker.runtime.store, observation.answered_at
     if observation.question.call is not Call.LOOKUP:
         # Only a lookup says of every Space that it asks about whether it is there.
         health, _ = await store.health.read()
-        return Circumstances(degraded=health.hides_spaces)
+        return PollContext(degraded=health.hides_spaces)
     presences = {
         SpaceId(each): observation.evidence(SpaceId(each)).presence
         for each in (*observation.question.subjects, *observation.snapshots)
@@ -40,7 +40,7 @@ async def circumstances(worker: Worker, observation: Observation) -> Circumstanc
     if mass_vanish != (health.vanish_since is not None):
         await note_health(worker, partial(after_cycle, mass_vanish=mass_vanish, now=now))
     # This lookup was answered, so lookups do not fail.
-    return Circumstances(mass_vanish=mass_vanish, degraded=mass_vanish)
+    return PollContext(mass_vanish=mass_vanish, degraded=mass_vanish)
 
 
 async def _is_mass_vanish(worker: Worker, cycle: Cycle, *, now: float) -> bool:

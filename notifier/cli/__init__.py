@@ -1,7 +1,7 @@
 """The command line.
 
-The modules of commands import typer only; what a command needs beyond that it loads when it runs, so that the
-help and the small commands are quick.
+The command modules import only typer; a command imports what else it needs when it runs, so that the help and
+small commands start quickly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from notifier import __version__
-from notifier.cli.console import UNUSABLE, complain
+from notifier.cli.console import UNUSABLE, report
 from notifier.cli.deliveries import app as deliveries
 from notifier.cli.doctor import doctor
 from notifier.cli.endpoints import app as endpoints
@@ -29,7 +29,7 @@ from notifier.errors import NotifierError
 
 app = typer.Typer(
     name="space-notifier",
-    help="Watches X Spaces and brings every change that matters to webhooks.",
+    help="Watches X Spaces and sends every change that matters to webhooks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -64,9 +64,9 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; an error of ours is one line and exit code 2."""
+    """Run a command; a known error prints one line and exits with code 2."""
     try:
         app()
     except NotifierError as error:
-        complain(error.message)
+        report(error.message)
         sys.exit(UNUSABLE)

@@ -1,4 +1,4 @@
-"""Settings: read once at the start from ``NOTIFIER_*`` variables and ``.env``, checked, and then frozen.
+"""Settings: read once at the start from ``NOTIFIER_*`` variables and ``.env``, validated, then frozen.
 
 Nothing here runs at import. A process calls :func:`load_settings` and passes the result down.
 """
@@ -15,10 +15,10 @@ __all__ = ["ENV_PREFIX", "Settings", "load_settings"]
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  pydantic checks each by its field
-    """Read and check the settings; ``overrides`` (attribute names) win over the environment and ``.env``.
+    """Return the settings; ``overrides`` (attribute names) take precedence over the environment and ``.env``.
 
     Raises:
-        ConfigError: A value is bad. The message is one line that names each variable and says what would be
+        ConfigError: A value is invalid. The message is one line that names each variable, says what would be
             accepted, and never shows a secret.
     """
     try:
@@ -27,7 +27,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  pydantic check
         details = error.errors(include_input=False, include_url=False)
     except (UnicodeDecodeError, OSError) as error:
         raise ConfigError(f".env: cannot be read as UTF-8 text ({type(error).__name__})") from None
-    # Raised outside the handler: the original error, with its input, is no context of this one.
+    # Raised outside the handler, so that the original error, with its input, is not chained.
     raise ConfigError("; ".join(dict.fromkeys(_line(detail) for detail in details)))
 
 

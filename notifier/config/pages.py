@@ -1,6 +1,6 @@
-"""docs/settings.md and .env.example, written from the settings' own descriptions.
+"""Generates docs/settings.md and .env.example from the descriptions of the settings.
 
-``python -m notifier.config.pages`` writes both into the working directory.
+``python -m notifier.config.pages`` writes both in the working directory.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ INTRODUCTION: Final = """\
 # Settings
 
 Settings are read at the start, from environment variables or from `.env` in the working directory
-([.env.example](../.env.example) lists them all); the environment wins. Seconds may be fractions. A bad value
-stops the start with one line that names the variable. An empty default means that the setting is not set.
+([.env.example](../.env.example) lists them all); environment variables take precedence. Seconds may be
+fractions. A bad value stops the start with one line that names the variable. An empty default means that the
+setting is not set.
 
 This page is written by `make settings` from the descriptions in `notifier/config/settings.py`.
 """

@@ -1,7 +1,6 @@
 """Every setting: its name, type, default and description.
 
-The descriptions are Markdown; docs/settings.md and .env.example are written from them
-(``make settings``).
+The descriptions are Markdown; ``make settings`` generates docs/settings.md and .env.example from them.
 """
 
 from pathlib import Path
@@ -28,7 +27,7 @@ from notifier.core.delivery.retry import DEFAULT_SCHEDULE
 
 ENV_PREFIX: Final = "NOTIFIER_"
 MIN_LEASE_SECONDS: Final = 3.0
-"""A shorter lease would run out whenever a busy machine lets its worker wait for a moment."""
+"""A shorter lease would expire whenever a busy machine delays its worker for a moment."""
 
 
 class ProcessSettings(BaseSettings):
@@ -50,7 +49,7 @@ class ProcessSettings(BaseSettings):
     port: int = Field(8080, ge=0, le=65_535, description="The port the API listens on; 0 takes a free one")
     public_url: WebUrl | None = Field(
         None,
-        description="The URL under which users reach the API, if it differs; logs, commands and CloudEvents "
+        description="The URL at which users reach the API, if it differs; logs, commands and CloudEvents "
         "show it",
     )
     log_format: Literal["console", "json"] = Field("console", description="`console` or `json`")
@@ -104,7 +103,7 @@ class XSettings(BaseSettings):
         le=100,
         description="How often a doubtful claim (not found, ended without a time) has to be seen",
     )
-    confirm_seconds: Seconds = Field(30, description="The least time between two of these sightings")
+    confirm_seconds: Seconds = Field(30, description="The minimum time between two of these sightings")
     reminder_minutes: float = Field(
         15,
         gt=0,
@@ -114,7 +113,7 @@ class XSettings(BaseSettings):
     )
     overdue_seconds: Seconds = Field(
         600,
-        description="How long after its scheduled start a Space that still waits gets `space.start_overdue`",
+        description="Seconds after its scheduled start at which `space.start_overdue` is sent",
     )
     daily_budget_usd: float | None = Field(
         None,
@@ -128,8 +127,8 @@ class XSettings(BaseSettings):
     )
     x_expanded_users_billed: bool = Field(
         True,
-        description="Whether people who come along with a Space count as paid reads. X does not document "
-        "it; compare with its bill",
+        description="Whether people who come with a Space count as paid reads. X does not document "
+        "this; compare with its bill",
     )
 
 
@@ -138,7 +137,7 @@ class DeliverySettings(BaseSettings):
 
     retry_schedule_seconds: Schedule = Field(
         DEFAULT_SCHEDULE.delays,
-        description="The delays between attempts, so there is one attempt more than delays",
+        description="The delays between attempts, so there is one more attempt than delays",
     )
     request_timeout_seconds: Seconds = Field(
         15,
@@ -173,17 +172,17 @@ class DeliverySettings(BaseSettings):
         4,
         ge=1,
         le=1024,
-        description="Into how many queues endpoints are spread. The same for all processes; changed only "
-        "while all are stopped",
+        description="The number of queues that endpoints are spread over. The same for all processes; change "
+        "it only while all are stopped",
     )
 
 
 GROUPS: Final[tuple[type[BaseSettings], ...]] = (ProcessSettings, KeySettings, XSettings, DeliverySettings)
-"""The settings as the documents group them; the docstring of each is its heading, but for the period."""
+"""The groups of settings in the documents; the docstring of each, without the period, is its heading."""
 
 
 class Settings(DeliverySettings, XSettings, KeySettings, ProcessSettings):
-    """Every setting of the product; attribute names are the variables' names without the prefix, lower-case.
+    """Every setting; attribute names are the variables' names without the prefix, in lower case.
 
     An empty variable counts as not set. Seconds may be fractions.
     """
@@ -201,11 +200,11 @@ class Settings(DeliverySettings, XSettings, KeySettings, ProcessSettings):
 
     @property
     def base_url(self) -> str:
-        """The URL under which users reach the API: ``public_url``, or the address that we listen on."""
+        """The URL at which users reach the API: ``public_url``, or the address that we listen on."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
 
     @property
     def master_key_ring(self) -> tuple[tuple[str, bytes], ...]:
-        """The master keys as (id, 32 bytes), the encrypting one first; empty where none is set."""
+        """The master keys as (id, 32 bytes), the encrypting one first; empty if none is set."""
         return read_master_keys(self.master_keys.get_secret_value()) if self.master_keys else ()

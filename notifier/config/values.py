@@ -1,4 +1,4 @@
-"""How the values of settings are read from text and checked."""
+"""Parsing and validating the values of settings."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def _split(raw: object) -> object:
-    """Read a comma list; what is no text (an override, a default) passes as it is."""
+    """Split a comma-separated list; a value that is not text (an override, a default) is unchanged."""
     return tuple(item for part in raw.split(",") if (item := part.strip())) if isinstance(raw, str) else raw
 
 
@@ -29,7 +29,7 @@ def _web_url(raw: str) -> str:
         has_host = bool(parts.hostname) and not any(map(str.isspace, parts.netloc))
         has_zone = "[" in parts.netloc and "%" in (parts.hostname or "")  # means nothing in a URL
         usable = parts.scheme in ("http", "https") and has_host and not has_zone and parts.port != 0
-    except ValueError:  # a port that is no number, a bracket left open
+    except ValueError:  # a port that is not a number, an unclosed bracket
         usable = False
     if not usable:
         raise ValueError("must be an http:// or https:// URL with a host, and an IPv6 address without a zone")
@@ -37,21 +37,21 @@ def _web_url(raw: str) -> str:
 
 
 def _api_url(raw: str) -> str:
-    """Take an address that has a scheme and a host and nothing more: what follows is written by us."""
+    """Accept a URL with a scheme and a host and nothing more, because we add the rest."""
     address, rest = _web_url(raw), raw.partition("://")[2]
     if any(character in rest.removesuffix("/") for character in "/?#@\\"):
-        raise ValueError("must be only scheme and host, like https://api.x.com; leave out the rest, as /2")
+        raise ValueError("must be only scheme and host, like https://api.x.com, without a path like /2")
     return address
 
 
 def _proxy_url(raw: SecretStr) -> SecretStr:
-    """Take the address of a proxy with its user and password, percent-encoded where they are unusual."""
+    """Accept the URL of a proxy with a user and a password, percent-encoded where necessary."""
     value = _web_url(raw.get_secret_value())
     parts = urlsplit(value)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     can_be_sent = ":" not in user and all(character <= "\xff" for character in user + password)
     if parts.path or parts.query or parts.fragment or not can_be_sent:
-        raise ValueError("must be a proxy's address like http://user:password@proxy.example:3128 and no more")
+        raise ValueError("must be only the address of a proxy, like http://user:password@proxy.example:3128")
     return SecretStr(value)
 
 
@@ -61,7 +61,7 @@ def _redis_url(raw: str) -> str:
 
 
 def _header_safe(raw: SecretStr) -> SecretStr:
-    """Refuse what cannot stand in an Authorization header; space around the key comes from files."""
+    """Refuse what cannot be in an Authorization header; keys from files may have spaces around them."""
     value = raw.get_secret_value().strip()
     if not value or not all("!" <= character <= "~" for character in value):
         raise ValueError("must be printable ASCII characters without spaces")
@@ -76,7 +76,7 @@ def _networks(raw: object) -> object:
         try:
             network = ip_network(item, strict=False)
         except ValueError:
-            raise ValueError(f"{item!r} is no network; write CIDRs like 10.0.0.0/8,fd00::/8") from None
+            raise ValueError(f"{item!r} is not a network; write CIDRs like 10.0.0.0/8,fd00::/8") from None
         if "%" in str(network):
             raise ValueError(f"{item!r} names a zone; write the network without it, like fe80::/10")
         networks.append(network)
@@ -93,9 +93,7 @@ def read_master_keys(raw: str) -> tuple[tuple[str, bytes], ...]:
     for position, entry in enumerate(raw.split(","), start=1):
         key_id, separator, encoded = entry.strip().partition(":")
         if not separator or not KEY_ID.fullmatch(key_id) or key_id in ring:
-            raise ValueError(
-                f"entry {position} must be id:base64 with an id of its own (letters, digits, _.-)"
-            )
+            raise ValueError(f"entry {position} must be id:base64 with a unique id (letters, digits, _.-)")
         try:
             key = base64.b64decode(encoded.strip().translate(str.maketrans("-_", "+/")), validate=True)
         except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Taking a chunked body apart (RFC 9112 section 7.1), without any I/O."""
+"""Decoding a chunked body (RFC 9112 section 7.1), without any I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 class _Line(Enum):
-    """What the next line is, once the data of the present chunk has come."""
+    """What the next line is, once the data of the present chunk was received."""
 
     SIZE = auto()
     END_OF_DATA = auto()
@@ -19,12 +19,12 @@ class _Line(Enum):
 
 
 class Chunks:
-    """The chunks of one body, as they come.
+    """The chunks of one body, as they arrive.
 
     Attributes:
-        ended: The last chunk and its trailers have come.
-        broken: What came is no chunk, so that nobody knows where the body ends.
-        surplus: More came than belongs to the body.
+        ended: The last chunk and its trailers were received.
+        broken: Something other than a chunk was received, so the end of the body is unknown.
+        surplus: More was received than belongs to the body.
     """
 
     __slots__ = ("_data_left", "_line", "_rest", "broken", "ended", "surplus")

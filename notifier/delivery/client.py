@@ -1,7 +1,7 @@
-"""The HTTP client that sends deliveries to receivers that nobody vouches for.
+"""The HTTP client that sends deliveries to untrusted receivers.
 
-No cookies, no redirects, nothing from the environment, no decompression, a bounded answer, one time-out over
-all of it, and the guard at every dial. A proxy is another way to dial, and all else is the same.
+No cookies, no redirects, nothing from the environment, no decompression, a bounded answer, one time-out for
+all of it, and the guard at every dial. A proxy is another way to dial; everything else is the same.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from notifier.core.delivery.request import DeliveryRequest
-    from notifier.delivery.dial import Way
+    from notifier.delivery.dial import Route
 
 STALE_WINDOW_SECONDS: Final = 1.0
-"""A dead connection that was kept shows within a round trip. One that ends later may have been ended on
-purpose, by a receiver that had begun to work on the request."""
+"""A kept connection that is dead fails within a round trip. One that ends later may have been closed on
+purpose, by a receiver that had begun to process the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryClientSettings:
-    """How deliveries go out.
+    """How deliveries are sent.
 
     Attributes:
-        timeout_seconds: Over connect, request, headers and the kept part of the body together.
-        resolve_timeout_seconds: Over a name lookup; at most a third of the time-out of the whole, so that
-            a resolver of ours that does not answer is known for it in time.
+        timeout_seconds: For connecting, the request, the headers and the kept part of the body together.
+        resolve_timeout_seconds: For a name lookup; at most a third of the whole time-out, so that a failing
+            resolver of ours is recognized in time.
         allowed_networks: Networks that may be reached although they are not public.
-        proxy: URL of an outbound proxy. It then has to refuse forbidden addresses itself.
-        max_connections: Open at a time; a POST beyond that waits, and its time-out runs meanwhile.
+        proxy: URL of an outbound proxy, which then has to refuse forbidden addresses itself.
+        max_connections: How many may be open; a POST beyond that waits, and its time-out runs.
         max_connections_per_host: The same per host and port; 0 for no limit.
         keepalive_seconds: How long an idle connection stays open.
         ssl_context: What to trust instead of the system's certificates.
@@ -81,10 +81,10 @@ class DeliveryClient:
         await self._sender.close()
 
     async def send(self, request: DeliveryRequest) -> Answer:
-        """Send ``request`` once and return what came back, whatever that is.
+        """Send ``request`` once and return the answer, or the error.
 
-        A kept connection that turns out dead is replaced once, at once. That is no second attempt: nothing
-        was answered on it, and a receiver drops what it has seen by its ``webhook-id``.
+        A kept connection that turns out to be dead is replaced once, immediately. That is not a second
+        attempt: nothing was answered on it, and receivers drop repeated ``webhook-id`` values.
 
         Returns:
             An answer with a status, or with the class of the error.
@@ -114,10 +114,10 @@ def _sender(settings: DeliveryClientSettings) -> Sender:
         limit_per_host=settings.max_connections_per_host,
         keepalive_seconds=settings.keepalive_seconds,
     )
-    return Sender(pool, _way(settings, resolver), resolver)
+    return Sender(pool, _route(settings, resolver), resolver)
 
 
-def _way(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Way:
+def _route(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Route:
     if settings.proxy is None:
         return Dialler(resolver, settings.allowed_networks, settings.ssl_context)
     return ProxyDialler(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context))

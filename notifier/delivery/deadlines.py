@@ -1,4 +1,4 @@
-"""When exchanges have to be over: one timer for all of them, as one for each would cost too much."""
+"""Deadlines of exchanges: one timer for all of them, because one for each would cost too much."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Protocol
 
 
 class Exchange(Protocol):
-    """What has to be over in time."""
+    """Something with a deadline."""
 
     def expire(self) -> None:
         """Stop waiting."""
 
 
 class Deadlines:
-    """Ends what takes too long.
+    """Expires exchanges that take too long.
 
-    Most exchanges end long before, and nearly all have the same time-out: the timer that is set for one is
-    left to ring, and is set again then for the earliest of those that are there.
+    Most exchanges end long before their deadline, and nearly all have the same time-out: so a timer, once
+    set, is left to fire, and is then set again for the earliest deadline.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._ends: dict[Exchange, float] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = 0.0
+        self._fires_at = 0.0
 
     def watch(self, exchange: Exchange, end: float) -> None:
-        """Have an exchange expire at ``end``, by the loop's clock."""
+        """Expire an exchange at ``end``, by the loop's clock."""
         self._ends[exchange] = end
-        if self._timer is None or end < self._rings_at:
+        if self._timer is None or end < self._fires_at:
             self._set(end)
 
     def shorten(self, exchange: Exchange, end: float) -> None:
-        """Have an exchange that is watched expire at ``end``, unless it would before."""
+        """Expire a watched exchange at ``end``, unless its deadline is earlier."""
         if end < self._ends[exchange]:
             self.watch(exchange, end)
 
     def forget(self, exchange: Exchange) -> None:
-        """Let an exchange be."""
+        """Stop watching an exchange."""
         del self._ends[exchange]
 
     def close(self) -> None:
@@ -49,13 +49,13 @@ class Deadlines:
 
     def _set(self, end: float) -> None:
         self.close()
-        self._rings_at = end
-        self._timer = self._loop.call_at(end, self._ring)
+        self._fires_at = end
+        self._timer = self._loop.call_at(end, self._fire)
 
-    def _ring(self) -> None:
+    def _fire(self) -> None:
         self._timer = None
-        # uvloop's timers go by whole milliseconds and may ring a little early.
-        now = max(self._loop.time(), self._rings_at)
+        # uvloop's timers have whole milliseconds and may fire slightly early.
+        now = max(self._loop.time(), self._fires_at)
         for exchange, end in self._ends.items():
             if end <= now:
                 exchange.expire()

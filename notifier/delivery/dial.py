@@ -1,4 +1,4 @@
-"""Getting a connection: look the name up, check each address as it is dialled, connect, and begin TLS."""
+"""Opening a connection: look up the name, check each address as it is dialled, connect, and start TLS."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ if TYPE_CHECKING:
     from notifier.delivery.wire import Connection
 
 MAX_ADDRESSES: Final = 8
-"""Of one name in one attempt: the owner of a name must not make us knock on a hundred doors."""
+"""Tried per name and attempt: the owner of a name must not make us dial a hundred addresses."""
 
 FIRST_TRIES_SECONDS: Final = 2.0
-"""At most, for an address that others come after: one that swallows packets must leave time for them."""
+"""The limit for every address but the last: one that drops packets must leave time for the others."""
 
 
-class Way(Protocol):
-    """How receivers are reached."""
+class Route(Protocol):
+    """A way to reach receivers: directly or through a proxy."""
 
     def head(self, method: str, target: Target) -> str:
-        """Return how a request for ``target`` begins on this way."""
+        """Return the beginning of a request for ``target`` on this route."""
         ...
 
     def review(self, reply: Reply, origin: Origin) -> None:
-        """Mark a reply from ``origin`` that is this way's own and not the receiver's."""
+        """Mark a reply from ``origin`` that comes from the route itself and not from the receiver."""
         ...
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
-        """Open a connection to ``origin`` until ``deadline``, by the loop's clock.
+        """Open a connection to ``origin`` before ``deadline``, by the loop's clock.
 
         Raises:
             AddressError: Every address of the name is forbidden.
             OSError: No address could be connected to, or TLS failed.
-            ProxyError: A proxy on this way does not do its part.
-            ValueError: The name cannot be one.
+            ProxyError: A proxy on this route failed.
+            ValueError: The name is invalid.
         """
         ...
 
 
 class Dialler:
-    """The straight way.
+    """The direct route.
 
     Args:
         resolver: Finds the addresses of names.
@@ -62,7 +62,7 @@ class Dialler:
         tls: What to trust, instead of the system's certificates.
 
     Attributes:
-        trust: Whose certificates are believed.
+        trust: The trusted certificates.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Dialler:
         self.trust = Trust(tls)
 
     def head(self, method: str, target: Target) -> str:
-        """Return how a request to the receiver itself begins."""
+        """Return the beginning of a request to the receiver itself."""
         return method + target.rest
 
     def review(self, reply: Reply, origin: Origin) -> None:
-        """Leave the reply as it is: nobody else could have made it."""
+        """Leave the reply unchanged: only the receiver can have sent it."""
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
         """Open a connection to the receiver itself."""
@@ -89,12 +89,12 @@ class Dialler:
     async def reach(
         self, origin: Origin, protocol: Callable[[], AnyProtocol], deadline: float
     ) -> AnyProtocol:
-        """Connect to the first address of ``origin`` that lets us.
+        """Connect to the first address of ``origin`` that accepts a connection.
 
         Raises:
             AddressError: Every address of the name is forbidden.
-            OSError: No address could be connected to, for which the last failure stands, or TLS failed.
-            ValueError: The name cannot be one.
+            OSError: No address could be connected to (the last failure is raised), or TLS failed.
+            ValueError: The name is invalid.
         """
         destinations = _in_turns(await self._resolver.lookup(origin.host, origin.port))
         blocked: AddressError | None = None
@@ -130,7 +130,7 @@ def _patience(deadline: float, left: int) -> float:
 
 
 def _in_turns(destinations: list[Destination]) -> list[Destination]:
-    """Take the families in turns, in the resolver's order: where one is cut off, that costs one try."""
+    """Return the destinations with address families alternating, so that a broken one costs one try."""
     first = [found for found in destinations if found.family == destinations[0].family]
     second = [found for found in destinations if found.family != destinations[0].family]
     in_turns = chain.from_iterable(zip_longest(first, second))

@@ -1,4 +1,4 @@
-"""Which class of error a failure to connect, or of a connection, belongs to."""
+"""The error classes of failed connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 MAX_DETAIL_CHARS: Final = 300
 
 SEND_FAILURES: Final = (OSError, ValueError, AddressError, ProxyError)
-"""All that a URL, a name, the network or a receiver can make a send raise; TimeoutError is an OSError."""
+"""Everything that sending can raise because of a URL, a name, the network or a receiver. TimeoutError is an
+OSError."""
 
 BY_ERRNO: Final = {
     errno.ECONNREFUSED: ErrorClass.CONNECTION_REFUSED,
@@ -45,16 +46,16 @@ _NAME_IS_WRONG: Final = frozenset(
     )
     if code is not None
 )
-"""Answers of a working resolver; any other failure of a lookup is the resolver's or ours."""
+"""Errors that a working resolver returns; any other failure of a lookup is the resolver's or ours."""
 
 
 def describe_failure(error: BaseException) -> tuple[ErrorClass, str]:
-    """Find the class of ``error`` and a short text for the operator."""
+    """Return the class of ``error`` and a short text for the operator."""
     return _class_of(error), text_of(error)
 
 
 def text_of(error: BaseException) -> str:
-    """Return what happened in one short line, without the number of the error."""
+    """Return the error in one short line, without its number."""
     if isinstance(error, AddressError | ProxyError):
         text = error.message
     elif isinstance(error, OSError) and error.errno is not None:
@@ -65,7 +66,7 @@ def text_of(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """Shorten ``text`` to a line that a record can be written of."""
+    """Return ``text`` as one short line that can be stored."""
     return well_formed(" ".join(text.split())[:MAX_DETAIL_CHARS])
 
 

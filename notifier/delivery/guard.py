@@ -1,7 +1,7 @@
-"""The guard on dialled addresses: it makes the connections, so no way leads around it.
+"""The guard on dialled addresses: it makes the connections, so nothing can bypass it.
 
-A resolver of our own could not do this: literal addresses never reach a resolver, and a name may resolve to
-something else between a check and the dial. What is dialled here is the number that was checked.
+A custom resolver could not do this: literal addresses never reach a resolver, and a name may resolve to
+something else between a check and the dial. What is dialled here is the address that was checked.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ async def connect_guarded(
 ) -> AnyProtocol:
     """Connect to one resolved address.
 
-    The loop makes the socket, for the very number that was checked, and no name is asked about again:
-    there is no Python socket beside it whose closing would have to be agreed on with the loop.
+    The loop creates the socket, for exactly the address that was checked, and no name is resolved again.
+    There is no separate Python socket that would have to be closed in agreement with the loop.
 
     Args:
-        protocol: Makes the protocol of the connection.
+        protocol: Creates the protocol of the connection.
         destination: The address, a number and not a name.
         allowed: Networks that may be reached although they are not public.
-        trust: Whose certificates to believe; None for a plain connection.
-        server_name: Whose certificate it has to be.
+        trust: The trusted certificates; None for a plain connection.
+        server_name: The name that the certificate must have.
 
     Raises:
         AddressError: The address is forbidden; no packet went out.

@@ -1,9 +1,9 @@
-"""Reading the head of an answer: the status line, the headers, and what they say of the body.
+"""Parsing the head of an answer: the status line, the headers, and what they say about the body.
 
-The head is read as leniently as sense can be made of it: a receiver that answers 200 has the event, however
-it spells its headers. How well it is written decides one thing, whether the connection may carry another
-request. Where two readers understand one head differently, the rest of one answer passes for the next (RFC
-9112 section 11.2), so whatever is not written as RFC 9112 has it costs the connection.
+Parsing is as lenient as possible: a receiver that answers 200 has the event, however it writes its headers.
+Strictness matters for one thing, whether the connection may be reused. If two parsers understand a head
+differently, the rest of one answer can be taken for the next (RFC 9112 section 11.2), so a head that does not
+follow RFC 9112 costs the connection.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _END: Final = b"\r\n\r\n"
 
 _BEGINNING: Final = b"HTTP/"
 _STATUS_LINE: Final = re.compile(rb"[\r\n]*(HTTP/[0-9](?:\.[0-9])?[ \t]+([0-9]{3})(?![^ \t\r\n])[^\n]*\n)")
-"""After the line feeds that some servers leave behind the body before."""
+"""Preceded by line feeds that some servers send after a body."""
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 
@@ -43,22 +43,22 @@ _OF_USE: Final = re.compile(
     re.IGNORECASE,
 )
 _ALL_COUNT: Final = b"retry-after"
-"""Of this one every header counts; of the others that are kept, the first."""
+"""All values of this header count; of the other kept headers, only the first."""
 
 
-# Plain numbers: to look a member of an enum up takes as long as to read a header.
+# Plain numbers: looking up an enum member takes as long as parsing a header.
 SWITCHING_PROTOCOLS: Final = int(HTTPStatus.SWITCHING_PROTOCOLS)
 _NO_CONTENT: Final = int(HTTPStatus.NO_CONTENT)
 _WITHOUT_BODY: Final = frozenset({SWITCHING_PROTOCOLS, int(HTTPStatus.NOT_MODIFIED)})
 
 
 class Framing(NamedTuple):
-    """Where a body ends.
+    """How the end of a body is found.
 
     Attributes:
-        length: In bytes; None where the chunks or the end of the connection end it.
+        length: In bytes; None if chunks or the end of the connection end it.
         is_chunked: Whether it comes in chunks.
-        is_certain: Whether every reader of the same head finds the same end.
+        is_certain: Whether every parser of the same head finds the same end.
     """
 
     length: int | None
@@ -73,10 +73,10 @@ class Head(NamedTuple):
     """The head of an answer.
 
     Attributes:
-        status: A number of three digits, whatever they are.
-        headers: Those of ``KEPT_HEADERS`` that were there, as they can be recorded.
+        status: Any number of three digits.
+        headers: Those of ``KEPT_HEADERS`` that were present, in a form that can be stored.
         framing: Of the body.
-        is_sound: Whether it is written as RFC 9112 has it, so that every reader finds the same body.
+        is_sound: Whether it follows RFC 9112, so that every parser finds the same body.
         is_reusable: Whether the connection may carry another request once the body has ended.
     """
 
@@ -88,10 +88,10 @@ class Head(NamedTuple):
 
 
 def read_head(data: bytes, at: int = 0) -> tuple[Head, int] | None:
-    """Return the head that begins ``at`` a place in ``data`` and where it ends, None while it has no end.
+    """Return the head that begins at ``at`` in ``data`` and where it ends, None while it is incomplete.
 
     Raises:
-        ValueError: This is no answer of HTTP; the message quotes nothing of it.
+        ValueError: This is not an HTTP answer; the message quotes none of it.
     """
     end = data.find(_END, at) + len(_END)
     if end >= len(_END):
@@ -99,31 +99,29 @@ def read_head(data: bytes, at: int = 0) -> tuple[Head, int] | None:
         head = _remembered(text) if len(text) <= MAX_REMEMBERED_BYTES else _well_written(text)
         if head is not None:
             return head, end
-    return _read_roughly(data, at)
+    return _read_leniently(data, at)
 
 
-def _read_roughly(data: bytes, at: int) -> tuple[Head, int] | None:
-    """Do the same for a head that is not well written, or has not come whole."""
+def _read_leniently(data: bytes, at: int) -> tuple[Head, int] | None:
+    """Do the same for a head that does not follow RFC 9112, or is incomplete."""
     status_line = _STATUS_LINE.match(data, at)
     if status_line is None:
         begun = data[at:].lstrip(b"\r\n")
         if b"\n" in begun or not _BEGINNING.startswith(begun[: len(_BEGINNING)]):
-            raise ValueError("it does not begin with a status line of HTTP")
+            raise ValueError("it does not begin with an HTTP status line")
         return None
     blank_line = _BLANK_LINE.search(data, status_line.end() - 1)
     if blank_line is None:
         return None
     text = data[status_line.start(1) : blank_line.end()]
-    head = _well_written(text) or _understood(
-        _FOLD.sub(b" ", text), int(status_line[2]), is_well_written=False
-    )
+    head = _well_written(text) or _parsed(_FOLD.sub(b" ", text), int(status_line[2]), is_well_written=False)
     return head, blank_line.end()
 
 
 def may_settle(begun: bytearray, more: bytes) -> bool:
-    """Return whether ``more`` may settle what :func:`read_head` makes of a head that has begun.
+    """Return whether ``more`` may change the result of :func:`read_head` for a partial head.
 
-    Otherwise a long head sent byte by byte would have all of it read again for each.
+    Otherwise a long head sent byte by byte would be parsed again from the start for each byte.
     """
     if len(begun) < len(_BEGINNING) or (b"\n" in more and b"\n" not in begun):
         return True
@@ -133,14 +131,14 @@ def may_settle(begun: bytearray, more: bytes) -> bool:
 def _well_written(text: bytes) -> Head | None:
     if not _WELL_WRITTEN.fullmatch(text):
         return None
-    return _understood(text, int(text[_STATUS]), is_well_written=True)
+    return _parsed(text, int(text[_STATUS]), is_well_written=True)
 
 
 _remembered: Final = lru_cache(maxsize=1024)(_well_written)
-"""Where many answers come from one receiver, most of them differ in no byte within a second."""
+"""Most answers of one receiver within a second are identical."""
 
 
-def _understood(text: bytes, status: int, *, is_well_written: bool) -> Head:
+def _parsed(text: bytes, status: int, *, is_well_written: bool) -> Head:
     fields: dict[bytes, list[bytes]] = {}
     for name, value in _OF_USE.findall(text):
         fields.setdefault(name.lower(), []).append(value.strip())
@@ -165,13 +163,13 @@ def _kept(fields: Mapping[bytes, list[bytes]]) -> dict[str, str]:
 
 
 def _framing(status: int, lengths: list[bytes] | None, codings: list[bytes] | None) -> Framing:
-    """Find the end of the body as RFC 9112 section 6.3 does.
+    """Return how the body ends according to RFC 9112 section 6.3.
 
-    Of several lengths the least counts, and one that is no number is 0: nobody waits for what may never come.
+    Of several lengths the smallest counts, and an invalid one is 0: we do not wait for what may never come.
     """
-    if status in _WITHOUT_BODY:  # a length is that of a body which is not here
+    if status in _WITHOUT_BODY:  # the length is that of a body that is not sent
         return NO_BODY
-    if status == _NO_CONTENT:  # where a length stands beside it, a body may follow all the same
+    if status == _NO_CONTENT:  # if a length is given, a body may follow nevertheless
         is_certain = codings is None and lengths in (None, [b"0"])
         return NO_BODY if is_certain else NO_BODY._replace(is_certain=False)
     words = _words(codings) if codings else []
@@ -187,7 +185,7 @@ def _framing(status: int, lengths: list[bytes] | None, codings: list[bytes] | No
 
 
 def _words(values: list[bytes]) -> list[bytes]:
-    """Split the values of a header that is a list; the names in it ignore case."""
+    """Return the items of a list header, in lower case."""
     return [word.strip() for word in b",".join(values).lower().split(b",")]
 
 

@@ -1,4 +1,4 @@
-"""A request as bytes, and where its URL leads."""
+"""A request as bytes, and the target of its URL."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 _NUMBERS_AND_DOTS: Final = re.compile(r"[0-9.]+")
 
 _URL: Final = re.compile(r"([^/?#]*//[^/?#]*)([^#]*)")
-"""What leads to the receiver, and what it is asked for."""
+"""The part that identifies the receiver, and the path with the query."""
 
 _AS_WRITTEN: Final = "%/:?[]@!$&'()*+,;="
-"""What else may stand in a path and a query. Nothing that is escaped is unescaped and no dots are resolved:
+"""Characters that stay as they are in a path and a query. Escapes are kept and dots are not resolved, because
 a receiver may have signed its URL as it is."""
 
 
 class Origin(NamedTuple):
-    """What a connection leads to: whether by TLS, the host without brackets, and the port."""
+    """What a connection leads to: whether it uses TLS, the host without brackets, and the port."""
 
     tls: bool
     host: str
@@ -34,13 +34,13 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads, and what is asked for there.
+    """The parts of a URL that a request needs.
 
     Attributes:
         origin: What to connect to.
         host: The value of the host header.
-        path: The path and the query, as they stand in the request.
-        rest: What follows the method at the beginning of a request that goes straight to the receiver.
+        path: The path and the query, as they appear in the request.
+        rest: What follows the method in a request that goes directly to the receiver.
     """
 
     origin: Origin
@@ -51,7 +51,7 @@ class Target:
 
 @lru_cache(maxsize=8192)
 def target_of(url: str) -> Target:
-    """Take a URL apart.
+    """Return the target of a URL.
 
     Raises:
         ValueError: It cannot be dialled; the message says why.
@@ -66,7 +66,7 @@ def target_of(url: str) -> Target:
 
 @lru_cache(maxsize=8192)
 def _origin_of(url: str) -> tuple[Origin, str]:
-    """Read a URL up to its path; returns the value of the host header, too."""
+    """Return the origin of a URL without its path, and the value of the host header."""
     parsed = URL(url)
     if parsed.scheme not in {"http", "https"}:
         raise ValueError("the URL must begin with http:// or https://")
@@ -83,16 +83,16 @@ def _origin_of(url: str) -> tuple[Origin, str]:
 
 
 def rest_of(what: str, host: str) -> str:
-    """Return how a request begins, after its method."""
+    """Return what follows the method in a request."""
     return f" {what} HTTP/1.1\r\nhost: {host}"
 
 
 def message_of(head: str, request: DeliveryRequest) -> bytes:
-    """Write a whole request that begins with ``head``.
+    """Return a whole request that begins with ``head``.
 
     Raises:
-        ValueError: A header holds a line break or another character that has no place in one. Such headers
-            are refused when an endpoint is registered; no record that got around that may split a request.
+        ValueError: A header contains a line break or another invalid character. Such headers are refused when
+            an endpoint is created, but even a stored one must not split a request.
     """
     headers = request.headers
     lines = [f"{name}: {value}" for name, value in headers.items()]
@@ -100,13 +100,13 @@ def message_of(head: str, request: DeliveryRequest) -> bytes:
         lines.append("accept: */*")
     text = "".join(lines)
     if not (text.isascii() and text.replace("\t", " ").isprintable()):
-        raise ValueError("a header holds a line break, or a character that is not printable ASCII")
+        raise ValueError("a header contains a line break, or a character that is not printable ASCII")
     lines.append(f"content-length: {len(request.body)}\r\n\r\n")
     return "\r\n".join((head, *lines)).encode("ascii") + request.body
 
 
 def _check_four_numbers(host: str) -> None:
-    """Refuse the forms of an IPv4 address that resolvers understand each in its own way."""
+    """Refuse forms of IPv4 addresses that resolvers interpret differently."""
     try:
         IPv4Address(host)
     except AddressValueError as error:

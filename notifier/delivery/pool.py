@@ -1,4 +1,4 @@
-"""Which connections there are, how many may be in use, and who is next."""
+"""The pool of connections: how many may be in use, which are kept, and who is next."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from notifier.delivery.message import Origin
 
 CLOSE_SECONDS: Final = 1.0
-"""An aborted connection is gone within two turns of the loop; to stop must not depend on it."""
+"""An aborted connection is gone within two iterations of the loop, but stopping must not depend on it."""
 
 
 class Pool:
-    """Keeps connections for the next request and bounds how many are open.
+    """Keeps connections for reuse and limits how many are open.
 
-    A lease is the right to one connection, open or yet to be dialled. Leases are given in the order in which
-    they were asked for, except that one whose host has enough does not hold up those behind it. Of the idle
-    connections to a host the youngest is used first, so that the others can grow old and be closed; where
-    leases and idle connections together would be too many, the oldest idle one makes room.
+    A lease is the right to one connection, open or yet to be dialled. Leases are granted in order of request,
+    except that a host at its limit does not block those behind it. Of the idle connections to a host the
+    newest is used first, so that the others can expire; if leases and idle connections together would be too
+    many, the oldest idle one is closed.
 
     Args:
         limit: Leases at a time.
@@ -41,7 +41,7 @@ class Pool:
         self._waiting: deque[tuple[Origin, asyncio.Future[None]]] = deque()
         self._open: set[Connection] = set()
         self._idle: OrderedDict[Connection, None] = OrderedDict()
-        self._idle_of: dict[Origin, dict[Connection, None]] = {}  # the youngest last
+        self._idle_of: dict[Origin, dict[Connection, None]] = {}  # the newest last
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
 
@@ -77,18 +77,18 @@ class Pool:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.release(origin)  # it was given at the very moment of the cancellation
+                self.release(origin)  # it was granted at the moment of the cancellation
             turn.cancel()
             raise
 
     def release(self, origin: Origin) -> None:
-        """Give a lease back, and with it the turn to the next."""
+        """Return a lease and grant it to the next in line."""
         self._count(origin, -1)
         if self._waiting:
             self._grant()
 
     def take(self, origin: Origin) -> Connection | None:
-        """Take the youngest idle connection to ``origin``, if there is one that is usable."""
+        """Take the newest usable idle connection to ``origin``, if there is one."""
         idle = self._idle_of.get(origin)
         while idle:
             connection = next(reversed(idle))
@@ -98,7 +98,7 @@ class Pool:
         return None
 
     def connection(self, origin: Origin, *, opens_tunnel: bool = False) -> Connection:
-        """Return the protocol of a connection that is yet to be dialled; see :meth:`opened`."""
+        """Return the protocol of a connection to be dialled; see :meth:`opened`."""
         return Connection(
             self._loop, origin, deadlines=self._deadlines, lost=self.lost, opens_tunnel=opens_tunnel
         )
@@ -121,16 +121,16 @@ class Pool:
             self._sweeper = self._loop.call_later(self._keepalive_seconds, self._sweep)
 
     def opened(self, connection: Connection) -> None:
-        """Take note of a new connection.
+        """Record a new connection.
 
-        Called when the dial has ended and not when the connection is made: where a dial is cancelled between
-        the two, uvloop closes the connection without a word.
+        Called when the dial has ended and not when the connection is made: if a dial is cancelled between the
+        two, uvloop closes the connection without calling the protocol.
         """
         if connection.usable:
             self._open.add(connection)
 
     def lost(self, connection: Connection) -> None:
-        """Forget a connection that is gone."""
+        """Forget a closed connection."""
         self._open.discard(connection)
         if connection in self._idle:
             self._forget_idle(connection)
@@ -162,7 +162,7 @@ class Pool:
                 del self._leases_of[origin]
 
     def _grant(self) -> None:
-        """Give the free lease to the first in line whose host has room."""
+        """Grant the free lease to the first in line whose host has room."""
         held_up = []
         while self._waiting:
             origin, turn = self._waiting.popleft()
@@ -183,7 +183,7 @@ class Pool:
             del self._idle_of[connection.origin]
 
     def _sweep(self) -> None:
-        """Close what has been idle for too long, and check again when the next one will have been."""
+        """Close connections that were idle for too long, and schedule the next check."""
         self._sweeper = None
         while self._idle:
             oldest = next(iter(self._idle))

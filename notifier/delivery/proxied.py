@@ -1,4 +1,4 @@
-"""The way through an outbound proxy: absolute requests for plain HTTP, tunnels for TLS.
+"""The route through an outbound proxy: absolute requests for plain HTTP, tunnels for TLS.
 
 The proxy is the only address that is dialled, and it has to refuse forbidden addresses itself.
 """
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from notifier.delivery.wire import Connection
 
 EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-"""Where a proxy may be: the operator has named it."""
+"""The networks a proxy may be in: any, since the operator configured it."""
 
 SHARE_OF_TIME: Final = 2 / 3
-"""For the connection to the proxy; one that does not come about by then is the proxy's fault."""
+"""The share of the time-out for connecting to the proxy; a slower connection is the proxy's fault."""
 
 _NO_ANSWER_BEHIND: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
-"""What a working proxy answers when the receiver behind it does not."""
+"""The answers of a working proxy when the receiver behind it does not answer."""
 
 
 class ProxyDialler:
-    """The way through a proxy.
+    """The route through a proxy.
 
     Args:
         proxy: Its URL, which may hold a user and a password.
-        dialler: The straight way to the proxy; what it trusts counts for receivers as well.
+        dialler: The direct route to the proxy; what it trusts applies to receivers as well.
     """
 
     def __init__(self, proxy: str, dialler: Dialler) -> None:
@@ -51,15 +51,15 @@ class ProxyDialler:
         self._dialler = dialler
 
     def head(self, method: str, target: Target) -> str:
-        """Return how a request begins: to the proxy, or to the receiver at the end of a tunnel."""
+        """Return the beginning of a request: to the proxy, or to the receiver at the end of a tunnel."""
         if target.origin.tls:
             return method + target.rest
         return method + rest_of(f"http://{target.host}{target.path}", target.host) + self._credentials
 
     def review(self, reply: Reply, origin: Origin) -> None:
-        """Mark an answer by which the proxy wants credentials; out of a tunnel it would be the receiver's."""
+        """Mark an answer in which the proxy requires credentials; in a tunnel it is the receiver's answer."""
         if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and not origin.tls:
-            reply.error, reply.detail = ErrorClass.PROXY, "the proxy wants credentials"
+            reply.error, reply.detail = ErrorClass.PROXY, "the proxy requires credentials"
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
         """Open a connection to the proxy and, where the receiver speaks TLS, a tunnel through it."""
@@ -80,7 +80,7 @@ class ProxyDialler:
                 self._proxy, lambda: pool.connection(origin, opens_tunnel=origin.tls), until
             )
         except (OSError, ValueError, AddressError) as error:
-            raise ProxyError(text_of(error) or "no connection came about in time") from error
+            raise ProxyError(text_of(error) or "no connection was established in time") from error
 
     def _request_for_tunnel(self, origin: Origin) -> bytes:
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
@@ -97,11 +97,11 @@ def _credentials(url: URL) -> str:
 
 
 def _refusal(reply: Reply) -> Exception:
-    """Return why there is no tunnel; where the proxy works, that is the receiver's failure."""
+    """Return why there is no tunnel; if the proxy works, that is the receiver's failure."""
     if reply.status is not None:
-        text = f"the proxy answered the tunnel with {reply.status}"
+        text = f"the proxy answered the CONNECT request with {reply.status}"
         return OSError(errno.EHOSTUNREACH, text) if reply.status in _NO_ANSWER_BEHIND else ProxyError(text)
-    text = f"the proxy, asked for a tunnel: {reply.detail}"
+    text = f"the CONNECT request to the proxy failed: {reply.detail}"
     if reply.error is ErrorClass.TIMEOUT:
         return TimeoutError(text)
     if reply.error is ErrorClass.CONNECTION_RESET:

@@ -1,11 +1,11 @@
-"""Reading answers off one connection, without any I/O: bytes in, a reply out, in bounded memory.
+"""Reading answers from one connection, without any I/O: bytes in, a reply out, in bounded memory.
 
-1. What the head says counts, whatever follows: the receiver has decided. A body that is cut short, badly
-   framed or longer than announced costs the connection and no more.
-2. A head is read to its end or to 64 KiB; of a body, no more than 4 KiB.
-3. Only a well-written answer that was read to its end, and that nothing follows, leaves the connection fit
-   for another request. What follows an answer would be taken for the next one.
-4. An interim answer (1xx) is passed over, save 101, which ends HTTP on the connection.
+1. The status in the head counts, whatever follows. A body that is cut short, badly framed or longer than
+  announced only costs the connection.
+2. A head is read up to 64 KiB, a body up to 4 KiB.
+3. A connection is reused only after a valid answer that was read to its end and that nothing follows. What
+  follows an answer would be taken for the next one.
+4. Interim answers (1xx) are skipped, except 101, which ends HTTP on the connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from notifier.delivery.head import Head
 
 MAX_ANSWER_BYTES: Final = 65_536
-"""Of heads, interim ones among them, chunk sizes, trailers and body together."""
+"""For heads, including interim ones, chunk sizes, trailers and body together."""
 
 
 class AnswerReader:
@@ -33,9 +33,9 @@ class AnswerReader:
 
     Attributes:
         reply: What is known so far.
-        finished: Nothing more is expected. Bytes that come then belong to no answer.
+        finished: Nothing more is expected. Further bytes belong to no answer.
         reusable: The answer ended where it should, so another request may follow.
-        in_doubt: The head has come, and leaves open where the body ends.
+        in_doubt: The head was received, but leaves open where the body ends.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class AnswerReader:
         self.expect()
 
     def expect(self) -> None:
-        """Begin with the next answer."""
+        """Start with the next answer."""
         self.reply = Reply()
         self.finished = False
         self.reusable = False
@@ -69,11 +69,11 @@ class AnswerReader:
 
     @property
     def untouched(self) -> bool:
-        """Whether not a byte has come."""
+        """Whether not a single byte was received."""
         return self._room == MAX_ANSWER_BYTES
 
     def feed(self, data: bytes) -> None:
-        """Take what came, while not ``finished``."""
+        """Process received bytes, while not ``finished``."""
         room = self._room
         self._room = room - len(data)
         if len(data) > room:
@@ -89,19 +89,19 @@ class AnswerReader:
             self.reusable = False
 
     def end(self, error: BaseException | None) -> None:
-        """Take note that the connection has ended, with an error or without, while not ``finished``."""
+        """Process the end of the connection, with or without an error, while not ``finished``."""
         if error is not None:
             self.fail(*describe_failure(error))
         elif self.reply.status is None:
-            text = "closed without an answer" if self.untouched else "closed amid the headers"
+            text = "closed without an answer" if self.untouched else "closed in the middle of the headers"
             self.fail(ErrorClass.CONNECTION_RESET, text)
         elif self._left is not None or self._chunks is not None:
-            self.fail(ErrorClass.CONNECTION_RESET, "closed amid the body")
+            self.fail(ErrorClass.CONNECTION_RESET, "closed in the middle of the body")
         else:
             self.finished = True
 
     def fail(self, error: ErrorClass, detail: str) -> None:
-        """Finish without a whole answer; where the head has come, that is a remark and no error."""
+        """Finish without a complete answer; after the head, that is a remark and not an error."""
         if self.reply.status is None:
             self.reply.error = error
         self.reply.detail = detail
@@ -109,7 +109,7 @@ class AnswerReader:
         self.reusable = False
 
     def _read_heads(self, data: bytes) -> bytes:
-        """Read on to the head that counts, and return what follows it."""
+        """Read up to the final head, and return what follows it."""
         if self._head:
             is_settled = may_settle(self._head, data)
             self._head += data
@@ -156,10 +156,10 @@ class AnswerReader:
     def _read_chunks(self, chunks: Chunks, data: bytes) -> None:
         self._keep(chunks.feed(data), ended=chunks.ended, surplus=chunks.surplus)
         if chunks.broken and not self.finished:
-            self.fail(ErrorClass.PROTOCOL, "the body is no sequence of chunks")
+            self.fail(ErrorClass.PROTOCOL, "the body is not a sequence of chunks")
 
     def _keep(self, piece: bytes, *, ended: bool, surplus: bool = False) -> None:
-        """Keep what there is room for, and finish where the body has ended or goes beyond."""
+        """Keep what there is room for, and finish when the body has ended or is longer."""
         if piece:
             piece = self.reply.body + piece
             self.reply.body = piece[:MAX_KEPT_BODY_BYTES]

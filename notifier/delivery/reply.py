@@ -1,4 +1,4 @@
-"""What one exchange with a receiver brought, before it is an answer with a duration."""
+"""The result of one exchange with a receiver."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(slots=True)
 class Reply:
-    """What came back, filled in as it comes.
+    """The result, filled in as it arrives.
 
     Attributes:
-        status: Of the final answer, once its head is there.
+        status: The status of the final answer, once its head was received.
         error: Why there is no status, or why it is not the receiver's.
-        detail: Explains that to the operator, or says what was wrong behind the head.
-        headers: Those of ``KEPT_HEADERS`` that were there, as they can be recorded.
+        detail: Explains the error to the operator, or says what was wrong after the head.
+        headers: Those of ``KEPT_HEADERS`` that were present, in a form that can be stored.
         body: The first 4 KiB.
-        stale: The connection was a kept one and ended without a byte of answer, so the request may go out
-            again on another.
+        stale: The connection was a kept one and ended without any answer, so the request may be sent again on
+            another.
     """
 
     status: int | None = None
@@ -39,10 +39,10 @@ class Reply:
 
 
 def recordable(text: str) -> str:
-    """Cut a header's value and replace what no record can be written of.
+    """Return a header's value shortened, without characters that cannot be stored.
 
-    Lone surrogates stand for bytes other than UTF-8. A control character becomes a space, as RFC 9110
-    section 5.5 has it for those that it names.
+    Lone surrogates represent bytes that are not UTF-8. A control character becomes a space, as RFC 9110
+    section 5.5 requires for some of them.
     """
     text = text[:MAX_KEPT_HEADER_CHARS]
     if not (text.isascii() and text.isprintable()):
@@ -51,5 +51,5 @@ def recordable(text: str) -> str:
 
 
 def well_formed(text: str) -> str:
-    """Replace the lone surrogates that stand for bytes other than UTF-8."""
+    """Return ``text`` without the lone surrogates that represent bytes other than UTF-8."""
     return text if text.isascii() else text.encode(errors="replace").decode()

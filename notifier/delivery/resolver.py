@@ -1,12 +1,12 @@
-"""Name lookups on threads of their own, with a limit of their own.
+"""Name lookups on their own threads, with their own time-out.
 
-The event loop's shared threads are few: a handful of endpoints with slow name servers would hold up the
-lookups of all the others. And a lookup that hangs must end before the request's own time-out does, or a dead
-resolver of ours would be held against the receivers.
+The event loop has few shared threads: a handful of endpoints with slow name servers would delay the lookups
+of all the others. And a lookup that hangs must end before the request's own time-out, or a dead resolver of
+ours would count against the receivers.
 
-The other way round, a receiver whose own name servers are dead must not pass for a fault of ours, which is
-never counted: its deliveries would be tried for ever. Where a lookup brings no answer, the resolver is asked
-about a neighbour of the name; if it has anything to say about that, it works.
+Conversely, a receiver whose own name servers are dead must not count as a fault of ours, because those are
+never counted: its deliveries would be tried forever. If a lookup gets no answer, the resolver is asked about
+a neighbouring name; if it answers that, it works.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 _THREADS = 32
 
 _NEIGHBOUR: Final = "nic"
-"""Nearly every top-level domain has a name like that. That there is none is as good an answer."""
+"""Nearly every top-level domain has this name. That it does not exist is as good an answer."""
 
 Answered: TypeAlias = "asyncio.Future[list[Any]]"
 
 
 class Destination(NamedTuple):
-    """Where to connect to: the family of the address, the address as a number, and the port."""
+    """Where to connect to: the address family, the numeric address, and the port."""
 
     family: int
     address: str
@@ -35,22 +35,21 @@ class Destination(NamedTuple):
 
 
 class ThreadResolver:
-    """Resolves with ``getaddrinfo`` and gives up after ``timeout_seconds``; then it asks whose fault that is.
+    """Resolves names with ``getaddrinfo``, giving up after ``timeout_seconds``.
 
-    Nothing is kept: connections are, and a name's next address counts from the next one on. Who asks what is
-    being asked already waits for the same answer, so that a name takes up one thread, however many
-    deliveries are in flight to it.
+    Nothing is cached, because connections are kept. Concurrent lookups of the same name share one answer, so
+    that a name uses one thread, however many deliveries are in flight to it.
     """
 
     def __init__(self, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolver")
-        self._under_way: dict[tuple[str, int, socket.AddressFamily], Answered] = {}
+        self._in_flight: dict[tuple[str, int, socket.AddressFamily], Answered] = {}
 
     async def lookup(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[Destination]:
-        """Find the addresses of a name, in the order to be tried; an address is its own.
+        """Return the addresses of a name, in the order to be tried; an address is returned unchanged.
 
         Raises:
             socket.gaierror: There is no such name, its name servers do not answer (``EAI_FAIL``), or our
@@ -72,11 +71,11 @@ class ThreadResolver:
         ]
 
     async def close(self) -> None:
-        """Let go of the threads; lookups that have not begun are dropped."""
+        """Release the threads; lookups that have not begun are dropped."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _works_near(self, host: str, port: int) -> bool:
-        """Return whether the resolver has an answer about another name under the same top-level domain."""
+        """Return whether the resolver answers for another name under the same top-level domain."""
         above, _, top = host.rstrip(".").rpartition(".")
         if not above:
             return False
@@ -87,8 +86,8 @@ class ThreadResolver:
         return True
 
     async def _ask(self, host: str, port: int, family: socket.AddressFamily) -> list[Any]:
-        asked = self._under_way.get((host, port, family)) or self._begin(host, port, family)
-        # Not cancelled with the caller that waits: others may wait, and a thread cannot be called back.
+        asked = self._in_flight.get((host, port, family)) or self._begin(host, port, family)
+        # Not cancelled with the waiting caller: others may wait too, and a thread cannot be cancelled.
         await asyncio.wait([asked], timeout=self._timeout_seconds)
         if not asked.done():
             raise socket.gaierror(
@@ -106,19 +105,19 @@ class ThreadResolver:
             flags=socket.AI_ADDRCONFIG,
         )
         asked: Answered = asyncio.get_running_loop().run_in_executor(self._executor, lookup)
-        self._under_way[host, port, family] = asked
+        self._in_flight[host, port, family] = asked
 
         def ended(_: Answered) -> None:
-            del self._under_way[host, port, family]
+            del self._in_flight[host, port, family]
             if not asked.cancelled():
-                asked.exception()  # taken note of, where everybody who waited has given up
+                asked.exception()  # marked as retrieved, even if every caller has given up
 
         asked.add_done_callback(ended)
         return asked
 
 
 def _literal(host: str, port: int) -> Destination | None:
-    """Read an address in its plain form; one with a scope needs the system, which knows its interfaces."""
+    """Return a literal address; one with a scope is left to the system, which knows its interfaces."""
     try:
         if ":" not in host:
             return Destination(socket.AF_INET, str(IPv4Address(host)), port)

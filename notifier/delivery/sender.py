@@ -1,4 +1,4 @@
-"""Sending requests over pooled connections; how a connection comes about is up to the dialler."""
+"""Sending requests over pooled connections; the route opens new ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
     from notifier.core.delivery.request import DeliveryRequest
-    from notifier.delivery.dial import Way
+    from notifier.delivery.dial import Route
     from notifier.delivery.message import Origin
     from notifier.delivery.pool import Pool
     from notifier.delivery.resolver import ThreadResolver
@@ -24,30 +24,30 @@ class Sender:
 
     Args:
         pool: The connections.
-        way: Opens new ones.
-        resolver: The way's, to be closed with the rest.
+        route: Opens new ones.
+        resolver: The resolver of the route, to be closed with the rest.
     """
 
-    def __init__(self, pool: Pool, way: Way, resolver: ThreadResolver) -> None:
+    def __init__(self, pool: Pool, route: Route, resolver: ThreadResolver) -> None:
         self._pool = pool
-        self._way = way
+        self._route = route
         self._resolver = resolver
 
     async def send(self, request: DeliveryRequest, *, deadline: float, fresh: bool) -> Reply:
-        """Send ``request`` once and return what came; nothing but a cancellation is raised.
+        """Send ``request`` once and return the reply; only a cancellation is raised.
 
         Args:
-            request: What to post.
-            deadline: By the loop's clock; over waiting, connecting, writing and reading together.
-            fresh: Whether to leave aside the connections that are kept.
+            request: The request to send.
+            deadline: By the loop's clock; for waiting, connecting, writing and reading together.
+            fresh: Whether to ignore kept connections.
         """
         try:
             target = target_of(request.url)
-            message = message_of(self._way.head(request.method, target), request)
+            message = message_of(self._route.head(request.method, target), request)
         except ValueError as error:
             return _failed(error)
         if not (self._pool.try_lease(target.origin) or await self._lease(target.origin, deadline)):
-            # All connections being in use is no fault of this receiver's.
+            # It is not this receiver's fault if all connections are in use.
             return Reply(error=ErrorClass.LOCAL, detail="no connection was free in time")
         try:
             return await self._send_to(target.origin, message, deadline, fresh=fresh)
@@ -75,16 +75,16 @@ class Sender:
             connection = await self._dial(origin, deadline)
         reply = await connection.exchange(message, deadline)
         self._pool.keep(connection)
-        self._way.review(reply, origin)
+        self._route.review(reply, origin)
         return reply
 
     async def _dial(self, origin: Origin, deadline: float) -> Connection:
         self._pool.make_room()
         try:
             async with asyncio.timeout_at(deadline):
-                connection = await self._way.dial(origin, self._pool, deadline)
+                connection = await self._route.dial(origin, self._pool, deadline)
         except TimeoutError as error:
-            raise TimeoutError("no connection came about in time") from error
+            raise TimeoutError("no connection was established in time") from error
         self._pool.opened(connection)
         return connection
 

@@ -1,10 +1,10 @@
-"""Whose certificates are believed, and for which names.
+"""Which certificates are trusted, and for which names.
 
-OpenSSL lets no wildcard stand for a label with an underscore, so that ``my_app.example.com`` fails under a
-certificate for ``*.example.com`` that browsers, curl and Go accept. Underscores are no part of host names
-(RFC 1123 section 2.1), but names in DNS may have them (RFC 2181 section 11), people give them to their
-receivers, and RFC 6125 section 6.4.3 asks of a wildcard only that it is a whole label. For such names, and
-for no others, the name is compared here; everything else about the certificate stays with OpenSSL.
+OpenSSL lets no wildcard match a label with an underscore, so ``my_app.example.com`` fails with a certificate
+for ``*.example.com`` that browsers, curl and Go accept. Host names have no underscores (RFC 1123 section
+2.1), but DNS names may (RFC 2181 section 11), receivers do have such names, and RFC 6125 section 6.4.3 only
+requires a wildcard to be a whole label. For such names, and no others, the name is compared here; OpenSSL
+checks everything else about the certificate.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WILDCARD: Final = "*"
-_FEWEST_DOTS: Final = 1
-"""Behind a wildcard: ``*.com`` is a certificate for nobody."""
+_MIN_DOTS: Final = 1
+"""After a wildcard: ``*.com`` is not a valid certificate name."""
 
 
 class Trust:
     """What certificates are checked against.
 
     Args:
-        given: A client's context that trusts others than the system does.
+        given: A context with its own trusted certificates instead of the system's.
     """
 
     def __init__(self, given: ssl.SSLContext | None) -> None:
@@ -35,20 +35,20 @@ class Trust:
 
     @cached_property
     def _unnamed(self) -> ssl.SSLContext:
-        """Made when the first such name comes: to load the system's certificates takes some 50 ms."""
+        """Created for the first such name: loading the system's certificates takes some 50 ms."""
         context = _trusting_the_same(self._given) if self._given else _trusting_the_system()
         context.check_hostname = False  # `check` does it
         return context
 
     def context_for(self, name: str) -> ssl.SSLContext:
-        """Return the context of a connection to ``name``; :meth:`check` has to follow its handshake."""
+        """Return the context for a connection to ``name``; call :meth:`check` after its handshake."""
         return self._unnamed if "_" in name else self._usual
 
     def check(self, name: str, transport: asyncio.Transport) -> None:
-        """Close ``transport`` unless the certificate at its other end is that of ``name``.
+        """Close ``transport`` unless its peer has a certificate for ``name``.
 
         Raises:
-            ssl.SSLCertVerificationError: It is not.
+            ssl.SSLCertVerificationError: It has none.
         """
         if "_" not in name:
             return
@@ -62,10 +62,10 @@ class Trust:
 
 
 def is_named(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether one of a certificate's names is ``name``, or has a wildcard for its first label."""
+    """Return whether one of a certificate's names matches ``name``, possibly with a leading wildcard."""
     name = name.lower()
     _, dot, above = name.partition(".")
-    accepted = {name, f"{_WILDCARD}{dot}{above}"} if above.count(".") >= _FEWEST_DOTS else {name}
+    accepted = {name, f"{_WILDCARD}{dot}{above}"} if above.count(".") >= _MIN_DOTS else {name}
     return any(pattern.lower() in accepted for pattern in patterns)
 
 

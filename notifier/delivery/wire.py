@@ -1,4 +1,4 @@
-"""One connection to a receiver: a request goes out in one write, and at most one answer comes in."""
+"""One connection to a receiver: a request is sent in one write, and at most one answer is read."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 DOUBT_SECONDS: Final = 1.0
-"""For the rest of an answer whose head leaves open where it ends: the decision has come with the head."""
+"""The wait for the rest of an answer whose head leaves open where it ends; the status is already known."""
 
 
 class Connection(asyncio.Protocol):
     """A connection of the pool.
 
-    It ends at once wherever it is not fit for another request. Nothing that a close could still flush is
-    worth the wait: a receiver that stops reading would keep the socket for as long as it likes.
+    It is closed at once when it cannot be reused. A graceful close is not worth the wait: a receiver that
+    stops reading could keep the socket open as long as it likes.
 
     Args:
         loop: The running loop.
         origin: What it leads to.
-        deadlines: End exchanges that take too long.
+        deadlines: Expires exchanges that take too long.
         lost: Called with the connection when it is gone.
-        opens_tunnel: Whether the one request is a CONNECT to a proxy.
+        opens_tunnel: Whether its only request is a CONNECT to a proxy.
     """
 
     __slots__ = (
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether a request may go out."""
+        """Whether a request may be sent."""
         return not self._transport.is_closing()
 
     def abort(self) -> None:
@@ -77,13 +77,13 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     async def exchange(self, message: bytes, deadline: float) -> Reply:
-        """Send ``message`` and wait for its answer, until ``deadline`` by the loop's clock."""
+        """Send ``message`` and return its answer, before ``deadline`` by the loop's clock."""
         reader = self._reader
         if self._asked:
             reader.expect()
             self._reused = True
         self._asked = True
-        if not reader.finished:  # as it is where a fresh connection broke off meanwhile
+        if not reader.finished:  # a fresh connection may have been closed in the meantime
             self._waiter = self._loop.create_future()
             self._deadlines.watch(self, deadline)
             self._transport.write(message)
@@ -96,12 +96,12 @@ class Connection(asyncio.Protocol):
                 self._deadlines.forget(self)
                 self._waiter = None
         if not reader.reusable or self._transport.get_write_buffer_size():
-            # An answer that came before the request was read leaves a receiver that waits for the rest of it.
+            # A receiver that answered before it read the whole request still waits for the rest of it.
             self._transport.abort()
         return reader.reply
 
     async def begin_tls(self, trust: Trust, server_name: str) -> Connection:
-        """Begin TLS with the receiver at the end of the tunnel; this connection gives way to the new one.
+        """Start TLS with the receiver at the end of the tunnel; return the connection that replaces this one.
 
         Raises:
             OSError: TLS failed.
@@ -116,20 +116,20 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             raise
         if transport is None:
-            raise ConnectionResetError("closed amid the handshake")
+            raise ConnectionResetError("closed during the TLS handshake")
         trust.check(server_name, transport)
         secured.connection_made(transport)
         return secured
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the way to the receiver."""
+        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, or close: bytes that come before a request would be taken for its answer."""
+        """Read on, or close: bytes before a request would be taken for its answer."""
         reader = self._reader
         if not self._asked:
-            reader.fail(ErrorClass.PROTOCOL, "spoke before it was asked")
+            reader.fail(ErrorClass.PROTOCOL, "sent data before the request")
         if reader.finished:
             reader.reusable = False
             self._transport.abort()
@@ -140,12 +140,12 @@ class Connection(asyncio.Protocol):
         self._wake_if_finished()
 
     def eof_received(self) -> None:
-        """Take the end of the other side's half for the end of all."""
+        """Treat the end of the peer's half as the end of the connection."""
         self._end(None)
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
+        """End the exchange and leave the pool."""
         self._end(exc)
         self._lost(self)
 

@@ -1,4 +1,4 @@
-"""What X answers to each of the five calls, given the Spaces that stand there: no HTTP, no clock."""
+"""What X answers to each of the five calls, given the Spaces at a moment: no HTTP, no clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from notifier.simulator.scenario import Scenario
     from notifier.simulator.timeline import PlayedSpace, Scene
 
-    Responder = Callable[["Stage", ParameterReader, str], Answer]
+    Responder = Callable[["AnswerContext", ParameterReader, str], Answer]
     Error = dict[str, str]
 
 MAX_QUERY_LENGTH = 2048
@@ -29,8 +29,8 @@ MAX_RESULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """What an answer is made from: what stands at X, and how it is to be told."""
+class AnswerContext:
+    """What an answer is made from: the state at X, and how to describe it."""
 
     scenario: Scenario
     scene: Scene
@@ -38,108 +38,112 @@ class Stage:
     play: Play
 
 
-def lookup(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
-    """``GET /2/spaces?ids=``: the Spaces that are shown, and an error for each one that is not."""
+def lookup(context: AnswerContext, reader: ParameterReader, _path_id: str) -> Answer:
+    """``GET /2/spaces?ids=``: the Spaces that exist, and an error for each one that does not."""
     ids = reader.ids("ids", SPACE_ID_PATTERN)
-    view = _space_view(stage, reader)
+    view = _space_view(context, reader)
     if refusals := reader.refusals():
-        return invalid_request(stage.contract, refusals)
-    spaces = stage.scene.spaces
+        return invalid_request(context.contract, refusals)
+    spaces = context.scene.spaces
     found = [spaces[space_id] for space_id in ids if space_id in spaces]
-    missing = _absences(stage, "ids", [each for each in ids if each not in spaces])
+    missing = _absences(context, "ids", [each for each in ids if each not in spaces])
     data, includes = render_spaces(found, view)
-    return _healthy(data=data, includes=includes, errors=[*missing, *_suspensions(stage, found, view)])
+    return _healthy(data=data, includes=includes, errors=[*missing, *_suspensions(context, found, view)])
 
 
-def lookup_one(stage: Stage, reader: ParameterReader, path_id: str) -> Answer:
+def lookup_one(context: AnswerContext, reader: ParameterReader, path_id: str) -> Answer:
     """``GET /2/spaces/{id}``: the same for one Space; ``data`` is an object."""
     space_id = reader.matching("id", path_id, SPACE_ID_PATTERN)
-    view = _space_view(stage, reader)
+    view = _space_view(context, reader)
     if refusals := reader.refusals():
-        return invalid_request(stage.contract, refusals)
-    space = stage.scene.spaces.get(space_id)
+        return invalid_request(context.contract, refusals)
+    space = context.scene.spaces.get(space_id)
     if space is None:
-        return _healthy(errors=_absences(stage, "id", [space_id]))
+        return _healthy(errors=_absences(context, "id", [space_id]))
     data, includes = render_spaces([space], view)
-    return _healthy(data=data[0], includes=includes, errors=_suspensions(stage, [space], view))
+    return _healthy(data=data[0], includes=includes, errors=_suspensions(context, [space], view))
 
 
-def by_creators(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
+def by_creators(context: AnswerContext, reader: ParameterReader, _path_id: str) -> Answer:
     """``GET /2/spaces/by/creator_ids?user_ids=``: live and scheduled Spaces of these people.
 
-    Somebody whom the scenario neither lists nor has create a Space does not exist.
+    A person who is neither listed in the scenario nor the creator of a Space does not exist.
     """
     creators = reader.ids("user_ids", USER_ID_PATTERN)
-    view = _space_view(stage, reader)
+    view = _space_view(context, reader)
     if refusals := reader.refusals():
-        return invalid_request(stage.contract, refusals)
-    anybody = {user.id for user in stage.scenario.users} | {each.creator_id for each in stage.scenario.spaces}
-    unknown = [creator for creator in creators if creator not in anybody]
-    banned = [creator for creator in creators if creator in stage.scene.suspended]
-    shy = [creator for creator in creators if creator in stage.scene.protected - stage.scene.suspended]
-    errors = [
-        *(not_found(stage.contract, "user", "user_ids", each) for each in unknown),
-        *(suspended(stage.contract, "user_ids", each) for each in banned),
-        *(not_authorized(stage.contract, "user", "user_ids", each) for each in shy),
+        return invalid_request(context.contract, refusals)
+    everyone = {user.id for user in context.scenario.users} | {
+        each.creator_id for each in context.scenario.spaces
+    }
+    unknown = [creator for creator in creators if creator not in everyone]
+    suspended_ids = [creator for creator in creators if creator in context.scene.suspended]
+    protected_ids = [
+        creator for creator in creators if creator in context.scene.protected - context.scene.suspended
     ]
-    asked = set(creators).difference(banned, shy)
-    return _listing(stage, [space for space in _listed(stage) if space.creator_id in asked], view, errors)
+    errors = [
+        *(not_found(context.contract, "user", "user_ids", each) for each in unknown),
+        *(suspended(context.contract, "user_ids", each) for each in suspended_ids),
+        *(not_authorized(context.contract, "user", "user_ids", each) for each in protected_ids),
+    ]
+    asked = set(creators).difference(suspended_ids, protected_ids)
+    return _listing(context, [space for space in _listed(context) if space.creator_id in asked], view, errors)
 
 
-def search(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
+def search(context: AnswerContext, reader: ParameterReader, _path_id: str) -> Answer:
     """``GET /2/spaces/search?query=``: live and scheduled Spaces whose title has every word."""
     words = reader.text("query", MAX_QUERY_LENGTH).casefold().split()
     state = reader.choice("state", (*LISTED_STATES, "all"), "all")
     max_results = reader.number("max_results", 1, MAX_RESULTS)
-    view = _space_view(stage, reader)
+    view = _space_view(context, reader)
     if refusals := reader.refusals():
-        return invalid_request(stage.contract, refusals)
-    listed = [space for space in _listed(stage) if state in {"all", space.state.casefold()}]
+        return invalid_request(context.contract, refusals)
+    listed = [space for space in _listed(context) if state in {"all", space.state.casefold()}]
     found = [space for space in listed if _title_has(space, words)]
-    return _listing(stage, found[:max_results], view)
+    return _listing(context, found[:max_results], view)
 
 
-def users_by_name(stage: Stage, reader: ParameterReader, _path_id: str) -> Answer:
+def users_by_name(context: AnswerContext, reader: ParameterReader, _path_id: str) -> Answer:
     """``GET /2/users/by?usernames=``: names are found whatever their case."""
     names = reader.ids("usernames", USERNAME_PATTERN)
-    reader.choices("user.fields", DIALECTS[stage.contract].user_fields)
+    reader.choices("user.fields", DIALECTS[context.contract].user_fields)
     if refusals := reader.refusals():
-        return invalid_request(stage.contract, refusals)
-    people = {user.username.casefold(): user for user in stage.scenario.users}
+        return invalid_request(context.contract, refusals)
+    people = {user.username.casefold(): user for user in context.scenario.users}
     data, errors = [], []
     for name in names:
         person = people.get(name.casefold())
         if person is None:
-            errors.append(not_found(stage.contract, "user", "usernames", name))
-        elif person.id in stage.scene.suspended:
-            errors.append(suspended(stage.contract, "usernames", name))
-        elif person.id in stage.scene.protected:
-            errors.append(not_authorized(stage.contract, "user", "usernames", name))
+            errors.append(not_found(context.contract, "user", "usernames", name))
+        elif person.id in context.scene.suspended:
+            errors.append(suspended(context.contract, "usernames", name))
+        elif person.id in context.scene.protected:
+            errors.append(not_authorized(context.contract, "user", "usernames", name))
         else:
             data.append(render_user(person))
     return _healthy(data=data, errors=errors)
 
 
-def _space_view(stage: Stage, reader: ParameterReader) -> SpaceView:
-    dialect = DIALECTS[stage.contract]
+def _space_view(context: AnswerContext, reader: ParameterReader) -> SpaceView:
+    dialect = DIALECTS[context.contract]
     fields = reader.choices("space.fields", dialect.space_fields)
     expansions = reader.choices("expansions", EXPANSIONS)
-    # The stand-in's people have only what is always told, so a valid choice of user.fields changes nothing.
+    # The stand-in's people have only X's default fields, so a valid choice of user.fields changes nothing.
     reader.choices("user.fields", dialect.user_fields)
     return SpaceView(
         fields=fields | expansions | {"id", "state"},
         expansions=expansions,
         topic_fields=reader.choices("topic.fields", TOPIC_FIELDS) | {"id", "name"},
-        people={user.id: user for user in stage.scenario.users if user.id not in stage.scene.suspended},
-        suspended=stage.scene.suspended,
-        topics={topic.id: topic for topic in stage.scenario.topics},
-        timestamp=stage.play.timestamp,
+        people={user.id: user for user in context.scenario.users if user.id not in context.scene.suspended},
+        suspended=context.scene.suspended,
+        topics={topic.id: topic for topic in context.scenario.topics},
+        timestamp=context.play.timestamp,
     )
 
 
-def _listed(stage: Stage) -> list[PlayedSpace]:
-    """The Spaces that X lists without being asked for them by id."""
-    return [space for space in stage.scene.spaces.values() if stage.scenario.x.lists(space.state)]
+def _listed(context: AnswerContext) -> list[PlayedSpace]:
+    """Return the Spaces that X includes in lists."""
+    return [space for space in context.scene.spaces.values() if context.scenario.x.lists(space.state)]
 
 
 def _title_has(space: PlayedSpace, words: Sequence[str]) -> bool:
@@ -148,31 +152,31 @@ def _title_has(space: PlayedSpace, words: Sequence[str]) -> bool:
 
 
 def _listing(
-    stage: Stage, found: Sequence[PlayedSpace], view: SpaceView, errors: Sequence[Error] = ()
+    context: AnswerContext, found: Sequence[PlayedSpace], view: SpaceView, errors: Sequence[Error] = ()
 ) -> Answer:
     data, includes = render_spaces(found, view)
-    told = [*errors, *_suspensions(stage, found, view)]
-    return _healthy(data=data, includes=includes, errors=told, meta={"result_count": len(data)})
+    all_errors = [*errors, *_suspensions(context, found, view)]
+    return _healthy(data=data, includes=includes, errors=all_errors, meta={"result_count": len(data)})
 
 
-def _absences(stage: Stage, parameter: str, space_ids: Sequence[str]) -> list[Error]:
-    """What stands in ``errors`` for Spaces that are not shown; nothing for those that X leaves out."""
+def _absences(context: AnswerContext, parameter: str, space_ids: Sequence[str]) -> list[Error]:
+    """Return the ``errors`` for Spaces that are not shown; there are none for those that X leaves out."""
     errors = []
     for space_id in space_ids:
-        absence = stage.scene.withheld.get(space_id, Absence.GONE)
+        absence = context.scene.withheld.get(space_id, Absence.GONE)
         if absence is Absence.GONE:
-            errors.append(not_found(stage.contract, "space", parameter, space_id))
+            errors.append(not_found(context.contract, "space", parameter, space_id))
         elif absence is Absence.HIDDEN:
-            errors.append(not_authorized(stage.contract, "space", parameter, space_id))
+            errors.append(not_authorized(context.contract, "space", parameter, space_id))
     return errors
 
 
-def _suspensions(stage: Stage, found: Sequence[PlayedSpace], view: SpaceView) -> list[Error]:
-    """What stands in ``errors`` for people whom an expansion asked for and X does not describe."""
+def _suspensions(context: AnswerContext, found: Sequence[PlayedSpace], view: SpaceView) -> list[Error]:
+    """Return the ``errors`` for people that an expansion asked for and X does not describe."""
     named = suspended_references(found, view)
-    return [suspended(stage.contract, expansion, user_id) for expansion, user_id in named]
+    return [suspended(context.contract, expansion, user_id) for expansion, user_id in named]
 
 
 def _healthy(**parts: object) -> Answer:
-    """A 200 of the parts that hold something; X leaves empty ones out."""
+    """Return a 200 with the non-empty parts; X leaves empty ones out."""
     return Answer(HTTPStatus.OK, {name: part for name, part in parts.items() if part})

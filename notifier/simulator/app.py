@@ -1,4 +1,4 @@
-"""The stand-in as an aiohttp application: five calls of X, and a page that tells what was asked."""
+"""The stand-in as an aiohttp application: five calls of X, and a page that shows what was asked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from aiohttp import web
 
 from notifier.errors import ConfigError
 from notifier.simulator import answers
-from notifier.simulator.answers import Stage
+from notifier.simulator.answers import AnswerContext
 from notifier.simulator.asked import Call, read_asked
 from notifier.simulator.behaviour import Behaviour, Buckets
-from notifier.simulator.disturbance import Disturbance, http_response
+from notifier.simulator.faulted_request import FaultedRequest, http_response
 from notifier.simulator.faults import FAULTS
 from notifier.simulator.limits import Limits, Pace, RateBuckets
 from notifier.simulator.meter import CostMeter
@@ -58,11 +58,11 @@ _ENDPOINTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """The running stand-in: the play, the budgets, and what was asked and answered so far.
+    """The running stand-in: the play, the rate limits, and what was asked and answered so far.
 
     Attributes:
-        pace: How many requests by creator a second takes.
-        requests: How often each call was asked, whatever came of it.
+        pace: How many requests by creator are answered in a second.
+        requests: How often each call was made, with any result.
         meter: What the answers would cost at X.
     """
 
@@ -76,7 +76,7 @@ class Simulator:
     requests: Counter[Call] = field(default_factory=Counter)
 
     async def serve(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
-        """Answer one call: credentials, then the budget, then the faults, then the question itself."""
+        """Answer one call: check credentials, rate limits and faults, then the question."""
         self.requests[endpoint.call] += 1
         now = self.play.x_now
         if not _bearer_token(request):
@@ -90,11 +90,11 @@ class Simulator:
         return response
 
     async def date(self, _request: web.Request, response: web.StreamResponse) -> None:
-        """Put X's own time on an answer, which aiohttp would date by the machine's clock."""
+        """Set X's own time on an answer, which aiohttp would date by the machine's clock."""
         response.headers["Date"] = formatdate(self.play.x_now, usegmt=True)
 
     async def status(self, _request: web.Request) -> web.Response:
-        """``GET /_simulator/status``: where the play stands and what was asked of it."""
+        """``GET /_simulator/status``: the position of the play and the requests so far."""
         offset = self.play.offset
         duration = self.scenario.duration_seconds
         return web.json_response(
@@ -109,7 +109,7 @@ class Simulator:
         )
 
     def _take(self, endpoint: _Endpoint, now: float) -> bool:
-        """Use one request of the endpoint's limits; one that comes too soon uses up nothing."""
+        """Use one request of the endpoint's limits; one that comes too soon uses none."""
         if endpoint.call is Call.CREATORS and not self.pace.take(now):
             return False
         return self.buckets.take(endpoint.path, now)
@@ -118,10 +118,10 @@ class Simulator:
         offset, path_id = self.play.offset, request.match_info.get("id", "")
 
         def answer(scene: Scene) -> Answer:
-            stage = Stage(self.scenario, scene, self.contract, self.play)
-            told = endpoint.respond(stage, ParameterReader(request.query), path_id)
-            self.meter.note(endpoint.call, told.body, self.play.clock())
-            return told
+            context = AnswerContext(self.scenario, scene, self.contract, self.play)
+            result = endpoint.respond(context, ParameterReader(request.query), path_id)
+            self.meter.note(endpoint.call, result.body, self.play.clock())
+            return result
 
         asked = read_asked(
             request.query,
@@ -133,7 +133,7 @@ class Simulator:
         fault = active_fault(self.scenario, offset, asked)
         if fault is None:
             return http_response(answer(scene_at(self.scenario, offset)))
-        struck = Disturbance(
+        faulted = FaultedRequest(
             fault=fault,
             scenario=self.scenario,
             contract=self.contract,
@@ -144,7 +144,7 @@ class Simulator:
             request=request,
             answer=answer,
         )
-        return await FAULTS[fault.kind](struck)
+        return await FAULTS[fault.kind](faulted)
 
 
 SIMULATOR: Final = web.AppKey("simulator", Simulator)
@@ -160,17 +160,17 @@ def create_simulator(
     started_at: float | None = None,
     behaviour: Behaviour | None = None,
 ) -> web.Application:
-    """Build the stand-in for X; the play starts now, or at ``started_at``.
+    """Return the stand-in for X as an application; the play starts now, or at ``started_at``.
 
     Args:
         scenario: What happens at X.
         contract: The version of X's API to speak.
-        speed: How many seconds of the play pass in one real second. Clients live on the real clock: a
-            ``+20s`` of the scenario is told as start + 2 s at speed 10.
-        clock: Gives the real time in Unix seconds; tests steer the play by it.
+        speed: How many seconds of the play pass in one real second. Answers use the real clock: at speed 10,
+            ``+20s`` of the scenario becomes start + 2 s.
+        clock: Returns the real time in Unix seconds; tests control the play with it.
         limits: The request windows, in real seconds.
         started_at: The start of the play in Unix seconds; the clock's present value if not given.
-        behaviour: Stands in for the ``x`` block of the scenario.
+        behaviour: Replaces the ``x`` block of the scenario.
 
     Raises:
         ConfigError: ``speed`` is not above 0.
@@ -198,6 +198,6 @@ def create_simulator(
 
 
 def _bearer_token(request: web.Request) -> str:
-    """The token of a request; empty where it has none."""
+    """Return the token of a request; empty if it has none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.casefold() == "bearer" else ""

@@ -1,4 +1,4 @@
-"""One request as faults see it: which call it is, who asks, and what it names."""
+"""One request as faults see it: the call, the token and the parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Call(StrEnum):
-    """The kinds of question that clients ask; ``lookup`` is by id, for one Space or for many."""
+    """The calls that clients make; ``lookup`` is by id, for one Space or for many."""
 
     LOOKUP = "lookup"
     CREATORS = "creators"
@@ -34,7 +34,7 @@ class Parameter(StrEnum):
 
 
 SUBJECT_PARAMETERS: Final = (Parameter.IDS, Parameter.USER_IDS, Parameter.USERNAMES, Parameter.QUERY)
-"""The parameters that say whom or what a request is about."""
+"""The parameters that hold the subjects of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Asked:
     """A request.
 
     Attributes:
-        number: How many requests of this call there were, this one included.
+        number: How many requests of this call there were, including this one.
         token: The bearer token.
         parameters: The values of each parameter as they were sent. A query is one value, commas and all;
             the id in the path of ``/2/spaces/{id}`` counts as ``ids``.
@@ -58,7 +58,7 @@ class Asked:
         return any(self.sent(parameter, subjects) for parameter in SUBJECT_PARAMETERS)
 
     def sent(self, parameter: Parameter, values: Iterable[str]) -> tuple[str, ...]:
-        """Return what the request sent for ``parameter`` and ``values`` name, as it was sent."""
+        """Return the values of ``parameter`` in the request that ``values`` name, as they were sent."""
         wanted = list(values)
         sent = self.parameters.get(parameter, ())
         return tuple(each for each in sent if any(_is_named(parameter, each, value) for value in wanted))
@@ -67,7 +67,7 @@ class Asked:
 def read_asked(
     query: MultiMapping[str], *, call: Call, number: int, path_id: str = "", token: str = ""
 ) -> Asked:
-    """Read a request's parameters as far as faults can name them."""
+    """Return a request with the parameters that faults can name."""
     parameters = {parameter: _values(parameter, query.getall(parameter, [])) for parameter in Parameter}
     if path_id:
         parameters[Parameter.IDS] = (path_id,)
@@ -82,7 +82,7 @@ def _values(parameter: Parameter, texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_named(parameter: Parameter, sent: str, value: str) -> bool:
-    """Return whether ``value`` of a scenario names what was sent: X finds names and words in any case."""
+    """Return whether a value of a scenario matches what was sent; X ignores the case of names and words."""
     if parameter is Parameter.QUERY:
         return value.casefold() in sent.casefold()
     if parameter is Parameter.USERNAMES:

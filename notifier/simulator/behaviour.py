@@ -1,4 +1,4 @@
-"""What X does where nobody outside can be sure, or where it did one thing once and another later."""
+"""Behaviour of X that is not documented, or that has changed over time."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -12,21 +12,21 @@ OVER_STATES: Final = ("ended", "canceled", "cancelled")
 
 
 class Ending(StrEnum):
-    """How a Space is answered once it is over."""
+    """How X answers for a Space that is over."""
 
     STATE = "state"
     GONE = "gone"
 
 
 class Listing(StrEnum):
-    """Whether lists show the Spaces whose state is a word that X has not documented."""
+    """Whether lists show Spaces in an undocumented state."""
 
     UNLISTED = "unlisted"
     LISTED = "listed"
 
 
 class Buckets(StrEnum):
-    """Whether each path has a window of requests of its own, or all paths share one."""
+    """Whether each path has its own window of requests, or all paths share one."""
 
     SEPARATE = "separate"
     SHARED = "shared"
@@ -38,10 +38,10 @@ class Behaviour(BaseModel):
     Attributes:
         ended: ``gone`` answers a Space as not found from the moment the timeline sets it to ``ended``.
         canceled: The same for ``canceled``.
-        other_states: Whether lists show a Space whose state is another word than X's four.
+        other_states: Whether lists show a Space in a state other than X's documented four.
         buckets: How requests are counted for the windows.
-        creators_per_second: How many requests by creator are answered in one real second; 0 is any number.
-        clock: By how many real seconds X's own clock, which its ``Date`` and its resets are on, is ahead.
+        creators_per_second: How many requests by creator are answered in one real second; 0 means no limit.
+        clock: By how many real seconds X's own clock, used for ``Date`` and resets, is ahead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,7 +59,7 @@ class Behaviour(BaseModel):
         return endings.get(state) is Ending.GONE
 
     def lists(self, state: str) -> bool:
-        """Return whether a Space in ``state`` is shown to those who do not ask for it by id."""
+        """Return whether a Space in ``state`` is included in lists."""
         word = state.casefold()
         is_other = word not in (*LISTED_STATES, *OVER_STATES)
         return word in LISTED_STATES or (is_other and self.other_states is Listing.LISTED)

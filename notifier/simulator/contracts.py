@@ -1,4 +1,4 @@
-"""What differs between the two contracts of X's API that are in the wild."""
+"""The differences between the two contracts of X's API that are in use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Contract(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One contract's words: the version, where problem types live, and the fields that may be asked for."""
+    """One contract: the version, the base URL of problem types, and the fields that may be requested."""
 
     version: str
     problem_base: str

@@ -1,4 +1,4 @@
-"""The faults that leave an answer that looks healthy, and is late, old, incomplete or odd."""
+"""The faults whose answers look healthy but are late, old, incomplete or malformed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from notifier.simulator.asked import Parameter
-from notifier.simulator.disturbance import http_response
+from notifier.simulator.faulted_request import http_response
 from notifier.simulator.problems import Answer
 from notifier.simulator.scenario import Absence
 
@@ -16,64 +16,64 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from notifier.simulator.disturbance import Disturbance
+    from notifier.simulator.faulted_request import FaultedRequest
 
 _PARTS: Final = ("data", "includes", "errors")
 _ALWAYS_SHOWN: Final = ("id", "state")
 
 
-async def slow(struck: Disturbance) -> web.Response:
-    """Answer late what was true when the question came."""
-    response = http_response(struck.true_answer())
-    await asyncio.sleep(struck.play.real_seconds(struck.fault.delay))
+async def slow(faulted: FaultedRequest) -> web.Response:
+    """Answer late, with the state at the time of the request."""
+    response = http_response(faulted.true_answer())
+    await asyncio.sleep(faulted.play.real_seconds(faulted.fault.delay))
     return response
 
 
-async def stale(struck: Disturbance) -> web.Response:
-    """Answer from a replica that lags."""
-    return http_response(struck.answer(struck.scene(seconds_ago=struck.fault.lag)))
+async def stale(faulted: FaultedRequest) -> web.Response:
+    """Answer from a lagging replica."""
+    return http_response(faulted.answer(faulted.scene(seconds_ago=faulted.fault.lag)))
 
 
-async def vanish_all(struck: Disturbance) -> web.Response:
-    """Answer as if there were no Space."""
-    scene = struck.scene()
-    return http_response(struck.answer(scene.without(scene.spaces, Absence.GONE)))
+async def vanish_all(faulted: FaultedRequest) -> web.Response:
+    """Answer as if there were no Spaces."""
+    scene = faulted.scene()
+    return http_response(faulted.answer(scene.without(scene.spaces, Absence.GONE)))
 
 
-async def vanish(struck: Disturbance) -> web.Response:
+async def vanish(faulted: FaultedRequest) -> web.Response:
     """Answer as if these Spaces were gone."""
-    return _answer_without(struck, Absence.GONE)
+    return _answer_without(faulted, Absence.GONE)
 
 
-async def inaccessible(struck: Disturbance) -> web.Response:
-    """Answer that nobody may see these Spaces."""
-    return _answer_without(struck, Absence.HIDDEN)
+async def inaccessible(faulted: FaultedRequest) -> web.Response:
+    """Answer that access to these Spaces is not authorized."""
+    return _answer_without(faulted, Absence.HIDDEN)
 
 
-async def left_out(struck: Disturbance) -> web.Response:
-    """Answer without a word about these Spaces."""
-    return _answer_without(struck, Absence.LEFT_OUT)
+async def left_out(faulted: FaultedRequest) -> web.Response:
+    """Answer without mentioning these Spaces."""
+    return _answer_without(faulted, Absence.LEFT_OUT)
 
 
-async def nulls(struck: Disturbance) -> web.Response:
-    """Answer null where X would leave something out."""
-    parameters = struck.asked.parameters
+async def nulls(faulted: FaultedRequest) -> web.Response:
+    """Answer null where X would leave a field out."""
+    parameters = faulted.asked.parameters
     wanted = (Parameter.SPACE_FIELDS, Parameter.EXPANSIONS)
     fields = {name for parameter in wanted for name in parameters.get(parameter, ())}
-    return http_response(_with_nulls(struck.true_answer(), fields))
+    return http_response(_with_nulls(faulted.true_answer(), fields))
 
 
-async def twins(struck: Disturbance) -> web.Response:
-    """Answer twice for the same Space, the second time with less."""
-    return http_response(_with_twins(struck.true_answer(), struck.fault.subjects))
+async def twins(faulted: FaultedRequest) -> web.Response:
+    """Answer with two records of the same Space, the second with fewer fields."""
+    return http_response(_with_twins(faulted.true_answer(), faulted.fault.subjects))
 
 
-def _answer_without(struck: Disturbance, absence: Absence) -> web.Response:
-    return http_response(struck.answer(struck.scene().without(struck.fault.subjects or (), absence)))
+def _answer_without(faulted: FaultedRequest, absence: Absence) -> web.Response:
+    return http_response(faulted.answer(faulted.scene().without(faulted.fault.subjects or (), absence)))
 
 
 def _with_nulls(answer: Answer, fields: Iterable[str]) -> Answer:
-    """Write null for each part of a healthy answer, and each asked field of a Space, that is not there."""
+    """Return a healthy answer with null for each missing part and each missing requested field."""
     if answer.status != HTTPStatus.OK:
         return answer
     body = {**dict.fromkeys(_PARTS), **answer.body}
@@ -86,7 +86,7 @@ def _with_nulls(answer: Answer, fields: Iterable[str]) -> Answer:
 
 
 def _with_twins(answer: Answer, space_ids: Iterable[str] | None) -> Answer:
-    """Add a second, barer record of each of these Spaces, or of all; a count in ``meta`` counts it."""
+    """Return an answer with a second, smaller record of each of these Spaces; ``meta`` counts it."""
     data = answer.body.get("data")
     if not isinstance(data, list):
         return answer

@@ -1,4 +1,4 @@
-"""A fault as a scenario file writes it: when it strikes, whom, and the options of its kind."""
+"""A fault in a scenario file: when it is active, which requests it affects, and its options."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FaultKind(StrEnum):
 
 
 class Shape(StrEnum):
-    """The body of a fault that comes in several; :data:`SHAPES` says which kind has which."""
+    """The body of a fault that has several; :data:`SHAPES` says which kind has which."""
 
     WINDOW = "window"
     LEGACY = "legacy"
@@ -55,7 +55,7 @@ class Shape(StrEnum):
 
 
 class Window(StrEnum):
-    """Which window of requests is used up: that of 15 minutes, or the day of the app or of the user."""
+    """Which window of requests is used up: 15 minutes, or the day of the app or of the user."""
 
     QUARTER = "quarter"
     DAY = "day"
@@ -65,9 +65,9 @@ class Window(StrEnum):
 class Naming(StrEnum):
     """How a 400 names what it refuses.
 
-    Under ``parameters`` it has the refused values (``list``), the same in one text with commas (``text``), or
-    in such a text all that was sent (``whole``); then only the ``message`` may say which it is, or there
-    is ``none``.
+    ``parameters`` holds the refused values (``list``), the same in one text with commas (``text``), or
+    everything that was sent in one text (``whole``); or only the ``message`` names the value, or there is
+    ``none``.
     """
 
     LIST = "list"
@@ -78,7 +78,7 @@ class Naming(StrEnum):
 
 
 _OF_SPACES: Final = frozenset({FaultKind.VANISH, FaultKind.INACCESSIBLE, FaultKind.LEFT_OUT, FaultKind.TWINS})
-"""The kinds that change what an answer says of single Spaces: their ``subjects`` are those Spaces."""
+"""The kinds that change what an answer says about single Spaces: their ``subjects`` are those Spaces."""
 
 SHAPES: Final[Mapping[FaultKind, tuple[Shape, ...]]] = MappingProxyType(
     {
@@ -96,7 +96,7 @@ STATUSES: Final[Mapping[FaultKind, tuple[int, range]]] = MappingProxyType(
         FaultKind.HTML: (502, range(200, 600)),
     }
 )
-"""The status of each kind that may have another one, and which."""
+"""The default status of each kind that may have another one, and the allowed range."""
 
 _WAITS: Final = frozenset({FaultKind.UNAVAILABLE, FaultKind.RATE_LIMITED, FaultKind.USAGE_CAPPED})
 _TITLED: Final = frozenset({FaultKind.CREDITS_DEPLETED, FaultKind.USAGE_CAPPED})
@@ -129,23 +129,23 @@ NEEDED_OPTIONS: Final[Mapping[FaultKind, str]] = MappingProxyType(
         FaultKind.LEFT_OUT: "subjects",
     }
 )
-"""The option without which a kind means nothing."""
+"""The option that a kind requires."""
 
 
 class Fault(BaseModel):
-    """From ``at``, for ``lasts`` seconds of the play, the named calls (default: all) go wrong.
+    """From ``at``, for ``lasts`` seconds of the play, the named calls (default: all) fail.
 
     Attributes:
-        every: Every how many requests of a call are struck; 1 is all of them.
-        subjects: Whom or what a request has to be about to be struck; none is anything. For the kinds that
-            change what is said of single Spaces, the ids of these Spaces.
-        tokens: The bearer tokens whose requests are struck; none is any.
+        every: Which requests of a call are affected: every n-th; 1 means all of them.
+        subjects: The subjects whose requests are affected; none means any. For the kinds that change what is
+            said about single Spaces, the ids of these Spaces.
+        tokens: The bearer tokens whose requests are affected; none means any.
         delay: How many seconds of the play a slow answer takes.
         lag: How many seconds of the play a stale answer is old.
         remaining: How many requests the window of a 429 claims to have left.
         retry_after: How many seconds of the play a ``Retry-After`` asks for.
         typed: Whether a problem has a type.
-        values: What is refused of ``parameter``; none is everything that was sent.
+        values: Which values of ``parameter`` are refused; none means everything that was sent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -172,25 +172,25 @@ class Fault(BaseModel):
 
     @property
     def until(self) -> float:
-        """The first second of the play at which the fault is over."""
+        """The second of the play at which the fault ends."""
         return self.at + self.lasts
 
     @property
     def body_shape(self) -> Shape:
-        """The shape that was written, or else the first one of the kind."""
+        """The specified shape, or else the default of the kind."""
         return self.shape or SHAPES[self.kind][0]
 
     @property
     def http_status(self) -> int:
-        """The status that was written, or else the usual one of the kind."""
+        """The specified status, or else the default of the kind."""
         return self.status or STATUSES[self.kind][0]
 
     def is_on(self, offset: float) -> bool:
-        """Return whether the fault is on at a second of the play."""
+        """Return whether the fault is active at a second of the play."""
         return self.at <= offset < self.until
 
-    def strikes(self, asked: Asked) -> bool:
-        """Return whether the fault, while it is on, strikes a request."""
+    def affects(self, asked: Asked) -> bool:
+        """Return whether the fault, while active, affects a request."""
         return (
             asked.call in self.calls
             and asked.number % self.every == 0
@@ -241,6 +241,6 @@ class Fault(BaseModel):
 
 
 def _listed(words: Iterable[str], conjunction: str) -> str:
-    """``a``, ``a or b``, ``a, b or c``."""
+    """Return ``a``, ``a or b`` or ``a, b or c``."""
     *others, last = words
     return f"{', '.join(others)} {conjunction} {last}" if others else str(last)

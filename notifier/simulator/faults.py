@@ -1,4 +1,4 @@
-"""What each kind of fault does to an answer: one table, kind to handler."""
+"""The handler of each kind of fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from notifier.simulator.fault import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notifier.simulator.disturbance import Handler
+    from notifier.simulator.faulted_request import Handler
 
 FAULTS: Final[Mapping[FaultKind, Handler]] = MappingProxyType(
     {

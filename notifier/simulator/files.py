@@ -1,4 +1,4 @@
-"""Reads scenario files; every mistake is reported with the file and the place in it."""
+"""Reading scenario files; every error is reported with the file and the position."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _READ_AS_TYPES: Final = frozenset({"tag:yaml.org,2002:null", "tag:yaml.org,2002:
 
 
 class _ScenarioLoader(yaml.SafeLoader):
-    """Leaves plain scalars as the text that was written, and refuses a key that stands twice.
+    """Keeps plain scalars as text, and refuses duplicate keys.
 
     YAML 1.1 would turn the title ``12:30`` into 750, the language ``no`` into false and the id ``0123`` into
     83; the models know which fields are numbers.
@@ -37,21 +37,23 @@ class _ScenarioLoader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for position, key in enumerate(keys):
             if key in keys[:position]:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key} is defined twice", node.start_mark
+                )
         return super().construct_mapping(node, deep=deep)
 
 
 def bundled_scenarios() -> list[str]:
-    """The names of the scenarios that come with the product, sorted."""
+    """Return the names of the bundled scenarios, sorted."""
     files = (entry.name for entry in _bundle().iterdir())
     return sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
 
 
 def load_scenario(path_or_name: str) -> Scenario:
-    """Read a scenario file, or a bundled scenario if the text has neither a slash nor an extension.
+    """Return the scenario in a file, or a bundled scenario if the text has neither a slash nor an extension.
 
     Raises:
-        ScenarioError: There is no such file or name, or it is not a scenario; the message says where.
+        ScenarioError: There is no such file or name, or it is not a valid scenario; the message says where.
     """
     if "/" in path_or_name or Path(path_or_name).suffix:
         source: Traversable = Path(path_or_name)
@@ -72,10 +74,10 @@ def load_scenario(path_or_name: str) -> Scenario:
 
 
 def parse_scenario(text: str, *, source: str) -> Scenario:
-    """Read a scenario from YAML text; ``source`` names it in messages.
+    """Return the scenario in a YAML text; ``source`` names it in messages.
 
     Raises:
-        ScenarioError: The text is not YAML, or not a scenario; the message names each place.
+        ScenarioError: The text is not YAML, or not a valid scenario; the message names each position.
     """
     try:
         document = yaml.load(text, _ScenarioLoader)  # noqa: S506 - the loader is a SafeLoader
@@ -92,10 +94,10 @@ def parse_scenario(text: str, *, source: str) -> Scenario:
 
 
 def read_behaviour(base: Behaviour, changes: Mapping[str, str], *, source: str) -> Behaviour:
-    """Change lines of a scenario's ``x`` block; ``source`` names where the changes come from in messages.
+    """Return a scenario's ``x`` block with changes; ``source`` names their origin in messages.
 
     Raises:
-        ConfigError: There is no such line, or it does not take this value.
+        ConfigError: There is no such option, or it does not accept this value.
     """
     try:
         return Behaviour.model_validate({**base.model_dump(), **changes})
@@ -112,6 +114,6 @@ def _mistakes(error: ValidationError) -> str:
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
-    """``("spaces", 0, "timeline")`` as ``spaces[0].timeline: ``; nothing for the document itself."""
+    """Return ``("spaces", 0, "timeline")`` as ``spaces[0].timeline: ``, an empty path as empty text."""
     steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
     return f"{steps.removeprefix('.')}: " if steps else ""

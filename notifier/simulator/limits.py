@@ -1,4 +1,4 @@
-"""X's limits: so many requests per bucket and window, and for one call also so many a second."""
+"""X's rate limits: requests per bucket and window, and for one call also per second."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 SECOND: Final = 0.9
-"""How long a second of :class:`Pace` is: who asks once a second shall not fail by the network's jitter."""
+"""The length of a second in :class:`Pace`: jitter must not fail a client that asks once a second."""
 
 
 QUARTER_HEADERS: Final = "x-rate-limit"
-"""The headers of the window of 15 minutes, which stand on every answer."""
+"""The prefix of the headers for the window of 15 minutes, which every answer has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RateState:
-    """A bucket as the answer's headers show it; ``reset`` is Unix seconds.
+    """A bucket as the headers of an answer show it; ``reset`` is in Unix seconds.
 
     Attributes:
-        name: What the names of the headers begin with.
+        name: The prefix of the header names.
     """
 
     limit: int
@@ -53,7 +53,7 @@ class _Window:
 
 
 class RateBuckets:
-    """The windows of one stand-in, by bucket name; ``shared`` makes all names one bucket."""
+    """The windows of one stand-in, by bucket name; with ``shared`` all names are one bucket."""
 
     def __init__(self, limits: Limits, *, shared: bool = False) -> None:
         self._limits = limits
@@ -61,7 +61,7 @@ class RateBuckets:
         self._windows: dict[str, _Window] = {}
 
     def take(self, bucket: str, now: float) -> bool:
-        """Use one request at ``now`` (Unix seconds); false if the window has none left."""
+        """Use one request at ``now`` (Unix seconds); return False if the window has none left."""
         window = self._window(bucket, now)
         if window.used >= self._limits.requests:
             return False
@@ -70,13 +70,13 @@ class RateBuckets:
         return True
 
     def state(self, bucket: str, now: float) -> RateState:
-        """The bucket at ``now`` (Unix seconds), without using anything."""
+        """Return the bucket at ``now`` (Unix seconds) without using a request."""
         window = self._window(bucket, now)
         limit = self._limits.requests
         return RateState(limit=limit, remaining=limit - window.used, reset=window.reset)
 
     def _window(self, bucket: str, now: float) -> _Window:
-        """The running window, or a fresh one that is only kept once something is taken from it."""
+        """Return the current window, or a new one that is only stored once a request is taken from it."""
         window = self._windows.get(self._key(bucket))
         if window is not None and now < window.reset:
             return window
@@ -87,14 +87,14 @@ class RateBuckets:
 
 
 class Pace:
-    """So many requests a second, whatever the window still grants; ``per_second`` of 0 is any number."""
+    """A limit of requests per second, independent of the window; ``per_second`` of 0 means no limit."""
 
     def __init__(self, per_second: int) -> None:
         self._limited = per_second > 0
         self._granted: deque[float] = deque(maxlen=per_second)
 
     def take(self, now: float) -> bool:
-        """Answer one request at ``now`` (Unix seconds); false if it comes too soon."""
+        """Use one request at ``now`` (Unix seconds); return False if it comes too soon."""
         is_full = self._limited and len(self._granted) == self._granted.maxlen
         if is_full and 0 <= now - self._granted[0] < SECOND:
             return False

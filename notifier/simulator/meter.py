@@ -1,4 +1,4 @@
-"""What the answers would cost at X: pay per use, each resource once a UTC day."""
+"""What the answers would cost at X: pay per use, each resource once per UTC day."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SPACE_READ_MILLS: Final = 5
 USER_READ_MILLS: Final = 10
-"""Prices of X's price list, in thousandths of a US dollar."""
+"""X's prices, in thousandths of a US dollar."""
 
 _DAY_SECONDS: Final = 86_400
 
@@ -25,26 +25,26 @@ class Reads:
     users: int = 0
 
     def as_json(self) -> dict[str, float]:
-        """The counts and their price."""
+        """Return the counts and their price."""
         mills = self.spaces * SPACE_READ_MILLS + self.users * USER_READ_MILLS
         return {"space_reads": self.spaces, "user_reads": self.users, "usd": mills / 1000}
 
 
 class CostMeter:
-    """Counts what was answered, as a bill would since the start of the stand-in."""
+    """Counts what X would bill since the start of the stand-in."""
 
     def __init__(self) -> None:
         self._billed = Reads()
-        self._told = Reads()
+        self._all_reads = Reads()
         self._day = 0
         self._spaces: set[str] = set()
         self._users: set[str] = set()
 
     def note(self, call: Call, body: Mapping[str, object], now: float) -> None:
-        """Count the resources of one answer, told at ``now`` (Unix seconds).
+        """Count the resources of one answer at ``now`` (Unix seconds).
 
-        Billed are the Spaces in ``data`` and the people in ``includes`` or, when they were what was asked
-        for, in ``data``. An error costs nothing.
+        X bills the Spaces in ``data`` and the people in ``includes`` or, for a user lookup, in ``data``. An
+        error costs nothing.
         """
         self._begin_day(int(now // _DAY_SECONDS))
         included = body.get("includes")
@@ -54,16 +54,16 @@ class CostMeter:
         )
         if call is Call.USERS:
             spaces, users = set(), spaces
-        self._told.spaces += len(spaces)
-        self._told.users += len(users)
+        self._all_reads.spaces += len(spaces)
+        self._all_reads.users += len(users)
         self._billed.spaces += len(spaces - self._spaces)
         self._billed.users += len(users - self._users)
         self._spaces |= spaces
         self._users |= users
 
     def as_json(self) -> dict[str, object]:
-        """The bill, and what it would be if every read counted."""
-        return {**self._billed.as_json(), "every_read": self._told.as_json()}
+        """Return the bill, and what it would be if every read counted."""
+        return {**self._billed.as_json(), "every_read": self._all_reads.as_json()}
 
     def _begin_day(self, day: int) -> None:
         if day != self._day:
@@ -73,6 +73,6 @@ class CostMeter:
 
 
 def _ids(resources: object) -> set[str]:
-    """The ids of one resource or of a list of them; an answer names each once."""
+    """Return the ids of one resource or of a list of them."""
     listed = resources if isinstance(resources, list) else [resources]
     return {str(each["id"]) for each in listed if isinstance(each, dict)}

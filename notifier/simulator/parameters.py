@@ -1,4 +1,4 @@
-"""Reads query parameters as strictly as X does, and remembers what it refused."""
+"""Reading query parameters as strictly as X does, and collecting the refusals."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_IDS = 100
 
 
 class ParameterReader:
-    """One request's parameters; ``refusals()`` is to be asked after everything was read.
+    """The parameters of one request; call ``refusals()`` after everything was read.
 
-    A refused parameter reads as its default, so that all mistakes of a request are found at once.
+    A refused parameter reads as its default, so that all errors of a request are found at once.
     """
 
     def __init__(self, query: MultiMapping[str]) -> None:
@@ -27,7 +27,7 @@ class ParameterReader:
         self._refusals: list[Refusal] = []
 
     def ids(self, name: str, pattern: str) -> tuple[str, ...]:
-        """A required list of 1 to 100 values that all match ``pattern``, each once, in the order asked."""
+        """Return a required list of 1 to 100 values that all match ``pattern``, each once, in order."""
         values = self._list(name)
         if not values:
             self._refuse(name, (), f"The `{name}` query parameter can not be empty")
@@ -40,28 +40,28 @@ class ParameterReader:
         return tuple(dict.fromkeys(values))
 
     def matching(self, name: str, value: str, pattern: str) -> str:
-        """``value`` as it is, whether from the query or from the path, if it matches ``pattern``."""
+        """Return ``value`` from the query or the path, refusing it if it does not match ``pattern``."""
         if not re.fullmatch(pattern, value):
             message = f"The `{name}` query parameter value [{value}] does not match {pattern}"
             self._refuse(name, (value,), message)
         return value
 
     def choices(self, name: str, allowed: Sequence[str]) -> frozenset[str]:
-        """An optional list of words out of ``allowed``."""
+        """Return an optional list of words from ``allowed``."""
         values = self._list(name)
         for value in values:
             self._require_one_of(name, value, allowed)
         return frozenset(values)
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
-        """One optional word out of ``allowed``."""
+        """Return one optional word from ``allowed``."""
         self._known.append(name)
         value = self._query.get(name, default)
         self._require_one_of(name, value, allowed)
         return value
 
     def text(self, name: str, max_length: int) -> str:
-        """A required text of 1 to ``max_length`` characters that are not all blank."""
+        """Return a required text of 1 to ``max_length`` characters that is not blank."""
         self._known.append(name)
         value = self._query.get(name, "")
         if not value.strip():
@@ -72,7 +72,7 @@ class ParameterReader:
         return value
 
     def number(self, name: str, least: int, most: int) -> int:
-        """An optional whole number from ``least`` to ``most``, which is also the default."""
+        """Return an optional integer from ``least`` to ``most``, which is also the default."""
         self._known.append(name)
         value = self._query.get(name, str(most))
         if re.fullmatch(r"[0-9]{1,9}", value) and least <= int(value) <= most:
@@ -82,20 +82,20 @@ class ParameterReader:
         return most
 
     def refusals(self) -> list[Refusal]:
-        """What was refused so far, and every parameter that nobody has read."""
+        """Return what was refused so far, and every parameter that was not read."""
         known = ",".join(sorted(self._known))
-        strangers = [name for name in dict.fromkeys(self._query) if name not in self._known]
+        unread = [name for name in dict.fromkeys(self._query) if name not in self._known]
         return self._refusals + [
             Refusal(
                 name,
                 tuple(self._query.getall(name)),
                 f"The query parameter [{name}] is not one of [{known}]",
             )
-            for name in strangers
+            for name in unread
         ]
 
     def _list(self, name: str) -> tuple[str, ...]:
-        """Comma-separated values; the parameter may also be repeated, as the older contract has it."""
+        """Return comma-separated values; the parameter may also be repeated, as in the older contract."""
         self._known.append(name)
         joined = ",".join(self._query.getall(name, ()))
         return tuple(joined.split(",")) if joined else ()

@@ -1,4 +1,4 @@
-"""The play's clock: how seconds of the play lie on the real clock that clients live by."""
+"""The clock of the play: converting seconds of the play to real time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A performance: began at ``started_at`` (Unix seconds), runs ``speed`` times as fast as real time.
+    """A play that began at ``started_at`` (Unix seconds) and runs ``speed`` times as fast as real time.
 
     Attributes:
         ahead: By how many real seconds X's own clock is ahead of the real one.
@@ -33,11 +33,11 @@ class Play:
         return (self.clock() - self.started_at) * self.speed
 
     def real_seconds(self, seconds: float) -> float:
-        """How long ``seconds`` of the play last on the real clock."""
+        """Return how long ``seconds`` of the play last in real time."""
         return seconds / self.speed
 
     def real_time(self, offset: float) -> float:
-        """The Unix time at which the play reaches ``offset``."""
+        """Return the Unix time at which the play reaches ``offset``."""
         return self.started_at + self.real_seconds(offset)
 
     @property
@@ -46,11 +46,11 @@ class Play:
         return self.clock() + self.ahead
 
     def x_time(self, offset: float) -> float:
-        """The Unix time that X's own clock shows when the play reaches ``offset``."""
+        """Return the Unix time that X's own clock shows when the play reaches ``offset``."""
         return self.real_time(offset) + self.ahead
 
     def timestamp(self, moment: Moment) -> str:
-        """A moment as X writes it: ``2021-07-06T18:40:40.000Z``, on the real clock."""
+        """Return a moment as X writes it, ``2021-07-06T18:40:40.000Z``, in real time."""
         unix = self.real_time(moment.seconds) if isinstance(moment, RelativeTime) else moment.timestamp()
         seconds, milliseconds = divmod(round(unix * 1000), 1000)
         # Not strftime, which writes the year 1 with one digit on some systems.

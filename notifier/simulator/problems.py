@@ -1,4 +1,4 @@
-"""X's answers and problems as plain data: what stands in a body, before any HTTP."""
+"""X's answers and problems as plain data, before any HTTP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One query parameter that X would not take: its name, the values as sent, and why."""
+    """One refused query parameter: its name, the values as sent, and why."""
 
     parameter: str
     values: tuple[str, ...]
@@ -34,18 +34,18 @@ class Refusal:
 
 
 def phrase(status: int) -> str:
-    """The standard words for a status; proxies make up some that have none."""
+    """Return the standard phrase for a status; non-standard ones have none."""
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
 
 
 def plain_problem(status: int) -> Answer:
-    """A problem without a type of its own, such as 401, 429 by the window, or 503."""
+    """Return a problem without a type of its own, such as 401, 429 for a window, or 503."""
     words = phrase(status)
     return Answer(status, {"title": words, "detail": words, "type": "about:blank", "status": status})
 
 
 def invalid_request(contract: Contract, refusals: Sequence[Refusal]) -> Answer:
-    """A 400 that names each refused parameter."""
+    """Return a 400 that names each refused parameter."""
     body = {
         "title": "Invalid Request",
         "detail": "One or more parameters to your request was invalid.",
@@ -59,13 +59,13 @@ def invalid_request(contract: Contract, refusals: Sequence[Refusal]) -> Answer:
 
 
 def unnamed_invalid_request(contract: Contract) -> Answer:
-    """A 400 that does not say what it is about."""
+    """Return a 400 that does not say what it is about."""
     named = invalid_request(contract, ()).body
     return Answer(HTTPStatus.BAD_REQUEST, {name: part for name, part in named.items() if name != "errors"})
 
 
 def credits_depleted(contract: Contract, status: int, title: str | None = None) -> Answer:
-    """The purse is empty: a 402, unless X says it by another status and under another title."""
+    """Return that no credits are left: a 402, or another status and title."""
     body = {
         "title": title or "CreditsDepleted",
         "detail": "The account has no credits left for this request.",
@@ -76,13 +76,13 @@ def credits_depleted(contract: Contract, status: int, title: str | None = None) 
 
 
 def old_rate_limit() -> Answer:
-    """A 429 for a used-up window in the form that X's API had before problem documents."""
+    """Return a 429 for a used-up window in the form that X's API had before problem documents."""
     errors = [{"code": RATE_LIMIT_CODE, "message": "Rate limit exceeded"}]
     return Answer(HTTPStatus.TOO_MANY_REQUESTS, {"errors": errors})
 
 
 def usage_capped(contract: Contract, status: int, title: str | None = None) -> Answer:
-    """The cap of the month is reached: a 429 that no window explains, or another status."""
+    """Return that the monthly cap is reached: a 429 that no window explains, or another status."""
     body = {
         "title": title or "UsageCapExceeded",
         "detail": "Usage cap exceeded: Monthly product cap",
@@ -95,7 +95,7 @@ def usage_capped(contract: Contract, status: int, title: str | None = None) -> A
 
 
 def not_found(contract: Contract, resource_type: str, parameter: str, value: str) -> dict[str, str]:
-    """One entry of ``errors`` in a healthy answer: the resource that ``parameter`` named is not there."""
+    """Return one entry of ``errors`` in a healthy answer: the resource named in ``parameter`` is missing."""
     return {
         "title": "Not Found Error",
         "detail": f"Could not find {resource_type} with {parameter}: [{value}].",
@@ -104,7 +104,7 @@ def not_found(contract: Contract, resource_type: str, parameter: str, value: str
 
 
 def not_authorized(contract: Contract, resource_type: str, parameter: str, value: str) -> dict[str, str]:
-    """The entry for what is there and not for everybody: a hidden Space, a protected account."""
+    """Return the entry for a resource without public access: a hidden Space, a protected account."""
     return {
         "title": "Authorization Error",
         "detail": f"You are not authorized to see the {resource_type} with {parameter}: [{value}].",
@@ -114,7 +114,7 @@ def not_authorized(contract: Contract, resource_type: str, parameter: str, value
 
 
 def suspended(contract: Contract, parameter: str, value: str) -> dict[str, str]:
-    """The entry for a suspended account; of the same type as one that is not there, only the words differ."""
+    """Return the entry for a suspended account; the type is that of a missing one, only the words differ."""
     return {
         "title": HTTPStatus.FORBIDDEN.phrase,
         "detail": f"User has been suspended: [{value}].",
@@ -133,5 +133,5 @@ def _missing_resource(contract: Contract, resource_type: str, parameter: str, va
 
 
 def problem_type(contract: Contract, name: str) -> str:
-    """The problem's address; only the last segment is the same in both contracts."""
+    """Return the type of a problem; only its last segment is the same in both contracts."""
     return DIALECTS[contract].problem_base + name

@@ -1,4 +1,4 @@
-"""Spaces, people and topics as JSON objects, cut to the fields that were asked for."""
+"""Spaces, people and topics as JSON objects, with the fields that were requested."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SpaceView:
-    """What a client wants to see of Spaces, and what is known of the people and topics in them.
+    """What a client requested about Spaces, and the people and topics in them.
 
     Attributes:
-        people: Who is described, by id: not those who are suspended.
-        suspended: The ids of those who are.
+        people: The people that are described, by id, without suspended ones.
+        suspended: The ids of suspended people.
     """
 
     fields: frozenset[str]
@@ -37,7 +37,7 @@ class SpaceView:
 def render_spaces(
     spaces: Sequence[PlayedSpace], view: SpaceView
 ) -> tuple[list[dict[str, object]], dict[str, list[dict[str, str]]]]:
-    """The ``data`` list and the ``includes`` object; people whom the scenario does not list are left out."""
+    """Return the ``data`` list and the ``includes`` object; people not in the scenario are left out."""
     topic_ids = _referenced(spaces, view.expansions & {"topic_ids"})
     user_ids = _referenced(spaces, view.expansions - {"topic_ids"})
     includes = {
@@ -49,7 +49,7 @@ def render_spaces(
 
 
 def suspended_references(spaces: Sequence[PlayedSpace], view: SpaceView) -> list[tuple[str, str]]:
-    """Each suspended account that the Spaces name, with the expansion that asked for it."""
+    """Return each suspended account that the Spaces name, with the expansion that asked for it."""
     return [
         (field, user_id)
         for field in sorted(view.expansions - {"topic_ids"})
@@ -59,12 +59,12 @@ def suspended_references(spaces: Sequence[PlayedSpace], view: SpaceView) -> list
 
 
 def render_user(user: User) -> dict[str, str]:
-    """The three fields that X always tells of a person."""
+    """Return the three fields that X always includes for a person."""
     return {"id": user.id, "name": user.name, "username": user.username}
 
 
 def _render_space(space: PlayedSpace, view: SpaceView) -> dict[str, object]:
-    """The asked fields that have a value; an empty list counts as none, as at X."""
+    """Return the requested fields that have a value; an empty list counts as no value, as at X."""
     everything = {"id": space.id, "creator_id": space.creator_id, **space.fields}
     return {
         name: _render_value(value, view)
@@ -87,7 +87,7 @@ def _render_topic(topic: Topic, view: SpaceView) -> dict[str, str]:
 
 
 def _referenced(spaces: Iterable[PlayedSpace], fields: frozenset[str]) -> list[str]:
-    """Every id that the Spaces name in ``fields``, once, in the order of the Spaces."""
+    """Return every id that the Spaces name in ``fields``, once, in the order of the Spaces."""
     ids: dict[str, None] = {}
     for space in spaces:
         if "creator_id" in fields:

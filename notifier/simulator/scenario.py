@@ -1,4 +1,4 @@
-"""The scenario file as models: who is there, what each Space does when, and which faults strike."""
+"""The scenario file as models: the people, what happens to each Space, and the faults."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -32,8 +32,8 @@ class User(_Model):
     """A person who may appear in ``includes.users`` and be found by name.
 
     Attributes:
-        suspended_at: From when on the account is suspended.
-        protected_at: From when on only followers may see the account.
+        suspended_at: When the account is suspended.
+        protected_at: When the account becomes visible to followers only.
     """
 
     id: UserId
@@ -52,7 +52,7 @@ class Topic(_Model):
 
 
 class SpaceChange(_Model):
-    """New values of a Space's fields; ``null`` takes a field away, what is not written stays."""
+    """New values of a Space's fields; ``null`` removes a field, others stay unchanged."""
 
     state: Annotated[str, Field(min_length=1)] = ""
     created_at: MomentField | None = None
@@ -72,14 +72,14 @@ class SpaceChange(_Model):
 
     @property
     def values(self) -> Mapping[str, FieldValue | None]:
-        """Only the fields that the file wrote."""
+        """Only the fields that are in the file."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class Absence(StrEnum):
-    """How X keeps silent about a Space, until a later change brings it back.
+    """How X leaves out a Space, until a later change brings it back.
 
-    ``gone`` is not found, ``hidden`` is not authorized, and of one that is ``left_out`` X says nothing.
+    ``gone`` is not found, ``hidden`` is not authorized, and ``left_out`` is not mentioned at all.
     """
 
     GONE = "gone"
@@ -88,7 +88,7 @@ class Absence(StrEnum):
 
 
 class TimelineEntry(_Model):
-    """At ``at`` seconds of the play the Space changes, or X answers no more for it."""
+    """At ``at`` seconds of the play the Space changes, or X stops answering for it."""
 
     at: Duration
     change: SpaceChange | None = Field(default=None, alias="set")
@@ -98,7 +98,7 @@ class TimelineEntry(_Model):
 
     @property
     def absence(self) -> Absence | None:
-        """How X keeps silent about the Space from here on; none while it answers."""
+        """How X leaves out the Space from here on; None while it answers."""
         return next((absence for absence in Absence if getattr(self, absence)), None)
 
     @model_validator(mode="after")
@@ -112,7 +112,7 @@ class TimelineEntry(_Model):
 
 
 class ScriptedSpace(_Model):
-    """One Space and all that will happen to it."""
+    """One Space and everything that happens to it."""
 
     id: SpaceId
     creator_id: UserId
@@ -122,15 +122,15 @@ class ScriptedSpace(_Model):
     def _timeline_makes_sense(self) -> Self:
         first = self.timeline[0].change
         if first is None or "state" not in first.values:
-            raise PydanticCustomError("timeline", "the first entry must set state: X always has one")
+            raise PydanticCustomError("timeline", "the first entry must set state, because X always has one")
         times = [entry.at for entry in self.timeline]
         if times != sorted(times):
-            raise PydanticCustomError("timeline", "put the entries in the order of their times")
+            raise PydanticCustomError("timeline", "sort the entries by time")
         return self
 
 
 class Scenario(_Model):
-    """A whole play. Build it with ``load_scenario`` or ``parse_scenario``."""
+    """A whole scenario. Create it with ``load_scenario`` or ``parse_scenario``."""
 
     description: str = ""
     x: Behaviour = Behaviour()
@@ -141,22 +141,24 @@ class Scenario(_Model):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
-        _refuse_twins("users: the id", [user.id for user in self.users])
-        _refuse_twins("users: the username", [user.username.casefold() for user in self.users])
-        _refuse_twins("topics: the id", [topic.id for topic in self.topics])
-        _refuse_twins("spaces: the id", [space.id for space in self.spaces])
+        _refuse_duplicates("users: the id", [user.id for user in self.users])
+        _refuse_duplicates("users: the username", [user.username.casefold() for user in self.users])
+        _refuse_duplicates("topics: the id", [topic.id for topic in self.topics])
+        _refuse_duplicates("spaces: the id", [space.id for space in self.spaces])
         return self
 
     @property
     def duration_seconds(self) -> float:
-        """The moment of the play after which nothing changes any more."""
+        """The second of the play after which nothing changes."""
         changes = (entry.at for space in self.spaces for entry in space.timeline)
         moments = (at for user in self.users for at in (user.suspended_at, user.protected_at))
         of_people = (at for at in moments if at is not None)
         return max((*changes, *of_people, *(fault.until for fault in self.faults)), default=0.0)
 
 
-def _refuse_twins(what: str, ids: Sequence[str]) -> None:
+def _refuse_duplicates(what: str, ids: Sequence[str]) -> None:
     for value in ids:
         if ids.count(value) > 1:
-            raise PydanticCustomError("twins", "{what} {value} stands twice", {"what": what, "value": value})
+            raise PydanticCustomError(
+                "twins", "{what} {value} is defined twice", {"what": what, "value": value}
+            )

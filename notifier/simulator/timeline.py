@@ -1,6 +1,6 @@
-"""The play as a pure function: a scenario and an offset give what stands at X at that second.
+"""The play as a pure function: the state at X for a scenario and an offset.
 
-Offsets are seconds of the play since its start. Nothing here knows a clock.
+Offsets are seconds of the play since its start. There is no clock here.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What stands at X at one second of the play.
+    """The state at X at one second of the play.
 
     Attributes:
-        spaces: Those that are found, by id, in the order of the scenario.
+        spaces: The visible Spaces by id, in the order of the scenario.
         suspended: The ids of the accounts that are suspended.
         protected: The ids of the accounts that only followers may see.
-        withheld: The Spaces that X neither shows nor calls missing, and how it keeps silent about each.
+        withheld: The Spaces that X neither shows nor reports missing, and how it leaves out each.
     """
 
     spaces: Mapping[str, PlayedSpace]
@@ -36,7 +36,7 @@ class Scene:
     withheld: Mapping[str, Absence] = field(default_factory=dict)
 
     def without(self, space_ids: Iterable[str], absence: Absence) -> Scene:
-        """Return the scene in which X keeps silent about those of its Spaces that are named."""
+        """Return the scene in which X leaves out the named Spaces."""
         absent = {each for each in space_ids if each in self.spaces}
         spaces = {each: space for each, space in self.spaces.items() if each not in absent}
         newly_withheld = absent if absence is not Absence.GONE else set()
@@ -47,7 +47,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class PlayedSpace:
-    """A Space at one second of the play; ``fields`` has only what X knows then, always with ``state``."""
+    """A Space at one second of the play; ``fields`` has only known values, always including ``state``."""
 
     id: str
     creator_id: str
@@ -55,12 +55,12 @@ class PlayedSpace:
 
     @property
     def state(self) -> str:
-        """X's word for the phase, as the scenario wrote it."""
+        """The state, as the scenario has it."""
         return str(self.fields["state"])
 
 
 def scene_at(scenario: Scenario, offset: float) -> Scene:
-    """Everything that stands at X at ``offset``."""
+    """Return the state at X at ``offset``."""
     return Scene(
         spaces=spaces_at(scenario, offset),
         suspended=frozenset(
@@ -78,14 +78,14 @@ def scene_at(scenario: Scenario, offset: float) -> Scene:
 
 
 def spaces_at(scenario: Scenario, offset: float) -> dict[str, PlayedSpace]:
-    """The Spaces that are found at ``offset``, by id, in the order of the scenario."""
+    """Return the visible Spaces at ``offset``, by id, in the order of the scenario."""
     played = (_space_at(script, offset) for script in scenario.spaces)
     return {space.id: space for space in played if space is not None and not scenario.x.hides(space.state)}
 
 
 def active_fault(scenario: Scenario, offset: float, asked: Asked) -> Fault | None:
-    """The fault that strikes a request at ``offset``; of several, the one that the scenario lists first."""
-    return next((fault for fault in scenario.faults if fault.is_on(offset) and fault.strikes(asked)), None)
+    """Return the fault that affects a request at ``offset``; of several, the first in the scenario."""
+    return next((fault for fault in scenario.faults if fault.is_on(offset) and fault.affects(asked)), None)
 
 
 def _past(script: ScriptedSpace, offset: float) -> list[TimelineEntry]:

@@ -1,4 +1,4 @@
-"""Times as scenario files write them: durations (``1h30m``) and moments (``+20s`` or RFC 3339)."""
+"""Times in scenario files: durations (``1h30m``) and moments (``+20s`` or RFC 3339)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOMENT_HELP = "write a time of the play such as +20s or -10s, or RFC 3339 such 
 
 @dataclass(frozen=True, slots=True)
 class RelativeTime:
-    """A moment ``seconds`` after the start of the play, in the play's own time; negative is before it."""
+    """A moment ``seconds`` of the play after its start; negative is before it."""
 
     seconds: float
 
@@ -30,7 +30,7 @@ Moment = RelativeTime | datetime
 
 
 def parse_duration(text: object) -> float:
-    """Read ``1h30m`` as 5400.0 seconds.
+    """Return ``1h30m`` as 5400.0 seconds.
 
     A bare number is refused: YAML users differ on whether ``1:30`` and ``90`` mean minutes or seconds.
 
@@ -44,10 +44,10 @@ def parse_duration(text: object) -> float:
 
 
 def parse_shift(text: object) -> float:
-    """Read ``-5m`` as -300.0 seconds; a number, which no scenario file yields, is taken as seconds.
+    """Return ``-5m`` as -300.0 seconds; a number, which scenario files never contain, is in seconds.
 
     Raises:
-        PydanticCustomError: ``text`` is no duration behind its sign.
+        PydanticCustomError: ``text`` is not a duration after its sign.
     """
     if isinstance(text, int | float):
         return float(text)
@@ -61,7 +61,7 @@ def parse_shift(text: object) -> float:
 
 
 def parse_moment(text: object) -> Moment:
-    """Read ``+20s`` and ``-10s`` as relative to the start of the play, anything else as RFC 3339.
+    """Return ``+20s`` and ``-10s`` as relative to the start of the play, anything else as RFC 3339.
 
     Raises:
         PydanticCustomError: ``text`` is neither, or a timestamp without an offset.

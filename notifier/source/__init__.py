@@ -1,4 +1,4 @@
-"""Where observations come from: the X API client and its request budget."""
+"""Where observations come from: the client for X's API and its request budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What X's answers mean where they are no observation: by their content, then by their status."""
+"""What X's answers mean if they are no observation: by their content, then by their status."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from notifier.source.limits import read_windows, used_up_until
 MESSAGE_LENGTH: Final = 10_000
 
 ALLOWED: Final = re.compile(r"is not one of \[([^\]]*)\]")
-"""Where the message of a 400 lists the values that X would take."""
+"""The part of a 400's message that lists the values X would accept."""
 
 NAMED: Final = re.compile(r"query parameter value \[([^\]]*)\]")
-"""Where the message of a 400 names the one value that it is about."""
+"""The part of a 400's message that names the refused value."""
 
 NOBODYS_FAULT: Final = frozenset(
     {
@@ -39,17 +39,17 @@ NOBODYS_FAULT: Final = frozenset(
         FailureKind.CREDITS_DEPLETED,
     }
 )
-"""Limits and money: no subject of a question is to blame for them."""
+"""Limits and money: no subject of a question is at fault."""
 
 NOTHING: Final = (b"", b"null")
-"""Bodies that say nothing; any other that is no JSON was not written by X's API."""
+"""Empty bodies; any other body that is not JSON was not written by X's API."""
 
 RATE_LIMIT_TEXTS: Final = frozenset({b"too many requests", b"rate limit exceeded"})
-"""What a 429 without any form may say; every other text is the edge's own."""
+"""Plain texts that X's API sends with a 429; any other text comes from X's edge servers."""
 
 
 def read_json(raw: bytes) -> object:
-    """Parse a body; one that is no JSON, however deep or broken, is None."""
+    """Return a parsed body, None if it is not JSON."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -59,16 +59,16 @@ def read_json(raw: bytes) -> object:
 def read_failure(
     status: int, headers: Mapping[str, str], raw: bytes, *, clock: XClock, now: float
 ) -> Failure:
-    """Classify an answer other than 200.
+    """Return the failure that an answer other than 200 means.
 
-    What the body says goes before the status: X reports a spend cap as 403 and the month's cap with any
-    status. A body that is no JSON comes from the edge or from something else between X and us.
+    The body takes precedence over the status: X reports a spend cap as 403 and the monthly cap with any
+    status. A body that is not JSON comes from X's edge servers or from something else between X and us.
 
     Args:
         status: The HTTP status.
-        headers: All headers, by names without case.
+        headers: All headers; names are case-insensitive.
         raw: The body.
-        clock: X's clock, on which its resets and dates are.
+        clock: X's clock, which its resets and dates refer to.
         now: Epoch seconds by ours.
     """
     body = read_json(raw)
@@ -80,9 +80,9 @@ def read_failure(
 def with_waits(
     failure: Failure, status: int, headers: Mapping[str, str], *, clock: XClock, now: float
 ) -> Failure:
-    """Return a failure with what the headers say of when to ask again.
+    """Return a failure with what the headers say about when to ask again.
 
-    Where requests are left in every window that X describes, the limit is another one, and its end unknown.
+    If every window that X describes has requests left, another limit was hit, whose end is unknown.
     """
     windows = read_windows(headers)
     floors = [_retry_after(headers, clock, now)]
@@ -100,11 +100,11 @@ def with_waits(
 
 
 def refused_values(raw: bytes) -> dict[str, set[str]]:
-    """Read from the body of a 400 which values of which parameters X does not accept.
+    """Return the parameter values that X does not accept according to the body of a 400.
 
     The older contract has them under ``errors[].parameters``, the newer one as ``parameter`` and ``value``.
-    Under ``parameters`` stands all that was sent for the parameter, good values among them, in one text with
-    commas or in several: the message lists what is allowed, or names the one that it is about.
+    ``parameters`` holds everything that was sent, including valid values, as one comma-separated text or
+    several: the message lists what is allowed, or names the refused value.
     """
     refused: dict[str, set[str]] = {}
     for problem in problems(read_json(raw)):
@@ -138,14 +138,14 @@ def _is_foreign(raw: bytes, body: object) -> bool:
 
 
 def _suspects_subjects(status: int, kind: FailureKind) -> bool:
-    """Return whether a subject may be what X chokes on, rather than the credentials or a proxy."""
+    """Return whether a subject, rather than the credentials or a proxy, may be at fault."""
     if kind is FailureKind.UNAUTHORIZED:
         return status == HTTPStatus.FORBIDDEN
     return status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 
 
 def _retry_after(headers: Mapping[str, str], clock: XClock, now: float) -> float | None:
-    """Return the epoch second by our clock before which X does not want to be asked, None without one."""
+    """Return the epoch second by our clock that ``Retry-After`` asks to wait for, None without one."""
     text = headers.get("Retry-After", "")
     moment = parse_http_date(text)
     if moment is not None:
@@ -166,11 +166,11 @@ def _named(message: object) -> set[str]:
 
 
 def _detail(status: int, raw: bytes, body: object) -> str:
-    """Put an answer into words. The ``detail`` of a 400 is general; what is wrong stands in its errors."""
+    """Return an answer in words. The ``detail`` of a 400 is generic; its errors say what is wrong."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return f"the proxy wants other credentials (HTTP {status})"
+        return f"the proxy does not accept the credentials (HTTP {status})"
     if _is_foreign(raw, body):
-        return f"HTTP {status} with a body that is not X's: no JSON"
+        return f"HTTP {status} with a body that is not JSON, so not from X's API"
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return f"HTTP {status}: a redirect, which is not followed"
     found = list(problems(body))

@@ -1,4 +1,4 @@
-"""The client for X's API: one question in, one observation out, whatever happens on the way."""
+"""The client for X's API: one question in, one observation out, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from notifier.core.model.answers import read_answer
-from notifier.core.model.observation import MOST_RESULTS, Call, Failure, Observation, People, Question, failed
+from notifier.core.model.observation import MAX_RESULTS, Call, Failure, Observation, People, Question, failed
 from notifier.core.model.poll import Urgency
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.retry_after import parse_http_date
@@ -52,7 +52,7 @@ PEOPLE_EXPANDED: Final[Mapping[People, frozenset[str]]] = {
     People.ON_STAGE: frozenset({"creator_id", "host_ids", "speaker_ids"}),
     People.WITH_GUESTS: frozenset({"creator_id", "host_ids", "speaker_ids", "invited_user_ids"}),
 }
-"""The expansions that bring people, by whom a question asks for."""
+"""The expansions that include people, by what a question requests."""
 
 USER_FIELDS: Final = ("id", "name", "username")
 
@@ -71,22 +71,22 @@ OPTIONAL: Final[Mapping[Call, tuple[str, ...]]] = {
     Call.SEARCH: (*SPACE_OPTIONS, "state", "max_results"),
     Call.USERS: ("user.fields",),
 }
-"""What each call may be asked beside its subjects. Where X refuses all values of one, it is left out: what
-X does by itself then is what we ask for, or less of it."""
+"""The optional parameters of each call. One whose values X all refuses is left out: X's default is then what
+we ask for, or less."""
 
 ASKED: Final[Mapping[str, tuple[str, ...]]] = {
     "space.fields": SPACE_FIELDS,
     "expansions": EXPANSIONS,
     "user.fields": USER_FIELDS,
     "state": ("all",),
-    "max_results": (str(MOST_RESULTS),),
+    "max_results": (str(MAX_RESULTS),),
 }
-"""What each of them is asked for."""
+"""The values of each of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What X answered, whatever it is."""
+    """An answer of X's, of any kind."""
 
     status: int
     headers: Mapping[str, str]
@@ -97,11 +97,11 @@ class XClient:
     """Asks X's API within the budget that all workers share.
 
     Args:
-        base_url: Without a slash at the end.
-        bearer_token: Sent as it is, never shown.
+        base_url: Without a trailing slash.
+        bearer_token: Sent unchanged, never shown.
         budget: Where requests are taken from.
-        refusals: Where what X does not accept is kept.
-        proxy: The URL of a proxy that X is asked through; it may hold a user and a password.
+        refusals: The record of what X does not accept.
+        proxy: The URL of a proxy for requests to X; it may contain a user and a password.
         clock: Epoch seconds.
     """
 
@@ -127,7 +127,7 @@ class XClient:
 
     @property
     def origin(self) -> str:
-        """A fingerprint of X's URL and the token, under which what X says of them is kept."""
+        """A fingerprint of X's URL and the token, under which what X says about them is kept."""
         return self._origin
 
     async def __aenter__(self) -> Self:
@@ -148,10 +148,10 @@ class XClient:
             self._session = None
 
     async def ask(self, question: Question, *, urgency: Urgency = Urgency.PATIENT) -> Observation:
-        """Ask one question of up to :data:`BATCH` subjects (one for a search).
+        """Ask one question about up to :data:`BATCH` subjects (one for a search) and return the observation.
 
-        Never raises for anything that X does: every failure is an observation that failed. A value that X
-        does not accept is left out, and the question is asked again, as a request like any other.
+        Never raises for anything that X does: every failure is a failed observation. A value that X does not
+        accept is left out and the question is asked again, as a request of its own.
         """
         while True:
             began_at = self._clock()
@@ -167,7 +167,7 @@ class XClient:
                 return observation
 
     async def _get(self, question: Question, asked: Mapping[str, tuple[str, ...]]) -> Answer | Failure:
-        """Send the request; where no answer came at all, that is a failure."""
+        """Send the request and return the answer, or a failure if there was none."""
         if self._session is None:
             raise RuntimeError("XClient is used outside its context")
         path, parameter = PATHS[question.call]
@@ -191,7 +191,7 @@ class XClient:
         answer: Answer | Failure,
         began_at: float,
     ) -> Observation | None:
-        """Read what came of a request; None where the question is to be asked again without some values."""
+        """Return the observation of a request; None if it has to be asked again without some values."""
         answered_at = self._clock()
         if isinstance(answer, Failure):
             await self._budget.note_nothing(question.call, now=answered_at)
@@ -214,7 +214,7 @@ class XClient:
     def _judge(
         self, question: Question, answer: Answer, began_at: float, answered_at: float
     ) -> tuple[Observation | None, Failure | None]:
-        """Return the observation that an answer is, or the failure; a 200 may be either."""
+        """Return the observation of an answer, or the failure; a 200 may be either."""
         status, headers, clock = answer.status, answer.headers, self._x_clock
         if status != HTTPStatus.OK:
             return None, read_failure(status, headers, answer.body, clock=clock, now=answered_at)
@@ -230,9 +230,9 @@ class XClient:
         refused: Mapping[str, set[str]],
         now: float,
     ) -> bool:
-        """Leave out what X does not accept; tell whether this question had any of it.
+        """Leave out what X does not accept; return whether this question contained any of it.
 
-        Another question may have had the same value refused meanwhile, and this one goes on without it too.
+        Another question may have had the same value refused in the meantime.
         """
         unknown = {name: _unknown(values, refused.get(name)) for name, values in asked.items()}
         if not any(unknown.values()):
@@ -241,10 +241,10 @@ class XClient:
         return True
 
     async def _note_windows(self, call: Call, answer: Answer, failure: Failure | None, now: float) -> None:
-        """Hand on what an answer says of its windows, by our clock.
+        """Pass on what an answer says about its windows, by our clock.
 
-        The headers of a used-up month speak of another window. One of 24 hours closes the call only when X
-        refuses it for that: until then nobody would learn why it is not made.
+        When the monthly cap is reached, the headers describe another window. A window of 24 hours closes the
+        call only when X refuses it for that reason: before, nobody would learn why the call is not made.
         """
         kind = failure.kind if failure else None
         windows = read_windows(answer.headers)
@@ -263,7 +263,7 @@ class XClient:
 
 
 def _optional(question: Question) -> dict[str, tuple[str, ...]]:
-    """Return what a question asks for beside its subjects."""
+    """Return the optional parameters of a question."""
     asked = {name: ASKED[name] for name in OPTIONAL[question.call]}
     if "expansions" in asked:
         wanted = PEOPLE_EXPANDED[question.people] | {"topic_ids"}
@@ -281,16 +281,16 @@ def _host_and_port(proxy: str | None) -> tuple[str | None, int | None] | None:
 
 
 def _unknown(asked: tuple[str, ...], refused: set[str] | None) -> set[str]:
-    """Return what X refused of a parameter's values; naming the parameter is enough where it has only one."""
+    """Return which of a parameter's values X refused; naming the parameter is enough if it has one value."""
     if refused is None:
         return set()
     return set(asked) if len(asked) == 1 and not refused else refused & set(asked)
 
 
 def _refused_subjects(question: Question, refused: Mapping[str, set[str]]) -> tuple[str, ...]:
-    """Return the subjects that X does not accept; a search has one, however many commas stand in it.
+    """Return the subjects that X does not accept; a search has one, however many commas it contains.
 
-    A refusal that names all of many says nothing: it repeats the question.
+    A refusal that names all of several subjects only repeats the question.
     """
     _, parameter = PATHS[question.call]
     values = refused.get(parameter, set())
@@ -301,7 +301,7 @@ def _refused_subjects(question: Question, refused: Mapping[str, set[str]]) -> tu
 
 
 async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes | None:
-    """Read a whole body; None for one that is larger than any answer of X's can be."""
+    """Return a whole body, None if it is larger than any answer of X's can be."""
     raw = bytearray()
     async for chunk in answer.content.iter_any():
         raw += chunk

@@ -1,4 +1,4 @@
-"""Why no answer of X came, in words for people: never the name of a class, never a secret."""
+"""Why X did not answer, in words for people: never the name of a class, never a secret."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ DETAIL_LENGTH: Final = 200
 TOO_LARGE: Final = f"the answer is larger than {MAX_BODY_BYTES // 2**20} MiB"
 
 FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
-"""All that a request to X can raise, whatever X, the network or a proxy does."""
+"""Everything that a request to X can raise, whatever X, the network or a proxy does."""
 
 
 def no_answer(text: str, *, suspects_subjects: bool) -> Failure:
-    """Return the failure of a request that brought no answer."""
+    """Return the failure of a request without an answer."""
     detail = f"no answer from X: {' '.join(text.split())}"[:DETAIL_LENGTH]
     return Failure(FailureKind.UNAVAILABLE, detail, suspects_subjects=suspects_subjects)
 
 
 def describe(error: BaseException, *, proxy: tuple[str | None, int | None] | None = None) -> Failure:
-    """Return the failure that an error stands for.
+    """Return the failure that an error means.
 
-    A subject of the question can be the cause of an answer that is late, broken off or unreadable, and not of
-    one for which no connection was made.
+    A subject of the question can cause an answer that is late, broken off or unreadable, but not a failure to
+    connect.
 
     Args:
         error: One of :data:`FAILURES`.
-        proxy: Host and port of the proxy that X is asked through.
+        proxy: Host and port of the proxy for requests to X.
     """
     for types, text, suspects_subjects in ROWS:
         if isinstance(error, types):
@@ -49,16 +49,16 @@ def describe(error: BaseException, *, proxy: tuple[str | None, int | None] | Non
 
 
 def _is_of(error: BaseException, proxy: tuple[str | None, int | None]) -> bool:
-    """Return whether it was the proxy that no connection came about with."""
+    """Return whether it was the proxy that could not be connected to."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return True  # with a proxy nothing else is connected to
+        return True  # with a proxy, nothing else is connected to
     return isinstance(error, aiohttp.ClientConnectorError) and (error.host, error.port) == proxy
 
 
 def _of_tunnel(error: aiohttp.ClientHttpProxyError) -> str:
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return f"the proxy wants other credentials (HTTP {error.status})"
-    return f"the proxy answered the tunnel to X with HTTP {error.status}"
+        return f"the proxy does not accept the credentials (HTTP {error.status})"
+    return f"the proxy answered the CONNECT request for X with HTTP {error.status}"
 
 
 def _of_proxy(error: aiohttp.ClientProxyConnectionError) -> str:
@@ -91,11 +91,11 @@ def _of_timeout(_error: BaseException) -> str:
 
 
 def _of_body(error: BaseException) -> str:
-    """Tell a body that cannot be decoded from one that ends too early."""
+    """Return whether a body could not be decoded or ended too early, in words."""
     cause = error.__cause__
     message = str(getattr(cause, "message", "")) or str(error)
     if "decode content-encoding" not in message:
-        return "the connection was closed before the answer was whole"
+        return "the connection was closed before the answer was complete"
     encoding = message.rpartition(": ")[2].split(" ")[0].strip(".")
     return f"the body could not be decoded ({encoding})"
 
@@ -110,15 +110,15 @@ def _of_disconnection(_error: BaseException) -> str:
 
 
 def _of_url(_error: BaseException) -> str:
-    return "the address that X was to be asked at cannot be dialled"
+    return "the URL of X's API cannot be used"
 
 
 def _of_system(error: OSError) -> str:
-    return f"the connection broke: {_system(error)}"
+    return f"the connection failed: {_system(error)}"
 
 
 def _of_value(_error: BaseException) -> str:
-    return "the question or the answer could not be written down"
+    return "the request or the answer could not be encoded"
 
 
 def _system(error: BaseException) -> str:
@@ -150,4 +150,4 @@ ROWS: Final[tuple[Row, ...]] = (
     (OSError, _of_system, True),
     (ValueError, _of_value, True),
 )
-"""By type: the words, and whether a subject may be the cause. The first row that fits counts."""
+"""By type: the words, and whether a subject may be the cause. The first matching row counts."""

@@ -1,4 +1,4 @@
-"""X's rate windows as the headers of an answer describe them: the 15 minutes, and two of 24 hours."""
+"""X's rate windows as the headers of an answer describe them: one of 15 minutes, two of 24 hours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LENGTHS: Final[Mapping[str, float]] = {
     "x-app-limit-24hour": DAY_SECONDS,
     "x-user-limit-24hour": DAY_SECONDS,
 }
-"""The beginning of each window's headers, and how many seconds it lasts."""
+"""The prefix of each window's headers, and how many seconds it lasts."""
 
 NUMBER_DIGITS: Final = len("1626249612000")
 
@@ -24,7 +24,7 @@ class Window:
     """One window.
 
     Attributes:
-        limit: Its requests; 0 where X does not say.
+        limit: Its requests; 0 if X does not say.
         remaining: How many of them are left.
         reset: The epoch second of its end by X's clock.
         length: How many seconds it lasts.
@@ -36,13 +36,13 @@ class Window:
     length: float
 
     def ends_at(self, clock: XClock, *, now: float) -> float:
-        """Return the epoch second of its end by our clock, neither past nor farther away than it lasts."""
+        """Return the epoch second of its end by our clock, neither past nor further away than it lasts."""
         ends_at = clock.ours(self.reset, now=now, length=self.length)
         return min(max(ends_at, now), now + self.length)
 
 
 def read_windows(headers: Mapping[str, str]) -> tuple[Window, ...]:
-    """Read every window that an answer describes; one whose headers are missing or no numbers is left out."""
+    """Return every window that an answer describes; one with missing or invalid headers is left out."""
     windows = []
     for name, length in LENGTHS.items():
         remaining = _number(headers.get(f"{name}-remaining"))
@@ -54,7 +54,7 @@ def read_windows(headers: Mapping[str, str]) -> tuple[Window, ...]:
 
 
 def used_up_until(windows: Iterable[Window], clock: XClock, *, now: float) -> float | None:
-    """Return when the last window that is used up ends, in epoch seconds by our clock; None without one."""
+    """Return the latest end of the used-up windows, in epoch seconds by our clock; None without one."""
     return max((each.ends_at(clock, now=now) for each in windows if each.remaining == 0), default=None)
 
 

@@ -1,4 +1,4 @@
-"""Whom X punishes: the token at the address that it is used at."""
+"""The fingerprint of the credentials that X's limits apply to."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ ORIGIN_LENGTH: Final = 16
 def origin_of(base_url: str, bearer_token: str) -> str:
     """Return a short fingerprint of X's URL and a token, from which neither can be read.
 
-    What was learned of one origin (its windows, its pauses) says nothing of another one.
+    What was learned for one origin (its windows, its pauses) does not apply to another.
     """
     return sha256(f"{base_url}\n{bearer_token}".encode()).hexdigest()[:ORIGIN_LENGTH]

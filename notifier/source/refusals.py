@@ -1,4 +1,4 @@
-"""What the client knows of X's refusals. The store keeps them for all workers; here only the questions."""
+"""What the client knows about X's refusals; the store keeps them for all workers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from notifier.core.model.observation import Call
 from notifier.core.polling.refusals import Refusals
 
 READ_AGAIN_SECONDS: Final = 30.0
-"""How old what was read may be. A request must not cost a round trip for something that happens once in
-months; what another worker has learned meanwhile costs at most one 400 here."""
+"""How old the copy may be. A request must not cost a round trip for something that happens once in months;
+what another worker has learned in the meantime costs at most one 400 here."""
 
 TRIES: Final = 20
-"""How often a change is tried; each failure means that another worker's has gone through."""
+"""How often a change is tried; each failure means that another worker's change succeeded."""
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ class RefusalRecord(Protocol):
         ...
 
     async def replace(self, before: Refusals, after: Refusals) -> bool:
-        """Put a record in the place of the one that was read; False where another worker was quicker."""
+        """Replace the record that was read; return False if another worker was faster."""
         ...
 
 
@@ -47,16 +47,16 @@ class LearnedRefusals:
         return self._copy
 
     async def refuse(self, call: Call, values: Mapping[str, set[str]], *, now: float) -> None:
-        """Note what a 400 named; a value that was not refused before is logged."""
+        """Record what a 400 named; a value that was not refused before is logged."""
         await self._change(lambda known: known.refuse(call, values, now=now))
 
     async def accept(self, call: Call, asked: Mapping[str, tuple[str, ...]]) -> None:
-        """Note that X has answered a question; a value that it had refused before is logged."""
+        """Record that X answered a question; a value that it had refused before is logged."""
         if self._copy.accept(call, asked) != self._copy:
             await self._change(lambda known: known.accept(call, asked))
 
     async def _change(self, change: Callable[[Refusals], Refusals]) -> None:
-        """Change the record and the copy; where the record is busy all the time, the copy alone."""
+        """Change the record and the copy; if the record is busy all the time, the copy alone."""
         before = after = self._copy
         for _ in range(TRIES):
             before = await self._record.read()

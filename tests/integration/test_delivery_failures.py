@@ -70,7 +70,7 @@ async def test_the_status_and_retry_after_of_a_broken_answer_are_kept() -> None:
     assert answer.body == b"abc"
     outcome = classify(answer, now=0)
     assert (outcome.kind, outcome.retry_after_seconds) == (OutcomeKind.RETRY, 9)
-    assert "closed amid the body (503)" in outcome.reason
+    assert "closed in the middle of the body (503)" in outcome.reason
 
 
 @pytest.mark.parametrize(

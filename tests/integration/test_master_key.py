@@ -72,7 +72,7 @@ async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> 
     code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
     assert code == 0
     assert printed.splitlines() == [
-        "Encrypted again with 'new': 2 endpoints, 1 kept answers.",
+        "Encrypted with 'new': 2 endpoints, 1 stored answers.",
         "In use: 'new' (3)",
     ]
     async with with_keys(redis_url, NEW) as runtime:
@@ -93,7 +93,7 @@ async def test_a_second_run_changes_nothing(redis_url: str, tmp_path: Path) -> N
         before = await runtime.store.database.redis.get(schema.ENDPOINTS_GENERATION())
     code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=NEW)
     assert code == 0
-    assert "0 endpoints, 0 kept answers" in printed
+    assert "0 endpoints, 0 stored answers" in printed
     async with with_keys(redis_url, NEW) as runtime:
         assert await runtime.store.database.redis.get(schema.ENDPOINTS_GENERATION()) == before
 
@@ -147,7 +147,7 @@ async def test_what_is_changed_meanwhile_is_not_lost(redis_url: str) -> None:
     assert key_id_of(after.secrets[0].sealed) == "new"
 
 
-async def test_what_is_changed_all_the_time_is_left_and_told(redis_url: str) -> None:
+async def test_what_is_changed_all_the_time_is_left_and_reported(redis_url: str) -> None:
     await fill(redis_url, "/one")
     async with with_keys(redis_url, BOTH) as runtime:
 

@@ -30,7 +30,7 @@ from tests.support.poll_machine import (
     BY_ID,
     CADENCE_SECONDS,
     LONGEST_TICK_SECONDS,
-    MOST_AT_ONCE,
+    MAX_AT_ONCE,
     OUTAGES,
     POISONS,
     REFUSABLE,
@@ -54,7 +54,7 @@ SOON: Final = st.sampled_from((0, 5, 45, 130))
 """How many seconds pass after something has happened."""
 
 AN_HOUR: Final = 3600.0
-MOST_POISONS: Final = 2
+MAX_POISONS: Final = 2
 STEPS_BETWEEN_RESTS: Final = 5
 RECOVERY_SECONDS: Final = 2 * AN_HOUR
 SECOND_CHANCE_SECONDS: Final = 25 * AN_HOUR
@@ -127,7 +127,7 @@ class PollMachine(RuleBasedStateMachine):
             (self.x.retitle if move == "retitle" else self.x.let_speak)(living[0])
         self.pass_time(seconds)
 
-    @precondition(lambda self: len(self.x.poisons) < MOST_POISONS)
+    @precondition(lambda self: len(self.x.poisons) < MAX_POISONS)
     @rule(call=POLLED, number=st.integers(0, 11), poison=POISON, seconds=SOON)
     def x_chokes_on_a_subject(self, call: Call, number: int, poison: str, seconds: int) -> None:
         living = [each.id for each in self.x.spaces.values() if each.is_live and each.id not in STEADY]
@@ -139,7 +139,7 @@ class PollMachine(RuleBasedStateMachine):
         self.pass_time(seconds)
 
     @precondition(lambda self: self.x.poisons)
-    @rule(number=st.integers(0, MOST_POISONS - 1), seconds=SOON)
+    @rule(number=st.integers(0, MAX_POISONS - 1), seconds=SOON)
     def x_answers_for_a_subject_again(self, number: int, seconds: int) -> None:
         del self.x.poisons[sorted(self.x.poisons)[number % len(self.x.poisons)]]
         self.something_changes()
@@ -178,7 +178,7 @@ class PollMachine(RuleBasedStateMachine):
     def names_are_to_be_resolved(self, poison: str | None, seconds: int) -> None:
         number = len(self.x.users)
         self.x.users |= {f"known{number}": str(500 + number), f"dear{number}": str(501 + number)}
-        if poison is not None and len(self.x.poisons) < MOST_POISONS:
+        if poison is not None and len(self.x.poisons) < MAX_POISONS:
             self.choke(Call.USERS, f"dear{number}", poison)
         names = [f"@{each}{number}" for each in ("known", "dear", "nobody")]
         self.runner.run(self.loop.it.watch(WatchKind.CREATOR, *names))
@@ -233,9 +233,9 @@ class PollMachine(RuleBasedStateMachine):
     def check_requests(self, before: Counter[Call], seconds: float) -> None:
         asked = self.loop.it.x.asked
         for call, count in (Counter(each.call for each in asked) - before).items():
-            assert count <= seconds + MOST_AT_ONCE, f"{count} requests of {call} in {seconds} s"
+            assert count <= seconds + MAX_AT_ONCE, f"{count} requests of {call} in {seconds} s"
         at_once = Counter((each.call, int(each.at)) for each in asked[sum(before.values()) :])
-        assert all(count <= MOST_AT_ONCE for count in at_once.values()), at_once
+        assert all(count <= MAX_AT_ONCE for count in at_once.values()), at_once
 
     def check_money(self) -> None:
         if self.budget is None:

@@ -119,7 +119,7 @@ async def test_an_answer_that_does_not_come_says_after_how_long(monkeypatch: pyt
         ([b"HTTP/1.1 200 OK\r\nContent-Le"], "the connection was closed before an answer came"),
         (
             [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"],
-            "the connection was closed before the answer was whole",
+            "the connection was closed before the answer was complete",
         ),
         ([b"SSH-2.0-OpenSSH_9.6\r\n\r\n"], "the answer is not HTTP"),
         (
@@ -196,11 +196,11 @@ class TestProxy:
     @pytest.mark.parametrize(
         ("status", "said"),
         [
-            (407, "the proxy wants other credentials (HTTP 407)"),
-            (502, "the proxy answered the tunnel to X with HTTP 502"),
+            (407, "the proxy does not accept the credentials (HTTP 407)"),
+            (502, "the proxy answered the CONNECT request for X with HTTP 502"),
         ],
     )
-    async def test_a_tunnel_that_it_refuses_is_told_as_such(self, status: int, said: str) -> None:
+    async def test_a_tunnel_that_it_refuses_is_reported_as_such(self, status: int, said: str) -> None:
         async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
@@ -219,7 +219,7 @@ class TestProxy:
 
         async with peer(proxy) as url:
             found = await failure_of("http://x.invalid", proxy=url)
-        assert found.detail == "the proxy wants other credentials (HTTP 407)"
+        assert found.detail == "the proxy does not accept the credentials (HTTP 407)"
         assert found.suspects_subjects is False
 
     async def test_the_environment_chooses_none(self, monkeypatch: pytest.MonkeyPatch) -> None:

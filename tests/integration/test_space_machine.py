@@ -27,7 +27,7 @@ from notifier.core.model.space import Space, read_space
 from notifier.core.model.watch import OnFirstSight, WatchKind
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.lists import LISTED_SECONDS
-from notifier.core.spaces.returns import hardness
+from notifier.core.spaces.returns import return_factor
 from tests.support.api_runtime import Clock
 from tests.support.chronicle import Chronicle
 from tests.support.processes import RedisServer
@@ -204,7 +204,7 @@ class SpaceMachine(RuleBasedStateMachine):
         # A list that cannot be asked any more no longer speaks for a Space; what went back often needs more.
         self.clock.now += LISTED_SECONDS
         hardest = max(
-            hardness(known, name) for known in self.known_spaces() for name in ("state", "host_ids")
+            return_factor(known, name) for known in self.known_spaces() for name in ("state", "host_ids")
         )
         self.all_is_well_for_a_while(3 + 2 * hardest, after_restart=False)
         serial = self.seen.serial
@@ -338,7 +338,7 @@ class SpaceMachine(RuleBasedStateMachine):
             assert not [e for e in self.seen.events if e.type in ends and e.data["inferred"]]
 
 
-def test_any_history_of_x_is_told_as_it_was(redis_server: RedisServer) -> None:
+def test_any_history_of_x_is_announced_as_it_was(redis_server: RedisServer) -> None:
     class OverThisServer(SpaceMachine):
         url = redis_server.url
 

@@ -17,12 +17,12 @@ from notifier.core.model.instants import rfc3339
 from notifier.core.model.observation import Call, Failure
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.watch import WatchKind
-from notifier.core.polling.health import Setback, after_answer, after_failure
+from notifier.core.polling.health import CallFailure, after_answer, after_failure
 from notifier.core.polling.outages import respond
 from notifier.core.spaces.decide import Decision
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.timers import TimerKind
-from notifier.core.spaces.timers import ring as decide_ring
+from notifier.core.spaces.timers import fire as decide_fire
 from notifier.store import schema
 from tests.support.api_runtime import Clock
 from tests.support.fed_worker import SPACE, events_of, fed_worker, ring, tell
@@ -62,8 +62,8 @@ async def lookups_fail(worker: Worker, times: int = 2) -> None:
     for _ in range(times):
         now, cadence = worker.runtime.clock(), worker.runtime.cadence
         failure = Failure(FailureKind.UNAVAILABLE, "503")
-        setback = Setback(Call.LOOKUP, failure, respond(failure, now=now, cadence=cadence))
-        await note_health(worker, partial(after_failure, setback=setback, now=now, cadence=cadence))
+        call_failure = CallFailure(Call.LOOKUP, failure, respond(failure, now=now, cadence=cadence))
+        await note_health(worker, partial(after_failure, call_failure=call_failure, now=now, cadence=cadence))
 
 
 async def test_a_reminder_comes_at_its_minute_and_not_before(worker: Worker, clock: Clock) -> None:
@@ -157,7 +157,7 @@ async def test_a_reminder_due_in_the_tick_of_the_start_or_the_end_is_dropped(
     assert await told(worker) == []
 
 
-async def test_the_start_wins_over_a_reminder_that_rings_at_the_same_moment(
+async def test_the_start_wins_over_a_reminder_that_fires_at_the_same_moment(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -175,7 +175,7 @@ async def test_the_start_wins_over_a_reminder_that_rings_at_the_same_moment(
     )
 
 
-async def test_two_workers_that_ring_at_once_remind_once(
+async def test_two_workers_that_fire_a_timer_at_once_remind_once(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -224,7 +224,7 @@ async def test_a_single_failed_call_holds_no_reminder_back(worker: Worker, clock
     assert await told(worker) == [{"minutes_before": 15}]
 
 
-async def test_a_reminder_held_back_beyond_the_start_is_not_told(worker: Worker, clock: Clock) -> None:
+async def test_a_reminder_held_back_beyond_the_start_is_not_announced(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD
     await lookups_fail(worker)
@@ -251,7 +251,7 @@ async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) 
     assert await told(worker) == [{"minutes_before": 14}]
 
 
-async def test_a_timer_that_no_commit_takes_away_rings_once_in_a_job_and_holds_up_no_other(
+async def test_a_timer_that_no_commit_takes_away_fires_once_in_a_job_and_holds_up_no_other(
     worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for each in CROWD:
@@ -263,16 +263,16 @@ async def test_a_timer_that_no_commit_takes_away_rings_once_in_a_job_and_holds_u
 
     def stay(known: KnownSpace, *args: Any, **options: Any) -> Decision:
         rung.append(known.space.id)
-        return Decision(known) if known.space.id in CROWD[:4] else decide_ring(known, *args, **options)
+        return Decision(known) if known.space.id in CROWD[:4] else decide_fire(known, *args, **options)
 
-    monkeypatch.setattr("workers.timers.ring", stay)
+    monkeypatch.setattr("workers.timers.fire", stay)
     monkeypatch.setattr("workers.timers.BATCH", 2)
     async with asyncio.timeout(10):
         await ring(worker)
     assert rung == CROWD
     assert len(await told(worker)) == len(CROWD) - 4
     assert "ring" in await worker.runtime.store.waiting_work(now=clock.now)
-    monkeypatch.setattr("workers.timers.ring", decide_ring)
+    monkeypatch.setattr("workers.timers.fire", decide_fire)
     await ring(worker)
     assert len(await told(worker)) == len(CROWD)
 
@@ -292,7 +292,7 @@ async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
     assert [event.type for event in await events_of(worker)] == [EventType.SCHEDULED]
 
 
-async def test_a_missed_start_is_told_after_a_poll_that_was_asked_for_after_it(
+async def test_a_missed_start_is_announced_after_a_poll_that_was_asked_for_after_it(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -309,7 +309,7 @@ async def test_a_missed_start_is_told_after_a_poll_that_was_asked_for_after_it(
     assert len(await told(worker, EventType.START_OVERDUE)) == 1
 
 
-async def test_a_missed_start_is_told_once_by_two_workers(
+async def test_a_missed_start_is_announced_once_by_two_workers(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -369,7 +369,7 @@ async def test_a_mass_vanish_holds_the_news_of_a_missed_start_back(worker: Worke
     assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 660}]
 
 
-async def test_silence_of_x_misses_no_start_and_the_first_poll_after_it_tells(
+async def test_silence_of_x_misses_no_start_and_the_first_poll_after_it_announces_it(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())

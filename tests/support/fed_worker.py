@@ -22,14 +22,14 @@ from workers.dispatch import empty_outbox
 from workers.timers import ring_timers
 
 SPACE = SpaceId("1zqKVXPQhvZJB")
-LEAST_SECONDS_APART = 0.2
+MIN_SECONDS_APART = 0.2
 """How far apart two answers must be to confirm each other, under the settings of these tests."""
 
 
 @asynccontextmanager
 async def fed_worker(redis_url: str, clock: Clock, **settings: Any) -> AsyncIterator[Worker]:
     """Return a worker over its own connections; several may share a database and a clock."""
-    options = quick_settings(redis_url, confirm_seconds=LEAST_SECONDS_APART, **settings)
+    options = quick_settings(redis_url, confirm_seconds=MIN_SECONDS_APART, **settings)
     async with (
         open_runtime(options, clock=clock) as runtime,
         runtime.delivery_client(max_connections=8) as client,

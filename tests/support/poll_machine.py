@@ -56,7 +56,7 @@ CADENCE_SECONDS: Final[Mapping[Call, float]] = {Call.CREATORS: 60, Call.SEARCH: 
 SETTLING_SECONDS: Final = 60.0
 """How long it may take to find out what is wrong."""
 
-MOST_AT_ONCE: Final = 40
+MAX_AT_ONCE: Final = 40
 """How many requests of a call may follow each other at once, beside one a second."""
 
 

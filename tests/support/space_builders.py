@@ -15,10 +15,10 @@ from notifier.core.model.ids import SpaceId, UserId, WatchId
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.observation import Evidence, Observation, Presence, Snapshot
 from notifier.core.model.space import FIELD_KINDS, SILENT_FIELDS, FieldKind, Phase, Space, User
-from notifier.core.spaces.decide import Circumstances, Decision, decide
+from notifier.core.spaces.decide import Decision, PollContext, decide
 from notifier.core.spaces.known import KnownSpace, read_known
 from notifier.core.spaces.merging import Patience
-from notifier.core.spaces.timers import TimerKind, ring
+from notifier.core.spaces.timers import TimerKind, fire
 from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS, is_mass_vanish
 
 SPACE_ID = SpaceId("1zqKVXPQhvZJB")
@@ -28,7 +28,7 @@ START = 1_626_249_600.0
 PAYLOADS: Final[TypeAdapter[Any]] = TypeAdapter(AnyPayload)
 
 PATIENCE = Patience(needed=2, apart=30.0)
-WATCHED = Circumstances(watch_ids=(WatchId("wch_0000000000000001"),))
+WATCHED = PollContext(watch_ids=(WatchId("wch_0000000000000001"),))
 
 
 def at(seconds: float) -> str:
@@ -140,8 +140,10 @@ class History:
     ) -> tuple[Event, ...]:
         """Take one poll in and return its events."""
         before = self._read_back()
-        around = replace(WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded, lists=lists)
-        decision = decide(before, evidence, patience=self.patience, around=around)
+        context = replace(
+            WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded, lists=lists
+        )
+        decision = decide(before, evidence, patience=self.patience, context=context)
         if before is None and decision.known is not None and not decision.events:
             self.taken_in = decision.known.space
         return self._keep(decision)
@@ -152,7 +154,7 @@ class History:
         if before is None:
             return ()
         watch_ids = WATCHED.watch_ids if timer.watched else ()
-        decision = ring(
+        decision = fire(
             before,
             timer.kind,
             now=START + timer.seconds,

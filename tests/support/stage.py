@@ -15,7 +15,7 @@ from notifier.core.model.ids import SpaceId, WatchId
 from notifier.core.model.observation import Call, Question
 from notifier.core.model.poll import DuePoll, NextPoll, Urgency
 from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
-from notifier.core.polling.health import Setback, after_answer, after_failure
+from notifier.core.polling.health import CallFailure, after_answer, after_failure
 from notifier.core.polling.outages import respond
 from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime, open_runtime
@@ -176,8 +176,10 @@ class Stage:
         cadence, observation = worker.runtime.cadence, answer.observation()
         failure = observation.failure
         if failure is not None:
-            setback = Setback(call, failure, respond(failure, now=now, cadence=cadence))
-            await note_health(worker, partial(after_failure, setback=setback, now=now, cadence=cadence))
+            call_failure = CallFailure(call, failure, respond(failure, now=now, cadence=cadence))
+            await note_health(
+                worker, partial(after_failure, call_failure=call_failure, now=now, cadence=cadence)
+            )
         else:
             await note_health(worker, partial(after_answer, call=call))
             await apply_spaces(worker, answer.subjects, observation)

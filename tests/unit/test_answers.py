@@ -65,7 +65,7 @@ class TestKinds:
     def test_a_page_that_is_no_json_is_the_edge_under_any_status(self, status: int, page: str) -> None:
         found = failure(status, page)
         assert (found.kind, found.suspects_subjects) == (FailureKind.UNAVAILABLE, True)
-        assert found.detail == f"HTTP {status} with a body that is not X's: no JSON"
+        assert found.detail == f"HTTP {status} with a body that is not JSON, so not from X's API"
 
     @pytest.mark.parametrize(
         ("status", "kind"),
@@ -122,7 +122,7 @@ class TestKinds:
         assert failure(status, body).detail == f"HTTP {status}: {said}"
 
     def test_credentials_that_a_proxy_wants_are_said_to_be_its(self) -> None:
-        assert failure(407, "<html>").detail == "the proxy wants other credentials (HTTP 407)"
+        assert failure(407, "<html>").detail == "the proxy does not accept the credentials (HTTP 407)"
 
 
 class TestWindows:

@@ -17,7 +17,7 @@ from notifier.core.model.space import FIELD_KINDS
 from notifier.core.spaces.decide import Decision, decide
 from notifier.core.spaces.known import KnownSpace, read_known
 from notifier.core.spaces.next_poll import next_poll
-from notifier.core.spaces.timers import TimerKind, ring, timers_of
+from notifier.core.spaces.timers import TimerKind, fire, timers_of
 from tests.support.space_builders import PATIENCE, SPACE_ID, START, WATCHED, History, space
 from tests.support.space_histories import STATES, TIMES, VALUES, Step, steps
 
@@ -102,7 +102,7 @@ def check_decision(decision: Decision) -> None:
 
 def take_in(known: KnownSpace | None, evidence: Evidence) -> KnownSpace | None:
     """Decide on a poll, and let everything follow that follows from it."""
-    decision = decide(known, evidence, patience=PATIENCE, around=WATCHED)
+    decision = decide(known, evidence, patience=PATIENCE, context=WATCHED)
     check_decision(decision)
     if decision.known is not None:
         timers_of(decision.known, patience=PATIENCE)
@@ -110,7 +110,7 @@ def take_in(known: KnownSpace | None, evidence: Evidence) -> KnownSpace | None:
         for kind in TimerKind:
             for now in (evidence.answered_at, evidence.answered_at + 10**6):
                 check_decision(
-                    ring(decision.known, kind, now=now, patience=PATIENCE, watch_ids=WATCHED.watch_ids)
+                    fire(decision.known, kind, now=now, patience=PATIENCE, watch_ids=WATCHED.watch_ids)
                 )
     return decision.known
 

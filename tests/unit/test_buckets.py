@@ -17,9 +17,9 @@ from notifier.core.model.observation import Call
 from notifier.core.model.poll import Urgency
 from notifier.core.polling.buckets import (
     DAY_SECONDS,
-    KEPT_BACK,
     LEAD,
     PATIENT_SHARE,
+    RESERVED_SHARE,
     WINDOW_SECONDS,
     Bucket,
     Buckets,
@@ -100,8 +100,8 @@ def one_each(call: Call) -> str:
 
 
 def described(*calls: Call, limit: int = 300, remaining: int, reset: float = START + 900) -> Buckets:
-    told = dict.fromkeys(calls, remaining)
-    return Buckets((Bucket(frozenset(calls), limit, remaining, reset, told=told),))
+    reported = dict.fromkeys(calls, remaining)
+    return Buckets((Bucket(frozenset(calls), limit, remaining, reset, reported=reported),))
 
 
 class TestOneBucket:
@@ -149,7 +149,7 @@ class TestOneBucket:
     def test_a_limit_of_nothing_is_no_description(self) -> None:
         assert learn(Buckets(), LOOKUP, limit=0, remaining=0, reset=START + 9, now=START).by_call == {}
 
-    def test_what_is_under_way_is_off_what_the_first_answer_tells(self) -> None:
+    def test_what_is_in_flight_is_off_what_the_first_answer_states(self) -> None:
         buckets = Buckets()
         for _ in range(5):
             buckets = take(buckets, LOOKUP, URGENT, now=START)
@@ -197,12 +197,12 @@ class TestPace:
         while client.now < START + 2.5 * WINDOW_SECONDS:
             client.ask_in_time(LOOKUP, at_most_late=late)
             times.append(client.now)
-            assert client.x.used(LOOKUP, client.now) <= limit * (1 - KEPT_BACK)
+            assert client.x.used(LOOKUP, client.now) <= limit * (1 - RESERVED_SHARE)
         longest = max(after - before for before, after in pairwise(times))
-        slowest = WINDOW_SECONDS / (limit * (1 - KEPT_BACK - LEAD[URGENT]))
+        slowest = WINDOW_SECONDS / (limit * (1 - RESERVED_SHARE - LEAD[URGENT]))
         assert longest <= 2 * slowest + 1
         first_window = sum(at < START + WINDOW_SECONDS for at in times)
-        assert first_window >= limit * (1 - KEPT_BACK) - 2 - late
+        assert first_window >= limit * (1 - RESERVED_SHARE) - 2 - late
 
     @given(
         st.lists(st.tuples(CALLS, st.floats(0, 30)), min_size=50, max_size=150),
@@ -213,14 +213,14 @@ class TestPace:
     ) -> None:
         limit = 100
         client = Client(SimulatedX(limit, bucket_of))
-        share = WINDOW_SECONDS / (limit * (1 - KEPT_BACK) * PATIENT_SHARE)
+        share = WINDOW_SECONDS / (limit * (1 - RESERVED_SHARE) * PATIENT_SHARE)
         last_at: dict[Call, float] = {}
         for call, pause in asked:
             while client.wait(LOOKUP) == 0:
                 client.ask(LOOKUP)
             client.now += pause
             bucket = client.buckets.of(call).at(client.now)
-            is_hard = bool(bucket.reset) and limit - bucket.remaining + 1 > limit * (1 - KEPT_BACK)
+            is_hard = bool(bucket.reset) and limit - bucket.remaining + 1 > limit * (1 - RESERVED_SHARE)
             held = client.wait(call, PATIENT)
             if not is_hard:
                 spaced = max(client.buckets.next_at.get(call, 0) - client.now, 0)
@@ -268,7 +268,7 @@ class TestSharing:
         for call in asked:
             client.ask_in_time(call, at_most_late=late)
             if learned:
-                assert client.x.used(call, client.now) <= limit * (1 - KEPT_BACK)
+                assert client.x.used(call, client.now) <= limit * (1 - RESERVED_SHARE)
                 assert client.buckets.shared == (frozenset(Call),)
             learned = client.buckets.shared == (frozenset(Call),)
 
@@ -335,7 +335,7 @@ class TestSharing:
             assert client.buckets.shared == () or abs(counts[0] - counts[1]) <= 3
         assert client.buckets.of(CREATORS).remaining == 240
 
-    def test_what_is_under_way_on_either_side_is_off_what_is_found_to_be_shared(self) -> None:
+    def test_what_is_in_flight_on_either_side_is_off_what_is_found_to_be_shared(self) -> None:
         reset = START + 900
         buckets = Buckets(
             (

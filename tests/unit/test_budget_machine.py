@@ -15,8 +15,8 @@ from notifier.core.model.space import Space
 from notifier.core.polling.spending import DAY_SECONDS
 from notifier.core.polling.worst_case import (
     Choice,
+    CostEstimate,
     Paid,
-    Prospect,
     choose,
     of_creator,
     of_name,
@@ -31,9 +31,9 @@ HOLD_SECONDS: Final = 30
 CREATORS: Final = tuple(f"c{number}" for number in range(40))
 SMALL: Final = (0.003, 0.02, 0.12, 0.5)
 LARGE: Final = (1.0, 3.0, 20.0)
-MOST_NEW_SPACES: Final = 10
-MOST_NEWCOMERS: Final = 13
-MOST_STRANGERS: Final = 200
+MAX_NEW_SPACES: Final = 10
+MAX_NEWCOMERS: Final = 13
+MAX_STRANGERS: Final = 200
 """How much may happen between two polls; docs/architecture.md says so."""
 
 WISHES: Final = st.sampled_from((People.CREATOR, People.ON_STAGE, People.WITH_GUESTS))
@@ -72,26 +72,26 @@ class BudgetMachine(RuleBasedStateMachine):
         return int(self.now // DAY_SECONDS)
 
     @rule(
-        creator=st.sampled_from(CREATORS), count=st.integers(1, MOST_NEW_SPACES), speakers=st.integers(0, 20)
+        creator=st.sampled_from(CREATORS), count=st.integers(1, MAX_NEW_SPACES), speakers=st.integers(0, 20)
     )
     def announce(self, creator: str, count: int, speakers: int) -> None:
         unseen = sum(each.creator == creator for each in self.x.spaces.values() if each.id not in self.known)
-        most = MOST_NEW_SPACES if self.budget in LARGE else 1
+        most = MAX_NEW_SPACES if self.budget in LARGE else 1
         for _ in range(min(count, most - unseen)):
             self.x.announce(creator, speakers, guests=speakers // 4)
 
-    @rule(creators=st.integers(1, 40), count=st.integers(1, MOST_NEW_SPACES))
+    @rule(creators=st.integers(1, 40), count=st.integers(1, MAX_NEW_SPACES))
     def announce_everywhere(self, creators: int, count: int) -> None:
         for creator in CREATORS[:creators]:
             self.announce(creator, count, 20)
 
     @precondition(lambda self: self.x.spaces)
-    @rule(number=st.integers(0, 500), newcomers=st.integers(1, MOST_NEWCOMERS))
+    @rule(number=st.integers(0, 500), newcomers=st.integers(1, MAX_NEWCOMERS))
     def come_on_stage(self, number: int, newcomers: int) -> None:
         gathering = [*self.x.spaces.values()][number % len(self.x.spaces)]
         seen = self.known.get(gathering.id)
         unseen = {*gathering.speakers, *gathering.guests} - {*(seen.people() if seen else ())}
-        room = MOST_NEWCOMERS if gathering.id in self.with_people else MOST_STRANGERS - 1
+        room = MAX_NEWCOMERS if gathering.id in self.with_people else MAX_STRANGERS - 1
         gathering.speakers += self.x.people(max(min(newcomers, room - len(unseen)), 0))
 
     @precondition(lambda self: self.x.spaces)
@@ -100,34 +100,34 @@ class BudgetMachine(RuleBasedStateMachine):
         [*self.x.spaces.values()][number % len(self.x.spaces)].is_over = True
 
     @precondition(lambda self: self.x.spaces)
-    @rule(first=st.integers(0, 500), count=st.integers(1, 100), wished=WISHES, urgent=st.integers(0, 100))
-    def look_up(self, first: int, count: int, wished: People, urgent: int) -> None:
+    @rule(first=st.integers(0, 500), count=st.integers(1, 100), wanted=WISHES, urgent=st.integers(0, 100))
+    def look_up(self, first: int, count: int, wanted: People, urgent: int) -> None:
         ids = [each.id for each in self.x.spaces.values() if not each.is_over][first:][:count]
         paid = self.paid()
-        prospects = {
+        estimates = {
             each: of_space(each, self.known.get(each), paid, list(Urgency)[number >= urgent])
             for number, each in enumerate(ids)
         }
-        self.ask(Call.LOOKUP, prospects, wished)
+        self.ask(Call.LOOKUP, estimates, wanted)
 
     @rule()
     def look_up_what_is_over(self) -> None:
         ids = [each.id for each in self.x.spaces.values() if each.is_over][:100]
         paid = self.paid()
-        prospects = {each: of_space(each, self.known.get(each), paid, Urgency.PATIENT) for each in ids}
-        self.ask(Call.LOOKUP, prospects, People.NOBODY)
+        estimates = {each: of_space(each, self.known.get(each), paid, Urgency.PATIENT) for each in ids}
+        self.ask(Call.LOOKUP, estimates, People.NOBODY)
 
-    @rule(count=st.integers(1, len(CREATORS)), wished=WISHES)
-    def ask_creators(self, count: int, wished: People) -> None:
-        paid, prospects = self.paid(), {}
+    @rule(count=st.integers(1, len(CREATORS)), wanted=WISHES)
+    def ask_creators(self, count: int, wanted: People) -> None:
+        paid, estimates = self.paid(), {}
         for creator in CREATORS[:count]:
             spaces = [each for each in self.known.values() if each.creator_id == creator]
-            prospects[creator] = of_creator(creator, spaces, paid)
-        self.ask(Call.CREATORS, prospects, wished)
+            estimates[creator] = of_creator(creator, spaces, paid)
+        self.ask(Call.CREATORS, estimates, wanted)
 
-    @rule(wished=WISHES)
-    def search(self, wished: People) -> None:
-        choice = self.hold([of_result()] * 100, wished, divisible=False)
+    @rule(wanted=WISHES)
+    def search(self, wanted: People) -> None:
+        choice = self.hold([of_result()] * 100, wanted, divisible=False)
         if choice is not None:
             question = Question(Call.SEARCH, ("news",), choice.people, max_results=choice.count)
             self.asking.append(Asking(question, choice.mills, self.now + HOLD_SECONDS))
@@ -173,16 +173,16 @@ class BudgetMachine(RuleBasedStateMachine):
     def what_is_spent_and_held_stays_within_the_budget_but_for_that(self) -> None:
         assert self.used() <= self.budget * 1000 + self.x.dearest()
 
-    def ask(self, call: Call, prospects: dict[str, Prospect], wished: People) -> None:
-        parts = sorted(prospects.items(), key=lambda part: precedence(part[1]))
-        choice = self.hold([prospect for _, prospect in parts], wished) if parts else None
+    def ask(self, call: Call, estimates: dict[str, CostEstimate], wanted: People) -> None:
+        parts = sorted(estimates.items(), key=lambda part: precedence(part[1]))
+        choice = self.hold([estimate for _, estimate in parts], wanted) if parts else None
         if choice is not None:
             subjects = tuple(subject for subject, _ in parts[choice.first :][: choice.count])
             question = Question(call, subjects, choice.people)
             self.asking.append(Asking(question, choice.mills, self.now + HOLD_SECONDS))
 
-    def hold(self, prospects: list[Prospect], wished: People, *, divisible: bool = True) -> Choice | None:
-        return choose(prospects, wished, used=self.used(), budget=self.budget, divisible=divisible)
+    def hold(self, estimates: list[CostEstimate], wanted: People, *, divisible: bool = True) -> Choice | None:
+        return choose(estimates, wanted, used=self.used(), budget=self.budget, divisible=divisible)
 
     def used(self) -> int:
         return self.x.cost(self.day) + sum(each.mills for each in self.asking if each.until > self.now)

@@ -199,7 +199,7 @@ def test_an_address_of_x_with_anything_behind_the_host_is_refused_with_how_to_fi
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     assert refusal(monkeypatch, "NOTIFIER_X_API_URL", value) == (
-        "NOTIFIER_X_API_URL: must be only scheme and host, like https://api.x.com; leave out the rest, as /2"
+        "NOTIFIER_X_API_URL: must be only scheme and host, like https://api.x.com, without a path like /2"
     )
 
 
@@ -226,7 +226,7 @@ def test_a_zone_in_an_allowed_network_is_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("value", ["http://proxy:3128/path", "http://proxy:3128?x", "http://a%3Ab:c@proxy"])
 def test_an_outbound_proxy_is_an_address_and_no_more(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    assert "must be a proxy's address" in refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", value)
+    assert "must be only the address of a proxy" in refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", value)
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from notifier.core.model.instants import instant, rfc3339
 from notifier.core.model.observation import Evidence, Presence
 from notifier.core.model.poll import Cadence
 from notifier.core.model.space import Space
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.merging import Patience
 from notifier.core.spaces.milestones import crossed
 from notifier.core.spaces.next_poll import next_poll
-from notifier.core.spaces.timers import TimerKind, ring, timers_of
+from notifier.core.spaces.timers import TimerKind, fire, timers_of
 from tests.support.space_builders import (
     PATIENCE,
     SPACE_ID,
@@ -45,7 +45,7 @@ polls = steps(rings=False)
 
 
 @given(steps(min_size=1), patiences)
-def test_law_1_the_same_again_tells_nothing(history: list[Step], patience: Patience) -> None:
+def test_law_1_the_same_again_states_nothing(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience, restart=True)
     for step in history:
         told.take(step)
@@ -53,7 +53,7 @@ def test_law_1_the_same_again_tells_nothing(history: list[Step], patience: Patie
 
 
 @given(steps(), patiences)
-def test_law_1_a_poll_tells_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
+def test_law_1_a_poll_states_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience)
     for step in history:
         told.take(step)
@@ -116,7 +116,7 @@ def test_law_3_ids_depend_neither_on_when_it_was_seen_nor_on_the_watches(
     ids = []
     for poll in history:
         moved = moved_on(poll, later)
-        decision = decide(known, moved, patience=TIMELESS, around=Circumstances((WatchId("wch_other"),)))
+        decision = decide(known, moved, patience=TIMELESS, context=PollContext((WatchId("wch_other"),)))
         known = decision.known
         ids += [event.id for event in decision.events]
     assert ids == [event.id for event in told.events]
@@ -129,19 +129,21 @@ def test_law_3_a_transition_found_again_after_a_crash_has_the_same_id(
     known = History(*history).known
     turned = {name: value[::-1] for name, value in found.known().items() if isinstance(value, tuple)}
     polls_it = (seen(10**6, found), seen(10**6 + later, found.with_values(turned), took=2))
-    first, second = (decide(known, poll, patience=Patience(1, 0), around=WATCHED).events for poll in polls_it)
+    first, second = (
+        decide(known, poll, patience=Patience(1, 0), context=WATCHED).events for poll in polls_it
+    )
     assert [event.id for event in second] == [event.id for event in first]
 
 
 @given(steps(), st.sampled_from(TimerKind), st.floats(1, 800))
-def test_law_3_a_timer_that_rings_again_after_a_crash_tells_the_same(
+def test_law_3_a_timer_that_fires_again_after_a_crash_states_the_same(
     history: list[Step], kind: TimerKind, later: float
 ) -> None:
     known = History(*history).known
     moment = None if known is None else timers_of(known, patience=PATIENCE).get(kind)
     if known is not None and moment is not None:
         first, second = (
-            ring(known, kind, now=now, patience=PATIENCE, watch_ids=watch_ids)
+            fire(known, kind, now=now, patience=PATIENCE, watch_ids=watch_ids)
             for now, watch_ids in ((moment, WATCHED.watch_ids), (moment + later, (WatchId("wch_other"),)))
         )
         assert [event.id for event in first.events] == [event.id for event in second.events]
@@ -186,7 +188,7 @@ def test_a_speaker_once_seen_stays_a_speaker(history: list[Step]) -> None:
 
 
 @given(steps(), patiences)
-def test_what_is_told_once_is_told_once(history: list[Step], patience: Patience) -> None:
+def test_what_is_announced_once_is_announced_once(history: list[Step], patience: Patience) -> None:
     events = History(*history, patience=patience).events
     reached = [
         event.data["details"]["threshold"] for event in events if event.type == "space.participants_milestone"

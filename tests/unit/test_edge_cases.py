@@ -15,7 +15,7 @@ from notifier.core.model.observation import Call, Evidence, Failure, Observation
 from notifier.core.model.poll import Cadence, NextPoll, Urgency
 from notifier.core.model.problems import FailureKind
 from notifier.core.model.space import Phase, Space
-from notifier.core.spaces.decide import Circumstances, decide
+from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.next_poll import next_poll
 from notifier.core.spaces.timers import TimerKind, timers_of
@@ -47,7 +47,7 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
     for name in names:
         space_id = SpaceId(name)
         poll = seen(0, Space(id=space_id, state="live"))
-        decision = decide(None, poll, patience=PATIENCE, around=Circumstances())
+        decision = decide(None, poll, patience=PATIENCE, context=PollContext())
         assert decision.known is not None
         found[name] = decision.known
     return found
@@ -57,17 +57,17 @@ def poll_all(
     known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
 ) -> list[str]:
     """Take one answer in for every Space and return the types of what is told."""
-    around = Circumstances(mass_vanish=mass_vanish)
+    context = PollContext(mass_vanish=mass_vanish)
     told: list[str] = []
     for name, state in known.items():
-        decision = decide(state, observation.evidence(SpaceId(name)), patience=PATIENCE, around=around)
+        decision = decide(state, observation.evidence(SpaceId(name)), patience=PATIENCE, context=context)
         assert decision.known is not None
         known[name] = decision.known
         told += types(decision.events)
     return told
 
 
-def test_case_1_first_run_with_three_live_spaces_tells_nothing_of_any_space() -> None:
+def test_case_1_first_run_with_three_live_spaces_states_nothing_of_any_space() -> None:
     for number in range(3):
         found = Space(id=SpaceId(f"space{number}"), state="live")
         history = History(seen(0, found), silent=True)
@@ -107,7 +107,7 @@ def test_case_4_without_a_start_it_never_started() -> None:
     assert history.types == ["space.scheduled", "space.canceled"]
 
 
-def test_case_4_with_a_start_that_an_earlier_poll_told_it_did_start() -> None:
+def test_case_4_with_a_start_that_an_earlier_poll_announced_it_did_start() -> None:
     history = History(seen(0, but(PLANNED, started_at=at(612))))
     assert types(history.poll(seen(4300, space("ended", ended_at=at(4212))))) == [
         "space.started",
@@ -159,7 +159,7 @@ def test_case_8_gone_from_creators_while_the_lookup_says_live(call: Call) -> Non
     assert history.poll(seen(61, LIVE)) == ()
 
 
-def test_case_9_not_found_then_live_tells_nothing() -> None:
+def test_case_9_not_found_then_live_states_nothing() -> None:
     history = History(seen(0, LIVE))
     for seconds in (30, 90, 150):
         assert history.poll(not_found(seconds)) == ()
@@ -252,7 +252,7 @@ def test_case_13_a_late_answer_is_dropped() -> None:
     assert history.known == before
 
 
-def test_case_13_the_same_snapshot_twice_tells_nothing() -> None:
+def test_case_13_the_same_snapshot_twice_states_nothing() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
     assert history.poll(seen(620, LIVE)) == ()
     assert history.poll(seen(650, LIVE)) == ()
@@ -321,7 +321,7 @@ def test_case_18_ids_that_differ_only_in_case_are_two_spaces() -> None:
     answer = read_answer(Question(Call.LOOKUP, ("1zqKVXPQhvZJB", "1ZQKVXPQHVZJB")), body, START, START + 1)
     told = {}
     for space_id in answer.snapshots:
-        decision = decide(None, answer.evidence(space_id), patience=PATIENCE, around=Circumstances())
+        decision = decide(None, answer.evidence(space_id), patience=PATIENCE, context=PollContext())
         told[space_id] = decision.events[0]
     lower, upper = told[SpaceId("1zqKVXPQhvZJB")], told[SpaceId("1ZQKVXPQHVZJB")]
     assert [lower.type, upper.type] == ["space.started", "space.scheduled"]
@@ -331,7 +331,7 @@ def test_case_18_ids_that_differ_only_in_case_are_two_spaces() -> None:
 
 def test_case_19_one_space_matched_by_three_watches_is_one_event() -> None:
     watches = tuple(WatchId(f"wch_{number:016}") for number in range(3))
-    decision = decide(None, seen(0, LIVE), patience=PATIENCE, around=Circumstances(watches))
+    decision = decide(None, seen(0, LIVE), patience=PATIENCE, context=PollContext(watches))
     (event,) = decision.events
     assert event.data["watch_ids"] == list(watches)
     for watch in watches:
@@ -340,8 +340,8 @@ def test_case_19_one_space_matched_by_three_watches_is_one_event() -> None:
 
 def test_case_20_two_workers_that_see_the_same_transition_make_the_same_event() -> None:
     before = History(seen(0, PLANNED)).known
-    (one,) = decide(before, seen(620, LIVE), patience=PATIENCE, around=Circumstances()).events
-    (other,) = decide(before, seen(625, LIVE, took=3), patience=PATIENCE, around=Circumstances()).events
+    (one,) = decide(before, seen(620, LIVE), patience=PATIENCE, context=PollContext()).events
+    (other,) = decide(before, seen(625, LIVE, took=3), patience=PATIENCE, context=PollContext()).events
     assert (one.id, one.sequence) == (other.id, other.sequence)
 
 
@@ -362,5 +362,5 @@ def test_case_22_a_hostile_title_is_kept_raw(title: str) -> None:
     answer = read_answer(
         LOOKUP, {"data": {"id": "1zqKVXPQhvZJB", "state": "live", "title": title}}, START, START + 1
     )
-    (event,) = decide(None, answer.evidence(LIVE.id), patience=PATIENCE, around=Circumstances()).events
+    (event,) = decide(None, answer.evidence(LIVE.id), patience=PATIENCE, context=PollContext()).events
     assert json.loads(encode(event))["data"]["space"]["title"] == title

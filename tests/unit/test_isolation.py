@@ -17,7 +17,7 @@ from notifier.core.polling.batching import fill
 from notifier.core.polling.isolation import (
     LONGEST_SECONDS,
     WITNESSES,
-    Surroundings,
+    CallContext,
     Verdict,
     after_failure,
     disjoint,
@@ -95,8 +95,8 @@ class Play:
 
     def fail(self, subjects: list[str]) -> None:
         others = [each for each in self.subjects if each not in self.standings and each not in subjects]
-        around = Surroundings(self.standings, self.answered_at, self.labels, self.is_down, bool(others))
-        verdict = after_failure(subjects, FAILURE, around, now=self.now, pace=PACE, origin=ORIGIN)
+        context = CallContext(self.standings, self.answered_at, self.labels, self.is_down, bool(others))
+        verdict = after_failure(subjects, FAILURE, context, now=self.now, pace=PACE, origin=ORIGIN)
         self.standings |= verdict.standings
         for each in subjects:
             self.due[each] = (verdict.ask_at or {}).get(each, self.now + 10)
@@ -146,7 +146,7 @@ def test_when_everything_fails_the_call_is_down_soon_and_at_the_price_of_few_req
 
 
 def test_a_question_is_asked_again_once_before_anybody_is_suspected() -> None:
-    verdict = after_failure(["a", "b"], FAILURE, Surroundings(), now=BEGIN, pace=PACE, origin=ORIGIN)
+    verdict = after_failure(["a", "b"], FAILURE, CallContext(), now=BEGIN, pace=PACE, origin=ORIGIN)
     assert verdict.ask_at == {"a": BEGIN + 10, "b": BEGIN + 10}
     assert {standing.group for standing in verdict.standings.values()} == {verdict.label}
     assert not verdict.is_exhausted
@@ -156,8 +156,8 @@ def test_a_lone_subject_is_at_fault_only_if_another_was_answered_since_it_failed
     standing = Standing(reason="no", since=BEGIN, group="g", failures=1, origin=ORIGIN)
 
     def judge(answered_at: float) -> Verdict:
-        around = Surroundings({"a": standing}, answered_at, ("g",))
-        return after_failure(["a"], FAILURE, around, now=BEGIN + 10, pace=PACE, origin=ORIGIN)
+        context = CallContext({"a": standing}, answered_at, ("g",))
+        return after_failure(["a"], FAILURE, context, now=BEGIN + 10, pace=PACE, origin=ORIGIN)
 
     assert judge(BEGIN - 1).is_exhausted
     assert not judge(BEGIN - 1).is_subjects
@@ -165,42 +165,42 @@ def test_a_lone_subject_is_at_fault_only_if_another_was_answered_since_it_failed
     assert judge(BEGIN + 5).standings["a"].not_before == BEGIN + 10 + PACE.slowed
 
 
-def test_an_isolated_subject_is_asked_ever_more_rarely_and_as_rarely_as_x_asks_for() -> None:
+def test_an_isolated_subject_is_asked_less_and_less_often_and_as_rarely_as_x_asks_for() -> None:
     standings = {"a": Standing(reason="no", since=BEGIN, group="g", failures=1, origin=ORIGIN)}
     waits, now = [], BEGIN + 10
     for _ in range(8):
-        around = Surroundings(standings, answered_at=now)
-        verdict = after_failure(["a"], FAILURE, around, now=now, pace=PACE, origin=ORIGIN)
+        context = CallContext(standings, answered_at=now)
+        verdict = after_failure(["a"], FAILURE, context, now=now, pace=PACE, origin=ORIGIN)
         standings = dict(verdict.standings)
         waits.append(standings["a"].not_before - now)
         now = standings["a"].not_before
     assert waits == [120, 240, 480, 960, 1920, *[LONGEST_SECONDS] * 3]
     late = replace(FAILURE, retry_at=now + 9000)
-    around = Surroundings(standings, answered_at=now)
-    verdict = after_failure(["a"], late, around, now=now, pace=PACE, origin=ORIGIN)
+    context = CallContext(standings, answered_at=now)
+    verdict = after_failure(["a"], late, context, now=now, pace=PACE, origin=ORIGIN)
     assert verdict.standings["a"].not_before == now + 9000
 
 
 def test_what_x_said_of_a_subject_before_does_not_make_it_the_reason_of_an_outage() -> None:
     remark = Standing(reason="X says: suspended", since=BEGIN - 9000, origin=ORIGIN)
-    around = Surroundings({"a": remark}, answered_at=BEGIN - 60)
-    verdict = after_failure(["a", "b"], FAILURE, around, now=BEGIN, pace=PACE, origin=ORIGIN)
+    context = CallContext({"a": remark}, answered_at=BEGIN - 60)
+    verdict = after_failure(["a", "b"], FAILURE, context, now=BEGIN, pace=PACE, origin=ORIGIN)
     assert not verdict.is_subjects
     assert {standing.since for standing in verdict.standings.values()} == {BEGIN}
 
 
 def test_what_x_asks_for_is_kept_by_the_same_question_and_not_by_its_parts() -> None:
     busy = replace(FAILURE, retry_at=BEGIN + 300)
-    alone = after_failure(["a"], busy, Surroundings(has_others=True), now=BEGIN, pace=PACE, origin=ORIGIN)
+    alone = after_failure(["a"], busy, CallContext(has_others=True), now=BEGIN, pace=PACE, origin=ORIGIN)
     assert alone.ask_at == {"a": BEGIN + 300}
-    verdict = after_failure(["a", "b"], busy, Surroundings(), now=BEGIN, pace=PACE, origin=ORIGIN)
+    verdict = after_failure(["a", "b"], busy, CallContext(), now=BEGIN, pace=PACE, origin=ORIGIN)
     assert verdict.ask_at == {"a": BEGIN, "b": BEGIN}
     assert len({standing.group for standing in verdict.standings.values()}) == 2
 
 
 def test_during_an_outage_nobody_new_is_suspected() -> None:
-    around = Surroundings({}, 0.0, ("other",), is_down=True, has_others=True)
-    verdict = after_failure(["a", "b"], FAILURE, around, now=BEGIN, pace=PACE, origin=ORIGIN)
+    context = CallContext({}, 0.0, ("other",), is_down=True, has_others=True)
+    verdict = after_failure(["a", "b"], FAILURE, context, now=BEGIN, pace=PACE, origin=ORIGIN)
     assert verdict.standings == {}
     assert verdict.is_exhausted
 

@@ -114,8 +114,8 @@ def test_the_reason_carries_the_detail() -> None:
         (
             200,
             ErrorClass.CONNECTION_RESET,
-            "closed amid the body",
-            "the connection ended before an answer: closed amid the body (200)",
+            "closed in the middle of the body",
+            "the connection ended before an answer: closed in the middle of the body (200)",
         ),
         (
             None,

@@ -166,7 +166,7 @@ def test_the_people_of_a_change_are_named_by_their_ids_alone() -> None:
 
 @pytest.mark.parametrize("detail", ["\ud800", "half a pair: \udfd9", "\ud83c\udfd9"])
 def test_what_x_says_of_its_failures_is_sent_as_utf8_whatever_it_is(detail: str) -> None:
-    outage = Outage(OutageKind.CREDITS_DEPLETED, detail, START, START, is_told=True)
+    outage = Outage(OutageKind.CREDITS_DEPLETED, detail, START, START, is_announced=True)
     (event,) = news(Health(), Health({Call.LOOKUP: outage}), now=START)
     body = json.loads(encode(event).decode())
     assert body["data"]["details"]["kind"] == "credits_depleted"

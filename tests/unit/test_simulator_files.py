@@ -104,7 +104,7 @@ def test_an_empty_scenario_is_over_at_once() -> None:
     ("text", "message"),
     [
         ("spaces: [", "bad.yaml: line 1, column "),
-        ("a: 1\na: 2", "bad.yaml: line 1, column 1: a stands twice"),
+        ("a: 1\na: 2", "bad.yaml: line 1, column 1: a is defined twice"),
         ("\x00", "bad.yaml: is not YAML"),
         ("just text", "bad.yaml: "),
         ("actors: []", "bad.yaml: actors: "),
@@ -113,7 +113,7 @@ def test_an_empty_scenario_is_over_at_once() -> None:
         (_space("{at: 0s, gone: true}"), "bad.yaml: spaces[0]: the first entry must set state"),
         (_space("{at: 0s, set: {state: live}, gone: true}"), "spaces[0].timeline[0]: write either"),
         (_space("{at: 0s}"), "spaces[0].timeline[0]: write either"),
-        (_space("{at: 9s, set: {state: live}}, {at: 8s, gone: true}"), "in the order of their times"),
+        (_space("{at: 9s, set: {state: live}}, {at: 8s, gone: true}"), "sort the entries by time"),
         (_space("{at: 0s, set: {state: live, started_at: 20s}}"), "timeline[0].set.started_at: write a time"),
         (_space("{at: 0s, set: {state: null}}"), "timeline[0].set.state: "),
         (_space("{at: 0s, set: {state: live, host_ids: [bob]}}"), "timeline[0].set.host_ids[0]: "),
@@ -190,13 +190,16 @@ def test_an_empty_scenario_is_over_at_once() -> None:
         ("faults: [{at: 0s, for: 1s, kind: html, calls: []}]", "faults[0].calls: "),
         (
             "users: [{id: 1, name: a, username: A}, {id: 2, name: b, username: a}]",
-            "the username a stands twice",
+            "the username a is defined twice",
         ),
-        ("users: [{id: 1, name: a, username: a}, {id: 1, name: b, username: b}]", "users: the id 1 stands"),
-        ("topics: [{id: 1, name: a}, {id: 1, name: b}]", "topics: the id 1 stands twice"),
+        (
+            "users: [{id: 1, name: a, username: a}, {id: 1, name: b, username: b}]",
+            "users: the id 1 is defined twice",
+        ),
+        ("topics: [{id: 1, name: a}, {id: 1, name: b}]", "topics: the id 1 is defined twice"),
         (
             "spaces: [&a {id: x, creator_id: 1, timeline: [{at: 0s, set: {state: live}}]}, *a]",
-            "spaces: the id x stands twice",
+            "spaces: the id x is defined twice",
         ),
     ],
 )

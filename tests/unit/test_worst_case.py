@@ -12,10 +12,10 @@ from notifier.core.polling.batching import of_one_kind
 from notifier.core.polling.worst_case import (
     NEW_SPACES,
     NEWCOMERS,
-    STRANGERS,
+    UNKNOWN_PEOPLE,
     Choice,
+    CostEstimate,
     Paid,
-    Prospect,
     choose,
     mills,
     of_creator,
@@ -34,9 +34,9 @@ FULL = Space(
 )
 
 
-def costs(prospect: Prospect) -> list[int]:
+def costs(estimate: CostEstimate) -> list[int]:
     """What one subject may cost, from nobody's profile to everybody's."""
-    return [mills([prospect], people) for people in People]
+    return [mills([estimate], people) for people in People]
 
 
 class TestALookup:
@@ -67,7 +67,7 @@ class TestAQuestionAboutCreators:
         assert costs(of_creator("1", [], Paid(users={"1"})))[1] == 5 * NEW_SPACES
 
     def test_may_show_people_in_each_of_them(self) -> None:
-        assert costs(of_creator("1", [], Paid()))[2] == NEW_SPACES * (5 + 10 * STRANGERS) + 10
+        assert costs(of_creator("1", [], Paid()))[2] == NEW_SPACES * (5 + 10 * UNKNOWN_PEOPLE) + 10
 
     def test_shows_the_known_ones_again_after_midnight(self) -> None:
         known = [FULL, Space(id=SpaceId("S2"), creator_id="1")]
@@ -87,14 +87,14 @@ def test_each_name_may_be_a_user_of_its_own() -> None:
 
 def test_people_who_are_named_by_several_subjects_are_paid_once() -> None:
     both = [of_space(each, FULL, Paid(spaces={"S1", "S2"}), URGENT) for each in ("S1", "S2")]
-    assert mills(both, ON_STAGE) == 10 * (3 + 2 * (STRANGERS - 3))
+    assert mills(both, ON_STAGE) == 10 * (3 + 2 * (UNKNOWN_PEOPLE - 3))
 
 
 def test_people_cost_nothing_where_x_does_not_bill_them() -> None:
     assert costs(without_users(of_space("S1", None, Paid(), URGENT))) == [5, 5, 5, 5]
 
 
-def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[Prospect]:
+def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[CostEstimate]:
     """Prospects of Spaces that are unknown, and of others that are paid for with their people."""
     known = [Space(id=SpaceId(f"K{each}"), creator_id="1", host_ids=("1",)) for each in range(seen)]
     ids = {space.id for space in known}
@@ -179,8 +179,8 @@ class TestTheChoice:
 
     @pytest.mark.parametrize("budget", [0.001, 0.004])
     def test_below_the_price_of_one_space_is_nothing(self, budget: float) -> None:
-        for prospect in (of_space("S1", None, Paid(), URGENT), of_result(), of_creator("1", [], Paid())):
-            assert choose([prospect], ON_STAGE, used=0, budget=budget) is None
+        for estimate in (of_space("S1", None, Paid(), URGENT), of_result(), of_creator("1", [], Paid())):
+            assert choose([estimate], ON_STAGE, used=0, budget=budget) is None
 
     def test_counts_a_budget_in_whole_thousandths(self) -> None:
         free = without_users(of_space("S1", None, Paid(), URGENT))

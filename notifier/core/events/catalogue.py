@@ -1,4 +1,4 @@
-"""The event catalogue: every type's row, its model, and the list that users are given of them."""
+"""The event catalogue: every type's row, its model, and the list that users see."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from notifier.core.events.space_events import SPACE_EVENTS
 _ROWS: Final[Mapping[EventType, EventRow]] = {row.name: row for row in (*SPACE_EVENTS, *PLAIN_EVENTS)}
 
 ROWS: Final[Mapping[EventType, EventRow]] = {event_type: _ROWS[event_type] for event_type in EventType}
-"""Every type's row. One that has none fails here, when the module is imported."""
+"""Every type's row. A type without a row fails here, at import."""
 
 PAYLOAD_MODELS: Final[Mapping[EventType, type[EventPayload]]] = {
     event_type: payload_model(row) for event_type, row in ROWS.items()

@@ -15,11 +15,11 @@ TYPE_PREFIX: Final = "com.x."
 
 
 def cloud_event(body: bytes, *, source: str) -> bytes:
-    """Put a payload, full or thin, into the envelope of a CloudEvent, in less than 20 kB.
+    """Return a payload, full or thin, in the envelope of a CloudEvent of less than 20 kB.
 
     Args:
         body: The payload as it is logged: ``type``, ``timestamp`` and ``data`` with the event's ``id``.
-        source: Where users reach this installation; together with the id it names the event for good.
+        source: Where users reach this installation; together with the id it identifies the event.
     """
     payload = json.loads(body)
     data = payload["data"]
@@ -40,7 +40,7 @@ def cloud_event(body: bytes, *, source: str) -> bytes:
 
 
 def _time(timestamp: str) -> str:
-    """Give a timestamp an offset where X left it out, because CloudEvents asks for RFC 3339 to the letter."""
+    """Return a timestamp with an offset even if X left it out, because CloudEvents requires RFC 3339."""
     found = RFC_3339.fullmatch(timestamp)
     moment = None if found is None or found[2] else instant(timestamp)
     return timestamp if moment is None else rfc3339(moment)

@@ -13,7 +13,7 @@ from notifier.core.model.instants import rfc3339
 from notifier.core.model.space import FIELD_KINDS, FieldKind, Space, User, Value, jsonable, meaning
 
 MAX_BODY_BYTES: Final = 20_000
-"""Bodies stay under 20 kB; lists are cut to get there."""
+"""Bodies stay under 20 kB; longer lists are cut."""
 
 CUT_LISTS: Final = frozenset(
     {
@@ -21,13 +21,13 @@ CUT_LISTS: Final = frozenset(
         *("users", "added", "removed", "spaces", "watch_ids"),
     }
 )
-"""The lists that may be cut, wherever in the payload they stand."""
+"""The lists that may be cut, anywhere in the payload."""
 
 SPACE_URL: Final = "https://x.com/i/spaces/"
 
 
 class EventType(StrEnum):
-    """Every type; ``space.*`` in a subscription names those of the first group."""
+    """Every type; ``space.*`` in a subscription means those of the first group."""
 
     SCHEDULED = "space.scheduled"
     RESCHEDULED = "space.rescheduled"
@@ -55,18 +55,18 @@ class PayloadForm(StrEnum):
     """How much of the event a body holds."""
 
     FULL = "full"
-    THIN = "thin"  # ids, type, times and plain facts; nothing that X would have us erase
+    THIN = "thin"  # ids, type, times and plain facts; nothing that X requires us to erase
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What filters read; kept beside the payload so that a redacted event can still be routed."""
+    """What filters read; stored beside the payload so that a redacted event can still be routed."""
 
     space_id: SpaceId | None = None
     creator_ids: tuple[str, ...] = ()
     watch_ids: tuple[WatchId, ...] = ()
     lang: str | None = None
-    endpoint_id: EndpointId | None = None  # set: for this endpoint alone, whatever it subscribes to
+    endpoint_id: EndpointId | None = None  # if set: for this endpoint alone, whatever it subscribes to
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """When and how the change that an event tells of was seen. Times are epoch seconds."""
+    """When and how the change that an event announces was seen. Times are epoch seconds."""
 
     observed_at: float
     observed_between: tuple[float, float]
@@ -105,11 +105,11 @@ def space_event(
     inferred: bool = False,
     occasion: str = "",
 ) -> Event:
-    """Build an event about a Space.
+    """Return an event about a Space.
 
-    The id depends on the Space, the sequence, the type, what the new values of what changed mean, and the
-    occasion of an event that changes no field; on nothing that differs between two polls of the same
-    transition (law 3).
+    The id depends on the Space, the sequence, the type, the meaning of the new values, and the occasion of an
+    event that changes no field. It depends on nothing that differs between two polls of the same transition
+    (law 3).
     """
     values = {name: after.value(name) for name in sorted(changed)}
     content = canonical({name: meaning(name, value) for name, value in values.items()}) + occasion
@@ -136,7 +136,7 @@ def space_event(
 
 
 def routing_of(space: Space, watch_ids: tuple[WatchId, ...]) -> Routing:
-    """Return what filters read of a Space; hosts count as creators, as X does not always name the creator."""
+    """Return what filters read of a Space; hosts count as creators, as X may not name the creator."""
     creators = (space.creator_id, *(space.host_ids or ()))
     return Routing(
         space_id=space.id,
@@ -155,7 +155,7 @@ def plain_event(
     watch_ids: tuple[WatchId, ...] = (),
     endpoint_id: EndpointId | None = None,
 ) -> Event:
-    """Build an event that is not about one Space; ``content`` is what makes its id."""
+    """Return an event that is not about one Space; its id is derived from ``content``."""
     identity = event_id(event_type, *content)
     moment = rfc3339(observed_at)
     data = {
@@ -177,20 +177,20 @@ def _previous(before: Space | None, values: Mapping[str, Value | None]) -> dict[
 
 
 def canonical(document: Mapping[str, Any]) -> str:
-    """Write JSON in the one form that ids and bodies use: compact, UTF-8, keys in the order given."""
+    """Return JSON in the one form that ids and bodies use: compact, UTF-8, keys in the order given."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def encode(event: Event) -> bytes:
-    """Write the full payload: the very bytes that are logged, signed and sent, in less than 20 kB."""
+    """Return the full payload: the exact bytes that are logged, signed and sent, less than 20 kB."""
     return within_limit(event.data, lambda data: _payload(event, data))
 
 
 def within_limit(data: Mapping[str, Any], write: Callable[[Mapping[str, Any]], bytes]) -> bytes:
-    """Write a body of less than 20 kB around as much of ``data`` as goes in.
+    """Return a body of less than 20 kB with as much of ``data`` as fits.
 
-    A body over 20 kB loses items from its longest lists first; texts are cut only where no list is left to
-    cut. ``truncated`` says so and ``counts`` keeps how long the lists of the Space and the details were.
+    A body over 20 kB loses items from its longest lists first; texts are cut only if no list is left to cut.
+    ``truncated`` says so and ``counts`` holds how long the lists of the Space and the details were.
     """
     body = write(data)
     if len(body) < MAX_BODY_BYTES:
@@ -205,7 +205,7 @@ def within_limit(data: Mapping[str, Any], write: Callable[[Mapping[str, Any]], b
 
 
 def thin(body: bytes) -> bytes:
-    """Reduce a full payload to ids, type and times, for receivers that may not be given X's content."""
+    """Return a full payload reduced to ids, type and times, for receivers that must not get X's content."""
     payload = json.loads(body)
     data = payload["data"]
     if "space" in data:
@@ -218,7 +218,7 @@ def thin(body: bytes) -> bytes:
 
 
 def redact(body: bytes, space_id: SpaceId) -> bytes:
-    """Take everything out of a payload that X would have us erase of one Space; ids, type and times stay."""
+    """Return a payload without the content of one Space, as X requires; ids, type and times stay."""
     payload = json.loads(body)
     data = payload["data"]
     if "space" in data:
@@ -230,7 +230,7 @@ def redact(body: bytes, space_id: SpaceId) -> bytes:
 
 
 def _payload(event: Event, data: Mapping[str, Any]) -> bytes:
-    # What X's answers say is clean by now; what it says of its failures may hold half a surrogate pair.
+    # X's answers were sanitized when they were read; the text of a failure may hold half a surrogate pair.
     payload = {"type": event.type, "timestamp": event.timestamp, "data": data}
     return canonical(payload).encode(errors="replace")
 
@@ -255,7 +255,7 @@ def _longest(value: object) -> int:
 
 
 def _cut(value: Any, items: int, letters: int) -> Any:  # noqa: ANN401  any part of a JSON document
-    """Keep the first items of every list that may be cut, and the first letters of every text."""
+    """Return the first items of every list that may be cut, and the first letters of every text."""
     if isinstance(value, Mapping):
         return {
             name: _cut(inner[:items] if _may_be_cut(name, inner) else inner, items, letters)

@@ -32,15 +32,15 @@ def _event(row: EventRow) -> Event:
             observed_at=POLLED_AT,
             watch_ids=(WATCH,) if row.name.startswith("watch.") else (),
         )
-    story = row.example
+    change = row.example
     return space_event(
         row.name,
-        sequence=1 if story.before is None else 3,
-        before=story.before,
-        after=(story.before or PLANNED).with_values(story.changes),
-        changed=tuple(story.changes),
-        details=story.details,
+        sequence=1 if change.before is None else 3,
+        before=change.before,
+        after=(change.before or PLANNED).with_values(change.changes),
+        changed=tuple(change.changes),
+        details=change.details,
         users={} if row.name is EventType.REDACTED else {DEVELOPERS.id: DEVELOPERS},
-        sighting=Sighting(POLLED_AT, (POLLED_BEFORE, POLLED_AT), story.before is None, (WATCH,)),
-        occurred_at=story.occurred_at,
+        sighting=Sighting(POLLED_AT, (POLLED_BEFORE, POLLED_AT), change.before is None, (WATCH,)),
+        occurred_at=change.occurred_at,
     )

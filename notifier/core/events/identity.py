@@ -1,4 +1,4 @@
-"""Working out again, from the payload of an event alone, which id it must have (law 3)."""
+"""Deriving an event's id from its payload alone (law 3)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from notifier.core.model.space import meaning
 
 
 def expected_id(payload: Mapping[str, Any]) -> EventId | None:
-    """Return the id of a full payload; None where it has lost, or never had, what the id is made of."""
+    """Return the id of a full payload; None if it lacks what the id is derived from."""
     row, data = ROWS[EventType(payload["type"])], payload["data"]
     if isinstance(row, PlainEvent):
         return None if row.content is None else event_id(row.name, *row.content(data))
     space, changed = data["space"], data["changed"]
     if data.get("truncated") or (changed and "state" not in space):
         return None
-    # A field that changed and is not there was taken back; a full payload always has the state.
+    # A changed field that is missing was withdrawn; a full payload always has the state.
     values = {name: meaning(name, _value(space.get(name))) for name in changed}
     occasion = row.occasion(data)
     if occasion is None:

@@ -1,4 +1,4 @@
-"""Occasions: what tells an event that changes no field from others of its Space and type."""
+"""Occasions: what distinguishes an event that changes no field from others of its Space and type."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ OVERDUE: Final = "overdue"
 
 
 def occasion(what: str, start: float) -> str:
-    """Name the one time at which something may be told of a planned start."""
+    """Return the occasion of an event that may be sent once per planned start."""
     return f"{what}@{start:.3f}"
 
 
 def planned(what: str) -> Callable[[Mapping[str, Any]], str | None]:
-    """Return how the occasion of an event that is sent once per planned start is read out of its ``data``."""
+    """Return the function that reads such an occasion from the ``data`` of an event."""
 
     def read(data: Mapping[str, Any]) -> str | None:
         start = instant(data["space"].get("scheduled_start"))

@@ -1,8 +1,8 @@
-"""The body of an event, as pydantic models: what all of them have, and those about a Space.
+"""The body of an event as pydantic models: what all events have, and what events about a Space add.
 
-The models describe what :mod:`.event` builds; a test holds the two together. Receivers must
-ignore names that they do not know, so the models do too. What is left out of a thin payload (lists of people,
-``users``, ``previous``) is optional here: one schema holds for both forms.
+The models describe what :mod:`.event` builds; a test compares the two. Receivers must ignore unknown names,
+so the models do too. What a thin payload leaves out (lists of people, ``users``, ``previous``) is optional
+here, so one schema is valid for both forms.
 """
 
 from typing import Any, Final, Generic, TypeVar
@@ -13,13 +13,13 @@ from notifier.core.model.space import FIELD_KINDS, FieldKind
 
 
 def _omittable(schema: dict[str, Any]) -> None:
-    """Describe a field that is left out, and never null, where it has no value."""
+    """Describe a field that is left out, and never null, if it has no value."""
     schema.pop("default", None)
     schema.update(next(option for option in schema.pop("anyOf") if option != {"type": "null"}))
 
 
 def left_out(description: str | None = None) -> Any:  # noqa: ANN401  what pydantic's own Field gives
-    """Return the field of a model that is left out, and never null, where it has no value."""
+    """Return the field of a model that is left out, and never null, if it has no value."""
     return Field(default=None, description=description, json_schema_extra=_omittable)
 
 
@@ -73,27 +73,25 @@ class PlainData(BaseModel, Generic[DetailsT]):
         description="The event's id, equal to the webhook-id header and the same on every attempt."
     )
     details: DetailsT
-    occurred_at: str | None = Field(description="When it happened, where that is known.")
+    occurred_at: str | None = Field(description="When it happened, if that is known.")
     observed_at: str = Field(description="When we saw it.")
     inferred: bool = Field(description="Concluded from silence rather than stated by X.")
     watch_ids: list[str]
-    truncated: bool | None = left_out(
-        "Lists, and texts where that is not enough, were cut to keep the body under 20 kB."
-    )
+    truncated: bool | None = left_out("Lists, and texts if necessary, were cut to keep the body under 20 kB.")
     counts: dict[str, int] | None = left_out(
-        "How long the lists of the Space and of the details were before the cut."
+        "The lengths of the lists of the Space and of the details before they were cut."
     )
 
 
 class SpaceData(PlainData[DetailsT], Generic[DetailsT]):
     """The ``data`` of an event about a Space."""
 
-    sequence: int = Field(ge=1, description="The event's place among those of its Space, without gaps.")
+    sequence: int = Field(ge=1, description="The event's number among those of its Space, without gaps.")
     space: SpaceObject
     users: list[UserObject] | None = left_out()
-    previous: SpaceValues | None = left_out("The former values of what changed, where they were known.")
+    previous: SpaceValues | None = left_out("The former values of the changed fields, if they were known.")
     changed: list[str] = Field(
-        description="The fields that changed. One that is not in `space` was taken back: it is unknown again."
+        description="The fields that changed. One that is not in `space` was withdrawn: it is unknown again."
     )
     observed_between: tuple[str, str] = Field(
         description="The last poll before the change and the first after it."

@@ -1,4 +1,4 @@
-"""The types of the other events: a row for each, with the model of its details beside it."""
+"""The event types that are not about one Space: a row for each, with the model of its details."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,8 +21,8 @@ class SourceDetails(BaseModel):
     """What is wrong with X, or was."""
 
     kind: OutageKind = Field(
-        description="X fails or cannot be reached; grants no more requests in this window; in this month; the"
-        " credits are used up; the credentials do not reach; X does not accept what we ask; too many Spaces"
+        description="X fails or cannot be reached; its rate limit, or its monthly cap, is used up; the"
+        " credits are used up; the credentials are not accepted; X rejects the request; too many Spaces"
         " are suddenly not found."
     )
     since: str = Field(description="When it began; the same in the event that reports its end.")
@@ -74,9 +74,9 @@ class FailedDetails(BaseModel):
 
 
 class TestDetails(BaseModel):
-    """What was asked for."""
+    """Which endpoint was tested."""
 
-    __test__ = False  # not one of pytest's
+    __test__ = False  # not a test class of pytest
 
     endpoint_id: str
     message: str
@@ -138,6 +138,6 @@ PLAIN_EVENTS: Final = (
         "Sent when somebody asks for a test of an endpoint, to that endpoint alone.",
         TestDetails,
         {"endpoint_id": ENDPOINT, "message": "A test of this endpoint."},
-        content=None,  # numbered at random
+        content=None,  # the id is random
     ),
 )

@@ -1,4 +1,4 @@
-"""A row of the catalogue: all that is said of one event type, in one place."""
+"""A row of the catalogue: everything about one event type, in one place."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from notifier.core.events.payload import EventPayload, PlainData, SpaceData
 from notifier.core.model.space import Space, Value
 
 Data = Mapping[str, Any]
-"""What stands under ``data`` in a full payload."""
+"""The ``data`` of a full payload."""
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """What the example of an event about a Space shows: the Space before, what changes, and the details."""
+class ExampleChange:
+    """The example of an event about a Space: the Space before, what changes, and the details."""
 
     before: Space | None
     changes: Mapping[str, Value]
@@ -39,18 +39,18 @@ class SpaceEvent:
         description: When it is sent.
         details: The model of the facts that are special to it.
         example: What its example shows.
-        occasion: Reads out of its ``data`` what its id depends on besides the fields that changed; None where
-            that is not in the payload any more.
+        occasion: Reads from its ``data`` what its id depends on besides the changed fields; None if that is
+            no longer in the payload.
     """
 
     name: EventType
     description: str
     details: type[BaseModel]
-    example: Story
+    example: ExampleChange
     occasion: Callable[[Data], str | None] = _changes_fields
 
     @property
-    def data(self) -> Any:  # noqa: ANN401  a model that is made here
+    def data(self) -> Any:  # noqa: ANN401  a model that is created here
         """The model of its ``data``."""
         generic: Any = SpaceData
         return generic[self.details]
@@ -65,7 +65,7 @@ class PlainEvent:
         description: When it is sent.
         details: The model of the facts that are special to it.
         example: The details of its example.
-        content: Reads out of its ``data`` what makes its id; None where that is random.
+        content: Reads from its ``data`` what its id is derived from; None if the id is random.
     """
 
     name: EventType
@@ -75,7 +75,7 @@ class PlainEvent:
     content: Callable[[Data], Sequence[str]] | None
 
     @property
-    def data(self) -> Any:  # noqa: ANN401  a model that is made here
+    def data(self) -> Any:  # noqa: ANN401  a model that is created here
         """The model of its ``data``."""
         generic: Any = PlainData
         return generic[self.details]

@@ -1,4 +1,4 @@
-"""The types of events about a Space: a row for each, with the model of its details beside it."""
+"""The event types about a Space: a row for each, with the model of its details."""
 
 from typing import Final, Literal
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from notifier.core.events.event import EventType
 from notifier.core.events.occasion import OVERDUE, REMINDER, planned
 from notifier.core.events.payload import left_out
-from notifier.core.events.rows import SpaceEvent, Story
+from notifier.core.events.rows import ExampleChange, SpaceEvent
 from notifier.core.model.ids import SpaceId
 from notifier.core.model.space import Space
 
@@ -38,7 +38,7 @@ class RescheduledDetails(BaseModel):
     """How far the start moved."""
 
     delta_seconds: float | None = Field(
-        description="Positive when the Space was put off, negative when it was advanced; null when either"
+        description="Positive if the Space was postponed, negative if it was brought forward; null if either"
         " start makes no sense."
     )
 
@@ -47,25 +47,25 @@ class StartedDetails(BaseModel):
     """How the start compares with the plan."""
 
     late_by_seconds: float | None = Field(
-        description="From the planned to the real start; negative when early, null when either is unknown or"
+        description="From the planned to the actual start; negative if early, null if either is unknown or"
         " makes no sense."
     )
     unscheduled: bool = Field(description="Whether the Space went live without having been planned.")
 
 
 class EndedDetails(BaseModel):
-    """How the Space went."""
+    """How long the Space lasted."""
 
     duration_seconds: float | None = Field(
         description="From start to end, null when either is unknown or they make no sense."
     )
-    peak_participant_count: int | None = Field(description="The highest count that we saw, null for none.")
+    peak_participant_count: int | None = Field(description="The highest count observed; null if none was.")
     ended_between: tuple[str, str] | None = left_out(
-        "Given when X does not say when it ended: the last poll that found the Space going on and the first"
+        "Given if X does not say when it ended: the last poll that found the Space live and the first"
         " that did not."
     )
     reason: Literal["inaccessible"] | None = left_out(
-        "Given when the end is inferred because X, for hours, neither showed the Space nor called it missing."
+        "Given if the end is inferred because X, for hours, neither showed the Space nor reported it missing."
     )
 
 
@@ -73,13 +73,13 @@ class CanceledDetails(BaseModel):
     """How we know."""
 
     reason: Literal["explicit", "not_found", "never_started", "inaccessible"] = Field(
-        description="X said so; X does not know the Space any more; it ended without having started; or X,"
-        " for hours, neither showed it nor called it missing."
+        description="X said so; X no longer has the Space; it ended without having started; or X,"
+        " for hours, neither showed it nor reported it missing."
     )
 
 
 class HostsChangedDetails(BaseModel):
-    """Who came and who went, as user ids."""
+    """Who was added and who was removed, as user ids."""
 
     added: list[str] | None = left_out()
     removed: list[str] | None = left_out()
@@ -93,10 +93,10 @@ class SpeakersAddedDetails(BaseModel):
 
 
 class CorrectedDetails(BaseModel):
-    """What to take back."""
+    """What to retract."""
 
     retracts: str | None = Field(
-        description="The id of the event that turned out wrong; null if no event had announced it."
+        description="The id of the event that turned out to be wrong; null if no event had announced it."
     )
 
 
@@ -107,17 +107,19 @@ class MilestoneDetails(BaseModel):
 
 
 class ReminderDetails(BaseModel):
-    """How soon it begins."""
+    """How soon it starts."""
 
     minutes_before: float = Field(
-        description="As set; less where the reminder was held up because X could not be asked."
+        description="As configured; less if the reminder was delayed because X could not be polled."
     )
 
 
 class OverdueDetails(BaseModel):
     """How late it is."""
 
-    overdue_seconds: float = Field(description="From the scheduled start to the poll that found it waiting.")
+    overdue_seconds: float = Field(
+        description="From the scheduled start to the poll that found it still waiting."
+    )
 
 
 SPACE_EVENTS: Final = (
@@ -125,19 +127,19 @@ SPACE_EVENTS: Final = (
         EventType.SCHEDULED,
         "Sent when a Space that is planned for later is seen for the first time.",
         NoDetails,
-        Story(None, PLANNED.known(), occurred_at=PLANNED.created_at),
+        ExampleChange(None, PLANNED.known(), occurred_at=PLANNED.created_at),
     ),
     SpaceEvent(
         EventType.RESCHEDULED,
         "Sent when the planned start of a Space moves before it has begun.",
         RescheduledDetails,
-        Story(PLANNED, {"scheduled_start": "2021-07-14T09:30:00.000Z"}, {"delta_seconds": 5400}),
+        ExampleChange(PLANNED, {"scheduled_start": "2021-07-14T09:30:00.000Z"}, {"delta_seconds": 5400}),
     ),
     SpaceEvent(
         EventType.STARTED,
         "Sent when a Space goes live, or is already live when it is first seen.",
         StartedDetails,
-        Story(
+        ExampleChange(
             PLANNED,
             {"state": "live", "started_at": "2021-07-14T08:00:12.000Z"},
             {"late_by_seconds": 12, "unscheduled": False},
@@ -148,7 +150,7 @@ SPACE_EVENTS: Final = (
         EventType.ENDED,
         "Sent when a live Space ends, or X repeatedly no longer knows it.",
         EndedDetails,
-        Story(
+        ExampleChange(
             LIVE,
             {"state": "ended", "ended_at": "2021-07-14T08:00:16.000Z"},
             {"duration_seconds": 4, "peak_participant_count": 118},
@@ -159,19 +161,19 @@ SPACE_EVENTS: Final = (
         EventType.CANCELED,
         "Sent when a planned Space will not take place.",
         CanceledDetails,
-        Story(PLANNED, {"state": "canceled"}, {"reason": "explicit"}),
+        ExampleChange(PLANNED, {"state": "canceled"}, {"reason": "explicit"}),
     ),
     SpaceEvent(
         EventType.TITLE_CHANGED,
         "Sent when a Space gets another title before it is over.",
         NoDetails,
-        Story(PLANNED, {"title": "Say hello to Spaces"}),
+        ExampleChange(PLANNED, {"title": "Say hello to Spaces"}),
     ),
     SpaceEvent(
         EventType.HOSTS_CHANGED,
         "Sent when people become hosts of a Space or are no longer hosts of it.",
         HostsChangedDetails,
-        Story(LIVE, {"host_ids": ("2244994945", "6253282")}, {"added": ["6253282"], "removed": []}),
+        ExampleChange(LIVE, {"host_ids": ("2244994945", "6253282")}, {"added": ["6253282"], "removed": []}),
     ),
     SpaceEvent(
         EventType.SPEAKERS_ADDED,
@@ -180,13 +182,13 @@ SPACE_EVENTS: Final = (
             "all of them."
         ),
         SpeakersAddedDetails,
-        Story(LIVE, {"speaker_ids": ("2244994945", "6253282")}, {"added": ["6253282"], "total": 2}),
+        ExampleChange(LIVE, {"speaker_ids": ("2244994945", "6253282")}, {"added": ["6253282"], "total": 2}),
     ),
     SpaceEvent(
         EventType.UPDATED,
         "Sent when anything else about a Space changes: language, tickets, topics, invitations.",
         NoDetails,
-        Story(PLANNED, {"is_ticketed": True, "topic_ids": ("848920371311001600",)}),
+        ExampleChange(PLANNED, {"is_ticketed": True, "topic_ids": ("848920371311001600",)}),
     ),
     SpaceEvent(
         EventType.PARTICIPANTS_MILESTONE,
@@ -196,39 +198,39 @@ SPACE_EVENTS: Final = (
             "Numbers that were reached before the Space was first seen are not announced."
         ),
         MilestoneDetails,
-        Story(LIVE, {}, {"threshold": 100}),
+        ExampleChange(LIVE, {}, {"threshold": 100}),
         occasion=lambda data: str(data["details"]["threshold"]),
     ),
     SpaceEvent(
         EventType.REMINDER,
         (
             "Sent some minutes before the planned start of a Space, once for each planned start.\n\n"
-            "A start that is learned of later than that has no reminder."
+            "A start that becomes known later than that has no reminder."
         ),
         ReminderDetails,
-        Story(PLANNED, {}, {"minutes_before": 15}),
+        ExampleChange(PLANNED, {}, {"minutes_before": 15}),
         occasion=planned(REMINDER),
     ),
     SpaceEvent(
         EventType.START_OVERDUE,
         ("Sent when a Space still waits some minutes after its planned start, once for each planned start."),
         OverdueDetails,
-        Story(PLANNED, {}, {"overdue_seconds": 600.412}),
+        ExampleChange(PLANNED, {}, {"overdue_seconds": 600.412}),
         occasion=planned(OVERDUE),
     ),
     SpaceEvent(
         EventType.CORRECTED,
-        ("Sent when an end, a cancellation or a start turns out wrong: X shows the Space as it was before."),
+        "Sent when an end, a cancellation or a start was wrong: X shows the Space as it was before.",
         CorrectedDetails,
-        Story(OVER, {"state": "live"}, {"retracts": RETRACTED}),
+        ExampleChange(OVER, {"state": "live"}, {"retracts": RETRACTED}),
     ),
     SpaceEvent(
         EventType.REDACTED,
         (
-            "Sent when X does not have a Space any more: what you keep of its content should go.\n\n"
-            "We have erased it from our own records, also from the earlier events of the Space."
+            "Sent when X no longer has a Space: erase what you keep of its content.\n\n"
+            "It has been erased from our own records, including earlier events of the Space."
         ),
         NoDetails,
-        Story(Space(id=PLANNED.id), {}),
+        ExampleChange(Space(id=PLANNED.id), {}),
     ),
 )

@@ -1,1 +1,1 @@
-"""What X says, and what is followed."""
+"""What X says and what we follow."""

@@ -27,17 +27,17 @@ from notifier.core.model.problems import (
 )
 from notifier.core.model.space import Space, User, read_space, read_user
 
-LEAST_FAILING_STATUS: Final = 400
+MIN_FAILING_STATUS: Final = 400
 
 SPACE_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
-"""What is taken for a Space's id. X's pattern ends at 13; there is room for ids to grow, not for anything."""
+"""What counts as a Space's id. X's pattern ends at 13 characters; this leaves room for longer ids."""
 
 
 def read_answer(question: Question, body: object, began_at: float, answered_at: float) -> Observation:
-    """Read the parsed body of a 200. A body that is not what the contract says is a failed call.
+    """Return the observation in the parsed body of a 200; a body that breaks the contract is a failed call.
 
-    Null means left out, anywhere. Without data, an error that names no resource, or a count of results, says
-    that the call failed: the list is not empty, it was not made.
+    Null means left out, everywhere. Without data, an error that names no resource, or a count of results,
+    means that the call failed: the list is missing, not empty.
     """
     document = (
         {name: part for name, part in body.items() if part is not None} if isinstance(body, dict) else {}
@@ -75,14 +75,14 @@ def read_answer(question: Question, body: object, began_at: float, answered_at: 
 
 
 def _of_lone_creator(question: Question, space: Space) -> Space:
-    """Fill in whose a Space is where X does not say so and only one creator was asked about."""
+    """Return a Space with its creator filled in if X does not name it and only one creator was requested."""
     if space.creator_id is not None or question.call is not Call.CREATORS or len(question.subjects) > 1:
         return space
     return replace(space, creator_id=question.subjects[0])
 
 
 def _failure(body: object, document: Mapping[str, Any]) -> Failure | None:
-    """Return why the body of a 200 is no answer, None where it is one."""
+    """Return why the body of a 200 is no answer, None if it is one."""
     misshapen = _misshapen(body, document)
     if misshapen is not None:
         kind = failure_kind(body) or FailureKind.UNAVAILABLE
@@ -95,7 +95,7 @@ def _failure(body: object, document: Mapping[str, Any]) -> Failure | None:
         detail = f"HTTP 200 with an error and no data: {explain(unnamed)}"
         return Failure(kind, detail, suspects_subjects=kind is not FailureKind.CREDITS_DEPLETED)
     if _result_count(document) or _has_content(document.get("data")):
-        detail = "the answer says that it has results and has none that can be read"
+        detail = "the answer claims to have results but contains none that can be read"
         return Failure(FailureKind.UNAVAILABLE, detail, suspects_subjects=True)
     return None
 
@@ -116,7 +116,7 @@ def _has_content(data: object) -> bool:
 
 
 def _result_count(document: Mapping[str, Any]) -> int:
-    """Return how many results an answer says that it has; 0 where it does not say."""
+    """Return how many results an answer claims to have; 0 if it does not say."""
     meta = document.get("meta")
     count = meta.get("result_count") if isinstance(meta, dict) else None
     if isinstance(count, str) and count.isascii() and count.isdigit():
@@ -125,7 +125,7 @@ def _result_count(document: Mapping[str, Any]) -> int:
 
 
 def _errors(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the errors that an answer lists; one that is only a text is an error with that message."""
+    """Return the errors that an answer lists; a plain text is an error with that message."""
     listed = document.get("errors")
     found = listed if isinstance(listed, list) else []
     return [each if isinstance(each, dict) else {"message": str(each)} for each in found if each is not None]
@@ -134,12 +134,12 @@ def _errors(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _unnamed(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the errors of an answer that name no resource; the answer itself may be one of them."""
     status = document.get("status")
-    is_failing = isinstance(status, int) and status >= LEAST_FAILING_STATUS
+    is_failing = isinstance(status, int) and status >= MIN_FAILING_STATUS
     if (is_failing or any(key in document for key in ("error", "title", "code"))) and not names_resource(
         document
     ):
-        told = document.get("error")
-        yield {"message": told, **document} if isinstance(told, str) else document
+        message = document.get("error")
+        yield {"message": message, **document} if isinstance(message, str) else document
     yield from (problem for problem in _errors(document) if not names_resource(problem))
 
 
@@ -162,7 +162,7 @@ def _users(question: Question, document: Mapping[str, Any]) -> Iterator[User]:
 
 
 def _remarks(question: Question, document: Mapping[str, Any]) -> Iterator[tuple[str, Remark]]:
-    """Yield what X says of subjects of the question; errors about other resources say nothing of them."""
+    """Yield what X says about subjects of the question; errors about other resources are skipped."""
     is_about_names = question.call is Call.USERS
     resource = "space" if question.call is Call.LOOKUP else "user"
     asked = {each.casefold() if is_about_names else each: each for each in question.subjects}
@@ -170,7 +170,7 @@ def _remarks(question: Question, document: Mapping[str, Any]) -> Iterator[tuple[
         named = problem.get("resource_id") or problem.get("value")
         if problem.get("resource_type") != resource or not isinstance(named, str):
             continue
-        # Ids differ in case, names do not.
+        # Ids are case-sensitive, names are not.
         subject = asked.get(named.casefold() if is_about_names else named)
         if subject is not None:
             yield subject, Remark(subject_status(problem), explain(problem))

@@ -1,8 +1,8 @@
-"""Ids: what they look like and how the derived ones are made.
+"""Ids: their form and how the derived ones are made.
 
 Random ids end in 16 base62 characters. An event's tail is 22 characters of a digest of its content, and a
-delivery's tail is the event's tail followed by the endpoint's, so that a delivery needs no record of its own
-to be found (see docs/architecture.md, "What a pending delivery costs").
+delivery's tail is the event's tail followed by the endpoint's, so that a delivery can be found without a
+record of its own (see docs/architecture.md, "What a pending delivery costs").
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EVENT_TAIL: Final = 22
 
 
 def tail(raw: bytes, length: int) -> str:
-    """Write ``raw`` as ``length`` base62 characters: high digits are dropped, gaps filled with 0."""
+    """Return ``raw`` as ``length`` base62 characters: high digits are dropped, gaps filled with 0."""
     number = int.from_bytes(raw, "big")
     digits = []
     for _ in range(length):
@@ -36,23 +36,23 @@ def tail(raw: bytes, length: int) -> str:
 
 
 def new_tail(random_bytes: bytes) -> str:
-    """Turn at least 12 bytes of randomness, an argument so that the core has none, into an id's tail."""
+    """Return the tail of an id made from at least 12 random bytes."""
     return tail(random_bytes, RANDOM_TAIL)
 
 
 def event_id(*content: str) -> EventId:
-    """Derive an event's id from what the event says; the same content always gives the same id (law 3)."""
+    """Return an event's id, derived from its content: the same content always has the same id (law 3)."""
     digest = hashlib.sha256("\x1f".join(content).encode("utf-8", "surrogatepass")).digest()
     return EventId("evt_" + tail(digest[:17], EVENT_TAIL))
 
 
 def delivery_id(event: EventId, endpoint: EndpointId) -> DeliveryId:
-    """Name the delivery of ``event`` to ``endpoint``."""
+    """Return the id of the delivery of ``event`` to ``endpoint``."""
     return DeliveryId("dlv_" + event.removeprefix("evt_") + endpoint.removeprefix("ep_"))
 
 
 def split_delivery_id(delivery: str) -> tuple[EventId, EndpointId] | None:
-    """Return the event and the endpoint that a delivery's id names, or None where it cannot be one."""
+    """Return the event and the endpoint that a delivery's id names, or None if it is not a valid id."""
     digits = delivery.removeprefix("dlv_")
     if not delivery.startswith("dlv_") or len(digits) != EVENT_TAIL + RANDOM_TAIL:
         return None

@@ -1,6 +1,6 @@
 """Observations: one question to X and what came back for each Space.
 
-They are made from X's answers in :mod:`notifier.core.model.answers`.
+:mod:`notifier.core.model.answers` makes them from X's answers.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Failure:
     """A failed call.
 
     Attributes:
-        retry_at: The epoch second before which asking again is useless, where known.
-        refused: The subjects of the question that X does not accept, where it names them.
-        suspects_subjects: Whether one of the subjects may be what X chokes on, rather than the call.
+        retry_at: The epoch second before which asking again is useless, if known.
+        refused: The subjects of the question that X does not accept, if it names them.
+        suspects_subjects: Whether one of the subjects, rather than the call, may be what makes X fail.
     """
 
     kind: FailureKind
@@ -42,20 +42,20 @@ class Failure:
 
 
 class People(StrEnum):
-    """Whose profiles a question about Spaces asks for; X may bill each of them as a read."""
+    """Whose profiles a question about Spaces requests; X may bill each of them as a read."""
 
     NOBODY = "nobody"
-    CREATOR = "creator"  # without its creator, a Space that is not known yet cannot be matched
+    CREATOR = "creator"  # without its creator, an unknown Space cannot be matched
     ON_STAGE = "on_stage"  # hosts and speakers as well
     WITH_GUESTS = "with_guests"  # and those who were invited
 
     @property
     def costs_extra(self) -> bool:
-        """Whether more people are asked for than a Space needs to be matched."""
+        """Whether more people are requested than matching a Space needs."""
         return self in (People.ON_STAGE, People.WITH_GUESTS)
 
 
-MOST_RESULTS: Final = 100
+MAX_RESULTS: Final = 100
 """How many Spaces a search may show (X's OpenAPI document)."""
 
 
@@ -63,13 +63,13 @@ MOST_RESULTS: Final = 100
 class Question:
     """What was asked: Space ids, creator ids, user names, or the one query of a search.
 
-    ``max_results``: how many Spaces a search may show, 1 to :data:`MOST_RESULTS`.
+    ``max_results``: how many Spaces a search may show, 1 to :data:`MAX_RESULTS`.
     """
 
     call: Call
     subjects: tuple[str, ...]
     people: People = People.WITH_GUESTS
-    max_results: int = MOST_RESULTS
+    max_results: int = MAX_RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +81,18 @@ class Snapshot:
 
 
 class Presence(StrEnum):
-    """What an answer says of one Space."""
+    """What an answer says about one Space."""
 
     SEEN = "seen"
     NOT_FOUND = "not_found"  # a healthy answer that names the Space as not found (E2)
-    INACCESSIBLE = "inaccessible"  # a healthy lookup neither shows the Space nor calls it missing (E7)
-    ABSENT = "absent"  # simply not there: says nothing (E1)
+    INACCESSIBLE = "inaccessible"  # a healthy lookup neither shows the Space nor reports it missing (E7)
+    ABSENT = "absent"  # not in a list: says nothing (E1)
     FAILED = "failed"  # the call failed: says nothing (E8)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one observation says of one Space. Times are epoch seconds."""
+    """What one observation says about one Space. Times are epoch seconds."""
 
     space_id: SpaceId
     presence: Presence
@@ -103,7 +103,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What X says of one subject instead of answering for it; ``detail`` is in its own words."""
+    """What X says about one subject instead of an answer; ``detail`` is in its own words."""
 
     status: SubjectStatus
     detail: str
@@ -114,10 +114,10 @@ class Observation:
     """One question to X and its answer. Times are epoch seconds by our clock.
 
     Attributes:
-        not_found: The subjects that a lookup, or the question for names, calls missing.
-        remarks: What X says of the other subjects that it names among the errors.
-        is_partial: Whether an error that names no resource stands beside the data: what is left out then
-            says nothing.
+        not_found: The subjects that a lookup, or a question for names, reports as missing.
+        remarks: What X says about the other subjects that it names among the errors.
+        is_partial: Whether the data comes with an error that names no resource, so that what is left out says
+            nothing.
     """
 
     question: Question
@@ -131,7 +131,7 @@ class Observation:
     failure: Failure | None = None
 
     def evidence(self, space_id: SpaceId) -> Evidence:
-        """Return what this observation tells of one Space; data wins where data and errors name it (E7)."""
+        """Return what this observation says about one Space; data wins over errors that name it (E7)."""
         snapshot = self.snapshots.get(space_id)
         if self.failure is not None:
             presence = Presence.FAILED
@@ -147,19 +147,19 @@ class Observation:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether a search has as many results as one answer holds, so that there may be more."""
+        """Whether a search has as many results as fit in one answer, so that there may be more."""
         return self.question.call is Call.SEARCH and len(self.snapshots) >= self.question.max_results
 
     def is_answered(self, subject: str) -> bool:
-        """Return whether what is listed is all that there is for a subject, as far as X says.
+        """Return whether the answer lists everything that X has for a subject.
 
-        It is not where X names the subject among its errors: nobody has looked for its Spaces.
+        It does not if X names the subject among its errors.
         """
         remark = self.remarks.get(subject)
         return remark is None or remark.status is SubjectStatus.NOT_FOUND
 
     def _leaves_open(self, space_id: SpaceId) -> bool:
-        """Return whether a healthy lookup says neither that a Space is there nor that it is missing."""
+        """Return whether a healthy lookup says neither that a Space exists nor that it is missing."""
         is_asked = self.question.call is Call.LOOKUP and space_id in self.question.subjects
         return is_asked and (space_id in self.remarks or not self.is_partial)
 

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 
 class Urgency(StrEnum):
-    """How much a poll loses by waiting."""
+    """How urgent a poll is."""
 
-    URGENT = "urgent"  # something happens there now: live, about to start, in doubt, asked for by somebody
-    PATIENT = "patient"  # the rest: discovery, what is planned for later, what is over
+    URGENT = "urgent"  # something is happening: live, about to start, in doubt, or requested by a user
+    PATIENT = "patient"  # the rest: discovery, Spaces planned for later, Spaces that are over
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class DuePoll:
 
 @dataclass(frozen=True, slots=True)
 class NextPoll:
-    """When to poll again, in epoch seconds, and how much that poll loses by waiting."""
+    """When to poll again, in epoch seconds, and how urgent that poll is."""
 
     at: float
     urgency: Urgency

@@ -1,7 +1,7 @@
-"""What X's problem documents mean, judged by their content before any status.
+"""What X's problem documents mean, by their content first and then by their status.
 
 X says the same thing in many forms: a problem document (RFC 9457) with a type of its own, one of type
-``about:blank`` with a title or a status, or the numbered errors of the API before it. All of them also occur
+``about:blank`` with a title or a status, or the numbered errors of its older API. All of them also occur
 inside an answer with status 200.
 """
 
@@ -17,24 +17,24 @@ NO_EXPLANATION: Final = "no explanation"
 
 
 class FailureKind(StrEnum):
-    """Why a call to X gave no observation (docs/architecture.md, "When something fails")."""
+    """Why a call to X returned no observation (docs/architecture.md, "When something fails")."""
 
     UNAVAILABLE = "unavailable"  # 5xx, an edge page, a broken or empty body, no connection, a time-out
     RATE_LIMITED = "rate_limited"  # the window's requests are used up: wait for its reset
-    TOO_FAST = "too_fast"  # refused with requests left in every window: ask again soon, then ever more rarely
-    USAGE_CAPPED = "usage_capped"  # the month's cap is reached, however many requests seem to be left
-    CREDITS_DEPLETED = "credits_depleted"  # the purse is empty: waiting for a reset is useless
-    UNAUTHORIZED = "unauthorized"  # the credentials do not reach
+    TOO_FAST = "too_fast"  # refused with requests left in every window: ask again, at growing intervals
+    USAGE_CAPPED = "usage_capped"  # the monthly cap is reached, however many requests seem to be left
+    CREDITS_DEPLETED = "credits_depleted"  # no credits are left: waiting for a reset is useless
+    UNAUTHORIZED = "unauthorized"  # the credentials are not accepted
     REFUSED = "refused"  # X does not accept the question
-    HELD_BACK = "held_back"  # our own budget did not let the request out
+    HELD_BACK = "held_back"  # our own budget did not allow the request
 
 
 class SubjectStatus(StrEnum):
-    """What X says of one subject instead of answering for it."""
+    """What X says about one subject instead of an answer."""
 
     NOT_FOUND = "not_found"
     SUSPENDED = "suspended"
-    PROTECTED = "protected"  # not authorized for this resource: a protected account, a Space that is hidden
+    PROTECTED = "protected"  # not authorized for this resource: a protected account, a hidden Space
     UNANSWERED = "unanswered"  # an error of X's own for this subject alone
 
 
@@ -57,7 +57,7 @@ BY_WORDS: Final[Mapping[str, FailureKind]] = {
     "creditsdepleted": FailureKind.CREDITS_DEPLETED,
     "anycreditstofulfill": FailureKind.CREDITS_DEPLETED,
 }
-"""By words that a title, or else a detail, contains, whatever the status: letters only, lower-case."""
+"""By words in a title, or else in a detail, whatever the status: letters only, lower-case."""
 
 BY_TITLE: Final[Mapping[str, FailureKind]] = {
     **dict.fromkeys(("toomanyrequests", "ratelimitexceeded"), FailureKind.RATE_LIMITED),
@@ -78,7 +78,7 @@ BY_TITLE: Final[Mapping[str, FailureKind]] = {
     "paymentrequired": FailureKind.CREDITS_DEPLETED,
     "invalidrequest": FailureKind.REFUSED,
 }
-"""By the whole title, or the whole message of a numbered error, where no type and no cap says more."""
+"""By the whole title, or the whole message of a numbered error, if no type and no cap says more."""
 
 BY_CODE: Final[Mapping[int, FailureKind]] = {
     88: FailureKind.RATE_LIMITED,
@@ -103,14 +103,14 @@ BY_STATUS: Final[Mapping[int, FailureKind]] = {
 NOT_LETTERS: Final = re.compile(r"[^a-z]")
 
 QUOTED: Final = re.compile(r"\[[^\]]*\]")
-"""What X repeats of a question stands in brackets."""
+"""X quotes parts of a question in brackets."""
 
 MESSAGE_LENGTH: Final = 10_000
 NUMBER_DIGITS: Final = 4
 
 
 def problems(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the problem that a body is, if it is an object, and those that its ``errors`` hold."""
+    """Yield a body itself, if it is an object, and the problems in its ``errors``."""
     if not isinstance(body, dict):
         return
     yield body
@@ -121,13 +121,13 @@ def problems(body: object) -> Iterator[Mapping[str, Any]]:
 
 
 def problem_type(problem: Mapping[str, Any]) -> str:
-    """Return the last path segment of a problem's type: X moved the host between its two contracts."""
+    """Return the last path segment of a problem's type: the host differs between X's two contracts."""
     named = problem.get("type")
     return named.rstrip("/").rsplit("/", 1)[-1] if isinstance(named, str) else ""
 
 
 def failure_kind(body: object) -> FailureKind | None:
-    """Judge a body by its content; None where it says nothing of why a call failed."""
+    """Return why a call failed by the content of its body; None if the body does not say."""
     found = [problem for problem in problems(body) if not names_resource(problem)]
     for judge in (_by_cap, _by_type, _by_words, _by_title, _by_code, _by_status):
         for problem in found:
@@ -145,7 +145,7 @@ def names_resource(problem: Mapping[str, Any]) -> bool:
 
 
 def subject_status(problem: Mapping[str, Any]) -> SubjectStatus:
-    """Tell what a problem that names a resource says of it.
+    """Return what a problem that names a resource says about it.
 
     A suspended account has the type of one that does not exist; only title and detail tell them apart.
     """
@@ -160,7 +160,7 @@ def subject_status(problem: Mapping[str, Any]) -> SubjectStatus:
 
 
 def explain(problem: Mapping[str, Any]) -> str:
-    """Return what a problem says for people, its own words, cut to a line."""
+    """Return a problem's explanation for people, in its own words, cut to one line."""
     for name in ("message", "detail", "title", "error"):
         text = problem.get(name)
         if isinstance(text, str) and text.strip():
@@ -211,7 +211,7 @@ def _by_status(problem: Mapping[str, Any]) -> FailureKind | None:
 
 
 def _number(value: object) -> int | None:
-    """Read a small number that X writes as one or as text."""
+    """Return a small number that X writes as a number or as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= NUMBER_DIGITS:
         return int(value)
     return value if isinstance(value, int) else None

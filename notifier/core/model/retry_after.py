@@ -1,4 +1,4 @@
-"""What a ``Retry-After`` header asks for."""
+"""Parsing ``Retry-After`` headers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Final
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 
 _ITEM: Final = re.compile(r"(?:[ \t]*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,)?[^,]*", re.IGNORECASE)
-"""Of a list: the comma behind the day of the week belongs to a date."""
+"""An item of a list: the comma after the day of the week belongs to a date."""
 _SECONDS: Final = re.compile(r"([0-9]*)(\.[0-9]*)?", re.ASCII)
 _MAX_SECONDS_DIGITS: Final = 10
 
 
 def parse_retry_after(text: str, *, now: float) -> float | None:
-    """Read a ``Retry-After`` (RFC 9110 section 10.2.3): seconds, or an HTTP date.
+    """Return the seconds that a ``Retry-After`` asks for (RFC 9110 section 10.2.3).
 
-    Fractions of a second are no part of the RFC and are sent all the same; they are rounded up. Of several
-    values, by commas or out of several headers joined by them, the one that asks for the most counts.
+    The RFC has no fractions of a second, but some servers send them; they are rounded up. Of several values,
+    separated by commas or from several headers, the longest counts.
 
     Args:
         text: The header's value.
         now: Epoch seconds by the clock of the sender, for a date.
 
     Returns:
-        Seconds from ``now``, 0 to a day; a date in the past is 0. None where no value has either form.
+        Seconds from ``now``, 0 to a day; a date in the past is 0. None if no value is a number or a date.
     """
     asked = [_seconds(item.strip(), now) for item in _ITEM.findall(text)]
     longest = max((seconds for seconds in asked if seconds is not None), default=None)
@@ -35,7 +35,7 @@ def parse_retry_after(text: str, *, now: float) -> float | None:
 
 
 def parse_http_date(text: str) -> float | None:
-    """Read a date as HTTP writes it (RFC 9110 section 5.6.7), in epoch seconds; None where it is none."""
+    """Return an HTTP date (RFC 9110 section 5.6.7) in epoch seconds; None if it is invalid."""
     try:
         moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -50,5 +50,5 @@ def _seconds(item: str, now: float) -> float | None:
         return None if moment is None else moment - now
     if item in {"", "."}:
         return None
-    # Bounded before it becomes a number: a header may hold thousands of digits.
+    # Bounded before it is parsed: a header may hold thousands of digits.
     return math.inf if len(number[1]) > _MAX_SECONDS_DIGITS else float(math.ceil(float(item)))

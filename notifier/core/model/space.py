@@ -1,7 +1,7 @@
 """A Space as X describes it: every field of X's Space data dictionary, plus ``creator_id``.
 
-A field that is None is unknown: not asked for, left out and null all mean the same (rule E5). The tables at
-the top say how each field is read and compared; nothing else in the product lists the fields again.
+A field that is None is unknown: not requested, left out and null all mean the same (rule E5). The tables at
+the top say how each field is read and compared; no other code lists the fields.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class FieldKind(StrEnum):
     TEXT = "text"
     TIME = "time"  # kept as X wrote it, compared as an instant
     FLAG = "flag"
-    COUNT = "count"  # moves all the time; carried along, never an event of its own
-    IDS = "ids"  # a set written as a list; order carries no meaning
+    COUNT = "count"  # changes all the time; never an event of its own
+    IDS = "ids"  # a set written as a list; the order has no meaning
 
 
 FIELD_KINDS: Final[Mapping[str, FieldKind]] = {
@@ -47,7 +47,7 @@ FIELD_KINDS: Final[Mapping[str, FieldKind]] = {
 }
 
 SILENT_FIELDS: Final = frozenset({"participant_count", "subscriber_count", "updated_at"})
-"""Fields without an event of their own (law 2 sets them aside)."""
+"""Fields without an event of their own (law 2 excludes them)."""
 
 
 LONGEST_ODD_STATE: Final = 32
@@ -57,7 +57,7 @@ MAX_COUNT: Final = 2**53 - 1
 
 
 class Phase(StrEnum):
-    """Where a Space is in its life, as we know it. Phases go scheduled < live < ended or canceled (E6)."""
+    """The phase of a Space as we know it. Phases go scheduled < live < ended or canceled (E6)."""
 
     SCHEDULED = "scheduled"
     LIVE = "live"
@@ -66,7 +66,7 @@ class Phase(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is expected of the Space."""
+        """Whether the Space has ended or was canceled."""
         return self in (Phase.ENDED, Phase.CANCELED)
 
 
@@ -79,7 +79,7 @@ class User:
     username: str
 
     def as_json(self) -> dict[str, str]:
-        """Return the user with X's names."""
+        """Return the user under X's field names."""
         return {"id": self.id, "name": self.name, "username": self.username}
 
 
@@ -124,7 +124,7 @@ class Space:
         return {"id": self.id, **{name: jsonable(value) for name, value in self.known().items()}}
 
     def without_content(self) -> Space:
-        """Return what may be kept of a Space that X does not have any more: ids, times and the state."""
+        """Return what may be kept of a Space that X no longer has: ids, times and the state."""
         kept = {
             name: self.value(name)
             for name, kind in FIELD_KINDS.items()
@@ -133,7 +133,7 @@ class Space:
         return Space(id=self.id).with_values(kept)
 
     def people(self) -> tuple[str, ...]:
-        """Return the ids of the users that the Space names: creator, hosts, speakers, guests, each once."""
+        """Return the ids of the users that the Space names, each once: creator, hosts, speakers, guests."""
         creator = (self.creator_id,) if self.creator_id else ()
         named = (*creator, *(self.host_ids or ()), *(self.speaker_ids or ()), *(self.invited_user_ids or ()))
         return tuple(dict.fromkeys(named))
@@ -145,9 +145,9 @@ def jsonable(value: Value) -> str | int | bool | list[str]:
 
 
 def meaning(field: str, value: Value | None) -> str | float | list[str] | None:
-    """Return what a value means, in a form of JSON that is equal for equal meaning.
+    """Return a value in a JSON form that is equal for values that mean the same.
 
-    Times become instants, where they can be read, and lists lose their order.
+    Valid times become instants, and lists are sorted.
     """
     if isinstance(value, tuple):
         return sorted(set(value))
@@ -163,7 +163,7 @@ def same(field: str, one: Value | None, other: Value | None) -> bool:
 
 
 def read_space(space_id: SpaceId, raw: Mapping[str, Any]) -> Space:
-    """Read a Space from X's JSON without ever raising: a value of the wrong form is unknown.
+    """Return a Space read from X's JSON; never raises: a value of the wrong form is unknown.
 
     The older contract (2.166) has ``topics`` as objects where the newer one (2.167) has ``topic_ids``.
     """
@@ -181,7 +181,7 @@ def read_space(space_id: SpaceId, raw: Mapping[str, Any]) -> Space:
 
 
 def read_user(raw: object) -> User | None:
-    """Read a user from X's JSON, or None where it has no id."""
+    """Return a user read from X's JSON, or None without an id."""
     if not isinstance(raw, dict):
         return None
     user_id = _read_text(raw.get("id"))
@@ -193,12 +193,12 @@ def read_user(raw: object) -> User | None:
 def _read_text(raw: object) -> str | None:
     if not isinstance(raw, str) or not raw:
         return None
-    # A lone surrogate is legal in JSON and cannot be sent as UTF-8.
+    # A lone surrogate is legal in JSON but cannot be sent as UTF-8.
     return raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _read_state(raw: object) -> str:
-    """Read a word for a state; what is no text, or an empty one, is a word that nobody knows (rule E6)."""
+    """Return a state; anything but a non-empty text becomes an unknown state (rule E6)."""
     return _read_text(raw) or repr(raw)[:LONGEST_ODD_STATE]
 
 
@@ -216,7 +216,7 @@ def _read_count(raw: object) -> int | None:
 
 
 def _read_ids(raw: object) -> tuple[str, ...] | None:
-    """Read a list of ids; one item of another form makes the whole list unknown, or hosts seem to leave."""
+    """Return a list of ids. One malformed item makes it unknown, or hosts would seem to leave."""
     if not isinstance(raw, list):
         return None
     ids = [_read_text(item) for item in raw]
@@ -231,5 +231,5 @@ READERS: Final[Mapping[FieldKind, Callable[[object], Value | None]]] = {
     FieldKind.IDS: _read_ids,
 }
 
-if {field.name for field in fields(Space)} != {"id", *FIELD_KINDS}:  # pragma: no cover - a slip of ours
+if {field.name for field in fields(Space)} != {"id", *FIELD_KINDS}:  # pragma: no cover - a programming error
     raise AssertionError("Space and FIELD_KINDS list different fields")

@@ -13,15 +13,15 @@ from notifier.errors import InvalidInputError
 
 SPACE_ID: Final = re.compile(r"[a-zA-Z0-9]{1,13}")
 USER_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
-"""As X writes it. With zeros before it the same person would be watched twice."""
+"""As X writes it. With leading zeros the same person could be watched twice."""
 USER_NAME: Final = re.compile(r"@[A-Za-z0-9_]{1,15}")
 MAX_QUERY: Final = 2048
 
 MAX_REQUEST_LINE_BYTES: Final = 8190
-"""What servers take for the first line of a request; the widest default among those in use."""
+"""The longest request line that common servers accept by default."""
 
 RESERVED_BYTES: Final = 1190
-"""Room in that line for the path and for all that a search asks for beside its query."""
+"""Room in that line for the path and the other parameters of a search."""
 
 MAX_ENCODED_QUERY_BYTES: Final = MAX_REQUEST_LINE_BYTES - RESERVED_BYTES
 
@@ -42,18 +42,20 @@ class OnFirstSight(StrEnum):
 
 
 class WatchStatus(StrEnum):
-    """How far a watch has come."""
+    """The state of a watch."""
 
-    RESOLVING = "resolving"  # a name that is still to be turned into a user id
+    RESOLVING = "resolving"  # its name still has to be resolved to a user id
     ACTIVE = "active"
-    FAILED = "failed"  # X refuses its subject for good; failure_reason says why, and it is tried once a day
+    FAILED = (
+        "failed"  # X permanently refuses its subject; failure_reason says why, and it is tried once a day
+    )
 
 
 class WatchRole(StrEnum):
-    """In which role a watched person makes a Space one of the watch's."""
+    """The role in which a watched person makes a Space match the watch."""
 
     CREATOR = "creator"
-    HOST = "host"  # X lists Spaces by creator only: hosts are recognized in what other polls show
+    HOST = "host"  # X lists Spaces by creator only, so hosts are found in what other polls show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,8 @@ class Watch:
 
     Attributes:
         target: As given: a user id or ``@name``, a Space id, or a query.
-        subject: What X is asked for: the user id once it is known, the Space id, or the query.
-        roles: Of a creator: in which roles they are followed.
+        subject: What X is asked about: the user id once it is known, the Space id, or the query.
+        roles: For a creator, the roles in which they are followed.
         baselined: Whether the first poll, of what already exists, has been committed.
     """
 
@@ -82,17 +84,17 @@ class Watch:
 
     @property
     def is_polling(self) -> bool:
-        """Whether X is asked for this watch, be it once a day, and what it has found is followed."""
+        """Whether X is polled for this watch, even if only once a day, and its Spaces are followed."""
         return self.subject is not None and not self.paused
 
     @property
     def identity(self) -> str:
-        """What two watches must not share: the subject, or the name as long as it is not resolved."""
+        """The value that no two watches may share: the subject, or the name until it is resolved."""
         return self.subject or self.target.casefold()
 
 
 def check_target(kind: WatchKind, target: str) -> str | None:
-    """Check a watch's target and give its subject, None for a name that the workers still have to resolve.
+    """Return the subject of a watch's target, None for a name that the workers still have to resolve.
 
     Raises:
         InvalidInputError: The target does not have the form that its kind needs (X's OpenAPI document).
@@ -107,14 +109,14 @@ def check_target(kind: WatchKind, target: str) -> str | None:
         if not target.strip() or len(target) > MAX_QUERY:
             raise InvalidInputError.of("target", f"a search query is 1 to {MAX_QUERY} characters")
         if target != target.strip():
-            # The same search with a space more would be paid for twice.
+            # The same search with an extra space would be paid for twice.
             raise InvalidInputError.of("target", "a search query neither begins nor ends with white space")
         length = len(quote(target, safe="", errors="surrogatepass"))
         if length > MAX_ENCODED_QUERY_BYTES:
             raise InvalidInputError.of(
                 "target",
-                f"a search query is at most {MAX_ENCODED_QUERY_BYTES} bytes percent-encoded, as it stands in "
-                f"the URL that X is asked with; this one is {length}",
+                f"a search query is at most {MAX_ENCODED_QUERY_BYTES} bytes percent-encoded, as it is in "
+                f"the URL of the request to X; this one is {length}",
             )
         return target
     if USER_ID.fullmatch(target):

@@ -1,8 +1,8 @@
-"""X's clock and ours: when a moment that X names comes by our clock.
+"""Converting times by X's clock to ours.
 
-X tells the end of a window in epoch seconds by its own clock, and the ``Date`` of the same answer says what
-that clock showed. Where the two clocks differ by minutes, a wait that takes one for the other ends minutes
-early, in refusals, or minutes late.
+X states the end of a window in epoch seconds by its own clock, and the ``Date`` of the same answer says what
+that clock showed. If the two clocks differ by minutes, a wait that ignores it ends minutes early, with
+refusals, or minutes late.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from typing import Final
 
 SLACK_SECONDS: Final = 60.0
-"""How much farther away than its length the end of a window may seem to be."""
+"""How much further away than its length the end of a window may seem to be."""
 
 COARSENESS_SECONDS: Final = 2.0
-"""How old a ``Date`` may be when it is sent: it is in whole seconds, and servers keep it for a second."""
+"""How old a ``Date`` may be when it is sent: it is in whole seconds, and servers cache it for a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class XClock:
-    """By how many seconds X's clock is ahead of ours, as far as X's answers tell."""
+    """By how many seconds X's clock is ahead of ours, as far as X's answers show."""
 
     ahead: float = 0.0
 
     def heard(self, date: float | None, *, began_at: float, answered_at: float) -> XClock:
         """Return the clock after an answer with a ``Date``; times are epoch seconds.
 
-        The answer was stamped at some moment between the question and its arrival. What is believed so far
-        stays while that is possible, so that a slow answer moves no window; else the slowest clock that fits
-        is believed, for then a wait is rather too long than too short.
+        The answer was stamped at some moment between the question and its arrival. The present offset stays
+        as long as it is possible, so that a slow answer moves no window; otherwise the slowest clock that
+        fits is assumed, because a wait should be too long rather than too short.
         """
         if date is None:
             return self
@@ -36,9 +36,9 @@ class XClock:
         return self if slowest <= self.ahead <= fastest else XClock(slowest)
 
     def ours(self, moment: float, *, now: float, length: float) -> float:
-        """Return by our clock the epoch second at which X says that a window of this length ends.
+        """Return the end of a window of this length by our clock, in epoch seconds.
 
-        A ``Date`` that makes no sense of it is not believed: then the moment is taken as one of our clock.
+        If the ``Date`` makes no sense with it, X's moment is used unchanged.
         """
         translated = moment - self.ahead
         makes_sense = abs(translated - now) <= length + SLACK_SECONDS

@@ -1,1 +1,1 @@
-"""What is asked of X next, and what its answers and failures mean for that."""
+"""What to ask X next, and what its answers and failures mean for that."""

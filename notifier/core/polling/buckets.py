@@ -1,11 +1,10 @@
-"""X's rate buckets: whether a request may go now, and what each answer teaches.
+"""X's rate buckets: whether a request may go now, and what each answer says about them.
 
-X grants so many requests in a window that begins with its first one, and tells in the headers of each answer
-what is left of it. Whether two calls draw on one bucket or on one each is not written down anywhere, and the
-recordings show both; so it is learned from the figures, and unlearned when they say otherwise.
+X grants a number of requests in a window that begins with its first one, and says in the headers of each
+answer what is left. Whether two calls share a bucket or have one each is not documented, and recordings show
+both; so it is inferred from the figures, and revised when they disagree.
 
-Nothing here raises, and a record that says nothing of a bucket lets requests through: the first answer will
-describe it.
+Nothing here raises, and a bucket without a record lets requests through: the first answer will describe it.
 """
 
 from __future__ import annotations
@@ -22,26 +21,26 @@ WINDOW_SECONDS: Final = 900.0
 """The length of X's rate windows."""
 
 DAY_SECONDS: Final = 86_400.0
-"""The length of those that X has besides, for an app and for a user."""
+"""The length of X's daily windows, for an app and for a user."""
 
-KEPT_BACK: Final = 0.1
-"""The share of every window that is left for others who use the same credentials."""
+RESERVED_SHARE: Final = 0.1
+"""The share of every window that is reserved for others who use the same credentials."""
 
-LEAST_SECONDS_APART: Final[Mapping[Call, float]] = {Call.CREATORS: 1.0}
-"""``by/creator_ids`` takes one request a second."""
+MIN_SECONDS_APART: Final[Mapping[Call, float]] = {Call.CREATORS: 1.0}
+"""``by/creator_ids`` accepts one request a second."""
 
 LEAD: Final[Mapping[Urgency, float]] = {Urgency.URGENT: 0.5, Urgency.PATIENT: 0.1}
-"""The share of the limit that may be used at a window's very beginning. From there the line rises to what is
-granted in all at its end, so that a wish that is too large is slowed and never meets an empty window."""
+"""The share of the limit that may be used at the very beginning of a window. From there the allowance rises
+linearly, so that too high a demand is slowed down and never finds an empty window."""
 
 PATIENT_SHARE: Final = 0.1
-"""The share of what is granted that each call's patient requests get, however much is urgent."""
+"""The share of the allowance that each call's patient requests get, however much is urgent."""
 
 RESET_SLACK_SECONDS: Final = 1.0
-"""Resets no farther apart than this are one: they are told in whole seconds."""
+"""Resets no further apart than this are the same: X states them in whole seconds."""
 
 CLOCK_SLACK_SECONDS: Final = 30.0
-"""A window that ends sooner than this by our clock may have ended at X, and disproves nothing."""
+"""A window that ends sooner than this by our clock may already have ended at X, and disproves nothing."""
 
 TOLERANCE: Final = 3
 """By how many requests two counts may differ and still agree: answers overtake each other."""
@@ -49,15 +48,15 @@ TOLERANCE: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One of X's buckets, and the calls that draw on it.
+    """One of X's buckets, and the calls that use it.
 
     Attributes:
-        calls: The calls; more than one where X was seen to count them together.
+        calls: The calls; more than one if X was seen to count them together.
         limit: Requests in a window; 0 while no answer has described the bucket.
-        remaining: What is left: the lowest that X told, less what was taken since.
-        reset: The epoch second at which the window ends; 0 while it is not known.
-        unanswered: Requests in flight, which a count of X's may hold already or not.
-        told: The lowest that the answers to each call told in this window.
+        remaining: What is left: the lowest that X reported, less what was taken since.
+        reset: The epoch second at which the window ends; 0 if it is not known.
+        unanswered: Requests in flight, which X may or may not have counted yet.
+        reported: The lowest number that the answers to each call reported in this window.
     """
 
     calls: frozenset[Call]
@@ -65,23 +64,23 @@ class Bucket:
     remaining: int = 0
     reset: float = 0.0
     unanswered: int = 0
-    told: Mapping[Call, int] = field(default_factory=dict)
+    reported: Mapping[Call, int] = field(default_factory=dict)
 
     def at(self, now: float) -> Bucket:
-        """Return the bucket as it stands at a moment: when a window is over, nothing is known of the next."""
+        """Return the bucket at a given time: when a window is over, nothing is known about the next."""
         return Bucket(self.calls) if 0 < self.reset <= now else self
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """What is known of all buckets; a call that no bucket names has one of its own, as yet unknown.
+    """What is known about all buckets; a call that no bucket names has its own, still unknown.
 
     Attributes:
         buckets: No call is in two of them.
-        next_at: When a call that X spaces out may be made again, in epoch seconds.
-        patient_at: When the last patient request of a call went, in epoch seconds.
+        next_at: When a call with a minimum interval may be made again, in epoch seconds.
+        patient_at: When the last patient request of a call was sent, in epoch seconds.
         closed_until: Until when a call is refused because a window of 24 hours is used up, in epoch seconds.
-        origin: Whose they are: a fingerprint of X's URL and the token.
+        origin: A fingerprint of X's URL and the token that they belong to.
     """
 
     buckets: tuple[Bucket, ...] = ()
@@ -91,12 +90,12 @@ class Buckets:
     origin: str = ""
 
     def of(self, call: Call) -> Bucket:
-        """Return the bucket that a call draws on."""
+        """Return the bucket that a call uses."""
         own = Bucket(frozenset({call}))
         return next((bucket for bucket in self.buckets if call in bucket.calls), own)
 
     def at(self, now: float) -> Buckets:
-        """Return the record as it stands at a moment."""
+        """Return the record at a given time."""
         closed = {call: until for call, until in self.closed_until.items() if until > now}
         return replace(self, buckets=tuple(bucket.at(now) for bucket in self.buckets), closed_until=closed)
 
@@ -107,18 +106,18 @@ class Buckets:
 
     @property
     def shared(self) -> tuple[frozenset[Call], ...]:
-        """The groups of calls that draw on one bucket."""
+        """The groups of calls that share a bucket."""
         return tuple(bucket.calls for bucket in self.buckets if len(bucket.calls) > 1)
 
 
 def wait(buckets: Buckets, call: Call, urgency: Urgency, *, now: float) -> float:
-    """Return 0 where a request may go now, else the seconds after which to try again.
+    """Return 0 if a request may go now, else the seconds after which to try again.
 
-    That is a window at most, or what is left of a window of 24 hours that is used up.
+    That is at most one window, or the rest of a window of 24 hours that is used up.
 
-    What is used is held against a line that rises over the window from :data:`LEAD`; an urgent request may
-    thus go ahead of its time by more than a patient one. A patient one goes all the same when the last of its
-    call is long enough ago. Neither touches what is kept back.
+    Usage is compared with an allowance that rises over the window from :data:`LEAD`, so an urgent request may
+    go earlier than a patient one. A patient request is also allowed if the last one of its call was long
+    enough ago. Neither uses the reserved share.
     """
     spaced = buckets.next_at.get(call, now) - now
     closed = buckets.closed_until.get(call, now) - now
@@ -130,7 +129,7 @@ def _until_granted(buckets: Buckets, call: Call, urgency: Urgency, *, now: float
     if not bucket.reset:
         return 0.0
     until_reset = min(bucket.reset - now, WINDOW_SECONDS)
-    granted = bucket.limit * (1 - KEPT_BACK)
+    granted = bucket.limit * (1 - RESERVED_SHARE)
     used = bucket.limit - bucket.remaining + 1
     if used > granted:
         return until_reset
@@ -143,19 +142,19 @@ def _until_granted(buckets: Buckets, call: Call, urgency: Urgency, *, now: float
 
 
 def take(buckets: Buckets, call: Call, urgency: Urgency, *, now: float) -> Buckets:
-    """Return the record after a request has gone."""
+    """Return the record after a request was sent."""
     bucket = buckets.of(call).at(now)
     remaining = bucket.remaining - 1 if bucket.reset else 0
     taken = _put(buckets, replace(bucket, remaining=remaining, unanswered=bucket.unanswered + 1))
-    if call in LEAST_SECONDS_APART:
-        taken = replace(taken, next_at={**taken.next_at, call: now + LEAST_SECONDS_APART[call]})
+    if call in MIN_SECONDS_APART:
+        taken = replace(taken, next_at={**taken.next_at, call: now + MIN_SECONDS_APART[call]})
     if urgency is Urgency.PATIENT:
         taken = replace(taken, patient_at={**taken.patient_at, call: now})
     return taken
 
 
 def learn_nothing(buckets: Buckets, call: Call, *, now: float) -> Buckets:
-    """Return the record after a request that ended without a word of its bucket. It may have been counted."""
+    """Return the record after a request whose answer did not describe its bucket. X may have counted it."""
     bucket = buckets.of(call).at(now)
     return _put(buckets, replace(bucket, unanswered=max(bucket.unanswered - 1, 0)))
 
@@ -164,16 +163,15 @@ def learn(buckets: Buckets, call: Call, *, limit: int, remaining: int, reset: fl
     """Return the record after an answer whose headers describe the bucket of its call.
 
     Of two counts in one window the lower one is the later, a later reset is a new window, and an earlier one
-    comes from an answer that was overtaken. A reset that is past, or farther away than any window ends even
-    for a clock that is a whole window wrong, says nothing.
+    comes from an answer that was overtaken. A reset in the past, or more than two windows away, is ignored.
     """
     buckets = learn_nothing(buckets, call, now=now)
     if limit <= 0 or not now < reset <= now + 2 * WINDOW_SECONDS:
         return buckets
-    said = Bucket(frozenset({call}), limit, remaining, reset, told={call: remaining})
+    said = Bucket(frozenset({call}), limit, remaining, reset, reported={call: remaining})
     bucket = buckets.of(call)
     if len(bucket.calls) > 1 and _disproves(said, bucket, now=now):
-        buckets = _part(buckets, bucket, call)
+        buckets = _separate(buckets, bucket, call)
         bucket = buckets.of(call)
     if reset < bucket.reset - RESET_SLACK_SECONDS:
         return buckets
@@ -182,7 +180,7 @@ def learn(buckets: Buckets, call: Call, *, limit: int, remaining: int, reset: fl
         return _put(buckets, replace(said, calls=bucket.calls, remaining=left, unanswered=bucket.unanswered))
     lower = _lower(bucket, said)
     if remaining < bucket.remaining:
-        # Somebody else has taken from this bucket. Whose count it meets is asked for by the same window.
+        # Another call has used this bucket: the one whose count agrees shares it.
         for other in buckets.buckets:
             if call not in other.calls and _agrees(said, other):
                 lower = _join(lower, other, at_most=remaining)
@@ -192,15 +190,14 @@ def learn(buckets: Buckets, call: Call, *, limit: int, remaining: int, reset: fl
 def close(buckets: Buckets, call: Call, *, until: float, now: float) -> Buckets:
     """Return the record after X has refused a call because a window of 24 hours is used up.
 
-    Its end is an epoch second by our clock. A reset that makes no sense closes nothing for longer than such
-    a window lasts.
+    Its end is an epoch second by our clock, and no reset closes a call for longer than such a window.
     """
     closed = {**buckets.at(now).closed_until, call: min(until, now + DAY_SECONDS)}
     return replace(buckets, closed_until=closed)
 
 
 def _disproves(said: Bucket, bucket: Bucket, *, now: float) -> bool:
-    """Return whether what X said of one call cannot be said of the bucket that it is thought to share."""
+    """Return whether X's figures for one call contradict the bucket that it is thought to share."""
     if not bucket.reset:
         return False
     if abs(said.reset - bucket.reset) > RESET_SLACK_SECONDS:
@@ -209,7 +206,7 @@ def _disproves(said: Bucket, bucket: Bucket, *, now: float) -> bool:
 
 
 def _agrees(said: Bucket, other: Bucket) -> bool:
-    """Return whether what X said of one call is what is left for another, requests in flight aside."""
+    """Return whether X's figures for one call match another's bucket, apart from requests in flight."""
     return (
         said.limit == other.limit
         and abs(said.reset - other.reset) <= RESET_SLACK_SECONDS
@@ -218,36 +215,36 @@ def _agrees(said: Bucket, other: Bucket) -> bool:
 
 
 def _lower(bucket: Bucket, said: Bucket) -> Bucket:
-    """Take over a count of the same window where it is lower than ours."""
-    told = {call: min(left, bucket.told.get(call, left)) for call, left in said.told.items()}
+    """Return the bucket with a count of the same window if that is lower."""
+    reported = {call: min(left, bucket.reported.get(call, left)) for call, left in said.reported.items()}
     left = min(bucket.remaining, said.remaining)
-    return replace(bucket, limit=said.limit, remaining=left, told={**bucket.told, **told})
+    return replace(bucket, limit=said.limit, remaining=left, reported={**bucket.reported, **reported})
 
 
 def _join(bucket: Bucket, other: Bucket, *, at_most: int) -> Bucket:
-    """Make one bucket of two that X counts together; what is in flight is off what X says is left."""
+    """Return two buckets that X counts together as one; requests in flight are not in X's count yet."""
     unanswered = bucket.unanswered + other.unanswered
     return replace(
         bucket,
         calls=bucket.calls | other.calls,
         remaining=max(min(bucket.remaining, other.remaining, at_most - unanswered), 0),
         unanswered=unanswered,
-        told={**bucket.told, **other.told},
+        reported={**bucket.reported, **other.reported},
     )
 
 
-def _part(buckets: Buckets, bucket: Bucket, call: Call) -> Buckets:
-    """Give a call a bucket of its own; the others get back what was taken from theirs for it."""
-    told = {each: left for each, left in bucket.told.items() if each != call}
+def _separate(buckets: Buckets, bucket: Bucket, call: Call) -> Buckets:
+    """Return the record with a bucket of its own for a call; the others get back what it had taken."""
+    reported = {each: left for each, left in bucket.reported.items() if each != call}
     rest = Bucket(bucket.calls - {call}, unanswered=bucket.unanswered)
-    if told:
-        left = max(min(told.values()) - bucket.unanswered, 0)
-        rest = replace(rest, limit=bucket.limit, remaining=left, reset=bucket.reset, told=told)
+    if reported:
+        left = max(min(reported.values()) - bucket.unanswered, 0)
+        rest = replace(rest, limit=bucket.limit, remaining=left, reset=bucket.reset, reported=reported)
     return _put(buckets, Bucket(frozenset({call}), unanswered=bucket.unanswered), rest)
 
 
 def _put(buckets: Buckets, *changed: Bucket) -> Buckets:
-    """Put buckets in the place of those that have had their calls."""
+    """Return the record with buckets in place of those that had their calls."""
     calls = frozenset[Call]().union(*(bucket.calls for bucket in changed))
     kept = tuple(bucket for bucket in buckets.buckets if bucket.calls.isdisjoint(calls))
     return replace(buckets, buckets=(*kept, *changed))

@@ -1,7 +1,7 @@
-"""How X is doing: which calls fail and why, and what subscribers are told of it.
+"""The health of X: which calls fail and why, and what is announced to subscribers.
 
 A kind of outage is announced when it begins for the first call and again when it ends for the last, so that
-one call that fails among others that answer neither hides nor flutters.
+one failing call among healthy ones is neither hidden nor announced again and again.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ KINDS: Final[Mapping[FailureKind, OutageKind]] = {
     FailureKind.UNAUTHORIZED: OutageKind.UNAUTHORIZED,
     FailureKind.REFUSED: OutageKind.REFUSED,
 }
-"""The failures that say something of X, and of what; to be held back is our own affair."""
+"""The failures that say something about X; a request that our own budget held back does not."""
 
-TOLD_AFTER: Final[Mapping[FailureKind, int]] = {
+ANNOUNCED_AFTER: Final[Mapping[FailureKind, int]] = {
     FailureKind.UNAVAILABLE: 2,
     FailureKind.REFUSED: 2,
     FailureKind.UNAUTHORIZED: 2,
     FailureKind.TOO_FAST: 3,
 }
-"""How many calls must fail on end before it is announced, one unless named: a single 503 is everyday."""
+"""How many calls in a row must fail before it is announced; one unless listed. A single 503 is common."""
 
 LONGEST_BACKOFF_SECONDS: Final = 60.0
-MOST_LABELS: Final = 16
-MOST_DOUBLINGS: Final = 16
-"""From here on the backoff is at its longest; an outage of days must not double it into infinity."""
+MAX_LABELS: Final = 16
+MAX_DOUBLINGS: Final = 16
+"""The backoff is at its longest from here on; an outage of days must not overflow it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Why one call gives no answers. Times are epoch seconds.
+    """Why one call gets no answers. Times are epoch seconds.
 
     Attributes:
-        until: Nothing is asked by this call before.
-        failures: How many times on end; while it is not announced, fewer than it takes for that.
-        is_told: Whether it is sure enough to be announced.
-        labels: The questions that have failed, where a subject may be at fault (:mod:`.isolation`).
-        origin: Under which credentials; the pause does not hold for others.
+        until: The call is not made before.
+        failures: How many times in a row it failed; until it is announced, fewer than that takes.
+        is_announced: Whether it was certain enough to be announced.
+        labels: The questions that have failed, if a subject may be at fault (:mod:`.isolation`).
+        origin: The credentials that were used; the pause does not apply to others.
     """
 
     kind: OutageKind
@@ -60,43 +60,45 @@ class Outage:
     since: float
     until: float
     failures: int = 1
-    is_told: bool = False
+    is_announced: bool = False
     labels: tuple[str, ...] = ()
     origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The present outage of each call, and since when so much vanishes that it is not believed (E2)."""
+    """The present outage of each call, and since when a mass vanish is in effect (E2)."""
 
     calls: Mapping[Call, Outage] = field(default_factory=dict)
     vanish_since: float | None = None
 
     def outages(self) -> dict[OutageKind, Outage]:
-        """Return every kind of outage that was announced, as it began."""
-        told: dict[OutageKind, Outage] = {}
+        """Return the outages that were announced, by kind: of each kind the one that began first."""
+        announced: dict[OutageKind, Outage] = {}
         for outage in self.calls.values():
-            if outage.is_told and (outage.kind not in told or outage.since < told[outage.kind].since):
-                told[outage.kind] = outage
+            if outage.is_announced and (
+                outage.kind not in announced or outage.since < announced[outage.kind].since
+            ):
+                announced[outage.kind] = outage
         if self.vanish_since is not None:
-            told[OutageKind.MASS_VANISH] = Outage(
+            announced[OutageKind.MASS_VANISH] = Outage(
                 OutageKind.MASS_VANISH,
                 "more Spaces are suddenly not found than can have ended",
                 self.vanish_since,
                 self.vanish_since,
             )
-        return told
+        return announced
 
     @property
     def hides_spaces(self) -> bool:
-        """Whether it is not known how the Spaces themselves are doing: nothing is to be said of them."""
+        """Whether the state of the Spaces is unknown, so that nothing may be concluded about them."""
         lookup = self.calls.get(Call.LOOKUP)
-        return self.vanish_since is not None or (lookup is not None and lookup.is_told)
+        return self.vanish_since is not None or (lookup is not None and lookup.is_announced)
 
     def paused_until(self, call: Call, *, origin: str | None = None) -> float:
-        """Return the epoch second before which a call is not made, 0 where it may be.
+        """Return the epoch second before which a call is not made, 0 if it may be.
 
-        A pause that other credentials have caused does not hold; ``None`` stands for whichever caused it.
+        A pause caused by other credentials does not apply; ``None`` means any credentials.
         """
         outage = self.calls.get(call)
         holds = outage is not None and origin in (None, outage.origin)
@@ -114,7 +116,7 @@ class Health:
 
 
 def read_health(record: Mapping[str, Any]) -> Health:
-    """Read back what :meth:`Health.as_json` wrote."""
+    """Return the health in a record of :meth:`Health.as_json`."""
     calls = {Call(call): _read_outage(*values) for call, values in record["calls"].items()}
     return Health(calls, record["vanish_since"])
 
@@ -125,14 +127,14 @@ def _read_outage(kind: str, *values: Any) -> Outage:  # noqa: ANN401  as JSON ha
 
 
 @dataclass(frozen=True, slots=True)
-class Setback:
-    """A failed call as far as the call itself is concerned.
+class CallFailure:
+    """A failed call, as far as the call itself is concerned.
 
     Attributes:
-        response: How long to leave X alone.
-        label: The question, where one of its subjects may be at fault; else empty.
-        is_sure: Whether it is not one of the subjects that is at fault.
-        origin: Under which credentials it was made.
+        response: How long to stop asking X.
+        label: The question, if one of its subjects may be at fault; else empty.
+        is_sure: Whether the call itself, and not one of the subjects, is at fault.
+        origin: The credentials that were used.
     """
 
     call: Call
@@ -143,69 +145,71 @@ class Setback:
     origin: str = ""
 
 
-def after_failure(health: Health, setback: Setback, *, now: float, cadence: Cadence) -> Health:
-    """Note that a call failed; one that our own budget held back changes nothing.
+def after_failure(health: Health, call_failure: CallFailure, *, now: float, cadence: Cadence) -> Health:
+    """Return the health after a failed call; one that our own budget held back changes nothing.
 
-    Until a failure is announced the call is not paused, but for what X asks for: other questions show whether
-    it is down. From then on it is made ever more rarely, one question at a time.
+    Until a failure is announced the call is only paused if X asks for it: other questions show whether it is
+    down. From then on it is made less and less often, one question at a time.
     """
-    failure = setback.failure
+    failure = call_failure.failure
     kind = KINDS.get(failure.kind)
     if kind is None:
         return health
-    before = health.calls.get(setback.call)
+    before = health.calls.get(call_failure.call)
     if before is not None and before.kind is not kind:
         before = None
-    needed = TOLD_AFTER.get(failure.kind, 1)
+    needed = ANNOUNCED_AFTER.get(failure.kind, 1)
     failures = before.failures + 1 if before else 1
-    is_told = (before is not None and before.is_told) or (setback.is_sure and failures >= needed)
-    labels = (*(before.labels if before else ()), setback.label)
-    pause = _pause(failure, setback.response, failures if is_told else 0, now, cadence)
+    is_announced = (before is not None and before.is_announced) or (
+        call_failure.is_sure and failures >= needed
+    )
+    labels = (*(before.labels if before else ()), call_failure.label)
+    pause = _pause(failure, call_failure.response, failures if is_announced else 0, now, cadence)
     outage = Outage(
         kind,
         failure.detail,
         before.since if before else now,
-        max(pause, failure.retry_at or 0.0) if is_told or setback.is_sure else pause,
-        failures if is_told else min(failures, max(needed - 1, 1)),
-        is_told,
-        tuple(dict.fromkeys(label for label in labels if label))[-MOST_LABELS:],
-        setback.origin,
+        max(pause, failure.retry_at or 0.0) if is_announced or call_failure.is_sure else pause,
+        failures if is_announced else min(failures, max(needed - 1, 1)),
+        is_announced,
+        tuple(dict.fromkeys(label for label in labels if label))[-MAX_LABELS:],
+        call_failure.origin,
     )
-    told = health.outages().get(kind)
-    if told is not None and is_told:
-        # Another call has it too: a kind of outage has one beginning, the one that was announced.
-        outage = replace(outage, since=told.since)
-    return replace(health, calls={**health.calls, setback.call: outage})
+    announced = health.outages().get(kind)
+    if announced is not None and is_announced:
+        # Another call has the same outage: all calls share the beginning that was announced.
+        outage = replace(outage, since=announced.since)
+    return replace(health, calls={**health.calls, call_failure.call: outage})
 
 
 def _pause(failure: Failure, response: Response, failures: int, now: float, cadence: Cadence) -> float:
     """Return the epoch second before which the call is not made; ``failures`` is 0 until it is announced."""
-    if failure.kind not in TOLD_AFTER or failure.kind is FailureKind.TOO_FAST:
+    if failure.kind not in ANNOUNCED_AFTER or failure.kind is FailureKind.TOO_FAST:
         return response.pause_until or now
     if not failures:
         return now
     if response.pause_until is not None:
         return response.pause_until
-    backoff: float = cadence.near * 2 ** min(max(failures - 2, 0), MOST_DOUBLINGS)
+    backoff: float = cadence.near * 2 ** min(max(failures - 2, 0), MAX_DOUBLINGS)
     return now + min(backoff, LONGEST_BACKOFF_SECONDS)
 
 
 def after_answer(health: Health, call: Call) -> Health:
-    """Note that a call was answered."""
+    """Return the health after a call was answered."""
     if call not in health.calls:
         return health
     return replace(health, calls={each: outage for each, outage in health.calls.items() if each != call})
 
 
 def after_cycle(health: Health, *, mass_vanish: bool, now: float) -> Health:
-    """Note whether more Spaces have vanished than is believed."""
+    """Return the health after a cycle with or without a mass vanish."""
     if mass_vanish == (health.vanish_since is not None):
         return health
     return replace(health, vanish_since=now if mass_vanish else None)
 
 
 def news(before: Health, after: Health, *, now: float) -> tuple[Event, ...]:
-    """Tell what has begun and what has ended."""
+    """Return the events for outages that have begun or ended."""
     was, is_now = before.outages(), after.outages()
     degraded = [
         _event(EventType.SOURCE_DEGRADED, outage, {"detail": outage.detail}, now)

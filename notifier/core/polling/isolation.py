@@ -1,13 +1,13 @@
-"""Isolating the subject that X chokes on, so that those who share its requests do not pay for it.
+"""Isolating a subject that makes X fail, so that the others in its requests do not suffer.
 
-X answers a request for up to a hundred subjects as a whole: one id that it cannot digest makes all of them
-fail. Nothing in such a failure says whether the call is down or a subject is at fault, so it is tried out. A
-question that fails twice in a row is halved, and so is each part that fails again, until a single subject is
-left. It is at fault once another question of its call was answered since it first failed; it is then asked
-alone and ever more rarely. While nothing at all is answered, other questions serve as witnesses: only when
-several that share no subject have failed on end, or no other is left to ask, the call itself is down.
+X answers a request for up to a hundred subjects as a whole: one id that it cannot handle makes all of them
+fail. Such a failure does not say whether the call is down or a subject is at fault, so this is found by
+trial. A question that fails twice in a row is halved, and so is each part that fails again, until a single
+subject is left. It is at fault if another question of its call was answered since it first failed; it is then
+asked alone and less and less often. While nothing at all is answered, other questions serve as witnesses: the
+call itself is down only when several that share no subject have failed in a row, or no other is left to ask.
 
-Everything here is pure; :mod:`workers.failures` puts it into effect.
+Everything here is pure; :mod:`workers.failures` carries it out.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ HALVED_AFTER: Final = 2
 """How many times in a row a question must fail before it is halved; its parts need to fail only once."""
 
 WITNESSES: Final = 4
-"""How many questions that share no subject must fail on end before the call itself counts as down."""
+"""How many questions without a common subject must fail in a row before the call counts as down."""
 
 QUICK_HALVINGS: Final = 2
-"""How often a question is halved before it is known that the call is down: into quarters."""
+"""How often a question is halved before the call is known to be down: into quarters."""
 
-MOST_PARTS: Final = 32
-"""Into how many parts questions are split while nothing is answered: each costs a request afterwards."""
+MAX_PARTS: Final = 32
+"""The most parts that questions are split into while nothing is answered: each costs a request later."""
 
 LONGEST_SECONDS: Final = 3600.0
-"""How rarely a subject is asked about at most that X fails on."""
+"""The longest interval between two questions about a subject that makes X fail."""
 
-MOST_DOUBLINGS: Final = 16
+MAX_DOUBLINGS: Final = 16
 
 REFUSALS: Final = frozenset({FailureKind.REFUSED, FailureKind.UNAUTHORIZED})
-"""Failures of a lone subject that say X does not want to answer, rather than that it cannot."""
+"""Failures of a single subject that mean X refuses to answer, rather than that it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What else is known of the call. Times are epoch seconds.
+class CallContext:
+    """What else is known about the call. Times are epoch seconds.
 
     Attributes:
-        standings: Of all its subjects that have one.
-        answered_at: When it was last answered while a subject had a standing; 0 for never.
-        failed: The labels of the questions that have failed on end since.
-        is_down: Whether it counts as down already.
-        has_others: Whether the schedule has a subject that is in no group yet and was not in this question.
+        standings: The standings of its subjects, those that have one.
+        answered_at: When it was last answered while a subject had a standing; 0 if never.
+        failed: The labels of the questions that have failed in a row since.
+        is_down: Whether it already counts as down.
+        has_others: Whether the schedule has an ungrouped subject that was not in this question.
     """
 
     standings: Mapping[str, Standing] = field(default_factory=dict)
@@ -67,11 +67,11 @@ class Verdict:
 
     Attributes:
         standings: The new standings of its subjects.
-        ask_at: When which of them is asked about again; None leaves that to the response to the failure.
+        ask_at: When to ask about each of them again; None leaves that to the response to the failure.
         label: The name of the question that failed.
-        is_subjects: A subject is at fault, so the failure says nothing of the call.
-        is_exhausted: There is no other question that could show whether the call is down.
-        wants_witness: A subject that was not in this question is to be asked about now.
+        is_subjects: A subject is at fault, so the failure says nothing about the call.
+        is_exhausted: No other question could show whether the call is down.
+        wants_witness: A subject that was not in this question has to be asked about now.
     """
 
     standings: Mapping[str, Standing]
@@ -84,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The polls that may share the next question; ``put_off`` are due and must wait until that moment."""
+    """The polls that may share the next question; those in ``put_off`` are due but must wait until then."""
 
     urgent: list[DuePoll]
     patient: list[DuePoll]
@@ -99,10 +99,10 @@ def select(
     now: float,
     origin: str = "",
 ) -> Selection:
-    """Choose whose polls may share a question: those of one group, or those that are in none.
+    """Return the polls that may share a question: those of one group, or those that are in none.
 
-    The group whose poll has waited longest goes first, so that neither side starves the other. A standing
-    that was learned under other credentials is void.
+    The group whose poll has waited longest goes first, so that no group starves another. A standing from
+    other credentials is ignored.
     """
     standings = {subject: standing for subject, standing in standings.items() if standing.origin == origin}
     held = {subject for subject, standing in standings.items() if standing.not_before > now}
@@ -121,7 +121,7 @@ def select(
 
 
 def halve(subjects: Sequence[str], standings: Mapping[str, Standing], *, label: str) -> dict[str, Standing]:
-    """Return new standings by which the subjects are asked about in two parts."""
+    """Return new standings that split the subjects into two questions."""
     middle = (len(subjects) + 1) // 2
     return {
         subject: replace(standings.get(subject, NORMAL), group=f"{label}/{int(number >= middle)}", failures=0)
@@ -130,34 +130,34 @@ def halve(subjects: Sequence[str], standings: Mapping[str, Standing], *, label: 
 
 
 def label_of(subjects: Sequence[str], standings: Mapping[str, Standing], *, now: float) -> str:
-    """Return the name of a question: its group's, or a new one."""
+    """Return the label of a question: its group's, or a new one."""
     return standings.get(subjects[0], NORMAL).group or f"{int(now * 1000):x}:{subjects[0]}"
 
 
 def after_failure(
-    subjects: Sequence[str], failure: Failure, around: Surroundings, *, now: float, pace: Pace, origin: str
+    subjects: Sequence[str], failure: Failure, context: CallContext, *, now: float, pace: Pace, origin: str
 ) -> Verdict:
-    """Conclude what follows from a question that failed, where its subjects may be the reason."""
-    label = label_of(subjects, around.standings, now=now)
+    """Return what follows from a question that failed, if its subjects may be the reason."""
+    label = label_of(subjects, context.standings, now=now)
     failed = {
-        subject: _failed(around.standings.get(subject, NORMAL), label, failure, now=now, origin=origin)
+        subject: _failed(context.standings.get(subject, NORMAL), label, failure, now=now, origin=origin)
         for subject in subjects
     }
     began_at = min(standing.since for standing in failed.values())
-    is_subjects = around.answered_at > began_at
+    is_subjects = context.answered_at > began_at
     if is_subjects and len(subjects) == 1:
         return _isolate(subjects[0], failed[subjects[0]], failure, label, now=now, pace=pace)
-    if around.is_down and not is_subjects and not around.standings.keys() & set(subjects):
-        # The outage explains it: nobody is suspected for what everybody suffers.
+    if context.is_down and not is_subjects and not context.standings.keys() & set(subjects):
+        # The outage explains it: no subject is suspected.
         return Verdict({}, None, label, is_exhausted=True)
-    # What X asks for is kept by the same question. Its parts are others, and show whether the call is down.
-    is_told_to_wait = failure.retry_at is not None
-    if _is_to_be_halved(failed, around, is_subjects=is_subjects, is_sure=is_told_to_wait):
+    # The same question waits as long as X asks. Its parts are other questions, and show if the call is down.
+    must_wait = failure.retry_at is not None
+    if _is_to_be_halved(failed, context, is_subjects=is_subjects, is_sure=must_wait):
         parts = halve(subjects, failed, label=label)
         return Verdict(parts, dict.fromkeys(subjects, now), label, is_subjects)
-    is_exhausted = not is_subjects and _is_exhausted(failed, around, label)
-    # The first failure on end may be a hiccup; from the second on another question shows what it is.
-    wants_witness = not (is_subjects or is_exhausted) and bool(around.failed) and around.has_others
+    is_exhausted = not is_subjects and _is_exhausted(failed, context, label)
+    # The first failure may be a glitch; from the second on, another question shows what it is.
+    wants_witness = not (is_subjects or is_exhausted) and bool(context.failed) and context.has_others
     soon = max(now + pace.soon, failure.retry_at or 0.0)
     ask_at = None if is_exhausted else dict.fromkeys(subjects, soon)
     return Verdict(failed, ask_at, label, is_subjects, is_exhausted, wants_witness)
@@ -173,7 +173,7 @@ def _group(poll: DuePoll, standings: Mapping[str, Standing]) -> str:
 
 
 def _failed(standing: Standing, label: str, failure: Failure, *, now: float, origin: str) -> Standing:
-    # What X only said of it is no failure, however long ago.
+    # A mere remark of X's about it is no failure.
     is_suspected = bool(standing.failures or standing.group)
     return replace(
         standing,
@@ -188,13 +188,13 @@ def _failed(standing: Standing, label: str, failure: Failure, *, now: float, ori
 def _isolate(
     subject: str, standing: Standing, failure: Failure, label: str, *, now: float, pace: Pace
 ) -> Verdict:
-    """Slow a lone subject down that fails while others of its call are answered."""
+    """Return the verdict on a single subject that fails while others of its call are answered."""
     if standing.failures < HALVED_AFTER:
         soon = max(now + pace.soon, failure.retry_at or 0.0)
         return Verdict({subject: standing}, {subject: soon}, label, is_subjects=True)
     if not standing.not_before:
         standing = replace(standing, failures=HALVED_AFTER)
-    doublings = min(standing.failures - HALVED_AFTER, MOST_DOUBLINGS)
+    doublings = min(standing.failures - HALVED_AFTER, MAX_DOUBLINGS)
     wait = min(pace.slowed * 2**doublings, LONGEST_SECONDS)
     if failure.retry_at is not None:
         wait = max(wait, failure.retry_at - now)
@@ -203,27 +203,27 @@ def _isolate(
 
 
 def _is_to_be_halved(
-    failed: Mapping[str, Standing], around: Surroundings, *, is_subjects: bool, is_sure: bool
+    failed: Mapping[str, Standing], context: CallContext, *, is_subjects: bool, is_sure: bool
 ) -> bool:
     if len(failed) < HALVED_AFTER:
         return False
     standing = next(iter(failed.values()))
     is_part = "/" in standing.group
-    parts = {each.group for each in around.standings.values() if each.group}
+    parts = {each.group for each in context.standings.values() if each.group}
     is_affordable = is_subjects or (
-        len(parts) < MOST_PARTS and (around.is_down or standing.group.count("/") < QUICK_HALVINGS)
+        len(parts) < MAX_PARTS and (context.is_down or standing.group.count("/") < QUICK_HALVINGS)
     )
     return is_affordable and (is_part or is_sure or standing.failures >= HALVED_AFTER)
 
 
-def _is_exhausted(failed: Mapping[str, Standing], around: Surroundings, label: str) -> bool:
-    """Return whether enough questions have failed on end, or none is left that could be answered."""
-    if disjoint((*around.failed, label)) >= WITNESSES:
+def _is_exhausted(failed: Mapping[str, Standing], context: CallContext, label: str) -> bool:
+    """Return whether enough questions have failed in a row, or none is left that could be answered."""
+    if disjoint((*context.failed, label)) >= WITNESSES:
         return True
     pending = any(
         standing.group and not standing.failures and not standing.not_before
-        for subject, standing in around.standings.items()
+        for subject, standing in context.standings.items()
         if subject not in failed
     )
     may_be_halved = len(failed) > 1 and label.count("/") < QUICK_HALVINGS
-    return not (pending or around.has_others or may_be_halved)
+    return not (pending or context.has_others or may_be_halved)

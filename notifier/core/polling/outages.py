@@ -1,4 +1,4 @@
-"""What follows from a failed call to X: how long to leave X alone, and when to ask again."""
+"""What follows from a failed call to X: how long to pause, and when to ask again."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ PAUSE_SECONDS: Final[Mapping[FailureKind, float]] = {
     FailureKind.CREDITS_DEPLETED: 300.0,
     FailureKind.USAGE_CAPPED: 900.0,
 }
-"""Failures of the account: asking the same way soon cannot help, so keep trying, rarely."""
+"""Failures of the account: asking again soon cannot help, so keep trying at long intervals."""
 
-LEAST_WAIT_SECONDS: Final = 1.0
+MIN_WAIT_SECONDS: Final = 1.0
 LONGEST_GROWTH_SECONDS: Final = 60.0
-MOST_DOUBLINGS: Final = 6
-"""How the wait grows while refusals of a call follow each other: 1, 2, 4 … 60 s, whatever X promises. Its
-resets are in whole seconds, clocks differ, and not every limit has a header."""
+MAX_DOUBLINGS: Final = 6
+"""The wait grows with each refusal of a call in a row: 1, 2, 4 … 60 s, whatever X's headers say. Resets are
+in whole seconds, clocks differ, and not every limit has a header."""
 
 BLIND_WAIT_SECONDS: Final = 60.0
-"""The wait after a rate limit that does not say when it ends."""
+"""The wait after a rate limit without a stated end."""
 
 LONGEST_WAIT_SECONDS: Final = DAY_SECONDS
-"""No window of X's is longer, and no ``Retry-After`` is obeyed for longer."""
+"""No window of X's is longer, and no ``Retry-After`` is honoured for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Response:
 
     Attributes:
         ask_again_at: When the same question is due again.
-        pause_until: Until when nothing is asked by this call; None where other questions may be.
+        pause_until: Until when the call is not made; None if other questions may be asked.
     """
 
     ask_again_at: float
@@ -46,13 +46,13 @@ class Response:
 
 
 def respond(failure: Failure, *, now: float, cadence: Cadence, refusals: int = 1) -> Response:
-    """Choose how to respond to a failure.
+    """Return how to respond to a failure.
 
     Args:
-        failure: What came of the question. Where X says when to come back, it is asked no sooner.
+        failure: The failure. If X says when to come back, it is asked no sooner.
         now: Epoch seconds.
-        cadence: How often things are asked in good times.
-        refusals: How many failures of this call have followed each other, this one included.
+        cadence: The usual polling intervals.
+        refusals: How many failures of this call came in a row, this one included.
     """
     asked_for = min(failure.retry_at if failure.retry_at is not None else now, now + LONGEST_WAIT_SECONDS)
     grown = now + _grown(refusals)
@@ -71,6 +71,6 @@ def respond(failure: Failure, *, now: float, cadence: Cadence, refusals: int = 1
 
 
 def _grown(refusals: int) -> float:
-    """Return the wait in seconds that so many refusals on end ask for by themselves."""
-    doublings = min(max(refusals - 1, 0), MOST_DOUBLINGS)
-    return min(math.ldexp(LEAST_WAIT_SECONDS, doublings), LONGEST_GROWTH_SECONDS)
+    """Return the wait in seconds after this many refusals in a row."""
+    doublings = min(max(refusals - 1, 0), MAX_DOUBLINGS)
+    return min(math.ldexp(MIN_WAIT_SECONDS, doublings), LONGEST_GROWTH_SECONDS)

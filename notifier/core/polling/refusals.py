@@ -1,8 +1,8 @@
-"""What X does not accept of what is asked beside the subjects: a field, an expansion, an option.
+"""Parameters that X does not accept in a call: a field, an expansion, an option.
 
-X takes fields away and brings them back, and now and then it refuses one by mistake. So a value is left out
-of a call once X has refused it there, for an hour, and then asked for again: another 400 renews the refusal,
-an answer ends it.
+X removes fields and brings them back, and sometimes refuses one by mistake. So once X has refused a value in
+a call, it is left out there for an hour and then requested again: another 400 renews the refusal, an answer
+ends it.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class Refusal:
 
     @property
     def what(self) -> tuple[Call, str, str]:
-        """What is refused, whenever that was."""
+        """What is refused, regardless of when."""
         return self.call, self.parameter, self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """All that X refused and has not accepted since, in order; no value of a call twice."""
+    """Everything that X refused and has not accepted since, in order; no value of a call twice."""
 
     all: tuple[Refusal, ...] = ()
 
     def current(self, now: float) -> tuple[Refusal, ...]:
-        """Return what is left out at a moment."""
+        """Return what is left out at a given time."""
         return tuple(each for each in self.all if each.until > now)
 
     def without(
         self, call: Call, asked: Mapping[str, tuple[str, ...]], *, now: float
     ) -> dict[str, tuple[str, ...]]:
-        """Return what is asked of a call without what X refuses, and without parameters left empty."""
+        """Return the parameters of a call without refused values, and without parameters left empty."""
         refused = {each.what for each in self.current(now)}
         kept = {
             name: tuple(value for value in values if (call, name, value) not in refused)
@@ -53,13 +53,13 @@ class Refusals:
         return {name: values for name, values in kept.items() if values}
 
     def refuse(self, call: Call, values: Mapping[str, Collection[str]], *, now: float) -> Refusals:
-        """Return them after a 400 that named values of a call's parameters."""
+        """Return the refusals after a 400 that named values of a call's parameters."""
         until = now + REFUSED_FOR_SECONDS
         named = {(call, name, value) for name, value in _pairs(values)}
         return self._of({**self._until(), **dict.fromkeys(named, until)})
 
     def accept(self, call: Call, asked: Mapping[str, Collection[str]]) -> Refusals:
-        """Return them after an answer to a question with these values."""
+        """Return the refusals after an answer to a question with these values."""
         taken = {(call, name, value) for name, value in _pairs(asked)}
         return self._of({what: until for what, until in self._until().items() if what not in taken})
 

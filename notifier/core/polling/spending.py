@@ -1,12 +1,12 @@
-"""What X costs: what an answer bills, where the day will end, and what is asked less for it.
+"""What X costs: what an answer bills, the forecast for the day, and what is polled less to save money.
 
 X bills each Space and each user once in a UTC day. So the first poll after midnight pays for everything that
-is followed, and what comes after is only what is new: a day is not the morning times eight.
+is followed, and later polls only for what is new: a day does not cost eight times its morning.
 
-As the money of a day runs out, what can wait goes first. Discovery is slowed so that the forecast meets the
-budget, and stopped at nine tenths; Spaces that are planned for later are no longer paid for at nineteen
-twentieths, live ones and those about to start when all is spent. What was paid for once today is free and is
-polled all the same. What a question may cost is weighed before it is asked
+As the day's budget runs out, what can wait is dropped first. Discovery is slowed so that the forecast meets
+the budget, and stopped at nine tenths of it; Spaces planned for later are no longer paid for at nineteen
+twentieths, live ones and those about to start when everything is spent. What was paid for once today is free
+and is still polled. The cost of a question is estimated before it is asked
 (:mod:`notifier.core.polling.worst_case`).
 """
 
@@ -29,18 +29,18 @@ DAY_SECONDS: Final = 86_400
 HOURS: Final = 24
 
 DISCOVERY_SHARE: Final = 0.9
-"""The share of the budget up to which discovery goes on."""
+"""The share of the budget up to which discovery continues."""
 
 READ_SHARE: Final[Mapping[Urgency, float]] = {Urgency.PATIENT: 0.95, Urgency.URGENT: 1.0}
 """The share of the budget up to which Spaces that are not paid for today are looked up."""
 
-MOST_STRETCH: Final = 10.0
+MAX_STRETCH: Final = 10.0
 
 NOTHING: Final = (0.0,) * HOURS
 
 
 class ThriftLevel(StrEnum):
-    """What is asked less, or not at all, for the sake of the budget; each includes those before it."""
+    """What is polled less, or not at all, to keep the budget; each level includes those before it."""
 
     NONE = "none"
     DISCOVERY_SLOWED = "discovery_slowed"
@@ -51,7 +51,7 @@ class ThriftLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What one answer has cost: the resources that were not paid for before on that UTC day."""
+    """What one answer has cost: the resources not yet paid for on that UTC day."""
 
     space_reads: int
     user_reads: int
@@ -70,8 +70,8 @@ class Ledger:
         space_reads: Spaces billed today.
         user_reads: Users billed today.
         hourly: US dollars in each of today's 24 hours.
-        yesterday: The same of the day before; all zero where nothing is known of it.
-        held: US dollars that are held for questions whose answers are still to come.
+        yesterday: The same for the day before; all zero if unknown.
+        held: US dollars reserved for questions that are not answered yet.
     """
 
     space_reads: int = 0
@@ -87,12 +87,12 @@ class Ledger:
 
 
 def price(space_reads: int, user_reads: int) -> float:
-    """Return the US dollars that X asks for so many reads, exact to the thousandth, which is all there is."""
+    """Return the price of so many reads in US dollars, exact to the thousandth."""
     return round(space_reads * SPACE_READ_USD + user_reads * USER_READ_USD, 3)
 
 
 def next_day(now: float) -> float:
-    """Return the epoch second at which the next UTC day begins, and everything costs again."""
+    """Return the epoch second at which the next UTC day begins and everything is billed again."""
     return (now // DAY_SECONDS + 1) * DAY_SECONDS
 
 
@@ -106,20 +106,20 @@ def billable(
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Return the Space ids and the user ids that an answer bills.
 
-    Users that were asked for by name always cost. Whether those do that come along with a Space is not
-    written down, and a setting.
+    Users requested by name are always billed. Whether users that come with a Space are billed is not
+    documented, so it is a setting.
     """
     users = observation.users if expanded_users_billed or observation.question.call is Call.USERS else ()
     return frozenset(observation.snapshots), frozenset(users)
 
 
 def forecast(ledger: Ledger, *, now: float) -> float:
-    """Return the US dollars that the UTC day will have cost at its end; never less than are spent.
+    """Return the US dollars that the UTC day will have cost at its end; never less than is spent.
 
-    An hour that is left is taken to cost what it cost yesterday, where yesterday's hours are known: those
-    after its first with any cost, which paid for everything at once. Others are taken to cost what today's
-    hours have cost since today's first one, which did the same; while that is the present hour, what
-    yesterday's known hours cost on average; and where nothing is known, nothing.
+    A remaining hour is assumed to cost what it cost yesterday, if yesterday's hours are known: those after
+    the first hour with any cost, which paid for everything at once. Other hours are assumed to cost what
+    today's hours have cost on average after today's first one; if that is the present hour, what yesterday's
+    known hours cost on average; and if nothing is known, nothing.
     """
     hour, left = hour_of(now), 1 - now % HOUR_SECONDS / HOUR_SECONDS
     known_from = _first(ledger.yesterday) + 1
@@ -132,33 +132,33 @@ def forecast(ledger: Ledger, *, now: float) -> float:
 
 
 def _pace(ledger: Ledger, *, hour: int, left: float) -> float:
-    """Return the US dollars an hour of today without its first, or else of yesterday without its first."""
+    """Return US dollars per hour, of today without its first hour, or else of yesterday without its first."""
     since = _first(ledger.hourly) + 1
     if since <= hour:
-        # A second hour that has just begun tells too little to be projected over a day.
+        # A second hour that has just begun is too short to project over a day.
         return sum(ledger.hourly[since:]) / max(hour + 1 - left - since, 1.0)
     known = ledger.yesterday[_first(ledger.yesterday) + 1 :]
     return sum(known) / len(known) if known else 0.0
 
 
 def _first(hourly: Sequence[float]) -> int:
-    """Return the first hour with any cost, or the last hour where there is none."""
+    """Return the first hour with any cost, or the last hour if there is none."""
     return next((hour for hour, usd in enumerate(hourly) if usd > 0), HOURS - 1)
 
 
 def discovery_stretch(ledger: Ledger, budget: float | None, *, now: float) -> float:
-    """Return by what the interval of discovery is multiplied, 1 or more; infinite: none until the next day.
+    """Return the factor for the interval of discovery, 1 or more; infinite means none until the next day.
 
     Args:
         ledger: The day so far.
-        budget: US dollars a day; None is without limit.
+        budget: US dollars a day; None means no limit.
         now: Epoch seconds.
     """
     if budget is None:
         return 1.0
     if ledger.spent >= budget * DISCOVERY_SHARE:
         return math.inf
-    return min(max(forecast(ledger, now=now) / budget, 1.0), MOST_STRETCH)
+    return min(max(forecast(ledger, now=now) / budget, 1.0), MAX_STRETCH)
 
 
 def may_read(urgency: Urgency, ledger: Ledger, budget: float | None, *, spaces: int = 1) -> bool:
@@ -169,7 +169,7 @@ def may_read(urgency: Urgency, ledger: Ledger, budget: float | None, *, spaces: 
 
 
 def thrift_level(ledger: Ledger, budget: float | None, *, now: float) -> ThriftLevel:
-    """Name what is asked less, or not at all."""
+    """Return the present level of saving."""
     stretch = discovery_stretch(ledger, budget, now=now)
     if not may_read(Urgency.URGENT, ledger, budget):
         return ThriftLevel.EVERYTHING_STOPPED

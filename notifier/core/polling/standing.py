@@ -1,7 +1,7 @@
-"""What X has against a subject of a call: it fails on it, refuses it, or says something of it.
+"""The standing of a subject of a call: X fails on it, refuses it, or has a remark about it.
 
-Who is in normal standing has no record. What is at fault when a request fails is found out in
-:mod:`notifier.core.polling.isolation`.
+Subjects in normal standing have no record. :mod:`notifier.core.polling.isolation` finds out what is at fault
+when a request fails.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Final
 from notifier.core.model.observation import Observation
 
 REFUSED_SECONDS: Final = 86_400.0
-"""How rarely one is asked about that X refuses for good."""
+"""The interval between two questions about a subject that X permanently refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a subject of a call stands with X. Times are epoch seconds.
+    """The standing of a subject of a call. Times are epoch seconds.
 
     Attributes:
-        reason: What X says of it, for people; empty where nothing is wrong.
+        reason: What X says about it, for people; empty if nothing is wrong.
         since: When that began.
-        group: The question in which it is asked, empty for any. The label is that of the question that failed
-            first, with a ``/0`` or ``/1`` for each halving.
+        group: The question it is part of, empty for any. The label is that of the question that failed first,
+            with a ``/0`` or ``/1`` for each halving.
         failures: How many times in a row that question has failed.
-        not_before: It is not asked about before, whatever the schedule says.
+        not_before: No question about it is asked before, whatever the schedule says.
         refusals: How many times, far enough apart, X has refused it.
-        refused_at: When that was counted last.
-        is_truncated: Whether a search has more results than one answer holds.
-        origin: Under which credentials this was learned; others make it void.
+        refused_at: When that was last counted.
+        is_truncated: Whether a search has more results than fit in one answer.
+        origin: The credentials under which this was observed; with others it does not apply.
     """
 
     reason: str = ""
@@ -52,10 +52,10 @@ class Pace:
     """How patient to be.
 
     Attributes:
-        soon: Seconds after which a question is asked again that failed once.
-        slowed: Seconds after which an isolated subject is asked about again for the first time.
-        refusals: How many refusals are believed.
-        apart: Seconds between two of them.
+        soon: Seconds after which a question that failed once is asked again.
+        slowed: Seconds until the first new question about an isolated subject.
+        refusals: How many refusals it takes to believe them.
+        apart: Minimum seconds between two of them.
     """
 
     soon: float
@@ -74,10 +74,10 @@ def after_refusal(
     origin: str,
     fails_others: bool = True,
 ) -> tuple[Standing, bool]:
-    """Count that X has refused a subject by name, and return whether that is now believed.
+    """Return the standing after X has refused a subject by name, and whether the refusal is now believed.
 
-    It is asked about minutes apart, and once a day as soon as it is believed; alone where a request that
-    names it fails as a whole.
+    The subject is then asked about minutes apart, and once a day when the refusal is believed; alone if a
+    request that names it fails as a whole.
     """
     counts = not standing.refusals or now - standing.refused_at >= pace.apart
     refusals = standing.refusals + counts
@@ -96,7 +96,7 @@ def after_refusal(
 
 
 def adopt(standing: Standing, *, origin: str) -> Standing:
-    """Return a standing that was learned under other credentials as it is under these: nothing is held."""
+    """Return a standing from other credentials as it applies to these: without groups and waits."""
     return replace(standing, group="", failures=0, not_before=0.0, origin=origin)
 
 
@@ -107,13 +107,13 @@ def after_answer(
     *,
     origin: str,
 ) -> dict[str, Standing | None]:
-    """Return the changes of standings that an answer brings; None is back to normal.
+    """Return the changes of standings after an answer; None means back to normal.
 
     Args:
-        subjects: What the polls are filed under, in the order of the question's subjects.
+        subjects: The subjects of the polls, in the order of the question's subjects.
         observation: The answer.
-        standings: Of these subjects, those that have one.
-        origin: Under which credentials it was given.
+        standings: The standings of those subjects that have one.
+        origin: The credentials of the question.
     """
     changes: dict[str, Standing | None] = {}
     for subject, asked in zip(subjects, observation.question.subjects, strict=True):

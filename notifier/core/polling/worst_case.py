@@ -1,11 +1,12 @@
-"""What a question may cost at worst, and how much of it the money of a day reaches for.
+"""What a question may cost at worst, and how much of it the day's budget can pay for.
 
-Nobody knows before the answer how many Spaces a creator has announced, or who has come on stage. So a
-question is asked only where what is left pays for all that it may show: as wished, or without people, or
-about fewer subjects, or not at all. News of Spaces outranks people: they are asked for only up to nine tenths
-of the budget, and a question is divided for their sake only where the news of all its subjects is affordable.
+Before the answer it is unknown how many Spaces a creator has announced, or who has come on stage. So a
+question is asked only if the rest of the budget pays for everything that it may return: as wanted, or without
+people, or about fewer subjects, or not at all. Changes of Spaces outrank people: people are requested only up
+to nine tenths of the budget, and a question is divided for their sake only if all its subjects are affordable
+without people.
 
-Money is counted in thousandths of a US dollar here, because it is compared with a limit.
+Money is counted in mills, thousandths of a US dollar, because it is compared with a limit.
 """
 
 from __future__ import annotations
@@ -23,35 +24,35 @@ from notifier.core.model.space import Space
 from notifier.core.polling.spending import DISCOVERY_SHARE, READ_SHARE, SPACE_READ_USD, USER_READ_USD
 
 MILLS: Final = 1000
-"""How many there are in a dollar."""
+"""Mills in a US dollar."""
 
 SPACE_MILLS: Final = round(SPACE_READ_USD * MILLS)
 USER_MILLS: Final = round(USER_READ_USD * MILLS)
 
 PEOPLE_SHARE: Final = 0.9
-"""The share of the budget up to which people are asked for; the rest is for the news of Spaces."""
+"""The share of the budget up to which people are requested; the rest is for changes of Spaces."""
 
 NEW_SPACES: Final = 10
-"""How many Spaces a creator may have announced since the last poll: X lets them plan ten at a time."""
+"""How many Spaces a creator may have announced since the last poll: X allows ten planned at a time."""
 
 NEWCOMERS: Final = 13
-"""How many people may have come between two polls: a host, two co-hosts and ten speakers fill a stage."""
+"""How many people may have joined between two polls: one host, two co-hosts and ten speakers."""
 
-STRANGERS: Final = 200
-"""How many people a Space may have whose people were not asked for today: all who ever spoke count."""
+UNKNOWN_PEOPLE: Final = 200
+"""How many people a Space may have if they were not requested today: everyone who ever spoke."""
 
-MOST_PARTS: Final = 4
-"""Into how many questions one is divided at most, or nearly, so that people can be asked for once more."""
+MAX_PARTS: Final = 4
+"""Into about how many questions one is divided at most, so that people can still be requested."""
 
 LEVELS: Final = (People.CREATOR, People.ON_STAGE, People.WITH_GUESTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What need not be paid for again on a UTC day.
+    """What is already paid for on a UTC day.
 
     Attributes:
-        with_people: The Spaces whose people were asked for on that day.
+        with_people: The Spaces whose people were requested on that day.
     """
 
     spaces: AbstractSet[str] = frozenset()
@@ -60,15 +61,15 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class CostEstimate:
     """What the answer about one subject may bill.
 
     Attributes:
         share: The share of the budget up to which the subject is asked about.
         spaces: Known Spaces that are not paid for.
-        new_spaces: How many unknown ones there may be besides.
-        users: Known people who are not paid for, by whom the question asks for.
-        new_users: How many unknown ones there may be besides.
+        new_spaces: How many more, unknown Spaces there may be.
+        users: Known people who are not paid for, by what the question requests.
+        new_users: How many more, unknown people there may be.
     """
 
     share: float
@@ -77,21 +78,21 @@ class Prospect:
     users: Mapping[People, frozenset[str]] = field(default_factory=dict)
     new_users: Mapping[People, int] = field(default_factory=dict)
 
-    def has_met(self, people: People) -> bool:
-        """Return whether the people whom a question asks for were asked for today."""
+    def has_seen(self, people: People) -> bool:
+        """Return whether the people that a question requests were already requested today."""
         return self.new_users.get(people, 0) <= NEWCOMERS
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is asked.
+    """What to ask.
 
     Attributes:
-        count: About how many of the subjects.
-        people: Whose profiles are asked for.
-        mills: The money to be held for it, in thousandths of a dollar; 0: the answer is paid for already.
-        limit: What may be spent and held on the day, this hold included.
-        first: Which subject is the first of them.
+        count: How many of the subjects.
+        people: Whose profiles to request.
+        mills: The mills to reserve for it; 0 if the answer is already paid for.
+        limit: What may be spent and reserved on the day, including this.
+        first: The index of the first of them.
     """
 
     count: int
@@ -101,16 +102,16 @@ class Choice:
     first: int = 0
 
 
-def of_space(space_id: str, space: Space | None, paid: Paid, urgency: Urgency) -> Prospect:
-    """Return what a lookup of one Space may bill; ``space`` is None where nothing is known of it."""
+def of_space(space_id: str, space: Space | None, paid: Paid, urgency: Urgency) -> CostEstimate:
+    """Return what a lookup of one Space may bill; ``space`` is None if nothing is known about it."""
     is_paid = space_id in paid.spaces
     named = _named(space)
-    # The answer that the Space was paid for with has brought its creator, if X describes that account at all.
+    # The answer that paid for the Space included its creator, if X describes that account at all.
     creator = frozenset() if is_paid else named[People.CREATOR] - paid.users
     new_creator = 0 if is_paid or named[People.CREATOR] else 1
     known = {level: named[level] - paid.users for level in LEVELS[1:]}
     new = {level: _newcomers(space_id, named[level], paid) for level in LEVELS[1:]}
-    return Prospect(
+    return CostEstimate(
         share=READ_SHARE[urgency],
         spaces=frozenset() if is_paid else frozenset({space_id}),
         users={People.CREATOR: creator, **known},
@@ -118,120 +119,120 @@ def of_space(space_id: str, space: Space | None, paid: Paid, urgency: Urgency) -
     )
 
 
-def of_creator(creator_id: str, spaces: Iterable[Space], paid: Paid) -> Prospect:
-    """Return what a question about a creator may bill; ``spaces``: their living Spaces that are known."""
+def of_creator(creator_id: str, spaces: Iterable[Space], paid: Paid) -> CostEstimate:
+    """Return what a question about a creator may bill; ``spaces`` are the known ones that are not over."""
     known = [of_space(space.id, space, paid, Urgency.PATIENT) for space in spaces]
     creator = frozenset({creator_id}) - paid.users
-    strangers = dict.fromkeys(LEVELS[1:], NEW_SPACES * STRANGERS)
-    return Prospect(
+    unknown_people = dict.fromkeys(LEVELS[1:], NEW_SPACES * UNKNOWN_PEOPLE)
+    return CostEstimate(
         share=DISCOVERY_SHARE,
         spaces=frozenset().union(*(each.spaces for each in known)),
         new_spaces=NEW_SPACES,
         users={level: creator.union(*(each.users[level] for each in known)) for level in LEVELS},
         new_users={
-            level: strangers.get(level, 0) + sum(each.new_users[level] for each in known) for level in LEVELS
+            level: unknown_people.get(level, 0) + sum(each.new_users[level] for each in known)
+            for level in LEVELS
         },
     )
 
 
-def of_result() -> Prospect:
+def of_result() -> CostEstimate:
     """Return what one more result of a search may bill."""
-    people = {People.CREATOR: 1} | dict.fromkeys(LEVELS[1:], STRANGERS + 1)
-    return Prospect(share=DISCOVERY_SHARE, new_spaces=1, new_users=people)
+    people = {People.CREATOR: 1} | dict.fromkeys(LEVELS[1:], UNKNOWN_PEOPLE + 1)
+    return CostEstimate(share=DISCOVERY_SHARE, new_spaces=1, new_users=people)
 
 
-def of_name() -> Prospect:
-    """Return what the question for the user of a name bills."""
-    return Prospect(share=READ_SHARE[Urgency.PATIENT], new_users=dict.fromkeys(LEVELS, 1))
+def of_name() -> CostEstimate:
+    """Return what resolving a user name bills."""
+    return CostEstimate(share=READ_SHARE[Urgency.PATIENT], new_users=dict.fromkeys(LEVELS, 1))
 
 
-def without_users(prospect: Prospect) -> Prospect:
-    """Return the same where X does not bill the people who come along with a Space."""
-    return replace(prospect, users={}, new_users={})
+def without_users(estimate: CostEstimate) -> CostEstimate:
+    """Return the same if X does not bill the people who come with a Space."""
+    return replace(estimate, users={}, new_users={})
 
 
-def mills(prospects: Sequence[Prospect], people: People) -> int:
-    """Return what one question about all of these may cost, in thousandths of a dollar."""
-    spaces = frozenset().union(*(each.spaces for each in prospects))
-    users = frozenset().union(*(each.users.get(people, frozenset()) for each in prospects))
-    new_spaces = sum(each.new_spaces for each in prospects)
-    new_users = sum(each.new_users.get(people, 0) for each in prospects)
+def mills(estimates: Sequence[CostEstimate], people: People) -> int:
+    """Return what one question about all of these may cost, in mills."""
+    spaces = frozenset().union(*(each.spaces for each in estimates))
+    users = frozenset().union(*(each.users.get(people, frozenset()) for each in estimates))
+    new_spaces = sum(each.new_spaces for each in estimates)
+    new_users = sum(each.new_users.get(people, 0) for each in estimates)
     return SPACE_MILLS * (len(spaces) + new_spaces) + USER_MILLS * (len(users) + new_users)
 
 
-def precedence(prospect: Prospect) -> tuple[bool, float]:
-    """Return a key to sort by: what is paid for first, then what may use the largest share of the budget."""
-    return mills([prospect], People.CREATOR) > 0, -prospect.share
+def precedence(estimate: CostEstimate) -> tuple[bool, float]:
+    """Return a sort key: what is paid for first, then what may use the largest share of the budget."""
+    return mills([estimate], People.CREATOR) > 0, -estimate.share
 
 
 def choose(
-    prospects: Sequence[Prospect],
-    wished: People,
+    estimates: Sequence[CostEstimate],
+    wanted: People,
     *,
     used: int,
     budget: float,
     due: int | None = None,
     divisible: bool = True,
 ) -> Choice | None:
-    """Choose how much of a question is asked; None: nothing, there is not enough left.
+    """Return how much of a question to ask; None if there is not enough money left.
 
     Args:
-        prospects: What each subject may bill, at least one, the first ones to be asked about first.
-        wished: Whose profiles would be read.
-        used: What is spent and held on the day, in thousandths of a dollar.
+        estimates: What each subject may bill, at least one, in order of priority.
+        wanted: Whose profiles would be read.
+        used: The mills spent and reserved on the day.
         budget: US dollars a day.
-        due: How many of them are due, the first ones; the others fill the request. All unless given.
-        divisible: Whether subjects that are left out can be asked about in another question.
+        due: How many of them, the first ones, are due; the others fill the request. All if not given.
+        divisible: Whether subjects that are left out can go into another question.
     """
-    if wished.costs_extra:
-        whole = _reach(prospects, wished, used, budget)
-        if whole is not None and whole.count == len(prospects):
+    if wanted.costs_extra:
+        whole = _reach(estimates, wanted, used, budget)
+        if whole is not None and whole.count == len(estimates):
             return whole
-        # What the others cost without people is kept aside, so that their news is not the price of people.
-        part = _reach(prospects, wished, used + mills(prospects, People.CREATOR), budget)
-        if part is None or part.count * MOST_PARTS < len(prospects):
-            part = _one_space(prospects[:due], wished, used, budget)
+        # What the others cost without people is set aside, so that people are not paid for by their changes.
+        part = _reach(estimates, wanted, used + mills(estimates, People.CREATOR), budget)
+        if part is None or part.count * MAX_PARTS < len(estimates):
+            part = _one_space(estimates[:due], wanted, used, budget)
         if divisible and part is not None:
             return part
-        wished = People.CREATOR
-    return _reach(prospects, wished, used, budget) or _one_at_least(prospects[0], wished, used, budget)
+        wanted = People.CREATOR
+    return _reach(estimates, wanted, used, budget) or _one_at_least(estimates[0], wanted, used, budget)
 
 
-def _reach(prospects: Sequence[Prospect], people: People, used: int, budget: float) -> Choice | None:
-    """Choose as many of the first subjects as there is money for."""
+def _reach(estimates: Sequence[CostEstimate], people: People, used: int, budget: float) -> Choice | None:
+    """Return a choice of as many of the first subjects as there is money for."""
 
     def is_beyond(count: int) -> bool:
-        cost = mills(prospects[:count], people)
-        return cost > 0 and used + cost > _limit(prospects[:count], people, budget)
+        cost = mills(estimates[:count], people)
+        return cost > 0 and used + cost > _limit(estimates[:count], people, budget)
 
-    count = bisect_left(range(1, len(prospects) + 1), 1, key=is_beyond)
+    count = bisect_left(range(1, len(estimates) + 1), 1, key=is_beyond)
     if count == 0:
         return None
-    limit = _limit(prospects[:count], people, budget)
-    return Choice(count, people, mills(prospects[:count], people), limit)
+    limit = _limit(estimates[:count], people, budget)
+    return Choice(count, people, mills(estimates[:count], people), limit)
 
 
-def _one_space(prospects: Sequence[Prospect], people: People, used: int, budget: float) -> Choice | None:
-    """Choose a lone Space whose people were not asked for today, whatever their number.
+def _one_space(estimates: Sequence[CostEstimate], people: People, used: int, budget: float) -> Choice | None:
+    """Return the choice of a single Space whose people were not requested today, whatever their number.
 
-    A day may go above its budget by one Space. All that is left is held, so that it stays the only one.
+    A day may exceed its budget by one Space. All that is left is reserved, so that it is the only one.
     """
     everything = _part(budget, 1.0)
-    strangers = (at for at, each in enumerate(prospects) if not (each.new_spaces or each.has_met(people)))
-    first = next(strangers, None)
+    unseen = (at for at, each in enumerate(estimates) if not (each.new_spaces or each.has_seen(people)))
+    first = next(unseen, None)
     if first is None:
         return None
-    one = prospects[first : first + 1]
-    if used + mills(prospects, People.CREATOR) >= _limit(one, people, budget):
+    one = estimates[first : first + 1]
+    if used + mills(estimates, People.CREATOR) >= _limit(one, people, budget):
         return None
     return Choice(1, people, min(mills(one, people), everything - used), everything, first)
 
 
-def _one_at_least(first: Prospect, people: People, used: int, budget: float) -> Choice | None:
-    """Choose a lone creator where the money does not reach for as many new Spaces as they may have.
+def _one_at_least(first: CostEstimate, people: People, used: int, budget: float) -> Choice | None:
+    """Return the choice of a single creator if there is no money for as many new Spaces as they may have.
 
-    One answer that shows a Space too many is all by which a day may go above its budget. Everything that is
-    left is held for it, so that it stays the only one.
+    A day may exceed its budget by one such answer only: all that is left is reserved for it.
     """
     everything = _part(budget, 1.0)
     expected = mills([replace(first, new_spaces=0)], people)
@@ -241,19 +242,19 @@ def _one_at_least(first: Prospect, people: People, used: int, budget: float) -> 
     return Choice(1, people, min(mills([first], people), everything - used), everything)
 
 
-def _limit(prospects: Sequence[Prospect], people: People, budget: float) -> int:
-    """Return how far the day's use may go for all of these, in thousandths of a dollar."""
-    shares = [each.share for each in prospects if mills([each], people) > 0]
+def _limit(estimates: Sequence[CostEstimate], people: People, budget: float) -> int:
+    """Return how many mills the day may use for all of these."""
+    shares = [each.share for each in estimates if mills([each], people) > 0]
     return _part(budget, min([*shares, PEOPLE_SHARE if people.costs_extra else 1.0]))
 
 
 def _part(budget: float, share: float) -> int:
-    """Return a part of a budget in whole thousandths of a dollar, which is all that X bills in."""
+    """Return a share of a budget in whole mills, the unit of X's prices."""
     return math.floor(round(budget * MILLS * share, 6))
 
 
 def _named(space: Space | None) -> Mapping[People, frozenset[str]]:
-    """Return the people whom a Space is known to name, by whom a question asks for."""
+    """Return the people that a Space is known to name, by what a question requests."""
     if space is None:
         return dict.fromkeys(LEVELS, frozenset())
     creator = {space.creator_id} if space.creator_id else set()
@@ -265,4 +266,4 @@ def _named(space: Space | None) -> Mapping[People, frozenset[str]]:
 
 
 def _newcomers(space_id: str, named: frozenset[str], paid: Paid) -> int:
-    return NEWCOMERS if space_id in paid.with_people else max(STRANGERS - len(named), NEWCOMERS)
+    return NEWCOMERS if space_id in paid.with_people else max(UNKNOWN_PEOPLE - len(named), NEWCOMERS)

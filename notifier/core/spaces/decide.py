@@ -1,8 +1,8 @@
 """The one place where a poll of a Space becomes events.
 
 :func:`decide` is pure: known state and evidence go in, the new state and the events in order come out.
-What may change what is believed stands in the rules E1 to E8 (docs/architecture.md, "Evidence") and in the
-tables of :mod:`.transitions`. What shows a Space is weighed in :mod:`.sighting`, what does not in
+The rules E1 to E8 (docs/architecture.md, "Evidence") and the tables of :mod:`.transitions` say what may
+change the known state. Answers that show a Space are handled in :mod:`.sighting`, those that do not in
 :mod:`.silence`.
 """
 
@@ -13,22 +13,22 @@ from dataclasses import replace
 from notifier.core.model.observation import Evidence, Presence, Snapshot
 from notifier.core.model.space import SILENT_FIELDS, Phase, Space
 from notifier.core.spaces import lists, plan
-from notifier.core.spaces.decision import Circumstances, Decision
+from notifier.core.spaces.announce import announce
+from notifier.core.spaces.decision import Decision, Finding, PollContext
 from notifier.core.spaces.known import KnownSpace
-from notifier.core.spaces.marks import without_future_mark
 from notifier.core.spaces.merging import Patience
-from notifier.core.spaces.narrate import Poll, narrate
 from notifier.core.spaces.sighting import MAX_KNOWN_USERS, people_of, seen
 from notifier.core.spaces.silence import inaccessible, missing
-from notifier.core.spaces.transitions import STEPS, Sight, sight_of
+from notifier.core.spaces.transitions import STEPS, ObservedPhase, observed_phase
+from notifier.core.spaces.versions import without_future_timestamp
 
-__all__ = ["MAX_KNOWN_USERS", "Circumstances", "Decision", "decide"]
+__all__ = ["MAX_KNOWN_USERS", "Decision", "PollContext", "decide"]
 
 
 def decide(
-    known: KnownSpace | None, evidence: Evidence, *, patience: Patience, around: Circumstances
+    known: KnownSpace | None, evidence: Evidence, *, patience: Patience, context: PollContext
 ) -> Decision:
-    """Conclude what one poll means for one Space.
+    """Return what one poll means for one Space.
 
     The same evidence twice gives no event the second time (law 1), and a failed call or mere absence never
     changes anything (law 4, E1, E8).
@@ -38,27 +38,27 @@ def decide(
     if known is None:
         if evidence.snapshot is None:
             return Decision(None)
-        return _first_sight(evidence.snapshot, evidence, patience, around)
+        return _first_sight(evidence.snapshot, evidence, patience, context)
     if evidence.began_at < known.began_at:
         return Decision(known)
     if evidence.snapshot is not None:
-        return seen(known, evidence.snapshot, evidence, patience, around)
+        return seen(known, evidence.snapshot, evidence, patience, context)
     weigh = missing if evidence.presence is Presence.NOT_FOUND else inaccessible
-    return weigh(known, evidence, patience, around)
+    return weigh(known, evidence, patience, context)
 
 
 def _first_sight(
-    snapshot: Snapshot, evidence: Evidence, patience: Patience, around: Circumstances
+    snapshot: Snapshot, evidence: Evidence, patience: Patience, context: PollContext
 ) -> Decision:
-    """Take in a Space that was never seen: everything about it is told in one event, or in none.
+    """Return the state of a Space that was never seen before; one event announces all of it, or none.
 
-    What was reached before, a number of listeners or the time of a reminder, is not told afterwards.
+    Milestones and reminders that were due before the first sighting are not announced afterwards.
     """
     now = evidence.answered_at
-    step = STEPS.get((None, sight_of(snapshot.space)))
+    step = STEPS.get((None, observed_phase(snapshot.space)))
     if step is None:
         return Decision(None)
-    space = without_future_mark(snapshot.space, now=now)
+    space = without_future_timestamp(snapshot.space, now=now)
     known = KnownSpace(
         space=space.with_values({"state": step.to}),
         phase=step.to,
@@ -70,13 +70,13 @@ def _first_sight(
         gone_since=now if step.to is Phase.CANCELED else None,
         users=people_of(space, snapshot.users),
     )
-    known = lists.note_shown(known, around.lists, now=now)
+    known = lists.note_shown(known, context.lists, now=now)
     known = plan.skip_passed_reminder(known, now=now, lead=patience.reminder)
-    if around.silent or not step.events:
+    if context.silent or not step.events:
         return Decision(known)
     silent = {name: known.space.value(name) for name in SILENT_FIELDS}
     blank = replace(known, space=Space(id=known.space.id).with_values(silent))
-    told = {name: value for name, value in known.space.known().items() if name not in SILENT_FIELDS}
-    del told["state"]  # the step tells it
-    poll = Poll(step, Sight(known.phase.value), evidence, around.watch_ids, first=True)
-    return Decision(*narrate(blank, told, poll))
+    announced = {name: value for name, value in known.space.known().items() if name not in SILENT_FIELDS}
+    del announced["state"]  # the step reports it
+    finding = Finding(step, ObservedPhase(known.phase.value), evidence, context.watch_ids, first=True)
+    return Decision(*announce(blank, announced, finding))

@@ -1,4 +1,4 @@
-"""What we know of a Space between two polls, and how sure we are."""
+"""What we know about a Space between two polls, and how certain it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from notifier.core.model.ids import EventId
 from notifier.core.model.space import FIELD_KINDS, FieldKind, Phase, Space, User
 
 WITHOUT_CONTENT: Final = frozenset({"phase", "gone", "updated_at"})
-"""What doubts and former meanings are about that repeat nothing of a Space's content."""
+"""Names of doubts and former values that hold none of a Space's content."""
 
 Meaning: TypeAlias = str | float | list[str]
 
@@ -22,7 +22,7 @@ class Doubt:
     Attributes:
         claim: What was seen, in a form that can be compared.
         count: How many times, each at least ``confirm_seconds`` after the one before.
-        first_at: When it was seen first, epoch seconds.
+        first_at: When it was first seen, epoch seconds.
         last_at: When it was last counted, epoch seconds.
     """
 
@@ -38,25 +38,26 @@ class KnownSpace:
 
     Attributes:
         space: Every field as last believed; replaying the events gives the same (law 2).
-        phase: Where the Space is in its life.
+        phase: The phase of the Space.
         sequence: Sequence of the last event, 0 before the first.
         began_at: When the request of the last applied observation began; older answers are dropped (E4).
         observed_at: When the Space was last seen in a phase that is believed; a not-found does not move it.
         peak_participant_count: The highest count seen.
-        phase_since: When the present phase was first observed; over: when to count down to forgetting from.
-        missing_since: When X first said not-found without a sighting since, for the mass-vanish rule (E2).
-        unclear_since: Since when lookups leave open whether the Space is there; nothing shows it (E7).
-        has_unknown_state: Whether the last sighting had a word for its state that we do not know (E6).
-        listed: The lists that show the Space, and when each did last (:mod:`notifier.core.spaces.lists`).
-        started_event: The event of the start, for as long as that may turn out wrong.
+        phase_since: When the present phase was first observed. A Space that is over is forgotten some time
+            after it.
+        missing_since: The first not-found since the last sighting, for the mass-vanish rule (E2).
+        unclear_since: Since when lookups have neither shown the Space nor reported it missing (E7).
+        has_unknown_state: Whether the last sighting had a value of ``state`` that we do not know (E6).
+        listed: The lists that show the Space, and when each last did (:mod:`notifier.core.spaces.lists`).
+        started_event: The event of the start, as long as it may turn out to be wrong.
         retractable: The event of the end or cancellation that later sightings may contradict.
-        is_over_by_word: Whether X itself said that the Space is over; otherwise that was inferred.
-        gone_since: When X stopped having the Space, as far as that is believed: its content must go.
-        erased: Whether its content has gone: what is left is ids, times and types.
-        told: Occasions that are told once and have been (see :mod:`notifier.core.spaces.plan`).
+        is_over_by_word: Whether X stated that the Space is over; otherwise that was inferred.
+        gone_since: Since when X no longer has the Space, once that is believed: its content must be erased.
+        erased: Whether its content has been erased; ids, times and types are left.
+        announced: The reminders and overdue starts that were announced (:mod:`notifier.core.spaces.plan`).
         doubts: Claims that still need confirmation, by what they are about.
-        former: What fields meant before, the latest first: a return to that is doubtful (E4).
-        returns: How many returns in a row were believed, by field: each makes the next one harder to believe.
+        former: The former values of fields, the latest first: a return to one of them is doubtful (E4).
+        returns: How many returns in a row were believed, by field: each makes the next one need more proof.
         users: The people whom the Space names, as last described by X.
     """
 
@@ -76,7 +77,7 @@ class KnownSpace:
     is_over_by_word: bool = False
     gone_since: float | None = None
     erased: bool = False
-    told: tuple[str, ...] = ()
+    announced: tuple[str, ...] = ()
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     former: Mapping[str, tuple[Meaning, ...]] = field(default_factory=dict)
     returns: Mapping[str, int] = field(default_factory=dict)
@@ -84,17 +85,17 @@ class KnownSpace:
 
     @property
     def is_unclear(self) -> bool:
-        """Whether nobody can say at present how the Space is doing: nothing is announced of it."""
+        """Whether the state of the Space is unclear at present, so that nothing is announced."""
         return self.has_unknown_state or self.unclear_since is not None
 
     @property
     def has_content(self) -> bool:
-        """Whether anything is kept that has to go with the content of the Space."""
+        """Whether anything is kept that has to be erased with the content of the Space."""
         repeated = (self.doubts.keys() | self.former.keys()) - WITHOUT_CONTENT
         return bool(self.space != self.space.without_content() or self.users or repeated)
 
     def without_content(self) -> KnownSpace:
-        """Return what may be kept of a Space that X does not have any more."""
+        """Return what may be kept of a Space that X no longer has."""
         return replace(
             self,
             space=self.space.without_content(),
@@ -108,7 +109,7 @@ class KnownSpace:
     def as_json(self) -> dict[str, Any]:
         """Return the record that the store keeps; :func:`read_known` reads it back.
 
-        What has its default is left out: a hundred thousand of these are kept at once.
+        Fields at their defaults are left out, because there may be a hundred thousand records.
         """
         record: dict[str, Any] = {
             item.name: value
@@ -126,7 +127,7 @@ class KnownSpace:
 
 
 def read_known(record: Mapping[str, Any]) -> KnownSpace:
-    """Read back what :meth:`KnownSpace.as_json` wrote."""
+    """Return the known Space in a record of :meth:`KnownSpace.as_json`."""
     raw_space = dict(record["space"])
     for name, kind in FIELD_KINDS.items():
         if kind is FieldKind.IDS and name in raw_space:
@@ -134,7 +135,7 @@ def read_known(record: Mapping[str, Any]) -> KnownSpace:
     values = dict(record) | {
         "space": Space(**raw_space),
         "phase": Phase(record["phase"]),
-        "told": tuple(record.get("told", ())),
+        "announced": tuple(record.get("announced", ())),
         "doubts": {name: Doubt(*parts) for name, parts in record.get("doubts", {}).items()},
         "former": {name: tuple(meanings) for name, meanings in record.get("former", {}).items()},
         "users": {user_id: User(user_id, *names) for user_id, *names in record.get("users", ())},
@@ -145,12 +146,11 @@ def read_known(record: Mapping[str, Any]) -> KnownSpace:
 def confirm(
     known: KnownSpace, about: str, claim: str, *, now: float, needed: float, apart: float, span: float = 0.0
 ) -> tuple[KnownSpace, bool]:
-    """Count a claim once more and return whether it has now been seen often enough.
+    """Return the state after a claim was seen once more, and whether that was often enough.
 
     A sighting less than ``apart`` seconds after the last counted one does not count, nor does the same one
-    again, however small ``apart`` is. Another claim about the
-    same thing starts again. A confirmed claim is no doubt any more and leaves the record.
-    It must have been seen for ``span`` seconds at least.
+    again, however small ``apart`` is. Another claim about the same thing starts over. A confirmed claim
+    leaves the record. It must have been seen for at least ``span`` seconds.
     """
     doubt = known.doubts.get(about)
     if doubt is None or doubt.claim != claim:
@@ -163,7 +163,7 @@ def confirm(
 
 
 def dismiss(known: KnownSpace, about: str) -> KnownSpace:
-    """Forget a doubt that a sighting contradicts or confirms."""
+    """Return the state without a doubt that a sighting contradicts or confirms."""
     if about not in known.doubts:
         return known
     return replace(known, doubts={name: doubt for name, doubt in known.doubts.items() if name != about})

@@ -1,7 +1,7 @@
 """Which lists show a Space: the answers by creator or by search, which outweigh not-founds by id (E2).
 
-A Space that disappears from its lists is known to have done so when each of them was answered without it. One
-that cannot be asked any more, because its watch is gone or X does not answer, counts for a while only.
+A Space has disappeared from its lists once each of them was answered without it. A list that can no longer be
+polled, because its watch is gone or X does not answer, counts only for a limited time.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from notifier.core.model.space import Space
 from notifier.core.spaces.known import KnownSpace
 
 LISTED_SECONDS: Final = 600.0
-"""How long a list that showed a Space speaks for it without showing it again."""
+"""How long a list that showed a Space counts without showing it again."""
 
-BETWEEN: Final = ":"
+SEPARATOR: Final = ":"
 
 
 def list_of(call: Call, subject: str) -> str:
-    """Name the list that X gives for a creator (a user id) or a search (the id of its watch)."""
-    return f"{call}{BETWEEN}{subject}"
+    """Return the name of the list of a creator (a user id) or a search (the id of its watch)."""
+    return f"{call}{SEPARATOR}{subject}"
 
 
 def call_and_subject(listed: str) -> tuple[Call, str]:
-    """Return by which call a list is asked for, and under which subject."""
-    call, _, subject = listed.partition(BETWEEN)
+    """Return the call by which a list is requested, and its subject."""
+    call, _, subject = listed.partition(SEPARATOR)
     return Call(call), subject
 
 
 def shown_by(seen: Space, known: Space | None, asked: Collection[str]) -> tuple[str, ...]:
-    """Return which of the lists that were asked for in one question show a Space.
+    """Return which of the lists requested in one question show a Space.
 
-    Whose Space it is tells them apart. Where there is one alone, it shows all that is in its answer.
+    The creator and hosts of the Space tell the lists apart. A single list shows everything in its answer.
     """
     if len(asked) == 1:
         return tuple(asked)
@@ -46,25 +46,25 @@ def shown_by(seen: Space, known: Space | None, asked: Collection[str]) -> tuple[
 
 
 def to_ask(before: KnownSpace | None, after: KnownSpace, *, now: float) -> list[str]:
-    """List what has to be asked for at once because a lookup did not find a Space that it shows (E2).
+    """Return the lists to poll at once because a lookup did not find a Space that they show (E2).
 
-    Only where the lookup is the first to say so: the end is to come as soon as it is confirmed.
+    Only for the first such lookup, so that the end is announced as soon as it is confirmed.
     """
     is_first = before is not None and before.missing_since is None and after.missing_since is not None
     return showing(after, now=now) if is_first and not after.phase.is_over else []
 
 
 def note_shown(known: KnownSpace, lists: Collection[str], *, now: float) -> KnownSpace:
-    """Note that these lists show the Space."""
+    """Return the state after these lists have shown the Space."""
     return replace(known, listed={**known.listed, **dict.fromkeys(lists, now)}) if lists else known
 
 
 def note_left_out(known: KnownSpace, lists: Collection[str], *, began_at: float) -> KnownSpace:
-    """Note that these lists were answered without the Space; when they were asked for is in epoch seconds."""
+    """Return the state after these lists, requested at an epoch second, were answered without the Space."""
     left = {name: at for name, at in known.listed.items() if name not in lists or at > began_at}
     return known if len(left) == len(known.listed) else replace(known, listed=left)
 
 
 def showing(known: KnownSpace, *, now: float) -> list[str]:
-    """List what still shows the Space, as far as is known."""
+    """Return the lists that still show the Space, as far as is known."""
     return [name for name, at in known.listed.items() if now - at < LISTED_SECONDS]

@@ -1,4 +1,4 @@
-"""Which watches a Space belongs to, and what a new watch's first poll amounts to."""
+"""Which watches a Space belongs to, and what a new watch's first poll means."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from notifier.core.model.watch import OnFirstSight, Watch, WatchRole
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whose Space it is, as far as creator watches are concerned."""
+    """The creators and hosts of a Space, for matching with creator watches."""
 
     creators: frozenset[str]
     hosts: frozenset[str]
 
     @property
     def all(self) -> frozenset[str]:
-        """Everybody whose watches may match."""
+        """Everyone whose watches may match."""
         return self.creators | self.hosts
 
     def are_followed_by(self, watch: Watch) -> bool:
-        """Return whether a creator's watch follows one of them in the role that they have."""
+        """Return whether a watch follows one of them in their role."""
         return (WatchRole.CREATOR in watch.roles and watch.subject in self.creators) or (
             WatchRole.HOST in watch.roles and watch.subject in self.hosts
         )
 
 
 def people_of(snapshot: Snapshot | None, known: Space | None) -> People:
-    """Return a Space's creator and hosts; where X does not name the creator, the hosts stand for it."""
+    """Return a Space's creator and hosts; if X does not name the creator, the hosts count as creators."""
     spaces = [space for space in (snapshot.space if snapshot else None, known) if space is not None]
     creator = next((space.creator_id for space in spaces if space.creator_id), None)
     hosts = frozenset(host for space in spaces for host in space.host_ids or ())
@@ -41,7 +41,7 @@ def people_of(snapshot: Snapshot | None, known: Space | None) -> People:
 
 
 def unattributed(observation: Observation) -> list[SpaceId]:
-    """Return the Spaces in an answer about creators of which it does not say whose they are."""
+    """Return the Spaces in an answer about creators whose creator it does not name."""
     creators = set(observation.question.subjects)
     return [
         space_id
@@ -51,7 +51,7 @@ def unattributed(observation: Observation) -> list[SpaceId]:
 
 
 def is_silent(watches: Iterable[Watch]) -> bool:
-    """Return whether a Space that was never seen is taken in without an event.
+    """Return whether a Space that was never seen is added without an event.
 
     It is while every watch that it belongs to is on its first poll and wants a baseline.
     """
@@ -64,9 +64,9 @@ def wants_baseline(watch: Watch) -> bool:
 
 
 def failed_event(watch: Watch, *, since: str, now: float) -> Event:
-    """Return the event that reports a watch which was given up.
+    """Return the event that reports a failed watch.
 
-    ``since`` (RFC 3339) is when X refused its subject first, ``now`` is in epoch seconds.
+    ``since`` (RFC 3339) is when X first refused its subject, ``now`` is in epoch seconds.
     """
     return plain_event(
         EventType.WATCH_FAILED,
@@ -78,7 +78,7 @@ def failed_event(watch: Watch, *, since: str, now: float) -> Event:
 
 
 def baseline_event(watch: Watch, spaces: Sequence[Space], *, now: float) -> Event:
-    """Tell of everything that a new watch found on its first poll, in one event."""
+    """Return the one event that lists everything a new watch found on its first poll."""
     return plain_event(
         EventType.WATCH_BASELINE,
         content=(watch.id,),

@@ -1,4 +1,4 @@
-"""What a snapshot changes in what we know, field by field, before any event is thought of."""
+"""What a snapshot changes in the known state, field by field, before events are made of it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Final
 from notifier.core.events.event import canonical
 from notifier.core.model.space import FIELD_KINDS, FieldKind, Space, Value, meaning, same
 from notifier.core.spaces.known import KnownSpace, confirm, dismiss
-from notifier.core.spaces.returns import after_news, after_return, hardness, is_former, leave_behind
+from notifier.core.spaces.returns import is_former, note_former, note_new_meaning, note_return, return_factor
 
 FIELDS: Final = tuple(name for name in FIELD_KINDS if name not in ("state", "updated_at"))
-"""What is merged: the phase is weighed by :mod:`notifier.core.spaces.transitions`, the mark by ``marks``."""
+"""The fields merged here: ``transitions`` handles the phase and ``versions`` handles ``updated_at``."""
 
 COUNTS: Final = frozenset(name for name, kind in FIELD_KINDS.items() if kind is FieldKind.COUNT)
 
 HELD_BACK_WHEN_OLDER: Final = (
     frozenset(FIELDS) - COUNTS - {"started_at", "ended_at", "host_ids", "speaker_ids"}
 )
-"""What an older ``updated_at`` blocks wholly (E4). Of hosts and speakers it lets through who is new."""
+"""The fields that an older ``updated_at`` blocks entirely (E4). It lets through new hosts and speakers."""
 
-MOST_FORMER_HOSTS: Final = 32
+MAX_FORMER_HOSTS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait before something is believed or told.
+    """How long to wait before something is believed or announced.
 
     Attributes:
         needed: How often a doubtful claim must be seen.
-        apart: Seconds between two sightings that count.
+        apart: Minimum seconds between two sightings that count.
         reminder: Seconds before a planned start at which subscribers are reminded.
         overdue: Seconds after a planned start at which it counts as missed.
     """
@@ -43,23 +43,23 @@ class Patience:
 
 
 class Version(StrEnum):
-    """How a snapshot compares with what is known, by X's mark on both (:mod:`notifier.core.spaces.marks`)."""
+    """How the ``updated_at`` of a snapshot compares with the known one (:mod:`.versions`)."""
 
-    OLDER = "older"  # it blocks all but what cannot go back
-    UNPROVEN = "unproven"  # the same mark, or one that is missing or makes no sense
-    NEWER = "newer"  # it proves that a return to a former value is none of a lagging replica
+    OLDER = "older"  # blocks everything but what cannot go back
+    UNPROVEN = "unproven"  # the same timestamp, or one that is missing or invalid
+    NEWER = "newer"  # proves that a return to a former value does not come from a lagging replica
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The outcome: doubts and silent fields brought up to date, and the changes that events will tell."""
+    """The outcome: doubts and silent fields brought up to date, and the changes that events announce."""
 
     known: KnownSpace
     changes: Mapping[str, Value]
 
 
 def merge(known: KnownSpace, seen: Space, *, version: Version, now: float, patience: Patience) -> Merge:
-    """Hold a snapshot against what is known. The state, the phase and the mark are not compared here.
+    """Return what a snapshot changes, except for the state, the phase and ``updated_at``.
 
     A field that the snapshot does not know keeps its value (E5).
     """
@@ -85,21 +85,21 @@ def merge(known: KnownSpace, seen: Space, *, version: Version, now: float, patie
 
 
 def _is_news(name: str, before: Value | None, value: Value) -> bool:
-    """Return whether a value says more than is known; an empty list where nothing was known does not."""
+    """Return whether a value adds to what is known; an empty list for an unknown field does not."""
     return not same(name, before, value) and not (before is None and value == ())
 
 
 def _ever(before: tuple[str, ...] | None, seen: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Add to everyone ever seen: X's list shrinks and grows back, and nobody is ever said to have left."""
+    """Return everyone ever seen: X's list shrinks and grows back, so nobody is ever reported to have left."""
     return tuple(dict.fromkeys((*(before or ()), *(seen or ()))))
 
 
 def _weighed(
     known: KnownSpace, name: str, value: Value, version: Version, *, now: float, patience: Patience
 ) -> tuple[KnownSpace, Value | None]:
-    """Believe a value at once or when it is confirmed; None until then.
+    """Return a value at once or when it is confirmed; None until then.
 
-    Doubtful are a return to a former value that no newer mark proves (E4), and an empty list where there was
+    Doubtful are a return to a former value that no newer timestamp proves (E4), and an empty list in place of
     a filled one (E5).
     """
     before = known.space.value(name)
@@ -110,21 +110,21 @@ def _weighed(
         return known, None
     is_return = version is not Version.NEWER and is_former(known, name, meant)
     if is_return or value == ():
-        needed = patience.needed * (hardness(known, name) if is_return else 1)
+        needed = patience.needed * (return_factor(known, name) if is_return else 1)
         claim = canonical({name: meant})
         known, sure = confirm(known, name, claim, now=now, needed=needed, apart=patience.apart)
         if not sure:
             return known, None
-    known = after_return(known, name) if is_return else after_news(known, name)
-    return leave_behind(dismiss(known, name), name, [left], [meant]), value
+    known = note_return(known, name) if is_return else note_new_meaning(known, name)
+    return note_former(dismiss(known, name), name, [left], [meant]), value
 
 
 def _hosts(
     known: KnownSpace, seen: tuple[str, ...], version: Version, *, now: float, patience: Patience
 ) -> tuple[KnownSpace, tuple[str, ...]]:
-    """Take who is new at once; believe that hosts left, or came back, only when confirmed.
+    """Return the hosts: new ones at once; that hosts left, or came back, only when it is confirmed.
 
-    Those who seem to have left stay hosts until then. In an older answer only who is new counts.
+    Those who seem to have left stay hosts until then. In an older answer only new hosts count.
     """
     before = known.space.host_ids or ()
     if set(seen) == set(before):
@@ -135,14 +135,14 @@ def _hosts(
     new = [host for host in added if host not in back]
     if version is Version.OLDER:
         return known, (*before, *new)
-    known = after_news(known, "host_ids") if new else known
+    known = note_new_meaning(known, "host_ids") if new else known
     if not missing and not back:
-        return leave_behind(dismiss(known, "host_ids"), "host_ids", [], new, most=MOST_FORMER_HOSTS), seen
+        return note_former(dismiss(known, "host_ids"), "host_ids", [], new, most=MAX_FORMER_HOSTS), seen
     claim = ",".join(sorted(missing)) + "+".join(["", *sorted(back)])
-    needed = patience.needed * hardness(known, "host_ids")
+    needed = patience.needed * return_factor(known, "host_ids")
     known, sure = confirm(known, "host_ids", claim, now=now, needed=needed, apart=patience.apart)
     if not sure:
-        known = leave_behind(known, "host_ids", [], new, most=MOST_FORMER_HOSTS)
+        known = note_former(known, "host_ids", [], new, most=MAX_FORMER_HOSTS)
         return known, (*(host for host in seen if host not in back), *missing)
-    known = after_return(known, "host_ids") if back or "host_ids" in known.returns else known
-    return leave_behind(known, "host_ids", missing, added, most=MOST_FORMER_HOSTS), seen
+    known = note_return(known, "host_ids") if back or "host_ids" in known.returns else known
+    return note_former(known, "host_ids", missing, added, most=MAX_FORMER_HOSTS), seen

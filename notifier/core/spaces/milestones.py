@@ -1,4 +1,4 @@
-"""How many listeners are worth an event: 100, 500, 1000, 5000, 10000 and so on, each once on the way up."""
+"""The numbers of listeners that are worth an event: 100, 500, 1000, 5000, 10000 and so on, each once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to poll a Space next. All figures are settings; these are their meanings.
+"""When to poll a Space next, in terms of the settings.
 
 docs/architecture.md, "Polling again", has the reasons.
 """
@@ -15,23 +15,22 @@ from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.merging import Patience
 
 NEAR_AFTER_SECONDS: Final = 1800.0
-"""How long after its scheduled start a Space that has not begun is still polled closely."""
+"""How long after its scheduled start a Space that has not started is still polled frequently."""
 
 LAST_POLLS_SECONDS: Final = (60.0, 86_400.0)
-"""A Space that is over is polled again this long after, then forgotten."""
+"""A Space that is over is polled again after each of these delays, then forgotten."""
 
-PRESSED_SECONDS: Final = 600.0
-"""How long a doubt that nothing confirms or dismisses is polled more closely than the routine asks for."""
+FOLLOW_UP_SECONDS: Final = 600.0
+"""How long a doubt that nothing settles makes polls more frequent than the phase alone requires."""
 
 FORGOTTEN_SECONDS: Final = LAST_POLLS_SECONDS[-1] + 3600.0
-"""How long after its end a Space is forgotten even if X leaves a doubt open."""
+"""How long after its end a Space is forgotten, even if a doubt is open."""
 
 
 def unseen_poll(created_at: float, *, now: float, cadence: Cadence) -> NextPoll:
     """Return when to ask again about a Space that is watched by its id and that X does not know yet.
 
-    Soon, then ever more rarely: as long again as the watch has existed, up to the interval of what is
-    planned for later.
+    The interval grows with the age of the watch, up to the interval for Spaces planned for later.
     """
     wait = min(max(now - created_at, cadence.near), cadence.scheduled)
     return NextPoll(now + wait, Urgency.URGENT if wait < cadence.scheduled else Urgency.PATIENT)
@@ -40,7 +39,7 @@ def unseen_poll(created_at: float, *, now: float, cadence: Cadence) -> NextPoll:
 def next_poll(known: KnownSpace, *, now: float, cadence: Cadence, patience: Patience) -> NextPoll | None:
     """Return when to poll a Space again; None when it can be forgotten.
 
-    A doubt is not left waiting for longer than it takes to confirm it.
+    A doubt is polled as soon as a sighting can confirm it.
     """
     routine = _routine(known, now, cadence)
     special = [at for at in _moments(known, now, cadence, patience) if routine is None or at < routine.at]
@@ -48,7 +47,7 @@ def next_poll(known: KnownSpace, *, now: float, cadence: Cadence, patience: Pati
 
 
 def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextPoll | None:
-    """Return the next poll that the Space's phase alone asks for."""
+    """Return the next poll that the Space's phase alone requires."""
     if known.phase is Phase.LIVE:
         return NextPoll(now + cadence.live, Urgency.URGENT)
     if known.phase is Phase.SCHEDULED:
@@ -59,14 +58,14 @@ def _routine(known: KnownSpace, now: float, cadence: Cadence) -> NextPoll | None
         return NextPoll(now + cadence.scheduled, Urgency.PATIENT)
     for after in LAST_POLLS_SECONDS:
         at = known.phase_since + after
-        # A poll that filled somebody else's request shortly before counts as this one.
+        # A poll that filled another request shortly before counts as this one.
         if at - min(cadence.scheduled, after / 10) > now:
             return NextPoll(at, Urgency.PATIENT)
     return None
 
 
 def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> list[float]:
-    """Return the moments at which there is something to be seen besides the routine."""
+    """Return the moments at which there is something to see besides the routine."""
     if known.phase.is_over and now > known.phase_since + FORGOTTEN_SECONDS:
         return []
     moments = list(_confirmations(known, now, cadence, patience))
@@ -76,7 +75,7 @@ def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience
     if start is not None:
         moments.append(start - cadence.near_window)
     if reminder_at is not None:
-        # Shortly before somebody is reminded of a Space, make sure that it is still to come.
+        # Shortly before a reminder, make sure that the Space is still to come.
         moments.append(reminder_at - cadence.near)
     if overdue_at is not None:
         moments.append(overdue_at)
@@ -86,10 +85,10 @@ def _moments(known: KnownSpace, now: float, cadence: Cadence, patience: Patience
 def _confirmations(known: KnownSpace, now: float, cadence: Cadence, patience: Patience) -> Iterator[float]:
     """Yield when to poll for a confirmation of each doubt.
 
-    Where the poll at that moment settled nothing, others follow closely for a while, but not at a Space that
-    is over: what contradicts its end is mostly shown by lists.
+    If the poll at that moment settles nothing, more follow closely for a while, except for a Space that is
+    over: what contradicts its end is mostly shown by lists.
     """
     for doubt in known.doubts.values():
         at = doubt.last_at + patience.apart
-        if at > now or (not known.phase.is_over and now - at < PRESSED_SECONDS):
+        if at > now or (not known.phase.is_over and now - at < FOLLOW_UP_SECONDS):
             yield max(at, now + cadence.near)

@@ -1,7 +1,7 @@
-"""What follows from a planned start: the reminder before it, and the news that it was missed.
+"""What follows from a planned start: the reminder before it, and the event if it was missed.
 
-Each is told once per planned start. What was told, or came too late to be told, is noted in
-:attr:`KnownSpace.told` under the name of the occasion.
+Each is announced once per planned start. What was announced, or came too late for that, is recorded in
+:attr:`KnownSpace.announced` under the name of the occasion.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from notifier.core.model.instants import YEAR_SECONDS, sensible
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace
 
-MOST_TOLD: Final = 32
-"""How many occasions a record remembers, or one that is put off for ever would grow for ever."""
+MAX_ANNOUNCED: Final = 32
+"""How many occasions a record keeps, so that one that is postponed forever does not grow forever."""
 
 
 def planned_start(known: KnownSpace) -> float | None:
-    """Return the epoch second at which a Space is to start; None where it is not, or not any more.
+    """Return the epoch second at which a Space is to start; None if it is not scheduled.
 
-    A start more than a year away from the last poll makes no sense: nothing follows from it.
+    A start more than a year away from the last poll is ignored as invalid.
     """
     if known.phase is not Phase.SCHEDULED:
         return None
@@ -30,30 +30,30 @@ def planned_start(known: KnownSpace) -> float | None:
 
 
 def reminder_at(known: KnownSpace, *, lead: float) -> float | None:
-    """Return when to remind of the start, ``lead`` seconds ahead; None where that is done with."""
+    """Return when to remind of the start, ``lead`` seconds ahead; None if that is done or not due."""
     start = planned_start(known)
-    return None if start is None or _is_told(known, REMINDER, start) else start - lead
+    return None if start is None or _is_announced(known, REMINDER, start) else start - lead
 
 
 def overdue_at(known: KnownSpace, *, overdue: float) -> float | None:
     """Return when a start counts as missed, ``overdue`` seconds after its time; None if announced."""
     start = planned_start(known)
-    return None if start is None or _is_told(known, OVERDUE, start) else start + overdue
+    return None if start is None or _is_announced(known, OVERDUE, start) else start + overdue
 
 
-def told(known: KnownSpace, what: str) -> KnownSpace:
-    """Note that the reminder or the overdue start has been told for the present planned start."""
+def note_announced(known: KnownSpace, what: str) -> KnownSpace:
+    """Return the state after the reminder or the overdue start of the planned start was announced."""
     start = planned_start(known)
-    if start is None or _is_told(known, what, start):
+    if start is None or _is_announced(known, what, start):
         return known
-    return replace(known, told=(*known.told, occasion(what, start))[-MOST_TOLD:])
+    return replace(known, announced=(*known.announced, occasion(what, start))[-MAX_ANNOUNCED:])
 
 
 def skip_passed_reminder(known: KnownSpace, *, now: float, lead: float) -> KnownSpace:
-    """Drop the reminder of a start that was learned of too late for it: the news itself is the reminder."""
+    """Return the state without the reminder of a start that became known too late for it."""
     at = reminder_at(known, lead=lead)
-    return told(known, REMINDER) if at is not None and at <= now else known
+    return note_announced(known, REMINDER) if at is not None and at <= now else known
 
 
-def _is_told(known: KnownSpace, what: str, start: float) -> bool:
-    return occasion(what, start) in known.told
+def _is_announced(known: KnownSpace, what: str, start: float) -> bool:
+    return occasion(what, start) in known.announced

@@ -1,8 +1,8 @@
-"""What fields meant before, and how hard a return to that is to believe (E4).
+"""The former values of fields, and how much proof a return to one of them needs (E4).
 
-X's replicas lag and alternate, so what was left behind comes back in answers that are behind. A return is
-believed when it is confirmed, and each that was believed makes the next one twice as hard, until something
-comes that was not there before.
+X's replicas lag and alternate, so former values come back in stale answers. A return is believed when it is
+confirmed, and each one that was believed doubles the confirmations that the next one needs, until a value
+comes that is really new.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ from notifier.core.spaces.known import KnownSpace, Meaning
 
 T = TypeVar("T")
 
-MOST_FORMER: Final = 4
-"""How many former meanings of a field are kept."""
+MAX_FORMER: Final = 4
+"""How many former values of a field are kept."""
 
-HARDEST: Final = 16
-"""How many times as many confirmations a return needs at most."""
+MAX_RETURN_FACTOR: Final = 16
+"""The highest factor by which a return needs more confirmations."""
 
 
-def hardness(known: KnownSpace, name: str) -> int:
-    """Return by how much a return of a field is harder to believe than anything else that is doubtful."""
-    return min(1 << known.returns.get(name, 0), HARDEST)
+def return_factor(known: KnownSpace, name: str) -> int:
+    """Return how many times more confirmations a return of a field needs than any other doubt."""
+    return min(1 << known.returns.get(name, 0), MAX_RETURN_FACTOR)
 
 
 def is_former(known: KnownSpace, name: str, meaning: Meaning) -> bool:
-    """Return whether a field meant this not long ago."""
+    """Return whether a field recently had this meaning."""
     return meaning in known.former.get(name, ())
 
 
-def leave_behind(
+def note_former(
     known: KnownSpace,
     name: str,
     before: Sequence[Meaning],
     now: Sequence[Meaning],
     *,
-    most: int = MOST_FORMER,
+    most: int = MAX_FORMER,
 ) -> KnownSpace:
-    """Note what a field does not mean any more; what it means now is not former."""
+    """Return the state with the former values of a field updated; its present value is not among them."""
     kept = [meaning for meaning in known.former.get(name, ()) if meaning not in now and meaning not in before]
     former = (*(meaning for meaning in before if meaning not in now), *kept)[:most]
     return replace(known, former={**known.former, name: former} if former else without(known.former, name))
 
 
-def after_return(known: KnownSpace, name: str) -> KnownSpace:
-    """Note that a return was believed."""
+def note_return(known: KnownSpace, name: str) -> KnownSpace:
+    """Return the state after a return was believed."""
     return replace(known, returns={**known.returns, name: known.returns.get(name, 0) + 1})
 
 
-def after_news(known: KnownSpace, name: str) -> KnownSpace:
-    """Note that a field came to mean what it had not meant before."""
+def note_new_meaning(known: KnownSpace, name: str) -> KnownSpace:
+    """Return the state after a field took a value that is really new."""
     return replace(known, returns=without(known.returns, name)) if name in known.returns else known
 
 
 def without(values: Mapping[str, T], name: str) -> dict[str, T]:
-    """Return a mapping without one of its names."""
+    """Return a mapping without one of its keys."""
     return {each: value for each, value in values.items() if each != name}

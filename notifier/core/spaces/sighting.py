@@ -1,4 +1,4 @@
-"""What follows when X shows a Space that is known."""
+"""What follows when X shows a known Space."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from notifier.core.model.ids import WatchId
 from notifier.core.model.observation import Evidence, Snapshot
 from notifier.core.model.space import Phase, Space, User, Value
 from notifier.core.spaces import lists, plan
-from notifier.core.spaces.decision import Circumstances, Decision
+from notifier.core.spaces.announce import announce
+from notifier.core.spaces.decision import Decision, Finding, PollContext
 from notifier.core.spaces.known import KnownSpace, confirm, dismiss
-from notifier.core.spaces.marks import compare
 from notifier.core.spaces.merging import Patience, Version, merge
 from notifier.core.spaces.milestones import crossed
-from notifier.core.spaces.narrate import Poll, narrate
-from notifier.core.spaces.returns import after_return, hardness
+from notifier.core.spaces.returns import note_return, return_factor
 from notifier.core.spaces.transitions import (
     STEPS,
     TIME_OF,
-    Sight,
+    ObservedPhase,
     Step,
     has_unknown_state,
     is_enough,
-    sight_of,
+    observed_phase,
 )
+from notifier.core.spaces.versions import compare
 
 MAX_KNOWN_USERS: Final = 100
 
@@ -34,10 +34,10 @@ MAX_KNOWN_USERS: Final = 100
 OVER: Final = "over"
 
 BACKWARD_SPAN: Final = 4
-"""How many times the distance of two sightings a move back must last that contradicts X's own word."""
+"""How long a move back that contradicts X's own statement must last, as a multiple of ``Patience.apart``."""
 
 Weighed: TypeAlias = tuple[KnownSpace, Step | None, bool]
-"""The Space with its doubts up to date, the step that is believed, and whether the rest counts."""
+"""The Space with its doubts updated, the step that is believed, and whether the rest of the answer counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ class Sighting:
     """A poll that shows a Space.
 
     Attributes:
-        sight: What it says of the phase.
+        observed: What it says of the phase.
         version: How old the snapshot is, compared with what is known.
         may_be_overdue: Whether it can prove that a planned start was missed.
     """
 
     evidence: Evidence
     snapshot: Snapshot
-    sight: Sight
+    observed: ObservedPhase
     version: Version
     may_be_overdue: bool
 
@@ -68,25 +68,25 @@ class Sighting:
 
 
 def seen(
-    known: KnownSpace, snapshot: Snapshot, evidence: Evidence, patience: Patience, around: Circumstances
+    known: KnownSpace, snapshot: Snapshot, evidence: Evidence, patience: Patience, context: PollContext
 ) -> Decision:
-    """Weigh a sighting of a Space that is known."""
+    """Return what follows from a sighting of a known Space."""
     now = evidence.answered_at
-    sight = sight_of(snapshot.space, known.space)
-    may_be_overdue = evidence.began_at > known.began_at and not around.degraded
+    observed = observed_phase(snapshot.space, known.space)
+    may_be_overdue = evidence.began_at > known.began_at and not context.degraded
     known, version = compare(known, snapshot.space, now=now, patience=patience)
-    known = lists.note_shown(_there(known, snapshot.space, evidence), around.lists, now=now)
-    sighting = Sighting(evidence, snapshot, sight, version, may_be_overdue)
-    weigh = _after_the_end if known.phase.is_over else _in_its_life
+    known = lists.note_shown(_note_present(known, snapshot.space, evidence), context.lists, now=now)
+    sighting = Sighting(evidence, snapshot, observed, version, may_be_overdue)
+    weigh = _after_the_end if known.phase.is_over else _before_the_end
     known, step, counts = weigh(known, sighting, patience)
     if not counts:
         return Decision(known)
     # Presence alone contradicts a not-found, whatever else the poll leaves open (E1).
-    return _apply(dismiss(known, "phase"), step, sighting, patience, around.watch_ids)
+    return _apply(dismiss(known, "phase"), step, sighting, patience, context.watch_ids)
 
 
-def _there(known: KnownSpace, seen: Space, evidence: Evidence) -> KnownSpace:
-    """Note that X has the Space, and whether it can be read how it is doing."""
+def _note_present(known: KnownSpace, seen: Space, evidence: Evidence) -> KnownSpace:
+    """Return the state after X has shown the Space, with whether its ``state`` is known."""
     unknown = known.has_unknown_state if seen.state is None else has_unknown_state(seen)
     return replace(
         dismiss(known, "gone"),
@@ -97,13 +97,13 @@ def _there(known: KnownSpace, seen: Space, evidence: Evidence) -> KnownSpace:
     )
 
 
-def _in_its_life(known: KnownSpace, sighting: Sighting, patience: Patience) -> Weighed:
-    """Weigh what a poll says of the phase of a Space that is scheduled or live."""
-    step = STEPS.get((known.phase, sighting.sight))
+def _before_the_end(known: KnownSpace, sighting: Sighting, patience: Patience) -> Weighed:
+    """Return what a poll proves about the phase of a Space that is scheduled or live."""
+    step = STEPS.get((known.phase, sighting.observed))
     if step is None or is_enough(step, sighting.space):
         return known, step, True
     if step.retracts and sighting.version is Version.OLDER:
-        # It comes from a replica that is behind. But that the Space is there contradicts a not-found.
+        # It comes from a lagging replica. But that the Space is there contradicts a not-found.
         doubt = known.doubts.get("phase")
         return dismiss(known, "phase") if doubt and doubt.claim == OVER else known, None, False
     known, sure = _confirmed(known, step, now=sighting.now, patience=patience)
@@ -111,40 +111,40 @@ def _in_its_life(known: KnownSpace, sighting: Sighting, patience: Patience) -> W
 
 
 def _after_the_end(known: KnownSpace, sighting: Sighting, patience: Patience) -> Weighed:
-    """Weigh whether a Space that was over goes on under its id.
+    """Return what a poll proves about whether a Space that was over continues under its id.
 
-    Sightings count against an inferred end whatever is heard in between; against X's own word they count as
-    long as it is not repeated.
+    Sightings count against an inferred end whatever other answers say; against an end that X stated they
+    count as long as X does not repeat it.
     """
-    step = STEPS.get((known.phase, sighting.sight))
+    step = STEPS.get((known.phase, sighting.observed))
     if step is None or (step.to.is_over and known.is_over_by_word):
-        return _over_as_before(known, sighting.sight), None, False
+        return _still_over(known, sighting.observed), None, False
     if sighting.version is Version.OLDER:
         return known, None, False
     known, sure = _confirmed(known, step, now=sighting.now, patience=patience)
     return known, step, sure
 
 
-def _over_as_before(known: KnownSpace, sight: Sight) -> KnownSpace:
-    """Take it as X's own word that a Space is over; it also has the content, unless that was canceled."""
-    if sight is Sight.UNCLEAR:
+def _still_over(known: KnownSpace, observed: ObservedPhase) -> KnownSpace:
+    """Return the state after X stated the end itself; it still has the content unless it was canceled."""
+    if observed is ObservedPhase.UNCLEAR:
         return known
     known = replace(dismiss(known, "phase"), is_over_by_word=True)
-    return known if sight is Sight.CANCELED else replace(known, gone_since=None)
+    return known if observed is ObservedPhase.CANCELED else replace(known, gone_since=None)
 
 
 def _confirmed(known: KnownSpace, step: Step, *, now: float, patience: Patience) -> tuple[KnownSpace, bool]:
-    """Count a poll towards a step that a single one does not prove.
+    """Return the state after a poll that counts towards a step, and whether that proves it.
 
-    A move back that contradicts X's own word is also what a replica shows that lags, by minutes at times. So
-    it takes minutes, and gets harder to believe each time, as a return of a field does.
+    A replica that lags, sometimes by minutes, also shows a move back that contradicts X's own statement. So
+    such a move takes minutes, and needs more confirmations each time, as a return of a field does.
     """
     goes_back = step.retracts and (known.is_over_by_word or not known.phase.is_over)
-    needed = patience.needed * (hardness(known, "state") if goes_back else 1)
+    needed = patience.needed * (return_factor(known, "state") if goes_back else 1)
     claim = OVER if step.to.is_over else str(step.to)
     span = BACKWARD_SPAN * patience.apart if goes_back else 0.0
     known, sure = confirm(known, "phase", claim, now=now, needed=needed, apart=patience.apart, span=span)
-    return after_return(known, "state") if sure and goes_back else known, sure
+    return note_return(known, "state") if sure and goes_back else known, sure
 
 
 def _apply(
@@ -154,7 +154,7 @@ def _apply(
     patience: Patience,
     watch_ids: tuple[WatchId, ...],
 ) -> Decision:
-    """Bring what is known up to date with a poll that counts, and tell what has changed."""
+    """Return the known state updated by a poll that counts, and the events of what has changed."""
     now, described = sighting.now, sighting.space
     merged = merge(known, described, version=sighting.version, now=now, patience=patience)
     changes: Mapping[str, Value | None] = {**merged.changes, **_undone(known, step, described)}
@@ -163,9 +163,9 @@ def _apply(
         space = after.space.with_values(changes)
         after = replace(after, phase=step.to if step else known.phase, space=space)
     peak, milestones = _listeners(known, after.phase, described.participant_count)
-    poll = Poll(
+    finding = Finding(
         step,
-        sighting.sight,
+        sighting.observed,
         sighting.evidence,
         watch_ids,
         milestones=milestones,
@@ -177,16 +177,16 @@ def _apply(
         erased=False,
         users=people_of(after.space, known.users, sighting.snapshot.users),
     )
-    known, events = narrate(known, changes, poll)
-    if poll.overdue_since is not None:
-        known = plan.told(known, OVERDUE)
+    known, events = announce(known, changes, finding)
+    if finding.overdue_since is not None:
+        known = plan.note_announced(known, OVERDUE)
     if step is not None or "scheduled_start" in changes:
         known = plan.skip_passed_reminder(known, now=now, lead=patience.reminder)
     return Decision(known, events)
 
 
 def _undone(known: KnownSpace, step: Step | None, seen: Space) -> dict[str, None]:
-    """Name the times that a correction takes back: they are unknown again, unless X still gives them."""
+    """Return the times that a correction withdraws: they are unknown again, unless X still states them."""
     if step is None or not step.retracts or step.to.is_over:
         return {}
     names = {TIME_OF[known.phase], *(("started_at",) if step.to is Phase.SCHEDULED else ())}
@@ -203,13 +203,13 @@ def _listeners(known: KnownSpace, phase: Phase, count: int | None) -> tuple[int 
 
 
 def _overdue_since(after: KnownSpace, sighting: Sighting, patience: Patience) -> float | None:
-    """Return the planned start that is long past, where this poll was asked for after it was missed."""
+    """Return the planned start that is long past, if this poll began after it was missed."""
     missed_at = plan.overdue_at(after, overdue=patience.overdue) if sighting.may_be_overdue else None
     is_missed = missed_at is not None and sighting.evidence.began_at >= missed_at
-    return plan.planned_start(after) if is_missed and sighting.sight is Sight.SCHEDULED else None
+    return plan.planned_start(after) if is_missed and sighting.observed is ObservedPhase.SCHEDULED else None
 
 
 def people_of(space: Space, *described: Mapping[str, User]) -> dict[str, User]:
-    """Keep the people whom the Space names, as last described, no more than a record should hold."""
+    """Return the people whom the Space names, as last described, up to :data:`MAX_KNOWN_USERS`."""
     every = {person: user for users in described for person, user in users.items()}
     return {person: every[person] for person in space.people()[:MAX_KNOWN_USERS] if person in every}

@@ -1,7 +1,7 @@
-"""What is to happen at a moment without a poll: reminding of a start, erasing what X does not have any more.
+"""What happens at a set time without a poll: reminders of starts, and erasing what X no longer has.
 
-The store keeps a timer for each, and every commit of a Space sets its timers again from what is known then: a
-start that moves takes its reminder along, and a Space that begins or comes back drops what was to happen.
+The store keeps a timer for each, and every commit of a Space sets its timers again from the new known state:
+a reminder moves with its start, and a Space that starts or comes back drops its timers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ERASE_AFTER_SECONDS: Final = 43_200.0
 that X allows, so that receivers have the other half."""
 
 ON_TIME_SECONDS: Final = 30.0
-"""A reminder that is no later than this says the minutes that were asked for."""
+"""A reminder that is no later than this states the configured number of minutes."""
 
 
 class TimerKind(StrEnum):
@@ -36,9 +36,9 @@ class TimerKind(StrEnum):
 
 
 def timers_of(known: KnownSpace, *, patience: Patience) -> dict[TimerKind, float]:
-    """Return every timer of a Space that is followed, and when it rings, in epoch seconds.
+    """Return the timers of a followed Space, and when each fires, in epoch seconds.
 
-    While it is unclear how the Space is doing, there is no reminder; one that is late by then rings at once.
+    While the state of the Space is unclear there is no reminder; one that is late afterwards fires at once.
     """
     moments = {
         TimerKind.REMINDER: None if known.is_unclear else plan.reminder_at(known, lead=patience.reminder),
@@ -47,7 +47,7 @@ def timers_of(known: KnownSpace, *, patience: Patience) -> dict[TimerKind, float
     return {kind: at for kind, at in moments.items() if at is not None}
 
 
-def ring(
+def fire(
     known: KnownSpace,
     kind: TimerKind,
     *,
@@ -56,7 +56,7 @@ def ring(
     watch_ids: tuple[WatchId, ...],
     mentioned: bool = False,
 ) -> Decision:
-    """Conclude what a timer that rings means for a Space; one that should not ring any more means nothing.
+    """Return what a timer that fires means for a Space; one that is obsolete means nothing.
 
     Args:
         known: The Space.
@@ -64,7 +64,7 @@ def ring(
         now: Epoch seconds.
         patience: How long before a start to remind of it.
         watch_ids: The watches that follow the Space.
-        mentioned: Whether an event that is not the Space's own, a baseline, told of it.
+        mentioned: Whether an event that is not the Space's own, a baseline, reported it.
     """
     if kind is TimerKind.ERASURE:
         erases = is_to_erase(known, now=now, watch_ids=watch_ids)
@@ -76,9 +76,9 @@ def ring(
 
 
 def is_to_erase(known: KnownSpace, *, now: float, watch_ids: tuple[WatchId, ...]) -> bool:
-    """Return whether the content of a Space has to go, and still is there.
+    """Return whether the content of a Space has to be erased and has not been yet.
 
-    That of a Space that no watch follows goes as well, for nobody would hear when X has it no more.
+    So is that of a Space that no watch follows, because nobody would learn that X no longer has it.
     """
     at = _erasure_at(known)
     return not known.erased and (not watch_ids or (at is not None and at <= now))
@@ -87,9 +87,9 @@ def is_to_erase(known: KnownSpace, *, now: float, watch_ids: tuple[WatchId, ...]
 def _remind(
     known: KnownSpace, now: float, at: float, patience: Patience, watch_ids: tuple[WatchId, ...]
 ) -> Decision:
-    """Remind of a start, unless it was held up for so long that the start has passed."""
+    """Return the reminder of a start, unless it is so late that the start has passed."""
     start = at + patience.reminder
-    reminded = plan.told(known, REMINDER)
+    reminded = plan.note_announced(known, REMINDER)
     if start <= now:
         return Decision(reminded)
     lead = patience.reminder if now - at <= ON_TIME_SECONDS else start - now
@@ -109,7 +109,7 @@ def _remind(
 
 
 def _erasure_at(known: KnownSpace) -> float | None:
-    """Return when the content must go: some time after X lost it, or when we stop asking whether it has."""
+    """Return when the content must be erased: some time after X lost it, or when we stop polling."""
     if known.erased or not known.phase.is_over:
         return None
     forgotten = known.phase_since + FORGOTTEN_SECONDS
@@ -117,9 +117,9 @@ def _erasure_at(known: KnownSpace) -> float | None:
 
 
 def _erase(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...], *, mentioned: bool) -> Decision:
-    """Keep ids, times and the state, and tell where X is known not to have the Space any more.
+    """Return the state without content, with an event if X is known to no longer have the Space.
 
-    Nobody has anything to erase of a Space of which no event ever told, as of one first seen at its end.
+    There is no event for a Space that no event ever reported, like one first seen after its end.
     """
     blank = known.without_content()
     if known.gone_since is None or not (known.sequence or mentioned):
@@ -139,7 +139,7 @@ def _redacted(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> 
         users={},
         sighting=_sighting(known, now, watch_ids),
     )
-    # Everyone who got the events of the Space gets this one, too, though it names nobody.
+    # Everyone who got the events of the Space gets this one too, though it names nobody.
     return replace(event, routing=routing_of(known.space, watch_ids))
 
 

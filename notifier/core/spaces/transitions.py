@@ -3,14 +3,14 @@
 The rules on top of the table:
 
 - Phases go scheduled < live < ended or canceled (E6). A row that is not in the table changes nothing. X's
-  words are compared without case and surrounding space; one that we do not know keeps the phase.
+  states are compared without case and surrounding spaces; an unknown one keeps the phase.
 - ``Proof.ONE_POLL``: presence in an answer is evidence (E1), one poll is enough.
 - ``Proof.END_TIME``: an end needs one poll where X gives ``ended_at``, else confirmations (E3).
 - ``Proof.CONFIRMED``: needs confirmations, because X lies by omission (E2) or because the move goes
   backward (E3).
-- Rows marked ``retracts`` go backward: an end, a cancellation or a start turns out wrong. An older
-  ``updated_at`` blocks them (E4). What speaks against one in between, and how often it must be seen, depends
-  on whether X itself had said what it contradicts (:mod:`notifier.core.spaces.sighting`).
+- Rows marked ``retracts`` go backward: an end, a cancellation or a start turns out to be wrong. An older
+  ``updated_at`` blocks them (E4). What counts against one in between, and how often it must be seen, depends
+  on whether X itself stated what it contradicts (:mod:`notifier.core.spaces.sighting`).
 - ``space.corrected`` undoes one move. A Space that ended and is scheduled again takes two.
 - The events of a row are emitted in its order; changes of title, people and other fields come after the start
   and before the end.
@@ -31,21 +31,21 @@ from notifier.core.model.observation import Observation
 from notifier.core.model.space import Phase, Space
 
 
-class Sight(StrEnum):
-    """What one poll says of a Space's phase."""
+class ObservedPhase(StrEnum):
+    """What one poll says about a Space's phase."""
 
     SCHEDULED = "scheduled"
     LIVE = "live"
     ENDED = "ended"
-    NEVER_STARTED = "never_started"  # X says ended, and nothing ever spoke for a start
+    NEVER_STARTED = "never_started"  # X says ended, and nothing ever indicated a start
     CANCELED = "canceled"
     MISSING = "missing"  # named as not found
-    INACCESSIBLE = "inaccessible"  # for hours neither shown nor called missing (E7)
-    UNCLEAR = "unclear"  # state was not asked for, or is a word that we do not know (E6)
+    INACCESSIBLE = "inaccessible"  # for hours neither shown nor reported missing (E7)
+    UNCLEAR = "unclear"  # the state was not requested, or is unknown (E6)
 
 
 class Proof(StrEnum):
-    """How much it takes to believe a move."""
+    """What proof a move needs."""
 
     ONE_POLL = "one_poll"
     END_TIME = "end_time"
@@ -54,7 +54,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A move to another phase and the events that tell of it."""
+    """A move to another phase and the events that announce it."""
 
     to: Phase
     proof: Proof
@@ -62,41 +62,49 @@ class Step:
     retracts: bool = False
 
 
-STEPS: Final[Mapping[tuple[Phase | None, Sight], Step]] = {
+STEPS: Final[Mapping[tuple[Phase | None, ObservedPhase], Step]] = {
     # first seen
-    (None, Sight.SCHEDULED): Step(Phase.SCHEDULED, Proof.ONE_POLL, (EventType.SCHEDULED,)),
-    (None, Sight.LIVE): Step(Phase.LIVE, Proof.ONE_POLL, (EventType.STARTED,)),
-    (None, Sight.ENDED): Step(Phase.ENDED, Proof.ONE_POLL),
-    (None, Sight.NEVER_STARTED): Step(Phase.ENDED, Proof.ONE_POLL),
-    (None, Sight.CANCELED): Step(Phase.CANCELED, Proof.ONE_POLL),
+    (None, ObservedPhase.SCHEDULED): Step(Phase.SCHEDULED, Proof.ONE_POLL, (EventType.SCHEDULED,)),
+    (None, ObservedPhase.LIVE): Step(Phase.LIVE, Proof.ONE_POLL, (EventType.STARTED,)),
+    (None, ObservedPhase.ENDED): Step(Phase.ENDED, Proof.ONE_POLL),
+    (None, ObservedPhase.NEVER_STARTED): Step(Phase.ENDED, Proof.ONE_POLL),
+    (None, ObservedPhase.CANCELED): Step(Phase.CANCELED, Proof.ONE_POLL),
     # scheduled
-    (Phase.SCHEDULED, Sight.LIVE): Step(Phase.LIVE, Proof.ONE_POLL, (EventType.STARTED,)),
-    (Phase.SCHEDULED, Sight.ENDED): Step(Phase.ENDED, Proof.END_TIME, (EventType.STARTED, EventType.ENDED)),
-    (Phase.SCHEDULED, Sight.NEVER_STARTED): Step(Phase.CANCELED, Proof.END_TIME, (EventType.CANCELED,)),
-    (Phase.SCHEDULED, Sight.CANCELED): Step(Phase.CANCELED, Proof.ONE_POLL, (EventType.CANCELED,)),
-    (Phase.SCHEDULED, Sight.MISSING): Step(Phase.CANCELED, Proof.CONFIRMED, (EventType.CANCELED,)),
-    (Phase.SCHEDULED, Sight.INACCESSIBLE): Step(Phase.CANCELED, Proof.CONFIRMED, (EventType.CANCELED,)),
+    (Phase.SCHEDULED, ObservedPhase.LIVE): Step(Phase.LIVE, Proof.ONE_POLL, (EventType.STARTED,)),
+    (Phase.SCHEDULED, ObservedPhase.ENDED): Step(
+        Phase.ENDED, Proof.END_TIME, (EventType.STARTED, EventType.ENDED)
+    ),
+    (Phase.SCHEDULED, ObservedPhase.NEVER_STARTED): Step(
+        Phase.CANCELED, Proof.END_TIME, (EventType.CANCELED,)
+    ),
+    (Phase.SCHEDULED, ObservedPhase.CANCELED): Step(Phase.CANCELED, Proof.ONE_POLL, (EventType.CANCELED,)),
+    (Phase.SCHEDULED, ObservedPhase.MISSING): Step(Phase.CANCELED, Proof.CONFIRMED, (EventType.CANCELED,)),
+    (Phase.SCHEDULED, ObservedPhase.INACCESSIBLE): Step(
+        Phase.CANCELED, Proof.CONFIRMED, (EventType.CANCELED,)
+    ),
     # live
-    (Phase.LIVE, Sight.ENDED): Step(Phase.ENDED, Proof.END_TIME, (EventType.ENDED,)),
-    (Phase.LIVE, Sight.NEVER_STARTED): Step(Phase.ENDED, Proof.END_TIME, (EventType.ENDED,)),
-    (Phase.LIVE, Sight.CANCELED): Step(Phase.ENDED, Proof.CONFIRMED, (EventType.ENDED,)),
-    (Phase.LIVE, Sight.MISSING): Step(Phase.ENDED, Proof.CONFIRMED, (EventType.ENDED,)),
-    (Phase.LIVE, Sight.INACCESSIBLE): Step(Phase.ENDED, Proof.CONFIRMED, (EventType.ENDED,)),
-    # a start, an end or a cancellation turns out wrong
-    (Phase.LIVE, Sight.SCHEDULED): Step(
+    (Phase.LIVE, ObservedPhase.ENDED): Step(Phase.ENDED, Proof.END_TIME, (EventType.ENDED,)),
+    (Phase.LIVE, ObservedPhase.NEVER_STARTED): Step(Phase.ENDED, Proof.END_TIME, (EventType.ENDED,)),
+    (Phase.LIVE, ObservedPhase.CANCELED): Step(Phase.ENDED, Proof.CONFIRMED, (EventType.ENDED,)),
+    (Phase.LIVE, ObservedPhase.MISSING): Step(Phase.ENDED, Proof.CONFIRMED, (EventType.ENDED,)),
+    (Phase.LIVE, ObservedPhase.INACCESSIBLE): Step(Phase.ENDED, Proof.CONFIRMED, (EventType.ENDED,)),
+    # a start, an end or a cancellation turns out to be wrong
+    (Phase.LIVE, ObservedPhase.SCHEDULED): Step(
         Phase.SCHEDULED, Proof.CONFIRMED, (EventType.CORRECTED,), retracts=True
     ),
-    (Phase.ENDED, Sight.LIVE): Step(Phase.LIVE, Proof.CONFIRMED, (EventType.CORRECTED,), retracts=True),
-    (Phase.ENDED, Sight.SCHEDULED): Step(
+    (Phase.ENDED, ObservedPhase.LIVE): Step(
+        Phase.LIVE, Proof.CONFIRMED, (EventType.CORRECTED,), retracts=True
+    ),
+    (Phase.ENDED, ObservedPhase.SCHEDULED): Step(
         Phase.SCHEDULED, Proof.CONFIRMED, (EventType.CORRECTED, EventType.CORRECTED), retracts=True
     ),
-    (Phase.CANCELED, Sight.SCHEDULED): Step(
+    (Phase.CANCELED, ObservedPhase.SCHEDULED): Step(
         Phase.SCHEDULED, Proof.CONFIRMED, (EventType.CORRECTED,), retracts=True
     ),
-    (Phase.CANCELED, Sight.LIVE): Step(
+    (Phase.CANCELED, ObservedPhase.LIVE): Step(
         Phase.LIVE, Proof.CONFIRMED, (EventType.CORRECTED, EventType.STARTED), retracts=True
     ),
-    (Phase.CANCELED, Sight.ENDED): Step(
+    (Phase.CANCELED, ObservedPhase.ENDED): Step(
         Phase.ENDED,
         Proof.CONFIRMED,
         (EventType.CORRECTED, EventType.STARTED, EventType.ENDED),
@@ -110,9 +118,9 @@ PHASE_AFTER: Final[Mapping[EventType, Phase]] = {
     EventType.ENDED: Phase.ENDED,
     EventType.CANCELED: Phase.CANCELED,
 }
-"""The phase that an event leaves a Space in."""
+"""The phase of a Space after an event."""
 
-BEFORE_THE_MISTAKE: Final[Mapping[Phase, Phase]] = {
+PHASE_BEFORE: Final[Mapping[Phase, Phase]] = {
     Phase.LIVE: Phase.SCHEDULED,
     Phase.ENDED: Phase.LIVE,
     Phase.CANCELED: Phase.SCHEDULED,
@@ -124,44 +132,44 @@ TIME_OF: Final[Mapping[Phase, str]] = {
     Phase.ENDED: "ended_at",
     Phase.CANCELED: "ended_at",
 }
-"""The field that says when a phase began: it goes with the phase where that was wrong."""
+"""The field that says when a phase began; it is withdrawn together with a phase that was wrong."""
 
-WORDS: Final[Mapping[str, Sight]] = {
-    "scheduled": Sight.SCHEDULED,
-    "live": Sight.LIVE,
-    "ended": Sight.ENDED,
-    "canceled": Sight.CANCELED,
-    "cancelled": Sight.CANCELED,
+PHASE_WORDS: Final[Mapping[str, ObservedPhase]] = {
+    "scheduled": ObservedPhase.SCHEDULED,
+    "live": ObservedPhase.LIVE,
+    "ended": ObservedPhase.ENDED,
+    "canceled": ObservedPhase.CANCELED,
+    "cancelled": ObservedPhase.CANCELED,
 }
-"""X's words for a phase, as :func:`_word` gives them."""
+"""X's words for a phase, as :func:`_word` returns them."""
 
 LONGEST_WORD: Final = 32
 NOT_A_WORD: Final = re.compile(r"[^\w .-]")
-"""What is not shown of a word that X makes up: it becomes the label of a metric."""
+"""Characters that are replaced in an unknown state, because it becomes the label of a metric."""
 
 
-def sight_of(seen: Space, known: Space | None = None) -> Sight:
-    """Read the phase that a snapshot speaks of, by what is known of the Space so far.
+def observed_phase(seen: Space, known: Space | None = None) -> ObservedPhase:
+    """Return the phase that a snapshot shows, given what is known about the Space so far.
 
-    An ``ended_at`` beside a word that says nothing speaks of an end, too (E6).
+    An ``ended_at`` with an unknown state means an end, too (E6).
     """
-    said = WORDS.get(_word(seen), Sight.UNCLEAR)
-    if said is Sight.UNCLEAR and known is not None and instant(seen.ended_at) is not None:
-        said = Sight.ENDED
-    if said is Sight.ENDED and not _was_on_air(*((seen,) if known is None else (seen, known))):
-        return Sight.NEVER_STARTED
+    said = PHASE_WORDS.get(_word(seen), ObservedPhase.UNCLEAR)
+    if said is ObservedPhase.UNCLEAR and known is not None and instant(seen.ended_at) is not None:
+        said = ObservedPhase.ENDED
+    if said is ObservedPhase.ENDED and not _has_been_live(*((seen,) if known is None else (seen, known))):
+        return ObservedPhase.NEVER_STARTED
     return said
 
 
 def has_unknown_state(space: Space) -> bool:
-    """Return whether X has a word for the state that we do not know."""
-    return space.state is not None and _word(space) not in WORDS
+    """Return whether X states a state that we do not know."""
+    return space.state is not None and _word(space) not in PHASE_WORDS
 
 
 def unknown_states(observation: Observation) -> Counter[str]:
-    """Count the words for a state that we do not know, over the Spaces that an answer shows (E6).
+    """Return the unknown states among the Spaces that an answer shows, with their counts (E6).
 
-    They are cut to 32 characters, and what may not stand in a log line or a label is replaced.
+    They are cut to 32 characters, and characters that do not belong in a log line or a label are replaced.
     """
     spaces = (snapshot.space for snapshot in observation.snapshots.values())
     words = (_word(space) for space in spaces if has_unknown_state(space))
@@ -169,9 +177,9 @@ def unknown_states(observation: Observation) -> Counter[str]:
 
 
 def is_enough(step: Step, snapshot: Space) -> bool:
-    """Return whether a single poll proves the step; a time alone, beside an unknown word, does not."""
+    """Return whether a single poll proves the step; ``ended_at`` with an unknown state does not."""
     if step.proof is Proof.END_TIME:
-        return snapshot.ended_at is not None and _word(snapshot) in WORDS
+        return snapshot.ended_at is not None and _word(snapshot) in PHASE_WORDS
     return step.proof is Proof.ONE_POLL
 
 
@@ -179,8 +187,8 @@ def _word(space: Space) -> str:
     return "" if space.state is None else space.state.strip().casefold()
 
 
-def _was_on_air(*views: Space) -> bool:
-    """Return whether a Space had a start, listeners, or speakers who are not at home in it."""
+def _has_been_live(*views: Space) -> bool:
+    """Return whether a Space had a start, listeners, or speakers other than its creator and hosts."""
     if any(view.started_at or view.participant_count for view in views):
         return True
     at_home = {view.creator_id for view in views} | {host for view in views for host in view.host_ids or ()}

@@ -1,4 +1,4 @@
-"""Whether so many Spaces vanished at once that X, and not the Spaces, is to blame (E2)."""
+"""Whether so many Spaces vanished at once that the fault must be X's (E2)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ FLOOR: Final = 5
 SHARE: Final = 0.3
 
 CYCLE_SECONDS: Final = 60.0
-"""What counts as one cycle: within it, by default, everything that is live has been polled twice."""
+"""The length of a cycle: by default, every live Space is polled twice in it."""
 
 HOLD_SECONDS: Final = 600.0
-"""How long a vanishing counts as part of a mass vanish: an outage shorter than this ends no Space."""
+"""How long a missing Space counts towards a mass vanish: a shorter outage ends no Space."""
 
 BLACKOUT_HOLD_SECONDS: Final = 3600.0
-"""The same where nothing at all is found any more, which no number of ends explains."""
+"""The same when nothing at all is found, which no number of ends explains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """A living Space that is not found: since which epoch second, and whose it is, where that is known."""
+    """A Space that is not over and not found: since which epoch second, and its creator, if known."""
 
     since: float
     creator: str | None
@@ -32,8 +32,8 @@ def is_mass_vanish(missing_since: Sequence[float], polled: int, *, now: float) -
     """Return whether more vanished in a cycle than ends can explain: over max(5, 30 % of those polled).
 
     Args:
-        missing_since: For each Space that was alive and is now not found, since when: epoch seconds.
-        polled: How many Spaces that were alive were polled in the last cycle, whatever came of it.
+        missing_since: For each Space that was not over and is not found, since when: epoch seconds.
+        polled: How many Spaces that were not over were polled in the last cycle, with any result.
         now: Epoch seconds.
     """
     vanished = _within(missing_since, now - BLACKOUT_HOLD_SECONDS)
@@ -43,18 +43,18 @@ def is_mass_vanish(missing_since: Sequence[float], polled: int, *, now: float) -
 
 
 def may_be_blackout(missing: int, found: int) -> bool:
-    """Return whether it is worth asking whose the missing Spaces are: of a few, none is found any more."""
+    """Return whether to look up the creators of the missing Spaces: several are missing and none is found."""
     return found == 0 and missing > 1
 
 
 def is_blackout(vanished: Sequence[Vanished], *, now: float) -> bool:
-    """Return whether the few Spaces that are followed vanished together, though no two by the same hand.
+    """Return whether the few followed Spaces vanished together although they have different creators.
 
-    One creator may end two Spaces at once. Two creators hardly do so in one cycle, when those are all there
-    are. Where X does not say whose a Space is, nothing follows from it.
+    One creator may end two Spaces at once. Two creators are unlikely to do so in one cycle if those are all
+    the Spaces there are. Spaces without a known creator are ignored.
 
     Args:
-        vanished: Every Space that is alive and not found, where none is found.
+        vanished: Every Space that is not over and not found, when none is found.
         now: Epoch seconds.
     """
     lately = sorted(

@@ -1,4 +1,4 @@
-"""Which requests a fault strikes: by call, turn, token, subject and refused value."""
+"""Which requests a fault affects: by call, turn, token, subject and refused value."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def asked(call: Call = Call.LOOKUP, path_id: str = "", number: int = 1, **query:
 
 
 def test_a_fault_without_subjects_strikes_every_request_of_its_calls() -> None:
-    assert fault().strikes(asked(ids="a"))
-    assert not fault(calls=["search", "users"]).strikes(asked(ids="a"))
+    assert fault().affects(asked(ids="a"))
+    assert not fault(calls=["search", "users"]).affects(asked(ids="a"))
 
 
 @pytest.mark.parametrize(
-    ("request_of", "subject", "strikes"),
+    ("request_of", "subject", "affects"),
     [
         ({"call": Call.LOOKUP, "ids": "a,b,c"}, "b", True),
         ({"call": Call.LOOKUP, "ids": "a,B,c"}, "b", False),
@@ -43,24 +43,24 @@ def test_a_fault_without_subjects_strikes_every_request_of_its_calls() -> None:
     ],
 )
 def test_a_fault_of_subjects_strikes_who_asks_about_one_of_them(
-    request_of: Mapping[str, Any], subject: str, strikes: bool
+    request_of: Mapping[str, Any], subject: str, affects: bool
 ) -> None:
-    assert fault(subjects=["nobody", subject]).strikes(asked(**request_of)) is strikes
+    assert fault(subjects=["nobody", subject]).affects(asked(**request_of)) is affects
 
 
 @pytest.mark.parametrize("kind", ["vanish", "inaccessible", "left_out", "twins"])
 def test_subjects_that_are_spaces_of_the_answer_choose_no_request(kind: str) -> None:
-    assert fault(kind, subjects=["a"]).strikes(asked(Call.CREATORS, user_ids="1"))
+    assert fault(kind, subjects=["a"]).affects(asked(Call.CREATORS, user_ids="1"))
 
 
 def test_only_every_third_request_is_struck() -> None:
     third = fault(every="3")
-    assert [number for number in range(1, 10) if third.strikes(asked(ids="a", number=number))] == [3, 6, 9]
+    assert [number for number in range(1, 10) if third.affects(asked(ids="a", number=number))] == [3, 6, 9]
 
 
 def test_a_fault_of_tokens_strikes_only_them() -> None:
-    assert fault(tokens=["old", "token"]).strikes(asked(ids="a"))
-    assert not fault(tokens=["old"]).strikes(asked(ids="a"))
+    assert fault(tokens=["old", "token"]).affects(asked(ids="a"))
+    assert not fault(tokens=["old"]).affects(asked(ids="a"))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_refusal_strikes_who_sends_what_is_refused(
     request = asked(ids="a,b", space_fields="state,title", expansions="host_ids")
     refusal = fault("refused", **options)
     assert refusal.refused_of(request) == refused
-    assert refusal.strikes(request) is bool(refused)
+    assert refusal.affects(request) is bool(refused)
 
 
 def test_a_query_is_refused_as_it_was_sent() -> None:

@@ -1,4 +1,4 @@
-"""A request that a fault strikes, with all that the fault needs to spoil the answer."""
+"""A request affected by a fault, with everything the fault needs to change the answer."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from notifier.simulator.scenario import Scenario
     from notifier.simulator.timeline import Scene
 
-    Handler = Callable[["Disturbance"], Awaitable[web.Response]]
+    Handler = Callable[["FaultedRequest"], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
-    """A fault that strikes one request.
+class FaultedRequest:
+    """One request and the fault that affects it.
 
     Attributes:
         limit: How many requests a window grants.
         request: The request on its connection.
-        answer: Returns what is said of a scene, be it today's or another.
+        answer: Returns the answer for any scene.
     """
 
     fault: Fault
@@ -45,16 +45,16 @@ class Disturbance:
     answer: Callable[[Scene], Answer]
 
     def scene(self, seconds_ago: float = 0.0) -> Scene:
-        """What stands at X, or stood there ``seconds_ago`` seconds of the play earlier."""
+        """Return the state at X, now or ``seconds_ago`` seconds of the play earlier."""
         return scene_at(self.scenario, self.offset - seconds_ago)
 
     def true_answer(self) -> Answer:
-        """What would be said without the fault."""
+        """Return the answer without the fault."""
         return self.answer(self.scene())
 
 
 def http_response(answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An answer on the wire; what has the type of a problem is a problem document."""
+    """Return an answer as HTTP; one with a problem type is a problem document."""
     content_type = "application/problem+json" if "type" in answer.body else "application/json"
     text = json.dumps(answer.body, ensure_ascii=False)
     return web.Response(
