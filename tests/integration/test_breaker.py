@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +16,7 @@ from notifier.core.delivery.retry import DEFAULT_SCHEDULE, MAX_JITTER
 from notifier.core.events.event import EventType
 from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
-from notifier.runtime import Runtime, open_runtime
+from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, delivery_queue, keys
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
@@ -47,17 +46,6 @@ def set_waits(
     """Have it wait for its probes for so long, and give an endpoint up after so long."""
     figures = json.dumps([THRESHOLD, first_ms, longest_ms, given_up_ms, SILENCE_MS])
     monkeypatch.setattr(delivery_queue, "BREAKER_FIGURES", figures)
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
 
 
 async def fail(store: Store, *claims: Claim) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -24,12 +24,6 @@ ENDPOINT = Endpoint(
     id=EndpointId("ep_0000000000000001"), url="https://x.example/", created_at=1.0, updated_at=1.0
 )
 HOLDER = "elsewhere/1:1:abcdef"
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
 
 
 @pytest.fixture
