@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import hypothesis
 import pytest
 import redis
 
+from tests.support.examples import register_profiles
 from tests.support.leaks import clients_left, stray_keys
 from tests.support.processes import RedisServer
 
-# No test depends on how fast the machine is.
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.load_profile("default")
+register_profiles()
 
 BREAKS_KEYS: Final = "breaks_keys"
 

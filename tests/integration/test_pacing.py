@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Ordering
 from notifier.core.delivery.pacing import FIRST_CONCURRENCY, PACE_LAW
 from notifier.core.model.ids import EndpointId, delivery_id
-from notifier.runtime import Runtime, open_runtime
+from notifier.runtime import open_runtime
 from notifier.store import Claim, Settlement, Store, delivery_queue, keys
 from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import commit_space_events, quick_settings
@@ -36,17 +36,6 @@ def _quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def set_law(monkeypatch: pytest.MonkeyPatch, **figures: Any) -> None:
     """Have the pace learned by other figures."""
     monkeypatch.setattr(delivery_queue, "PACE_FIGURES", json.dumps(replace(PACE_LAW, **figures).as_dict()))
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
 
 
 async def add_new(store: Store, name: str = "a", **changes: Any) -> Endpoint:
@@ -394,7 +383,7 @@ STEPS: Final = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, most=st.integers(1, 20), limit=st.sampled_from([None, 5.0, 100.0]))
 def test_laws_of_the_pace_over_any_history(
     redis_url: str, steps: Sequence[tuple[str, int, int]], most: int, limit: float | None

@@ -30,6 +30,7 @@ from notifier.core.spaces.lists import LISTED_SECONDS
 from notifier.core.spaces.returns import hardness
 from tests.support.api_runtime import Clock
 from tests.support.chronicle import Chronicle
+from tests.support.examples import examples
 from tests.support.processes import RedisServer
 from tests.support.space_builders import told_part
 from tests.support.space_machine import (
@@ -344,5 +345,5 @@ def test_any_history_of_x_is_told_as_it_was(redis_server: RedisServer) -> None:
 
     run_state_machine_as_test(
         OverThisServer,
-        settings=settings(max_examples=25, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=examples(12), stateful_step_count=30),
     )

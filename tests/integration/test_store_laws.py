@@ -94,11 +94,7 @@ class Play:
         return [place for place, is_there in places.items() if is_there]
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=st.lists(OPERATIONS, max_size=25))
 def test_law_5_a_delivery_is_in_exactly_one_of_due_leased_and_terminal(
     redis_url: str, operations: Sequence[tuple[str, int]]
