@@ -15,6 +15,8 @@ from tests.support.pipeline import MASTER_KEY
 from tests.support.processes import RedisServer
 from tests.support.stand_ins import Visitor, answering, closes, listening, speaks_http
 
+pytestmark = pytest.mark.server
+
 SPACE_NOTIFIER = (sys.executable, "-m", "notifier.cli")
 ARQ = (str(Path(sys.executable).with_name("arq")), "workers.settings.WorkerSettings")
 COMMANDS: Mapping[str, tuple[str, ...]] = {

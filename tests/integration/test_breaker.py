@@ -24,6 +24,8 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 THRESHOLD: Final = 3
 FIRST_MS: Final = 200
 LONGEST_MS: Final = 500

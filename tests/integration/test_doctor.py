@@ -25,6 +25,8 @@ from tests.support.queue import add
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 async def names(redis_url: str) -> AsyncIterator[dict[str, str]]:

@@ -22,6 +22,8 @@ from tests.support.processes import NotifierProcess, free_port
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 OLD = "old:" + base64.b64encode(b"o" * 32).decode()
 NEW = "new:" + base64.b64encode(b"n" * 32).decode()
 BOTH = f"{NEW},{OLD}"

@@ -22,6 +22,8 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 
 async def add_ordered(store: Store, name: str = "a") -> Endpoint:
     return await add(store, name, ordering=Ordering.SPACE, max_concurrency=100)

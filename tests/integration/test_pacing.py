@@ -24,6 +24,8 @@ from tests.support.pipeline import commit_space_events, quick_settings
 from tests.support.queue import ATTEMPT, claim, owe, settle, settled
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.server
+
 PAUSE_MS: Final = 60.0
 FOREVER: Final = 3_600.0
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Final, TypeAlias
 
+import pytest
 import redis
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -46,6 +47,8 @@ from tests.support.space_machine import (
     tells_the_truth,
 )
 from tests.support.stage import CROWD_WATCH, EVERY, TARGETS, Glimpse, Stage
+
+pytestmark = pytest.mark.server
 
 CALLS: Final = st.sampled_from((Call.LOOKUP, Call.CREATORS, Call.SEARCH))
 FAULTS: Final = st.sampled_from(Fault)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import pytest
 import redis as blocking_redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from notifier.store import Claim, Store, keys
 from tests.support.owing import make_owed
 from tests.support.pipeline import quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
+
+pytestmark = pytest.mark.server
 
 OPERATIONS: Final = st.one_of(
     st.tuples(st.just("owe"), st.integers(0, 5)),

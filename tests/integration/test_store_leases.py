@@ -20,6 +20,8 @@ from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 from workers.siblings import new_worker_id
 
+pytestmark = pytest.mark.server
+
 ENDPOINT = Endpoint(
     id=EndpointId("ep_0000000000000001"), url="https://x.example/", created_at=1.0, updated_at=1.0
 )

@@ -18,6 +18,8 @@ from tests.support.pipeline import quick_settings
 from tests.support.queue import ATTEMPT, add, claim, owe, settle, settled
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.server
+
 
 async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
     endpoint = await add(store, "a")
