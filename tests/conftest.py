@@ -65,7 +65,16 @@ def redis_url(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iter
         assert stray_keys(redis_server.url) == []
 
 
+@pytest.fixture(scope="session")
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty directory for the tests that ask for none of their own: making one for each takes long."""
+    return tmp_path_factory.mktemp("nowhere")
+
+
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, nowhere: Path
+) -> None:
     """Hide the environment's settings and any ``.env`` from the tests."""
-    monkeypatch.chdir(tmp_path)
+    has_own = "tmp_path" in request.fixturenames
+    monkeypatch.chdir(request.getfixturevalue("tmp_path") if has_own else nowhere)
