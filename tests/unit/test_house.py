@@ -30,4 +30,4 @@ def test_what_shows_the_server_runs_on_every_server() -> None:
     tests = [path for name in ("store", "redis") for path in (ROOT / "tests").rglob(f"test_{name}_*.py")]
     shows = [path for path in tests if path.parent.name != "unit"]
     assert shows
-    assert [path.name for path in shows if "pytestmark = pytest.mark.server" not in path.read_text()] == []
+    assert [path.name for path in shows if "pytest.mark.server" not in path.read_text()] == []
