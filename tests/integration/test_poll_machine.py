@@ -46,6 +46,8 @@ from tests.support.poll_machine import (
 from tests.support.processes import RedisServer
 from tests.support.steered import NOON
 
+pytestmark = pytest.mark.no_cover
+
 BUDGETS: Final = st.none() | st.sampled_from((0.02, 0.05, 0.2, 0.5, 2.0))
 CREATOR: Final = st.sampled_from((*WATCHED, *UNWATCHED[3:]))
 LIVING: Final = st.sets(CREATOR, max_size=6)

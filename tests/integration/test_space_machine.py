@@ -48,7 +48,7 @@ from tests.support.space_machine import (
 )
 from tests.support.stage import CROWD_WATCH, EVERY, TARGETS, Glimpse, Stage
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.no_cover]
 
 CALLS: Final = st.sampled_from((Call.LOOKUP, Call.CREATORS, Call.SEARCH))
 FAULTS: Final = st.sampled_from(Fault)
