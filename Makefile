@@ -27,12 +27,12 @@ run: $(STAMP) ## everything in one: embedded server, API and a worker
 test: $(STAMP) ## all tests
 	$(BIN)/python -m pytest
 
-check: $(STAMP) ## format, lint, types, import rules, tests
+check: $(STAMP) ## format, lint, types, import rules, tests and their coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) --no-print-directory test
+	$(BIN)/python -m pytest --cov
 
 format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff check --fix-only --quiet .
@@ -48,4 +48,4 @@ bench: $(STAMP) ## the benchmarks, as ratios from one run
 	$(BIN)/python -m benchmarks
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

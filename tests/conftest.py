@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import hypothesis
 import pytest
 import redis
 
+from tests.support.examples import register_profiles
 from tests.support.leaks import clients_left, stray_keys
 from tests.support.processes import RedisServer
 
-# No test depends on how fast the machine is.
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.load_profile("default")
+register_profiles()
 
 BREAKS_KEYS: Final = "breaks_keys"
+WORKERS_PER_CORE: Final = 1.5
+"""Many tests wait for processes and for time to pass."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the markers known."""
     config.addinivalue_line("markers", f"{BREAKS_KEYS}(reason): leaves keys behind that must not be there")
+    config.addinivalue_line("markers", "server: may end differently on another server than the embedded one")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return how many processes run the tests, unless the environment says so."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return math.ceil(WORKERS_PER_CORE * (os.cpu_count() or 1))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have no coverage measured by property tests: they would take several times as long."""
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +65,16 @@ def redis_url(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iter
         assert stray_keys(redis_server.url) == []
 
 
+@pytest.fixture(scope="session")
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty directory for the tests that ask for none of their own: making one for each takes long."""
+    return tmp_path_factory.mktemp("nowhere")
+
+
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, nowhere: Path
+) -> None:
     """Hide the environment's settings and any ``.env`` from the tests."""
-    monkeypatch.chdir(tmp_path)
+    has_own = "tmp_path" in request.fixturenames
+    monkeypatch.chdir(request.getfixturevalue("tmp_path") if has_own else nowhere)

@@ -19,6 +19,8 @@ from tests.support.processes import RedisServer
 from tests.support.sentinel import watched_servers
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.server
+
 DELIVERIES: Final = 2000
 THROUGH_FAILOVERS: Final = 5000
 FROZEN_SECONDS: Final = 20.0

@@ -67,6 +67,7 @@ async def test_a_url_that_is_wrong(command: str, tmp_path: Path) -> None:
     await see_one_line(command, "redis://:hunter2@127.0.0.1:1/abc", tmp_path, says)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_a_password_that_is_wrong(command: str, redis_server: RedisServer, tmp_path: Path) -> None:
     with redis.Redis(port=redis_server.port) as admin:
@@ -98,6 +99,7 @@ async def test_what_does_not_serve(command: str, visitor: Visitor, says: str, tm
         await see_one_line(command, f"redis://127.0.0.1:{port}/0", tmp_path, says)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("command", ["api", "worker"])
 async def test_a_user_that_lacks_a_command(command: str, redis_server: RedisServer, tmp_path: Path) -> None:
     with redis.Redis(port=redis_server.port) as admin:

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from notifier.api.app import create_app
-from notifier.runtime import Runtime
+from notifier.runtime import Runtime, open_runtime
+from notifier.store import Store
 from tests.support.admin_api import KEY, ApiTestServer, Client, Serve
 from tests.support.api_runtime import open_test_runtime
 from tests.support.leaks import tasks_left
+from tests.support.pipeline import quick_settings
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +20,19 @@ async def no_task_is_left() -> AsyncIterator[None]:
     """See that everything that a test started has ended with it; being the first, this fixture ends last."""
     yield
     assert await tasks_left() == []
+
+
+@pytest.fixture
+async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
+    """A runtime on an empty database, with every endpoint in one partition."""
+    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(runtime: Runtime) -> Store:
+    """The store of that runtime."""
+    return runtime.store
 
 
 @pytest.fixture

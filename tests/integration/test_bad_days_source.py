@@ -22,6 +22,8 @@ from tests.support.steered import NOON, Asked, Steered, spaces, steered
 from workers.context import Worker
 from workers.failures import adopt_standings
 
+pytestmark = pytest.mark.no_cover
+
 LIVE: Final = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 ONE: Final = "users: [{id: 1, name: One, username: one}, {id: 2, name: Two, username: two}]\nspaces:\n"
 PLAY: Final = ONE + spaces(["S1"], LIVE)

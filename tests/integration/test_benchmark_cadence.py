@@ -19,6 +19,8 @@ from notifier.core.model.ids import SpaceId
 from notifier.core.model.observation import Call
 from notifier.core.model.poll import Cadence
 
+pytestmark = pytest.mark.no_cover
+
 # An hour of a busy evening's worth of Spaces, among few creators: quick, and everything happens in it.
 AN_HOUR = Week(days=1 / 24, creators=300, spaces_a_day=600, settle=0.0)
 

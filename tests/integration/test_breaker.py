@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,13 +16,15 @@ from notifier.core.delivery.retry import DEFAULT_SCHEDULE, MAX_JITTER
 from notifier.core.events.event import EventType
 from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
-from notifier.runtime import Runtime, open_runtime
+from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, delivery_queue, schema
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
+
+pytestmark = pytest.mark.server
 
 THRESHOLD: Final = 3
 FIRST_MS: Final = 200
@@ -53,17 +54,6 @@ def set_waits(
         "silence": SILENCE_MS,
     }
     monkeypatch.setattr(delivery_queue, "FIGURES", json.dumps(figures))
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
 
 
 async def fail(store: Store, *claims: Claim) -> None:

@@ -18,6 +18,8 @@ from notifier.store import schema
 from tests.support.billing_x import BillingX
 from tests.support.steered import NOON, Asked, Steered, steered
 
+pytestmark = pytest.mark.no_cover
+
 TODAY = int(NOON // DAY_SECONDS)
 MIDNIGHT = NOON + DAY_SECONDS / 2
 

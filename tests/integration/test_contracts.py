@@ -16,6 +16,8 @@ from notifier.core.model.watch import OnFirstSight, WatchKind, WatchStatus
 from notifier.simulator import Contract
 from tests.support.steered import Asked, steered
 
+pytestmark = pytest.mark.no_cover
+
 both = pytest.mark.parametrize("contract", Contract)
 
 FULL = """

@@ -24,6 +24,8 @@ from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 from workers.attempts import disable
 
+pytestmark = pytest.mark.server
+
 
 async def send(runtime: Runtime, *numbers: int) -> list[EventId]:
     events = [numbered_event(number) for number in numbers]

@@ -20,6 +20,8 @@ from tests.support.wait import wait_until
 from tests.support.zoo import FLOODING, UGLY, ZOO, Animal, cage
 from tests.support.zoo.certificates import Authority
 
+pytestmark = pytest.mark.no_cover
+
 TIMEOUT = 0.5
 """Where only the time-out can end a meeting; the others have more."""
 

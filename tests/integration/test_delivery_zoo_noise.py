@@ -16,6 +16,7 @@ from notifier.delivery.dial import Dialler
 from notifier.delivery.pool import Pool
 from notifier.delivery.resolver import ThreadResolver
 from notifier.delivery.sender import Sender
+from tests.support.examples import examples
 from tests.support.peers import LOOPBACK, OK, request_to
 from tests.support.wait import wait_until
 from tests.support.zoo import ZOO, Behaviour, Visit, cage
@@ -82,7 +83,7 @@ def saying(parts: list[bytes], *, stays: bool) -> Behaviour:
 
 @pytest.mark.parametrize("loop_factory", LOOPS, ids=["asyncio", "uvloop"])
 @given(parts=st.lists(pieces, max_size=8), stays=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30))
 def test_any_bytes_get_an_answer_in_time(
     loop_factory: Callable[[], asyncio.AbstractEventLoop], parts: list[bytes], *, stays: bool
 ) -> None:

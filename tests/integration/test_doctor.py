@@ -11,16 +11,21 @@ from typing import Any, Final
 import pytest
 from redis.asyncio import Redis
 
+from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import SealedSecret
 from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, doctor, schema
 from notifier.store.doctor import findings
+from notifier.store.endpoint_state import StateField
+from tests.support.contents import contents, differences
 from tests.support.healthy import PARTITIONS, put_back
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture
@@ -41,18 +46,15 @@ async def runtime(
 
 
 async def found(runtime: Runtime) -> list[str]:
-    return [str(finding) for finding in await findings(runtime.store)]
+    """Return what the doctor finds, and see that it changes nothing."""
+    before = await contents(runtime.store.database.redis)
+    texts = [str(finding) for finding in await findings(runtime.store)]
+    assert await contents(runtime.store.database.redis) == before
+    return texts
 
 
 async def test_nothing_is_found_where_all_is_well(runtime: Runtime) -> None:
-    before = {key: await runtime.store.database.redis.dump(key) async for key in keys_of(runtime)}
     assert await found(runtime) == []
-    after = {key: await runtime.store.database.redis.dump(key) async for key in keys_of(runtime)}
-    assert after.keys() == before.keys()
-
-
-def keys_of(runtime: Runtime) -> AsyncIterator[str]:
-    return runtime.store.database.redis.scan_iter()  # type: ignore[no-any-return]  # redis-py's own annotation
 
 
 BROKEN: Final = {
@@ -401,23 +403,41 @@ async def test_what_a_change_puts_right_is_put_right_by_one(
     runtime: Runtime, names: dict[str, str], what: str
 ) -> None:
     endpoints, command = runtime.store.endpoints, BROKEN[what][0]
+    healthy = await contents(runtime.store.database.redis)
     await runtime.store.database.redis.execute_command(*command.format(**names).split(" "))
     (finding,) = await findings(runtime.store)
     assert "any change" in finding.remedy
     endpoint = await endpoints.get(names["plain"])
     await endpoints.save(replace(endpoint, description="changed"), replacing=endpoint)
     assert await found(runtime) == []
+    changed = differences(healthy, await contents(runtime.store.database.redis))
+    state = runtime.store.partitions.key(schema.STATE, endpoint.id)
+    assert changed.keys() == {
+        *(schema.ENDPOINT(endpoint.id), schema.SERIAL(), state),
+        *(schema.ENDPOINTS_GENERATION(), schema.PARTITION_GENERATION(0)),
+    }
+    assert changed[state].keys() == {StateField.CHANGE}
+    assert await endpoints.get(endpoint.id) == replace(endpoint, description="changed")
 
 
 async def test_what_will_never_be_sent_is_put_right_by_sending_it_again(
     runtime: Runtime, names: dict[str, str]
 ) -> None:
     redis, deliveries = runtime.store.database.redis, runtime.store.deliveries
+    healthy = await contents(redis)
     await redis.zrem(runtime.store.partitions.key(schema.DUE, names["plain"]), names["due"])
     (finding,) = await findings(runtime.store)
     assert finding.remedy == f"space-notifier deliveries redeliver {names['dlv_due']}"
     await deliveries.redeliver(names["dlv_due"])
     assert await found(runtime) == []
+    due = runtime.store.partitions.key(schema.DUE, names["plain"])
+    record = schema.DELIVERY(0, names["dlv_due"])
+    changed = differences(healthy, await contents(redis))
+    assert changed.keys() == {due, record}
+    assert changed[record] == {"status": DeliveryStatus.PENDING, "manual": "1", "base": "0"}
+    was, is_now = dict(healthy[due].value), dict(changed[due])
+    assert is_now.pop(names["due"]) > was.pop(names["due"]), "it is due again from now on"
+    assert is_now == was
 
 
 async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str, str]) -> None:

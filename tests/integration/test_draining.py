@@ -21,6 +21,8 @@ from workers.context import WORKER, Worker
 from workers.deliver import WINDOW, deliver, set_off
 from workers.housekeeping import sweep
 
+pytestmark = pytest.mark.server
+
 PARTITIONS = 2
 
 

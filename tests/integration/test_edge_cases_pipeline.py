@@ -16,6 +16,8 @@ from tests.support.steered import Steered, spaces, steered
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 TITLES = (
     "hello @everyone <!channel>",

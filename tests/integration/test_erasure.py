@@ -46,6 +46,8 @@ from tests.support.wait import wait_until
 from workers.context import Worker
 from workers.dispatch import empty_outbox
 
+pytestmark = pytest.mark.server
+
 OTHER = SpaceId("1yNGaNLjEYbGj")
 CREATOR = "2244994945"
 SECRETS = ("Quarterly riddle", "Evening riddle", "Ada Hidden", "ada_hidden", "Bob Veiled", "bob_veiled")

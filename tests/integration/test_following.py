@@ -20,6 +20,8 @@ from tests.support.fed_worker import SPACE, events_of, fed_worker, known, tell, 
 from tests.support.pipeline import add_watch
 from workers.context import Worker
 
+pytestmark = pytest.mark.server
+
 CREATOR = "2244994945"
 LIVE = {"id": SPACE, "state": "live", "title": "On air", "creator_id": CREATOR}
 

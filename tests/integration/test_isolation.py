@@ -14,6 +14,8 @@ from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
 from tests.support.steered import NOON, Asked, Steered, spaces, steered
 
+pytestmark = pytest.mark.no_cover
+
 LIVE: Final = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 PEOPLE: Final = "users: [{}]\n".format(
     ", ".join(f"{{id: {number}, name: N, username: user{number}}}" for number in (*range(1, 251), 4242))

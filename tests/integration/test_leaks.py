@@ -12,6 +12,8 @@ from notifier.store import schema
 from tests.support import leaks
 from tests.support.leaks import clients_left, stray_keys, tasks_left
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:

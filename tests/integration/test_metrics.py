@@ -13,6 +13,8 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 PLAY = """
 spaces:
   - id: A

@@ -14,6 +14,8 @@ from tests.support.pipeline import add_watch, playing, quick_settings
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 LIVE = "{at: 0s, set: {state: live, title: one, started_at: -60s}}"
 END = "{at: 3s, set: {state: ended, ended_at: +3s}}"
 SIX_LIVE = "spaces:\n" + "".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.model.ids import EventId, delivery_id
-from notifier.runtime import Runtime, open_runtime
+from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
 from tests.support.owing import make_owed
 from tests.support.pipeline import add_endpoint, commit_space_events, quick_settings
@@ -22,16 +22,7 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
+pytestmark = pytest.mark.server
 
 
 async def add_ordered(store: Store, name: str = "a") -> Endpoint:
@@ -131,7 +122,7 @@ async def test_lines_are_drained_in_order_after_the_endpoint_wants_none_any_more
     assert (await store.endpoints.health(endpoint.id)).pending == 0
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choices=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=10, max_size=60))
 async def test_first_sendings_ascend_whatever_fails(store: Store, choices: Sequence[tuple[int, int]]) -> None:
     await store.database.redis.flushall()

@@ -22,6 +22,8 @@ from tests.support.pipeline import SECRET, commit_space_events, numbered_event, 
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 TWO_ATTEMPTS: Final = (0.05,)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,12 +17,14 @@ from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, Ordering
 from notifier.core.delivery.pacing import FIRST_CONCURRENCY, PACE_LAW
 from notifier.core.model.ids import EndpointId, delivery_id
-from notifier.runtime import Runtime, open_runtime
+from notifier.runtime import open_runtime
 from notifier.store import Claim, Settlement, Store, delivery_queue, schema
 from tests.support.owing import make_known, make_owed
 from tests.support.pipeline import commit_space_events, quick_settings
 from tests.support.queue import ATTEMPT, claim, owe, settle, settled
 from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.server
 
 PAUSE_MS: Final = 60.0
 FOREVER: Final = 3_600.0
@@ -37,17 +39,6 @@ def set_law(monkeypatch: pytest.MonkeyPatch, **figures: Any) -> None:
     """Have the pace learned by other figures."""
     quick = json.loads(delivery_queue.FIGURES) | {"pace": replace(PACE_LAW, **figures).as_dict()}
     monkeypatch.setattr(delivery_queue, "FIGURES", json.dumps(quick))
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
 
 
 async def add_new(store: Store, name: str = "a", **changes: Any) -> Endpoint:
@@ -397,7 +388,7 @@ STEPS: Final = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, most=st.integers(1, 20), limit=st.sampled_from([None, 5.0, 100.0]))
 def test_laws_of_the_pace_over_any_history(
     redis_url: str, steps: Sequence[tuple[str, int, int]], most: int, limit: float | None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from notifier.core.delivery.endpoint import Filters
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import OnFirstSight, WatchKind, WatchStatus
@@ -8,6 +10,8 @@ from tests.support.pipeline import add_endpoint, add_watch, playing, quick_setti
 from tests.support.receiver import ReceivedRequest, Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
+
+pytestmark = pytest.mark.server
 
 A_LIFE = """
 users: [{id: "1", name: Host, username: host}]

@@ -26,6 +26,7 @@ from notifier.core.model.instants import instant
 from notifier.core.model.observation import Call
 from notifier.core.model.space import Phase
 from notifier.core.model.watch import WatchKind, WatchStatus
+from tests.support.examples import examples
 from tests.support.poll_machine import (
     BY_ID,
     CADENCE_SECONDS,
@@ -44,6 +45,8 @@ from tests.support.poll_machine import (
 )
 from tests.support.processes import RedisServer
 from tests.support.steered import NOON
+
+pytestmark = pytest.mark.no_cover
 
 BUDGETS: Final = st.none() | st.sampled_from((0.02, 0.05, 0.2, 0.5, 2.0))
 CREATOR: Final = st.sampled_from((*WATCHED, *UNWATCHED[3:]))
@@ -334,5 +337,5 @@ def test_bad_days_of_x_delay_cost_and_announce_nothing_that_they_should_not(
 
     run_state_machine_as_test(
         OverThisServer,
-        settings=settings(max_examples=10, stateful_step_count=12, deadline=None),
+        settings=settings(max_examples=examples(5), stateful_step_count=12),
     )

@@ -18,6 +18,8 @@ from notifier.store.polls import LEASE_SECONDS
 from tests.support.steered import Asked, Steered, spaces, steered
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.server
+
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 LATER = "{at: 0s, set: {state: scheduled, title: later, scheduled_start: +24h}}"
 ONE_LIVE = "spaces:\n" + spaces(["S1"], LIVE)

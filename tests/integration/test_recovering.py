@@ -28,6 +28,8 @@ from tests.support.worker import running_worker
 from workers.context import WORKER, Worker
 from workers.recover import recover
 
+pytestmark = pytest.mark.server
+
 EVERYTHING = "2001-01-01T00:00:00Z"
 
 

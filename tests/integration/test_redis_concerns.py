@@ -30,6 +30,8 @@ from tests.support.processes import RedisServer
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.server
+
 CHANGED: Final = ("maxmemory", "maxmemory-policy", "appendonly")
 SETTINGS: Final = {
     "redis.evicts": {"maxmemory-policy": "allkeys-lru"},

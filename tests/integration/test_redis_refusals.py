@@ -32,6 +32,8 @@ from tests.support.stand_ins import (
 )
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.server
+
 PROMISED_SECONDS: Final = 10.0
 """How soon a call of the API is answered that Redis does not serve."""
 

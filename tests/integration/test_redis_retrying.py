@@ -17,6 +17,8 @@ from notifier.store.connection import connect
 from tests.support.processes import RedisServer
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Any:

@@ -18,6 +18,8 @@ from tests.support.processes import RedisServer
 from tests.support.stand_ins import closes, forwarding, listening, sentinel_of, speaks_http
 from tests.support.zoo.certificates import Authority
 
+pytestmark = pytest.mark.server
+
 OTHER_NAME = "redis.example"
 
 

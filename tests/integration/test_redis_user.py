@@ -24,6 +24,8 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.server
+
 USER = "notifier"
 PLAY = """
 users: [{id: "1", name: Host, username: host}]

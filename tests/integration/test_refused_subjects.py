@@ -16,6 +16,8 @@ from notifier.core.model.watch import Watch, WatchKind, WatchStatus
 from notifier.store.events import WatchChange
 from tests.support.steered import NOON, Asked, Steered, spaces, steered
 
+pytestmark = pytest.mark.no_cover
+
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 PLAY = "users: [{id: 1, name: One, username: one}, {id: 2, name: Root, username: root}]\nspaces:\n" + spaces(
     ["S1"], LIVE

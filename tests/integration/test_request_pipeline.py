@@ -6,11 +6,15 @@ import asyncio
 from collections import Counter
 from itertools import pairwise
 
+import pytest
+
 from notifier.core.events.event import PayloadForm
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
 from notifier.simulator import Behaviour, Buckets, Limits
 from tests.support.steered import Steered, spaces, steered
+
+pytestmark = pytest.mark.server
 
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 ONE_A_SECOND = Behaviour(creators_per_second=1)

@@ -28,6 +28,8 @@ from notifier.store.scripts import Script
 from notifier.store.spending import Holding, Spending
 from tests.support.own_refusals import OwnRefusals
 
+pytestmark = pytest.mark.server
+
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 NOON = NOW - 10 * 3600 - 800
 URGENT, PATIENT = Urgency

@@ -19,6 +19,8 @@ from notifier.core.polling.health import Health, Outage
 from notifier.core.polling.health import news as news_of
 from tests.support.steered import Asked, Steered, spaces, steered
 
+pytestmark = pytest.mark.no_cover
+
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 GONE = "{at: 60s, gone: true}"
 ONE_LIVE = "spaces:\n" + spaces(["S1"], LIVE)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Final, TypeAlias
 
+import pytest
 import redis
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from notifier.core.spaces.lists import LISTED_SECONDS
 from notifier.core.spaces.returns import return_factor
 from tests.support.api_runtime import Clock
 from tests.support.chronicle import Chronicle
+from tests.support.examples import examples
 from tests.support.processes import RedisServer
 from tests.support.space_builders import told_part
 from tests.support.space_machine import (
@@ -45,6 +47,8 @@ from tests.support.space_machine import (
     tells_the_truth,
 )
 from tests.support.stage import CROWD_WATCH, EVERY, TARGETS, Glimpse, Stage
+
+pytestmark = [pytest.mark.server, pytest.mark.no_cover]
 
 CALLS: Final = st.sampled_from((Call.LOOKUP, Call.CREATORS, Call.SEARCH))
 FAULTS: Final = st.sampled_from(Fault)
@@ -344,5 +348,5 @@ def test_any_history_of_x_is_announced_as_it_was(redis_server: RedisServer) -> N
 
     run_state_machine_as_test(
         OverThisServer,
-        settings=settings(max_examples=25, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=examples(12), stateful_step_count=30),
     )

@@ -15,6 +15,8 @@ from notifier.simulator.app import STATUS_PATH
 from tests.support.admin_api import Serve
 from tests.support.steered import NOON, Steered, spaces, steered
 
+pytestmark = [pytest.mark.server, pytest.mark.no_cover]
+
 DAY = 86_400.0
 MIDNIGHT = NOON + DAY / 2
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s, speaker_ids: [7]}}"

@@ -14,6 +14,8 @@ from notifier.store import Store, deliveries
 from tests.support.pipeline import quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
 
+pytestmark = pytest.mark.server
+
 AT_MOST: Final = 10
 AT_ONCE: Final = 4
 

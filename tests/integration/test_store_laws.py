@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import pytest
 import redis as blocking_redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from notifier.store import Claim, Store, schema
 from tests.support.owing import make_owed
 from tests.support.pipeline import quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
+
+pytestmark = pytest.mark.server
 
 OPERATIONS: Final = st.one_of(
     st.tuples(st.just("owe"), st.integers(0, 5)),
@@ -97,11 +100,7 @@ class Play:
         return [place for place, is_there in places.items() if is_there]
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=st.lists(OPERATIONS, max_size=25))
 def test_law_5_a_delivery_is_in_exactly_one_of_due_leased_and_terminal(
     redis_url: str, operations: Sequence[tuple[str, int]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -20,16 +20,12 @@ from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 from workers.siblings import new_worker_id
 
+pytestmark = pytest.mark.server
+
 ENDPOINT = Endpoint(
     id=EndpointId("ep_0000000000000001"), url="https://x.example/", created_at=1.0, updated_at=1.0
 )
 HOLDER = "elsewhere/1:1:abcdef"
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
 
 
 @pytest.fixture

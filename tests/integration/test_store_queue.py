@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ from notifier.core.delivery.endpoint import EndpointStatus
 from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
-from notifier.runtime import Runtime, open_runtime
+from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
 from tests.support.owing import make_owed
 from tests.support.pipeline import numbered_event as make_event
@@ -19,16 +18,7 @@ from tests.support.pipeline import quick_settings
 from tests.support.queue import ATTEMPT, add, claim, owe, settle, settled
 from tests.support.wait import wait_until
 
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
+pytestmark = pytest.mark.server
 
 
 async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:

@@ -18,6 +18,8 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.no_cover
+
 SPEED: Final = 5.0
 
 STORY: Final[dict[str, list[str]]] = {

@@ -30,6 +30,8 @@ from tests.support.pipeline import add_watch
 from workers.context import Worker
 from workers.health import note_health
 
+pytestmark = pytest.mark.server
+
 START = 1_700_010_000.0
 LEAD = 900.0
 OVERDUE = 600.0

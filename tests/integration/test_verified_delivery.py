@@ -37,6 +37,8 @@ from workers.context import WORKER, Worker
 from workers.deliver import deliver
 from workers.dispatch import dispatch
 
+pytestmark = pytest.mark.server
+
 PATH = "/v1/endpoints"
 PUBLIC_URL = "https://notifier.example.org"
 

@@ -151,7 +151,11 @@ async def flowing(redis_url: str, directory: Path, *, workers: int, deliveries: 
         processes = [
             stack.enter_context(
                 NotifierProcess(
-                    "api" if name == "api" else "worker", directory=directory, settings=settings, name=name
+                    "api" if name == "api" else "worker",
+                    directory=directory,
+                    settings=settings,
+                    name=name,
+                    busy=True,
                 )
             )
             for name in names

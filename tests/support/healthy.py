@@ -39,6 +39,8 @@ spaces:
 PARTITIONS: Final = 2
 HOURS_TO_ERASE: Final = 13
 LEASE_SECONDS: Final = 1_800.0
+KEPT_MS: Final = 3_600_000
+"""So long what expires is there at least, lest it should go in the middle of a test."""
 
 
 @dataclass
@@ -62,7 +64,7 @@ async def put_back(redis_url: str, raw: Any) -> Healthy:
         _built.append(healthy)
     await raw.flushall()
     for key, (dump, ttl) in _built[0].records.items():
-        await raw.restore(key, ttl, dump)
+        await raw.restore(key, ttl and max(ttl, KEPT_MS), dump)
     return _built[0]
 
 

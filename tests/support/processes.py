@@ -33,6 +33,11 @@ def free_port() -> int:
         return port
 
 
+def measurement() -> dict[str, str]:
+    """Return the variables by which coverage is measured in a process with an environment of its own."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+
+
 def is_alive(pid: int) -> bool:
     """Return whether a process exists; one that has ended and waits for its parent does not count."""
     return _state_of(pid) not in {"", "Z"}
@@ -166,7 +171,8 @@ class NotifierProcess:
     """``space-notifier …`` as a process of its own, with what it prints kept.
 
     Settings of the outer environment are hidden from it; it runs in ``directory``, where no ``.env`` lies.
-    ``variables`` are further ones of its environment, by their full names.
+    ``variables`` are further ones of its environment, by their full names. Its coverage is measured, unless
+    it is so ``busy`` that this would take long.
     """
 
     def __init__(
@@ -176,11 +182,13 @@ class NotifierProcess:
         settings: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         name: str = "process",
+        busy: bool = False,
     ) -> None:
         self._arguments = arguments
         self._directory = directory
         self._settings = settings or {}
         self._variables = variables or {}
+        self._hidden = ("NOTIFIER_", "COVERAGE_") if busy else ("NOTIFIER_",)
         self._output = directory / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._printed_before = 0
@@ -218,7 +226,7 @@ class NotifierProcess:
         """Start it; its output is appended to that of earlier starts under the same name."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._printed_before = len(self.output)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(self._hidden)}
         settings = {f"NOTIFIER_{name}": value for name, value in self._settings.items()}
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.processes import measurement
+
 KEY: Final = "a-key-for-tests"
 
 
@@ -29,7 +31,7 @@ class Terminal:
             "--url",
             self._url,
             cwd=self._directory,
-            env={"NOTIFIER_ADMIN_KEY": KEY, "COLUMNS": "40"},
+            env={"NOTIFIER_ADMIN_KEY": KEY, "COLUMNS": "40"} | measurement(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

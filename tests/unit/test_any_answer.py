@@ -18,6 +18,7 @@ from notifier.core.spaces.decide import Decision, decide
 from notifier.core.spaces.known import KnownSpace, read_known
 from notifier.core.spaces.next_poll import next_poll
 from notifier.core.spaces.timers import TimerKind, fire, timers_of
+from tests.support.examples import examples
 from tests.support.space_builders import PATIENCE, SPACE_ID, START, WATCHED, History, space
 from tests.support.space_histories import STATES, TIMES, VALUES, Step, steps
 
@@ -115,7 +116,7 @@ def take_in(known: KnownSpace | None, evidence: Evidence) -> KnownSpace | None:
     return decision.known
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60))
 @given(bodies, bodies, st.sampled_from(Call), steps())
 def test_no_answer_of_any_shape_does_harm(first: Any, second: Any, call: Call, history: list[Step]) -> None:
     question = Question(call, (SPACE_ID, "1"))

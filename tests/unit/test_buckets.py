@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -29,6 +29,7 @@ from notifier.core.polling.buckets import (
     take,
     wait,
 )
+from tests.support.examples import examples
 
 LOOKUP, CREATORS, SEARCH, USERS = Call
 URGENT, PATIENT = Urgency
@@ -188,6 +189,7 @@ class TestOneBucket:
 
 
 class TestPace:
+    @settings(max_examples=examples(15))
     @given(st.integers(20, 2000), st.integers(0, 8))
     def test_urgent_overload_goes_on_through_the_window_and_never_above_its_share(
         self, limit: int, late: int

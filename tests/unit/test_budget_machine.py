@@ -206,7 +206,7 @@ class BudgetMachine(RuleBasedStateMachine):
         self.now = moment
 
 
-BudgetMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+BudgetMachine.TestCase.settings = settings(stateful_step_count=30)
 TestBudgetMachine = BudgetMachine.TestCase
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
-import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 from notifier.core.events.event import EventType, encode, redact, thin
 from notifier.core.model.ids import WatchId
@@ -261,10 +262,17 @@ def test_every_body_is_what_the_catalogue_describes_full_thin_and_redacted(
         described_body_of(replace(event, data=json.loads(thin(body))["data"]))
 
 
-@pytest.mark.parametrize("event_type", [known for known in EventType if known.startswith("space.")])
-def test_the_laws_are_tried_on_every_kind_of_event(event_type: EventType) -> None:
+def test_the_laws_are_tried_on_every_kind_of_event() -> None:
+    missing = {known for known in EventType if known.startswith("space.")}
+
+    def completes(history: list[Step]) -> bool:
+        missing.difference_update(History(*history).types)
+        return not missing
+
     seed = Random(1)  # noqa: S311  nothing is kept secret here
-    find(steps(), lambda history: event_type in History(*history).types, random=seed, settings=ANY_WILL_DO)
+    with suppress(NoSuchExample):
+        find(steps(), completes, random=seed, settings=ANY_WILL_DO)
+    assert missing == set()
 
 
 def test_the_laws_are_tried_on_content_that_comes_back() -> None:

@@ -23,3 +23,11 @@ def test_unit_tests_start_no_process() -> None:
         path for path in (ROOT / "tests" / "unit").rglob("test_*.py") if path.name != Path(__file__).name
     ]
     assert [path.name for path in tests if starts.search(path.read_text())] == []
+
+
+def test_what_shows_the_server_runs_on_every_server() -> None:
+    """By the marker `.ci/run` chooses what it repeats on the distribution's Redis."""
+    tests = [path for name in ("store", "redis") for path in (ROOT / "tests").rglob(f"test_{name}_*.py")]
+    shows = [path for path in tests if path.parent.name != "unit"]
+    assert shows
+    assert [path.name for path in shows if "pytest.mark.server" not in path.read_text()] == []

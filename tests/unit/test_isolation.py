@@ -32,6 +32,7 @@ from notifier.core.polling.standing import (
     after_answer,
     after_refusal,
 )
+from tests.support.examples import examples
 
 PACE: Final = Pace(soon=10, slowed=120, refusals=2, apart=120)
 FAILURE: Final = Failure(FailureKind.UNAVAILABLE, "HTTP 503: no", suspects_subjects=True)
@@ -113,7 +114,7 @@ def numbered(count: int) -> list[str]:
     return [str(number) for number in range(count)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15))
 @given(st.integers(2, 100), st.sets(st.integers(0, 99), min_size=1, max_size=3), st.sampled_from([1, 100]))
 def test_up_to_three_bad_subjects_are_found_and_nobody_else_waits_for_longer_than_two_cadences(
     count: int, positions: set[int], size: int
@@ -130,7 +131,7 @@ def test_up_to_three_bad_subjects_are_found_and_nobody_else_waits_for_longer_tha
     assert all(play.standings[each].reason == FAILURE.detail for each in bad)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(8))
 @given(st.integers(1, 300))
 def test_when_everything_fails_the_call_is_down_soon_and_at_the_price_of_few_requests(count: int) -> None:
     play = Play(numbered(count), set(numbered(count)))
