@@ -23,12 +23,12 @@ from notifier.api import (
 )
 from notifier.api.auth import authenticate
 from notifier.api.bodies import MAX_BODY_BYTES
-from notifier.api.errors import Handler, problems
 from notifier.api.handling import handler_of
-from notifier.api.media import JSON
 from notifier.api.openapi import openapi_document
 from notifier.api.operations import RUNTIME, Operation
-from notifier.api.options import OPTIONS, answer_server_wide, options_handler
+from notifier.http.media import JSON
+from notifier.http.options import OPTIONS, answer_server_wide, options_handler
+from notifier.http.problems import Handler, problems
 from notifier.runtime import Runtime
 
 OPERATIONS: Final[tuple[Operation, ...]] = (

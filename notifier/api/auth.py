@@ -8,10 +8,10 @@ from typing import Final
 
 from aiohttp import web
 
-from notifier.api.errors import Handler, problem_response
 from notifier.api.operations import RUNTIME, is_protected
-from notifier.api.options import OPTIONS
 from notifier.errors import UnauthorizedError
+from notifier.http.options import OPTIONS
+from notifier.http.problems import Handler, problem_response
 from notifier.runtime import Runtime
 
 REALM: Final = 'Bearer realm="space-notifier"'

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Final, NoReturn, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from notifier.api.errors import invalid
-from notifier.api.media import CODINGS, JSON, MERGE_PATCH
+from notifier.api.validation import invalid
 from notifier.errors import (
     BadRequestError,
     FieldError,
@@ -19,6 +18,7 @@ from notifier.errors import (
     UnsupportedMediaTypeError,
     UnsupportedPatchError,
 )
+from notifier.http.media import CODINGS, JSON, MERGE_PATCH
 
 MAX_BODY_BYTES: Final = 64 * 1024
 TOO_LARGE: Final = "A body may have up to 64 KiB."

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from notifier.api.bodies import Document, Query, check_body, check_query, read_document
 from notifier.api.idempotency import REPLAYED, answer_once, fingerprint, read_key
-from notifier.api.media import MERGE_PATCH
 from notifier.api.operations import RUNTIME, Call, Operation, Reply
 from notifier.api.preconditions import read_if_match
+from notifier.http.media import MERGE_PATCH
 
 
 def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

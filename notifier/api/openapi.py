@@ -13,12 +13,12 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from notifier import __version__
 from notifier.api.bodies import Query
-from notifier.api.errors import Problem
 from notifier.api.idempotency import HEADER, MAX_KEY_CHARS, REPLAYED
-from notifier.api.media import JSON, MERGE_PATCH, PROBLEM_JSON
 from notifier.api.operations import Operation
 from notifier.api.preconditions import IF_MATCH
 from notifier.core.events.catalogue import PAYLOAD_MODELS
+from notifier.http.media import JSON, MERGE_PATCH, PROBLEM_JSON
+from notifier.http.problems import Problem
 
 TEXT: Final = {"type": "string"}
 IF_MATCH_USE: Final = (

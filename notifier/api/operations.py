@@ -11,9 +11,9 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from notifier.api.bodies import Body, Document, Query
-from notifier.api.media import JSON, PATCH_TYPES
 from notifier.api.preconditions import IfMatch
 from notifier.errors import UnavailableError
+from notifier.http.media import JSON, PATCH_TYPES
 from notifier.runtime import Runtime
 
 RUNTIME: Final[web.AppKey[Runtime]] = web.AppKey("RUNTIME", Runtime)

@@ -17,7 +17,7 @@ from aiohttp import web
 from structlog.testing import LogCapture
 
 from notifier.api.app import create_app
-from notifier.api.limits import MAX_HEADER_BYTES, MAX_URL_BYTES, ConnectionLimits
+from notifier.http.limits import MAX_HEADER_BYTES, MAX_URL_BYTES, ConnectionLimits
 from notifier.runtime import Runtime
 from tests.support.admin_api import ApiTestServer, Client
 from tests.support.raw_http import RawConnection, raw_connection

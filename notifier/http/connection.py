@@ -16,8 +16,6 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-from notifier.api.errors import problem_bytes, problem_response
-from notifier.api.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES, ConnectionLimits
 from notifier.errors import (
     BadRequestError,
     HeadersTooLargeError,
@@ -26,6 +24,8 @@ from notifier.errors import (
     UnavailableError,
     UriTooLongError,
 )
+from notifier.http.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES, ConnectionLimits
+from notifier.http.problems import problem_bytes, problem_response
 
 INTERNAL_STATUS: Final = 500
 TOO_MANY_HEADERS: Final = "Too many headers"

@@ -3,18 +3,16 @@
 import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from notifier.api.media import CODINGS, PATCH_TYPES, PROBLEM_JSON
 from notifier.errors import (
     BadRequestError,
     ConflictError,
     ExpectationFailedError,
-    FieldError,
     IdempotencyInProgressError,
     InvalidInputError,
     MethodNotAllowedError,
@@ -24,6 +22,7 @@ from notifier.errors import (
     UnsupportedEncodingError,
     UnsupportedPatchError,
 )
+from notifier.http.media import CODINGS, PATCH_TYPES, PROBLEM_JSON
 
 INTERNAL_STATUS: Final = 500
 HEADERS: Final[dict[type[NotifierError], dict[str, str]]] = {
@@ -32,16 +31,6 @@ HEADERS: Final[dict[type[NotifierError], dict[str, str]]] = {
     UnsupportedPatchError: {"Accept-Patch": ", ".join(PATCH_TYPES)},  # RFC 5789, 2.2
 }
 """What goes along with a problem, by its kind."""
-
-PLAIN_WORDS: Final = {
-    "missing": "is required",
-    "tuple_type": "should be a list",
-    "dict_type": "should be an object",
-    "model_type": "should be an object",
-    "too_short": "should have at least {min_length} items",
-    "too_long": "should have at most {max_length} items",
-}
-"""For pydantic's kinds of errors whose own text speaks of Python."""
 
 log = structlog.get_logger(__name__)
 
@@ -114,31 +103,6 @@ def _problem(error: NotifierError) -> Problem:
         errors=[FieldProblem(loc=list(field.loc), msg=field.msg) for field in fields] or None,
         id=error.existing_id if isinstance(error, ConflictError) else None,
     )
-
-
-def invalid(place: str, error: ValidationError, hints: dict[str, str] | None = None) -> InvalidInputError:
-    """Turn pydantic's refusal into ours, without the refused values.
-
-    Args:
-        place: ``body`` or ``query``.
-        error: What pydantic found.
-        hints: For field names that a request does not take: what to do instead.
-    """
-    details = error.errors(include_url=False, include_input=False)
-    fields = [FieldError((place, *detail["loc"]), _text(dict(detail), hints or {})) for detail in details]
-    summary = "; ".join(f"{'.'.join(map(str, field.loc[1:])) or place}: {field.msg}" for field in fields)
-    return InvalidInputError(summary, *fields)
-
-
-def _text(detail: dict[str, Any], hints: dict[str, str]) -> str:
-    """Return what would be accepted."""
-    if detail["type"] == "extra_forbidden":
-        return hints.get(str(detail["loc"][0]), "there is no such field here; leave it out")
-    if detail["type"] == "enum":
-        return f"this version takes {detail['ctx']['expected']}"
-    if detail["type"] in PLAIN_WORDS:
-        return PLAIN_WORDS[detail["type"]].format(**detail.get("ctx", {}))
-    return str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)
 
 
 def from_http(request: web.BaseRequest, answer: web.HTTPException) -> web.Response:

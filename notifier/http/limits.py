@@ -1,4 +1,4 @@
-"""What one client may take from the API: of time, of room, and of connections."""
+"""What one client may take from the server: of time, of room, and of connections."""
 
 from __future__ import annotations
 
