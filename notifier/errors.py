@@ -63,11 +63,23 @@ class BadRequestError(NotifierError):
 
 
 class UnauthorizedError(NotifierError):
-    """No key, or one that is not known."""
+    """A call without a key that needs one."""
 
     code = "unauthorized"
     title = "A valid API key is needed"
     status = 401
+
+
+class UnknownKeyError(UnauthorizedError):
+    """The key that was sent is none of ours, or has expired."""
+
+
+class ForbiddenError(NotifierError):
+    """The key is good, and may not do this."""
+
+    code = "forbidden"
+    title = "The API key may not do this"
+    status = 403
 
 
 class NotFoundError(NotifierError):

@@ -11,6 +11,9 @@ MAX_HEADER_BYTES: Final = 16_380
 
 MAX_HEADERS: Final = 128
 
+MAX_BODY_BYTES: Final = 64 * 1024
+"""As sent, and as unpacked."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:

@@ -19,14 +19,19 @@ from notifier.errors import (
     NotFoundError,
     NotifierError,
     PayloadTooLargeError,
+    UnauthorizedError,
+    UnknownKeyError,
     UnsupportedEncodingError,
     UnsupportedPatchError,
 )
 from notifier.http.media import CODINGS, PATCH_TYPES, PROBLEM_JSON
 
 INTERNAL_STATUS: Final = 500
+REALM: Final = 'Bearer realm="space-notifier"'
 HEADERS: Final[dict[type[NotifierError], dict[str, str]]] = {
     IdempotencyInProgressError: {"Retry-After": "1"},
+    UnauthorizedError: {"WWW-Authenticate": REALM},
+    UnknownKeyError: {"WWW-Authenticate": f'{REALM}, error="invalid_token"'},  # RFC 6750, 3.1
     UnsupportedEncodingError: {"Accept-Encoding": ", ".join(CODINGS)},  # RFC 9110, 15.5.16
     UnsupportedPatchError: {"Accept-Patch": ", ".join(PATCH_TYPES)},  # RFC 5789, 2.2
 }
@@ -70,10 +75,10 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return problem_response(BadRequestError("The body is not framed as HTTP/1.1 has it."))
     except Exception as error:
         if isinstance(error, OSError) and request.transport is None:
-            log.info("api.client_gone", method=request.method, route=_route(request))
+            log.info("api.client_gone", method=request.method, route=route_name(request))
             raise ConnectionResetError("the client hung up") from error
         failure = error
-    log.error("api.failed", method=request.method, route=_route(request), exc_info=failure)
+    log.error("api.failed", method=request.method, route=route_name(request), exc_info=failure)
     return problem_response(NotifierError("Something went wrong on our side; the log says what."))
 
 
@@ -132,6 +137,7 @@ def _body(problem: Problem) -> bytes:
     return json.dumps(problem.model_dump(exclude_none=True)).encode()
 
 
-def _route(request: web.Request) -> str:
+def route_name(request: web.Request) -> str:
+    """Return the pattern of the route that a request found."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "unknown"
