@@ -23,12 +23,12 @@ class StatusView(BaseModel):
 
 
 async def get_health(_call: Call[None, None]) -> Reply[StatusView]:
-    """Is the process alive?"""
+    """Say whether the process is alive."""
     return Reply.of(StatusView(status="ok"))
 
 
 async def get_readiness(call: Call[None, None]) -> Reply[StatusView]:
-    """Do Redis and a worker answer?
+    """Say whether Redis and a worker answer.
 
     A 503 says which of them does not.
     """
@@ -47,7 +47,7 @@ async def get_readiness(call: Call[None, None]) -> Reply[StatusView]:
 
 
 async def get_metrics(call: Call[None, None]) -> Reply[bytes]:
-    """Metrics for Prometheus."""
+    """Return the metrics for Prometheus."""
     return Reply.content(await call.runtime.metrics_text(), METRICS_TEXT)
 
 

@@ -114,7 +114,7 @@ class SourceView(BaseModel):
 
 
 async def get_source(call: Call[None, None]) -> Reply[SourceView]:
-    """How X is doing, budgets, lag, and the queue of polls."""
+    """Show how X is doing, the budgets, the lag and the queue of polls."""
     runtime = call.runtime
     store, now, settings = runtime.store, runtime.clock(), runtime.settings
     health, _ = await store.health.read()

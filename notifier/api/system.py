@@ -82,7 +82,7 @@ class SystemView(BaseModel):
 
 
 async def get_system(call: Call[None, None]) -> Reply[SystemView]:
-    """Version, workers, Redis, and how much is kept."""
+    """Show the version, the workers, Redis, and how much is kept."""
     store = call.runtime.store
     state = await store.server.read()
     reports = await store.workers.reports()

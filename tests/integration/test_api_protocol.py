@@ -290,3 +290,14 @@ async def test_every_reference_in_the_openapi_document_leads_somewhere(bare_clie
     assert re.findall(r'"\$ref": "(?!#/components/schemas/)', text) == []
     operation_ids = re.findall(r'"operationId": "(\w+)"', text)
     assert len(operation_ids) == len(set(operation_ids)) == len(DESCRIBED)
+
+
+async def test_the_openapi_document_is_sent_once_to_who_keeps_it(bare_client: Client) -> None:
+    first = await bare_client.get("/openapi.json")
+    etag = first.headers["ETag"]
+    for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = await bare_client.get("/openapi.json", headers={"If-None-Match": held})
+        assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", etag), held
+    for other in ('"other"', etag.strip('"'), ""):
+        response = await bare_client.get("/openapi.json", headers={"If-None-Match": other})
+        assert (response.status, await response.read()) == (200, await first.read()), other
