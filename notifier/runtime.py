@@ -37,6 +37,7 @@ from notifier.store import (
 MASTER_KEY_FILE: Final = "master.key"
 MASTER_KEY_BYTES: Final = 32
 ADMIN_KEY_PREFIX: Final = "snk_"
+ADMIN_SCOPES: Final = frozenset({Scope.ADMIN})
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ class Runtime:
             if setting is None
             else hash_key(setting.get_secret_value())
         )
-        return None if key_hash is None else ApiKey(key_hash, frozenset({Scope.ADMIN}))
+        return None if key_hash is None else ApiKey(key_hash, ADMIN_SCOPES)
 
     async def metrics_text(self) -> bytes:
         """Return the metrics of all processes in Prometheus' text format."""

@@ -21,7 +21,7 @@ from notifier.api import (
 )
 from notifier.api.handling import route_of
 from notifier.api.operations import VERSION, Operation
-from notifier.http.access import ANY_KEY, admit
+from notifier.http.access import check_key
 from notifier.http.problems import Handler, problems
 from notifier.http.routes import RUNTIME, add_routes
 from notifier.runtime import Runtime
@@ -53,5 +53,5 @@ def create_api(runtime: Runtime) -> web.Application:
 async def hide_what_is_missing(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Say only to callers with a key that there is no such path or method."""
     if request.match_info.http_exception is not None:
-        await admit(request, request.app[RUNTIME], ANY_KEY)
+        await check_key(request, request.app[RUNTIME])
     return await handler(request)

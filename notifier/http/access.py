@@ -23,14 +23,13 @@ class AccessKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may come in by a route: what they show, and which scope it needs; None for any."""
+    """Who may come in by a route: what they show, and which scope that needs; None for any."""
 
     kind: AccessKind
     scope: Scope | None = None
 
 
 PUBLIC: Final = Access(AccessKind.PUBLIC)
-ANY_KEY: Final = Access(AccessKind.KEY)
 
 
 def key(scope: Scope) -> Access:
@@ -39,14 +38,21 @@ def key(scope: Scope) -> Access:
 
 
 Gate: TypeAlias = Callable[[web.Request, Runtime, Scope | None], Awaitable[None]]
-"""Lets a request through, or raises one of our errors."""
+"""Lets a request through, or raises one of our errors: it shows nothing good, or what is not enough."""
 
 
 async def _let_in(_request: web.Request, _runtime: Runtime, _scope: Scope | None) -> None:
     """Let anybody through."""
 
 
-async def _check_key(request: web.Request, runtime: Runtime, scope: Scope | None) -> None:
+async def check_key(request: web.Request, runtime: Runtime, scope: Scope | None = None) -> None:
+    """Let a request through that has a good API key, with the scope where one is needed.
+
+    Raises:
+        UnauthorizedError: It has no key, or an unknown or expired one.
+        ForbiddenError: The key does not have the scope.
+        UnavailableError: Redis does not answer.
+    """
     presented = _bearer_token(request)
     now, kept = runtime.clock(), await runtime.admin_key()
     if kept is None or not kept.matches(presented) or kept.has_expired(now=now):
@@ -55,18 +61,7 @@ async def _check_key(request: web.Request, runtime: Runtime, scope: Scope | None
         raise ForbiddenError(f"This needs a key with the scope {scope}.")
 
 
-GATES: Final[Mapping[AccessKind, Gate]] = {AccessKind.PUBLIC: _let_in, AccessKind.KEY: _check_key}
-
-
-async def admit(request: web.Request, runtime: Runtime, access: Access) -> None:
-    """Let a request through.
-
-    Raises:
-        UnauthorizedError: It does not show what it has to.
-        ForbiddenError: What it shows does not go so far.
-        UnavailableError: Redis does not answer, and so it cannot be known.
-    """
-    await GATES[access.kind](request, runtime, access.scope)
+GATES: Final[Mapping[AccessKind, Gate]] = {AccessKind.PUBLIC: _let_in, AccessKind.KEY: check_key}
 
 
 def _bearer_token(request: web.Request) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from notifier.http.access import Access, admit
+from notifier.http.access import GATES, Access
 from notifier.http.options import OPTIONS, options_handler
 from notifier.http.problems import Handler
 from notifier.runtime import Runtime
@@ -54,8 +54,10 @@ def add_routes(app: web.Application, routes: Iterable[Route], *, refuse: Middlew
 
 
 def _guarded(route: Route) -> Handler:
+    gate, scope, handler = GATES[route.access.kind], route.access.scope, route.handler
+
     async def handle(request: web.Request) -> web.StreamResponse:
-        await admit(request, request.app[RUNTIME], route.access)
-        return await route.handler(request)
+        await gate(request, request.app[RUNTIME], scope)
+        return await handler(request)
 
     return handle
