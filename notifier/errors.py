@@ -70,6 +70,18 @@ class UnauthorizedError(NotifierError):
     status = 401
 
 
+class UnknownKeyError(UnauthorizedError):
+    """The key that was sent is none of ours, or has expired."""
+
+
+class ForbiddenError(NotifierError):
+    """The key is good, and may not do this."""
+
+    code = "forbidden"
+    title = "The API key may not do this"
+    status = 403
+
+
 class NotFoundError(NotifierError):
     """There is no such record."""
 

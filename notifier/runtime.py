@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ import structlog
 from notifier import metrics
 from notifier.config import Settings
 from notifier.core.delivery.retry import RetrySchedule
+from notifier.core.model.api_key import ApiKey, Scope, hash_key
 from notifier.core.model.poll import Cadence
 from notifier.core.spaces.merging import Patience
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
@@ -37,6 +37,7 @@ from notifier.store import (
 MASTER_KEY_FILE: Final = "master.key"
 MASTER_KEY_BYTES: Final = 32
 ADMIN_KEY_PREFIX: Final = "snk_"
+ADMIN_SCOPES: Final = frozenset({Scope.ADMIN})
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,20 @@ class Runtime:
     def retry_schedule(self) -> RetrySchedule:
         """When a failed delivery is tried again."""
         return RetrySchedule(tuple(self.settings.retry_schedule_seconds))
+
+    async def admin_key(self) -> ApiKey | None:
+        """Return the key that may do everything: the setting's, else that of the first start, else None.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        setting = self.settings.admin_key
+        key_hash = (
+            await self.store.admin_keys.admin_hash()
+            if setting is None
+            else hash_key(setting.get_secret_value())
+        )
+        return None if key_hash is None else ApiKey(key_hash, ADMIN_SCOPES)
 
     async def metrics_text(self) -> bytes:
         """Return the metrics of all processes in Prometheus' text format."""
@@ -182,7 +197,7 @@ async def make_admin_key(runtime: Runtime) -> str | None:
     if runtime.settings.admin_key is not None:
         return None
     key = ADMIN_KEY_PREFIX + secrets.token_urlsafe(32)
-    made = await runtime.store.admin_keys.set_admin(sha256(key.encode()).hexdigest())
+    made = await runtime.store.admin_keys.set_admin(hash_key(key))
     return key if made else None
 
 

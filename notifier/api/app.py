@@ -1,8 +1,7 @@
-"""The admin API as one aiohttp application."""
+"""The admin API: its operations, and the application that is mounted under ``/v1``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -14,21 +13,17 @@ from notifier.api import (
     endpoints,
     event_types,
     events,
-    health,
     recoveries,
     source,
     spaces,
     system,
     watches,
 )
-from notifier.api.auth import authenticate
-from notifier.api.bodies import MAX_BODY_BYTES
-from notifier.api.errors import Handler, problems
-from notifier.api.handling import handler_of
-from notifier.api.media import JSON
-from notifier.api.openapi import openapi_document
-from notifier.api.operations import RUNTIME, Operation
-from notifier.api.options import OPTIONS, answer_server_wide, options_handler
+from notifier.api.handling import route_of
+from notifier.api.operations import VERSION, Operation
+from notifier.http.access import check_key
+from notifier.http.problems import Handler, problems
+from notifier.http.routes import RUNTIME, add_routes
 from notifier.runtime import Runtime
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -43,35 +38,20 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *event_types.OPERATIONS,
     *source.OPERATIONS,
     *system.OPERATIONS,
-    *health.OPERATIONS,
 )
 
 
-def create_app(runtime: Runtime) -> web.Application:
-    """Build the application around a runtime, which its caller opens and closes."""
-    document = openapi_document(OPERATIONS)
-
-    async def get_document(_request: web.Request) -> web.Response:
-        return web.Response(body=document, content_type=JSON)
-
-    handlers: dict[str, dict[str, Handler]] = {"/openapi.json": {"GET": get_document}}
-    for operation in OPERATIONS:
-        handlers.setdefault(operation.path, {})[operation.method] = handler_of(operation)
-    methods = {method for each in handlers.values() for method in each}
-    app = web.Application(
-        middlewares=[problems, answer_server_wide(sorted(methods)), authenticate],
-        client_max_size=MAX_BODY_BYTES,
-    )
+def create_api(runtime: Runtime) -> web.Application:
+    """Build the application around a runtime, to be mounted under :data:`VERSION`."""
+    app = web.Application(middlewares=[problems, hide_what_is_missing])
     app[RUNTIME] = runtime
-    for path, by_method in handlers.items():
-        _add_routes(app, path, by_method)
+    add_routes(app, [route_of(operation, below=VERSION) for operation in OPERATIONS])
     return app
 
 
-def _add_routes(app: web.Application, path: str, handlers: Mapping[str, Handler]) -> None:
-    resource = app.router.add_resource(path)
-    for method, handler in handlers.items():
-        resource.add_route(method, handler)
-    if "GET" in handlers:
-        resource.add_route("HEAD", handlers["GET"])
-    resource.add_route(OPTIONS, options_handler(list(handlers)))
+@web.middleware
+async def hide_what_is_missing(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say only to callers with a key that there is no such path or method."""
+    if request.match_info.http_exception is not None:
+        await check_key(request, request.app[RUNTIME])
+    return await handler(request)

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Final, NoReturn, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from notifier.api.errors import invalid
-from notifier.api.media import CODINGS, JSON, MERGE_PATCH
+from notifier.api.validation import invalid
 from notifier.errors import (
     BadRequestError,
     FieldError,
@@ -19,8 +18,9 @@ from notifier.errors import (
     UnsupportedMediaTypeError,
     UnsupportedPatchError,
 )
+from notifier.http.limits import MAX_BODY_BYTES
+from notifier.http.media import CODINGS, JSON, MERGE_PATCH
 
-MAX_BODY_BYTES: Final = 64 * 1024
 TOO_LARGE: Final = "A body may have up to 64 KiB."
 UTF_8: Final = "utf-8"
 CHUNKED: Final = "chunked"
@@ -65,7 +65,7 @@ async def read_document(request: web.Request, types: Sequence[str] = (JSON,)) ->
 
     Raises:
         UnsupportedMediaTypeError: It is declared as another type, in another charset or another coding.
-        PayloadTooLargeError: It has more than :data:`MAX_BODY_BYTES`, as sent or unpacked.
+        PayloadTooLargeError: It is larger than ``MAX_BODY_BYTES``, as sent or unpacked.
         BadRequestError: It is not the JSON of an object.
         InvalidInputError: A text in it cannot be written as UTF-8.
     """

@@ -5,10 +5,13 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from notifier.api.models import Time, time_or_none
-from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.operations import Call, hint, operation
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.core.delivery.delivery import Attempt, Delivery, DeliveryStatus, Trigger
+from notifier.core.model.api_key import Scope
 from notifier.core.model.instants import rfc3339
+from notifier.http.access import key
+from notifier.http.reply import Reply
 
 PATH: Final = "/v1/deliveries"
 ONE: Final = PATH + "/{delivery_id}"
@@ -80,8 +83,11 @@ def _attempt_view(attempt: Attempt) -> AttemptView:
     return AttemptView(**same | {"started_at": rfc3339(attempt.started_at), "headers": dict(attempt.headers)})
 
 
-async def list_deliveries(call: Call[None, DeliveryListQuery]) -> Reply:
-    """List deliveries, the newest first."""
+async def list_deliveries(call: Call[None, DeliveryListQuery]) -> Reply[PageView[DeliveryView]]:
+    """List deliveries.
+
+    The newest comes first.
+    """
     query = call.query
     page = await call.runtime.store.deliveries.page(
         **page_of(call),
@@ -94,16 +100,19 @@ async def list_deliveries(call: Call[None, DeliveryListQuery]) -> Reply:
     return page_reply(call, DeliveryView, views, page.next_cursor)
 
 
-async def get_delivery(call: Call[None, None]) -> Reply:
-    """Return one delivery with its attempts."""
+async def get_delivery(call: Call[None, None]) -> Reply[DeliveryWithAttemptsView]:
+    """Get a delivery with its attempts."""
     deliveries, delivery_id = call.runtime.store.deliveries, call.path["delivery_id"]
     delivery = await deliveries.get(delivery_id)
     attempts = [_attempt_view(attempt) for attempt in await deliveries.attempts(delivery_id)]
     return Reply.of(DeliveryWithAttemptsView(**_fields(delivery), attempts=attempts))
 
 
-async def redeliver(call: Call[None, None]) -> Reply:
-    """Send a delivery again now, whatever became of it before."""
+async def redeliver(call: Call[None, None]) -> Reply[RedeliveryView]:
+    """Send a delivery again.
+
+    It goes out now, whatever became of it before.
+    """
     deliveries, delivery_id = call.runtime.store.deliveries, call.path["delivery_id"]
     partition = await deliveries.redeliver(delivery_id)
     await hint(call.runtime.wakeup.deliver([partition]))
@@ -112,27 +121,7 @@ async def redeliver(call: Call[None, None]) -> Reply:
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=list_deliveries,
-        summary="List deliveries",
-        query=DeliveryListQuery,
-        answer=PageView[DeliveryView],
-    ),
-    Operation(
-        method="GET",
-        path=ONE,
-        handler=get_delivery,
-        summary="Get a delivery with its attempts",
-        answer=DeliveryWithAttemptsView,
-    ),
-    Operation(
-        method="POST",
-        path=ONE + "/redeliver",
-        handler=redeliver,
-        summary="Send a delivery again",
-        status=202,
-        answer=RedeliveryView,
-    ),
+    operation("GET", PATH, list_deliveries, key(Scope.DELIVERIES_READ)),
+    operation("GET", ONE, get_delivery, key(Scope.DELIVERIES_READ)),
+    operation("POST", ONE + "/redeliver", redeliver, key(Scope.DELIVERIES_WRITE), status=202),
 )

@@ -16,23 +16,27 @@ from notifier.api.endpoint_models import (
     endpoint_fields,
 )
 from notifier.api.endpoints import ONE, change, read, reply
-from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.operations import Call, hint, operation
 from notifier.api.preconditions import etag_of
 from notifier.api.recoveries import missed_since
 from notifier.api.signing_secrets import new_secret, rotate, shown
 from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, disabled, enabled, verified_anew
 from notifier.core.events.event import EventType, plain_event
+from notifier.core.model.api_key import Scope
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError
+from notifier.http.access import key
+from notifier.http.reply import Reply
 
 TEST_MESSAGE: Final = "This is a test: the endpoint is reached and can check the signature."
 
 
-async def enable_endpoint(call: Call[None, None]) -> Reply:
-    """Let deliveries go out again, those that waited included, and tell what was missed meanwhile.
+async def enable_endpoint(call: Call[None, None]) -> Reply[EnabledEndpointView]:
+    """Enable an endpoint.
 
-    Where it is enabled already, its breaker is closed: the caller says that the receiver is back.
+    Deliveries go out again, those that waited included; `missed` says what it missed meanwhile. Where it is
+    enabled already, its breaker is closed: the caller says that the receiver is back.
     """
     runtime = call.runtime
     now = runtime.clock()
@@ -45,15 +49,21 @@ async def enable_endpoint(call: Call[None, None]) -> Reply:
     return Reply.of(view, etag=etag_of(endpoint))
 
 
-async def disable_endpoint(call: Call[None, None]) -> Reply:
-    """Hold deliveries back; an endpoint that is disabled already keeps its reason."""
+async def disable_endpoint(call: Call[None, None]) -> Reply[EndpointView]:
+    """Disable an endpoint.
+
+    Deliveries are held back. An endpoint that is disabled already keeps its reason.
+    """
     now = call.runtime.clock()
     done = await change(call, lambda endpoint: disabled(endpoint, DisabledReason.BY_HAND, now=now))
     return await reply(call, done.after)
 
 
-async def verify_endpoint(call: Call[None, None]) -> Reply:
-    """Challenge the receiver again; deliveries wait until it has answered."""
+async def verify_endpoint(call: Call[None, None]) -> Reply[EndpointView]:
+    """Verify an endpoint again.
+
+    The receiver is challenged, and deliveries wait until it has answered.
+    """
     now = call.runtime.clock()
 
     def decide(endpoint: Endpoint) -> Endpoint:
@@ -71,15 +81,21 @@ async def verify_endpoint(call: Call[None, None]) -> Reply:
     return await reply(call, (await change(call, decide)).after)
 
 
-async def get_secret(call: Call[None, None]) -> Reply:
-    """Show the secret that signs at present."""
+async def get_secret(call: Call[None, None]) -> Reply[SecretView]:
+    """Show the secret.
+
+    It is the one that signs at present.
+    """
     current = (await read(call)).secrets[0]
     secret = shown(current, call.runtime.secrets)
     return Reply.of(SecretView(secret=secret, public_key=current.public_key))
 
 
-async def rotate_secret(call: Call[SecretRotate, None]) -> Reply:
-    """Sign with a new secret; the old one signs beside it for the grace period."""
+async def rotate_secret(call: Call[SecretRotate, None]) -> Reply[RotatedSecretView]:
+    """Rotate the secret.
+
+    The old one signs beside the new one for the grace period.
+    """
     now, box = call.runtime.clock(), call.runtime.secrets
     secret = new_secret(
         (await read(call)).signing, call.body.secret
@@ -99,8 +115,11 @@ async def rotate_secret(call: Call[SecretRotate, None]) -> Reply:
     )
 
 
-async def test_endpoint(call: Call[None, None]) -> Reply:
-    """Send a ``webhook.test`` event to this endpoint alone."""
+async def test_endpoint(call: Call[None, None]) -> Reply[TestView]:
+    """Send a test event.
+
+    A `webhook.test` goes to this endpoint alone.
+    """
     endpoint = await read(call)
     if endpoint.status is not EndpointStatus.ENABLED:
         raise ConflictError(f"{endpoint.id} is disabled; enable it first.")
@@ -119,52 +138,32 @@ async def test_endpoint(call: Call[None, None]) -> Reply:
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="POST",
-        path=ONE + "/enable",
-        handler=enable_endpoint,
-        summary="Enable an endpoint",
-        answer=EnabledEndpointView,
+    operation(
+        "POST",
+        ONE + "/enable",
+        enable_endpoint,
+        key(Scope.ENDPOINTS_WRITE),
         takes_if_match=True,
         shows_etag=True,
     ),
-    Operation(
-        method="POST",
-        path=ONE + "/disable",
-        handler=disable_endpoint,
-        summary="Disable an endpoint",
-        answer=EndpointView,
+    operation(
+        "POST",
+        ONE + "/disable",
+        disable_endpoint,
+        key(Scope.ENDPOINTS_WRITE),
         takes_if_match=True,
         shows_etag=True,
     ),
-    Operation(
-        method="POST",
-        path=ONE + "/verify",
-        handler=verify_endpoint,
-        summary="Verify an endpoint again",
+    operation(
+        "POST",
+        ONE + "/verify",
+        verify_endpoint,
+        key(Scope.ENDPOINTS_WRITE),
         status=202,
-        answer=EndpointView,
         takes_if_match=True,
         shows_etag=True,
     ),
-    Operation(
-        method="GET", path=ONE + "/secret", handler=get_secret, summary="Show the secret", answer=SecretView
-    ),
-    Operation(
-        method="POST",
-        path=ONE + "/rotate-secret",
-        handler=rotate_secret,
-        summary="Rotate the secret",
-        body=SecretRotate,
-        answer=RotatedSecretView,
-        takes_if_match=True,
-    ),
-    Operation(
-        method="POST",
-        path=ONE + "/test",
-        handler=test_endpoint,
-        summary="Send a test event",
-        status=202,
-        answer=TestView,
-    ),
+    operation("GET", ONE + "/secret", get_secret, key(Scope.ENDPOINTS_WRITE)),
+    operation("POST", ONE + "/rotate-secret", rotate_secret, key(Scope.ENDPOINTS_WRITE), takes_if_match=True),
+    operation("POST", ONE + "/test", test_endpoint, key(Scope.ENDPOINTS_WRITE), status=202),
 )

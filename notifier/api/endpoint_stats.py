@@ -5,9 +5,12 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from notifier.api.models import Time, time_or_none
-from notifier.api.operations import Call, Operation, Reply
+from notifier.api.operations import Call, operation
 from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
+from notifier.core.model.api_key import Scope
 from notifier.core.model.instants import rfc3339
+from notifier.http.access import key
+from notifier.http.reply import Reply
 from notifier.store.endpoint_stats import BreakerState, EndpointStats
 
 
@@ -70,8 +73,11 @@ class EndpointStatsView(BaseModel):
     last_failure_reason: str | None
 
 
-async def get_endpoint_stats(call: Call[None, None]) -> Reply:
-    """Return the figures of one endpoint."""
+async def get_endpoint_stats(call: Call[None, None]) -> Reply[EndpointStatsView]:
+    """Show how deliveries to an endpoint fare.
+
+    All figures are of one moment.
+    """
     endpoint = await call.runtime.store.endpoints.get(call.path["endpoint_id"])
     return Reply.of(_view(endpoint, await call.runtime.store.stats_of(endpoint.id)))
 
@@ -110,11 +116,5 @@ def _view(endpoint: Endpoint, stats: EndpointStats) -> EndpointStatsView:
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path="/v1/endpoints/{endpoint_id}/stats",
-        handler=get_endpoint_stats,
-        summary="Show how deliveries to an endpoint fare",
-        answer=EndpointStatsView,
-    ),
+    operation("GET", "/v1/endpoints/{endpoint_id}/stats", get_endpoint_stats, key(Scope.ENDPOINTS_READ)),
 )

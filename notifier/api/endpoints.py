@@ -15,7 +15,7 @@ from notifier.api.endpoint_models import (
     endpoint_fields,
 )
 from notifier.api.models import random_tail
-from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.operations import Call, hint, operation
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.api.patching import Patch
 from notifier.api.preconditions import etag_of
@@ -29,8 +29,11 @@ from notifier.core.delivery.endpoint import (
 )
 from notifier.core.delivery.filters import check_event_types
 from notifier.core.delivery.request import check_custom_headers
+from notifier.core.model.api_key import Scope
 from notifier.core.model.ids import EndpointId
 from notifier.errors import AddressError, InvalidInputError
+from notifier.http.access import key
+from notifier.http.reply import Reply
 from notifier.runtime import Runtime
 from notifier.store import Change
 
@@ -38,8 +41,11 @@ PATH: Final = "/v1/endpoints"
 ONE: Final = PATH + "/{endpoint_id}"
 
 
-async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply:
-    """Add an endpoint; the answer shows its secret."""
+async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply[CreatedEndpointView]:
+    """Add an endpoint.
+
+    The answer shows its secret.
+    """
     now, body = call.runtime.clock(), call.body
     chosen = _checked(call.runtime, body.chosen() | {"url": body.url})
     _check_verifiable(body.verify, body.signing)
@@ -62,8 +68,11 @@ async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply:
     return Reply.of(view, location=f"{PATH}/{endpoint.id}", etag=etag_of(endpoint))
 
 
-async def list_endpoints(call: Call[None, PageQuery]) -> Reply:
-    """List the endpoints, the newest first."""
+async def list_endpoints(call: Call[None, PageQuery]) -> Reply[PageView[EndpointView]]:
+    """List endpoints.
+
+    The newest comes first.
+    """
     page = await call.runtime.store.endpoints.page(**page_of(call))
     health = await call.runtime.store.endpoints.health_of([endpoint.id for endpoint in page.items])
     views = [
@@ -73,13 +82,16 @@ async def list_endpoints(call: Call[None, PageQuery]) -> Reply:
     return page_reply(call, EndpointView, views, page.next_cursor)
 
 
-async def get_endpoint(call: Call[None, None]) -> Reply:
-    """Return one endpoint."""
+async def get_endpoint(call: Call[None, None]) -> Reply[EndpointView]:
+    """Get an endpoint."""
     return await reply(call, await read(call))
 
 
-async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply:
-    """Change what the subscriber chose; another URL is verified again, where that was asked for."""
+async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply[EndpointView]:
+    """Change an endpoint.
+
+    Another URL is verified again, where that was asked for.
+    """
     now, patch = call.runtime.clock(), Patch(call, EndpointPatch)
 
     def decide(endpoint: Endpoint) -> Endpoint:
@@ -93,12 +105,15 @@ async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply:
     return await reply(call, (await change(call, decide)).after)
 
 
-async def delete_endpoint(call: Call[None, None]) -> Reply:
-    """Remove an endpoint; what is still owed to it is discarded."""
+async def delete_endpoint(call: Call[None, None]) -> Reply[None]:
+    """Remove an endpoint.
+
+    What is still owed to it is discarded.
+    """
     if call.if_match is not None:
         call.if_match.check(await read(call))
     await call.runtime.store.endpoints.delete(call.path["endpoint_id"])
-    return Reply()
+    return Reply.nothing()
 
 
 async def read(call: Call[Any, Any]) -> Endpoint:
@@ -106,7 +121,7 @@ async def read(call: Call[Any, Any]) -> Endpoint:
     return await call.runtime.store.endpoints.get(call.path["endpoint_id"])
 
 
-async def reply(call: Call[Any, Any], endpoint: Endpoint) -> Reply:
+async def reply(call: Call[Any, Any], endpoint: Endpoint) -> Reply[EndpointView]:
     """Answer with an endpoint as it is, and with its health."""
     health = await call.runtime.store.endpoints.health(endpoint.id)
     return Reply.of(EndpointView(**endpoint_fields(endpoint, health)), etag=etag_of(endpoint))
@@ -167,48 +182,11 @@ def _checked(runtime: Runtime, chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="POST",
-        path=PATH,
-        handler=create_endpoint,
-        summary="Add an endpoint",
-        status=201,
-        body=EndpointCreate,
-        answer=CreatedEndpointView,
-        shows_etag=True,
+    operation("POST", PATH, create_endpoint, key(Scope.ENDPOINTS_WRITE), status=201, shows_etag=True),
+    operation("GET", PATH, list_endpoints, key(Scope.ENDPOINTS_READ)),
+    operation("GET", ONE, get_endpoint, key(Scope.ENDPOINTS_READ), shows_etag=True),
+    operation(
+        "PATCH", ONE, change_endpoint, key(Scope.ENDPOINTS_WRITE), takes_if_match=True, shows_etag=True
     ),
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=list_endpoints,
-        summary="List endpoints",
-        query=PageQuery,
-        answer=PageView[EndpointView],
-    ),
-    Operation(
-        method="GET",
-        path=ONE,
-        handler=get_endpoint,
-        summary="Get an endpoint",
-        answer=EndpointView,
-        shows_etag=True,
-    ),
-    Operation(
-        method="PATCH",
-        path=ONE,
-        handler=change_endpoint,
-        summary="Change an endpoint",
-        body=EndpointPatch,
-        answer=EndpointView,
-        takes_if_match=True,
-        shows_etag=True,
-    ),
-    Operation(
-        method="DELETE",
-        path=ONE,
-        handler=delete_endpoint,
-        summary="Remove an endpoint",
-        status=204,
-        takes_if_match=True,
-    ),
+    operation("DELETE", ONE, delete_endpoint, key(Scope.ENDPOINTS_WRITE), status=204, takes_if_match=True),
 )

@@ -4,9 +4,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from notifier.api.operations import Call, Operation, Reply
+from notifier.api.operations import Call, operation
 from notifier.api.paging import PageView
 from notifier.core.events.catalogue import event_types
+from notifier.core.model.api_key import Scope
+from notifier.http.access import key
+from notifier.http.reply import Reply
 
 
 class EventTypeView(BaseModel):
@@ -18,8 +21,11 @@ class EventTypeView(BaseModel):
     example: dict[str, Any]
 
 
-async def list_event_types(_call: Call[None, None]) -> Reply:
-    """List every event type, all on one page."""
+async def list_event_types(_call: Call[None, None]) -> Reply[PageView[EventTypeView]]:
+    """List event types.
+
+    All are on one page.
+    """
     views = [
         EventTypeView(name=info.name, description=info.description, schema=info.schema, example=info.example)
         for info in event_types()
@@ -27,12 +33,4 @@ async def list_event_types(_call: Call[None, None]) -> Reply:
     return Reply.of(PageView[EventTypeView](data=views, next_cursor=None))
 
 
-OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path="/v1/event-types",
-        handler=list_event_types,
-        summary="List event types",
-        answer=PageView[EventTypeView],
-    ),
-)
+OPERATIONS: Final = (operation("GET", "/v1/event-types", list_event_types, key(Scope.EVENTS_READ)),)

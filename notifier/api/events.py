@@ -7,10 +7,13 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from notifier.api.cursors import Place
 from notifier.api.models import Time
-from notifier.api.operations import Call, Operation, Reply
+from notifier.api.operations import Call, operation
 from notifier.api.paging import PageQuery, PageView, page_reply, position_of
 from notifier.core.events.event import EventType
+from notifier.core.model.api_key import Scope
 from notifier.errors import BadRequestError
+from notifier.http.access import key
+from notifier.http.reply import Reply
 from notifier.store.events import LoggedEvent
 
 PATH: Final = "/v1/events"
@@ -54,8 +57,11 @@ def event_view(event: LoggedEvent) -> EventView:
     return EventView(id=event.id, **json.loads(event.body))
 
 
-async def list_events(call: Call[None, EventListQuery]) -> Reply:
-    """List events, the newest first; with ``after``, the oldest first."""
+async def list_events(call: Call[None, EventListQuery]) -> Reply[PageView[EventView]]:
+    """List events.
+
+    The newest comes first; with `after`, the oldest.
+    """
     query, log = call.query, call.runtime.store.events
     wanted: dict[str, Any] = {"limit": query.limit, "event_type": query.type, "space_id": query.space_id}
     if query.after is None:
@@ -84,25 +90,12 @@ def _place_in_log(after: str) -> str:
     return place.position
 
 
-async def get_event(call: Call[None, None]) -> Reply:
-    """Return one event."""
+async def get_event(call: Call[None, None]) -> Reply[EventView]:
+    """Get an event."""
     return Reply.of(event_view(await call.runtime.store.events.get(call.path["event_id"])))
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=list_events,
-        summary="List events",
-        query=EventListQuery,
-        answer=PageView[EventView],
-    ),
-    Operation(
-        method="GET",
-        path=PATH + "/{event_id}",
-        handler=get_event,
-        summary="Get an event",
-        answer=EventView,
-    ),
+    operation("GET", PATH, list_events, key(Scope.EVENTS_READ)),
+    operation("GET", PATH + "/{event_id}", get_event, key(Scope.EVENTS_READ)),
 )

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
 from notifier.api.bodies import Document, Query, check_body, check_query, read_document
 from notifier.api.idempotency import REPLAYED, answer_once, fingerprint, read_key
-from notifier.api.media import MERGE_PATCH
-from notifier.api.operations import RUNTIME, Call, Operation, Reply
+from notifier.api.operations import Call, Operation
 from notifier.api.preconditions import read_if_match
+from notifier.http.media import MERGE_PATCH
+from notifier.http.problems import Handler
+from notifier.http.reply import respond
+from notifier.http.routes import RUNTIME, Route
 
 
-def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def route_of(operation: Operation, *, below: str = "") -> Route:
+    """Return the route of an operation in an application that is mounted under the path ``below``."""
+    return Route(
+        method=operation.method,
+        path=operation.path.removeprefix(below),
+        handler=_handler_of(operation),
+        access=operation.access,
+    )
+
+
+def _handler_of(operation: Operation) -> Handler:
     """Return the aiohttp handler of an operation; it answers a POST with an ``Idempotency-Key`` once."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -21,12 +34,12 @@ def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.St
         call = _checked(operation, request, document)
         key = read_key(request) if operation.method == "POST" else None
         if key is None:
-            return _response(operation, await operation.handler(call))
+            return await respond(request, await operation.handler(call), status=operation.status)
         mark = fingerprint(request.method, request.path, document)
         reply, replayed = await answer_once(
             call.runtime, key, mark, status=operation.status, make=lambda: operation.handler(call)
         )
-        response = _response(operation, reply)
+        response = await respond(request, reply, status=operation.status)
         if replayed:
             response.headers[REPLAYED] = "true"
         return response
@@ -34,7 +47,7 @@ def handler_of(operation: Operation) -> Callable[[web.Request], Awaitable[web.St
     return handle
 
 
-def _checked(operation: Operation, request: web.Request, document: Document) -> Call[object, object]:
+def _checked(operation: Operation, request: web.Request, document: Document) -> Call[Any, Any]:
     query = _query(operation, request)
     merges = operation.body is not None and request.content_type == MERGE_PATCH
     return Call(
@@ -55,17 +68,6 @@ def _query(operation: Operation, request: web.Request) -> Query | None:
     """
     if operation.query is not None:
         return check_query(operation.query, request)
-    if operation.needs_key:
+    if not operation.is_public:
         check_query(Query, request)
     return None
-
-
-def _response(operation: Operation, reply: Reply) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    if reply.body:
-        headers["Content-Type"] = reply.content_type
-    if reply.location:
-        headers["Location"] = reply.location
-    if reply.etag:
-        headers["ETag"] = reply.etag
-    return web.Response(status=operation.status, body=reply.body, headers=headers)

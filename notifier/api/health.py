@@ -1,12 +1,14 @@
 """What needs no key: whether we live, whether we are ready, and the metrics."""
 
 import asyncio
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from notifier.api.operations import Call, Operation, Reply
+from notifier.api.operations import Call, operation
 from notifier.errors import UnavailableError
+from notifier.http.access import PUBLIC
+from notifier.http.reply import Reply
 from notifier.store import PREFIX
 
 WORKER_SILENCE_SECONDS: Final = 15.0
@@ -20,13 +22,16 @@ class StatusView(BaseModel):
     status: Literal["ok"]
 
 
-async def get_health(_call: Call[None, None]) -> Reply:
-    """Tell that the process answers."""
+async def get_health(_call: Call[None, None]) -> Reply[StatusView]:
+    """Say whether the process is alive."""
     return Reply.of(StatusView(status="ok"))
 
 
-async def get_readiness(call: Call[None, None]) -> Reply:
-    """Return whether Redis answers and a worker is at work; 503 says which is missing."""
+async def get_readiness(call: Call[None, None]) -> Reply[StatusView]:
+    """Say whether Redis and a worker answer.
+
+    A 503 says which of them does not.
+    """
     store = call.runtime.store
     try:
         async with asyncio.timeout(STORE_PATIENCE_SECONDS):
@@ -41,21 +46,13 @@ async def get_readiness(call: Call[None, None]) -> Reply:
     return Reply.of(StatusView(status="ok"))
 
 
-async def get_metrics(call: Call[Any, Any]) -> Reply:
-    """Return the metrics in Prometheus's text format."""
-    return Reply(await call.runtime.metrics_text(), METRICS_TEXT)
+async def get_metrics(call: Call[None, None]) -> Reply[bytes]:
+    """Return the metrics for Prometheus."""
+    return Reply.content(await call.runtime.metrics_text(), METRICS_TEXT)
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="GET", path="/healthz", handler=get_health, summary="Is the process alive?", answer=StatusView
-    ),
-    Operation(
-        method="GET",
-        path="/readyz",
-        handler=get_readiness,
-        summary="Do Redis and a worker answer?",
-        answer=StatusView,
-    ),
-    Operation(method="GET", path="/metrics", handler=get_metrics, summary="Metrics for Prometheus"),
+    operation("GET", "/healthz", get_health, PUBLIC),
+    operation("GET", "/readyz", get_readiness, PUBLIC),
+    operation("GET", "/metrics", get_metrics, PUBLIC),
 )

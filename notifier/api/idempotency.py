@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
 from notifier.api.bodies import Document
-from notifier.api.operations import Reply
 from notifier.errors import FieldError, InvalidInputError, UnavailableError
+from notifier.http.reply import Reply
 from notifier.runtime import Runtime
 from notifier.store import StoredAnswer
 
@@ -49,8 +49,8 @@ def fingerprint(method: str, path: str, document: Document) -> str:
 
 
 async def answer_once(
-    runtime: Runtime, key: str, mark: str, *, status: int, make: Callable[[], Awaitable[Reply]]
-) -> tuple[Reply, bool]:
+    runtime: Runtime, key: str, mark: str, *, status: int, make: Callable[[], Awaitable[Reply[Any]]]
+) -> tuple[Reply[Any], bool]:
     """Answer a POST, or give again what was answered to it before; the flag tells which.
 
     Raises:
@@ -71,14 +71,15 @@ async def answer_once(
     return reply, False
 
 
-def _pack(runtime: Runtime, reply: Reply, status: int) -> StoredAnswer:
+def _pack(runtime: Runtime, reply: Reply[Any], status: int) -> StoredAnswer:
     content = json.dumps([reply.body.decode(), reply.location, reply.etag])
     return StoredAnswer(status, runtime.secrets.seal(content).encode(), reply.content_type)
 
 
-def _unpack(runtime: Runtime, stored: StoredAnswer) -> Reply:
-    body, location, *etag = json.loads(runtime.secrets.open(stored.body.decode()))
-    return Reply(body.encode(), stored.content_type, location, *etag)  # earlier versions kept no ETag
+def _unpack(runtime: Runtime, stored: StoredAnswer) -> Reply[Any]:
+    body, location, *etags = json.loads(runtime.secrets.open(stored.body.decode()))
+    etag = etags[0] if etags else None  # earlier versions kept none
+    return Reply(body=body.encode(), content_type=stored.content_type, location=location, etag=etag)
 
 
 async def _unless_down(step: Awaitable[None], event: str) -> None:

@@ -14,12 +14,13 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from notifier import __version__
 from notifier.api.bodies import Query
-from notifier.api.errors import Problem
 from notifier.api.idempotency import HEADER, MAX_KEY_CHARS, REPLAYED
-from notifier.api.media import JSON, MERGE_PATCH, PROBLEM_JSON
 from notifier.api.operations import Operation
 from notifier.api.preconditions import IF_MATCH
 from notifier.core.events.catalogue import PAYLOAD_MODELS
+from notifier.http.access import AccessKind
+from notifier.http.media import JSON, MERGE_PATCH, PROBLEM_JSON
+from notifier.http.problems import Problem
 
 TEXT: Final = {"type": "string"}
 IF_MATCH_USE: Final = (
@@ -67,7 +68,7 @@ def openapi_document(operations: tuple[Operation, ...]) -> bytes:
         "webhooks": {name: _webhook(model, schemas) for name, model in PAYLOAD_MODELS.items()},
         "components": {
             "schemas": definitions,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {AccessKind.KEY.value: {"type": "http", "scheme": "bearer"}},
         },
     }
     return json.dumps(document, ensure_ascii=False).encode()
@@ -92,6 +93,7 @@ def _operation(operation: Operation, schemas: Schemas, queries: dict[type[BaseMo
     described: Schema = {
         "operationId": operation.handler.__name__,
         "summary": operation.summary,
+        **({"description": operation.description} if operation.description else {}),
         "tags": [operation.tag],
         "parameters": _parameters(operation, queries),
         "responses": _responses(operation, schemas),
@@ -99,8 +101,8 @@ def _operation(operation: Operation, schemas: Schemas, queries: dict[type[BaseMo
     if operation.body is not None:
         required = any(field.is_required() for field in operation.body.model_fields.values())
         described["requestBody"] = {"required": required, "content": _bodies(operation, schemas)}
-    if operation.needs_key:
-        described["security"] = [{"key": []}]
+    if not operation.is_public:
+        described["security"] = [{operation.access.kind.value: []}]
     return described
 
 
@@ -161,7 +163,7 @@ def _refusals(operation: Operation) -> dict[int, Schema]:
     if operation.query is not None or operation.body is not None:
         refusals[400] = {"description": "The body is no JSON object, or the cursor no cursor here."}
         refusals[422] = {"description": "A field, a parameter or a header is not acceptable."}
-    if operation.needs_key:
+    if not operation.is_public:
         refusals[401] = {"description": "No key, or not the right one."}
     if operation.body is not None:
         refusals[408] = {"description": "The body did not arrive in time."}

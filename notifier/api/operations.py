@@ -1,28 +1,32 @@
-"""Operations: entries of the table that drives both the routing and the OpenAPI document."""
+"""Operations: entries of the table that drives both the routing and the OpenAPI document.
+
+What a handler's annotations and its docstring say is read from there and said nowhere else.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 import structlog
-from aiohttp import web
 from pydantic import BaseModel
 
 from notifier.api.bodies import Body, Document, Query
-from notifier.api.media import JSON, PATCH_TYPES
 from notifier.api.preconditions import IfMatch
 from notifier.errors import UnavailableError
+from notifier.http.access import PUBLIC, Access
+from notifier.http.media import JSON, PATCH_TYPES
+from notifier.http.reply import Reply
 from notifier.runtime import Runtime
 
-RUNTIME: Final[web.AppKey[Runtime]] = web.AppKey("RUNTIME", Runtime)
-PROTECTED: Final = "/v1"
+VERSION: Final = "/v1"
 
 log = structlog.get_logger(__name__)
 
-BodyT_co = TypeVar("BodyT_co", covariant=True)
-QueryT_co = TypeVar("QueryT_co", covariant=True)
+BodyT_co = TypeVar("BodyT_co", bound=Body | None, covariant=True)
+QueryT_co = TypeVar("QueryT_co", bound=Query | None, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +48,7 @@ class Call(Generic[BodyT_co, QueryT_co]):
     merge: Document | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back; the status is the operation's."""
-
-    body: bytes = b""
-    content_type: str = JSON
-    location: str | None = None
-    etag: str | None = None
-
-    @classmethod
-    def of(cls, document: BaseModel, *, location: str | None = None, etag: str | None = None) -> Reply:
-        """Answer with a model; ``location`` is the path of a new record, ``etag`` the state of the record."""
-        # exclude_unset: a field of X's that is unknown is left out; our own are always set
-        body = document.model_dump_json(by_alias=True, exclude_unset=True).encode()
-        return cls(body, location=location, etag=etag)
-
-
-OperationHandler: TypeAlias = Callable[[Call[Any, Any]], Awaitable[Reply]]
+OperationHandler: TypeAlias = Callable[[Call[Any, Any]], Awaitable[Reply[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +56,7 @@ class Operation:
     """One method of one path; ``body``, ``query`` and ``answer`` are models that check and describe it.
 
     Attributes:
+        status: Of a success.
         takes_if_match: Whether it changes a record that has an ETag, and so honours ``If-Match``.
         shows_etag: Whether its answer is such a record.
     """
@@ -76,13 +64,15 @@ class Operation:
     method: str
     path: str
     handler: OperationHandler
+    access: Access
     summary: str
-    status: int = 200
-    body: type[Body] | None = None
-    query: type[Query] | None = None
-    answer: type[BaseModel] | None = None
-    takes_if_match: bool = False
-    shows_etag: bool = False
+    description: str
+    body: type[Body] | None
+    query: type[Query] | None
+    answer: type[BaseModel] | None
+    status: int
+    takes_if_match: bool
+    shows_etag: bool
 
     @property
     def body_types(self) -> tuple[str, ...]:
@@ -90,19 +80,83 @@ class Operation:
         return PATCH_TYPES if self.method == "PATCH" else (JSON,)
 
     @property
-    def needs_key(self) -> bool:
-        """Whether a caller must show the admin key."""
-        return is_protected(self.path)
+    def is_public(self) -> bool:
+        """Whether anybody may call it."""
+        return self.access == PUBLIC
 
     @property
     def tag(self) -> str:
         """The resource, by the first segment of the path below the version."""
-        return self.path.removeprefix(PROTECTED).split("/")[1] if self.needs_key else "health"
+        return self.path.split("/")[2] if self.path.startswith(VERSION) else "health"
 
 
-def is_protected(path: str) -> bool:
-    """Return whether a route, by its pattern, needs a key: everything under ``/v1`` does."""
-    return path == PROTECTED or path.startswith(PROTECTED + "/")
+def operation(
+    method: str,
+    path: str,
+    handler: Callable[[Call[BodyT_co, QueryT_co]], Awaitable[Reply[Any]]],
+    access: Access,
+    *,
+    status: int = 200,
+    takes_if_match: bool = False,
+    shows_etag: bool = False,
+) -> Operation:
+    """Return the operation that a handler carries out.
+
+    Its models are those of the handler's annotations, ``Call[Body, Query]`` and ``Reply[Answer]``, with None
+    for what it does not have and ``Reply[bytes]`` for content that is not JSON. The first line of its
+    docstring is the summary, the rest the description.
+
+    Raises:
+        TypeError: The annotations or the docstring do not say this.
+    """
+    body, query, answer = _models(handler)
+    if answer is bytes and method == "POST":
+        raise _misfit(handler, "a POST answers with a model or nothing: its answer is kept, to be repeated")
+    summary, _, description = (inspect.getdoc(handler) or "").partition("\n")
+    if not summary:
+        raise _misfit(handler, "needs a docstring: it is what the OpenAPI document says")
+    return Operation(
+        method=method,
+        path=path,
+        handler=handler,
+        access=access,
+        summary=summary.rstrip("."),
+        description=description.strip(),
+        body=body,
+        query=query,
+        answer=None if answer is bytes else answer,
+        status=status,
+        takes_if_match=takes_if_match,
+        shows_etag=shows_etag,
+    )
+
+
+def _models(handler: Callable[..., object]) -> tuple[Any, Any, Any]:
+    """Return the models of body, query and answer, None for each that there is not."""
+    hints = get_type_hints(handler)
+    reply = hints.pop("return", None)
+    call = next(iter(hints.values()), None)
+    if len(hints) != 1 or get_origin(call) is not Call or get_origin(reply) is not Reply:
+        raise _misfit(handler, "has to be annotated as (call: Call[Body, Query]) -> Reply[Answer]")
+    body, query = get_args(call)
+    (answer,) = get_args(reply)
+    return (
+        _model(handler, body, Body),
+        _model(handler, query, Query),
+        bytes if answer is bytes else _model(handler, answer, BaseModel),
+    )
+
+
+def _model(handler: Callable[..., object], named: object, base: type[BaseModel]) -> type[BaseModel] | None:
+    if named is type(None):
+        return None
+    if isinstance(named, type) and issubclass(named, base):
+        return named
+    raise _misfit(handler, f"{named} is neither None nor a {base.__name__}")
+
+
+def _misfit(handler: Callable[..., object], text: str) -> TypeError:
+    return TypeError(f"{handler.__module__}.{handler.__qualname__}: {text}")
 
 
 async def hint(wakeup: Awaitable[None]) -> None:

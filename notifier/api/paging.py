@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from notifier.api.bodies import Query
 from notifier.api.cursors import ADVICE, Place, digest_of
 from notifier.api.models import QueryInteger
-from notifier.api.operations import Call, Reply
+from notifier.api.operations import Call
 from notifier.errors import BadRequestError
+from notifier.http.reply import Reply
 
 MAX_LIMIT: Final = 250
 DEFAULT_LIMIT: Final = 50
@@ -62,7 +63,7 @@ def position_of(call: Call[Any, PageQuery]) -> str | None:
 
 def page_reply(
     call: Call[Any, PageQuery], view: type[ItemT], views: Sequence[ItemT], position: str | None
-) -> Reply:
+) -> Reply[PageView[ItemT]]:
     """Answer with a page.
 
     Args:

@@ -6,13 +6,16 @@ from pydantic import BaseModel, Field, RootModel
 
 from notifier.api.bodies import Body
 from notifier.api.models import Time, random_tail, time_or_none
-from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.operations import Call, hint, operation
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
 from notifier.core.delivery.recovery import Recovery, RecoveryStatus, Span
+from notifier.core.model.api_key import Scope
 from notifier.core.model.ids import RecoveryId
 from notifier.core.model.instants import rfc3339
 from notifier.errors import ConflictError
+from notifier.http.access import key
+from notifier.http.reply import Reply
 from notifier.runtime import Runtime
 
 ENDPOINT: Final = "/v1/endpoints/{endpoint_id}"
@@ -64,14 +67,17 @@ class MissedView(BaseModel):
     recover: str = Field(description="The call that sends them again, with this `since`.")
 
 
-async def recover_endpoint(call: Call[RecoverBody, None]) -> Reply:
-    """Send an endpoint again all that it missed, or count it."""
+async def recover_endpoint(call: Call[RecoverBody, None]) -> Reply[RecoverView]:
+    """Send again what an endpoint missed.
+
+    With `dry_run` it is only counted.
+    """
     store = call.runtime.store
     endpoint = await store.endpoints.get(call.path["endpoint_id"])
     span = await store.recoveries.read_span(call.body.since, call.body.until)
     if call.body.dry_run:
         count = await store.recoveries.count(endpoint, span)
-        return Reply.of(MissedCountView(**_span_fields(endpoint.id, span, count)))
+        return Reply.of(RecoverView(MissedCountView(**_span_fields(endpoint.id, span, count))))
     if endpoint.awaits_verification:
         raise ConflictError(f"{endpoint.id} has yet to answer its challenge; recover once it has.")
     if endpoint.status is not EndpointStatus.ENABLED:
@@ -85,11 +91,15 @@ async def recover_endpoint(call: Call[RecoverBody, None]) -> Reply:
         count=await store.recoveries.count(endpoint, span),
     )
     await hint(call.runtime.wakeup.recover())
-    return Reply.of(_view(recovery), location=f"{PATH.format(endpoint_id=endpoint.id)}/{recovery.id}")
+    location = f"{PATH.format(endpoint_id=endpoint.id)}/{recovery.id}"
+    return Reply.of(RecoverView(_view(recovery)), location=location)
 
 
-async def list_recoveries(call: Call[None, PageQuery]) -> Reply:
-    """List the recoveries of an endpoint, the newest first."""
+async def list_recoveries(call: Call[None, PageQuery]) -> Reply[PageView[RecoveryView]]:
+    """List the recoveries of an endpoint.
+
+    The newest comes first.
+    """
     store = call.runtime.store
     endpoint = await store.endpoints.get(call.path["endpoint_id"])
     page = await store.recoveries.page(endpoint.id, **page_of(call))
@@ -97,13 +107,19 @@ async def list_recoveries(call: Call[None, PageQuery]) -> Reply:
     return page_reply(call, RecoveryView, views, page.next_cursor)
 
 
-async def get_recovery(call: Call[None, None]) -> Reply:
-    """Return one recovery and how far it is."""
+async def get_recovery(call: Call[None, None]) -> Reply[RecoveryView]:
+    """Get a recovery.
+
+    It shows how far the work is.
+    """
     return Reply.of(_view(await _recovery(call)))
 
 
-async def cancel_recovery(call: Call[None, None]) -> Reply:
-    """End a recovery; what it has made due goes out all the same."""
+async def cancel_recovery(call: Call[None, None]) -> Reply[RecoveryView]:
+    """Cancel a recovery.
+
+    What it has made due goes out all the same.
+    """
     recovery = await _recovery(call)
     before = await call.runtime.store.recoveries.cancel(recovery.id)
     if before in (RecoveryStatus.DONE, RecoveryStatus.FAILED):
@@ -152,29 +168,8 @@ def _view(recovery: Recovery) -> RecoveryView:
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="POST",
-        path=ENDPOINT + "/recover",
-        handler=recover_endpoint,
-        summary="Send again what an endpoint missed",
-        status=202,
-        body=RecoverBody,
-        answer=RecoverView,
-    ),
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=list_recoveries,
-        summary="List the recoveries of an endpoint",
-        query=PageQuery,
-        answer=PageView[RecoveryView],
-    ),
-    Operation(method="GET", path=ONE, handler=get_recovery, summary="Get a recovery", answer=RecoveryView),
-    Operation(
-        method="POST",
-        path=ONE + "/cancel",
-        handler=cancel_recovery,
-        summary="Cancel a recovery",
-        answer=RecoveryView,
-    ),
+    operation("POST", ENDPOINT + "/recover", recover_endpoint, key(Scope.ENDPOINTS_WRITE), status=202),
+    operation("GET", PATH, list_recoveries, key(Scope.ENDPOINTS_READ)),
+    operation("GET", ONE, get_recovery, key(Scope.ENDPOINTS_READ)),
+    operation("POST", ONE + "/cancel", cancel_recovery, key(Scope.ENDPOINTS_WRITE)),
 )

@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field
 
 from notifier import metrics
 from notifier.api.models import Time, time_or_none
-from notifier.api.operations import Call, Operation, Reply
+from notifier.api.operations import Call, operation
 from notifier.core.model import observation
+from notifier.core.model.api_key import Scope
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.reasons import OutageKind
 from notifier.core.polling.buckets import Buckets
@@ -17,6 +18,8 @@ from notifier.core.polling.health import Health
 from notifier.core.polling.refusals import Refusal
 from notifier.core.polling.spending import Ledger, ThriftLevel, forecast, next_day, thrift_level
 from notifier.core.polling.standing import Standing
+from notifier.http.access import key
+from notifier.http.reply import Reply
 from notifier.store import PollQueue
 
 PATH: Final = "/v1/source"
@@ -110,8 +113,8 @@ class SourceView(BaseModel):
     refused: list[RefusedView] = Field(description="What is missing from X's answers because X refuses it.")
 
 
-async def get_source(call: Call[None, None]) -> Reply:
-    """Tell how X is doing."""
+async def get_source(call: Call[None, None]) -> Reply[SourceView]:
+    """Show how X is doing, the budgets, the lag and the queue of polls."""
     runtime = call.runtime
     store, now, settings = runtime.store, runtime.clock(), runtime.settings
     health, _ = await store.health.read()
@@ -223,12 +226,4 @@ def _lag(
     )
 
 
-OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=get_source,
-        summary="How X is doing, budgets, lag, and the queue of polls",
-        answer=SourceView,
-    ),
-)
+OPERATIONS: Final = (operation("GET", PATH, get_source, key(Scope.SOURCE_READ)),)

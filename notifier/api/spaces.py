@@ -7,14 +7,17 @@ from pydantic import create_model
 
 from notifier.api.events import EventView, event_view
 from notifier.api.models import Time
-from notifier.api.operations import Call, Operation, Reply
+from notifier.api.operations import Call, operation
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.core.events.event import SPACE_URL
 from notifier.core.events.payload import SpaceObject
+from notifier.core.model.api_key import Scope
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace
 from notifier.errors import NotFoundError
+from notifier.http.access import key
+from notifier.http.reply import Reply
 
 PATH: Final = "/v1/spaces"
 ONE: Final = PATH + "/{space_id}"
@@ -51,16 +54,19 @@ def _view(known: KnownSpace, watch_ids: Sequence[str]) -> SpaceView:
     )
 
 
-async def list_spaces(call: Call[None, SpaceListQuery]) -> Reply:
-    """List the tracked Spaces, the newest first."""
+async def list_spaces(call: Call[None, SpaceListQuery]) -> Reply[PageView[SpaceView]]:
+    """List Spaces.
+
+    The newest comes first.
+    """
     query = call.query
     page = await call.runtime.store.spaces.page(**page_of(call), state=query.state, watch_id=query.watch_id)
     views = [_view(tracked.known, tracked.watch_ids) for tracked in page.items if tracked.known is not None]
     return page_reply(call, SpaceView, views, page.next_cursor)
 
 
-async def get_space(call: Call[None, None]) -> Reply:
-    """Return one Space."""
+async def get_space(call: Call[None, None]) -> Reply[SpaceView]:
+    """Get a Space."""
     space_id = call.path["space_id"]
     tracked = await call.runtime.store.spaces.get(space_id)
     if tracked.known is None:
@@ -68,8 +74,11 @@ async def get_space(call: Call[None, None]) -> Reply:
     return Reply.of(_view(tracked.known, tracked.watch_ids))
 
 
-async def list_space_events(call: Call[None, PageQuery]) -> Reply:
-    """List the events of one Space by sequence, the oldest first."""
+async def list_space_events(call: Call[None, PageQuery]) -> Reply[PageView[EventView]]:
+    """List the events of a Space.
+
+    They come by sequence, the oldest first.
+    """
     space_id, store = call.path["space_id"], call.runtime.store
     page = await store.events.of_space(space_id, **page_of(call))
     if not page.items and call.query.cursor is None:
@@ -80,21 +89,7 @@ async def list_space_events(call: Call[None, PageQuery]) -> Reply:
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=list_spaces,
-        summary="List Spaces",
-        query=SpaceListQuery,
-        answer=PageView[SpaceView],
-    ),
-    Operation(method="GET", path=ONE, handler=get_space, summary="Get a Space", answer=SpaceView),
-    Operation(
-        method="GET",
-        path=ONE + "/events",
-        handler=list_space_events,
-        summary="List the events of a Space",
-        query=PageQuery,
-        answer=PageView[EventView],
-    ),
+    operation("GET", PATH, list_spaces, key(Scope.SPACES_READ)),
+    operation("GET", ONE, get_space, key(Scope.SPACES_READ)),
+    operation("GET", ONE + "/events", list_space_events, key(Scope.SPACES_READ)),
 )

@@ -6,8 +6,11 @@ from pydantic import BaseModel, Field
 
 from notifier import __version__
 from notifier.api.models import Time, time_or_none
-from notifier.api.operations import Call, Operation, Reply
+from notifier.api.operations import Call, operation
+from notifier.core.model.api_key import Scope
 from notifier.core.model.instants import rfc3339
+from notifier.http.access import key
+from notifier.http.reply import Reply
 from notifier.store import Concern, ServerState, Severity, concerns_of
 
 PATH: Final = "/v1/system"
@@ -78,8 +81,8 @@ class SystemView(BaseModel):
     warnings: list[WarningView]
 
 
-async def get_system(call: Call[None, None]) -> Reply:
-    """Describe the installation."""
+async def get_system(call: Call[None, None]) -> Reply[SystemView]:
+    """Show the version, the workers, Redis, and how much is kept."""
     store = call.runtime.store
     state = await store.server.read()
     reports = await store.workers.reports()
@@ -114,12 +117,4 @@ def _warning(concern: Concern) -> WarningView:
     return WarningView(name=concern.name, severity=concern.severity, text=concern.text, remedy=concern.remedy)
 
 
-OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=get_system,
-        summary="Version, workers, Redis, and how much is kept",
-        answer=SystemView,
-    ),
-)
+OPERATIONS: Final = (operation("GET", PATH, get_system, key(Scope.SYSTEM_READ)),)

@@ -8,13 +8,16 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from notifier.api.bodies import Body
 from notifier.api.models import Time, random_tail
-from notifier.api.operations import Call, Operation, Reply, hint
+from notifier.api.operations import Call, hint, operation
 from notifier.api.paging import PageQuery, PageView, page_of, page_reply
 from notifier.api.patching import Patch
 from notifier.api.preconditions import etag_of
+from notifier.core.model.api_key import Scope
 from notifier.core.model.ids import WatchId
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.watch import OnFirstSight, Watch, WatchKind, WatchRole, WatchStatus, check_target
+from notifier.http.access import key
+from notifier.http.reply import Reply
 from notifier.runtime import Runtime
 
 PATH: Final = "/v1/watches"
@@ -86,7 +89,7 @@ async def _views(runtime: Runtime, watches: Sequence[Watch]) -> list[WatchView]:
     ]
 
 
-async def _reply(runtime: Runtime, watch: Watch, *, location: str | None = None) -> Reply:
+async def _reply(runtime: Runtime, watch: Watch, *, location: str | None = None) -> Reply[WatchView]:
     return Reply.of((await _views(runtime, [watch]))[0], location=location, etag=etag_of(watch))
 
 
@@ -107,8 +110,11 @@ def _view(watch: Watch, space_ids: Sequence[str], reason: str | None) -> WatchVi
     )
 
 
-async def create_watch(call: Call[WatchCreate, None]) -> Reply:
-    """Add a watch; a creator's name is resolved by the workers."""
+async def create_watch(call: Call[WatchCreate, None]) -> Reply[WatchView]:
+    """Add a watch.
+
+    A creator's name is resolved by the workers.
+    """
     subject = check_target(call.body.kind, call.body.target)
     watch = Watch(
         id=WatchId("wch_" + random_tail()),
@@ -126,20 +132,26 @@ async def create_watch(call: Call[WatchCreate, None]) -> Reply:
     return await _reply(call.runtime, watch, location=f"{PATH}/{watch.id}")
 
 
-async def list_watches(call: Call[None, PageQuery]) -> Reply:
-    """List the watches, the newest first."""
+async def list_watches(call: Call[None, PageQuery]) -> Reply[PageView[WatchView]]:
+    """List watches.
+
+    The newest comes first.
+    """
     page = await call.runtime.store.watches.page(**page_of(call))
     views = await _views(call.runtime, page.items)
     return page_reply(call, WatchView, views, page.next_cursor)
 
 
-async def get_watch(call: Call[None, None]) -> Reply:
-    """Return one watch."""
+async def get_watch(call: Call[None, None]) -> Reply[WatchView]:
+    """Get a watch."""
     return await _reply(call.runtime, await call.runtime.store.watches.get(call.path["watch_id"]))
 
 
-async def change_watch(call: Call[WatchPatch, None]) -> Reply:
-    """Pause, resume or rename a watch."""
+async def change_watch(call: Call[WatchPatch, None]) -> Reply[WatchView]:
+    """Pause or label a watch.
+
+    A paused watch is not polled, and goes on when `paused` is false again.
+    """
     runtime, patch = call.runtime, Patch(call, WatchPatch)
 
     def decide(watch: Watch) -> Watch:
@@ -155,53 +167,22 @@ async def change_watch(call: Call[WatchPatch, None]) -> Reply:
     return await _reply(runtime, done.after)
 
 
-async def delete_watch(call: Call[None, None]) -> Reply:
-    """Remove a watch; Spaces that no other watch matches are no longer tracked, without an event."""
+async def delete_watch(call: Call[None, None]) -> Reply[None]:
+    """Remove a watch.
+
+    Spaces that no other watch matches are no longer tracked, without an event.
+    """
     watches, watch_id = call.runtime.store.watches, call.path["watch_id"]
     if call.if_match is not None:
         call.if_match.check(await watches.get(watch_id))
     await watches.delete(watch_id, now=call.runtime.clock())
-    return Reply()
+    return Reply.nothing()
 
 
 OPERATIONS: Final = (
-    Operation(
-        method="POST",
-        path=PATH,
-        handler=create_watch,
-        summary="Add a watch",
-        status=201,
-        body=WatchCreate,
-        answer=WatchView,
-        shows_etag=True,
-    ),
-    Operation(
-        method="GET",
-        path=PATH,
-        handler=list_watches,
-        summary="List watches",
-        query=PageQuery,
-        answer=PageView[WatchView],
-    ),
-    Operation(
-        method="GET", path=ONE, handler=get_watch, summary="Get a watch", answer=WatchView, shows_etag=True
-    ),
-    Operation(
-        method="PATCH",
-        path=ONE,
-        handler=change_watch,
-        summary="Pause or label a watch",
-        body=WatchPatch,
-        answer=WatchView,
-        takes_if_match=True,
-        shows_etag=True,
-    ),
-    Operation(
-        method="DELETE",
-        path=ONE,
-        handler=delete_watch,
-        summary="Remove a watch",
-        status=204,
-        takes_if_match=True,
-    ),
+    operation("POST", PATH, create_watch, key(Scope.WATCHES_WRITE), status=201, shows_etag=True),
+    operation("GET", PATH, list_watches, key(Scope.WATCHES_READ)),
+    operation("GET", ONE, get_watch, key(Scope.WATCHES_READ), shows_etag=True),
+    operation("PATCH", ONE, change_watch, key(Scope.WATCHES_WRITE), takes_if_match=True, shows_etag=True),
+    operation("DELETE", ONE, delete_watch, key(Scope.WATCHES_WRITE), status=204, takes_if_match=True),
 )

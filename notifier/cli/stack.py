@@ -15,13 +15,13 @@ from typing import Final
 
 import structlog
 
-from notifier.api.app import create_app
-from notifier.api.serving import ApiRunner
 from notifier.cli.serving import bind, port_of, served
 from notifier.cli.supervision import Child
 from notifier.cli.valkey import embedded_valkey
 from notifier.config import ENV_PREFIX, Settings, load_settings
+from notifier.http.runner import HttpRunner
 from notifier.runtime import Runtime, open_runtime
+from notifier.server import create_server
 
 WORKER_STOP_SECONDS: Final = 17.5
 POLL_AGAIN_SECONDS: Final = 0.05
@@ -77,7 +77,7 @@ async def all_in_one(overrides: Mapping[str, str], *, workers: int) -> AsyncIter
             )
         settings = load_settings(**effective)
         runtime = await stack.enter_async_context(open_runtime(settings))
-        await stack.enter_async_context(served(create_app(runtime), listening, runner_of=ApiRunner))
+        await stack.enter_async_context(served(create_server(runtime), listening, runner_of=HttpRunner))
         started_at = time.time()
         await stack.enter_async_context(_worker_processes(workers, effective))
         yield Stack(runtime, settings.base_url, started_at)
@@ -95,7 +95,7 @@ async def serve_api(settings: Settings) -> AsyncIterator[Runtime]:
         effective = settings.model_copy(update={"port": port_of(listening)})
         async with (
             open_runtime(effective) as runtime,
-            served(create_app(runtime), listening, runner_of=ApiRunner),
+            served(create_server(runtime), listening, runner_of=HttpRunner),
         ):
             yield runtime
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from notifier.api.app import create_app
 from notifier.runtime import Runtime, open_runtime
+from notifier.server import create_server
 from notifier.store import Store
 from tests.support.admin_api import KEY, ApiTestServer, Client, Serve
 from tests.support.api_runtime import open_test_runtime
@@ -47,7 +47,7 @@ def serve(aiohttp_client: Callable[[ApiTestServer], Awaitable[Client]]) -> Serve
     """Put the API in front of a runtime; returns a client without a key."""
 
     async def start(runtime: Runtime) -> Client:
-        return await aiohttp_client(ApiTestServer(create_app(runtime)))
+        return await aiohttp_client(ApiTestServer(create_server(runtime)))
 
     return start
 

@@ -16,9 +16,9 @@ import structlog
 from aiohttp import web
 from structlog.testing import LogCapture
 
-from notifier.api.app import create_app
-from notifier.api.limits import MAX_HEADER_BYTES, MAX_URL_BYTES, ConnectionLimits
+from notifier.http.limits import MAX_HEADER_BYTES, MAX_URL_BYTES, ConnectionLimits
 from notifier.runtime import Runtime
+from notifier.server import create_server
 from tests.support.admin_api import ApiTestServer, Client
 from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.wait import wait_until
@@ -41,7 +41,7 @@ async def start(api_runtime: Runtime) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def serve(limits: ConnectionLimits) -> int:
-            server = ApiTestServer(create_app(api_runtime))
+            server = ApiTestServer(create_server(api_runtime))
             server.limits = limits
             await stack.enter_async_context(server)
             assert server.port is not None
@@ -340,7 +340,7 @@ async def test_a_connection_in_use_outlives_every_deadline(start: Start) -> None
 async def test_who_does_not_read_an_answer_is_cut_off(
     api_runtime: Runtime, logged: Callable[[], list[object]]
 ) -> None:
-    app = create_app(api_runtime)
+    app = create_server(api_runtime)
     ended = asyncio.Event()
 
     async def large(_request: web.Request) -> web.Response:

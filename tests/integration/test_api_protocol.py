@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from yarl import URL
 
-from notifier.api.app import OPERATIONS
 from notifier.runtime import Runtime, make_admin_key
+from notifier.server import DESCRIBED
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import clock_of, wakeups_of, without_redis
 
@@ -151,7 +151,7 @@ async def test_a_wrong_parameter_is_named(api_client: Client, query: str, field:
 async def test_no_operation_takes_a_parameter_that_it_does_not_describe(api_client: Client) -> None:
     document = await (await api_client.get("/openapi.json")).json()
     operations = [(method, path) for path, methods in document["paths"].items() for method in methods]
-    assert len(operations) == len(OPERATIONS)
+    assert len(operations) == len(DESCRIBED)
     for method, path in operations:
         response = await api_client.request(method, re.sub("[{}]", "", path), params={"surprise": "1"})
         if path.startswith("/v1/"):
@@ -274,7 +274,7 @@ async def test_the_openapi_document_describes_every_operation(bare_client: Clien
     document = await (await bare_client.get("/openapi.json")).json()
     assert document["openapi"] == "3.1.0"
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert described == {(operation.method, operation.path) for operation in OPERATIONS}
+    assert described == {(operation.method, operation.path) for operation in DESCRIBED}
     assert "space.started" in document["webhooks"]
     secured = {
         path for path, methods in document["paths"].items() for it in methods.values() if "security" in it
@@ -289,4 +289,15 @@ async def test_every_reference_in_the_openapi_document_leads_somewhere(bare_clie
     assert references <= set(schemas)
     assert re.findall(r'"\$ref": "(?!#/components/schemas/)', text) == []
     operation_ids = re.findall(r'"operationId": "(\w+)"', text)
-    assert len(operation_ids) == len(set(operation_ids)) == len(OPERATIONS)
+    assert len(operation_ids) == len(set(operation_ids)) == len(DESCRIBED)
+
+
+async def test_the_openapi_document_is_sent_once_to_who_keeps_it(bare_client: Client) -> None:
+    first = await bare_client.get("/openapi.json")
+    etag = first.headers["ETag"]
+    for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = await bare_client.get("/openapi.json", headers={"If-None-Match": held})
+        assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", etag), held
+    for other in ('"other"', etag.strip('"'), ""):
+        response = await bare_client.get("/openapi.json", headers={"If-None-Match": other})
+        assert (response.status, await response.read()) == (200, await first.read()), other

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from notifier.api.app import create_app
 from notifier.api.source import SourceView
 from notifier.cli import app as cli
 from notifier.core.model.instants import rfc3339
@@ -20,6 +19,7 @@ from notifier.core.model.reasons import OutageKind
 from notifier.core.model.watch import WatchKind
 from notifier.core.polling.spending import ThriftLevel
 from notifier.runtime import Runtime
+from notifier.server import create_server
 from notifier.simulator import Behaviour, Buckets, Limits
 from tests.support.admin_api import KEY, ApiTestServer, Client, Serve, problem
 from tests.support.steered import NOON, Steered, spaces, steered
@@ -253,7 +253,7 @@ async def test_calls_that_share_a_bucket_are_told_together(redis_url: str, serve
 
 async def run_cli(runtime: Runtime, *arguments: str) -> str:
     """Run the command in a thread of its own, against the API in this one."""
-    async with ApiTestServer(create_app(runtime)) as server:
+    async with ApiTestServer(create_server(runtime)) as server:
         url = str(server.make_url("")).rstrip("/")
         result = await asyncio.to_thread(
             CliRunner().invoke, cli, ["source", *arguments, "--url", url, "--key", "test-key"]

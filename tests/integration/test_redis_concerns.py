@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from notifier import __version__
-from notifier.api.app import create_app
 from notifier.api.system import SystemView
 from notifier.cli import app as cli
 from notifier.runtime import Runtime, open_runtime, report_concerns
+from notifier.server import create_server
 from notifier.store import Severity
 from notifier.store.concerns import CONCERNS
 from notifier.store.needs import acl_rules
@@ -233,7 +233,7 @@ async def test_the_command_prints_the_same(server: RedisServer, admin: redis.Red
     admin.config_set("appendonly", "no")
     async with runtime_at(server.url) as runtime:
         document = await system(runtime, serve)
-        async with TestServer(create_app(runtime)) as api:
+        async with TestServer(create_server(runtime)) as api:
             options = ["--url", str(api.make_url("")).rstrip("/"), "--key", "test-key"]
             as_json = await run_cli("system", "--json", *options, url=server.url)
             as_text = await run_cli("system", *options, url=server.url)

@@ -15,7 +15,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from cloudevents.core.formats.json import JSONFormat
 
-from notifier.api.app import create_app
 from notifier.cli.listener import Received, create_listener
 from notifier.core.delivery.challenge import WAITS_SECONDS
 from notifier.core.delivery.endpoint import (
@@ -26,6 +25,7 @@ from notifier.core.delivery.endpoint import (
     verified_anew,
 )
 from notifier.runtime import Runtime, open_runtime
+from notifier.server import create_server
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
 from tests.support.api_runtime import Clock, NotedWakeups, clock_of
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
@@ -64,7 +64,7 @@ async def installation(redis_url: str) -> AsyncIterator[tuple[Runtime, Client]]:
     async with (
         open_runtime(settings) as runtime,
         running_worker(settings),
-        TestClient(ApiTestServer(create_app(runtime)), headers=KEY) as client,
+        TestClient(ApiTestServer(create_server(runtime)), headers=KEY) as client,
     ):
         yield runtime, client
 

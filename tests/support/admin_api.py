@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from notifier.api.limits import ConnectionLimits
-from notifier.api.serving import ApiRunner
+from notifier.http.limits import ConnectionLimits
+from notifier.http.runner import HttpRunner
 from notifier.runtime import Runtime
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
@@ -22,8 +22,8 @@ class ApiTestServer(TestServer):
 
     limits = ConnectionLimits()
 
-    async def _make_runner(self, **_options: Any) -> ApiRunner:
-        return ApiRunner(self.app, limits=self.limits, access_log=None, shutdown_timeout=1)
+    async def _make_runner(self, **_options: Any) -> HttpRunner:
+        return HttpRunner(self.app, limits=self.limits, access_log=None, shutdown_timeout=1)
 
 
 async def create(client: Client, path: str, **body: Any) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from notifier.config import load_settings
+from notifier.core.model.api_key import ApiKey, Scope, hash_key
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Database, Store, Wakeup, connect
 
 MASTER_KEY = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+TEST_KEY = "test-key"
 DEAD_URL = "redis://127.0.0.1:1"
 
 
@@ -55,7 +57,7 @@ class NotedWakeups(Wakeup):
 async def open_test_runtime(redis_url: str, *, empty: bool = True) -> AsyncIterator[Runtime]:
     """Open a runtime with the admin key ``test-key``, on a database that is emptied first unless said."""
     settings = load_settings(
-        redis_url=redis_url, admin_key="test-key", master_keys=MASTER_KEY, allowed_networks="127.0.0.0/8"
+        redis_url=redis_url, admin_key=TEST_KEY, master_keys=MASTER_KEY, allowed_networks="127.0.0.0/8"
     )
     async with open_runtime(settings, clock=Clock()) as runtime:
         if empty:
@@ -83,3 +85,20 @@ async def without_redis(runtime: Runtime) -> AsyncIterator[Runtime]:
         yield replace(runtime, store=Store(database, retention_days=1, partitions=1))
     finally:
         await database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowRuntime(Runtime):
+    """A runtime whose one key may do less than everything, or not for ever."""
+
+    scopes: frozenset[Scope] = frozenset()
+    expires_at: float | None = None
+
+    async def admin_key(self) -> ApiKey:
+        return ApiKey(hash_key(TEST_KEY), self.scopes, self.expires_at)
+
+
+def narrowed(runtime: Runtime, *scopes: Scope, expires_at: float | None = None) -> Runtime:
+    """Return the runtime with a key of these scopes alone."""
+    same = {each.name: getattr(runtime, each.name) for each in fields(Runtime)}
+    return NarrowRuntime(**same, scopes=frozenset(scopes), expires_at=expires_at)

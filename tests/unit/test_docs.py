@@ -17,7 +17,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from examples import poll_events, webhook_receiver
-from notifier.api.app import OPERATIONS
 from notifier.cli import app
 from notifier.config import Settings
 from notifier.config.pages import env_example, settings_page, variable
@@ -26,6 +25,7 @@ from notifier.core.delivery.challenge import challenge_body, respond
 from notifier.core.delivery.signing import parse_signing_key, sign
 from notifier.core.events.event import EventType
 from notifier.core.model.ids import EndpointId
+from notifier.server import DESCRIBED
 from notifier.store.watches import MAX_LISTED_SPACES
 from workers import deliver
 from workers.settings import GRACE_SECONDS
@@ -41,7 +41,7 @@ SECRET: Final = "whsec_dHJ5aW5nIG91dCBzcGFjZS1ub3RpZmllcg=="
 BODY: Final = b'{"type":"space.started","data":{"space":{"id":"1zqKVXPQhvZJB","title":"Hello"}}}'
 
 ROUTES: Final = {
-    re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in (each.path for each in OPERATIONS)
+    re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in (each.path for each in DESCRIBED)
 } | {r"/openapi\.json"}
 
 each_page: Final = pytest.mark.parametrize("page", PAGES)
@@ -182,7 +182,7 @@ class TestWhatIsMissing:
         named = set(re.findall(r"`(/[\w/-]+)`", self.missing))
         assert named
         # Literally: the route of one event would take any last part, also "stream".
-        assert named & {each.path for each in OPERATIONS} == set()
+        assert named & {each.path for each in DESCRIBED} == set()
 
     def test_every_setting_has_an_effect(self) -> None:
         code = "".join(sources("notifier/**/*.py", "workers/*.py"))

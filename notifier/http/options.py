@@ -12,8 +12,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from notifier.api.errors import Handler
-from notifier.api.media import PATCH_TYPES
+from notifier.http.media import PATCH_TYPES
+from notifier.http.problems import Handler
 
 OPTIONS: Final = "OPTIONS"
 SERVER_WIDE: Final = "*"

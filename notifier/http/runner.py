@@ -1,4 +1,4 @@
-"""The API on sockets: aiohttp's runner with connections of ours."""
+"""An application on sockets: aiohttp's runner with connections of ours."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Final
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import ERROR
 
-from notifier.api.connection import Connection
-from notifier.api.errors import from_http
-from notifier.api.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES, ConnectionLimits
+from notifier.http.connection import Connection
+from notifier.http.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES, ConnectionLimits
+from notifier.http.problems import from_http
 
 REFUSED: Final = ERROR._replace(version=HttpVersion11)
 """Stands for a request that could not be read; aiohttp's own would be answered as HTTP/1.0."""
 
 
-class ApiServer(web.Server):
+class HttpServer(web.Server):
     """Makes a :class:`Connection` for each client, up to a number."""
 
     def __init__(self, application: web.Server, limits: ConnectionLimits, **options: Any) -> None:  # noqa: ANN401
@@ -64,8 +64,8 @@ class ApiServer(web.Server):
         return self._make_request_of(REFUSED if message is ERROR else message, *rest)
 
 
-class ApiRunner(web.AppRunner):
-    """Runs the API's application on an :class:`ApiServer`."""
+class HttpRunner(web.AppRunner):
+    """Runs an application on an :class:`HttpServer`."""
 
     __slots__ = ("_limits",)
 
@@ -80,4 +80,4 @@ class ApiRunner(web.AppRunner):
         self._limits = limits or ConnectionLimits()
 
     async def _make_server(self) -> web.Server:
-        return ApiServer(await super()._make_server(), self._limits)
+        return HttpServer(await super()._make_server(), self._limits)

@@ -1,4 +1,4 @@
-"""What one client may take from the API: of time, of room, and of connections."""
+"""What one client may take from the server: of time, of room, and of connections."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ MAX_HEADER_BYTES: Final = 16_380
 """Of one header. Not the same as for URLs: by the limit the parser says which of the two was broken."""
 
 MAX_HEADERS: Final = 128
+
+MAX_BODY_BYTES: Final = 64 * 1024
+"""As sent, and as unpacked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,45 +3,39 @@
 import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from notifier.api.media import CODINGS, PATCH_TYPES, PROBLEM_JSON
 from notifier.errors import (
     BadRequestError,
     ConflictError,
     ExpectationFailedError,
-    FieldError,
     IdempotencyInProgressError,
     InvalidInputError,
     MethodNotAllowedError,
     NotFoundError,
     NotifierError,
     PayloadTooLargeError,
+    UnauthorizedError,
+    UnknownKeyError,
     UnsupportedEncodingError,
     UnsupportedPatchError,
 )
+from notifier.http.media import CODINGS, PATCH_TYPES, PROBLEM_JSON
 
 INTERNAL_STATUS: Final = 500
+REALM: Final = 'Bearer realm="space-notifier"'
 HEADERS: Final[dict[type[NotifierError], dict[str, str]]] = {
     IdempotencyInProgressError: {"Retry-After": "1"},
+    UnauthorizedError: {"WWW-Authenticate": REALM},
+    UnknownKeyError: {"WWW-Authenticate": f'{REALM}, error="invalid_token"'},  # RFC 6750, 3.1
     UnsupportedEncodingError: {"Accept-Encoding": ", ".join(CODINGS)},  # RFC 9110, 15.5.16
     UnsupportedPatchError: {"Accept-Patch": ", ".join(PATCH_TYPES)},  # RFC 5789, 2.2
 }
 """What goes along with a problem, by its kind."""
-
-PLAIN_WORDS: Final = {
-    "missing": "is required",
-    "tuple_type": "should be a list",
-    "dict_type": "should be an object",
-    "model_type": "should be an object",
-    "too_short": "should have at least {min_length} items",
-    "too_long": "should have at most {max_length} items",
-}
-"""For pydantic's kinds of errors whose own text speaks of Python."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,10 +75,10 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return problem_response(BadRequestError("The body is not framed as HTTP/1.1 has it."))
     except Exception as error:
         if isinstance(error, OSError) and request.transport is None:
-            log.info("api.client_gone", method=request.method, route=_route(request))
+            log.info("api.client_gone", method=request.method, route=route_name(request))
             raise ConnectionResetError("the client hung up") from error
         failure = error
-    log.error("api.failed", method=request.method, route=_route(request), exc_info=failure)
+    log.error("api.failed", method=request.method, route=route_name(request), exc_info=failure)
     return problem_response(NotifierError("Something went wrong on our side; the log says what."))
 
 
@@ -116,31 +110,6 @@ def _problem(error: NotifierError) -> Problem:
     )
 
 
-def invalid(place: str, error: ValidationError, hints: dict[str, str] | None = None) -> InvalidInputError:
-    """Turn pydantic's refusal into ours, without the refused values.
-
-    Args:
-        place: ``body`` or ``query``.
-        error: What pydantic found.
-        hints: For field names that a request does not take: what to do instead.
-    """
-    details = error.errors(include_url=False, include_input=False)
-    fields = [FieldError((place, *detail["loc"]), _text(dict(detail), hints or {})) for detail in details]
-    summary = "; ".join(f"{'.'.join(map(str, field.loc[1:])) or place}: {field.msg}" for field in fields)
-    return InvalidInputError(summary, *fields)
-
-
-def _text(detail: dict[str, Any], hints: dict[str, str]) -> str:
-    """Return what would be accepted."""
-    if detail["type"] == "extra_forbidden":
-        return hints.get(str(detail["loc"][0]), "there is no such field here; leave it out")
-    if detail["type"] == "enum":
-        return f"this version takes {detail['ctx']['expected']}"
-    if detail["type"] in PLAIN_WORDS:
-        return PLAIN_WORDS[detail["type"]].format(**detail.get("ctx", {}))
-    return str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "should", 1)
-
-
 def from_http(request: web.BaseRequest, answer: web.HTTPException) -> web.Response:
     """Rewrite an answer of aiohttp's own as a problem document."""
     if isinstance(answer, web.HTTPNotFound):
@@ -168,6 +137,7 @@ def _body(problem: Problem) -> bytes:
     return json.dumps(problem.model_dump(exclude_none=True)).encode()
 
 
-def _route(request: web.Request) -> str:
+def route_name(request: web.Request) -> str:
+    """Return the pattern of the route that a request found."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "unknown"

@@ -1,4 +1,4 @@
-"""The media types and content codings that the API reads and writes."""
+"""The media types and content codings that are read and written over HTTP."""
 
 from __future__ import annotations
 

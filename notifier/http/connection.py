@@ -7,6 +7,8 @@ rest of a request. Here the refusals are problem documents, and every wait ends 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
 import structlog
@@ -16,8 +18,6 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-from notifier.api.errors import problem_bytes, problem_response
-from notifier.api.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES, ConnectionLimits
 from notifier.errors import (
     BadRequestError,
     HeadersTooLargeError,
@@ -26,6 +26,8 @@ from notifier.errors import (
     UnavailableError,
     UriTooLongError,
 )
+from notifier.http.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES, ConnectionLimits
+from notifier.http.problems import problem_bytes, problem_response
 
 INTERNAL_STATUS: Final = 500
 TOO_MANY_HEADERS: Final = "Too many headers"
@@ -46,7 +48,7 @@ class Admission(Protocol):
 class Connection(RequestHandler):
     """aiohttp's protocol with deadlines, and with problem documents for what its parser refuses."""
 
-    __slots__ = ("_admission", "_body", "_broken", "_deadline", "_gone", "_has_half_head")
+    __slots__ = ("_admission", "_body", "_broken", "_deadline", "_gone", "_has_half_head", "_lasting")
 
     def __init__(self, admission: Admission, *args: Any, **options: Any) -> None:  # noqa: ANN401  aiohttp's own
         super().__init__(*args, **options)
@@ -56,6 +58,12 @@ class Connection(RequestHandler):
         self._body: StreamReader | None = None
         self._broken = False
         self._has_half_head = False
+        self._lasting: asyncio.Timeout | None = None
+
+    @property
+    def limits(self) -> ConnectionLimits:
+        """How long this connection may keep the server waiting."""
+        return self._admission.limits
 
     @property
     def has_request(self) -> bool:
@@ -76,13 +84,39 @@ class Connection(RequestHandler):
         if self.transport is not None:
             # So that an answer counts as taken only when none of it is left here.
             self.transport.set_write_buffer_limits(high=0)
-        self._expect(self._admission.limits.head, self._head_is_late)
+        self._expect(self.limits.head, self._head_is_late)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End all waiting."""
         self._expect_nothing()
         self._gone.set()
+        self._end_stream()
         super().connection_lost(exc)
+
+    def close(self) -> None:
+        """Take no further request, and let the one in hand end: a stream does so now."""
+        super().close()
+        self._end_stream()
+
+    def cut(self) -> None:
+        """Hang up at once, so that the client cannot take what it has for a whole answer."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    @asynccontextmanager
+    async def lasting(self) -> AsyncIterator[None]:
+        """Bound a stream by the connection: cancelled inside when it ends, which is no error outside."""
+        until = self._loop.time() if self._close or self._gone.is_set() else None
+        lasting = asyncio.timeout_at(until)
+        try:
+            async with lasting:
+                self._lasting = lasting
+                yield
+        except TimeoutError:
+            if not lasting.expired():
+                raise
+        finally:
+            self._lasting = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in, and move the deadline on to what is missing now."""
@@ -93,7 +127,7 @@ class Connection(RequestHandler):
             self._take_in()
         elif was_idle and not self._has_half_head and not self._force_close:
             if self._request_count:
-                self._expect(self._admission.limits.head, self._head_is_late)
+                self._expect(self.limits.head, self._head_is_late)
             self._has_half_head = True
 
     def handle_error(
@@ -132,12 +166,11 @@ class Connection(RequestHandler):
         if self._broken:
             resp.force_close()
         try:
-            async with asyncio.timeout(self._admission.limits.answer):
+            async with asyncio.timeout(self.limits.answer):
                 sent = await super().finish_response(request, resp, start_time)
         except TimeoutError:
             log.debug("api.client_too_slow")
-            if self.transport is not None:
-                self.transport.abort()
+            self.cut()
             return resp, True
         if self._broken:
             await self._linger()
@@ -151,7 +184,7 @@ class Connection(RequestHandler):
             self._body = body
             self._expect_nothing()
             if not body.is_eof():
-                self._expect(self._admission.limits.body, self._body_is_late)
+                self._expect(self.limits.body, self._body_is_late)
         elif self._body is not None and not self._body.is_eof():
             self._messages.pop()
             self._break_body(web.RequestPayloadError("the body is not framed as HTTP/1.1 has it"))
@@ -194,10 +227,14 @@ class Connection(RequestHandler):
         self._resume_transport_reading()
         self.transport.write_eof()
         try:
-            async with asyncio.timeout(self._admission.limits.linger):
+            async with asyncio.timeout(self.limits.linger):
                 await self._gone.wait()
         except TimeoutError:
             self.transport.abort()
+
+    def _end_stream(self) -> None:
+        if self._lasting is not None and not self._lasting.expired():
+            self._lasting.reschedule(self._loop.time())
 
     def _expect(self, seconds: float, otherwise: Any) -> None:  # noqa: ANN401  a plain callback
         self._expect_nothing()
