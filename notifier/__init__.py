@@ -1,3 +1,3 @@
-"""Space Notifier: watches X Spaces and delivers every change that matters as a signed webhook."""
+"""Space Notifier: watches X Spaces and sends every change that matters as a signed webhook."""
 
 __version__ = "0.1.0"

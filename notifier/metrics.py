@@ -1,7 +1,7 @@
-"""Metrics: a row for each, which is what code counts with and what a scrape shows.
+"""Metrics: one row each, used for counting and for scrapes.
 
-Every process counts into a :class:`Tally` of its own; the workers add theirs to the store once a second, and
-the API shows the sum, so that one scrape of any API process covers all workers on all machines.
+Every process counts in its own :class:`Tally`; the workers add theirs to the store once a second, and the API
+shows the sum, so that one scrape of any API process covers all workers on all machines.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ METRICS: Final[dict[str, Metric]] = {}
 
 
 class Metric(ABC):
-    """A metric with its name, what it says, and the names of its labels.
+    """A metric with its name, description and labels.
 
-    Making one registers it.
+    Creating one registers it.
 
     Raises:
         ValueError: The name is taken.
@@ -48,7 +48,7 @@ class Metric(ABC):
 
     def __init__(self, name: str, description: str, *labels: str) -> None:
         if name in METRICS:
-            raise ValueError(f"there is a metric {name} already")
+            raise ValueError(f"there is already a metric {name}")
         self.name = name
         self.description = description
         self.labels = labels
@@ -58,9 +58,9 @@ class Metric(ABC):
         """Return this metric's values by their labels.
 
         Args:
-            counts: Those of all metrics, by series.
+            counts: The values of all metrics, by series.
         """
-        # A label's value may hold the separator: it can be a word of X's.
+        # A label's value may contain the separator, because it can be a text from X.
         return {
             tuple(labels): value
             for series, value in counts.items()
@@ -70,11 +70,11 @@ class Metric(ABC):
 
     @abstractmethod
     def family(self, figures: Figures) -> Family:
-        """Return the metric as Prometheus' client writes it."""
+        """Return the metric as a family of the Prometheus client."""
 
 
 class _Labelled(Metric, Generic[*Labels]):
-    """One value for each combination of labels. The type parameters are those of their values, in order."""
+    """One value for each combination of labels. The type parameters are the types of the labels."""
 
     def series(self, *labels: *Labels) -> str:
         """Return the name of the value with these labels."""
@@ -82,30 +82,30 @@ class _Labelled(Metric, Generic[*Labels]):
 
 
 class Counter(_Labelled[*Labels]):
-    """What only grows."""
+    """A value that only grows."""
 
     def family(self, figures: Figures) -> Family:
-        """Return the metric as Prometheus' client writes it."""
+        """Return the metric as a family of the Prometheus client."""
         return _filled(CounterMetricFamily(self.name, self.description, labels=self.labels), figures)
 
 
 class Gauge(_Labelled[*Labels]):
-    """What goes up and down and is measured when it is asked for."""
+    """A value that goes up and down, measured at each scrape."""
 
     def family(self, figures: Figures) -> Family:
-        """Return the metric as Prometheus' client writes it."""
+        """Return the metric as a family of the Prometheus client."""
         return _filled(GaugeMetricFamily(self.name, self.description, labels=self.labels), figures)
 
 
 class Durations(NamedTuple):
-    """How many durations there were, and how long they were together, in seconds."""
+    """The number of durations, and their sum in seconds."""
 
     number: int
     seconds: float
 
 
 class Histogram(Metric):
-    """How durations are spread; ``bounds`` are the upper ones of its buckets, in seconds."""
+    """The distribution of durations; ``bounds`` are the upper bounds of its buckets, in seconds."""
 
     def __init__(self, name: str, description: str, bounds: tuple[float, ...]) -> None:
         super().__init__(name, description)
@@ -114,17 +114,17 @@ class Histogram(Metric):
         self._buckets = [SEPARATOR.join((name, bound)) for bound in (*map(str, bounds), INFINITE)]
 
     def bucket_of(self, seconds: float) -> str:
-        """Return the series of the bucket into which a duration falls."""
+        """Return the series of the bucket that a duration falls into."""
         return self._buckets[bisect_left(self.bounds, seconds)]
 
     def total(self, counts: Mapping[str, float]) -> Durations:
-        """Return all durations together; the argument holds the values of all metrics, by series."""
+        """Return all durations together; ``counts`` holds the values of all metrics, by series."""
         figures = self.read(counts)
         seconds = figures.pop((SUM,), 0.0)
         return Durations(int(sum(figures.values())), seconds)
 
     def family(self, figures: Figures) -> Family:
-        """Return the metric as Prometheus' client writes it, each bucket with those below it."""
+        """Return the metric as a family of the Prometheus client, with cumulative buckets."""
         total, buckets = 0.0, []
         for bound in (*map(str, self.bounds), INFINITE):
             total += figures.get((bound,), 0)
@@ -138,28 +138,28 @@ OBSERVATIONS = Counter[Call, str](
     "notifier_observations_total", "Questions to X, by call and result.", "source", "result"
 )
 UNKNOWN_STATES = Counter[str](
-    "notifier_unknown_states_total", "Sightings of Spaces in a state that is not known, by X's word.", "state"
+    "notifier_unknown_states_total", "Sightings of Spaces in an unknown state, by state.", "state"
 )
 EVENTS = Counter[EventType]("notifier_events_total", "Events committed.", "type")
-ATTEMPTS = Counter[OutcomeKind]("notifier_attempts_total", "Attempts at deliveries.", "outcome")
-ATTEMPT_SECONDS = Histogram("notifier_attempt_seconds", "How long an attempt took.", SECONDS)
+ATTEMPTS = Counter[OutcomeKind]("notifier_attempts_total", "Delivery attempts.", "outcome")
+ATTEMPT_SECONDS = Histogram("notifier_attempt_seconds", "Duration of an attempt.", SECONDS)
 DETECT_TO_DELIVERED_SECONDS = Histogram(
     "notifier_detect_to_delivered_seconds", "From the commit of an event to its delivery.", LONG_SECONDS
 )
 DETECTION_LAG_SECONDS = Histogram(
-    "notifier_detection_lag_seconds", "From when X says that it happened to when it was seen.", LONG_SECONDS
+    "notifier_detection_lag_seconds", "From X's time of a change to its observation.", LONG_SECONDS
 )
 DELIVERIES_PENDING = Gauge[()]("notifier_deliveries_pending", "Deliveries due or in flight.")
-OLDEST_DUE_SECONDS = Gauge[()]("notifier_oldest_due_seconds", "Age of the delivery that waits longest.")
+OLDEST_DUE_SECONDS = Gauge[()]("notifier_oldest_due_seconds", "Age of the longest waiting delivery.")
 X_REQUESTS_REMAINING = Gauge[Call](
-    "notifier_x_requests_remaining", "Requests that X still grants in the window.", "bucket"
+    "notifier_x_requests_remaining", "Requests left in X's rate window.", "bucket"
 )
 X_COST_USD = Counter[()]("notifier_x_cost_usd_total", "US dollars that X has billed, by our count.")
 ENDPOINTS = Gauge[EndpointStatus]("notifier_endpoints", "Endpoints.", "status")
 
 
 class Tally:
-    """What this process has counted since it last handed it over."""
+    """What this process has counted since its last report."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, float] = defaultdict(float)
@@ -174,12 +174,12 @@ class Tally:
         self._counts[histogram.sum_series] += seconds
 
     def take(self) -> dict[str, float]:
-        """Return what was counted, by series, and start again from nothing."""
+        """Return what was counted, by series, and reset it."""
         counts, self._counts = dict(self._counts), defaultdict(float)
         return counts
 
     def give_back(self, counts: Mapping[str, float]) -> None:
-        """Take back what could not be handed over."""
+        """Add back counts that could not be reported."""
         for series, count in counts.items():
             self._counts[series] += count
 

@@ -1,6 +1,6 @@
-"""Reading ``NOTIFIER_REDIS_URL``, strictly: what a client library would ignore or guess is refused here.
+"""Parsing ``NOTIFIER_REDIS_URL`` strictly: what a client library would ignore or guess is refused here.
 
-Messages name the part that is wrong and never repeat a value, which may be a password or a piece of one.
+Messages name the part that is wrong and never repeat a value, which may be part of a password.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SENTINEL_PORT: Final = 26_379
 SERVICE: Final = "mymaster"
 MAX_PORT: Final = 65_535
 MAX_SOCKET_PATH: Final = 107
-"""Bytes that fit a Unix socket's address on Linux."""
+"""The longest path of a Unix socket on Linux, in bytes."""
 
 URL: Final = re.compile(r"(?P<scheme>[a-z+]+)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(\?(?P<query>.*))?")
 HOST: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:%,]+))(:(?P<port>.*))?")
@@ -33,7 +33,7 @@ CERTIFICATE_CHECKS: Final = ("none", "optional", "required")
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How the server is known: ``ca_certs``, ``certfile`` and ``keyfile`` are paths, None where not given."""
+    """How the server is verified: ``ca_certs``, ``certfile`` and ``keyfile`` are paths, or None."""
 
     check_hostname: bool = True
     cert_reqs: str = "required"
@@ -44,7 +44,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user and a password; None where the URL has none."""
+    """A user and a password; None if the URL has none."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -52,7 +52,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """Where Redis is: one host, or the Sentinels that know it by ``service``, or a socket at ``path``."""
+    """Where Redis is: one host, or Sentinels and the name ``service``, or a socket at ``path``."""
 
     hosts: tuple[tuple[str, int], ...] = ()
     path: str | None = None
@@ -66,7 +66,7 @@ class RedisUrl:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """A URL in its parts; ``given`` has the parameters as the table has read them."""
+    """The parts of a URL; ``given`` has the parsed parameters."""
 
     scheme: str
     login: Login
@@ -76,10 +76,11 @@ class _Parts:
 
 
 def read_redis_url(raw: str) -> RedisUrl:
-    """Read a URL of ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://`` or ``rediss+sentinel://``.
+    """Return a parsed ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://`` URL.
 
     Raises:
-        ValueError: It is none of these, or a part of it is wrong; the message is for the operator.
+        ValueError: It is none of these, nor ``rediss+sentinel://``, or a part of it is wrong; the message is
+            for the operator.
     """
     parts = _split(raw)
     if parts.scheme == "unix":
@@ -145,7 +146,7 @@ def _read_sentinel(parts: _Parts) -> RedisUrl:
     service, _, database = parts.path.removeprefix("/").partition("/")
     service = unquote(service)
     if service and not SERVICE_NAME.fullmatch(service):
-        raise ValueError("has a service name that no Sentinel takes; it has letters, digits and ._- only")
+        raise ValueError("has an invalid service name; Sentinels allow letters, digits and ._- only")
     secure = parts.given.get("ssl", parts.scheme == "rediss+sentinel")
     tls = _tls(parts.given) if secure or parts.given.get("sentinel_ssl") else None
     return RedisUrl(
@@ -162,7 +163,7 @@ def _read_sentinel(parts: _Parts) -> RedisUrl:
 def _host(text: str, default_port: int) -> tuple[str, int]:
     found = HOST.fullmatch(text)
     if found is None:
-        raise ValueError("has no host, or one that cannot be; write host, host:port or [address]:port")
+        raise ValueError("has no host, or an invalid one; write host, host:port or [address]:port")
     port = found["port"]
     if port is None:
         return found["v6"] or found["name"], default_port
@@ -174,7 +175,7 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 def _database(parts: _Parts, path: str) -> int:
     path = path.removesuffix("/")
     if path and "db" in parts.given:
-        raise ValueError("has the number of the database twice, in the path and as db")
+        raise ValueError("has two database numbers, in the path and as db")
     if path and not DATABASE.fullmatch(path):
         raise ValueError("has a database that is not a number; write it like redis://host:6379/0")
     return int(path or parts.given.get("db", 0))
@@ -186,7 +187,7 @@ def _tls(given: Mapping[str, Any]) -> Tls:
     if unchecked and own.get("check_hostname"):
         raise ValueError("ssl_check_hostname cannot be true with ssl_cert_reqs=none")
     if ("certfile" in own) != ("keyfile" in own):
-        raise ValueError("ssl_certfile and ssl_keyfile are only of use together")
+        raise ValueError("ssl_certfile and ssl_keyfile must be given together")
     return Tls(**{"check_hostname": not unchecked, **own})
 
 
@@ -237,4 +238,4 @@ PARAMETERS_OF: Final[Mapping[str, Mapping[str, Reader]]] = {
     "redis+sentinel": {**PLAIN, **TLS, **SENTINEL},
     "rediss+sentinel": {**PLAIN, **TLS, **SENTINEL},
 }
-"""Which parameters a URL takes, and how each is read."""
+"""The parameters of each scheme, and their parsers."""

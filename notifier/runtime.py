@@ -1,4 +1,4 @@
-"""The composition root: from settings to everything that a process works with."""
+"""The composition root: from settings to everything that a process uses."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What every process has. ``clock`` gives epoch seconds."""
+    """What every process uses. ``clock`` returns epoch seconds."""
 
     settings: Settings
     store: Store
@@ -66,7 +66,7 @@ class Runtime:
 
     @property
     def patience(self) -> Patience:
-        """How long to wait before something is believed or told."""
+        """How long to wait before something is believed or announced."""
         settings = self.settings
         return Patience(
             settings.confirmations,
@@ -98,7 +98,7 @@ class Runtime:
         )
 
     def x_client(self) -> XClient | None:
-        """Make a client for X's API; None without a bearer token."""
+        """Return a client for X's API, None without a bearer token."""
         settings, store = self.settings, self.store
         if settings.x_bearer_token is None:
             return None
@@ -112,7 +112,7 @@ class Runtime:
         )
 
     def delivery_client(self, *, max_connections: int) -> DeliveryClient:
-        """Make the client that posts deliveries."""
+        """Return a client for deliveries."""
         settings = self.settings
         return DeliveryClient(
             DeliveryClientSettings(
@@ -128,16 +128,14 @@ class Runtime:
 async def open_runtime(
     settings: Settings, *, clock: Callable[[], float] = time.time, retrying: Retrying | None = None
 ) -> AsyncIterator[Runtime]:
-    """Connect to Redis and put a runtime together; with ``retrying`` its commands wait for the server.
+    """Connect to Redis and yield a runtime; with ``retrying`` its commands wait for the server.
 
     Raises:
         ConfigError: There is no Redis URL, or a key cannot be read.
         UnavailableError: Redis does not answer, or cannot do the work.
     """
     if settings.redis_url is None:
-        raise ConfigError(
-            "NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` brings its own server"
-        )
+        raise ConfigError("NOTIFIER_REDIS_URL: is required; only `space-notifier up` runs its own server")
     box = SecretBox(dict(settings.master_key_ring or [_own_master_key(settings.data_dir)]))
     database = Database(connect(settings.redis_url, retrying=retrying))
     try:
@@ -156,7 +154,7 @@ async def open_runtime(
 
 
 async def check_server(store: Store) -> None:
-    """Make sure that the server of the setting serves and can do the work.
+    """Make sure that the configured server answers and can do the work.
 
     Raises:
         UnavailableError: It does not; the message names the setting.
@@ -169,7 +167,7 @@ async def check_server(store: Store) -> None:
 
 
 async def report_concerns(store: Store) -> None:
-    """Write a line to the log for each thing that an operator should know of the server.
+    """Log everything that an operator should know about the server.
 
     Raises:
         UnavailableError: Redis does not answer.
@@ -180,7 +178,7 @@ async def report_concerns(store: Store) -> None:
 
 
 async def make_admin_key(runtime: Runtime) -> str | None:
-    """Make an admin key on the first start; returns it, to be shown this once, or None where there is one."""
+    """Return a new admin key on the first start, to be shown once, or None if there already is one."""
     if runtime.settings.admin_key is not None:
         return None
     key = ADMIN_KEY_PREFIX + secrets.token_urlsafe(32)
@@ -189,7 +187,7 @@ async def make_admin_key(runtime: Runtime) -> str | None:
 
 
 def _own_master_key(data_dir: Path) -> tuple[str, bytes]:
-    """Read the master key beside the data, or make it; processes on one machine share it that way."""
+    """Return the master key beside the data, created if missing, which processes on one machine share."""
     path = data_dir / MASTER_KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -206,7 +204,7 @@ def _own_master_key(data_dir: Path) -> tuple[str, bytes]:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Put a file in place whole; of two processes that try, one wins and both read the same."""
+    """Create a file atomically; if two processes try, one wins and both read the same."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.touch(mode=0o600, exist_ok=True)
     draft.write_bytes(content)

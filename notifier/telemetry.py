@@ -1,4 +1,4 @@
-"""Logs: structured lines on standard error, for people or for machines."""
+"""Logging: structured lines on standard error, for people or for machines."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def configure_logging(log_format: str, level: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Python's own traceback, in both formats: the renderer for people would print the variables of every
-        # frame, and secrets are among them.
+        # Python's own traceback, in both formats: the console renderer would print the variables of every
+        # frame, including secrets.
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.typing.Processor = (
@@ -43,13 +43,13 @@ def configure_logging(log_format: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # arq tells of every job and aiohttp of every request; our own lines say what matters of both.
+    # arq logs every job and aiohttp every request; our own lines have what matters of both.
     for noisy in ("arq", "aiohttp.access", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 ENCODER: Final = json.JSONEncoder(default=repr)
-"""One for all lines: json.dumps with a default would make a new one for each."""
+"""Shared by all lines: json.dumps with a default would create a new one for each."""
 
 
 def _to_json(line: object, **_options: object) -> str:

@@ -1,7 +1,7 @@
 """The command line.
 
-The modules of commands import typer only; what a command needs beyond that it loads when it runs, so that the
-help and the small commands are quick.
+The command modules import only typer; a command imports what else it needs when it runs, so that the help and
+small commands start quickly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from notifier.errors import NotifierError
 
 app = typer.Typer(
     name="space-notifier",
-    help="Watches X Spaces and brings every change that matters to webhooks.",
+    help="Watches X Spaces and sends every change that matters to webhooks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -64,7 +64,7 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; an error of ours is one line and exit code 2."""
+    """Run a command; a known error prints one line and exits with code 2."""
     try:
         app()
     except NotifierError as error:

@@ -1,4 +1,4 @@
-"""The admin API from a terminal: what the commands about watches, endpoints, events and deliveries share."""
+"""The admin API in a terminal: what the commands for watches, endpoints, events and deliveries share."""
 # ruff: noqa: PLC0415 - the help of these commands needs none of what a call needs
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Record: TypeAlias = dict[str, Any]
 Columns: TypeAlias = Sequence[str]
 
 Limit: TypeAlias = Annotated[int, typer.Option(help="How many, 1 to 250.")]
-Cursor: TypeAlias = Annotated[str | None, typer.Option(help="Where the page before ended.")]
+Cursor: TypeAlias = Annotated[str | None, typer.Option(help="The next_cursor of the previous page.")]
 
 ApiUrl: TypeAlias = Annotated[
-    str | None, typer.Option("--url", help="The API; by default where the settings here say that it is.")
+    str | None, typer.Option("--url", help="The URL of the API; by default, from the settings here.")
 ]
 ApiKey: TypeAlias = Annotated[
     str | None, typer.Option("--key", envvar="NOTIFIER_ADMIN_KEY", help="The admin key.")
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the API's own answer.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class AdminApi:
     as_json: bool
 
     def get(self, path: str, **query: object) -> Record:
-        """Ask for a record or a page; parameters that are None are left out."""
+        """Return a record or a page; parameters that are None are left out."""
         return self._call("GET", path, query=query)
 
     def post(self, path: str, body: Mapping[str, object] | None = None) -> Record:
@@ -55,7 +55,7 @@ class AdminApi:
         self._call("DELETE", path)
 
     def show_page(self, page: Record, columns: Columns, *, next_by: str = "--cursor") -> None:
-        """Print a page as a table of ``columns``; dots lead into objects.
+        """Print a page as a table of ``columns``; dots in their names access nested objects.
 
         ``next_by`` is the option that takes the next cursor.
         """
@@ -67,7 +67,7 @@ class AdminApi:
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in columns:
-            # Folded, never cut: an id is there to be copied.
+            # Folded, never cut: ids are meant to be copied.
             table.add_column(column.rpartition(".")[2], overflow="fold", no_wrap=False)
         for record in page["data"]:
             table.add_row(*(_cell(_at(record, column)) for column in columns))
@@ -77,7 +77,7 @@ class AdminApi:
             console.print(f"More: {next_by} {printable(page['next_cursor'])}", markup=False, soft_wrap=True)
 
     def show(self, record: Record) -> None:
-        """Print one record, a field a line."""
+        """Print one record, one field per line."""
         if self.as_json:
             _print_json(record)
             return
@@ -106,7 +106,7 @@ class AdminApi:
         try:
             answer = asyncio.run(call(method, self.url + path, self.key, query=given, body=body))
         except UnavailableError as error:
-            fail(f"{self.url} does not answer ({error.message}); is `space-notifier up` running there?")
+            fail(f"{self.url} does not answer ({error.message}); is `space-notifier up` running?")
         if isinstance(answer, Refusal):
             fail(str(answer))
         return answer
@@ -134,7 +134,7 @@ def admin_command(group: typer.Typer, name: str) -> Callable[[Callable[..., None
 
 
 def quoted(record_id: str) -> str:
-    """Write an id as one segment of a path, whatever was typed."""
+    """Return an id as one segment of a path, whatever was typed."""
     from urllib.parse import quote
 
     return quote(record_id, safe="")
@@ -157,7 +157,7 @@ def flat(record: Record) -> Record:
 
 
 def _connect(*, api_url: ApiUrl = None, api_key: ApiKey = None, as_json: AsJson = False) -> AdminApi:
-    """Find out where the API is and with which key; these parameters are options of every command."""
+    """Return the API to use; these parameters are options of every command."""
     from notifier.config import load_settings
 
     if api_url is None or api_key is None:
@@ -165,7 +165,7 @@ def _connect(*, api_url: ApiUrl = None, api_key: ApiKey = None, as_json: AsJson 
         api_url = api_url or settings.base_url
         api_key = api_key or (settings.admin_key.get_secret_value() if settings.admin_key else None)
     if api_key is None:
-        fail("--key: is needed, or NOTIFIER_ADMIN_KEY; the first `space-notifier up` showed it")
+        fail("--key or NOTIFIER_ADMIN_KEY is required; the first `space-notifier up` printed the key")
     return AdminApi(api_url.rstrip("/"), api_key, as_json)
 
 
@@ -181,7 +181,7 @@ def _at(record: Record, path: str) -> object:
 
 
 def _cell(value: object) -> str:
-    """Write a value for a table; rich's markup in it stays text."""
+    """Return a value as a table cell; rich markup in it is escaped."""
     from rich.markup import escape
 
     if value is None or value in ([], {}):

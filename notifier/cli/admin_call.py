@@ -25,8 +25,10 @@ class Refusal:
     fields: tuple[str, ...]
 
     def __str__(self) -> str:
-        told = self.detail if not self.fields else "; ".join(self.fields)
-        return f"{self.title}: {told}" if told and told != self.title else f"{self.title} ({self.status})"
+        reason = self.detail if not self.fields else "; ".join(self.fields)
+        return (
+            f"{self.title}: {reason}" if reason and reason != self.title else f"{self.title} ({self.status})"
+        )
 
 
 async def call(
@@ -37,10 +39,10 @@ async def call(
     query: Mapping[str, str],
     body: Mapping[str, object] | None,
 ) -> dict[str, Any] | Refusal:
-    """Call, and give the answer's object (empty for 204) or the refusal.
+    """Return the JSON object of the answer (empty for 204), or the refusal.
 
     Raises:
-        UnavailableError: There is no connection, no answer in time, or one that is not the admin API's.
+        UnavailableError: There is no connection, no answer in time, or no answer of the admin API.
     """
     headers = {"Authorization": f"Bearer {key}"}
     try:
@@ -52,7 +54,7 @@ async def call(
             status = response.status
     except TimeoutError:
         raise UnavailableError("time-out") from None
-    except (aiohttp.ClientError, ValueError) as error:  # ValueError: a key that cannot stand in a header
+    except (aiohttp.ClientError, ValueError) as error:  # ValueError: the key is not valid in a header
         raise UnavailableError(type(error).__name__) from None
     if status == HTTPStatus.NO_CONTENT:
         return {}

@@ -1,4 +1,4 @@
-"""What the terminal shows: results on standard output, everything else on standard error."""
+"""Terminal output: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import typer
 from rich.console import Console
 
 FAILED: Final = 1
-"""The exit code of a command that ran and was refused."""
+"""The exit code of a command that failed or was refused."""
 
 UNUSABLE: Final = 2
 """The exit code of a command that could not run: a bad setting, option or file."""
 
 UNLIMITED_WIDTH: Final = 100_000
 JOINER: Final = "\N{ZERO WIDTH JOINER}"
-"""Not printable by itself, but emoji are put together with it."""
+"""Not printable itself, but part of many emoji."""
 
 
 def output() -> Console:
-    """Return the console for results; away from a terminal no line is folded or cut."""
+    """Return the console for results; outside a terminal no line is folded or cut."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
 
 
 def printable(text: str) -> str:
-    """Replace what could steer a terminal: texts come from strangers by way of X."""
+    """Return ``text`` without control characters: texts on X come from anyone."""
     return "".join(
         character if character.isprintable() or character == JOINER else "\N{REPLACEMENT CHARACTER}"
         for character in text

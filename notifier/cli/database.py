@@ -1,4 +1,4 @@
-"""Finding the database for commands that go around the API."""
+"""Finding the database for commands that bypass the API."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from notifier.store import Database, connect
 
 @asynccontextmanager
 async def with_database(settings: Settings) -> AsyncIterator[Settings]:
-    """Return the settings with the URL of a database that serves, for as long as the block lasts.
+    """Yield the settings with the URL of a running database.
 
-    That is the one in the settings, or that of an `up` that runs here. Where none runs, also after one that
-    was killed, a server is run over its files.
+    That is the one in the settings, or that of a running `up`. If none is running, an embedded server is
+    started on its files.
 
     Raises:
-        ConfigError: No URL is set and nothing was ever stored here, or another process is at the files.
+        ConfigError: No URL is set and nothing was ever stored here, or another process uses the files.
         UnavailableError: The server does not start.
     """
     if settings.redis_url is not None:
@@ -42,7 +42,7 @@ async def with_database(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _serving(directory: Path) -> str | None:
-    """Return the URL of a server that runs over these files; a file may be left of one that was killed."""
+    """Return the URL of a server that is running on these files, None if there is none."""
     try:
         url = (directory / URL_FILE).read_text()
     except OSError:

@@ -8,7 +8,7 @@ import typer
 
 from notifier.cli.admin import AdminApi, Cursor, Limit, admin_command, quoted
 
-app = typer.Typer(help="What is owed to whom, and what was tried.", no_args_is_help=True)
+app = typer.Typer(help="Deliveries of events to endpoints, and their attempts.", no_args_is_help=True)
 
 PATH: Final = "/v1/deliveries"
 COLUMNS: Final = (

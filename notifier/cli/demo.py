@@ -1,4 +1,4 @@
-"""The demo: a bundled scenario through the whole real pipeline, watched and judged as a receiver sees it."""
+"""The demo: a bundled scenario through the whole real pipeline, checked as the receiver sees it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "host": LOOPBACK,
     "port": "0",
     "log_level": "WARNING",
-    # The play runs at eight times the speed of life, so we poll more often.
+    # The play runs eight times as fast as real time, so we poll more often.
     "poll_discovery_seconds": "0.4",
     "poll_near_seconds": "0.3",
     "poll_live_seconds": "0.3",
@@ -49,8 +49,8 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 
 def play_demo() -> int:
-    """Play the demo and give the exit code: 0 when every expected event, and no other, came and verified."""
-    # Neither settings nor data of an installation here are read or touched.
+    """Play the demo and return the exit code: 0 if exactly the expected events arrived and verified."""
+    # The settings and data of an existing installation are neither read nor changed.
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         del os.environ[name]
     configure_logging("console", SETTINGS["log_level"])
@@ -73,7 +73,7 @@ class Demo:
         self._took = 0.0
 
     async def play(self) -> None:
-        """Start everything, play the scenario, and end everything when the record is settled."""
+        """Start everything, play the scenario, and stop everything when the record is settled."""
         async with AsyncExitStack() as stack:
             stack.enter_context(self._status)
             secret, key = generate_secret(secrets.token_bytes(32)), secrets.token_urlsafe()
@@ -86,19 +86,20 @@ class Demo:
             try:
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     await running.ready()
-                    # The play begins when all is ready, and ends after the workers, which would miss it.
+                    # The play begins when everything is ready, and stops after the workers, which depend on
+                    # it.
                     self._began = time.monotonic()
                     await source.enter_async_context(stand_in(PLAY, x))
                     await api.subscribe(f"http://{LOOPBACK}:{port_of(hook)}/hook", secret)
                     self._show_progress()
                     await self._settled.wait()
             except TimeoutError:
-                self._console.print(f"The deadline of {DEADLINE_SECONDS:g} s has passed.", style="bold red")
+                self._console.print(f"Timed out after {DEADLINE_SECONDS:g} s.", style="bold red")
             self._took = time.monotonic() - self._began
             self._logged = await api.logged()
 
     def conclude(self) -> int:
-        """Print the summary and give the exit code."""
+        """Print the summary and return the exit code."""
         record = self._record
         faults = record.faults(self._logged)
         for fault in faults:
@@ -108,7 +109,7 @@ class Demo:
             self._console.print(f"\n{verified}: the demo failed.", style="bold red")
             return FAILED
         delays = f"median {statistics.median(record.delays):.2f} s, longest {max(record.delays):.2f} s"
-        repeats = f"; {record.repeats} came more than once" if record.repeats else ""
+        repeats = f"; {record.repeats} arrived more than once" if record.repeats else ""
         self._console.print(
             f"\n✓ {verified}, each signature verified, each Space in sequence{repeats}.\n"
             f"  From seen to received: {delays}.",
@@ -139,7 +140,7 @@ class _Api:
         self._key = key
 
     async def subscribe(self, url: str, secret: str) -> None:
-        """Add the endpoint, and then the watches, so that no event finds nobody."""
+        """Add the endpoint first and then the watches, so that no event is missed."""
         await self._ask("POST", "/v1/endpoints", body={"url": url, "secret": secret})
         for creator in CREATORS:
             watch = {"kind": "creator", "target": creator, "on_first_sight": "announce"}

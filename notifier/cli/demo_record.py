@@ -1,4 +1,4 @@
-"""What the demo's receiver got, and whether it is what the bundled scenario must bring."""
+"""What the demo's receiver got, and whether it is what the bundled scenario must produce."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "1YqKDqWqdPLsV": ("space.started", "space.ended"),
     "1zqKVXPQhvZJB": ("space.scheduled", "space.canceled"),
 }
-"""For each Space of the scenario the events in their order."""
+"""The events of each Space of the scenario, in order."""
 
 EXPECTED_COUNT: Final = sum(map(len, EXPECTED.values()))
 
 
 class DemoRecord:
-    """Every request that came, judged as a whole and not by the order of its arrival."""
+    """Every request received, checked as a whole and not by order of arrival."""
 
     def __init__(self) -> None:
         self._events: dict[str, Mapping[str, Any]] = {}
         self.delays: list[float] = []
-        """Seconds from when a change was seen to when the receiver had it, one for each event."""
+        """Seconds from observing a change to receiving its event, one for each event."""
         self.refusals: list[str] = []
         self.repeats = 0
 
     def add(self, received: Received) -> bool:
-        """Take a request in; returns whether it is new: at least once means that one may come again."""
+        """Add a request; return whether it is new, since delivery is at least once."""
         if received.refusal is not None or received.body is None:
             self.refusals.append(
-                f"{received.event_id or 'a request'}: {received.refusal or 'no JSON object'}"
+                f"{received.event_id or 'a request'}: {received.refusal or 'not a JSON object'}"
             )
             return True
         if received.event_id in self._events:
@@ -55,16 +55,16 @@ class DemoRecord:
 
     @property
     def count(self) -> int:
-        """How many different events came."""
+        """How many different events were received."""
         return len(self._events)
 
     @property
     def settled(self) -> bool:
-        """Whether waiting longer is of no use: all that is expected came, or something was refused."""
+        """Whether there is nothing to wait for: everything expected arrived, or something was refused."""
         return bool(self.refusals) or not any(self._missing(space_id) for space_id in EXPECTED)
 
     def faults(self, logged: Mapping[str, str]) -> list[str]:
-        """List what is wrong, a line each; empty when all is as it must be.
+        """Return what is wrong, one line each; empty if everything is correct.
 
         Args:
             logged: Every event of a Space in the log, by id, with its type.
@@ -81,14 +81,14 @@ class DemoRecord:
             for event_type in (expected - came).elements():
                 yield f"missing {event_type} of {space_id}"
             for event_type in (came - expected).elements():
-                yield f"not expected {event_type} of {space_id}"
+                yield f"unexpected {event_type} of {space_id}"
             if expected == came and not self._in_order(space_id):
                 yield f"wrong order for {space_id}: {', '.join(self._types(space_id))}"
 
     def _unsent(self, logged: Mapping[str, str]) -> Iterator[str]:
         for event_id, event_type in logged.items():
             if event_id not in self._events and self.settled:
-                yield f"not expected {event_type} ({event_id}), in the log and not received"
+                yield f"unexpected {event_type} ({event_id}), in the log but not received"
 
     def _in_order(self, space_id: str) -> bool:
         sequences = [body["data"]["sequence"] for body in self._of(space_id)]
@@ -111,6 +111,6 @@ class DemoRecord:
 
 
 def _space_id(body: Mapping[str, Any]) -> str:
-    """The Space that a body is about; empty for other events."""
+    """Return the id of the Space that a body is about; empty for other events."""
     space_id: str = body["data"].get("space", {}).get("id", "")
     return space_id

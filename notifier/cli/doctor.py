@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from notifier.store.doctor import Finding
 
 KEY_BESIDE_THE_DATA: Final = "local"
-"""The id of the master key that a start makes where none is set (docs/operations.md, "Master keys")."""
+"""The id of the master key that is created if none is set (docs/operations.md, "Master keys")."""
 
 
 def doctor() -> None:
-    """Check the whole database for anything that must not be so; nothing is changed, work may go on."""
+    """Check the whole database for inconsistencies; nothing is changed, and work may go on."""
     import asyncio
 
     from notifier.config import load_settings
@@ -43,7 +43,7 @@ async def _examine(settings: Settings) -> list[Finding]:
 
     box = _secret_box(settings)
     if box is None:
-        complain("there is no master key here, so signing secrets were not tried")
+        complain("there is no master key here, so signing secrets were not checked")
     async with with_database(settings) as reached:
         database = Database(connect(reached.redis_url or ""))
         try:
@@ -58,7 +58,7 @@ async def _examine(settings: Settings) -> list[Finding]:
 
 
 async def _complain_of_risks(store: Store) -> None:
-    """Print what is no fault of the database and may be meant so: it does not make the command fail."""
+    """Print what may be intended and is no inconsistency: it does not make the command fail."""
     from notifier.store import Severity, concerns_of
 
     for concern in concerns_of(await store.server.read()):
@@ -67,7 +67,7 @@ async def _complain_of_risks(store: Store) -> None:
 
 
 def _secret_box(settings: Settings) -> SecretBox | None:
-    """Return the master keys of the settings, or the one beside the data; none is made, as a start would."""
+    """Return the master keys of the settings, or the one beside the data; none is created."""
     from notifier.runtime import MASTER_KEY_FILE
     from notifier.store import SecretBox
 

@@ -8,7 +8,7 @@ import typer
 
 from notifier.cli.admin import AdminApi, Cursor, Limit, admin_command, given, quoted
 
-app = typer.Typer(help="The receivers: their URLs, secrets, filters and state.", no_args_is_help=True)
+app = typer.Typer(help="Endpoints: the URLs, secrets, filters and state of receivers.", no_args_is_help=True)
 
 PATH: Final = "/v1/endpoints"
 COLUMNS: Final = ("id", "url", "status", "event_types", "health.pending", "health.last_failure_reason")
@@ -29,14 +29,14 @@ Languages: TypeAlias = Annotated[
 Payload: TypeAlias = Annotated[str | None, typer.Option(help="full or thin.")]
 BodyFormat: TypeAlias = Annotated[str | None, typer.Option("--format", help="standard or cloudevents.")]
 Headers: TypeAlias = Annotated[
-    Texts, typer.Option("--header", help="Sent along with every attempt, 'Name: value'; repeatable.")
+    Texts, typer.Option("--header", help="Sent with every attempt, 'Name: value'; repeatable.")
 ]
 Ordering: TypeAlias = Annotated[str | None, typer.Option(help="space or none.")]
-Concurrency: TypeAlias = Annotated[int | None, typer.Option(help="Attempts at once.")]
-Rate: TypeAlias = Annotated[float | None, typer.Option(help="Attempts in a second.")]
+Concurrency: TypeAlias = Annotated[int | None, typer.Option(help="Maximum concurrent attempts.")]
+Rate: TypeAlias = Annotated[float | None, typer.Option(help="Maximum attempts per second.")]
 Metadata: TypeAlias = Annotated[Texts, typer.Option(help="A note for programs, name=value; repeatable.")]
 Secret: TypeAlias = Annotated[
-    str | None, typer.Option(help="Your own, whsec_… or for ed25519 whsk_…; left out: one is made.")
+    str | None, typer.Option(help="Your own secret, whsec_… or for ed25519 whsk_…; generated if not given.")
 ]
 
 EMPTY: Final[dict[str, object]] = {
@@ -46,7 +46,7 @@ EMPTY: Final[dict[str, object]] = {
     "metadata": {},
     "rate_limit_per_second": None,
 }
-"""What can be taken away again, and what the API takes for nothing there."""
+"""The fields that --clear resets, and the API's value for each."""
 
 
 @admin_command(app, "list")
@@ -77,7 +77,7 @@ def create_endpoint(
     signing: Annotated[str | None, typer.Option(help="hmac or ed25519.")] = None,
     secret: Secret = None,
     verify: Annotated[
-        str | None, typer.Option(help="challenge: deliver nothing before the receiver has answered one.")
+        str | None, typer.Option(help="challenge: deliver nothing until the receiver has answered one.")
     ] = None,
     header: Headers = None,
     ordering: Ordering = None,
@@ -124,9 +124,9 @@ def update_endpoint(
     max_concurrency: Concurrency = None,
     rate_limit_per_second: Rate = None,
     metadata: Metadata = None,
-    clear: Annotated[Texts, typer.Option(help=f"Take away: {', '.join(EMPTY)}; repeatable.")] = None,
+    clear: Annotated[Texts, typer.Option(help=f"Reset a field: {', '.join(EMPTY)}; repeatable.")] = None,
 ) -> None:
-    """Change what is given and leave the rest; filters, headers and metadata are replaced as a whole."""
+    """Change only the given fields; filters, headers and metadata are replaced as a whole."""
     body = _cleared(clear or []) | given(
         url=to,
         description=description,
@@ -141,31 +141,31 @@ def update_endpoint(
         metadata=_pairs(metadata, "=", "--metadata"),
     )
     if not body:
-        raise typer.BadParameter("say what to change; --help lists what can be")
+        raise typer.BadParameter("nothing to change; --help lists the options")
     api.show(api.patch(_path(endpoint_id), body))
 
 
 @admin_command(app, "delete")
 def delete_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Remove an endpoint; what is still owed to it is discarded."""
+    """Delete an endpoint and discard its pending deliveries."""
     api.delete(_path(endpoint_id))
 
 
 @admin_command(app, "enable")
 def enable_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Let deliveries go out again."""
+    """Resume deliveries."""
     api.show(api.post(_path(endpoint_id) + "/enable"))
 
 
 @admin_command(app, "disable")
 def disable_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Hold deliveries back."""
+    """Stop deliveries."""
     api.show(api.post(_path(endpoint_id) + "/disable"))
 
 
 @admin_command(app, "verify")
 def verify_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Challenge the receiver again; deliveries wait until it has answered."""
+    """Send the receiver a new challenge; deliveries wait until it has answered."""
     api.show(api.post(_path(endpoint_id) + "/verify"))
 
 
@@ -177,7 +177,7 @@ def test_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
 
 @admin_command(app, "secret")
 def show_secret(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Show the secret that signs, and the public key, if any, that verifies."""
+    """Show the signing secret, and the public key if there is one."""
     api.show(api.get(_path(endpoint_id) + "/secret"))
 
 
@@ -186,7 +186,7 @@ def rotate_secret(
     api: AdminApi,
     endpoint_id: EndpointId,
     grace_seconds: Annotated[
-        int | None, typer.Option(help="How long the old secret goes on signing.")
+        int | None, typer.Option(help="How long the old secret is still used as well.")
     ] = None,
     secret: Secret = None,
 ) -> None:
@@ -200,7 +200,7 @@ def _path(endpoint_id: str) -> str:
 
 
 def _pairs(texts: Texts, separator: str, option: str) -> dict[str, str]:
-    """Read what was given as pairs; no complaint quotes it, since a header may be a credential."""
+    """Return pairs of names and values; no error quotes them, because a header may be a credential."""
     pairs: dict[str, str] = {}
     for text in texts or []:
         name, found, value = text.partition(separator)
@@ -213,6 +213,6 @@ def _pairs(texts: Texts, separator: str, option: str) -> dict[str, str]:
 def _cleared(names: list[str]) -> dict[str, object]:
     if unknown := sorted(set(names) - EMPTY.keys()):
         raise typer.BadParameter(
-            f"{', '.join(unknown)}: only {', '.join(EMPTY)} can be taken away", param_hint="--clear"
+            f"{', '.join(unknown)}: only {', '.join(EMPTY)} can be cleared", param_hint="--clear"
         )
     return {name: EMPTY[name] for name in names}

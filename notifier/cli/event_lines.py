@@ -1,4 +1,4 @@
-"""An event as one line for people; as its body may come from anybody, nothing about its form is relied on."""
+"""An event as one line for people; its body may come from anyone, so nothing about its form is assumed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ STYLES: Final[Mapping[str, str]] = {
 
 
 def event_line(body: Mapping[str, Any] | None) -> Text:
-    """Write type, sequence, title and the facts that matter of an event's body, in either format."""
+    """Return type, sequence, title and the main details of an event's body, in either format."""
     if body is None:
-        return Text("(no JSON object)", style="red")
+        return Text("(not a JSON object)", style="red")
     event_type = _text(body.get("type")).removeprefix(CLOUDEVENTS_PREFIX) or "(no type)"
     data = _mapping(body.get("data"))
     line = Text(f"{event_type:<{TYPE_WIDTH}}", style=STYLES.get(event_type, "cyan"))
@@ -44,7 +44,7 @@ def event_line(body: Mapping[str, Any] | None) -> Text:
 
 
 def duration(seconds: object) -> str:
-    """Write seconds as ``42 s`` or ``1 h 05 min``; empty for what is no number."""
+    """Return seconds as ``42 s`` or ``1 h 05 min``; empty if it is not a number."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) < MAX_SECONDS:
         return ""
     if abs(seconds) < 2 * MINUTE:
@@ -55,7 +55,7 @@ def duration(seconds: object) -> str:
 
 
 def _subject(data: Data) -> str:
-    """The title of the Space, else its id, else what a test says."""
+    """Return the title of the Space, else its id, else the message of a test."""
     space = _mapping(data.get("space"))
     title = _text(space.get("title"))
     return f"“{title}”" if title else _text(space.get("id")) or _text(_details(data).get("message"))
@@ -115,7 +115,7 @@ def _people_changed(data: Data) -> tuple[str, ...]:
 
 
 def _plain_facts(data: Data) -> tuple[str, ...]:
-    """What any event tells: the names of what changed."""
+    """Return the names of the changed fields."""
     changed = data.get("changed")
     return (", ".join(_text(name) for name in changed) if isinstance(changed, list) else "",)
 
@@ -145,7 +145,7 @@ def _count(value: object) -> int:
 
 
 def _text(value: object) -> str:
-    """Write a scalar, shortened and harmless to a terminal; empty for anything else."""
+    """Return a scalar as text, shortened and safe for a terminal; empty for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     text = printable(str(value))

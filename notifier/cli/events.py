@@ -8,7 +8,7 @@ import typer
 
 from notifier.cli.admin import AdminApi, Cursor, Limit, admin_command, quoted
 
-app = typer.Typer(help="What happened.", no_args_is_help=True)
+app = typer.Typer(help="The event log.", no_args_is_help=True)
 
 PATH: Final = "/v1/events"
 COLUMNS: Final = ("id", "timestamp", "type", "data.sequence", "data.space.id", "data.space.title")
@@ -22,9 +22,7 @@ def list_events(
     space_id: Annotated[str | None, typer.Option(help="Only this Space.")] = None,
     after: Annotated[
         str | None,
-        typer.Option(
-            help="Only what came after this event id or cursor, the oldest first; 0: from the start."
-        ),
+        typer.Option(help="Only events after this event id or cursor, oldest first; 0: from the start."),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -1,4 +1,4 @@
-"""A receiver that verifies what it gets: behind ``listen``, and the judge in the demo."""
+"""A receiver that verifies webhooks, used by ``listen`` and the demo."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request: ``refusal`` says why it does not verify, ``body`` is None where it is no JSON object."""
+    """One request: ``refusal`` says why it does not verify, ``body`` is None if it is not a JSON object."""
 
     event_id: str
     body: dict[str, Any] | None
@@ -37,17 +37,17 @@ class Received:
 def create_listener(
     secret: str, on_received: Callable[[Received], None], *, status: int = HTTPStatus.NO_CONTENT
 ) -> web.Application:
-    """Build a receiver: POST on any path; 401 where the signature does not verify, else ``status``.
+    """Return a receiver: POST on any path; 401 if the signature does not verify, else ``status``.
 
-    A challenge that verifies is answered, with 200.
+    A challenge that verifies is answered with 200.
 
     Args:
-        secret: ``whsec_``, or of a pair of keys either half, ``whpk_`` or ``whsk_``.
-        on_received: Is given every request.
+        secret: ``whsec_``, or either key of a pair, ``whpk_`` or ``whsk_``.
+        on_received: Called with every request.
         status: What to answer.
 
     Raises:
-        SecretFormError: ``secret`` does not have the form of one.
+        SecretFormError: ``secret`` is malformed.
     """
     secret = verifying_secret(secret)
     parse_verification_key(secret)
@@ -74,8 +74,8 @@ def create_listener(
 async def run_listener(secret: str, *, host: str, port: int, status: int, as_json: bool) -> None:
     """Listen and print until cancelled.
 
-    With ``as_json`` only what verifies is printed, a body a line, refusals go to standard error; a program
-    that reads the lines may trust them.
+    With ``as_json`` only bodies that verify are printed, one per line, and refusals go to standard error, so
+    a program that reads the lines may trust them.
     """
     console = output()
 
@@ -96,7 +96,7 @@ async def run_listener(secret: str, *, host: str, port: int, status: int, as_jso
 
 
 def received_line(received: Received) -> Text:
-    """Write one request for people: when, what, and whether it verifies."""
+    """Return one request as a line for people: when, what, and whether it verifies."""
     clock = datetime.fromtimestamp(received.received_at).astimezone().strftime("%H:%M:%S.%f")[:-3]
     line = Text(f"{clock}  ", style="dim")
     line.append_text(event_line(received.body))
@@ -114,7 +114,7 @@ def _refusal(secret: str, request: web.Request, raw: bytes, now: float) -> str |
 
 
 def _response(secret: str, document: dict[str, Any] | None) -> str | None:
-    """Return the answer to a challenge, None where it is none, or a public key cannot answer."""
+    """Return the answer to a challenge, None if it is none or only the public key is known."""
     token = token_of(document)
     return None if token is None else respond(secret, token)
 

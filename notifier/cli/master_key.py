@@ -1,4 +1,4 @@
-"""``rotate-master-key``: sealing again what old master keys have sealed."""
+"""``rotate-master-key``: encrypting secrets again with the new master key."""
 # ruff: noqa: PLC0415 - each command loads only what it needs
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def rotate_master_key() -> None:
-    """Encrypt every stored secret again with the first of NOTIFIER_MASTER_KEYS; workers may go on running."""
+    """Encrypt every stored secret again with the first of NOTIFIER_MASTER_KEYS; workers may keep running."""
     key_id, done = asyncio.run(_reseal())
-    typer.echo(f"Encrypted again with {key_id!r}: {done.endpoints} endpoints, {done.answers} kept answers.")
+    typer.echo(f"Encrypted with {key_id!r}: {done.endpoints} endpoints, {done.answers} stored answers.")
     typer.echo(
         "In use: " + (", ".join(f"{each!r} ({n})" for each, n in sorted(done.in_use.items())) or "none")
     )
     if done.left:
-        fail(f"{done.left} endpoints were changed all the time and are left; run this again")
+        fail(f"{done.left} endpoints kept changing and were left out; run this again")
     if done.in_use.keys() - {key_id}:
-        fail("something was encrypted with an old key meanwhile: a process has not got the new keys yet")
+        fail("something was encrypted with an old key in the meantime: a process still lacks the new keys")
 
 
 async def _reseal() -> tuple[str, Resealed]:

@@ -1,4 +1,4 @@
-"""``listen``: a receiver for trying things out."""
+"""``listen``: a receiver for experiments."""
 # ruff: noqa: PLC0415 - each command loads only what it needs
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ def listen(
             envvar=SECRET_VARIABLE, help="The endpoint's whsec_… secret, or its whpk_… or whsk_… key."
         ),
     ],
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0: a free port.")] = 9000,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port to listen on; 0 takes a free one.")
+    ] = 9000,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     status: Annotated[
         int, typer.Option(min=200, max=599, help="What to answer when the signature verifies.")
     ] = 204,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the bodies that verify, one a line.")
+        bool, typer.Option("--json", help="Print the bodies that verify, one per line.")
     ] = False,
 ) -> None:
-    """Receive webhooks, verify each, and print what it tells; challenges are answered."""
+    """Receive webhooks, verify and print each; challenges are answered."""
     from notifier.cli.listener import run_listener
     from notifier.cli.serving import run_until_signal
 

@@ -1,4 +1,4 @@
-"""``endpoints recover …``, ``endpoints stats``: what an endpoint missed, and its figures."""
+"""``endpoints recover …`` and ``endpoints stats``: what an endpoint missed, and its statistics."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def recover(
     api: AdminApi,
     endpoint_id: EndpointId,
     *,
-    since: Annotated[str, typer.Option(help="From when on, like 2026-08-07T12:00:00Z.")],
-    until: Annotated[str | None, typer.Option(help="Until when; left out: now.")] = None,
+    since: Annotated[str, typer.Option(help="The start, like 2026-08-07T12:00:00Z.")],
+    until: Annotated[str | None, typer.Option(help="The end; now if not given.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
 ) -> None:
-    """Send an endpoint again all that it missed."""
+    """Send an endpoint everything that it missed."""
     body = given(since=since, until=until, dry_run=dry_run or None)
     api.show(api.post(f"{PATH}/{quoted(endpoint_id)}/recover", body))
 
 
 @admin_command(app, "recoveries")
 def list_recoveries(api: AdminApi, endpoint_id: EndpointId, limit: Limit = 50, cursor: Cursor = None) -> None:
-    """List what was recovered for an endpoint and how far that is, the newest first."""
+    """List the recoveries of an endpoint and their progress, the newest first."""
     api.show_page(api.get(f"{PATH}/{quoted(endpoint_id)}/recoveries", limit=limit, cursor=cursor), COLUMNS)
 
 
@@ -40,11 +40,11 @@ def cancel_recovery(
     endpoint_id: EndpointId,
     recovery_id: Annotated[str, typer.Argument(metavar="RECOVERY_ID")],
 ) -> None:
-    """End a recovery; what it has made due goes out all the same."""
+    """Cancel a recovery; deliveries that it has queued are still sent."""
     api.show(api.post(f"{PATH}/{quoted(endpoint_id)}/recoveries/{quoted(recovery_id)}/cancel"))
 
 
 @admin_command(app, "stats")
 def show_stats(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Show how deliveries to an endpoint fare."""
+    """Show the delivery statistics of an endpoint."""
     api.show(api.get(f"{PATH}/{quoted(endpoint_id)}/stats"))

@@ -1,4 +1,4 @@
-"""Commands that run: everything in one, single processes, the stand-in for X, and the demo."""
+"""Commands that start something: all in one, single processes, the stand-in for X, the demo."""
 # ruff: noqa: PLC0415 - each command loads only what it needs
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ BehaviourLines: TypeAlias = Annotated[
     typer.Option(
         "--x",
         metavar="NAME=VALUE",
-        help="How X behaves, over what the scenario says: ended=gone, canceled=gone, buckets=shared, "
-        "creators_per_second=0. May be given several times.",
+        help="How X behaves, overriding the scenario: ended=gone, canceled=gone, buckets=shared, "
+        "creators_per_second=0; repeatable.",
     ),
 ]
 
@@ -35,7 +35,7 @@ def up(
     contract: ContractName = "current",
     x: BehaviourLines = None,
 ) -> None:
-    """Run everything in one: API, workers and, unless NOTIFIER_REDIS_URL is set, an embedded server."""
+    """Run API, workers and, unless NOTIFIER_REDIS_URL is set, an embedded server."""
     from notifier.cli.serving import run_until_signal
     from notifier.cli.up import Simulation, run_up
 
@@ -72,16 +72,18 @@ def worker(
 
 def simulate(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario that comes along (demo, day, storm, bad-days) or a file.")
+        str, typer.Argument(help="A bundled scenario (demo, day, storm, bad-days) or a file.")
     ],
     *,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0: a free port.")] = 8090,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port to listen on; 0 takes a free one.")
+    ] = 8090,
     speed: Speed = 1.0,
     contract: ContractName = "current",
     x: BehaviourLines = None,
 ) -> None:
-    """Run the stand-in for X's API alone; docs/simulator.md describes scenarios."""
+    """Run only the stand-in for X's API; docs/simulator.md describes scenarios."""
     from notifier.cli.serving import run_until_signal
     from notifier.cli.up import Simulation, run_simulator
 

@@ -1,4 +1,4 @@
-"""Sockets, applications on them, and running until a signal."""
+"""Listening sockets, serving applications, and running until a signal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp import web
 from notifier.errors import ConfigError
 
 DRAIN_SECONDS: Final = 1.5
-"""How long calls that are in flight may take when a server stops."""
+"""How long calls in flight may take when a server stops."""
 
 
 def bind(host: str, port: int, *, names: str) -> socket.socket:
@@ -27,7 +27,7 @@ def bind(host: str, port: int, *, names: str) -> socket.socket:
         names: The settings or options that ``host`` and ``port`` came from, for the message.
 
     Raises:
-        ConfigError: The address is taken, or is not one of this machine's.
+        ConfigError: The address is in use, or is not one of this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -47,7 +47,7 @@ def port_of(listening: socket.socket) -> int:
 async def served(
     app: web.Application, listening: socket.socket, *, runner_of: type[web.AppRunner] = web.AppRunner
 ) -> AsyncIterator[None]:
-    """Serve an application, and let the calls that are in flight finish at the end."""
+    """Serve an application; at the end, calls in flight may finish."""
     runner = runner_of(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     try:
@@ -59,23 +59,23 @@ async def served(
 
 
 def run_until_signal(work: Coroutine[object, object, None]) -> None:
-    """Run ``work``; the first SIGTERM or SIGINT cancels it, further ones do not disturb its clean-up."""
+    """Run ``work``; the first SIGTERM or SIGINT cancels it, further ones do not interrupt its clean-up."""
     uvloop.run(_until_signal(work))
 
 
 async def _until_signal(work: Coroutine[object, object, None]) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.create_task(work)
-    told = asyncio.Event()
+    signalled = asyncio.Event()
 
-    def tell() -> None:
-        if not told.is_set():
-            told.set()
+    def stop() -> None:
+        if not signalled.is_set():
+            signalled.set()
             task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, tell)
+        loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:
-        if not told.is_set():
+        if not signalled.is_set():
             raise

@@ -1,4 +1,4 @@
-"""Signing and verifying by hand, for people who write receivers."""
+"""Signing and verifying by hand, for authors of receivers."""
 # ruff: noqa: PLC0415 - each command loads only what it needs
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def verify(
     timestamp: Annotated[str, typer.Option(help="The webhook-timestamp.")],
     signature: Annotated[str, typer.Option(help="The webhook-signature.")],
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Seconds that the timestamp may be away from now.")
+        float, typer.Option(min=0, help="Seconds that the timestamp may differ from now.")
     ] = FIVE_MINUTES,
     body: BodyFile = "-",
 ) -> None:
-    """Check a signature; exit code 1 and the reason if it does not verify."""
+    """Check a signature; prints the reason and exits with 1 if it does not verify."""
     from notifier.core.delivery import signing
 
     headers = {"webhook-id": event_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
@@ -64,7 +64,7 @@ def verify(
 
 
 def _read(source: str) -> bytes:
-    """Read a file, or standard input, as the bytes that were or will be sent."""
+    """Return the bytes of a file or of standard input."""
     if source == "-":
         return sys.stdin.buffer.read()
     try:

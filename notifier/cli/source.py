@@ -20,12 +20,12 @@ TABLES: Final[Mapping[str, Columns]] = {
     "unanswered": ("call", "subject", "since", "next_at", "reason"),
     "refused": ("call", "parameter", "values", "until"),
 }
-"""The lists of the answer, and the columns to show of each."""
+"""The lists in the answer, and the columns to show for each."""
 
 
 @admin_command(app, "source")
 def show_source(api: AdminApi) -> None:
-    """Show how X is doing, what may still be asked of it, what it costs, and how far behind we are."""
+    """Show the health of X, the remaining requests, the cost, and the polling delay."""
     source = api.get(PATH)
     if api.as_json:
         api.show(source)

@@ -33,14 +33,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What runs: the API's runtime and URL, and since when (epoch seconds)."""
+    """A running installation: the API's runtime and URL, and its start in epoch seconds."""
 
     runtime: Runtime
     url: str
     started_at: float
 
     async def ready(self) -> None:
-        """Wait until a worker of ours has reported; the API answers already."""
+        """Wait until one of our workers has reported; the API already answers."""
         complain_at = self.started_at + PATIENCE_SECONDS
         while not await self._worker_reported():
             if time.time() >= complain_at:
@@ -55,14 +55,14 @@ class Stack:
 
 @asynccontextmanager
 async def all_in_one(overrides: Mapping[str, str], *, workers: int) -> AsyncIterator[Stack]:
-    """Start everything, and end it in the opposite order: the workers first, the embedded server last.
+    """Start everything, and stop it in reverse order: the workers first, the embedded server last.
 
     Args:
-        overrides: Settings (attribute names, values as text) that win over the environment, also in workers.
-        workers: How many worker processes.
+        overrides: Settings (attribute names, values as text) that override the environment, also in workers.
+        workers: The number of worker processes.
 
     Raises:
-        ConfigError: A setting is bad, the port is taken, or the data directory cannot be used.
+        ConfigError: A setting is invalid, the port is in use, or the data directory cannot be used.
         UnavailableError: Redis does not answer.
     """
     async with AsyncExitStack() as stack:
@@ -88,7 +88,7 @@ async def serve_api(settings: Settings) -> AsyncIterator[Runtime]:
     """Serve the API alone.
 
     Raises:
-        ConfigError: There is no Redis URL, or the port is taken.
+        ConfigError: There is no Redis URL, or the port is in use.
         UnavailableError: Redis does not answer.
     """
     with bind(settings.host, settings.port, names="NOTIFIER_HOST, NOTIFIER_PORT") as listening:
@@ -114,14 +114,14 @@ async def _worker_processes(count: int, overrides: Mapping[str, str]) -> AsyncIt
 
 
 async def _spawn_worker(overrides: Mapping[str, str]) -> Process:
-    """Start a worker in a session of its own, so that a terminal's Ctrl-C reaches it through us only.
+    """Start a worker in its own session, so that a terminal's Ctrl-C reaches it only through us.
 
-    Its standard input stays open for as long as we live: by its end the worker learns that we were killed.
+    Its standard input stays open as long as we run: when it closes, the worker knows that we were killed.
     """
     settings = {ENV_PREFIX + name.upper(): value for name, value in overrides.items()}
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-P",  # what lies in the current directory is not imported
+        "-P",  # nothing is imported from the current directory
         "-m",
         "notifier.cli",
         "worker",

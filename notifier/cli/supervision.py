@@ -1,4 +1,4 @@
-"""Child processes that are started again when they die, and ended by their own id."""
+"""Child processes that are restarted when they die, and stopped by their own id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 60.0
-"""A process that lived this long counts as healthy: after its death the pauses begin again."""
+"""A process that ran this long counts as healthy: if it dies, the pauses start over."""
 
 Spawn: TypeAlias = Callable[[], Awaitable[Process]]
 
@@ -21,9 +21,9 @@ log = structlog.get_logger(__name__)
 
 
 def pause_after(lived: float, previous: float | None) -> float:
-    """Return the seconds to wait before a process that lived ``lived`` seconds is started again.
+    """Return the seconds to wait before restarting a process that ran for ``lived`` seconds.
 
-    The pauses double while it keeps dying young, so that a process that cannot live costs next to nothing.
+    The pauses double while it keeps dying early, so that a process that cannot run costs very little.
     """
     if previous is None or lived >= STEADY_SECONDS:
         return FIRST_PAUSE_SECONDS
@@ -31,7 +31,7 @@ def pause_after(lived: float, previous: float | None) -> float:
 
 
 class Child:
-    """One process that is kept alive until :meth:`stop`."""
+    """One process that is kept running until :meth:`stop`."""
 
     def __init__(self, name: str, spawn: Spawn, process: Process) -> None:
         self._name = name
@@ -42,7 +42,7 @@ class Child:
 
     @classmethod
     async def start(cls, name: str, spawn: Spawn) -> Self:
-        """Start a process and keep it; ``name`` is what the log calls it.
+        """Start a process and keep it running; ``name`` identifies it in the log.
 
         Raises:
             OSError: It cannot be started at all.
@@ -50,7 +50,7 @@ class Child:
         return cls(name, spawn, await spawn())
 
     async def stop(self, *, patience: float) -> None:
-        """Ask the process to end, and kill it after ``patience`` seconds."""
+        """Ask the process to exit, and kill it after ``patience`` seconds."""
         self._stopping.set()
         self._terminate()
         with suppress(TimeoutError):
@@ -81,7 +81,7 @@ class Child:
                 return
 
     async def _start_again(self, pause: float) -> bool:
-        """Wait and start the process; tells whether it was, which it is not when all is to end."""
+        """Wait and restart the process; return False if it is to stop instead."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -92,13 +92,13 @@ class Child:
             except OSError as error:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 reason = error.strerror
-                log.error("child.not_started", child=self._name, reason=reason, restart_in_seconds=pause)  # noqa: TRY400  the reason says it all
+                log.error("child.not_started", child=self._name, reason=reason, restart_in_seconds=pause)  # noqa: TRY400  the reason is enough
                 continue
-            if self._stopping.is_set():  # asked to end while it was being started
+            if self._stopping.is_set():  # asked to stop while it was being started
                 self._terminate()
             return True
 
     def _terminate(self) -> None:
         if self._process.returncode is None:
-            with suppress(ProcessLookupError):  # it ended at this moment
+            with suppress(ProcessLookupError):  # it has just exited
                 self._process.terminate()

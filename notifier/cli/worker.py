@@ -1,4 +1,4 @@
-"""What a worker process does around its work."""
+"""Start and end of a worker process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ STANDARD_INPUT: Final = 0
 
 
 def end_with_supervisor() -> None:
-    """End this process when the supervisor is gone: its end of our standard input closes, even by SIGKILL."""
+    """Exit when the supervisor is gone: that closes our standard input, even after a SIGKILL."""
     Thread(target=_wait_for_end, name="supervisor", daemon=True).start()
 
 
 async def check_start(settings: Settings) -> None:
-    """Make sure that the work can begin: the keys can be read, and Redis answers.
+    """Make sure that the worker can start: the keys can be read, and Redis answers.
 
     Raises:
         ConfigError: There is no Redis URL, or a key cannot be read.
@@ -30,7 +30,7 @@ async def check_start(settings: Settings) -> None:
 
 
 def _wait_for_end() -> None:
-    # Not by sys.stdin, whose lock a daemon thread would hold when the interpreter ends.
+    # Not sys.stdin, whose lock a daemon thread would hold when the interpreter exits.
     while os.read(STANDARD_INPUT, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

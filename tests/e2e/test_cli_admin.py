@@ -125,7 +125,7 @@ async def test_an_endpoint_is_changed_and_has_headers_and_a_secret_of_its_owner(
     assert (changed["rate_limit_per_second"], changed["description"]) == (None, "mine")
     assert changed["metadata"] == {"team": "a=b"}
 
-    assert "say what to change" in await terminal.run("endpoints", "update", endpoint["id"], exit_code=2)
+    assert "nothing to change" in await terminal.run("endpoints", "update", endpoint["id"], exit_code=2)
     for wrong in (("--header", "Bearer-secret"), ("--clear", "url"), ("--metadata", "=x")):
         complaint = await terminal.run("endpoints", "update", endpoint["id"], *wrong, exit_code=2)
         assert wrong[0] in complaint

@@ -63,7 +63,7 @@ async def test_it_verifies_and_tells_what_came(tmp_path: Path) -> None:
         assert await listener.post(STARTED, secret=OTHER_SECRET) == 401
         await process.wait_for("✗ no v1 entry of webhook-signature matches")
         assert await listener.post("not json") == 204
-        await process.wait_for("(no JSON object)")
+        await process.wait_for("(not a JSON object)")
         process.signal(signal.SIGINT)
         assert await process.wait() == 0
         assert "Traceback" not in process.output

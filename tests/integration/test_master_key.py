@@ -72,7 +72,7 @@ async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> 
     code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
     assert code == 0
     assert printed.splitlines() == [
-        "Encrypted again with 'new': 2 endpoints, 1 kept answers.",
+        "Encrypted with 'new': 2 endpoints, 1 stored answers.",
         "In use: 'new' (3)",
     ]
     async with with_keys(redis_url, NEW) as runtime:
@@ -93,7 +93,7 @@ async def test_a_second_run_changes_nothing(redis_url: str, tmp_path: Path) -> N
         before = await runtime.store.database.redis.get("sn:endpoints:generation")
     code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=NEW)
     assert code == 0
-    assert "0 endpoints, 0 kept answers" in printed
+    assert "0 endpoints, 0 stored answers" in printed
     async with with_keys(redis_url, NEW) as runtime:
         assert await runtime.store.database.redis.get("sn:endpoints:generation") == before
 

@@ -71,18 +71,18 @@ def test_nothing_is_settled_before_the_last_event() -> None:
 
 def test_an_event_too_many_is_a_fault() -> None:
     record = record_of(*everything(), received(CANCELED, 3, "space.updated"))
-    assert record.faults({}) == [f"not expected space.updated of {CANCELED}"]
+    assert record.faults({}) == [f"unexpected space.updated of {CANCELED}"]
 
 
 def test_an_event_of_another_space_is_a_fault() -> None:
     record = record_of(*everything(), received("1zzzzzzzzzzzz", 1, "space.started"))
-    assert record.faults({}) == ["not expected space.started of 1zzzzzzzzzzzz"]
+    assert record.faults({}) == ["unexpected space.started of 1zzzzzzzzzzzz"]
 
 
 def test_an_event_that_is_only_in_the_log_is_a_fault() -> None:
     record = record_of(*everything())
     assert record.faults({"evt_x": "space.updated"}) == [
-        "not expected space.updated (evt_x), in the log and not received"
+        "unexpected space.updated (evt_x), in the log but not received"
     ]
 
 
