@@ -46,7 +46,7 @@ LIBRARIES: Final = ("aiohttp", "arq", "redis", "hiredis", "uvloop", "pydantic", 
 def read_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all, where none is named")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all if none is named")
     parser.add_argument("--deliveries", type=int, default=10_000, help="of each throughput run (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of each throughput figure (%(default)s)")
     parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
@@ -57,19 +57,17 @@ def read_arguments() -> argparse.Namespace:
         "--paced-events", type=int, default=1_000, help="for each receiver of the pacing (%(default)s)"
     )
     parser.add_argument(
-        "--endpoints", type=int, default=10_000, help="that want one event, of the fan-out (%(default)s)"
+        "--endpoints", type=int, default=10_000, help="of the fan-out, which want one event (%(default)s)"
     )
     parser.add_argument(
         "--pending", type=int, default=1_000_000, help="deliveries of the backlog (%(default)s)"
     )
     parser.add_argument("--days", type=float, default=7, help="simulated for the cadence (%(default)s)")
     parser.add_argument(
-        "--bad-days", action="store_true", help="simulate the cadence's days with a faulty X, too"
+        "--bad-days", action="store_true", help="also simulate the days of the cadence with a faulty X"
     )
     parser.add_argument("--spaces", type=int, default=100_000, help="followed, of the capacity (%(default)s)")
-    parser.add_argument(
-        "--minutes", type=float, default=5, help="that the day of the soak takes (%(default)s)"
-    )
+    parser.add_argument("--minutes", type=float, default=5, help="of the soak (%(default)s)")
     return parser.parse_args()
 
 
@@ -100,7 +98,7 @@ async def run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run what is wanted; a benchmark that cannot go on gives 1."""
+    """Run the chosen benchmarks; return 1 if one of them fails."""
     try:
         uvloop.run(run(read_arguments()))
     except BenchmarkError as error:

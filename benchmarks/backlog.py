@@ -1,4 +1,4 @@
-"""What waits: Redis' memory for each pending delivery, and whether many of them slow a claim or a worker."""
+"""Pending deliveries: Redis' memory for each, and whether many of them slow a claim or a worker."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ SPREADS: Final = (1_000, 10)
 
 ROUNDS: Final = 16
 TURNS: Final = 8
-"""Turns in each round; what so many claim is fewer than ``FEW``."""
+"""Turns in each round; together they claim fewer than ``FEW``."""
 
 LEASE_SECONDS: Final = 600.0
-"""So long that no lease runs out meanwhile, however slow the machine."""
+"""Long enough that no lease expires during a run, however slow the machine."""
 
 REWRITE_SECONDS: Final = 300.0
 
@@ -73,7 +73,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Turns that settle and claim a batch: milliseconds of the middle one, CPU milliseconds of each."""
+    """Turns that settle and claim a batch: median milliseconds, and CPU milliseconds of each."""
 
     took: float
     ours: float
@@ -140,7 +140,7 @@ async def _measured(console: Console, stage: Stage, pending: int) -> Backlog:
 
 
 async def _owe(stage: Stage, pending: int) -> tuple[float, float]:
-    """Commit events and make them owed, as the dispatch does; returns bytes a delivery and bytes an event."""
+    """Commit events and make them owed, as dispatch does; return bytes per delivery and per event."""
     store = stage.runtime.store
     events = list(islice(stage.events, max(pending // len(stage.endpoints), 1)))
     empty = await _held(stage)
@@ -157,13 +157,13 @@ async def _owe(stage: Stage, pending: int) -> tuple[float, float]:
 
 
 async def _held(stage: Stage) -> int:
-    """Read how much the server holds, without what is only on its way to a client or the disk."""
+    """Return how much memory the server uses, without buffers for clients and the disk."""
     memory = await stage.runtime.store.database.redis.info("memory")
     return int(memory["used_memory"] - memory["mem_clients_normal"] - memory["mem_aof_buffer"])
 
 
 async def _until_rewritten(stage: Stage) -> None:
-    """Wait until the server does not write its file again, which would be a cost of the owing."""
+    """Wait until the server has rewritten its file, which would count as a cost otherwise."""
 
     async def is_written() -> bool:
         persistence = await stage.runtime.store.database.redis.info("persistence")
@@ -173,7 +173,7 @@ async def _until_rewritten(stage: Stage) -> None:
 
 
 async def _turns(stage: Stage, most: int) -> Turns:
-    """Claim batches and settle them as delivered, until there is none or for so many turns."""
+    """Claim batches and settle them as delivered, until none is left or for ``most`` turns."""
     queue = stage.runtime.store.queue
     turn = await queue.turn(PARTITION, (), limit=CONCURRENCY, lease_seconds=LEASE_SECONDS)
     took: list[float] = []
@@ -208,7 +208,7 @@ def _delivered(claim: Claim) -> Settlement:
 
 
 def _together(rounds: list[Turns]) -> Turns:
-    """Put rounds of equally many turns together; the kernel's ticks are too coarse for one of them."""
+    """Combine rounds of equally many turns; the kernel's ticks are too coarse for one of them."""
     return Turns(
         median(each.took for each in rounds),
         mean(each.ours for each in rounds),
@@ -217,7 +217,7 @@ def _together(rounds: list[Turns]) -> Turns:
 
 
 async def _peak_of_worker(stage: Stage) -> int:
-    """Let a worker deliver for a while; returns the most memory that it held, from its start on."""
+    """Let a worker deliver for a while; return its peak memory since its start."""
     await stage.sink.reset()
     log = stage.folder / "worker.log"
     async with process(*WORKER, log=log, settings=stage.settings) as worker:

@@ -1,4 +1,4 @@
-"""The bound: aiohttp's client under uvloop that posts ready requests and does nothing else.
+"""The upper bound: aiohttp's client under uvloop that only posts prepared requests.
 
 ``python -m benchmarks.bare FILE`` posts the requests in a file, 64 at a time, and prints the monotonic second
 at which it began and the CPU seconds that it took.
@@ -24,14 +24,14 @@ Ready: TypeAlias = tuple[URL, dict[str, str], bytes]
 
 
 def read_requests(path: Path) -> list[Ready]:
-    """Read everything ahead, so that only sending is measured."""
+    """Read everything in advance, so that only sending is measured."""
     with path.open() as file:
         lines = [json.loads(line) for line in file]
     return [(URL(line["url"]), line["headers"], line["body"].encode()) for line in lines]
 
 
 async def post_all(requests: Iterator[Ready]) -> None:
-    """Post what the iterator gives, over connections that are kept, and read each answer."""
+    """Post the requests over kept connections, and read each answer."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
 
         async def post_some() -> None:

@@ -1,4 +1,4 @@
-"""A busy life for a whole installation: events, good and bad receivers, and owners who change their minds."""
+"""A busy day of a whole installation: events, healthy and failing receivers, and changing endpoints."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ ENDPOINT_EVERY: Final = 2.0
 WATCH_EVERY: Final = 3.0
 REDELIVERY_EVERY: Final = 0.5
 TRIMS: Final = 48
-"""The workers trim every half hour: so many times in the day that is compressed."""
+"""How often the workers trim in the compressed day, which is every half hour."""
 
 Action: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Receivers:
-    """Everybody's receivers, told apart by the first part of the path."""
+    """All receivers; the first part of the path says which kind."""
 
     def __init__(self) -> None:
         self.received = 0
 
     def answer(self, head: bytes, _body: bytes, transport: asyncio.Transport) -> None:
-        """Take a delivery."""
+        """Answer a delivery."""
         self.received += 1
         kind = head.split(b"/", 2)[1].decode()
         if kind == "slow":
@@ -63,7 +63,7 @@ def _write(transport: asyncio.Transport, answer: bytes) -> None:
 
 @asynccontextmanager
 async def receiving() -> AsyncIterator[tuple[Receivers, str]]:
-    """Run the receivers in this process; returns them and their URL."""
+    """Run the receivers in this process; yield them and their URL."""
     receivers = Receivers()
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(receivers.answer), "127.0.0.1", 0, backlog=1024
@@ -74,10 +74,10 @@ async def receiving() -> AsyncIterator[tuple[Receivers, str]]:
 
 @dataclass(slots=True)
 class Life:
-    """What goes on, by the API where there is a call for it.
+    """The activity of the day, through the API where it has a call for it.
 
     Attributes:
-        api: With the API's URL and the admin key.
+        api: A session with the API's URL and the admin key.
         receivers: The URL under which all receivers are.
         seconds: How long the compressed day lasts.
     """
@@ -93,17 +93,17 @@ class Life:
     _chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311  guards nothing
 
     async def begin(self) -> None:
-        """Add the first endpoints, and a watch of everybody in the scenario."""
+        """Add the first endpoints, and a watch for everyone in the scenario."""
         for _ in range(ENDPOINTS):
             await self._add_endpoint()
         for user in load_scenario(SCENARIO).users:
             await self._add_watch(str(user.id))
 
     async def live(self) -> None:
-        """Go on until cancelled.
+        """Run until cancelled.
 
         Raises:
-            BenchmarkError: The API failed, or answered that it has.
+            BenchmarkError: The API failed.
         """
         events = commits(10**9)
 
@@ -170,7 +170,7 @@ class Life:
         await store.spaces.trim()
 
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  JSON
-        """Call the API; it may refuse what was deleted or disabled meanwhile."""
+        """Call the API; it may refuse what was deleted or disabled in the meantime."""
         self.calls += 1
         try:
             async with self.api.request(method, path, json=body) as answer:

@@ -1,4 +1,4 @@
-"""How soon our cadence notices what happens, beside pollers with fixed intervals and the same requests."""
+"""How soon our cadence notices changes, compared with fixed intervals and as many requests."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from notifier.core.polling.buckets import WINDOW_SECONDS
 
 OURS: Final = "ours"
 AGAINST: Final = "one interval"
-"""The rival that the aim is about."""
+"""The poller that the goal refers to."""
 
 GOOD_DAYS: Final = "good days"
 BAD_DAYS: Final = "bad days"
 
 STARVED_SECONDS: Final = WINDOW_SECONDS
-"""What waits longer than this past its wished moment has starved."""
+"""A poll that is overdue by more than this has starved."""
 
 PLANNED: Final = frozenset({Kind.DAY_AHEAD, Kind.HOUR_AHEAD})
 KINDS: Final = frozenset(Kind)
@@ -46,20 +46,20 @@ ROWS: Final[Mapping[str, tuple[Turn, frozenset[Kind], frozenset[Ending]]]] = {
     "  planned a day ahead": (Turn.STARTED, frozenset({Kind.DAY_AHEAD}), ENDINGS),
     "  planned an hour ahead": (Turn.STARTED, frozenset({Kind.HOUR_AHEAD}), ENDINGS),
     "start, spontaneous": (Turn.STARTED, frozenset({Kind.SPONTANEOUS}), ENDINGS),
-    "end, told by X": (Turn.ENDED, KINDS, frozenset({Ending.SAID})),
+    "end, reported by X": (Turn.ENDED, KINDS, frozenset({Ending.SAID})),
     "end, not found": (Turn.ENDED, KINDS, frozenset({Ending.GONE})),
     "announced": (Turn.ANNOUNCED, KINDS, ENDINGS),
     "rescheduled": (Turn.RESCHEDULED, KINDS, ENDINGS),
-    "canceled, told by X": (Turn.CANCELED, KINDS, frozenset({Ending.SAID})),
+    "canceled, reported by X": (Turn.CANCELED, KINDS, frozenset({Ending.SAID})),
     "canceled, not found": (Turn.CANCELED, KINDS, frozenset({Ending.GONE})),
 }
 
 
 async def cadence(console: Console, *, days: float, bad_days: bool = False) -> None:
-    """Live through the same simulated days with each poller, and print what each noticed and what it cost.
+    """Simulate the same days with each poller, and print what each noticed and what it cost.
 
-    With ``bad_days``, also print what becomes of ours when one creator and one Space are poison to every
-    request that names them, and every third answer comes from a replica that lags.
+    With ``bad_days``, also print ours with one creator and one Space that make every request fail that names
+    them, and every third answer from a lagging replica.
     """
     loop = asyncio.get_running_loop()
     # A fork would inherit the event loop; the children need nothing but their arguments.
@@ -89,7 +89,7 @@ def _print(console: Console, week: Week, outcomes: Mapping[str, Outcome]) -> Non
 
 
 def print_bad_days(console: Console, week: Week, outcomes: Mapping[str, Outcome]) -> None:
-    """Print what ours made of bad days beside good ones; all figures are of the healthy subjects alone."""
+    """Print our figures for bad and good days; all of them are for the healthy subjects alone."""
     console.rule(
         f"{week.days:g} simulated days, one creator and one Space fail every request that names them, "
         f"1 answer in {REPLICA_TURN} is {REPLICA_LAG:g} s old"
@@ -104,13 +104,11 @@ def _print_counts(console: Console, ours: Outcome) -> None:
     for what, count in ours.counts.items():
         console.print(f"{what}: {count:,}", highlight=False)
     starved = [wish for wish, wait in ours.waits.items() if wait.overdue > STARVED_SECONDS]
-    console.print(
-        f"more than {STARVED_SECONDS:g} s past the wished moment: {', '.join(starved) or 'nothing'}\n"
-    )
+    console.print(f"more than {STARVED_SECONDS:g} s overdue: {', '.join(starved) or 'nothing'}\n")
 
 
 def _lags(title: str, outcomes: Mapping[str, Outcome], *, of: str, to: str) -> Table:
-    """Set the lags side by side, with the ratio of one poller's medians to another's."""
+    """Return a table of the lags, with the ratio of one poller's medians to another's."""
     table = Table("what", "how many", *outcomes, "ratio", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -123,7 +121,7 @@ def _lags(title: str, outcomes: Mapping[str, Outcome], *, of: str, to: str) -> T
             table.add_row(name, f"{len(seconds[of]):,}", *cells, f"{ratio:.2f}")
     never = [sum(lag.seconds is None for lag in outcome.lags) for outcome in outcomes.values()]
     table.add_row("never noticed", f"{len(outcomes[of].lags):,}", *map(str, never), "")
-    table.add_row("noticed, but untrue", "", *(str(each.untrue) for each in outcomes.values()), "")
+    table.add_row("noticed, but false", "", *(str(each.untrue) for each in outcomes.values()), "")
     return table
 
 
@@ -156,7 +154,7 @@ def _costs(title: str, week: Week, outcomes: Mapping[str, Outcome]) -> Table:
 
 
 def _waits(title: str, outcome: Outcome) -> Table:
-    columns = ("polls", "wished, median", "median", "p95", "longest", "most past the wish")
+    columns = ("polls", "wanted, median", "median", "p95", "longest", "most overdue")
     table = Table("class", *columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"

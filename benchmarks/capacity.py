@@ -1,4 +1,4 @@
-"""What following many Spaces takes: decisions that change nothing, Redis' memory, one worker."""
+"""The cost of following many Spaces: decisions that change nothing, Redis' memory, one worker."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ PEOPLE: Final = 4
 MIB: Final = 2**20
 ANSWER_SECONDS: Final = 0.1
 FAR: Final = 4_000_000_000.0
-"""When the Spaces are to start, in epoch seconds: no timer rings and no poll is special."""
+"""The planned start of the Spaces in epoch seconds, so late that no timer fires and no poll is urgent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """The figures at one moment: our own, the server's, and what the server holds, in bytes."""
+    """The usage at one moment: ours, the server's, and the server's data in bytes."""
 
     at: float
     worker: Usage
@@ -52,7 +52,7 @@ async def capacity(console: Console, *, spaces: int) -> None:
     """Measure, and print what it took."""
     _print_decisions(console)
     if not can_read_usage():
-        console.print("following many Spaces: left out, because this system has no /proc to read")
+        console.print("following many Spaces: skipped, because this system has no /proc")
         return
     with TemporaryDirectory(prefix="notifier-bench-") as name:
         folder = Path(name)
@@ -68,7 +68,7 @@ async def capacity(console: Console, *, spaces: int) -> None:
 
 
 def _print_decisions(console: Console) -> None:
-    """Decide on Spaces that have not changed since they were seen first, and print the CPU time of each."""
+    """Decide on Spaces that have not changed since the first sighting, and print the CPU time of each."""
     now = time.time()
     first, second = (list(_observations(DECIDED, now + later)) for later in (0.0, 600.0))
     context = PollContext((WatchId("wch_bench"),))
@@ -92,7 +92,7 @@ def _print_decisions(console: Console) -> None:
 
 @asynccontextmanager
 async def _worker(url: str, folder: Path) -> AsyncIterator[Worker]:
-    """Make this process a worker that follows the creators; it never asks X or delivers anything."""
+    """Make this process a worker that follows the creators but never asks X or delivers anything."""
     async with (
         open_runtime(load(settings_of(url, folder, log_level="WARNING"))) as runtime,
         runtime.delivery_client(max_connections=1) as client,
@@ -116,7 +116,7 @@ async def _stand(worker: Worker, server_pid: int) -> Stand:
 
 
 def _observations(spaces: int, now: float) -> Iterator[Observation]:
-    """Answer lookups of Spaces that are planned for later, a hundred in each."""
+    """Yield answers to lookups of Spaces that are planned for later, a hundred in each."""
     for start in range(0, spaces, BATCH):
         numbers = range(start, min(start + BATCH, spaces))
         question = Question(Call.LOOKUP, tuple(_space_id(number) for number in numbers))
@@ -128,7 +128,7 @@ def _observations(spaces: int, now: float) -> Iterator[Observation]:
 
 
 def _space(number: int) -> dict[str, Any]:
-    """Write what X answers about a Space with people of its own beside its creator."""
+    """Return what X answers about a Space with its own people besides its creator."""
     others = [str(10**18 + number * PEOPLE + each) for each in range(1, PEOPLE)]
     people = [_creator(number % WATCHES), *others]
     return {

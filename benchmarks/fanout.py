@@ -1,4 +1,4 @@
-"""One event that very many endpoints want: how soon the first POST comes, and the last, and the memory."""
+"""One event for very many endpoints: the time to the first and the last POST, and the memory."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class FanOut:
 
 
 class Peak:
-    """The most memory that a process has held since it was told to forget (``proc(5)``), in bytes."""
+    """The peak memory of a process since the last reset (``proc(5)``), in bytes."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
 
     def forget(self) -> None:
-        """Begin again with what is held now."""
+        """Reset the peak to the present use."""
         if can_read_usage():
             (self._folder / "clear_refs").write_text("5")
 
     def read(self) -> int:
-        """Return the most since then; 0 on a system that cannot tell."""
+        """Return the peak since then; 0 on a system that does not support it."""
         if not can_read_usage():
             return 0
         status = (self._folder / "status").read_text()
@@ -103,7 +103,7 @@ async def _measured(
 
 
 async def _change_one(runtime: Runtime, subscriber: Subscriber) -> None:
-    """Change an endpoint as its owner would, which makes every worker read the endpoints again."""
+    """Change an endpoint, which makes every worker read the endpoints again."""
     now = await runtime.store.endpoints.get(subscriber.endpoint.id)
     await runtime.store.endpoints.save(replace(now, description="changed"), replacing=now)
 
@@ -117,7 +117,7 @@ async def _until_started(runtime: Runtime) -> None:
 
 def _table(endpoints: int, cases: dict[str, list[FanOut]]) -> Table:
     table = Table(
-        *("", "first POST, ms", "last POST, ms", "worker before, MiB", "most meanwhile, MiB"),
+        *("", "first POST, ms", "last POST, ms", "worker before, MiB", "worker maximum, MiB"),
         title=f"One event to {endpoints:,} endpoints, one worker: median (least-most) of {TURNS}",
     )
     for column in table.columns[1:]:

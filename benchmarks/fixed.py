@@ -1,6 +1,6 @@
-"""Pollers that ask about everything at fixed intervals, and believe whatever they see at once.
+"""Pollers that ask about everything at fixed intervals, and believe everything at once.
 
-That is to their advantage where X says not-found: they take the first one for an end, and we do not.
+That is an advantage for not-founds: they take the first one for an end, and we do not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Pace:
         creators: Seconds from one question for the Spaces of a hundred creators to the next.
         lookups: The same for a hundred Spaces that it knows of; infinite if it never looks one up.
         cycle: Seconds in which it looks up everything that it knows of, however many requests that takes;
-            stands in for ``lookups`` where it is given.
+            replaces ``lookups`` if given.
     """
 
     creators: float
@@ -60,7 +60,7 @@ class FixedPoller:
         self._lookup_at = now + pace.lookups_apart(0)
 
     def run(self, *, until: float) -> None:
-        """Live until an epoch second."""
+        """Run until an epoch second."""
         while (now := min(self._creators_at, self._lookup_at)) < until:
             if now == self._creators_at:
                 self._creators_at += self._pace.creators
@@ -79,7 +79,7 @@ class FixedPoller:
         return self._x.ask(call, subjects, now + LATENCY_SECONDS[call] / 2)
 
     def _take(self, answer: Answer, expected: Collection[str], now: float) -> None:
-        """Take in an answer; of the Spaces that it should have had, those that it has not are over."""
+        """Apply an answer; expected Spaces that are missing from it are over."""
         if answer.refused:
             return
         for space_id, snapshot in answer.snapshots.items():
@@ -114,7 +114,7 @@ class FixedPoller:
 
 
 def _rounds(subjects: Collection[str]) -> Iterator[list[str]]:
-    """Go round and round a collection, a hundred at a time, as it is when each round begins."""
+    """Yield a collection a hundred at a time, over and over, as it is when each round begins."""
     while True:
         these = list(subjects)
         for start in range(0, max(len(these), 1), BATCH):

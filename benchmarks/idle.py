@@ -1,4 +1,4 @@
-"""What ``space-notifier up`` costs while nothing happens: the time to be ready, CPU and memory."""
+"""The cost of an idle ``space-notifier up``: the time until ready, CPU and memory."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ TICK: Final = 0.01
 
 
 async def idle(console: Console, *, seconds: float) -> None:
-    """Start everything in one without a token, let it idle, and print what each process used."""
+    """Start all in one without a token, let it idle, and print what each process used."""
     if not can_read_usage():
-        console.print("idle: left out, because this system has no /proc to read")
+        console.print("idle: skipped, because this system has no /proc")
         return
     with TemporaryDirectory(prefix="notifier-bench-") as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""What receivers that hang cost the others: from commit to POST at healthy ones, without and with them."""
+"""The effect of hanging receivers on the others: from commit to POST, without and with them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Receivers:
         self.arrived: dict[tuple[int, str], float] = {}
 
     def answer(self, head: bytes, _body: bytes, transport: asyncio.Transport) -> None:
-        """Take a delivery, and note when it came; one that hangs takes it and never answers."""
+        """Record when a delivery arrived, and answer it unless the endpoint hangs."""
         now = time.perf_counter()
         number = int(head.split(b" ", 2)[1].removeprefix(b"/"))
         if number < self.hanging:
@@ -57,19 +57,19 @@ class Receivers:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What came of a stream of events.
+    """The result of a stream of events.
 
     Attributes:
         delays: Per event and healthy endpoint: when the event was committed, in seconds since the stream
             began, and the seconds until it was received.
-        hung: How many attempts ran into their time-out, or were about to.
+        hung: How many attempts timed out, or were about to.
     """
 
     delays: Sequence[tuple[float, float]]
     hung: int
 
     def percentiles(self, *, until: float = float("inf")) -> tuple[float, float, float]:
-        """Return p50, p99 and the most, in seconds, of the events that were committed by then."""
+        """Return p50, p99 and the maximum, in seconds, of the events committed by then."""
         seconds = [delay for at, delay in self.delays if at <= until]
         cuts = quantiles(seconds, n=100, method="inclusive")
         return cuts[49], cuts[98], max(seconds)
@@ -161,7 +161,7 @@ def _table(without: Stream, with_hanging: Stream, *, seconds: float) -> Table:
         ("until the first time-out", TIMEOUT_SECONDS, ""),
     ):
         found = with_hanging.percentiles(until=until)
-        # The start is compared with the start: it can be slower on its own account.
+        # Compared with the same period, because the start can be slower by itself.
         ratio = found[1] / without.percentiles(until=until)[1]
         table.add_row(name, *_milliseconds(found), f"{ratio:.2f}", hung)
     return table

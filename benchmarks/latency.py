@@ -35,7 +35,7 @@ MESSAGE: Final = re.compile(rb'"message":"number ([0-9]+)"')
 
 
 class Ends:
-    """Both ends of the pipeline in this process: X, which tells a new title each time, and the receiver."""
+    """Both ends of the pipeline in this process: X, with a new title in each answer, and the receiver."""
 
     def __init__(self) -> None:
         self.began: dict[int, float] = {}
@@ -49,20 +49,20 @@ class Ends:
         self.began[self._answers] = time.perf_counter()
 
     def receiver(self, _head: bytes, body: bytes, transport: asyncio.Transport) -> None:
-        """Take a delivery; the clock stops before the answer."""
+        """Answer a delivery; the clock stops before the answer."""
         now = time.perf_counter()
-        # The Space stands ahead of what it was before, so the first title is the new one.
+        # The Space comes before its previous values, so the first title is the new one.
         number = TITLE.search(body) or MESSAGE.search(body)
         if number is not None:
             self.ended.setdefault(int(number[1]), now)
         transport.write(NO_CONTENT)
 
     def missing(self, count: int) -> list[int]:
-        """List which of the first events, those of the warm-up among them, did not arrive."""
+        """Return which of the first events, including the warm-up, did not arrive."""
         return [number for number in range(1, WARM_UP + count + 1) if number not in self.ended]
 
     def delays(self, count: int) -> list[float]:
-        """Return the seconds that each event after the warm-up took; none may be left out.
+        """Return the seconds that each event after the warm-up took.
 
         Raises:
             BenchmarkError: One never arrived.
@@ -87,7 +87,7 @@ async def latency(console: Console, *, events: int) -> None:
 
 
 async def from_answer(count: int) -> list[float]:
-    """Let a worker poll a Space whose title is another one each time."""
+    """Let a worker poll a Space whose title changes each time."""
     ends = Ends()
     async with _serving(ends.x) as x_url, _serving(ends.receiver) as url:
         more = {"x_api_url": x_url, "x_bearer_token": "none", "poll_live_seconds": POLL_SECONDS}
@@ -104,14 +104,14 @@ async def from_answer(count: int) -> list[float]:
 
 
 async def from_commit(count: int) -> list[float]:
-    """Commit events as the API does for a test, with a wakeup to dispatch; the next when one has arrived."""
+    """Commit events one by one as the API does for a test, with a wakeup to dispatch."""
     ends = Ends()
     async with _serving(ends.receiver) as url, _running({}) as runtime:
         receivers = subscribers(runtime, url, 1)
         await register(runtime, receivers)
         for number in range(1, count + WARM_UP + 1):
             await _commit_one(runtime, ends, number, receivers[0].endpoint.id)
-            # Not in step with the workers' polling.
+            # Not synchronized with the workers' polling.
             await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311  guards nothing
     return ends.delays(count)
 

@@ -1,4 +1,4 @@
-"""Our own client as the workers have it, under uvloop, that posts ready requests and does nothing else.
+"""Our own client, configured as in the workers, under uvloop, that only posts prepared requests.
 
 ``python -m benchmarks.lean FILE`` posts the requests in a file, 64 at a time, and prints the monotonic second
 at which it began and the CPU seconds that it took.
@@ -24,14 +24,14 @@ LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
 def read_requests(path: Path) -> list[DeliveryRequest]:
-    """Read everything ahead, so that only sending is measured."""
+    """Read everything in advance, so that only sending is measured."""
     with path.open() as file:
         lines = [json.loads(line) for line in file]
     return [DeliveryRequest(line["url"], line["headers"], line["body"].encode()) for line in lines]
 
 
 async def post_all(requests: Iterator[DeliveryRequest]) -> None:
-    """Post what the iterator gives, over connections that are kept."""
+    """Post the requests over kept connections."""
     async with DeliveryClient(DeliveryClientSettings(allowed_networks=LOOPBACK)) as client:
 
         async def post_some() -> None:

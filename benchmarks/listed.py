@@ -1,4 +1,4 @@
-"""A Space of the simulated week as X shows it at any moment, be it now or as a replica has it that lags."""
+"""A Space of the simulated week as X shows it at any time, now or on a lagging replica."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from notifier.core.model.observation import Snapshot
 from notifier.core.model.space import Space, User
 
 GROWTH_SECONDS: Final = 15 * MINUTE
-"""In this time, 63 % of a Space's listeners have come."""
+"""The time after which 63 % of a Space's listeners have joined."""
 
 KEPT_VERSIONS: Final = 8
-"""How many versions of a Space are kept, so that a replica that lags need not render them again."""
+"""How many versions of a Space are cached, for lagging replicas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A Space from one change of it to the next; None where X does not have it."""
+    """A Space between two of its changes; None while X does not have it."""
 
     begins: float
     ends: float
     snapshot: Snapshot | None
 
     def is_of(self, now: float) -> bool:
-        """Return whether this is how the Space is at a moment."""
+        """Return whether the version is valid at a time."""
         return self.begins <= now < self.ends
 
 
 class Listed:
-    """A Space at X, which is rendered once for as long as nothing about it changes."""
+    """A Space at X, rendered once per change."""
 
     def __init__(self, life: Life) -> None:
         self.life = life
@@ -44,7 +44,7 @@ class Listed:
         self._others: deque[Version] = deque(maxlen=KEPT_VERSIONS)
 
     def snapshot(self, now: float) -> Snapshot | None:
-        """Return how it is at a moment; None where X does not have it."""
+        """Return the Space at a time; None if X does not have it."""
         if not self._version.is_of(now):
             others = self._others
             version = next((each for each in others if each.is_of(now)), None) or self._make(now)
@@ -53,7 +53,7 @@ class Listed:
         return self._version.snapshot
 
     def is_listed(self, now: float) -> bool:
-        """Return whether the answer to its creator has it."""
+        """Return whether the list of its creator includes it."""
         return self.life.created_at <= now < self.life.over_at
 
     def _make(self, now: float) -> Version:
@@ -100,7 +100,7 @@ class Listed:
 def _state(life: Life, now: float) -> str:
     if now < life.over_at:
         return "scheduled" if life.started_at is None or now < life.started_at else "live"
-    # One that nobody came to is given up after its planned start.
+    # One that never starts is given up after its planned start.
     return "canceled" if life.started_at is None and life.over_at < life.plans[-1].start else "ended"
 
 

@@ -1,4 +1,4 @@
-"""What truly happens to Spaces in a simulated week: plans, late starts, changes of mind, ends. Seeded.
+"""What happens to Spaces in a simulated week: plans, late starts, changes, ends. Seeded.
 
 The shares and distributions are our guesses at how people use Spaces; nobody publishes them. All times are
 epoch seconds, all durations seconds.
@@ -23,7 +23,7 @@ DAY: Final = 86_400.0
 LONGEST_LEAD: Final = 7 * DAY
 LONGEST_LIFE: Final = 6 * HOUR
 QUARTERS: Final = ((0, 60), (15, 8), (30, 24), (45, 8))
-"""At which minute of the hour people plan to start, and how often: whole hours crowd."""
+"""The minutes of the hour at which people plan to start, weighted: whole hours are common."""
 
 BUSY_HOURS: Final = (8, 8, 7, 5, 4, 3, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 11, 10, 9)
 """How many Spaces start in each hour of the UTC day, as a weight."""
@@ -36,7 +36,7 @@ EARLY_SHARE: Final = 0.1
 
 
 class Kind(StrEnum):
-    """How a Space comes into the world."""
+    """How far ahead a Space is planned."""
 
     DAY_AHEAD = "planned a day ahead"
     HOUR_AHEAD = "planned an hour ahead"
@@ -65,7 +65,7 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A start that was planned, and when it was made known."""
+    """A planned start, and when it was announced."""
 
     made_at: float
     start: float
@@ -78,9 +78,9 @@ class Life:
     Attributes:
         people: Its hosts and speakers, the creator first.
         plans: None for a spontaneous one; after the first, each is a reschedule.
-        started_at: None where it was canceled, or nobody came.
+        started_at: None if it was canceled or never started.
         over_at: When it ended or was canceled, or X gave it up.
-        listeners: How many it has at most.
+        listeners: Their maximum number.
     """
 
     space_id: str
@@ -104,7 +104,7 @@ class Life:
         return self.plans[0].made_at if self.plans else self.started_at or self.over_at
 
     def turns(self) -> Iterator[tuple[Turn, float]]:
-        """Tell what happens, in order, and when."""
+        """Yield what happens, in order, and when."""
         for number, plan in enumerate(self.plans):
             yield (Turn.RESCHEDULED if number else Turn.ANNOUNCED), plan.made_at
         if self.started_at is None:
@@ -114,14 +114,14 @@ class Life:
             yield Turn.ENDED, self.over_at
 
     def latest(self, turn: Turn, now: float) -> float | None:
-        """Return when this happened to it last before ``now``; None where it never did."""
+        """Return when this last happened before ``now``; None if it never did."""
         return max((at for each, at in self.turns() if each is turn and at <= now), default=None)
 
 
 def imagine(seed: int, *, days: float, creators: int, spaces_a_day: int) -> list[Life]:
-    """Imagine every Space that exists at some time in the days from :data:`BEGIN`, in order of creation.
+    """Return every Space that exists at some time in the days from :data:`BEGIN`, in order of creation.
 
-    Those that were planned before and those that are planned for later are among them.
+    They include those planned before and those planned for later.
     """
     random = Random(seed)  # noqa: S311  a simulation, guards nothing
     end = BEGIN + days * DAY
@@ -164,7 +164,7 @@ def _life(random: Random, space_id: str, midnight: float, creators: int) -> Life
 
 
 def _plans(random: Random, kind: Kind, start: float) -> tuple[Plan, ...]:
-    """Plan a start, and perhaps plan it again: most often a little later, sometimes for another day."""
+    """Return the plans of a start: most often unchanged or a little later, sometimes on another day."""
     if kind is Kind.HOUR_AHEAD:
         lead = random.uniform(20 * MINUTE, 2 * HOUR)
         shifts = [15 * MINUTE, 30 * MINUTE]

@@ -1,7 +1,7 @@
 """What the pipeline is compared with: the design that a queue library suggests, one arq job per delivery.
 
-A job reads the event and the endpoint, signs, posts, and writes down what came of it. It runs under the same
-loop, serializer, concurrency and polling as our workers, and logs one line per attempt as they do.
+A job reads the event and the endpoint, signs, posts, and records the result. It has the same loop,
+serializer, concurrency and polling as our workers, and logs one line per attempt as they do.
 
 ``python -m benchmarks.naive REDIS_URL`` runs the worker.
 """
@@ -100,7 +100,7 @@ async def _stop(ctx: dict[str, Any]) -> None:
 
 
 def run(redis_url: str) -> None:
-    """Run the worker until it is told to end."""
+    """Run the worker until it is stopped."""
     configure_logging("json", "INFO")
     asyncio.set_event_loop(uvloop.new_event_loop())
     worker = create_worker(

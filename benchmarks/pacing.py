@@ -1,4 +1,4 @@
-"""Receivers that refuse what is beyond their pace: how long until they have all, and what they refused."""
+"""Receivers with a rate limit: how long until they have all events, and how many they refused."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from notifier.runtime import Runtime, open_runtime
 RATES: Final = (1, 5, 50)
 AT_ONCE: Final = 2
 WORK_SECONDS: Final = 0.3
-"""How long a receiver that takes two at a time is busy with one."""
+"""How long a receiver that accepts two at a time is busy with one."""
 
 RETRY_AFTER_SECONDS: Final = 1
 PATIENCE: Final = 3.0
-"""How many times as long as the pace allows is waited for."""
+"""How many times as long as the pace allows to wait."""
 
 MIN_PATIENCE_SECONDS: Final = 60.0
 BACKLOG: Final = 1024
@@ -38,23 +38,23 @@ NAMED: Final = b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS
 
 
 class Limit(Protocol):
-    """What a receiver allows."""
+    """The rate limit of a receiver."""
 
     @property
     def name(self) -> str:
-        """What it allows, in words."""
+        """The limit in words."""
         ...
 
     def take(self, now: float) -> float | None:
-        """Take a request, and return for how many seconds it is worked on; None where it is refused."""
+        """Accept a request and return how many seconds it takes, or None if it is refused."""
         ...
 
     def end(self) -> None:
-        """Note that a request was worked on to its end."""
+        """Record the end of a request."""
         ...
 
     def seconds_for(self, count: int) -> float:
-        """Return how long so many requests take at the pace that is allowed."""
+        """Return how long so many requests take at the allowed pace."""
         ...
 
 
@@ -71,7 +71,7 @@ class Bucket:
 
     @property
     def name(self) -> str:
-        """What it allows, in words."""
+        """The limit in words."""
         return f"{self.per_second} a second"
 
     def take(self, now: float) -> float | None:
@@ -84,16 +84,16 @@ class Bucket:
         return 0.0
 
     def end(self) -> None:
-        """Nothing is kept of a request."""
+        """Do nothing: a request holds nothing."""
 
     def seconds_for(self, count: int) -> float:
-        """Return how long so many tokens take to come."""
+        """Return how long it takes to fill so many tokens."""
         return count / self.per_second
 
 
 @dataclass(slots=True)
 class Places:
-    """So many at a time, each for as long."""
+    """A limit of concurrent requests of a fixed duration."""
 
     count: int
     seconds: float
@@ -101,7 +101,7 @@ class Places:
 
     @property
     def name(self) -> str:
-        """What it allows, in words."""
+        """The limit in words."""
         return f"{self.count} at a time, {self.seconds * 1000:g} ms each"
 
     def take(self, _now: float) -> float | None:
@@ -116,13 +116,13 @@ class Places:
         self.taken -= 1
 
     def seconds_for(self, count: int) -> float:
-        """Return how long so many take with every place in use."""
+        """Return how long so many requests take with every place in use."""
         return count * self.seconds / self.count
 
 
 @dataclass(slots=True)
 class Case:
-    """One receiver, and what came to it; times are monotonic seconds."""
+    """One receiver and what it got; times are monotonic seconds."""
 
     limit: Limit
     names_pause: bool
@@ -133,7 +133,7 @@ class Case:
     last_at: float = 0.0
 
     def answer(self, head: bytes, transport: asyncio.Transport) -> None:
-        """Take a delivery or refuse it."""
+        """Accept or refuse a delivery."""
         if self.posts == 0:
             self.first_at = time.monotonic()
         self.posts += 1

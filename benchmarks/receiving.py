@@ -1,4 +1,4 @@
-"""Starting the sink and asking it what came."""
+"""Starting the sink and reading its count."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STALL_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What came: POSTs, those that differ, and the monotonic seconds of the first and the last."""
+    """What arrived: POSTs, distinct ones, and the monotonic seconds of the first and the last."""
 
     posts: int
     distinct: int
@@ -35,7 +35,7 @@ class SinkClient:
         self.url = url
 
     async def reset(self) -> None:
-        """Begin the count again."""
+        """Reset the count."""
         async with self._session.delete(self.url):
             pass
 
@@ -45,10 +45,10 @@ class SinkClient:
             return Arrivals(**await answer.json())
 
     async def wait_for(self, count: int) -> Arrivals:
-        """Wait until so many different POSTs came.
+        """Wait until so many distinct POSTs have arrived.
 
         Raises:
-            BenchmarkError: No more came for a while.
+            BenchmarkError: No more arrived for a while.
         """
         seen, moved_at = -1, asyncio.get_running_loop().time()
         while (arrivals := await self.read()).distinct < count:

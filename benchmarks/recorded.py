@@ -1,4 +1,4 @@
-"""What is remembered of a Space between two polls of a simulated week."""
+"""What is stored about a Space between two polls of a simulated week."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notifier.core.spaces.next_poll import LAST_POLLS_SECONDS
 
 @dataclass(slots=True)
 class Record:
-    """What is known of a Space, the snapshot that it was last decided on, and why it is polled next.
+    """The known state of a Space, the last snapshot, and the reason for the next poll.
 
     Attributes:
         overdue_at: When the same snapshot will mean something else; infinite if never.
@@ -29,7 +29,7 @@ class Record:
 
 
 def is_settled(record: Record, evidence: Evidence) -> bool:
-    """Return whether deciding again on the very same snapshot can change nothing but when it was seen."""
+    """Return whether deciding on the same snapshot again can change nothing but the time."""
     known = record.known
     return (
         evidence.snapshot is not None
@@ -41,7 +41,7 @@ def is_settled(record: Record, evidence: Evidence) -> bool:
 
 
 def wish_of(known: KnownSpace, due: NextPoll, now: float, cadence: Cadence) -> Wish:
-    """Name the reason for a next poll."""
+    """Return the reason for a next poll."""
     if known.doubts:
         return Wish.DOUBT
     if known.phase.is_over:

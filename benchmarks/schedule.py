@@ -10,7 +10,7 @@ from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS,
 
 
 class Schedule:
-    """The polls of one call: a subject is urgent, patient, or claimed while it is asked about."""
+    """The polls of one call: a subject is urgent, patient, or claimed while a question is in flight."""
 
     def __init__(self) -> None:
         self._queues: dict[Urgency, list[tuple[float, str, DuePoll]]] = {each: [] for each in Urgency}
@@ -19,18 +19,18 @@ class Schedule:
         self._shown = 0
 
     def first(self, limit: int) -> tuple[list[DuePoll], list[DuePoll]]:
-        """Show the first urgent and the first patient polls, due or not."""
+        """Return the first urgent and the first patient polls, due or not."""
         self._shown = limit
         urgent, patient = (self._queues[urgency][:limit] for urgency in Urgency)
         return [entry[2] for entry in urgent], [entry[2] for entry in patient]
 
     def claim(self, polls: Sequence[DuePoll]) -> None:
-        """Take polls that were shown off the queues until they are filed again."""
+        """Remove polls from the queues until they are filed again."""
         for poll in polls:
             del self._filed[poll.subject]
             self._claimed.add(poll.subject)
         for queue in self._queues.values():
-            # Each request is filled from what was shown of both queues.
+            # Each request is filled from the first polls of both queues.
             shown = queue[: self._shown]
             queue[: self._shown] = [entry for entry in shown if entry[1] not in self._claimed]
 
@@ -51,7 +51,7 @@ class Schedule:
             del queue[bisect_left(queue, (poll.at, subject))]
 
     def bring_forward(self, subject: str, at: float) -> bool:
-        """Have a subject polled by a moment; gives whether that changes anything."""
+        """Have a subject polled by a time; return whether that changes anything."""
         poll = self._filed.get(subject)
         is_urgent = poll is not None and poll.urgency is Urgency.URGENT and poll.at <= at
         if subject in self._claimed or is_urgent:
@@ -68,7 +68,7 @@ class Cycle:
         self._missing: dict[str, float] = {}
 
     def note(self, found: Iterable[str], missing: Iterable[str], now: float) -> bool:
-        """Note what an answer says of Spaces that were alive; returns whether it is a mass vanish."""
+        """Record what an answer says about Spaces that were not over; return whether it is a mass vanish."""
         for space_id in found:
             self._poll(space_id, now)
             self._missing.pop(space_id, None)
@@ -80,13 +80,13 @@ class Cycle:
         return is_mass_vanish(list(self._missing.values()), len(self._polled), now=now)
 
     def forget(self, space_id: str) -> None:
-        """Leave out a Space whose end is believed."""
+        """Remove a Space whose end is believed."""
         self._polled.pop(space_id, None)
         self._missing.pop(space_id, None)
 
     def _poll(self, space_id: str, now: float) -> None:
         self._polled.pop(space_id, None)
-        self._polled[space_id] = now  # moved to the end: the order is that of the polls
+        self._polled[space_id] = now  # moved to the end, in the order of the polls
 
 
 def _forget(moments: dict[str, float], until: float) -> None:

@@ -1,4 +1,4 @@
-"""The least of an HTTP server: keep-alive, content-length, and an answer that is there at once."""
+"""A minimal HTTP server: keep-alive, content-length, and an immediate answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -42,6 +42,6 @@ class Connection(asyncio.Protocol):
 
 
 def json_answer(body: bytes) -> bytes:
-    """Write a 200 with a JSON body."""
+    """Return a 200 with a JSON body."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     return head % len(body) + body

@@ -1,4 +1,4 @@
-"""What was noticed in a simulated week, how long after the fact, and how long everything waited."""
+"""What was noticed in a simulated week, how late, and how long polls waited."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.lives import Ending, Kind, Life, Turn
 
 
 class Sightings:
-    """Who noticed what, when first.
+    """When each change was first noticed.
 
     Attributes:
-        untrue: How many things were told that had not happened.
-        repeated: How many things were announced that had been announced before.
+        untrue: How many changes were announced that had not happened.
+        repeated: How many changes were announced more than once.
     """
 
     def __init__(self, lives: Iterable[Life]) -> None:
@@ -26,7 +26,7 @@ class Sightings:
         self.untrue = self.repeated = 0
 
     def note(self, space_id: str, turn: Turn, now: float) -> None:
-        """Note that something was told of a Space."""
+        """Record that a change of a Space was announced."""
         at = self._lives[space_id].latest(turn, now)
         if at is None:
             self.untrue += 1
@@ -35,9 +35,9 @@ class Sightings:
             self._seen.setdefault((space_id, turn, at), now)
 
     def lags(self, *, since: float, until: float, poison: frozenset[str] = frozenset()) -> list[Lag]:
-        """Hold everything that happened within a time against what was noticed.
+        """Return how late each change in a period was noticed.
 
-        What happened to the Spaces of ``poison``, which has ids of Spaces and of creators, is left out.
+        Changes of the Spaces in ``poison``, which has ids of Spaces and of creators, are left out.
         """
         return [
             Lag(turn, life.kind, life.ending, None if seen_at is None else seen_at - at)
@@ -51,7 +51,7 @@ class Sightings:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Something that happened, and how many seconds later it was noticed; None where it never was."""
+    """A change, and how many seconds later it was noticed; None if it never was."""
 
     turn: Turn
     kind: Kind

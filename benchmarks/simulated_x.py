@@ -1,7 +1,6 @@
-"""X in a simulated week: what it answers about Spaces that live there, its rate limits and its bill.
+"""X in a simulated week: its answers, its rate limits and its bill.
 
-No clock and no network: the caller says what time it is, and time never runs backwards, except in a replica
-that lags.
+No clock and no network: the caller passes the time, which never runs backwards, except in a lagging replica.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ BOTH: Final = frozenset({Call.LOOKUP, Call.CREATORS})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What X answers; a request that is refused or fails has only the figures of its bucket.
+    """An answer of X; a refused or failed request has only the figures of its bucket.
 
     Attributes:
         reset: Epoch seconds.
@@ -52,7 +51,7 @@ class Faults:
     Attributes:
         poison: Creators and Spaces; every request that names one of them fails with 503.
         lag: By how many seconds a replica is behind.
-        every: Every how many answers come from that replica.
+        every: Every n-th answer comes from that replica.
     """
 
     poison: frozenset[str] = frozenset()
@@ -72,7 +71,7 @@ class Windows:
         self._creators_at = -math.inf
 
     def take(self, call: Call, now: float) -> tuple[bool, int, float]:
-        """Count a request; returns whether it is refused, what remains, and the reset."""
+        """Count a request; return whether it is refused, what remains, and the reset."""
         bucket = BOTH if self._shared else call
         used, reset = self._used.get(bucket, (0, 0.0))
         if now >= reset:
@@ -90,11 +89,11 @@ class SimulatedX:
     """X.
 
     Attributes:
-        requests: How many were let through, by call and number of the quarter of an hour.
+        requests: How many were granted, by call and quarter of an hour.
         refused: How many were not.
-        failed: How many of those that were let through failed.
-        space_reads: What is billed, each Space once in a UTC day.
-        user_reads: The same of the people who come along.
+        failed: How many of those that were granted failed.
+        space_reads: The billed Spaces, each once per UTC day.
+        user_reads: The same for the people who come with them.
         faults: What is wrong.
     """
 
@@ -117,7 +116,7 @@ class SimulatedX:
         return price(self.space_reads, self.user_reads)
 
     def ask(self, call: Call, subjects: Sequence[str], now: float) -> Answer:
-        """Answer a lookup of Spaces, or the question for the Spaces of creators."""
+        """Return the answer to a lookup of Spaces, or to a question about creators."""
         refused, remaining, reset = self._windows.take(call, now)
         if refused:
             self.refused += 1
@@ -133,7 +132,7 @@ class SimulatedX:
         return Answer(refused, remaining, reset, found, not_found)
 
     def _replica_time(self, now: float) -> float:
-        """Return as of when the replica answers whose turn it is."""
+        """Return the time of the state that the next replica answers with."""
         self._answered += 1
         return now - self.faults.lag if self._answered % self.faults.every == 0 else now
 
@@ -150,7 +149,7 @@ class SimulatedX:
             spaces = self._by_creator.get(creator)
             if not spaces:
                 continue
-            # One that is over now is still listed by a replica that lags.
+            # A lagging replica still lists one that is over now.
             forgotten_at = now - self.faults.lag
             self._by_creator[creator] = spaces = [each for each in spaces if each.life.over_at > forgotten_at]
             for each in spaces:

@@ -1,8 +1,7 @@
-"""A receiver that costs next to nothing: it answers 204 to every POST, counts, and notes when they came.
+"""A cheap receiver: it answers 204 to every POST, counts them, and records the times.
 
-``python -m benchmarks.sink`` prints the port that it took. ``GET`` on any path gives what was counted,
-``DELETE`` begins the count again. Times are those of the monotonic
-clock, which all processes of a machine share.
+``python -m benchmarks.sink`` prints the port that it took. ``GET`` on any path returns the count, ``DELETE``
+resets it. Times are those of the monotonic clock, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ BACKLOG: Final = 1024
 
 @dataclass(slots=True)
 class Count:
-    """What came in so far. ``seen`` holds path and webhook-id of each POST, so that doubles show."""
+    """What has arrived so far. ``seen`` holds path and webhook-id of each POST, to find duplicates."""
 
     posts: int = 0
     first_at: float = 0.0
@@ -32,7 +31,7 @@ class Count:
     seen: set[bytes] = field(default_factory=set)
 
     def add(self, head: bytes) -> None:
-        """Note one POST by its head."""
+        """Count one POST by its head."""
         self.last_at = time.monotonic()
         if self.posts == 0:
             self.first_at = self.last_at
@@ -41,7 +40,7 @@ class Count:
         self.seen.add(head.split(b" ", 2)[1] + (event[1] if event else b""))
 
     def as_json(self) -> bytes:
-        """Write the count, the doubles left out in ``distinct``."""
+        """Return the count as JSON, without duplicates in ``distinct``."""
         return json.dumps(
             {
                 "posts": self.posts,
@@ -59,7 +58,7 @@ class Sink:
         self.count = Count()
 
     def answer(self, head: bytes, _body: bytes, transport: asyncio.Transport) -> None:
-        """Take one request, whose body was read to its end."""
+        """Answer one request, whose body was read completely."""
         if head.startswith(b"POST"):
             self.count.add(head)
             transport.write(NO_CONTENT)

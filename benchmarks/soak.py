@@ -1,4 +1,4 @@
-"""A day compressed into minutes, with everything that happens in it: does anything grow?"""
+"""A whole day compressed into minutes: does anything grow?"""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from notifier.store.doctor.keyspace import FORMS, read_keyspace
 DAY_SECONDS: Final = 86_400
 SAMPLES: Final = 60
 WARM_UP_SHARE: Final = 0.1
-"""Of the samples: until then the log fills up to what its retention holds."""
+"""The share of samples that is ignored, while the log fills up to its retention."""
 
 RETENTION_SHARE: Final = 0.05
 SHORTEST_RETENTION_SECONDS: Final = 5.0
@@ -75,20 +75,20 @@ QUICK: Final[Mapping[str, str]] = {
     "request_timeout_seconds": "2",
     "lease_seconds": "7",
 }
-"""X is asked as often as its limits let through in so short a day."""
+"""X is polled as often as its limits allow in so short a day."""
 
 Sample: TypeAlias = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How much more a gauge may show at the end: a share of what it showed first, and so much in any case."""
+    """How much a gauge may grow: a share of its first value, and at least an absolute amount."""
 
     share: float
     least: float
 
     def allows(self, first: float, last: float) -> bool:
-        """Return whether the change is no growth."""
+        """Return whether the change is within the noise."""
         return last - first <= max(first * self.share, self.least)
 
 
@@ -109,7 +109,7 @@ GAUGES: Final[Mapping[str, Noise]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """An installation whose processes are watched; a second worker, which is not here, comes and goes."""
+    """An installation whose processes are measured, without the second worker, which is restarted."""
 
     runtime: Runtime
     url: str
@@ -119,13 +119,13 @@ class Stage:
 
 
 async def soak(console: Console, *, minutes: float) -> None:
-    """Live through the day, print what was sampled, and say whether anything grew.
+    """Run the day, print the samples, and check whether anything grew.
 
     Raises:
-        BenchmarkError: Something grew, a process ended, or the database is not as it must be at the end.
+        BenchmarkError: Something grew, a process exited, or the database is inconsistent at the end.
     """
     if not can_read_usage():
-        console.print("soak: left out, because this system has no /proc to read")
+        console.print("soak: skipped, because this system has no /proc")
         return
     seconds = minutes * 60
     async with AsyncExitStack() as stack:
@@ -143,7 +143,7 @@ async def soak(console: Console, *, minutes: float) -> None:
     console.print(
         f"{receivers.received:,} attempts received, {life.calls:,} calls of the API, "
         f"a second worker stopped or killed {RESTARTS} times.\n"
-        "asyncio's tasks cannot be counted from outside: what they hold shows as files and memory.",
+        "asyncio's tasks cannot be counted from outside, but what they hold shows as files and memory.",
         highlight=False,
     )
     if faults:
@@ -153,7 +153,7 @@ async def soak(console: Console, *, minutes: float) -> None:
 
 
 async def _installation(stack: AsyncExitStack, folder: Path, seconds: float) -> Stage:
-    """Start the server, the stand-in for X, the API and the worker that is watched."""
+    """Start the server, the stand-in for X, the API and the measured worker."""
     redis_url, server = await stack.enter_async_context(valkey(folder))
     log = folder / "x.log"
     play = ("simulate", SCENARIO, "--port", "0", "--speed", str(DAY_SECONDS / seconds))
@@ -174,7 +174,7 @@ async def _installation(stack: AsyncExitStack, folder: Path, seconds: float) -> 
 
 
 async def _url_of(api: Process, log: Path) -> str:
-    """Wait until the API serves; gives where."""
+    """Return the URL of the API once it serves."""
 
     def serving() -> dict[str, str] | None:
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
@@ -190,12 +190,12 @@ async def _url_of(api: Process, log: Path) -> str:
 
 
 async def _lived(console: Console, stage: Stage, life: Life, seconds: float) -> list[Sample]:
-    """Let life go on beside a worker that comes and goes, and take samples meanwhile."""
+    """Run the activity and the second worker, and return samples."""
     samples = []
     others = [asyncio.create_task(life.live()), asyncio.create_task(_restless(stage, seconds))]
     try:
         for number in range(SAMPLES):
-            # A failure of what goes on beside ends the wait for the next sample.
+            # A failure of the other tasks ends the wait for the next sample.
             await asyncio.wait(others[:1], timeout=seconds / SAMPLES)
             if others[0].done():
                 others[0].result()
@@ -216,7 +216,7 @@ async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 async def _restless(stage: Stage, seconds: float) -> None:
-    """Run the second worker again and again; every other time it is killed."""
+    """Restart the second worker again and again; every other time it is killed."""
     for number in range(RESTARTS + 1):
         log = stage.folder / "restless.log"
         async with process(*WORKER, log=log, settings=stage.settings) as worker:
@@ -227,7 +227,7 @@ async def _restless(stage: Stage, seconds: float) -> None:
 
 
 async def _faults(runtime: Runtime) -> list[Finding]:
-    """Check the database until it is in order or the last attempts have ended; gives what is wrong."""
+    """Return the findings of the doctor once there are none or the last attempts have ended."""
     deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
     while found := await findings(runtime.store):
         if asyncio.get_running_loop().time() > deadline:
@@ -273,7 +273,7 @@ def _open_files(pid: int) -> int:
 
 
 def _ends(samples: Sequence[Sample], name: str) -> tuple[float, float]:
-    """Return the medians of a gauge in the first and the last quarter, the warm-up left out."""
+    """Return the medians of a gauge in the first and the last quarter, without the warm-up."""
     steady = samples[int(len(samples) * WARM_UP_SHARE) :]
     quarter = len(steady) // 4
     first, last = steady[:quarter], steady[-quarter:]

@@ -1,4 +1,4 @@
-"""What the workers do about requests that fail, on a simulated clock and without Redis."""
+"""How the workers handle failed requests, on a simulated clock and without Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Suspects:
     """The standings of one call's subjects, and whether the call is down.
 
     Attributes:
-        isolated: How many failures were a lone subject's own.
+        isolated: How many failures were those of a single subject.
     """
 
     def __init__(self, call: Call, polls: Schedule, *, cadence: Cadence) -> None:
@@ -36,18 +36,18 @@ class Suspects:
         self._health = Health()
 
     def choose(self, urgent: Sequence[DuePoll], patient: Sequence[DuePoll], *, now: float) -> Selection:
-        """Return the polls that may share the next question, after those that must wait were put off."""
+        """Return the polls that may share the next question, after postponing those that must wait."""
         selection = select(urgent, patient, self._standings, now=now)
         for poll, at in selection.put_off.items():
             self._polls.file(poll.subject, NextPoll(at, poll.urgency))
         return selection
 
     def paused_until(self) -> float:
-        """Return the epoch second before which the call is not made, 0 where it may be."""
+        """Return the epoch second before which the call is not made, 0 if it may be."""
         return self._health.paused_until(self._call)
 
     def answered(self, subjects: Sequence[str], *, now: float) -> None:
-        """Note that X answered for these."""
+        """Record that X answered for these."""
         self._health = after_answer(self._health, self._call)
         if self._standings:
             self._answered_at = now
@@ -55,7 +55,7 @@ class Suspects:
                 self._standings.pop(subject, None)
 
     def failed(self, due: Sequence[DuePoll], failure: Failure, *, now: float) -> None:
-        """File the polls of a question that failed for when they are asked again."""
+        """Reschedule the polls of a failed question."""
         verdict = self._judge(due, failure, now=now) if failure.suspects_subjects else SURE
         response = respond(failure, now=now, cadence=self._cadence)
         if not verdict.is_subjects:

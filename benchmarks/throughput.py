@@ -1,4 +1,4 @@
-"""Deliveries a second: one worker beside a client that only posts and a job per delivery, and beside two."""
+"""Deliveries per second: one worker, compared with a client that only posts, a job per delivery, and two."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Run:
     """One measurement; CPU is in milliseconds per delivery, 0 where it is not known.
 
     Attributes:
-        sender_ms: Of all workers together.
-        rest_ms: Of everything that is neither worker nor server: the receiver, and who measures.
+        sender_ms: All workers together.
+        rest_ms: Everything that is neither worker nor server: the receiver and the benchmark.
         shares: Each worker's part of ``sender_ms``, 0 to 1.
     """
 
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def apart(self) -> float:
-        """Deliveries a second if each worker, the server and the receiver had a core of its own."""
+        """Deliveries per second if each worker, the server and the receiver had its own core."""
         return min(1000 * len(self.shares) / self.sender_ms, 1000 / self.server_ms)
 
 
@@ -102,7 +102,7 @@ async def _measured(measure: Measure, shape: Shape) -> Run:
 
 
 async def measure_bare(shape: Shape, sink: SinkClient, folder: Path) -> Run:
-    """Post equally signed bodies with nothing around them; from the client's start to the last arrival."""
+    """Post signed bodies with nothing else; from the client's start to the last arrival."""
     async with valkey(folder) as (url, _), open_runtime(load(settings_of(url, folder))) as runtime:
         receivers = subscribers(runtime, sink.url, shape.endpoints)
     file = folder / "requests.jsonl"
@@ -160,7 +160,7 @@ async def measure_pipeline(shape: Shape, sink: SinkClient, folder: Path, *, work
 
 
 async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers: int) -> None:
-    """Register endpoints, let the workers make some deliveries, and fill the outbox behind their backs."""
+    """Register endpoints, let the workers make some deliveries, and fill the outbox without a wakeup."""
     receivers = subscribers(runtime, sink.url, shape.endpoints)
     await register(runtime, receivers)
 
@@ -195,8 +195,8 @@ DESIGNS: Final[tuple[tuple[str, Measure], ...]] = (
 )
 
 APART: Final = (
-    "apart: deliveries a second by CPU time alone, as if each worker, the server and the receiver had a\n"
-    "core of its own. All of them share this machine's cores, so the rate as it was cannot show it."
+    "apart: deliveries per second by CPU time alone, as if each worker, the server and the receiver had\n"
+    "its own core. They share this machine's cores, so the measured rate cannot show it."
 )
 
 
@@ -206,19 +206,19 @@ def _rate(shape: Shape, arrivals: Arrivals, began_at: float) -> float:
 
 @dataclass(slots=True)
 class Spent:
-    """CPU seconds, of each process and together."""
+    """CPU seconds of each process."""
 
     each: tuple[float, ...] = ()
 
     @property
     def seconds(self) -> float:
-        """Of all together."""
+        """The sum over all processes."""
         return sum(self.each)
 
 
 @contextmanager
 def _cpu(*pids: int) -> Iterator[Spent]:
-    """Measure the CPU time that processes spend meanwhile; 0 on a system that cannot tell."""
+    """Measure the CPU time that processes spend in the block; 0 if the system does not support it."""
     spent = Spent()
     known = pids if can_read_usage() else ()
     before = [usage_of(pid).cpu_seconds for pid in known]

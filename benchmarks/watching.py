@@ -1,7 +1,7 @@
-"""Our cadence on a simulated clock: the steps of the workers in their order, around the real core.
+"""Our cadence on a simulated clock: the steps of the workers in order, with the real core.
 
-``fill`` chooses each request, ``buckets`` lets it go, ``decide`` weighs every answer and ``next_poll`` says
-when to come back. What is left out is Redis, the network and the timers, which ask nothing of X.
+``fill`` chooses each request, ``buckets`` grants it, ``decide`` handles every answer and ``next_poll`` says
+when to poll again. Redis, the network and the timers, which ask nothing of X, are left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from notifier.core.spaces.plan import overdue_at
 from notifier.source import BATCH
 
 LATENCY_SECONDS: Final = {Call.LOOKUP: 0.2, Call.CREATORS: 0.4}
-"""How long X takes for an answer, which tells how things stand half way through."""
+"""How long X takes for an answer, which shows the state half way through."""
 
 TURNS: Final = {
     EventType.SCHEDULED: Turn.ANNOUNCED,
@@ -72,7 +72,7 @@ class Watching:
         cadence: Cadence,
         poison: frozenset[str] = frozenset(),
     ) -> None:
-        """Prepare to watch; how long the creators and Spaces of ``poison`` wait is not measured."""
+        """Prepare to poll; the waits of the creators and Spaces in ``poison`` are not measured."""
         self.now = now
         self.waits = no_waits()
         self.held_back = self.forwarded = self.vanishings = self.decided = self.settled = 0
@@ -94,7 +94,7 @@ class Watching:
             self._polls[Call.CREATORS].file(creator, NextPoll(now, Urgency.PATIENT))
 
     def run(self, *, until: float) -> None:
-        """Live until an epoch second."""
+        """Run until an epoch second."""
         while self.now < until:
             claimed, wake_at = self._claim()
             if claimed:
@@ -103,7 +103,7 @@ class Watching:
                 self.now = max(wake_at, math.nextafter(self.now, math.inf))
 
     def longest_open_wait(self) -> float:
-        """Return how many seconds the healthy subject that waits longest is past its wished moment."""
+        """Return how many seconds the longest waiting healthy subject is overdue."""
         healthy = (record for space_id, record in self._records.items() if space_id not in self._poison)
         wished = [record.due.at for record in healthy]
         wished += [
@@ -114,7 +114,7 @@ class Watching:
         return max(self.now - min(wished, default=self.now), 0.0)
 
     def _claim(self) -> tuple[list[tuple[Call, list[DuePoll]]], float]:
-        """Claim one question by each call that may be made now, or say when there will be one."""
+        """Claim one question for each call that may be made now, or return when there will be one."""
         claimed, wake_at = [], math.inf
         for call, polls in self._polls.items():
             selection = self._suspects[call].choose(*polls.first(BATCH), now=self.now)
@@ -134,7 +134,7 @@ class Watching:
         return claimed, wake_at
 
     def _take(self, call: Call, due: Sequence[DuePoll]) -> float:
-        """Ask, and take in what comes; gives when that was."""
+        """Ask and apply the answer; return its time."""
         observation = self._ask(call, due)
         if observation.failure is not None:
             self._put_off(call, due, observation.failure, now=observation.answered_at)
@@ -144,7 +144,7 @@ class Watching:
         return observation.answered_at
 
     def _put_off(self, call: Call, due: Sequence[DuePoll], failure: Failure, *, now: float) -> None:
-        """File all subjects of a request that failed for when they are asked about again."""
+        """Reschedule all subjects of a failed request."""
         if failure.kind is FailureKind.HELD_BACK:
             for poll in due:
                 self._polls[call].file(poll.subject, NextPoll(poll.at, poll.urgency))
@@ -200,7 +200,7 @@ class Watching:
         return record is not None and not record.known.phase.is_over
 
     def _poll(self, evidence: Evidence, context: PollContext, asked: Sequence[str]) -> None:
-        """Weigh what was seen of one Space in an answer with these lists, and set its next poll."""
+        """Decide on one Space in an answer with these lists, and set its next poll."""
         record, now = self._records.get(evidence.space_id), evidence.answered_at
         if record is not None and evidence.space_id not in self._poison:
             self.waits[record.wish].wished.append(record.due.at - record.polled)
@@ -269,7 +269,7 @@ class Watching:
             polls.file(creator, later)
 
     def _poll_absent(self, observation: Observation) -> None:
-        """Queue a lookup of every Space that an answer by creator should have had (E1)."""
+        """Queue a lookup of every Space that an answer by creator should have included (E1)."""
         for creator in observation.question.subjects:
             for space_id in self._alive.get(creator, ()):
                 if space_id not in observation.snapshots:

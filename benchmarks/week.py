@@ -1,4 +1,4 @@
-"""A simulated week, lived through by our cadence and by pollers with fixed intervals at equal requests."""
+"""A simulated week with our cadence and with fixed intervals, with equally many requests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from notifier.source import BATCH
 
 REPLICA_LAG: Final = 2 * MINUTE
 REPLICA_TURN: Final = 3
-"""On bad days, every how many answers come from a replica that is so many seconds behind."""
+"""On bad days, every n-th answer comes from a replica that is this many seconds behind."""
 
 MIN_APART: Final = (WINDOW_SECONDS + 1) / LIMIT
-"""Seconds between requests at which a poller just stays within X's limit; resets are in whole seconds."""
+"""Seconds between requests that just stay within X's limit; resets are in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Week:
 
     Attributes:
         shared: Whether X counts all calls in one bucket, or each by itself.
-        settle: Seconds at the beginning, while everything is seen for the first time, of which nothing that
-            happens is counted; nor is what happens in as long a time at the end.
-        bad: Whether one creator and one Space are poison to every request that names them, and a replica of
-            X lags.
+        settle: Seconds at the beginning, while everything is seen for the first time, and at the end, in
+            which nothing is counted.
+        bad: Whether one creator and one Space make every request fail that names them, and a replica of X
+            lags.
     """
 
     days: float = 7.0
@@ -50,20 +50,20 @@ class Week:
 
     @property
     def end(self) -> float:
-        """Epoch seconds; a little early, so that no answer falls into the next day's bill."""
+        """Epoch seconds; slightly early, so that no answer is billed to the next day."""
         return BEGIN + self.days * DAY - 1
 
     @property
     def creator_ids(self) -> list[str]:
-        """All creators; the Spaces of a week are theirs."""
+        """The ids of all creators."""
         return [str(10_000_000 + number) for number in range(self.creators)]
 
     def lives(self) -> list[Life]:
-        """Imagine the Spaces."""
+        """Return the Spaces of the week."""
         return imagine(self.seed, days=self.days, creators=self.creators, spaces_a_day=self.spaces_a_day)
 
     def faults(self, lives: Sequence[Life]) -> Faults:
-        """Return what is wrong with X: on bad days, the Space that is there longest is poisonous."""
+        """Return the faults of X: on bad days, the Space that exists longest makes requests fail."""
         if not self.bad:
             return NO_FAULTS
         longest = max(lives, key=lambda life: min(life.over_at, self.end) - max(life.created_at, BEGIN))
@@ -78,7 +78,7 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long one class of polls waited, in seconds; ``overdue`` is the most past the wished moment."""
+    """How long one class of polls waited, in seconds; ``overdue`` is the longest delay."""
 
     polls: int
     wished: float
@@ -90,11 +90,11 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a poller made of a week.
+    """The result of a week for one poller.
 
     Attributes:
         busiest: The most requests in a quarter of an hour, of all calls together.
-        counts: What else there is to tell of ours.
+        counts: Further counts of ours.
     """
 
     lags: list[Lag]
@@ -109,17 +109,17 @@ class Outcome:
 
     @property
     def spaces_usd(self) -> float:
-        """What the Spaces alone cost."""
+        """The cost of the Spaces alone."""
         return price(self.space_reads, 0)
 
     @property
     def usd(self) -> float:
-        """What the Spaces and their people cost."""
+        """The cost of the Spaces and their people."""
         return price(self.space_reads, self.user_reads)
 
 
 def live_ours(week: Week) -> Outcome:
-    """Live through a week with our cadence."""
+    """Simulate a week with our cadence."""
     lives = week.lives()
     faults = week.faults(lives)
     x, sightings = SimulatedX(lives, shared=week.shared, faults=faults), Sightings(lives)
@@ -135,7 +135,7 @@ def live_ours(week: Week) -> Outcome:
         counts |= {
             "requests that failed": x.failed,
             "announced again": sightings.repeated,
-            "seconds past its wished moment, the healthy subject that waits longest at the end": round(
+            "seconds overdue, the longest waiting healthy subject at the end": round(
                 ours.longest_open_wait()
             ),
         }
@@ -144,7 +144,7 @@ def live_ours(week: Week) -> Outcome:
 
 
 def live_fixed(week: Week, pace: Pace) -> Outcome:
-    """Live through a week with fixed intervals."""
+    """Simulate a week with fixed intervals."""
     lives = week.lives()
     x, sightings = SimulatedX(lives, shared=week.shared), Sightings(lives)
     FixedPoller(x, sightings, week.creator_ids, now=BEGIN, pace=pace).run(until=week.end)
@@ -152,10 +152,10 @@ def live_fixed(week: Week, pace: Pace) -> Outcome:
 
 
 def equal_paces(week: Week, ours: Outcome) -> dict[str, Pace]:
-    """Return the fixed intervals that come to as many requests as ours did, or as X's limit lets through.
+    """Return the fixed intervals with as many requests as ours, or as X's limit allows.
 
     - one interval: every creator and every known Space once in the same time.
-    - two intervals: by each call as many requests as ours, at even distances.
+    - two intervals: for each call as many requests as ours, evenly spaced.
     - creators only: all requests by creator, and no lookup.
     """
     seconds = week.days * DAY

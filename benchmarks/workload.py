@@ -1,4 +1,4 @@
-"""What is delivered: endpoints and events as the product makes them, put where the product would put them."""
+"""What is delivered: endpoints and events as the product creates and stores them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PATIENCE: Final = Patience(needed=2, apart=30.0)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How the deliveries are made up."""
+    """How many endpoints and events make up the deliveries."""
 
     name: str
     endpoints: int
@@ -46,7 +46,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """An endpoint, and its secret in the clear for those who sign by themselves."""
+    """An endpoint, with its secret in clear text for signing."""
 
     endpoint: Endpoint
     secret: str
@@ -63,7 +63,7 @@ def shapes(deliveries: int) -> tuple[Shape, ...]:
 
 
 def settings_of(redis_url: str, folder: Path, **more: str) -> dict[str, str]:
-    """Return the settings of a worker on loopback: everything that is not about loopback is the default."""
+    """Return the settings of a worker on loopback; everything else has its default."""
     return {
         "redis_url": redis_url,
         "data_dir": str(folder),
@@ -76,14 +76,14 @@ def settings_of(redis_url: str, folder: Path, **more: str) -> dict[str, str]:
 
 
 def load(settings: dict[str, str]) -> Settings:
-    """Read settings that were written for a process into this one."""
+    """Return settings that were written for another process."""
     return load_settings(**settings)
 
 
 def subscribers(
     runtime: Runtime, url: str, count: int, *, max_concurrency: int = CONCURRENCY
 ) -> list[Subscriber]:
-    """Make endpoints at paths of their own below ``url``, numbered from 0."""
+    """Return endpoints with their own paths below ``url``, numbered from 0."""
     made = []
     for number in range(count):
         secret = generate_secret(secrets.token_bytes(32))
@@ -100,7 +100,7 @@ def subscribers(
 
 
 def commits(count: int) -> Iterator[Commit]:
-    """Decide on Spaces that have just begun: one event of about 1.2 kB each."""
+    """Yield decisions on Spaces that have just started: one event of about 1.2 kB each."""
     for number in range(count):
         space_id = SpaceId(f"1bench{number:07}")
         question = Question(Call.LOOKUP, (space_id,))
@@ -113,7 +113,7 @@ def commits(count: int) -> Iterator[Commit]:
 
 
 def space_answer(space_id: str, title: str) -> dict[str, object]:
-    """Write what X answers about a live Space."""
+    """Return what X answers about a live Space."""
     people = [
         {"id": str(1000 + each), "username": f"user{each}", "name": f"User {each}"} for each in range(4)
     ]
@@ -138,7 +138,7 @@ def space_answer(space_id: str, title: str) -> dict[str, object]:
 
 
 def test_event(number: int, endpoint: EndpointId) -> Event:
-    """Make an event for one endpoint alone."""
+    """Return an event for one endpoint alone."""
     return plain_event(
         EventType.WEBHOOK_TEST,
         content=(endpoint, str(number)),
@@ -155,7 +155,7 @@ async def register(runtime: Runtime, made: list[Subscriber]) -> None:
 
 
 async def fill_outbox(runtime: Runtime, made: list[Commit]) -> None:
-    """Commit events while workers believe that a wakeup for the outbox is on its way, and leave it alone."""
+    """Commit events while the wakeup flag is set, so that workers leave the outbox alone."""
     async with runtime.store.database.pipeline() as pipe:
         pipe.set(keys.wakeup("dispatch"), 1, px=HOLD_MS)
         await pipe.execute()
@@ -164,7 +164,7 @@ async def fill_outbox(runtime: Runtime, made: list[Commit]) -> None:
 
 
 def requests(made: list[Commit], receivers: list[Subscriber]) -> Iterator[DeliveryRequest]:
-    """Sign every event for every endpoint, as a worker would."""
+    """Yield every event signed for every endpoint, as a worker does."""
     signers = [(each.endpoint.url, [parse_signing_key(each.secret)]) for each in receivers]
     for commit in made:
         for event in commit.events:
@@ -181,7 +181,7 @@ def requests(made: list[Commit], receivers: list[Subscriber]) -> Iterator[Delive
 
 
 def write_requests(path: Path, made: Iterator[DeliveryRequest]) -> None:
-    """Write requests to a file, one a line, for a process that only sends."""
+    """Write requests to a file, one per line, for a process that only sends."""
     with path.open("w") as file:
         for request in made:
             line = {"url": request.url, "headers": dict(request.headers), "body": request.body.decode()}

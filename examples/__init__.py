@@ -1,1 +1,1 @@
-"""Small programs on the receiving side, to start from."""
+"""Small example programs for receivers."""

@@ -1,9 +1,9 @@
-"""Polling instead of webhooks: read the event log on from where the last run stopped.
+"""Polling instead of webhooks: read the event log from where the last run stopped.
 
     NOTIFIER_ADMIN_KEY=snk_… python examples/poll_events.py
 
-For programs that nobody can reach from outside. The cursor is kept in a file and moved on only after a page
-was handled, so an event may be handled twice and is never left out. All that it needs is aiohttp.
+For programs that cannot be reached from outside. The cursor is stored in a file only after a page was
+handled, so an event may be handled twice but is never skipped. Requires aiohttp.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAUSE_SECONDS: Final = 2.0
 
 
 def handle(event: dict[str, Any]) -> None:
-    """Do what the event calls for; here it is told in one line."""
+    """Handle an event; here it is printed."""
     space = event["data"].get("space", {})
     print(event["type"], space.get("id", ""), space.get("title", ""), flush=True)  # noqa: T201 - the output
 
@@ -30,7 +30,7 @@ def handle(event: dict[str, Any]) -> None:
 async def pages(
     session: aiohttp.ClientSession, url: str, cursor: str
 ) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
-    """Yield pages of events after ``cursor``, the oldest first, each with where to go on, for ever."""
+    """Yield pages of events after ``cursor``, the oldest first, each with its next cursor, forever."""
     while True:
         async with session.get(f"{url}/v1/events", params={"after": cursor, "limit": PAGE}) as answer:
             answer.raise_for_status()
@@ -43,7 +43,7 @@ async def pages(
 
 
 async def follow(url: str, key: str) -> None:
-    """Handle every event from the remembered place on."""
+    """Handle every event after the stored cursor."""
     cursor = CURSOR.read_text() if CURSOR.exists() else "0"
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
         async for events, next_cursor in pages(session, url, cursor):
