@@ -188,8 +188,8 @@ async def _all_settled(runtime: Runtime) -> None:
 DESIGNS: Final[tuple[tuple[str, Measure], ...]] = (
     ("bare client", measure_bare),
     ("pipeline", measure_pipeline),
-    # A job per delivery takes long and knows no shapes, and two workers are told of beside one: the usual
-    # shape says both.
+    # A job per delivery is slow whatever the shape, and two workers are compared with one: the usual shape is
+    # enough for both.
     ("job per delivery", measure_naive),
     (TWO_WORKERS, partial(measure_pipeline, workers=2)),
 )

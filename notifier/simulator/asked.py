@@ -34,7 +34,7 @@ class Parameter(StrEnum):
 
 
 SUBJECT_PARAMETERS: Final = (Parameter.IDS, Parameter.USER_IDS, Parameter.USERNAMES, Parameter.QUERY)
-"""The parameters that say whom or what a request is about."""
+"""The parameters that hold the subjects of a request."""
 
 
 @dataclass(frozen=True, slots=True)

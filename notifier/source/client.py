@@ -52,7 +52,7 @@ PEOPLE_EXPANDED: Final[Mapping[People, frozenset[str]]] = {
     People.ON_STAGE: frozenset({"creator_id", "host_ids", "speaker_ids"}),
     People.WITH_GUESTS: frozenset({"creator_id", "host_ids", "speaker_ids", "invited_user_ids"}),
 }
-"""The expansions that include people, by whom a question requests."""
+"""The expansions that include people, by what a question requests."""
 
 USER_FIELDS: Final = ("id", "name", "username")
 

@@ -12,7 +12,7 @@ from notifier.core.polling.batching import of_one_kind
 from notifier.core.polling.worst_case import (
     NEW_SPACES,
     NEWCOMERS,
-    STRANGERS,
+    UNKNOWN_PEOPLE,
     Choice,
     CostEstimate,
     Paid,
@@ -67,7 +67,7 @@ class TestAQuestionAboutCreators:
         assert costs(of_creator("1", [], Paid(users={"1"})))[1] == 5 * NEW_SPACES
 
     def test_may_show_people_in_each_of_them(self) -> None:
-        assert costs(of_creator("1", [], Paid()))[2] == NEW_SPACES * (5 + 10 * STRANGERS) + 10
+        assert costs(of_creator("1", [], Paid()))[2] == NEW_SPACES * (5 + 10 * UNKNOWN_PEOPLE) + 10
 
     def test_shows_the_known_ones_again_after_midnight(self) -> None:
         known = [FULL, Space(id=SpaceId("S2"), creator_id="1")]
@@ -87,7 +87,7 @@ def test_each_name_may_be_a_user_of_its_own() -> None:
 
 def test_people_who_are_named_by_several_subjects_are_paid_once() -> None:
     both = [of_space(each, FULL, Paid(spaces={"S1", "S2"}), URGENT) for each in ("S1", "S2")]
-    assert mills(both, ON_STAGE) == 10 * (3 + 2 * (STRANGERS - 3))
+    assert mills(both, ON_STAGE) == 10 * (3 + 2 * (UNKNOWN_PEOPLE - 3))
 
 
 def test_people_cost_nothing_where_x_does_not_bill_them() -> None:

@@ -115,8 +115,8 @@ def check_target(kind: WatchKind, target: str) -> str | None:
         if length > MAX_ENCODED_QUERY_BYTES:
             raise InvalidInputError.of(
                 "target",
-                f"a search query is at most {MAX_ENCODED_QUERY_BYTES} bytes percent-encoded, as it stands in "
-                f"the URL that X is asked with; this one is {length}",
+                f"a search query is at most {MAX_ENCODED_QUERY_BYTES} bytes percent-encoded, as it is in "
+                f"the URL of the request to X; this one is {length}",
             )
         return target
     if USER_ID.fullmatch(target):

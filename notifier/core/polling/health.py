@@ -116,7 +116,7 @@ class Health:
 
 
 def read_health(record: Mapping[str, Any]) -> Health:
-    """Read back what :meth:`Health.as_json` wrote."""
+    """Return the health in a record of :meth:`Health.as_json`."""
     calls = {Call(call): _read_outage(*values) for call, values in record["calls"].items()}
     return Health(calls, record["vanish_since"])
 

@@ -38,7 +38,7 @@ NEW_SPACES: Final = 10
 NEWCOMERS: Final = 13
 """How many people may have joined between two polls: one host, two co-hosts and ten speakers."""
 
-STRANGERS: Final = 200
+UNKNOWN_PEOPLE: Final = 200
 """How many people a Space may have if they were not requested today: everyone who ever spoke."""
 
 MAX_PARTS: Final = 4
@@ -68,7 +68,7 @@ class CostEstimate:
         share: The share of the budget up to which the subject is asked about.
         spaces: Known Spaces that are not paid for.
         new_spaces: How many more, unknown Spaces there may be.
-        users: Known people who are not paid for, by whom the question requests.
+        users: Known people who are not paid for, by what the question requests.
         new_users: How many more, unknown people there may be.
     """
 
@@ -123,21 +123,22 @@ def of_creator(creator_id: str, spaces: Iterable[Space], paid: Paid) -> CostEsti
     """Return what a question about a creator may bill; ``spaces`` are the known ones that are not over."""
     known = [of_space(space.id, space, paid, Urgency.PATIENT) for space in spaces]
     creator = frozenset({creator_id}) - paid.users
-    strangers = dict.fromkeys(LEVELS[1:], NEW_SPACES * STRANGERS)
+    unknown_people = dict.fromkeys(LEVELS[1:], NEW_SPACES * UNKNOWN_PEOPLE)
     return CostEstimate(
         share=DISCOVERY_SHARE,
         spaces=frozenset().union(*(each.spaces for each in known)),
         new_spaces=NEW_SPACES,
         users={level: creator.union(*(each.users[level] for each in known)) for level in LEVELS},
         new_users={
-            level: strangers.get(level, 0) + sum(each.new_users[level] for each in known) for level in LEVELS
+            level: unknown_people.get(level, 0) + sum(each.new_users[level] for each in known)
+            for level in LEVELS
         },
     )
 
 
 def of_result() -> CostEstimate:
     """Return what one more result of a search may bill."""
-    people = {People.CREATOR: 1} | dict.fromkeys(LEVELS[1:], STRANGERS + 1)
+    people = {People.CREATOR: 1} | dict.fromkeys(LEVELS[1:], UNKNOWN_PEOPLE + 1)
     return CostEstimate(share=DISCOVERY_SHARE, new_spaces=1, new_users=people)
 
 
@@ -218,8 +219,8 @@ def _one_space(estimates: Sequence[CostEstimate], people: People, used: int, bud
     A day may exceed its budget by one Space. All that is left is reserved, so that it is the only one.
     """
     everything = _part(budget, 1.0)
-    strangers = (at for at, each in enumerate(estimates) if not (each.new_spaces or each.has_seen(people)))
-    first = next(strangers, None)
+    unseen = (at for at, each in enumerate(estimates) if not (each.new_spaces or each.has_seen(people)))
+    first = next(unseen, None)
     if first is None:
         return None
     one = estimates[first : first + 1]
@@ -253,7 +254,7 @@ def _part(budget: float, share: float) -> int:
 
 
 def _named(space: Space | None) -> Mapping[People, frozenset[str]]:
-    """Return the people that a Space is known to name, by whom a question requests."""
+    """Return the people that a Space is known to name, by what a question requests."""
     if space is None:
         return dict.fromkeys(LEVELS, frozenset())
     creator = {space.creator_id} if space.creator_id else set()
@@ -265,4 +266,4 @@ def _named(space: Space | None) -> Mapping[People, frozenset[str]]:
 
 
 def _newcomers(space_id: str, named: frozenset[str], paid: Paid) -> int:
-    return NEWCOMERS if space_id in paid.with_people else max(STRANGERS - len(named), NEWCOMERS)
+    return NEWCOMERS if space_id in paid.with_people else max(UNKNOWN_PEOPLE - len(named), NEWCOMERS)

@@ -80,7 +80,7 @@ def announce(
 
 
 def _moved(updated: KnownSpace, phase: Phase, events: list[Event], finding: Finding) -> KnownSpace:
-    """Note what follows from a move to another phase, and which events may turn out to be wrong."""
+    """Return the state after a move to another phase, with the events that may turn out to be wrong."""
     started = [event.id for event in events if event.type is EventType.STARTED]
     return replace(
         updated,

@@ -89,7 +89,7 @@ def _speakers_added(facts: Facts) -> dict[str, Any]:
 
 
 def _corrected(facts: Facts) -> dict[str, Any]:
-    """Name the event that turned out to be wrong; null if none announced it, except perhaps a baseline."""
+    """Return the event that turned out to be wrong; null if none announced it, except perhaps a baseline."""
     was_live = facts.before.state == Phase.LIVE
     return {"retracts": facts.known.started_event if was_live else facts.known.retractable}
 

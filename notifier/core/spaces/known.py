@@ -127,7 +127,7 @@ class KnownSpace:
 
 
 def read_known(record: Mapping[str, Any]) -> KnownSpace:
-    """Read back what :meth:`KnownSpace.as_json` wrote."""
+    """Return the known Space in a record of :meth:`KnownSpace.as_json`."""
     raw_space = dict(record["space"])
     for name, kind in FIELD_KINDS.items():
         if kind is FieldKind.IDS and name in raw_space:
@@ -146,7 +146,7 @@ def read_known(record: Mapping[str, Any]) -> KnownSpace:
 def confirm(
     known: KnownSpace, about: str, claim: str, *, now: float, needed: float, apart: float, span: float = 0.0
 ) -> tuple[KnownSpace, bool]:
-    """Count a claim once more and return whether it has now been seen often enough.
+    """Return the state after a claim was seen once more, and whether that was often enough.
 
     A sighting less than ``apart`` seconds after the last counted one does not count, nor does the same one
     again, however small ``apart`` is. Another claim about the same thing starts over. A confirmed claim
@@ -163,7 +163,7 @@ def confirm(
 
 
 def dismiss(known: KnownSpace, about: str) -> KnownSpace:
-    """Forget a doubt that a sighting contradicts or confirms."""
+    """Return the state without a doubt that a sighting contradicts or confirms."""
     if about not in known.doubts:
         return known
     return replace(known, doubts={name: doubt for name, doubt in known.doubts.items() if name != about})

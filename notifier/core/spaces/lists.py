@@ -21,7 +21,7 @@ SEPARATOR: Final = ":"
 
 
 def list_of(call: Call, subject: str) -> str:
-    """Name the list that X gives for a creator (a user id) or a search (the id of its watch)."""
+    """Return the name of the list of a creator (a user id) or a search (the id of its watch)."""
     return f"{call}{SEPARATOR}{subject}"
 
 

@@ -59,7 +59,7 @@ class Merge:
 
 
 def merge(known: KnownSpace, seen: Space, *, version: Version, now: float, patience: Patience) -> Merge:
-    """Compare a snapshot with the known state, except for the state, the phase and ``updated_at``.
+    """Return what a snapshot changes, except for the state, the phase and ``updated_at``.
 
     A field that the snapshot does not know keeps its value (E5).
     """

@@ -50,7 +50,7 @@ def note_announced(known: KnownSpace, what: str) -> KnownSpace:
 
 
 def skip_passed_reminder(known: KnownSpace, *, now: float, lead: float) -> KnownSpace:
-    """Drop the reminder of a start that became known too late for it."""
+    """Return the state without the reminder of a start that became known too late for it."""
     at = reminder_at(known, lead=lead)
     return note_announced(known, REMINDER) if at is not None and at <= now else known
 

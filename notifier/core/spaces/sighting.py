@@ -98,7 +98,7 @@ def _note_present(known: KnownSpace, seen: Space, evidence: Evidence) -> KnownSp
 
 
 def _before_the_end(known: KnownSpace, sighting: Sighting, patience: Patience) -> Weighed:
-    """Judge what a poll says about the phase of a Space that is scheduled or live."""
+    """Return what a poll proves about the phase of a Space that is scheduled or live."""
     step = STEPS.get((known.phase, sighting.observed))
     if step is None or is_enough(step, sighting.space):
         return known, step, True
@@ -111,7 +111,7 @@ def _before_the_end(known: KnownSpace, sighting: Sighting, patience: Patience) -
 
 
 def _after_the_end(known: KnownSpace, sighting: Sighting, patience: Patience) -> Weighed:
-    """Judge whether a Space that was over goes on under its id.
+    """Return what a poll proves about whether a Space that was over continues under its id.
 
     Sightings count against an inferred end whatever other answers say; against an end that X stated they
     count as long as X does not repeat it.
@@ -126,7 +126,7 @@ def _after_the_end(known: KnownSpace, sighting: Sighting, patience: Patience) ->
 
 
 def _still_over(known: KnownSpace, observed: ObservedPhase) -> KnownSpace:
-    """Record that X states the end itself, and still has the content unless the Space was canceled."""
+    """Return the state after X stated the end itself; it still has the content unless it was canceled."""
     if observed is ObservedPhase.UNCLEAR:
         return known
     known = replace(dismiss(known, "phase"), is_over_by_word=True)
@@ -134,7 +134,7 @@ def _still_over(known: KnownSpace, observed: ObservedPhase) -> KnownSpace:
 
 
 def _confirmed(known: KnownSpace, step: Step, *, now: float, patience: Patience) -> tuple[KnownSpace, bool]:
-    """Count a poll towards a step that a single one does not prove.
+    """Return the state after a poll that counts towards a step, and whether that proves it.
 
     A replica that lags, sometimes by minutes, also shows a move back that contradicts X's own statement. So
     such a move takes minutes, and needs more confirmations each time, as a return of a field does.

@@ -19,7 +19,7 @@ INACCESSIBLE_SECONDS: Final = 3600.0
 
 
 def missing(known: KnownSpace, evidence: Evidence, patience: Patience, context: PollContext) -> Decision:
-    """Judge a not-found: it must be seen often enough, far enough apart, and not in a mass vanish (E2).
+    """Return what follows from a not-found: an end if confirmed, unless there is a mass vanish (E2).
 
     A list that still shows the Space outweighs it, so the end waits until no list does.
     """
@@ -44,7 +44,7 @@ def missing(known: KnownSpace, evidence: Evidence, patience: Patience, context: 
 
 
 def inaccessible(known: KnownSpace, evidence: Evidence, patience: Patience, context: PollContext) -> Decision:
-    """Judge that a lookup neither shows a Space nor reports it missing: hours of only that end it (E7).
+    """Return what follows if a lookup neither shows a Space nor reports it missing: after hours, an end (E7).
 
     It says nothing about a Space that is over. In a mass vanish the hours start over.
     """
@@ -62,7 +62,7 @@ def inaccessible(known: KnownSpace, evidence: Evidence, patience: Patience, cont
 
 
 def _gone(known: KnownSpace, now: float, patience: Patience) -> KnownSpace:
-    """Judge a not-found of a Space that is over: once confirmed, its content must be erased.
+    """Return the state after a not-found of a Space that is over: if confirmed, its content must be erased.
 
     A sighting in between starts the count over.
     """

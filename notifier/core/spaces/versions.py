@@ -33,7 +33,7 @@ def without_future_timestamp(space: Space, *, now: float) -> Space:
 
 
 def compare(known: KnownSpace, seen: Space, *, now: float, patience: Patience) -> tuple[KnownSpace, Version]:
-    """Compare the timestamps of a snapshot and of the known state, and keep the one that is believed."""
+    """Return the state with the believed timestamp, and how the snapshot's compares with the known one."""
     if seen.updated_at == known.space.updated_at and FIELD not in known.doubts:
         return known, Version.UNPROVEN
     seen_at, known_at = timestamp_of(seen, now=now), timestamp_of(known.space, now=now)
@@ -49,7 +49,7 @@ def compare(known: KnownSpace, seen: Space, *, now: float, patience: Patience) -
 
 
 def _older(known: KnownSpace, seen: Space, *, now: float, patience: Patience) -> tuple[KnownSpace, Version]:
-    """Count an older timestamp: seen often enough, with no newer one in between, it is believed."""
+    """Return the state after an older timestamp: seen often enough, without a newer one, it is believed."""
     needed = patience.needed * return_factor(known, FIELD)
     claim = seen.updated_at or ""
     known, sure = confirm(known, FIELD, claim, now=now, needed=needed, apart=patience.apart)
