@@ -45,7 +45,7 @@ async def test_kill_9_in_ten_rounds_of_5000_deliveries_loses_none(tmp_path: Path
             assert world.receiver.verified > 0
 
 
-async def test_sigterm_in_the_middle_finishes_what_is_under_way_and_sends_nothing_twice(
+async def test_sigterm_in_the_middle_finishes_what_is_in_flight_and_sends_nothing_twice(
     tmp_path: Path,
 ) -> None:
     with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:

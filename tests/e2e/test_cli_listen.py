@@ -52,7 +52,7 @@ class Listener:
             return answer.status, await answer.read()
 
 
-async def test_it_verifies_and_tells_what_came(tmp_path: Path) -> None:
+async def test_it_verifies_and_prints_what_came(tmp_path: Path) -> None:
     listener = Listener(tmp_path)
     with listener.process as process:
         await process.wait_for("listening on http://127.0.0.1:")
@@ -83,7 +83,7 @@ async def test_as_json_only_what_verifies_is_a_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 410, 500])
-async def test_it_can_answer_as_told(tmp_path: Path, status: int) -> None:
+async def test_it_can_answer_with_a_given_status(tmp_path: Path, status: int) -> None:
     listener = Listener(tmp_path, "--status", str(status))
     with listener.process as process:
         await process.wait_for("listening")

@@ -51,7 +51,7 @@ def test_pauses_only_grow_while_a_process_keeps_dying_young_and_have_a_limit(liv
     assert max(pauses) <= LONGEST_PAUSE_SECONDS
 
 
-def test_after_a_steady_life_the_pauses_begin_anew() -> None:
+def test_after_a_steady_life_the_pauses_begin_again() -> None:
     assert pause_after(60.0, 16.0) == FIRST_PAUSE_SECONDS
 
 

@@ -113,7 +113,7 @@ async def test_it_ends_in_order_and_leaves_nothing_running(installation: Install
     assert not [pid for pid in children if is_alive(pid)]
 
 
-async def test_told_to_end_while_it_starts_it_leaves_nothing_running(installation: Installation) -> None:
+async def test_asked_to_stop_while_it_starts_it_leaves_nothing_running(installation: Installation) -> None:
     with installation.up() as up:
         url = installation.directory / "data" / "valkey" / "url"
         await wait_until(url.exists, interval=0.001)

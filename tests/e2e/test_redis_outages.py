@@ -121,7 +121,7 @@ async def test_a_worker_and_the_api_live_through(
             assert lost == back <= 1, "\n".join(log)
 
 
-async def test_a_worker_that_is_told_to_end_while_redis_is_away_ends_in_order(tmp_path: Path) -> None:
+async def test_a_worker_that_is_asked_to_stop_while_redis_is_away_ends_in_order(tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:
         await worker.wait_for("worker.started")
         await asyncio.to_thread(server.stop)

@@ -44,7 +44,7 @@ async def test_a_list_that_shows_a_space_outweighs_lookups(
         await it.watch(kind, target)
         lookups_find_nothing(it, since=it.clock.now + 20)
         await it.pass_time(1200, step=5)
-        assert await it.told("space.") == ["space.started"]
+        assert await it.announced("space.") == ["space.started"]
 
 
 @pytest.mark.parametrize("list_fails", [False, True])
@@ -72,10 +72,10 @@ async def test_a_wrong_end_is_corrected_by_lists_while_lookups_go_on(redis_url: 
         await it.watch(WatchKind.SPACE, "S1")
         lookups_find_nothing(it, since=it.clock.now + 20)
         await it.pass_time(120)
-        assert await it.told("space.") == ["space.started", "space.ended"]
+        assert await it.announced("space.") == ["space.started", "space.ended"]
         await it.watch(WatchKind.CREATOR, "1")
         await it.pass_time(600, step=5)
-        assert await it.told("space.") == ["space.started", "space.ended", "space.corrected"]
+        assert await it.announced("space.") == ["space.started", "space.ended", "space.corrected"]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ async def test_a_few_that_vanish_together_are_held_where_they_are_several_creato
         lookups_find_nothing(it, since=it.clock.now + 20, until=it.clock.now + 500)
         await it.pass_time(490, step=5)
         ended = [] if told else ["space.ended", "space.ended"]
-        assert await it.told("space.") == ["space.started", "space.started", *ended]
+        assert await it.announced("space.") == ["space.started", "space.started", *ended]
         await it.pass_time(100, step=5)
-        assert await it.told("source.") == told
+        assert await it.announced("source.") == told
         if told:
-            assert await it.told("space.") == ["space.started", "space.started"]
+            assert await it.announced("space.") == ["space.started", "space.started"]
 
 
 @pytest.fixture

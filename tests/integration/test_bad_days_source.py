@@ -230,7 +230,7 @@ async def test_another_token_tries_again_what_the_old_one_was_refused(redis_url:
             assert {str(watch.status) for watch in page.items} == {"active"}
 
 
-async def test_a_space_that_x_does_not_know_yet_is_asked_about_soon_and_then_ever_more_rarely(
+async def test_a_space_that_x_does_not_know_yet_is_asked_about_soon_and_then_less_and_less_often(
     redis_url: str,
 ) -> None:
     async with steered(redis_url, ONE + spaces(["S9"], LIVE)) as it:
@@ -334,7 +334,7 @@ async def test_a_creator_for_whom_x_answers_with_an_error_has_no_baseline_yet(
         assert await it.types() == ["watch.baseline"], "that of the other one"
         await it.pass_time(70)
         assert await it.types() == ["watch.baseline"] * 2
-        assert await it.told("space.") == []
+        assert await it.announced("space.") == []
 
 
 async def test_a_search_that_is_full_says_so_in_the_source(redis_url: str, serve: Serve) -> None:

@@ -113,7 +113,7 @@ async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(stor
     assert len(await probe(store)) == 1
 
 
-async def test_failures_after_a_success_count_also_where_they_are_told_together(store: Store) -> None:
+async def test_failures_after_a_success_count_also_where_they_are_announced_together(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
     await owe(store, [endpoint], *range(10))
     good, *bad = (await claim(store))[: THRESHOLD + 1]
@@ -159,7 +159,7 @@ async def test_each_failed_probe_puts_the_next_one_farther_off_up_to_a_limit(sto
     assert waits[3] <= LONGEST_MS
 
 
-async def test_failures_that_were_under_way_when_it_opened_do_not_move_the_probe(store: Store) -> None:
+async def test_failures_that_were_in_flight_when_it_opened_do_not_move_the_probe(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
     await owe(store, [endpoint], *range(10))
     claims = await claim(store)
@@ -316,7 +316,7 @@ async def test_one_that_failed_days_ago_and_now_again_has_not_failed_all_through
     assert int(at or 0) - int(since or 0) < SILENCE_MS
 
 
-async def test_the_worker_disables_what_is_given_up_and_tells_others(
+async def test_the_worker_disables_what_is_given_up_and_notifies_others(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_waits(monkeypatch, first_ms=50, longest_ms=50, given_up_ms=300)

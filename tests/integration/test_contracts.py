@@ -51,7 +51,7 @@ spaces:
 
 
 @both
-async def test_a_whole_life_is_told_alike_whichever_version_x_speaks(
+async def test_a_whole_life_is_announced_alike_whichever_version_x_speaks(
     redis_url: str, contract: Contract
 ) -> None:
     async with steered(redis_url, FULL, contract=contract) as it:
@@ -155,9 +155,7 @@ async def test_a_field_that_a_later_version_drops_is_done_without(
 
 
 @both
-async def test_without_people_the_older_version_tells_of_none_either(
-    redis_url: str, contract: Contract
-) -> None:
+async def test_without_people_the_older_version_shows_none_either(redis_url: str, contract: Contract) -> None:
     async with steered(redis_url, FULL, contract=contract) as it:
         await it.endpoint("/thin", PayloadForm.THIN)
         await it.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")

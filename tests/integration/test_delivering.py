@@ -82,7 +82,7 @@ async def test_a_schedule_that_is_used_up_leaves_the_delivery_exhausted(redis_ur
     assert [each.trigger for each in attempts] == ["scheduled"] * 4 + ["manual"]
 
 
-async def test_410_disables_the_endpoint_tells_others_and_keeps_what_it_is_owed(redis_url: str) -> None:
+async def test_410_disables_the_endpoint_notifies_others_and_keeps_what_it_is_owed(redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
         endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("webhook.test",))
@@ -207,7 +207,7 @@ async def test_a_hanging_endpoint_holds_up_nobody_else(redis_url: str) -> None:
         assert len(receiver.received("/hangs")) <= 16
 
 
-async def test_a_worker_that_is_told_to_stop_finishes_what_is_under_way(redis_url: str) -> None:
+async def test_a_worker_that_is_asked_to_stop_finishes_what_is_in_flight(redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with Receiver() as receiver, open_runtime(settings) as runtime:
         endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",))

@@ -122,7 +122,7 @@ async def test_who_finds_much_to_do_in_one_partition_joins_in_at_the_others(
         assert bool(receiver.received(path_of(second))) is joins
 
 
-async def test_a_drain_that_fails_in_the_background_is_told_of(
+async def test_a_drain_that_fails_in_the_background_is_reported(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with draining_worker(redis_url) as worker:

@@ -61,7 +61,7 @@ async def test_case_1_what_comes_after_the_baseline_is_news(redis_url: str) -> N
         assert await events_of(it, "B") == ["space.started"]
 
 
-async def test_case_8_gone_from_the_list_while_the_lookup_says_live_tells_nothing(redis_url: str) -> None:
+async def test_case_8_gone_from_the_list_while_the_lookup_says_live_announces_nothing(redis_url: str) -> None:
     play = "spaces:\n" + spaces(["A"], LIVE, creator="1")
     play += "faults: [{at: 50s, for: 20m, kind: vanish_all, calls: [creators]}]"
     # Live Spaces are polled so rarely here that only the gap in the list can be why one is.
@@ -86,10 +86,10 @@ async def test_case_11_a_200_with_nothing_but_errors_for_all_hundred_ids_opens_t
         await it.watch(WatchKind.SPACE, *everything)
         await it.poll()
         await it.pass_time(240, step=10)
-        assert await it.told("source.") == ["source.degraded"]
+        assert await it.announced("source.") == ["source.degraded"]
         await it.pass_time(60, step=10)
-        assert await it.told("source.") == ["source.degraded", "source.recovered"]
-        assert await it.told("space.") == ["space.started"] * 100
+        assert await it.announced("source.") == ["source.degraded", "source.recovered"]
+        assert await it.announced("space.") == ["space.started"] * 100
 
 
 async def test_case_18_ids_that_differ_only_in_case_are_two_spaces_with_two_ends(redis_url: str) -> None:

@@ -345,7 +345,7 @@ async def test_a_space_first_seen_at_its_end_is_erased_too(
 
 @pytest.mark.parametrize("over", [{"state": "canceled"}, ENDED], ids=["canceled", "ended"])
 @pytest.mark.parametrize("first_sight", OnFirstSight)
-async def test_only_who_was_told_of_a_space_is_told_that_x_has_lost_it(
+async def test_only_receivers_that_know_of_a_space_learn_that_x_has_lost_it(
     redis_url: str, worker: Worker, clock: Clock, over: dict[str, Any], first_sight: OnFirstSight
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=first_sight)
@@ -464,7 +464,7 @@ async def test_a_new_watch_does_not_bring_erased_content_back(
     assert left(redis_url) == []
 
 
-async def test_two_workers_that_erase_at_once_tell_it_once(
+async def test_two_workers_that_erase_at_once_announce_it_once(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)

@@ -87,7 +87,7 @@ async def test_a_space_that_ended_meanwhile_is_polled_again_when_its_watch_goes_
 
 
 @pytest.mark.parametrize("cut_short", [{"id": SPACE, "state": "live"}, LIVE | {"title": "As it was"}])
-async def test_a_baseline_tells_what_is_known_whatever_the_answer_was_like(
+async def test_a_baseline_lists_what_is_known_whatever_the_answer_was_like(
     worker: Worker, clock: Clock, cut_short: dict[str, Any]
 ) -> None:
     await discovered(worker, LIVE)
@@ -103,7 +103,7 @@ async def test_a_baseline_tells_what_is_known_whatever_the_answer_was_like(
     assert listed["title"] == "As it is"
 
 
-async def test_a_baseline_leaves_out_what_is_not_known_yet_and_is_told_when_it_is(
+async def test_a_baseline_leaves_out_what_is_not_known_yet_and_is_announced_when_it_is(
     worker: Worker, clock: Clock
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
@@ -115,7 +115,7 @@ async def test_a_baseline_leaves_out_what_is_not_known_yet_and_is_told_when_it_i
     assert [event.type for event in await events_of(worker)] == [EventType.WATCH_BASELINE, EventType.STARTED]
 
 
-async def test_a_baseline_tells_of_the_spaces_of_its_own_creator_alone(worker: Worker) -> None:
+async def test_a_baseline_lists_the_spaces_of_its_own_creator_alone(worker: Worker) -> None:
     for creator in (CREATOR, "783214"):
         await add_watch(worker.runtime, WatchKind.CREATOR, creator, on_first_sight=OnFirstSight.BASELINE)
     other = {"id": "1yNGaNLjEYbGj", "state": "live", "creator_id": "783214"}
@@ -144,7 +144,7 @@ async def overtaken_baseline(
     assert not todo
 
 
-async def test_a_baseline_never_tells_what_is_older_than_what_was_told_before_it(
+async def test_a_baseline_never_lists_what_is_older_than_an_event_before_it(
     redis_url: str, worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with fed_worker(redis_url, clock) as other:
@@ -160,7 +160,7 @@ async def test_a_baseline_never_tells_what_is_older_than_what_was_told_before_it
     assert listed["title"] == "Renamed"
 
 
-async def test_a_baseline_waits_while_its_watch_is_paused_before_it_is_told(
+async def test_a_baseline_waits_while_its_watch_is_paused_before_it_is_announced(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch_id = WatchId(f"wch_creator_{CREATOR}")
@@ -175,7 +175,7 @@ async def test_a_baseline_waits_while_its_watch_is_paused_before_it_is_told(
     assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
 
 
-async def test_a_baseline_is_told_although_its_watch_gets_another_label_meanwhile(
+async def test_a_baseline_is_announced_although_its_watch_gets_another_label_meanwhile(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def relabel() -> None:

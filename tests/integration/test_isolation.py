@@ -72,14 +72,14 @@ def longest_wait(moments: list[float], until: float) -> float:
 
 
 @each_answer
-async def test_a_creator_that_x_chokes_on_delays_nobody_else_and_degrades_nothing(
+async def test_a_creator_that_x_fails_on_delays_nobody_else_and_degrades_nothing(
     redis_url: str, answer: Callable[[Asked], web.Response]
 ) -> None:
     async with steered(redis_url, ONE_LIVE) as it:
         choke(it, Call.CREATORS, answer, BAD)
         await it.watch(WatchKind.CREATOR, *GOOD, BAD)
         await it.pass_time(300)
-        assert await it.told("source.") == []
+        assert await it.announced("source.") == []
         waits = [longest_wait(answered(it, Call.CREATORS, each, BAD), 300) for each in GOOD]
         assert max(waits) <= 2 * DISCOVERY
         assert (await it.counts())["space.started"] == 1
@@ -94,7 +94,7 @@ async def test_a_creator_that_x_chokes_on_delays_nobody_else_and_degrades_nothin
 
 
 @each_answer
-async def test_a_space_that_x_chokes_on_delays_no_other_poll(
+async def test_a_space_that_x_fails_on_delays_no_other_poll(
     redis_url: str, answer: Callable[[Asked], web.Response]
 ) -> None:
     good = [f"G{number}" for number in range(40)]
@@ -103,13 +103,13 @@ async def test_a_space_that_x_chokes_on_delays_no_other_poll(
         await it.poll()
         choke(it, Call.LOOKUP, answer, "POISON")
         await it.pass_time(300)
-        assert await it.told("source.") == []
+        assert await it.announced("source.") == []
         waits = [longest_wait(answered(it, Call.LOOKUP, each, "POISON"), 300) for each in good]
         assert max(waits) <= 2 * LIVE_SECONDS
         assert (await it.counts())["space.ended"] == 0, "nothing follows from failed calls"
 
 
-async def test_a_name_that_x_chokes_on_keeps_no_other_from_being_resolved(redis_url: str) -> None:
+async def test_a_name_that_x_fails_on_keeps_no_other_from_being_resolved(redis_url: str) -> None:
     people = ", ".join(f"{{id: {number}, name: N, username: user{number}}}" for number in range(1, 40))
     async with steered(redis_url, f"users: [{people}]\nspaces: []") as it:
         choke(it, Call.USERS, ANSWERS["503"], "bad")
@@ -119,11 +119,11 @@ async def test_a_name_that_x_chokes_on_keeps_no_other_from_being_resolved(redis_
         statuses = {watch.target: str(watch.status) for watch in page.items}
         assert statuses.pop("@bad") == "resolving"
         assert set(statuses.values()) == {"active"}
-        assert await it.told("source.") == []
+        assert await it.announced("source.") == []
 
 
 @pytest.mark.parametrize("number", [2, 3])
-async def test_several_that_x_chokes_on_are_all_found(redis_url: str, number: int) -> None:
+async def test_several_that_x_fails_on_are_all_found(redis_url: str, number: int) -> None:
     bad = [f"{BAD}{each}" for each in range(number)]
     mixed = [each for pair in zip(GOOD[:33], GOOD[33:66], GOOD[66:], strict=True) for each in pair]
     for position, each in enumerate(bad):
@@ -136,7 +136,7 @@ async def test_several_that_x_chokes_on_are_all_found(redis_url: str, number: in
         waits = [longest_wait(answered(it, Call.CREATORS, each, *bad), 300) for each in good]
         assert max(waits) <= 2 * DISCOVERY
         assert set(await it.runtime.store.standings.all(Call.CREATORS)) == set(bad)
-        assert await it.told("source.") == []
+        assert await it.announced("source.") == []
 
 
 async def test_a_search_that_always_fails_slows_itself_down_and_not_the_other(redis_url: str) -> None:
@@ -144,7 +144,7 @@ async def test_a_search_that_always_fails_slows_itself_down_and_not_the_other(re
         choke(it, Call.SEARCH, ANSWERS["503"], "weather")
         await it.watch(WatchKind.SEARCH, "news", "weather")
         await it.pass_time(1200)
-        assert await it.told("source.") == []
+        assert await it.announced("source.") == []
         assert longest_wait(answered(it, Call.SEARCH, "news"), 1200) <= DISCOVERY + 1
         gaps = [b.at - a.at for a, b in pairs(it, "weather")]
         # Twice soon, with the other search as a witness in between; then ever more rarely.
@@ -165,7 +165,7 @@ async def test_one_search_among_several_is_at_fault_whichever_is_asked_first(red
                 await it.watch(WatchKind.SEARCH, query)
                 await it.pass_time(1)
             await it.pass_time(300)
-            assert await it.told("source.") == []
+            assert await it.announced("source.") == []
             for query in ("one", "two"):
                 assert longest_wait(answered(it, Call.SEARCH, query)[1:], 300) <= DISCOVERY + 10
 
@@ -180,12 +180,12 @@ async def test_an_outage_is_announced_once_suspects_nobody_for_long_and_ends_for
         await it.pass_time(90)
         it.x.fail(Call.CREATORS, 503)
         await it.pass_time(120)
-        assert await it.told("source.") == ["source.degraded"]
+        assert await it.announced("source.") == ["source.degraded"]
         await it.pass_time(1800, step=5)
         before = len(it.x.asked)
         it.x.heal()
         await it.pass_time(180)
-        assert await it.told("source.") == ["source.degraded", "source.recovered"]
+        assert await it.announced("source.") == ["source.degraded", "source.recovered"]
         assert await it.runtime.store.standings.all(Call.CREATORS) == {}
         needed = 3 * -(-number // 100) + 32 + 180 / 30
         assert len(it.x.asked) - before <= needed, "those that were asked apart are together again"
@@ -196,7 +196,7 @@ async def test_a_lone_subject_that_fails_is_an_outage_for_all_that_is_known(redi
         await it.watch(WatchKind.SEARCH, "news")
         it.x.fail(Call.SEARCH, 503)
         await it.pass_time(30)
-        assert await it.told("source.") == ["source.degraded"]
+        assert await it.announced("source.") == ["source.degraded"]
 
 
 async def test_a_space_without_its_creator_is_found_out_by_asking_for_fewer(redis_url: str) -> None:

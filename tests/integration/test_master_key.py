@@ -147,7 +147,7 @@ async def test_what_is_changed_meanwhile_is_not_lost(redis_url: str) -> None:
     assert key_id_of(after.secrets[0].sealed) == "new"
 
 
-async def test_what_is_changed_all_the_time_is_left_and_told(redis_url: str) -> None:
+async def test_what_is_changed_all_the_time_is_left_and_reported(redis_url: str) -> None:
     await fill(redis_url, "/one")
     async with with_keys(redis_url, BOTH) as runtime:
 

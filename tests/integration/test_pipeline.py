@@ -55,7 +55,7 @@ async def test_a_life_of_a_space_arrives_signed_and_each_change_once(redis_url: 
     assert {each.event_id: each.body for each in got} == {event.id: event.body for event in events.items}
 
 
-async def test_a_new_watch_tells_what_is_there_in_one_event(redis_url: str) -> None:
+async def test_a_new_watch_lists_what_is_there_in_one_event(redis_url: str) -> None:
     async with Receiver() as receiver, playing(THREE_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
@@ -123,7 +123,9 @@ async def test_two_workers_that_see_the_same_space_make_one_event_of_each_change
     assert len(ids) == len(set(ids)) == 6
 
 
-async def test_a_watch_removed_during_a_live_space_ends_the_polling_and_tells_no_end(redis_url: str) -> None:
+async def test_a_watch_removed_during_a_live_space_ends_the_polling_and_announces_no_end(
+    redis_url: str,
+) -> None:
     play = """
 spaces:
   - {id: A, creator_id: "1", timeline: [{at: 0s, set: {state: live, title: one}}, {at: 2s, gone: true}]}

@@ -249,7 +249,7 @@ async def test_what_was_taken_off_the_schedule_stays_off(redis_url: str) -> None
         assert (urgent, [(each.subject, each.at) for each in patient]) == ([], [("kept", now + 5)])
 
 
-async def test_the_queue_is_told_as_it_is(redis_url: str) -> None:
+async def test_the_queue_is_shown_as_it_is(redis_url: str) -> None:
     async with steered(redis_url, NO_SPACES) as it:
         now, polls = it.clock.now, it.runtime.store.polls
         assert await queue_of(it, Call.LOOKUP) == PollQueue(0, 0, 0, None)

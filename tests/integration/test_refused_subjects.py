@@ -204,7 +204,7 @@ async def test_a_watch_that_is_deleted_at_that_moment_is_gone(
 
 
 @pytest.mark.parametrize("body", [{"title": "Invalid Request"}, {"errors": [{"message": "no"}]}])
-async def test_a_400_that_names_nothing_is_told_and_backed_off_from(
+async def test_a_400_that_names_nothing_is_announced_and_backed_off_from(
     redis_url: str, body: dict[str, Any]
 ) -> None:
     async with steered(redis_url, PLAY) as it:

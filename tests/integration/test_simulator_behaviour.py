@@ -105,7 +105,7 @@ async def test_a_caller_may_decide_instead_of_the_scenario(serve: Serve) -> None
     assert (await x.json("/2/spaces?ids=one,two"))["data"] == [{"id": "one", "state": "ended"}]
 
 
-async def test_a_word_that_nobody_knows_is_told_by_id_and_not_listed(serve: Serve) -> None:
+async def test_a_word_that_nobody_knows_is_shown_by_id_and_not_listed(serve: Serve) -> None:
     x = await serve()
     assert await x.json("/2/spaces/odd") == {"data": {"id": "odd", "state": "postponed"}}
     assert await x.json(CREATORS + "3") == {"meta": {"result_count": 0}}
@@ -183,7 +183,7 @@ async def test_a_suspended_account_is_an_error_beside_its_space(
     assert after["errors"] == [suspension(name, "1", contract) for name in ("host_ids", "speaker_ids")]
 
 
-async def test_nobody_is_told_of_a_suspended_account_that_was_not_asked_for(serve: Serve) -> None:
+async def test_a_suspended_account_that_was_not_asked_for_is_not_mentioned(serve: Serve) -> None:
     x = await serve()
     x.clock.now = START + 10
     assert await x.json("/2/spaces/one") == {"data": {"id": "one", "state": "live"}}
@@ -241,7 +241,7 @@ async def test_the_bill_counts_each_space_and_each_person_once_a_day(serve: Serv
 @pytest.mark.parametrize(
     "path", ["/2/spaces/none", "/2/spaces/one?foo=1", "/2/users/by?usernames=nobody", CREATORS + "9"]
 )
-async def test_what_is_not_told_costs_nothing(serve: Serve, path: str) -> None:
+async def test_what_is_not_shown_costs_nothing(serve: Serve, path: str) -> None:
     x = await serve()
     await x.get(path)
     await x.client.get("/2/spaces/one")
@@ -253,7 +253,7 @@ async def test_what_is_not_told_costs_nothing(serve: Serve, path: str) -> None:
     ("kind", "reads"),
     [("unavailable", 0), ("usage_capped", 0), ("vanish_all", 0), ("truncated", 1), ("stale", 1)],
 )
-async def test_a_fault_costs_what_it_tells(serve: Serve, kind: str, reads: int) -> None:
+async def test_a_fault_costs_what_it_shows(serve: Serve, kind: str, reads: int) -> None:
     x = await serve(f"faults: [{{at: 30s, for: 10s, kind: {kind}}}]" + SCENARIO)
     x.clock.now = START + 30
     await x.get("/2/spaces/one")

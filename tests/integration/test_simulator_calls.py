@@ -111,7 +111,7 @@ both_contracts = pytest.mark.parametrize("contract", list(Contract))
 
 
 @both_contracts
-async def test_id_and_state_are_told_unasked(serve: Serve, contract: Contract) -> None:
+async def test_id_and_state_are_shown_unasked(serve: Serve, contract: Contract) -> None:
     x = await serve(contract)
     assert await x.json("/2/spaces", ids="live1,LIVE1") == {
         "data": [{"id": "live1", "state": "live"}, {"id": "LIVE1", "state": "scheduled"}]
@@ -120,7 +120,7 @@ async def test_id_and_state_are_told_unasked(serve: Serve, contract: Contract) -
 
 
 @both_contracts
-async def test_every_plain_field_is_told_when_asked(serve: Serve, contract: Contract) -> None:
+async def test_every_plain_field_is_shown_when_asked(serve: Serve, contract: Contract) -> None:
     x = await serve(contract)
     x.clock.now = START + 60
     fields = ",".join(DIALECTS[Contract.CURRENT].space_fields)
@@ -144,7 +144,7 @@ async def test_every_plain_field_is_told_when_asked(serve: Serve, contract: Cont
 
 
 @both_contracts
-async def test_expansions_tell_the_ids_and_the_objects(serve: Serve, contract: Contract) -> None:
+async def test_expansions_show_the_ids_and_the_objects(serve: Serve, contract: Contract) -> None:
     x = await serve(contract)
     body = await x.json(
         "/2/spaces",
@@ -184,7 +184,7 @@ async def test_an_expansion_brings_only_its_own_objects(serve: Serve) -> None:
     assert topics["includes"] == {"topics": [{"id": "2", "name": "Technology"}]}
 
 
-async def test_the_legacy_contract_tells_lists_as_fields_without_objects(serve: Serve) -> None:
+async def test_the_legacy_contract_shows_lists_as_fields_without_objects(serve: Serve) -> None:
     x = await serve(Contract.LEGACY)
     body = await x.json("/2/spaces/live1", space_fields="creator_id,host_ids,invited_user_ids,topic_ids")
     assert body == {
@@ -371,7 +371,7 @@ async def test_a_repeated_parameter_is_one_list(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer ", "Basic dTpw", "token"])
-async def test_without_a_bearer_token_nothing_is_told(serve: Serve, header: str | None) -> None:
+async def test_without_a_bearer_token_nothing_is_shown(serve: Serve, header: str | None) -> None:
     x = await serve()
     headers = {"Authorization": header} if header is not None else {}
     response = await x.client.get("/2/spaces?ids=live1", headers=headers)
@@ -425,7 +425,7 @@ def test_a_play_must_move_forward(speed: float) -> None:
         create_simulator(SCENARIO, contract=Contract.CURRENT, speed=speed)
 
 
-async def test_the_status_page_tells_what_was_asked(serve: Serve) -> None:
+async def test_the_status_page_shows_what_was_asked(serve: Serve) -> None:
     x = await serve(Contract.LEGACY, speed=2.0)
     await x.get("/2/spaces", ids="live1")
     await x.get("/2/spaces/live1", foo="refused, but asked")

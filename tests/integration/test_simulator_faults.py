@@ -93,7 +93,7 @@ async def test_a_refusal_lasts_as_long_as_its_fault(
     assert await ask(client) == LIVE
 
 
-async def test_a_rate_limit_tells_when_the_fault_is_over(aiohttp_client: AiohttpClient) -> None:
+async def test_a_rate_limit_states_when_the_fault_is_over(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("rate_limited"), speed=4.0)
     async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
         assert response.headers["x-rate-limit-limit"] == "300"
@@ -146,7 +146,7 @@ async def test_a_reset_connection_gives_no_answer(aiohttp_client: AiohttpClient)
     assert await ask(client) == LIVE
 
 
-async def test_a_slow_answer_tells_what_was_true_when_it_was_asked(aiohttp_client: AiohttpClient) -> None:
+async def test_a_slow_answer_shows_what_was_true_when_it_was_asked(aiohttp_client: AiohttpClient) -> None:
     scenario = scenario_with("slow", delay="1s")
     client, _ = await start(aiohttp_client, scenario, speed=10.0)
     began = time.monotonic()

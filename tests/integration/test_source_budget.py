@@ -170,7 +170,7 @@ class TestBudget:
 
 
 class TestAsking:
-    async def test_what_x_tells_of_its_bucket_is_noted_whatever_else_it_says(
+    async def test_what_x_states_of_its_bucket_is_noted_whatever_else_it_says(
         self, budget: SharedBudget
     ) -> None:
         for number, status in enumerate((200, 401, 503, 400, 404)):

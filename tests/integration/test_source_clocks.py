@@ -141,13 +141,15 @@ async def test_a_window_that_others_used_up_is_waited_out_with_a_handful_of_refu
     assert len(x_of.statuses) <= 4
 
 
-async def test_without_a_date_a_clock_that_is_ahead_is_refused_ever_more_rarely(database: Database) -> None:
+async def test_without_a_date_a_clock_that_is_ahead_is_refused_less_and_less_often(
+    database: Database,
+) -> None:
     x_of = CountingX(Clock(NOW), ahead=-300.0, dated=False, limit=60, others=60)
     await keep_asking(x_of, database, seconds=WINDOW_SECONDS)
     assert len(x_of.statuses) <= 15
 
 
-async def test_429_with_requests_left_is_asked_about_ever_more_rarely(database: Database) -> None:
+async def test_429_with_requests_left_is_asked_about_less_and_less_often(database: Database) -> None:
     x_of = CountingX(Clock(NOW))
 
     async def refuse(_request: web.Request) -> web.Response:

@@ -200,7 +200,7 @@ class TestProxy:
             (502, "the proxy answered the CONNECT request for X with HTTP 502"),
         ],
     )
-    async def test_a_tunnel_that_it_refuses_is_told_as_such(self, status: int, said: str) -> None:
+    async def test_a_tunnel_that_it_refuses_is_reported_as_such(self, status: int, said: str) -> None:
         async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)

@@ -43,7 +43,7 @@ def gaps(it: Steered, call: Call) -> list[float]:
 
 
 class TestAnOutageOfOneCall:
-    async def test_a_forbidden_search_is_told_once_and_asked_rarely_while_lookups_go_on(
+    async def test_a_forbidden_search_is_announced_once_and_asked_rarely_while_lookups_go_on(
         self, redis_url: str
     ) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
@@ -77,7 +77,7 @@ class TestAnOutageOfOneCall:
                 await it.pass_time(120, step=10)
                 assert (await it.types()).count("space.reminder") == 1
 
-    async def test_a_single_503_is_not_told_and_two_on_end_are(self, redis_url: str) -> None:
+    async def test_a_single_503_is_not_announced_and_two_in_a_row_are(self, redis_url: str) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
             await it.watch(WatchKind.SPACE, "S1")
             await it.poll()
@@ -132,7 +132,7 @@ class TestAnOutageOfOneCall:
             await it.pass_time(45)
             assert [details["kind"] for _, details in await news(it)] == ["unauthorized"] * 3
 
-    async def test_an_outage_is_not_over_while_the_only_poll_is_under_way(self, redis_url: str) -> None:
+    async def test_an_outage_is_not_over_while_the_only_poll_is_in_flight(self, redis_url: str) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
             await it.watch(WatchKind.SPACE, "S1")
             it.x.fail(Call.LOOKUP, 401)
@@ -170,7 +170,7 @@ class TestEachKind:
             ("vanish_all", "mass_vanish", 60),
         ],
     )
-    async def test_is_told_once_when_it_begins_and_once_when_it_ends_by_two_workers_with_every_call(
+    async def test_is_announced_once_when_it_begins_and_once_when_it_ends_by_two_workers_with_every_call(
         self, redis_url: str, fault: str, kind: str, longest: int
     ) -> None:
         play = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(live(12), LIVE)
@@ -199,7 +199,7 @@ class TestEachKind:
         assert degraded["detail"]
         assert (seen["space.started"], seen["space.ended"]) == (12, 0)
 
-    async def test_calls_that_fail_at_the_same_moment_are_all_noted_and_told_once(
+    async def test_calls_that_fail_at_the_same_moment_are_all_noted_and_announced_once(
         self, redis_url: str
     ) -> None:
         async with steered(redis_url, ONE_LIVE) as it:
@@ -281,7 +281,7 @@ class TestMassVanish:
             assert len(it.x.of(Call.LOOKUP)) <= 2 * 340 / 10
             await it.pass_time(120, step=5)
             assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
-            assert (await it.told("space.")) == ["space.started"] * 120
+            assert (await it.announced("space.")) == ["space.started"] * 120
 
     async def test_six_of_ten_open_the_circuit(self, redis_url: str) -> None:
         play = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
@@ -314,4 +314,4 @@ class TestMassVanish:
             await it.pass_time(700, step=5)
             told = [(event_type, details["kind"]) for event_type, details in await news(it)]
             assert told == [("source.degraded", "mass_vanish"), ("source.recovered", "mass_vanish")]
-            assert (await it.told("space.")) == ["space.started"] * 20
+            assert (await it.announced("space.")) == ["space.started"] * 20

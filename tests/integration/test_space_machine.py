@@ -338,7 +338,7 @@ class SpaceMachine(RuleBasedStateMachine):
             assert not [e for e in self.seen.events if e.type in ends and e.data["inferred"]]
 
 
-def test_any_history_of_x_is_told_as_it_was(redis_server: RedisServer) -> None:
+def test_any_history_of_x_is_announced_as_it_was(redis_server: RedisServer) -> None:
     class OverThisServer(SpaceMachine):
         url = redis_server.url
 

@@ -157,7 +157,7 @@ async def test_a_reminder_due_in_the_tick_of_the_start_or_the_end_is_dropped(
     assert await told(worker) == []
 
 
-async def test_the_start_wins_over_a_reminder_that_rings_at_the_same_moment(
+async def test_the_start_wins_over_a_reminder_that_fires_at_the_same_moment(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -175,7 +175,7 @@ async def test_the_start_wins_over_a_reminder_that_rings_at_the_same_moment(
     )
 
 
-async def test_two_workers_that_ring_at_once_remind_once(
+async def test_two_workers_that_fire_a_timer_at_once_remind_once(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -224,7 +224,7 @@ async def test_a_single_failed_call_holds_no_reminder_back(worker: Worker, clock
     assert await told(worker) == [{"minutes_before": 15}]
 
 
-async def test_a_reminder_held_back_beyond_the_start_is_not_told(worker: Worker, clock: Clock) -> None:
+async def test_a_reminder_held_back_beyond_the_start_is_not_announced(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD
     await lookups_fail(worker)
@@ -251,7 +251,7 @@ async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) 
     assert await told(worker) == [{"minutes_before": 14}]
 
 
-async def test_a_timer_that_no_commit_takes_away_rings_once_in_a_job_and_holds_up_no_other(
+async def test_a_timer_that_no_commit_takes_away_fires_once_in_a_job_and_holds_up_no_other(
     worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for each in CROWD:
@@ -292,7 +292,7 @@ async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
     assert [event.type for event in await events_of(worker)] == [EventType.SCHEDULED]
 
 
-async def test_a_missed_start_is_told_after_a_poll_that_was_asked_for_after_it(
+async def test_a_missed_start_is_announced_after_a_poll_that_was_asked_for_after_it(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -309,7 +309,7 @@ async def test_a_missed_start_is_told_after_a_poll_that_was_asked_for_after_it(
     assert len(await told(worker, EventType.START_OVERDUE)) == 1
 
 
-async def test_a_missed_start_is_told_once_by_two_workers(
+async def test_a_missed_start_is_announced_once_by_two_workers(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -369,7 +369,7 @@ async def test_a_mass_vanish_holds_the_news_of_a_missed_start_back(worker: Worke
     assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 660}]
 
 
-async def test_silence_of_x_misses_no_start_and_the_first_poll_after_it_tells(
+async def test_silence_of_x_misses_no_start_and_the_first_poll_after_it_announces_it(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())

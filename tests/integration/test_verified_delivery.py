@@ -194,7 +194,7 @@ async def current(worker: Worker, endpoint: Endpoint) -> Endpoint:
     return await worker.runtime.store.endpoints.get(endpoint.id)
 
 
-async def test_it_gives_up_after_minutes_and_tells_the_other_endpoints(redis_url: str) -> None:
+async def test_it_gives_up_after_minutes_and_notifies_the_other_endpoints(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         receiver.answer("/hook", body=lambda body: body)  # an echo
         endpoint = await pending_endpoint(worker, receiver)

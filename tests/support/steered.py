@@ -170,7 +170,7 @@ class Steered:
         page = await self.runtime.store.events.page(limit=1000, cursor=None, oldest_first=True)
         return [event.type for event in page.items]
 
-    async def told(self, prefix: str) -> list[str]:
+    async def announced(self, prefix: str) -> list[str]:
         """Return the types of the events of one group, the oldest first."""
         return [each for each in await self.types() if each.startswith(prefix)]
 

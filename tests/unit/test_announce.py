@@ -106,7 +106,7 @@ class TestFieldsWithoutAnEventOfTheirOwn:
             "title",
         ]
 
-    def test_are_told_by_an_update_when_nothing_moves(self) -> None:
+    def test_are_announced_by_an_update_when_nothing_moves(self) -> None:
         history = History(seen(0, space("live")))
         (event,) = history.poll(seen(30, but(LIVE, speaker_ids=None)))
         assert event.type == UPDATED
@@ -150,7 +150,7 @@ class TestDetails:
         live = space("live", started_at=at(0.25))
         assert self.details(seen(1, live)) == {"late_by_seconds": None, "unscheduled": True}
 
-    def test_of_an_end_that_x_tells(self) -> None:
+    def test_of_an_end_that_x_states(self) -> None:
         polls = [
             seen(700 + 30 * number, but(LIVE, participant_count=count))
             for number, count in enumerate((10, 250, 40))
@@ -219,7 +219,7 @@ class TestCorrections:
         assert history.types[-1] == ENDED_EVENT
         assert history.state.retractable == history.events[-1].id
 
-    def test_what_x_tells_of_the_start_is_told_by_the_start_and_not_by_the_correction(self) -> None:
+    def test_what_x_states_of_the_start_is_announced_by_the_start_and_not_by_the_correction(self) -> None:
         live = space("live", started_at=at(90))
         history = History(*CANCELED_BY_SILENCE, seen(100, live), seen(130, live))
         corrected, started = history.events[-2:]

@@ -271,7 +271,7 @@ class TestListsAgainstLookups:
             assert history.poll(not_found(seconds)) == ()
         assert types(history.poll(seen(131, space("live")), lists=(CREATORS,))) == [CORRECTED]
 
-    def test_whose_space_it_is_tells_the_lists_of_one_answer_apart(self) -> None:
+    def test_whose_space_it_is_distinguishes_the_lists_of_one_answer(self) -> None:
         asked = [list_of(Call.CREATORS, each) for each in ("1", "2", "3")]
         assert shown_by(but(LIVE, creator_id="3", host_ids=None), None, asked) == (asked[2],)
         assert shown_by(but(LIVE, creator_id=None, host_ids=None), LIVE, asked) == (asked[0], asked[1])
@@ -295,7 +295,7 @@ class TestStates:
         (event,) = history.poll(seen(60, odd))
         assert (event.type, event.data["occurred_at"]) == (ENDED_EVENT, at(20))
 
-    def test_no_reminder_rings_while_the_state_is_unclear(self) -> None:
+    def test_no_reminder_fires_while_the_state_is_unclear(self) -> None:
         for unclear in (seen(30, but(PLANNED, state="running", scheduled_start=at(2000))), inaccessible(30)):
             history = History(seen(0, but(PLANNED, scheduled_start=at(2000))), unclear)
             assert TimerKind.REMINDER not in timers_of(history.state, patience=PATIENCE)
@@ -369,7 +369,7 @@ class TestInaccessible:
         assert CORRECTED in types(history.poll(seen(70 + 2 * HOUR, before)))
 
     @pytest.mark.parametrize("other", [seen(3600, LIVE), not_found(3600)])
-    def test_anything_else_begins_the_hours_anew(self, other: Evidence) -> None:
+    def test_anything_else_begins_the_hours_again(self, other: Evidence) -> None:
         history = History(seen(0, LIVE), inaccessible(30), other)
         assert history.state.unclear_since is None
         assert history.poll(inaccessible(2 * HOUR + 31)) == ()
@@ -425,7 +425,7 @@ class TestTakenBack:
         assert history.poll(seen(740, LIVE)) == ()
         assert history.phase is Phase.LIVE
 
-    def test_a_start_that_only_a_baseline_told_of_is_taken_back_without_an_id(self) -> None:
+    def test_a_start_that_only_a_baseline_listed_is_taken_back_without_an_id(self) -> None:
         history = History(seen(0, LIVE), silent=True)
         (event,) = goes_on(history, PLANNED, 30)
         assert event.data["details"] == {"retracts": None}

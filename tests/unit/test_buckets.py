@@ -149,7 +149,7 @@ class TestOneBucket:
     def test_a_limit_of_nothing_is_no_description(self) -> None:
         assert learn(Buckets(), LOOKUP, limit=0, remaining=0, reset=START + 9, now=START).by_call == {}
 
-    def test_what_is_under_way_is_off_what_the_first_answer_tells(self) -> None:
+    def test_what_is_in_flight_is_off_what_the_first_answer_states(self) -> None:
         buckets = Buckets()
         for _ in range(5):
             buckets = take(buckets, LOOKUP, URGENT, now=START)
@@ -335,7 +335,7 @@ class TestSharing:
             assert client.buckets.shared == () or abs(counts[0] - counts[1]) <= 3
         assert client.buckets.of(CREATORS).remaining == 240
 
-    def test_what_is_under_way_on_either_side_is_off_what_is_found_to_be_shared(self) -> None:
+    def test_what_is_in_flight_on_either_side_is_off_what_is_found_to_be_shared(self) -> None:
         reset = START + 900
         buckets = Buckets(
             (

@@ -99,7 +99,7 @@ def test_a_poll_makes_sure_shortly_before_the_reminder(
     assert poll == NextPoll(now + seconds, urgency)
 
 
-def test_nothing_is_made_sure_of_for_a_reminder_that_was_told() -> None:
+def test_nothing_is_made_sure_of_for_a_reminder_that_was_informed() -> None:
     history = History(seen(0, but(PLANNED, scheduled_start=at(PLAN))), reminder(PLAN - 900))
     assert history.types == ["space.scheduled", "space.reminder"]
     assert wait(history.state, PLAN - 1200) == 600
@@ -121,7 +121,7 @@ def test_an_overdue_moment_long_after_the_start_is_not_missed_between_rare_polls
     assert wait(planned(), PLAN + 3600, patience=late) == 600
 
 
-def test_a_start_that_was_told_to_be_overdue_is_not_polled_for_that_again() -> None:
+def test_a_start_that_was_informed_to_be_overdue_is_not_polled_for_that_again() -> None:
     late = Patience(needed=2, apart=30.0, overdue=3600.0)
     waiting = but(PLANNED, scheduled_start=at(0))
     history = History(seen(100, waiting), seen(3700, waiting), patience=late)

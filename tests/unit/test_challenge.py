@@ -171,7 +171,7 @@ def test_a_fault_of_ours_is_not_held_against_the_receiver() -> None:
     assert (endpoint.verification.tries, endpoint.status) == (0, EndpointStatus.ENABLED)
 
 
-def test_enabling_begins_anew_what_has_not_passed_and_leaves_what_has() -> None:
+def test_enabling_begins_again_what_has_not_passed_and_leaves_what_has() -> None:
     held = disabled(ENDPOINT, DisabledReason.BY_HAND, now=150.0)
     assert held.challenge_due_at is None
     assert enabled(held, now=200.0).challenge_due_at == 200.0

@@ -61,7 +61,7 @@ DATA = st.fixed_dictionaries(
         (EventType.WEBHOOK_TEST, ["A test of this endpoint."]),
     ],
 )
-def test_a_line_tells_the_facts_that_matter(event_type: EventType, facts: list[str]) -> None:
+def test_a_line_states_the_facts_that_matter(event_type: EventType, facts: list[str]) -> None:
     line = event_line(example(ROWS[event_type])).plain
     assert line.startswith(event_type)
     assert [fact for fact in facts if fact not in line] == []

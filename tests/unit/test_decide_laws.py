@@ -45,7 +45,7 @@ polls = steps(rings=False)
 
 
 @given(steps(min_size=1), patiences)
-def test_law_1_the_same_again_tells_nothing(history: list[Step], patience: Patience) -> None:
+def test_law_1_the_same_again_states_nothing(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience, restart=True)
     for step in history:
         told.take(step)
@@ -53,7 +53,7 @@ def test_law_1_the_same_again_tells_nothing(history: list[Step], patience: Patie
 
 
 @given(steps(), patiences)
-def test_law_1_a_poll_tells_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
+def test_law_1_a_poll_states_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience)
     for step in history:
         told.take(step)
@@ -136,7 +136,7 @@ def test_law_3_a_transition_found_again_after_a_crash_has_the_same_id(
 
 
 @given(steps(), st.sampled_from(TimerKind), st.floats(1, 800))
-def test_law_3_a_timer_that_rings_again_after_a_crash_tells_the_same(
+def test_law_3_a_timer_that_fires_again_after_a_crash_states_the_same(
     history: list[Step], kind: TimerKind, later: float
 ) -> None:
     known = History(*history).known
@@ -188,7 +188,7 @@ def test_a_speaker_once_seen_stays_a_speaker(history: list[Step]) -> None:
 
 
 @given(steps(), patiences)
-def test_what_is_told_once_is_told_once(history: list[Step], patience: Patience) -> None:
+def test_what_is_announced_once_is_announced_once(history: list[Step], patience: Patience) -> None:
     events = History(*history, patience=patience).events
     reached = [
         event.data["details"]["threshold"] for event in events if event.type == "space.participants_milestone"

@@ -168,7 +168,7 @@ class TestNames:
 
 class TestFigures:
     @pytest.mark.parametrize("page", FIGURES)
-    def test_a_page_tells_the_figures_of_the_code(self, page: str) -> None:
+    def test_a_page_states_the_figures_of_the_code(self, page: str) -> None:
         text = " ".join(PAGES[page].split())
         assert [sentence for sentence in FIGURES[page] if sentence not in text] == []
 

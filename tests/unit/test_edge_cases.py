@@ -67,7 +67,7 @@ def poll_all(
     return told
 
 
-def test_case_1_first_run_with_three_live_spaces_tells_nothing_of_any_space() -> None:
+def test_case_1_first_run_with_three_live_spaces_states_nothing_of_any_space() -> None:
     for number in range(3):
         found = Space(id=SpaceId(f"space{number}"), state="live")
         history = History(seen(0, found), silent=True)
@@ -107,7 +107,7 @@ def test_case_4_without_a_start_it_never_started() -> None:
     assert history.types == ["space.scheduled", "space.canceled"]
 
 
-def test_case_4_with_a_start_that_an_earlier_poll_told_it_did_start() -> None:
+def test_case_4_with_a_start_that_an_earlier_poll_announced_it_did_start() -> None:
     history = History(seen(0, but(PLANNED, started_at=at(612))))
     assert types(history.poll(seen(4300, space("ended", ended_at=at(4212))))) == [
         "space.started",
@@ -159,7 +159,7 @@ def test_case_8_gone_from_creators_while_the_lookup_says_live(call: Call) -> Non
     assert history.poll(seen(61, LIVE)) == ()
 
 
-def test_case_9_not_found_then_live_tells_nothing() -> None:
+def test_case_9_not_found_then_live_states_nothing() -> None:
     history = History(seen(0, LIVE))
     for seconds in (30, 90, 150):
         assert history.poll(not_found(seconds)) == ()
@@ -252,7 +252,7 @@ def test_case_13_a_late_answer_is_dropped() -> None:
     assert history.known == before
 
 
-def test_case_13_the_same_snapshot_twice_tells_nothing() -> None:
+def test_case_13_the_same_snapshot_twice_states_nothing() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
     assert history.poll(seen(620, LIVE)) == ()
     assert history.poll(seen(650, LIVE)) == ()

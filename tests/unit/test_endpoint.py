@@ -25,7 +25,7 @@ def disabled(reason: DisabledReason | None, seconds: float = 60) -> Endpoint:
 
 
 @pytest.mark.parametrize("reason", DisabledReason)
-def test_a_disabled_endpoint_is_told_of_with_the_reason(reason: DisabledReason) -> None:
+def test_a_disabled_endpoint_is_reported_with_the_reason(reason: DisabledReason) -> None:
     event = disabled_event(ENABLED, disabled(reason))
     assert event is not None
     assert event.type is EventType.ENDPOINT_DISABLED
@@ -50,7 +50,7 @@ def test_a_disabled_endpoint_without_a_reason_was_disabled_by_hand() -> None:
         (disabled(DisabledReason.GONE), disabled(DisabledReason.BY_HAND)),
     ],
 )
-def test_anything_else_is_not_told(before: Endpoint, after: Endpoint) -> None:
+def test_anything_else_is_not_announced(before: Endpoint, after: Endpoint) -> None:
     assert disabled_event(before, after) is None
 
 

@@ -189,7 +189,7 @@ class TestTheId:
             {"occasion": "100"},
         ],
     )
-    def test_depends_on_what_is_told(self, changes: dict[str, Any]) -> None:
+    def test_depends_on_what_is_announced(self, changes: dict[str, Any]) -> None:
         assert self.event(**changes).id != self.event().id
 
     def test_does_not_depend_on_the_order_of_a_list(self) -> None:
@@ -221,7 +221,7 @@ class TestTheThinForm:
         assert (data["changed"], data["details"]) == (["title"], {})
         assert (data["id"], data["sequence"], data["url"]) == (event.id, 2, event.data["url"])
 
-    def test_tells_of_people_by_their_ids_alone(self) -> None:
+    def test_states_of_people_by_their_ids_alone(self) -> None:
         event = change(LIVE, but(LIVE, host_ids=("1", "2", "31337")))
         body = json.loads(thin(encode(event)))
         assert body["data"]["details"] == {"added": ["31337"], "removed": []}

@@ -43,12 +43,12 @@ class TestConfirmations:
         assert types(history.poll(seen(130, space("ended", started_at=at(612))))) == [ENDED_EVENT]
 
     @pytest.mark.parametrize("between", [LIVE, space("paused"), space()])
-    def test_start_anew_after_any_sighting(self, between: Space) -> None:
+    def test_start_again_after_any_sighting(self, between: Space) -> None:
         history = History(seen(0, LIVE), not_found(100), seen(110, between), not_found(140))
         assert history.phase is Phase.LIVE
         assert types(history.poll(not_found(170))) == [ENDED_EVENT]
 
-    def test_start_anew_after_a_stale_sighting_although_it_tells_nothing_else(self) -> None:
+    def test_start_again_after_a_stale_sighting_although_it_states_nothing_else(self) -> None:
         history = History(seen(0, LIVE), not_found(10))
         assert history.poll(seen(25, but(PLANNED, title="Stale"))) == ()
         assert history.state.space.title == "Planned"
@@ -94,7 +94,9 @@ class TestConfirmations:
         assert history.state.doubts == {}
 
     @pytest.mark.parametrize("again", [not_found(160), seen(160, ENDED), seen(160, space("canceled"))])
-    def test_against_an_end_that_x_told_start_anew_when_it_is_told_again(self, again: Evidence) -> None:
+    def test_against_an_end_that_x_stated_start_again_when_it_is_announced_again(
+        self, again: Evidence
+    ) -> None:
         history = History(seen(0, LIVE), seen(10, ENDED), seen(100, LIVE))
         assert set(history.state.doubts) == {"phase"}
         history.poll(again)
@@ -232,19 +234,19 @@ class TestPeople:
         assert event.data["details"] == {"added": [], "removed": ["1"]}
         assert event.data["space"]["host_ids"] == ["2"]
 
-    def test_an_added_host_is_told_at_once_beside_a_removal_in_doubt(self) -> None:
+    def test_an_added_host_is_announced_at_once_beside_a_removal_in_doubt(self) -> None:
         history = History(seen(0, LIVE))
         (event,) = history.poll(seen(30, but(LIVE, host_ids=("2", "3"))))
         assert event.data["details"] == {"added": ["3"], "removed": []}
         (event,) = history.poll(seen(60, but(LIVE, host_ids=("2", "3"))))
         assert event.data["details"] == {"added": [], "removed": ["1"]}
 
-    def test_another_removal_starts_the_count_anew(self) -> None:
+    def test_another_removal_starts_the_count_again(self) -> None:
         history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))))
         assert history.poll(seen(60, but(LIVE, host_ids=("1",)))) == ()
         assert types(history.poll(seen(90, but(LIVE, host_ids=("1",))))) == ["space.hosts_changed"]
 
-    def test_a_host_who_is_back_starts_the_count_anew(self) -> None:
+    def test_a_host_who_is_back_starts_the_count_again(self) -> None:
         history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))), seen(60, LIVE))
         assert history.poll(seen(90, but(LIVE, host_ids=("2",)))) == ()
         assert types(history.poll(seen(120, but(LIVE, host_ids=("2",))))) == ["space.hosts_changed"]
@@ -267,13 +269,13 @@ class TestPeople:
         )
         assert history.poll(seen(30, turned)) == ()
 
-    def test_speakers_are_told_once_against_everyone_ever_seen(self) -> None:
+    def test_speakers_are_announced_once_against_everyone_ever_seen(self) -> None:
         history = History(seen(0, but(LIVE, speaker_ids=("7",))))
         (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("8", "9"))))
         assert event.data["details"] == {"added": ["8", "9"], "total": 3}
         assert event.data["space"]["speaker_ids"] == ["7", "8", "9"]
 
-    def test_the_first_speakers_of_a_running_space_are_told(self) -> None:
+    def test_the_first_speakers_of_a_running_space_are_announced(self) -> None:
         history = History(seen(0, LIVE))
         (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",))))
         assert event.data["details"] == {"added": ["7"], "total": 1}

@@ -89,7 +89,9 @@ def kinds_of(events: Sequence[Event]) -> list[str]:
 
 class TestOutages:
     @pytest.mark.parametrize("kind", OF_CALLS)
-    def test_is_told_when_it_begins_and_when_it_is_over_and_not_in_between(self, kind: FailureKind) -> None:
+    def test_is_announced_when_it_begins_and_when_it_is_over_and_not_in_between(
+        self, kind: FailureKind
+    ) -> None:
         source = Source()
         for seconds in range(0, 600, 10):
             source.fails(seconds, kind)
@@ -103,7 +105,7 @@ class TestOutages:
             described_body_of(event)
 
     @pytest.mark.parametrize("kind", [FailureKind.UNAVAILABLE, FailureKind.REFUSED, FailureKind.UNAUTHORIZED])
-    def test_that_is_everyday_is_told_from_the_second_time_on(self, kind: FailureKind) -> None:
+    def test_that_is_everyday_is_announced_from_the_second_time_on(self, kind: FailureKind) -> None:
         assert ANNOUNCED_AFTER[kind] == 2
         source = Source()
         for seconds in (0, 20, 40):
@@ -114,16 +116,18 @@ class TestOutages:
         assert source.events[0].data["details"]["since"] == at(60)
 
     @pytest.mark.parametrize("kind", [kind for kind in OF_CALLS if kind not in ANNOUNCED_AFTER])
-    def test_of_any_other_kind_is_told_at_once(self, kind: FailureKind) -> None:
+    def test_of_any_other_kind_is_announced_at_once(self, kind: FailureKind) -> None:
         assert Source().fails(0, kind) == [DEGRADED]
 
-    def test_that_turns_into_another_is_told_as_the_end_of_one_and_the_beginning_of_the_other(self) -> None:
+    def test_that_turns_into_another_is_announced_as_the_end_of_one_and_the_beginning_of_the_other(
+        self,
+    ) -> None:
         source = Source()
         source.fails(0, FailureKind.RATE_LIMITED)
         assert source.fails(60, FailureKind.CREDITS_DEPLETED) == [RECOVERED, DEGRADED]
         assert kinds_of(source.events) == ["rate_limited", "rate_limited", "credits_depleted"]
 
-    def test_counts_anew_when_it_turns_into_another(self) -> None:
+    def test_counts_again_when_it_turns_into_another(self) -> None:
         source = Source()
         source.fails(0, FailureKind.UNAVAILABLE)
         source.fails(10, FailureKind.RATE_LIMITED)
@@ -138,7 +142,7 @@ class TestOutages:
             assert source.fails(seconds, kind) == []
         assert source.health == Health()
 
-    def test_429s_with_requests_left_are_told_from_the_third_on(self) -> None:
+    def test_429s_with_requests_left_are_announced_from_the_third_on(self) -> None:
         source = Source()
         assert [source.fails(seconds, FailureKind.TOO_FAST) for seconds in (0, 1)] == [[], []]
         assert source.fails(3, FailureKind.TOO_FAST) == [DEGRADED]
@@ -222,7 +226,7 @@ class TestBackingOff:
         assert source.fails(0, FailureKind.UNAVAILABLE) == []
         assert source.pause(0) == LONGEST_BACKOFF_SECONDS
 
-    def test_begins_anew_after_an_answer(self) -> None:
+    def test_begins_again_after_an_answer(self) -> None:
         source = Source()
         for seconds in (0, 10, 20):
             source.fails(seconds, FailureKind.UNAVAILABLE)
@@ -285,7 +289,7 @@ class TestBackingOff:
 
 
 class TestAMassVanish:
-    def test_is_told_when_it_begins_and_when_it_is_over(self) -> None:
+    def test_is_announced_when_it_begins_and_when_it_is_over(self) -> None:
         source = Source()
         assert source.vanishes(0, mass_vanish=False) == []
         assert source.vanishes(10, mass_vanish=True) == [DEGRADED]
@@ -340,7 +344,7 @@ def test_every_failure_but_our_own_is_a_kind_of_outage() -> None:
     assert set(OutageKind) == {OutageKind.MASS_VANISH, *KINDS.values()}
 
 
-def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_was_told() -> None:
+def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_was_announced() -> None:
     outage = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=2, is_announced=True)
     ids = []
     for other, now in (
@@ -407,7 +411,7 @@ def test_degraded_and_recovered_alternate_for_each_kind(story: list[Happening]) 
 
 
 @given(happenings)
-def test_what_is_told_fits_its_model(story: list[Happening]) -> None:
+def test_what_is_announced_fits_its_model(story: list[Happening]) -> None:
     for event in play(story).events:
         described_body_of(event)
         assert event.data["details"]["since"] <= event.data["observed_at"]

@@ -55,7 +55,7 @@ def test_an_event_id_never_changes_between_releases() -> None:
     assert event_id("1zqKVXPQhvZJB", "3", "space.started", '{"state":"live"}') == "evt_aTJgBwQ6q2SBSoEbKkEsQM"
 
 
-def test_an_event_id_tells_its_parts_apart() -> None:
+def test_an_event_id_keeps_its_parts_apart() -> None:
     assert len({event_id("a", "bc"), event_id("ab", "c"), event_id("abc"), event_id("a", "b", "c")}) == 4
 
 

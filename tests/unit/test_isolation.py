@@ -165,7 +165,7 @@ def test_a_lone_subject_is_at_fault_only_if_another_was_answered_since_it_failed
     assert judge(BEGIN + 5).standings["a"].not_before == BEGIN + 10 + PACE.slowed
 
 
-def test_an_isolated_subject_is_asked_ever_more_rarely_and_as_rarely_as_x_asks_for() -> None:
+def test_an_isolated_subject_is_asked_less_and_less_often_and_as_rarely_as_x_asks_for() -> None:
     standings = {"a": Standing(reason="no", since=BEGIN, group="g", failures=1, origin=ORIGIN)}
     waits, now = [], BEGIN + 10
     for _ in range(8):

@@ -79,13 +79,13 @@ class TestTheThresholds:
 
 
 class TestALiveSpace:
-    def test_tells_each_number_once_however_the_count_moves(self) -> None:
+    def test_announces_each_number_once_however_the_count_moves(self) -> None:
         history = History(live(0, 40))
         for seconds, count in enumerate((99, 100, 130, 90, 120, 499, 501, 100, 600, None, 700), start=1):
             history.poll(live(30 * seconds, count))
         assert reached(history) == [100, 500]
 
-    def test_tells_every_number_that_a_jump_passes_the_lowest_first(self) -> None:
+    def test_announces_every_number_that_a_jump_passes_the_lowest_first(self) -> None:
         history = History(live(0, 40))
         events = history.poll(live(30, 6000))
         assert types(events) == [MILESTONE] * 4
@@ -96,14 +96,14 @@ class TestALiveSpace:
             assert body["data"]["space"]["participant_count"] == 6000
             assert (body["data"]["changed"], body["data"]["previous"]) == ([], {})
 
-    def test_tells_no_number_that_was_reached_before_it_was_first_seen(self) -> None:
+    def test_announces_no_number_that_was_reached_before_it_was_first_seen(self) -> None:
         history = History(live(0, 730))
         assert history.types == ["space.started"]
         assert history.poll(live(30, 999)) == ()
         history.poll(live(60, 1000))
         assert reached(history) == [1000]
 
-    def test_that_was_taken_in_silently_tells_no_number_that_it_had_then(self) -> None:
+    def test_that_was_taken_in_silently_announces_no_number_that_it_had_then(self) -> None:
         history = History(live(0, 730), silent=True)
         assert history.poll(live(30, 740)) == ()
 
@@ -116,7 +116,7 @@ class TestALiveSpace:
         history = History(live(0, 40), live(30, 101), live(60, 20), live(90, 101), restart=True)
         assert reached(history) == [100]
 
-    def test_tells_them_after_people_and_metadata(self) -> None:
+    def test_announces_them_after_people_and_metadata(self) -> None:
         history = History(live(0, 40))
         busy = but(LIVE, title="Renamed", speaker_ids=("7",), participant_count=100)
         assert types(history.poll(seen(30, busy))) == [
@@ -135,7 +135,7 @@ class TestAScheduledSpace:
         assert reached(history) == [100]
         assert history.state.peak_participant_count == 120
 
-    def test_that_is_canceled_tells_none(self) -> None:
+    def test_that_is_canceled_announces_none(self) -> None:
         history = History(seen(0, PLANNED))
         canceled = space("canceled", participant_count=9000)
         assert types(history.poll(seen(30, canceled))) == ["space.canceled"]
@@ -148,7 +148,7 @@ class TestTheEnd:
         assert types(events) == [MILESTONE, MILESTONE, "space.ended"]
         assert events[-1].data["details"]["peak_participant_count"] == 501
 
-    def test_of_a_space_that_nobody_saw_live_tells_them_between_start_and_end(self) -> None:
+    def test_of_a_space_that_nobody_saw_live_announces_them_between_start_and_end(self) -> None:
         history = History(seen(0, PLANNED))
         events = history.poll(seen(4300, but(ENDED, participant_count=100)))
         assert types(events) == ["space.started", MILESTONE, "space.ended"]
@@ -185,7 +185,7 @@ def test_ids_of_two_numbers_differ_in_the_same_place() -> None:
 
 
 @given(st.integers(0, 10**6), st.lists(st.none() | st.integers(0, 10**6), max_size=20))
-def test_each_number_is_told_once_and_none_is_left_out(first: int, counts: list[int | None]) -> None:
+def test_each_number_is_announced_once_and_none_is_left_out(first: int, counts: list[int | None]) -> None:
     history = History(live(0, first), restart=True)
     for number, count in enumerate(counts, start=1):
         history.poll(live(30 * number, count))

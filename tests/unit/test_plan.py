@@ -54,7 +54,7 @@ class TestTheReminder:
         own = replace(PATIENCE, reminder=60.0)
         assert timers_of(known, patience=own) == {TimerKind.REMINDER: START + PLAN - 60}
 
-    def test_is_told_when_it_rings_and_then_no_more(self) -> None:
+    def test_is_announced_when_it_fires_and_then_no_more(self) -> None:
         history = History(seen(0, planned(), took=0.5))
         (event,) = history.take(reminder(PLAN - LEAD + 1))
         assert (event.type, event.sequence) == (EventType.REMINDER, 2)
@@ -77,7 +77,7 @@ class TestTheReminder:
         assert history.state.space == before
 
     @pytest.mark.parametrize("early", [0.001, 1, 5000])
-    def test_says_nothing_when_it_rings_too_early(self, early: float) -> None:
+    def test_says_nothing_when_it_fires_too_early(self, early: float) -> None:
         history = History(seen(0, planned()))
         assert history.take(reminder(PLAN - LEAD - early)) == ()
         assert armed(history.state) == PLAN - LEAD
@@ -126,7 +126,7 @@ class TestTheReminder:
         (event,) = history.take(reminder(PLAN - LEAD + 120))
         assert event.data["details"] == {"minutes_before": 13}
 
-    def test_of_a_lead_shorter_than_its_tolerance_is_not_told_after_the_start(self) -> None:
+    def test_of_a_lead_shorter_than_its_tolerance_is_not_announced_after_the_start(self) -> None:
         own = replace(PATIENCE, reminder=10.0)
         history = History(seen(0, planned()), patience=own)
         assert history.take(reminder(PLAN + 1)) == ()
@@ -227,7 +227,7 @@ class TestTheReminderIsDropped:
         assert history.types[-1] == "space.corrected"
         assert armed(history.state) == PLAN - LEAD
 
-    def test_and_not_told_late_when_the_space_comes_back_after_its_time(self) -> None:
+    def test_and_not_announced_late_when_the_space_comes_back_after_its_time(self) -> None:
         history = History(seen(0, planned()), not_found(10), not_found(40))
         back = PLAN - LEAD + 100
         history.poll(seen(back, planned()))
@@ -237,7 +237,7 @@ class TestTheReminderIsDropped:
 
 
 class TestAnOverdueStart:
-    def test_is_told_by_the_first_poll_that_was_asked_for_after_the_moment(self) -> None:
+    def test_is_announced_by_the_first_poll_that_was_asked_for_after_the_moment(self) -> None:
         history = History(seen(0, planned()))
         assert history.poll(seen(PLAN + 599, planned())) == ()
         assert history.poll(seen(PLAN + 600.5, planned())) == ()
@@ -247,13 +247,13 @@ class TestAnOverdueStart:
         assert (event.data["changed"], event.data["inferred"]) == ([], False)
         described_body_of(event)
 
-    def test_is_told_once(self) -> None:
+    def test_is_announced_once(self) -> None:
         history = History(seen(0, planned()), restart=True)
         for seconds in range(PLAN + 600, PLAN + 10_000, 600):
             history.poll(seen(seconds, planned()))
         assert history.types == ["space.scheduled", "space.start_overdue"]
 
-    def test_is_told_by_any_poll_that_shows_it_waiting_however_late(self) -> None:
+    def test_is_announced_by_any_poll_that_shows_it_waiting_however_late(self) -> None:
         history = History(seen(0, planned()))
         (event,) = history.poll(seen(PLAN + 90_000.25, planned()))
         assert event.data["details"] == {"overdue_seconds": 90_000.25}
@@ -264,19 +264,19 @@ class TestAnOverdueStart:
         assert types(history.poll(seen(PLAN + 6, planned()))) == ["space.start_overdue"]
 
     @pytest.mark.parametrize("state", ["paused", None])
-    def test_is_not_told_by_a_poll_that_leaves_the_state_open(self, state: str | None) -> None:
+    def test_is_not_announced_by_a_poll_that_leaves_the_state_open(self, state: str | None) -> None:
         history = History(seen(0, planned()))
         assert history.poll(seen(PLAN + 700, planned(state=state))) == ()
         assert types(history.poll(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
 
-    def test_is_not_told_by_a_poll_that_puts_it_off(self) -> None:
+    def test_is_not_announced_by_a_poll_that_puts_it_off(self) -> None:
         history = History(seen(0, planned()))
         later = planned(PLAN + 5000)
         assert types(history.poll(seen(PLAN + 700, later))) == [EventType.RESCHEDULED]
         assert history.poll(seen(PLAN + 5599, later)) == ()
         assert types(history.poll(seen(PLAN + 5602, later))) == [EventType.START_OVERDUE]
 
-    def test_is_told_again_for_the_next_planned_start_and_not_again_for_the_same(self) -> None:
+    def test_is_announced_again_for_the_next_planned_start_and_not_again_for_the_same(self) -> None:
         history = History(seen(0, planned()))
         for seconds, start in ((600, PLAN), (6000, PLAN + 5000), (6100, PLAN), (6200, PLAN + 5000)):
             history.poll(seen(PLAN + seconds + 2, planned(start)))
@@ -285,7 +285,7 @@ class TestAnOverdueStart:
         assert len({event.id for event in overdue}) == 2
 
     @pytest.mark.parametrize("state", ["live", "canceled"])
-    def test_is_not_told_by_the_poll_that_shows_it_has_begun_or_never_will(self, state: str) -> None:
+    def test_is_not_announced_by_the_poll_that_shows_it_has_begun_or_never_will(self, state: str) -> None:
         history = History(seen(0, planned()))
         events = history.poll(seen(PLAN + 700, planned(state=state)))
         assert EventType.START_OVERDUE not in types(events)
@@ -299,7 +299,7 @@ class TestAnOverdueStart:
             "space.start_overdue",
         ]
 
-    def test_waits_while_the_source_is_degraded_and_is_told_by_the_first_poll_after(self) -> None:
+    def test_waits_while_the_source_is_degraded_and_is_announced_by_the_first_poll_after(self) -> None:
         history = History(seen(0, planned()))
         renamed = planned(title="Renamed")
         assert types(history.poll(seen(PLAN + 700, renamed), degraded=True)) == ["space.title_changed"]
@@ -307,7 +307,7 @@ class TestAnOverdueStart:
         (event,) = history.poll(seen(PLAN + 720, renamed))
         assert event.data["details"] == {"overdue_seconds": 720}
 
-    def test_is_told_of_a_space_that_was_taken_in_silently(self) -> None:
+    def test_is_reported_a_space_that_was_taken_in_silently(self) -> None:
         history = History(seen(PLAN + 700, planned()), silent=True)
         assert types(history.poll(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
 
@@ -330,7 +330,7 @@ def test_ids_of_two_planned_starts_differ_in_the_same_place(what: EventType) -> 
 
 
 @pytest.mark.parametrize("what", [REMINDER, OVERDUE])
-def test_what_is_told_is_noted_once(what: str) -> None:
+def test_what_is_announced_is_noted_once(what: str) -> None:
     known = History(seen(0, planned())).state
     noted = note_announced(known, what)
     assert len(noted.announced) == 1

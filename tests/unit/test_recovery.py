@@ -18,7 +18,7 @@ def endpoint(**changes: object) -> Endpoint:
     return Endpoint(**fields | changes)  # type: ignore[arg-type]  # fields of Endpoint
 
 
-def test_a_span_reaches_to_now_unless_it_is_told() -> None:
+def test_a_span_reaches_to_now_unless_an_end_is_given() -> None:
     span = read_span(rfc3339(NOW - 60), None, now=NOW, kept_seconds=DAY)
     assert (span.since, span.until, span.is_clamped) == (NOW - 60, NOW, False)
     span = read_span(rfc3339(NOW - 60), rfc3339(NOW + 60), now=NOW, kept_seconds=DAY)

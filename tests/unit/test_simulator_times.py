@@ -91,7 +91,7 @@ def _play(speed: float, now: float = 0.0) -> Play:
         (1.0, datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC), "2099-12-31T23:59:59.000Z"),
     ],
 )
-def test_moments_are_told_on_the_real_clock(speed: float, moment: RelativeTime, text: str) -> None:
+def test_moments_are_shown_on_the_real_clock(speed: float, moment: RelativeTime, text: str) -> None:
     assert _play(speed).timestamp(moment) == text
 
 
@@ -106,7 +106,7 @@ def test_the_play_runs_at_its_speed() -> None:
     st.floats(-100_000, 100_000, allow_subnormal=False),
     st.floats(-100_000, 100_000, allow_subnormal=False),
 )
-def test_told_times_keep_their_order_at_any_speed(speed: float, one: float, other: float) -> None:
+def test_shown_times_keep_their_order_at_any_speed(speed: float, one: float, other: float) -> None:
     earlier, later = sorted((one, other))
     play = _play(speed)
     assert play.timestamp(RelativeTime(earlier)) <= play.timestamp(RelativeTime(later))

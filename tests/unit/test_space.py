@@ -113,7 +113,7 @@ def test_a_field_is_delivered_as_x_wrote_it(row: Row) -> None:
 
 
 @told_rows
-def test_a_change_of_a_field_is_told_once(row: Row) -> None:
+def test_a_change_of_a_field_is_announced_once(row: Row) -> None:
     history = History(seen(0, space("live", **{row.name: typed(row.value)})))
     (event,) = history.poll(seen(30, space("live", **{row.name: typed(row.other)})))
     assert event.data["changed"] == [row.name]

@@ -196,7 +196,7 @@ class TestTheErasure:
         assert history.state.erased is True
         assert erased_at(history.state) is None
 
-    def test_is_told_where_x_is_known_not_to_have_the_space(self) -> None:
+    def test_is_announced_where_x_is_known_not_to_have_the_space(self) -> None:
         history = History(seen(0, FULL, users=PEOPLE), not_found(30), not_found(60))
         (event,) = history.take(erasure(30 + ERASE_AFTER_SECONDS))
         assert (event.type, event.sequence) == (EventType.REDACTED, 3)
@@ -214,7 +214,7 @@ class TestTheErasure:
         ids=["canceled", "ended"],
     )
     @pytest.mark.parametrize(("silent", "told"), [(False, []), (True, [EventType.REDACTED])])
-    def test_of_what_was_over_when_first_seen_is_told_if_a_baseline_told_of_it(
+    def test_of_what_was_over_when_first_seen_is_announced_if_a_baseline_listed_it(
         self, polls: tuple[Evidence, ...], silent: bool, told: list[EventType]
     ) -> None:
         history = History(*polls, silent=silent)
@@ -222,7 +222,7 @@ class TestTheErasure:
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.state.erased
 
-    def test_is_not_told_where_x_may_still_have_it(self) -> None:
+    def test_is_not_announced_where_x_may_still_have_it(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
         assert history.take(erasure(4300 + FORGOTTEN_SECONDS)) == ()
         assert history.state.sequence == 2
@@ -251,7 +251,7 @@ class TestTheErasure:
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.phase is Phase(state)
 
-    def test_of_a_lost_space_is_told_in_time_even_if_its_watch_has_gone(self) -> None:
+    def test_of_a_lost_space_is_announced_in_time_even_if_its_watch_has_gone(self) -> None:
         history = History(*ENDED_BY_SILENCE)
         (event,) = history.take(erasure(60, watched=False))
         assert (event.type, event.data["watch_ids"]) == (EventType.REDACTED, [])
@@ -374,7 +374,7 @@ def test_a_redaction_is_routed_like_what_it_takes_back(fields: dict[str, object]
 
 @pytest.mark.parametrize("kind", TimerKind)
 @pytest.mark.parametrize("watched", [True, False])
-def test_a_timer_of_a_space_in_any_phase_may_ring_at_any_time(kind: TimerKind, watched: bool) -> None:
+def test_a_timer_of_a_space_in_any_phase_may_fire_at_any_time(kind: TimerKind, watched: bool) -> None:
     for polls in ((seen(0, PLANNED),), (seen(0, FULL),), ENDED_BY_SILENCE, CANCELED_BY_SILENCE):
         for seconds in (-(10**6), 0, 600, 10**5, 10**7):
             ringing = replace(reminder(seconds), kind=kind, watched=watched)
