@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from notifier import __version__
-from notifier.cli.console import UNUSABLE, complain
+from notifier.cli.console import UNUSABLE, report
 from notifier.cli.deliveries import app as deliveries
 from notifier.cli.doctor import doctor
 from notifier.cli.endpoints import app as endpoints
@@ -68,5 +68,5 @@ def main() -> None:
     try:
         app()
     except NotifierError as error:
-        complain(error.message)
+        report(error.message)
         sys.exit(UNUSABLE)

@@ -32,7 +32,7 @@ def printable(text: str) -> str:
     )
 
 
-def complain(message: str) -> None:
+def report(message: str) -> None:
     """Print one line on standard error."""
     line = printable(" ".join(message.split()))
     sys.stderr.write(f"space-notifier: {line}\n")
@@ -40,5 +40,5 @@ def complain(message: str) -> None:
 
 def fail(message: str) -> NoReturn:
     """Print one line on standard error and end with exit code 1."""
-    complain(message)
+    report(message)
     raise typer.Exit(FAILED)

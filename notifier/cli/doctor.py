@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from notifier.cli.console import FAILED, complain, printable
+from notifier.cli.console import FAILED, printable, report
 
 if TYPE_CHECKING:
     from notifier.config import Settings
@@ -43,7 +43,7 @@ async def _examine(settings: Settings) -> list[Finding]:
 
     box = _secret_box(settings)
     if box is None:
-        complain("there is no master key here, so signing secrets were not checked")
+        report("there is no master key here, so signing secrets were not checked")
     async with with_database(settings) as reached:
         database = Database(connect(reached.redis_url or ""))
         try:
@@ -51,19 +51,19 @@ async def _examine(settings: Settings) -> list[Finding]:
                 database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
             )
             await check_server(store)
-            await _complain_of_risks(store)
+            await _report_risks(store)
             return await findings(store, box)
         finally:
             await database.close()
 
 
-async def _complain_of_risks(store: Store) -> None:
+async def _report_risks(store: Store) -> None:
     """Print what may be intended and is no inconsistency: it does not make the command fail."""
     from notifier.store import Severity, concerns_of
 
     for concern in concerns_of(await store.server.read()):
         if concern.severity is not Severity.FAULT:
-            complain(f"{concern.name}: {concern.text}; {concern.remedy}")
+            report(f"{concern.name}: {concern.text}; {concern.remedy}")
 
 
 def _secret_box(settings: Settings) -> SecretBox | None:

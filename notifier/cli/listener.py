@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 from rich.text import Text
 
-from notifier.cli.console import complain, output
+from notifier.cli.console import output, report
 from notifier.cli.event_lines import event_line
 from notifier.cli.serving import bind, port_of, served
 from notifier.core.delivery.challenge import respond, token_of
@@ -83,7 +83,7 @@ async def run_listener(secret: str, *, host: str, port: int, status: int, as_jso
         if not as_json:
             console.print(received_line(received), soft_wrap=True)
         elif received.refusal is not None:
-            complain(f"refused {received.event_id or 'a request'}: {received.refusal}")
+            report(f"refused {received.event_id or 'a request'}: {received.refusal}")
         else:
             console.print(json.dumps(received.body), markup=False, soft_wrap=True)
 
@@ -91,7 +91,7 @@ async def run_listener(secret: str, *, host: str, port: int, status: int, as_jso
     with bind(host, port, names="--host, --port") as listening:
         async with served(app, listening):
             address = f"[{host}]" if ":" in host else host
-            complain(f"listening on http://{address}:{port_of(listening)}")
+            report(f"listening on http://{address}:{port_of(listening)}")
             await asyncio.Event().wait()
 
 

@@ -41,11 +41,11 @@ class Stack:
 
     async def ready(self) -> None:
         """Wait until one of our workers has reported; the API already answers."""
-        complain_at = self.started_at + PATIENCE_SECONDS
+        warn_at = self.started_at + PATIENCE_SECONDS
         while not await self._worker_reported():
-            if time.time() >= complain_at:
+            if time.time() >= warn_at:
                 log.warning("worker.silent", reason="no worker has reported yet; lines above may say why")
-                complain_at = float("inf")
+                warn_at = float("inf")
             await asyncio.sleep(POLL_AGAIN_SECONDS)
 
     async def _worker_reported(self) -> bool:
