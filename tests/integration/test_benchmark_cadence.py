@@ -203,6 +203,6 @@ def test_good_and_bad_days_are_printed_side_by_side(ours: Outcome, bad: Outcome)
     week = replace(AN_HOUR, bad=True)
     print_bad_days(Console(file=text, width=110), week, {GOOD_DAYS: ours, BAD_DAYS: bad})
     printed = text.getvalue()
-    for part in (GOOD_DAYS, BAD_DAYS, "start, spontaneous", "noticed, but untrue", "most past the wish"):
+    for part in (GOOD_DAYS, BAD_DAYS, "start, spontaneous", "noticed, but false", "most overdue"):
         assert part in printed
     assert f"requests that failed: {bad.counts['requests that failed']:,}" in printed
