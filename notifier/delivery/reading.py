@@ -2,7 +2,7 @@
 
 1. What the head says counts, whatever follows: the receiver has decided. A body that is cut short, badly
    framed or longer than announced costs the connection and no more.
-2. A head is read to its end or to 64 KiB; of a body, no more than 4 KiB.
+2. A head is read to its end or to 64 KiB; of a body, no more than the request wants, 4 KiB by default.
 3. Only a well-written answer that was read to its end, and that nothing follows, leaves the connection fit
    for another request. What follows an answer would be taken for the next one.
 4. An interim answer (1xx) is passed over, save 101, which ends HTTP on the connection.
@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from notifier.core.delivery.outcome import MAX_KEPT_BODY_BYTES, ErrorClass
+from notifier.core.delivery.outcome import MAX_KEPT_BODY_BYTES, RECORDED, ErrorClass
 from notifier.delivery.chunks import Chunks
 from notifier.delivery.failures import describe_failure, text_of
-from notifier.delivery.head import SWITCHING_PROTOCOLS, may_settle, read_head
+from notifier.delivery.head import SWITCHING_PROTOCOLS, headers_in, may_settle, read_head
 from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
+    from notifier.core.delivery.outcome import Excerpt
     from notifier.delivery.head import Head
 
 MAX_ANSWER_BYTES: Final = 65_536
-"""Of heads, interim ones among them, chunk sizes, trailers and body together."""
+"""Of heads, interim ones among them, chunk sizes, trailers and the body's first 4 KiB together."""
 
 
 class AnswerReader:
@@ -40,11 +41,13 @@ class AnswerReader:
 
     __slots__ = (
         "_chunks",
+        "_excerpt",
         "_head",
         "_is_reusable",
         "_left",
         "_opens_tunnel",
         "_room",
+        "_whole_room",
         "finished",
         "in_doubt",
         "reply",
@@ -55,13 +58,14 @@ class AnswerReader:
         self._opens_tunnel = opens_tunnel
         self.expect()
 
-    def expect(self) -> None:
-        """Begin with the next answer."""
+    def expect(self, excerpt: Excerpt = RECORDED) -> None:
+        """Begin with the next answer, and read so much of it."""
+        self._excerpt = excerpt
         self.reply = Reply()
         self.finished = False
         self.reusable = False
         self.in_doubt = False
-        self._room = MAX_ANSWER_BYTES
+        self._room = self._whole_room = MAX_ANSWER_BYTES + excerpt.body_bytes - MAX_KEPT_BODY_BYTES
         self._head = bytearray()
         self._is_reusable = False
         self._left: int | None = None
@@ -70,7 +74,7 @@ class AnswerReader:
     @property
     def untouched(self) -> bool:
         """Whether not a byte has come."""
-        return self._room == MAX_ANSWER_BYTES
+        return self._room == self._whole_room
 
     def feed(self, data: bytes) -> None:
         """Take what came, while not ``finished``."""
@@ -84,7 +88,7 @@ class AnswerReader:
             self._read_body(data)
         if self._room < 0:
             if self.reply.status is None and not self.finished:
-                self.fail(ErrorClass.TOO_LARGE_HEADERS, f"more than {MAX_ANSWER_BYTES} bytes of headers")
+                self.fail(ErrorClass.TOO_LARGE_HEADERS, f"more than {self._whole_room} bytes of headers")
             self.finished = True
             self.reusable = False
 
@@ -126,10 +130,14 @@ class AnswerReader:
             if found is None:
                 self._head = bytearray(data[at:].lstrip(b"\r\n"))
                 return b""
-            head, at = found
+            head, end = found
             if head.status // 100 != 1 or head.status == SWITCHING_PROTOCOLS:
                 self._begin_body(head)
-                return data[at:]
+                if self._excerpt.headers:
+                    more = headers_in(data[at:end], self._excerpt.headers)
+                    self.reply.headers = {**head.headers, **more}
+                return data[end:]
+            at = end
 
     def _begin_body(self, head: Head) -> None:
         reply = self.reply
@@ -159,15 +167,16 @@ class AnswerReader:
             self.fail(ErrorClass.PROTOCOL, "the body is no sequence of chunks")
 
     def _keep(self, piece: bytes, *, ended: bool, surplus: bool = False) -> None:
-        """Keep what there is room for, and finish where the body has ended or goes beyond."""
+        """Keep what is wanted, and finish where the body has ended or goes beyond."""
+        most = self._excerpt.body_bytes
         if piece:
             piece = self.reply.body + piece
-            self.reply.body = piece[:MAX_KEPT_BODY_BYTES]
-            if len(piece) > MAX_KEPT_BODY_BYTES:
+            self.reply.body = piece[:most]
+            if len(piece) > most:
                 self.finished = True
                 return
         if ended:
             self.finished = True
             self.reusable = self._is_reusable and not surplus
-        elif len(self.reply.body) == MAX_KEPT_BODY_BYTES:
+        elif len(self.reply.body) == most:
             self.finished = True

@@ -24,8 +24,8 @@ class Reply:
         status: Of the final answer, once its head is there.
         error: Why there is no status, or why it is not the receiver's.
         detail: Explains that to the operator, or says what was wrong behind the head.
-        headers: Those of ``KEPT_HEADERS`` that were there, as they can be recorded.
-        body: The first 4 KiB.
+        headers: Those that were wanted and there, as they can be recorded.
+        body: As much of its beginning as was wanted.
         stale: The connection was a kept one and ended without a byte of answer, so the request may go out
             again on another.
     """

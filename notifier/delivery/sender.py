@@ -11,6 +11,7 @@ from notifier.delivery.message import message_of, target_of
 from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
+    from notifier.core.delivery.outcome import Excerpt
     from notifier.core.delivery.request import DeliveryRequest
     from notifier.delivery.dial import Way
     from notifier.delivery.message import Origin
@@ -37,7 +38,7 @@ class Sender:
         """Send ``request`` once and return what came; nothing but a cancellation is raised.
 
         Args:
-            request: What to post.
+            request: What to send.
             deadline: By the loop's clock; over waiting, connecting, writing and reading together.
             fresh: Whether to leave aside the connections that are kept.
         """
@@ -50,7 +51,7 @@ class Sender:
             # All connections being in use is no fault of this receiver's.
             return Reply(error=ErrorClass.LOCAL, detail="no connection was free in time")
         try:
-            return await self._send_to(target.origin, message, deadline, fresh=fresh)
+            return await self._send_to(target.origin, message, deadline, request.excerpt, fresh=fresh)
         except SEND_FAILURES as error:
             return _failed(error)
         finally:
@@ -69,11 +70,13 @@ class Sender:
             return False
         return True
 
-    async def _send_to(self, origin: Origin, message: bytes, deadline: float, *, fresh: bool) -> Reply:
+    async def _send_to(
+        self, origin: Origin, message: bytes, deadline: float, excerpt: Excerpt, *, fresh: bool
+    ) -> Reply:
         connection = None if fresh else self._pool.take(origin)
         if connection is None:
             connection = await self._dial(origin, deadline)
-        reply = await connection.exchange(message, deadline)
+        reply = await connection.exchange(message, deadline, excerpt)
         self._pool.keep(connection)
         self._way.review(reply, origin)
         return reply

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from notifier.core.delivery.outcome import ErrorClass
+from notifier.core.delivery.outcome import RECORDED, ErrorClass
 from notifier.delivery.reading import AnswerReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from notifier.core.delivery.outcome import Excerpt
     from notifier.delivery.deadlines import Deadlines
     from notifier.delivery.message import Origin
     from notifier.delivery.reply import Reply
@@ -76,14 +77,14 @@ class Connection(asyncio.Protocol):
         """Close without waiting for anything."""
         self._transport.abort()
 
-    async def exchange(self, message: bytes, deadline: float) -> Reply:
+    async def exchange(self, message: bytes, deadline: float, excerpt: Excerpt = RECORDED) -> Reply:
         """Send ``message`` and wait for its answer, until ``deadline`` by the loop's clock."""
         reader = self._reader
-        if self._asked:
-            reader.expect()
-            self._reused = True
+        if self._asked or not reader.finished:  # as it is where a fresh connection broke off meanwhile
+            reader.expect(excerpt)
+        self._reused = self._asked
         self._asked = True
-        if not reader.finished:  # as it is where a fresh connection broke off meanwhile
+        if not reader.finished:
             self._waiter = self._loop.create_future()
             self._deadlines.watch(self, deadline)
             self._transport.write(message)

@@ -24,9 +24,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_KEPT_BODY_BYTES: Final = 4096
+MAX_READ_BODY_BYTES: Final = 65_536
 
 KEPT_HEADERS: Final = ("content-type", "date", "location", "retry-after", "server", "via", "x-request-id")
 """The headers of an answer that help to find out why it failed; others (cookies, tokens) are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """How much of an answer is read. By default that is what is recorded of it.
+
+    Attributes:
+        body_bytes: The first so many bytes of the body, up to 64 KiB.
+        headers: Those beside ``KEPT_HEADERS``, in lower case.
+    """
+
+    body_bytes: int = MAX_KEPT_BODY_BYTES
+    headers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not MAX_KEPT_BODY_BYTES <= self.body_bytes <= MAX_READ_BODY_BYTES:
+            raise ValueError(f"a body is read for {MAX_KEPT_BODY_BYTES} to {MAX_READ_BODY_BYTES} bytes")
+
+
+RECORDED: Final = Excerpt()
 
 
 class ErrorClass(StrEnum):
@@ -61,11 +82,11 @@ class OutcomeKind(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What came back from one POST: a ``status``, or an ``error`` where there is none that is the receiver's.
+    """What came back for a request: a ``status``, or an ``error`` where there is none that is the receiver's.
 
     ``detail`` explains an error to the operator, or says what was wrong behind the status;
-    ``body`` holds the first 4 KiB as sent, not decompressed;
-    ``headers`` are those of ``KEPT_HEADERS`` that were there.
+    ``body`` holds its first bytes as sent, not decompressed, and ``headers`` those that were there, both as far
+    as the request's ``Excerpt`` goes.
     """
 
     status: int | None
