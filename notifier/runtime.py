@@ -16,6 +16,7 @@ import structlog
 
 from notifier import metrics
 from notifier.config import Settings
+from notifier.core.delivery.kinds.table import KINDS, Kinds
 from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.model.poll import Cadence
 from notifier.core.spaces.merging import Patience
@@ -51,6 +52,7 @@ class Runtime:
     wakeup: Wakeup
     clock: Callable[[], float] = time.time
     tally: Tally = field(default_factory=Tally)
+    kinds: Kinds = field(default_factory=lambda: KINDS)
 
     @property
     def cadence(self) -> Cadence:
@@ -112,7 +114,7 @@ class Runtime:
         )
 
     def delivery_client(self, *, max_connections: int) -> DeliveryClient:
-        """Make the client that posts deliveries."""
+        """Make the client that sends deliveries."""
         settings = self.settings
         return DeliveryClient(
             DeliveryClientSettings(
@@ -126,9 +128,19 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, clock: Callable[[], float] = time.time, retrying: Retrying | None = None
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    retrying: Retrying | None = None,
+    kinds: Kinds = KINDS,
 ) -> AsyncIterator[Runtime]:
-    """Connect to Redis and put a runtime together; with ``retrying`` its commands wait for the server.
+    """Connect to Redis and put a runtime together.
+
+    Args:
+        settings: What the operator chose.
+        clock: Returns epoch seconds.
+        retrying: Has commands wait for a server that does not serve; without it they fail.
+        kinds: What endpoints can be.
 
     Raises:
         ConfigError: There is no Redis URL, or a key cannot be read.
@@ -150,7 +162,7 @@ async def open_runtime(
         )
         await check_server(store)
         await store.partitions.settle_in()
-        yield Runtime(settings, store, box, Wakeup(database), clock)
+        yield Runtime(settings, store, box, Wakeup(database), clock, kinds=kinds)
     finally:
         await database.close()
 

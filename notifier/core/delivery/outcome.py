@@ -85,8 +85,8 @@ class Answer(NamedTuple):
     """What came back for a request: a ``status``, or an ``error`` where there is none that is the receiver's.
 
     ``detail`` explains an error to the operator, or says what was wrong behind the status;
-    ``body`` holds its first bytes as sent, not decompressed, and ``headers`` those that were there, both as far
-    as the request's ``Excerpt`` goes.
+    ``body`` holds its first bytes as sent, not decompressed, and ``headers`` those that were there, both as
+    far as the request's ``Excerpt`` goes.
     """
 
     status: int | None
@@ -103,7 +103,9 @@ class Outcome:
     """What is done about an answer.
 
     ``counted`` says whether the attempt uses up one of the schedule; ``retry_after_seconds`` is the least
-    wait that the receiver asked for. ``paced`` says that the receiver is well and asks for a slower pace.
+    wait that the receiver asked for, after a success a pause. ``paced`` says that the receiver is well and
+    asks for a slower pace. ``goes_on`` says that another request follows at once, as this one was a step or
+    showed what has to be done first; ``ends`` that none would be of use, so that the delivery is discarded.
     """
 
     kind: OutcomeKind
@@ -112,6 +114,8 @@ class Outcome:
     counted: bool
     reason: str
     paced: bool = False
+    goes_on: bool = False
+    ends: bool = False
 
 
 def _row(kind: OutcomeKind, reason: str, *, slow_down: bool = False) -> Outcome:
@@ -157,6 +161,12 @@ BY_ERROR: Final[Mapping[ErrorClass, Outcome]] = {
     ErrorClass.PROXY: _row(OutcomeKind.OURS, "our outbound proxy does not work"),
     ErrorClass.LOCAL: _row(OutcomeKind.OURS, "nothing could be sent from here"),
 }
+
+
+def recorded(answer: Answer) -> Answer:
+    """Return an answer as it is recorded, however much more of it was read."""
+    headers = {name: value for name, value in answer.headers.items() if name in KEPT_HEADERS}
+    return answer._replace(headers=headers, body=answer.body[:MAX_KEPT_BODY_BYTES])
 
 
 def classify(answer: Answer, *, now: float) -> Outcome:

@@ -65,8 +65,8 @@ _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 class DeliveryRequest(NamedTuple):
     """A request ready to go out: ``headers`` have lower-case names, ``body`` is exactly what was signed.
 
-    ``method`` is any but HEAD and CONNECT, whose answers end elsewhere; ``excerpt`` says how much of the answer
-    is read.
+    ``method`` is any but HEAD and CONNECT, whose answers end elsewhere; ``excerpt`` says how much of the
+    answer is read.
     """
 
     url: str
