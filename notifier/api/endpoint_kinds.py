@@ -62,9 +62,10 @@ def check_fields(kind: Kind[Any], given: Collection[str], ordering: Ordering) ->
         InvalidInputError: It names every refused field.
     """
     foreign = frozenset({TARGET}) if kind.target is None else OF_SIGNED_POSTS
-    problems = dict.fromkeys(sorted(foreign & set(given)), f"a {kind.name} endpoint has none; leave it out")
+    problem = f"an endpoint of the kind {kind.name} has none; leave it out"
+    problems = dict.fromkeys(sorted(foreign & set(given)), problem)
     if kind.target is not None and "ordering" in given and ordering is not Ordering.SPACE:
-        problems["ordering"] = f'is always "{Ordering.SPACE}" for a {kind.name} endpoint'
+        problems["ordering"] = f'is always "{Ordering.SPACE}" for the kind {kind.name}'
     if problems:
         text = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
         raise InvalidInputError(text, *(FieldError(("body", name), msg) for name, msg in problems.items()))
@@ -115,6 +116,11 @@ def _checked(runtime: Runtime, model: type[Target], document: dict[str, Any]) ->
         try:
             check_url(url, allow_http=settings.allow_http, allowed=settings.allowed_networks)
         except AddressError as error:
-            problem = FieldError(("body", TARGET, name), error.message)
-            raise InvalidInputError(f"{TARGET}.{name}: {error.message}", problem) from error
+            raise _refused(name, error.message) from error
+        except InvalidInputError as error:
+            raise _refused(name, error.errors[0].msg) from error
     return target
+
+
+def _refused(name: str, problem: str) -> InvalidInputError:
+    return InvalidInputError(f"{TARGET}.{name}: {problem}", FieldError(("body", TARGET, name), problem))
