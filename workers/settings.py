@@ -92,7 +92,7 @@ async def _start(ctx: dict[str, Any]) -> None:
 async def _warn_of_lost_keys(runtime: Runtime) -> None:
     """Say at once what would otherwise show only when something is to be delivered."""
     endpoints = await runtime.store.endpoints.all()
-    sealed_under = {key_id_of(secret.sealed) for each in endpoints.values() for secret in each.secrets}
+    sealed_under = {key_id_of(sealed) for each in endpoints.values() for sealed in each.sealed}
     lost = sorted(key_id for key_id in sealed_under if not runtime.secrets.has(key_id))
     if lost:
         log.warning("worker.master_keys_missing", key_ids=lost, setting="NOTIFIER_MASTER_KEYS")

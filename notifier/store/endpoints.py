@@ -67,14 +67,16 @@ class Endpoints:
     async def save(self, endpoint: Endpoint, *, replacing: Endpoint, repaired: bool = False) -> None:
         """Put an endpoint in the place of what was read before; where that disables it, an event tells so.
 
-        Where that enables it or gives it another URL, or it is said to be repaired, its record of failures
-        starts again, and what was learned of its pace is forgotten.
+        Where that enables it or gives it another destination, or it is said to be repaired, its record of
+        failures starts again, and what was learned of its pace is forgotten.
 
         Raises:
             NotFoundError: It has been deleted.
             VersionConflictError: It was changed meanwhile, say disabled by an answer of 410.
         """
-        await self._save(endpoint, replacing=replacing, repaired=repaired or endpoint.url != replacing.url)
+        await self._save(
+            endpoint, replacing=replacing, repaired=repaired or endpoint.destination != replacing.destination
+        )
 
     async def change(
         self, endpoint_id: str, decide: Callable[[Endpoint], Endpoint], *, repaired: bool = False

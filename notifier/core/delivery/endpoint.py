@@ -152,6 +152,12 @@ class Endpoint:
         return self.url, None if self.target is None else self.target.set_at
 
     @property
+    def sealed(self) -> tuple[str, ...]:
+        """All that is sealed under a master key."""
+        target = () if self.target is None else (self.target.sealed,)
+        return (*(secret.sealed for secret in self.secrets), *target)
+
+    @property
     def awaits_verification(self) -> bool:
         """Whether the receiver has yet to show that it knows the secret; until then nothing is delivered."""
         return self.verification is not None and self.verification.status is not VerificationStatus.PASSED
