@@ -58,6 +58,9 @@ class Claim(NamedTuple):
         committed_at: When the event was committed, epoch seconds.
         attempts_made: All attempts so far.
         base: Attempts before the last redelivery; the retry schedule counts from there.
+        space_id: The Space of the event, where the endpoint's kind has a memory.
+        memory: What it remembers of that Space; empty for nothing.
+        newest: The last event of the Space that waits behind this one; empty for none.
     """
 
     event_id: EventId
@@ -68,6 +71,9 @@ class Claim(NamedTuple):
     trigger: Trigger
     body: bytes
     committed_at: float
+    space_id: str = ""
+    memory: str = ""
+    newest: str = ""
 
 
 class Settlement(NamedTuple):
@@ -81,6 +87,8 @@ class Settlement(NamedTuple):
         succeeded: Whether the receiver answered well; None where that is not known.
         paced: Whether the receiver asked for a slower pace; ``resume_after`` is what it named, 0 for nothing.
         base: Attempts from which the retry schedule counts; kept where the receiver asked for a slower pace.
+        memory: What the endpoint's kind remembers of the Space from now on, empty for nothing; None where
+            that does not change.
     """
 
     claim: Claim
@@ -92,6 +100,7 @@ class Settlement(NamedTuple):
     succeeded: bool | None = None
     paced: bool = False
     base: int = 0
+    memory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,7 @@ class DeliveryQueue:
                 settlement.paced,
                 settlement.base,
                 int(settlement.attempt.duration_ms),
+                *_remembered(settlement),
             ]
             for settlement in settlements
         ]
@@ -237,6 +247,11 @@ class DeliveryQueue:
         )
 
 
+def _remembered(settlement: Settlement) -> tuple[str, ...]:
+    memory, space_id = settlement.memory, settlement.claim.space_id
+    return () if memory is None or not space_id else (space_id, memory)
+
+
 def _name(claim: Claim) -> str:
     """Return the name of a claimed delivery in the record of what a worker holds (``lua/lib/lease.lua``)."""
     return f"{claim.endpoint_id} {claim.event_id}"
@@ -280,6 +295,7 @@ def _claims(rows: Sequence[Any], events: Sequence[Any], *, lease_end: int) -> li
             base,
             Trigger.MANUAL if manual else Trigger.SCHEDULED,
             *logged.get(event_id, GONE),
+            *recalled,
         )
-        for endpoint_id, event_id, attempts, base, manual in rows
+        for endpoint_id, event_id, attempts, base, manual, *recalled in rows
     ]

@@ -125,6 +125,7 @@ class Endpoints:
                 "" if endpoint.challenge_due_at is None else int(endpoint.challenge_due_at * 1000),
                 int(repaired),
                 FIRST_CONCURRENCY,
+                int(endpoint.remembers),
                 self._ttl,
                 *((event.id, event.type, encode(event), routing_json(event)) if event else ()),
             ],
@@ -159,10 +160,17 @@ class Endpoints:
         return found[EndpointId(endpoint_id)]
 
     async def trim(self) -> int:
-        """Drop from what endpoints are owed the events that have expired; gives how many."""
+        """Drop from what endpoints are owed the events that have expired; returns how many.
+
+        What their kinds have remembered for long enough is erased as well.
+        """
         dropped = 0
-        for endpoint_id in await self.all():
+        for endpoint_id, endpoint in (await self.all()).items():
             dropped += await trim_index(self._database, keys.owes(endpoint_id))
+            if endpoint.remembers:
+                memories = [keys.memories(endpoint_id), keys.memory_ends(endpoint_id)]
+                while await self._database.run("erase_memories", keys=memories):
+                    pass
         return dropped
 
     async def all(self, generation: str | None = None) -> Mapping[EndpointId, Endpoint]:
@@ -219,6 +227,8 @@ class Endpoints:
                 keys.leased(endpoint_id),
                 keys.owes(endpoint_id),
                 keys.lines(endpoint_id),
+                keys.memories(endpoint_id),
+                keys.memory_ends(endpoint_id),
             ],
             args=[endpoint_id, self._ttl],
         )

@@ -146,6 +146,16 @@ def line(endpoint_id: str, space_id: str) -> str:
     return f"sn:line:{endpoint_id}:{space_id}"
 
 
+def memories(endpoint_id: str) -> str:
+    """Hash: Space id -> what the kind of an endpoint remembers of it. TTL."""
+    return f"sn:memories:{endpoint_id}"
+
+
+def memory_ends(endpoint_id: str) -> str:
+    """Zset: Space id -> when what is remembered of it is erased, in ms. TTL."""
+    return f"sn:memory-ends:{endpoint_id}"
+
+
 def owes(endpoint_id: str) -> str:
     """Zset: event id -> serial, everything ever owed to an endpoint and not yet trimmed."""
     return f"sn:owes:{endpoint_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from notifier.core.events.event import redact
@@ -11,6 +12,10 @@ from notifier.store.database import Argument, Database, ScriptCall, script
 from notifier.store.delivery_queue import ATTEMPT, attempts_in
 
 EVENTS_AT_ONCE = 100
+
+LAST_WORD_SECONDS = 43_200
+"""How long a kind may still remember a Space whose content is erased: to take down what it has shown. It is
+the half of the day that X leaves to receivers; once the erasure is delivered, nothing is remembered."""
 
 
 class Redaction:
@@ -22,6 +27,8 @@ class Redaction:
     async def redact(self, space_id: SpaceId) -> int | None:
         """Reduce the bodies of all events that tell of a Space, and what was answered to their deliveries.
 
+        What kinds of endpoints remember of it comes to its end soon.
+
         Ids, types and times stay. Doing it twice changes nothing.
 
         Returns:
@@ -31,7 +38,8 @@ class Redaction:
         async with self._database.pipeline() as pipe:
             pipe.zrange(keys.space_events(space_id), 0, -1)
             pipe.smembers(keys.space_mentions(space_id))
-            own, mentions = await pipe.execute()
+            pipe.time()
+            own, mentions, (now, _) = await pipe.execute()
         event_ids = [EventId(each) for each in dict.fromkeys((*own, *sorted(mentions)))]
         is_quiet = True
         for start in range(0, len(event_ids), EVENTS_AT_ONCE):
@@ -39,6 +47,7 @@ class Redaction:
             # In this order: whatever is claimed from here on carries the reduced body.
             owed = await self._redact_bodies(space_id, chunk)
             is_quiet = await self._redact_attempts(owed) and is_quiet
+            await self._end_memories(space_id, {endpoint_id for _, endpoint_id in owed}, now=now)
         return len(event_ids) if is_quiet else None
 
     async def _redact_bodies(
@@ -82,3 +91,11 @@ class Redaction:
                 calls.append(ScriptCall(script("redact_attempts"), [record], blank))
         await self._database.run_all(calls)
         return not any(rows[: len(owed)])
+
+    async def _end_memories(self, space_id: SpaceId, endpoint_ids: Iterable[EndpointId], *, now: int) -> None:
+        """Have what is remembered of a Space erased soon; doing it again puts nothing off."""
+        end = (now + LAST_WORD_SECONDS) * 1000
+        async with self._database.pipeline() as pipe:
+            for endpoint_id in endpoint_ids:
+                pipe.zadd(keys.memory_ends(endpoint_id), {space_id: end}, xx=True, lt=True)
+            await pipe.execute()

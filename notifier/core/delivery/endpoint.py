@@ -158,6 +158,11 @@ class Endpoint:
         return (*(secret.sealed for secret in self.secrets), *target)
 
     @property
+    def remembers(self) -> bool:
+        """Whether its kind has a memory of each Space."""
+        return self.target is not None
+
+    @property
     def awaits_verification(self) -> bool:
         """Whether the receiver has yet to show that it knows the secret; until then nothing is delivered."""
         return self.verification is not None and self.verification.status is not VerificationStatus.PASSED

@@ -19,11 +19,14 @@ from notifier.store.endpoints import ENDPOINT
 from notifier.store.learned_pace import LearnedPace, read_pace
 from notifier.store.partitions import Partitions
 
-NEEDS_ENDPOINT: Final = (keys.run("*"), keys.due("*"), keys.leased("*"), keys.lines("*"))
+NEEDS_ENDPOINT: Final = (
+    *(keys.run("*"), keys.due("*"), keys.leased("*"), keys.lines("*")),
+    *(keys.memories("*"), keys.memory_ends("*")),
+)
 """The keys that go with their endpoint."""
 
 RUN_FIELDS: Final = (
-    *("paused", "ordered", "max_concurrency"),
+    *("paused", "ordered", "max_concurrency", "remembers"),
     *("resume_at", "open_until", "rate_at", "interval_ms"),
     *("concurrency", "pace"),
 )
@@ -126,6 +129,8 @@ def _run_faults(endpoint: Endpoint, run: dict[str, str | None]) -> Iterator[str]
     for name, value in kept.items():
         if run[name] != str(value):
             yield f"{name} is {run[name]}, and by the endpoint's record {value}"
+    if (run["remembers"] == "1") != endpoint.remembers:
+        yield f"remembers is {run['remembers']}, and by the endpoint's record {int(endpoint.remembers)}"
     rate = endpoint.rate_limit_per_second
     interval = 0.0 if rate is None else 1000 / rate
     if float(run["interval_ms"] or 0) != interval:

@@ -2,6 +2,7 @@
 -- include: lib/view.lua
 -- include: lib/filing.lua
 -- include: lib/lines.lua
+-- include: lib/memory.lua
 -- include: lib/taken.lua
 -- include: lib/pace.lua
 -- include: lib/pacing.lua

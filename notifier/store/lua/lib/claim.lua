@@ -1,9 +1,10 @@
--- Claiming what is due. Included ahead of a script by its "-- include:" line, after lib/queue.lua, lib/lines.lua and
--- lib/lease.lua.
+-- Claiming what is due. Included ahead of a script by its "-- include:" line, after lib/queue.lua, lib/lines.lua,
+-- lib/memory.lua and lib/lease.lua.
 
 -- Claims up to so many due deliveries of a partition, the endpoints taking turns.
--- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)}, and
--- their events, each {id, body, when it was committed in ms}; one that has expired is left out.
+-- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)} and, where
+-- the endpoint's kind has a memory, {…, Space, memory, last event that waits behind it} (lib/memory.lua), and their
+-- events, each {id, body, when it was committed in ms}; one that has expired is left out.
 local function claim(ready, views, wanted, lease_end, now)
   local waiting = redis.call('ZRANGEBYSCORE', ready, '-inf', now, 'LIMIT', 0, wanted)
   local share = math.max(1, math.ceil(wanted / math.max(#waiting, 1)))
@@ -17,9 +18,9 @@ local function claim(ready, views, wanted, lease_end, now)
     local taken = lease(endpoint, view, now, math.min(share, wanted - #claims), lease_end)
     for _, event in ipairs(taken) do
       local record = redis.call('HMGET', delivery_key(endpoint, event), 'attempts', 'base', 'manual')
-      claims[#claims + 1] = {
-        endpoint, event, tonumber(record[1] or 0), tonumber(record[2] or 0), tonumber(record[3] or 0),
-      }
+      local entry = {endpoint, event, tonumber(record[1] or 0), tonumber(record[2] or 0), tonumber(record[3] or 0)}
+      if view.remembers then entry[6], entry[7], entry[8] = recall(endpoint, event) end
+      claims[#claims + 1] = entry
       if not read[event] then
         read[event] = true
         local logged = redis.call('HMGET', 'sn:event:' .. event, 'body', 'at')

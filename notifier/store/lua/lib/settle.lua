@@ -1,5 +1,5 @@
 -- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/filing.lua,
--- lib/lines.lua, lib/breaker.lua and lib/seen.lua.
+-- lib/lines.lua, lib/memory.lua, lib/breaker.lua and lib/seen.lua.
 
 -- Keeps an attempt whose endpoint was deleted while it was in flight. Nothing follows from it.
 local function keep_last(endpoint, event, outcome, attempt, now, ttl)
@@ -18,7 +18,7 @@ end
 -- outcomes: in the order in which the attempts ended, each [endpoint, event, lease end, status of the delivery,
 --           delay in ms (pending), attempts made, reason, attempt id, slow-down in ms, succeeded (true, false,
 --           null), whether it asked for a slower pace, attempts before those that the schedule counts, ms that it
---           took]
+--           took, and where something of the Space is to be remembered from now on: Space, memory ('' = nothing)]
 -- attempts: each one's attempt as JSON text
 -- Returns how many were stale, and the endpoints that have failed for too long.
 local function settle(ready, views, outcomes, attempts, now, ttl, figures)
@@ -26,7 +26,7 @@ local function settle(ready, views, outcomes, attempts, now, ttl, figures)
   local touched = {}  -- endpoint -> what this batch says of it
   for number, outcome in ipairs(outcomes) do
     local endpoint, event, lease_end, status, delay, made, reason, id, pause, succeeded = unpack(outcome, 1, 10)
-    local paced, base, took = unpack(outcome, 11, 13)
+    local paced, base, took, space, memory = unpack(outcome, 11, 15)
     local leased = 'sn:leased:' .. endpoint
     local held = redis.call('ZSCORE', leased, event)
     if not held and redis.call('EXISTS', 'sn:endpoint:' .. endpoint) == 0 then
@@ -52,6 +52,7 @@ local function settle(ready, views, outcomes, attempts, now, ttl, figures)
         'settled_at', settled_at, id, attempts[number])
       redis.call('EXPIRE', delivery, ttl)
       if paced then redis.call('HSET', delivery, 'base', base) end
+      if memory then remember(endpoint, space, memory, now, ttl) end
       see(seen, succeeded, paced, pause, reason, now - took)
     end
   end
