@@ -21,7 +21,7 @@ from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from notifier.store import Claim, Settlement
 from workers.context import Worker
-from workers.records import discarded, held, settlement
+from workers.records import discarded, held, remembering, settlement
 from workers.sending import prepare, unsent
 
 NOT_KEPT: Final = "the event is no longer kept, so nothing was sent"
@@ -42,10 +42,10 @@ async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlemen
     started_at = worker.runtime.clock()
     made = await _make(worker, claim, endpoint, started_at)
     if isinstance(made, Skip):
-        return _report_unsent(discarded(claim, made, now=started_at))
+        return remembering(_report_unsent(discarded(claim, made, now=started_at)), made.memory)
     if isinstance(made, Hold):
         return _report_unsent(held(claim, made, now=started_at))
-    answer, (outcome, _), schedule = made
+    answer, (outcome, memory), schedule = made
     verdict = judge(
         outcome,
         attempts_before=claim.attempts_made,
@@ -56,7 +56,7 @@ async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlemen
     if verdict.disables:
         await disable(worker, endpoint, DisabledReason.GONE)
     _report(worker, claim, verdict, outcome, answer)
-    return settlement(claim, verdict, outcome, answer, started_at)
+    return remembering(settlement(claim, verdict, outcome, answer, started_at), memory)
 
 
 async def disable(worker: Worker, endpoint: Endpoint, reason: DisabledReason) -> None:
@@ -88,7 +88,15 @@ async def _make(worker: Worker, claim: Claim, endpoint: Endpoint, now: float) ->
         # Its URL was changed between the claim and this read of it.
         return _not_made(worker, "the endpoint is yet to be verified")
     try:
-        kind, sending = prepare(worker, endpoint, message_id=claim.event_id, body=claim.body, now=now)
+        kind, sending = prepare(
+            worker,
+            endpoint,
+            message_id=claim.event_id,
+            body=claim.body,
+            now=now,
+            memory=claim.memory,
+            newest=claim.newest,
+        )
     except ConfigError as error:
         return _not_made(worker, error.message)
     rendered = kind.render(sending)

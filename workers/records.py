@@ -6,10 +6,13 @@ import random
 from hashlib import blake2b
 from typing import Final
 
+import structlog
+
 from notifier.core.delivery.delivery import Attempt, DeliveryStatus
-from notifier.core.delivery.kinds.kind import Hold, Skip
+from notifier.core.delivery.kinds.kind import FORGET, Hold, Skip, is_memorable
 from notifier.core.delivery.outcome import Answer, Outcome
 from notifier.core.delivery.settling import Verdict
+from notifier.core.events.event import is_redaction
 from notifier.core.model.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
 from notifier.store import Claim, Settlement
 
@@ -21,6 +24,8 @@ HELD: Final = "held"
 
 SHORTEST_HOLD_SECONDS: Final = 1.0
 """A kind that holds a delivery until a moment that has passed must not keep the queue busy."""
+
+log = structlog.get_logger(__name__)
 
 
 def settlement(
@@ -63,6 +68,22 @@ def held(claim: Claim, hold: Hold, *, now: float) -> Settlement:
     attempt = _unsent(claim, _uncounted_attempt_id(claim), HELD, hold.reason, now)
     delay = max(hold.until - now, SHORTEST_HOLD_SECONDS)
     return Settlement(claim, DeliveryStatus.PENDING, attempt, claim.attempts_made, delay=delay)
+
+
+def remembering(settled: Settlement, memory: str | None) -> Settlement:
+    """Add what the endpoint's kind remembers of the Space from now on.
+
+    When the erasure of a Space has been delivered, or given up, nothing is remembered of it any more.
+    """
+    claim = settled.claim
+    if not claim.space_id:
+        return settled
+    if settled.status is not DeliveryStatus.PENDING and is_redaction(claim.body):
+        return settled._replace(memory=FORGET)
+    if memory is None or is_memorable(memory):
+        return settled._replace(memory=memory)
+    log.error("delivery.memory_refused", endpoint_id=claim.endpoint_id, space_id=claim.space_id)
+    return settled
 
 
 def _unsent(claim: Claim, attempt_id: AttemptId, outcome: str, reason: str, now: float) -> Attempt:

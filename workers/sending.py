@@ -12,7 +12,14 @@ from workers.context import Worker
 
 
 def prepare(
-    worker: Worker, endpoint: Endpoint, *, message_id: str, body: bytes, now: float
+    worker: Worker,
+    endpoint: Endpoint,
+    *,
+    message_id: str,
+    body: bytes,
+    now: float,
+    memory: str = "",
+    newest: str = "",
 ) -> tuple[Kind[Any], Sending[Any]]:
     """Return the kind of an endpoint, and what it makes a request of.
 
@@ -22,6 +29,8 @@ def prepare(
         message_id: The id of the event, or of the challenge.
         body: Its full payload.
         now: Epoch seconds.
+        memory: What the kind remembers of the Space; empty for nothing.
+        newest: The last event of the Space that waits behind this one; empty for none.
 
     Raises:
         ConfigError: A master key is missing, or this version does not know the kind: no fault of the
@@ -32,7 +41,8 @@ def prepare(
         raise ConfigError(f"this version has no kind {endpoint.kind!r}")
     opened = worker.opened(kind, endpoint)
     source = worker.runtime.settings.base_url
-    return kind, Sending(message_id, body, endpoint, opened.live_keys(now), opened.target, source, now)
+    keys = opened.live_keys(now)
+    return kind, Sending(message_id, body, endpoint, keys, opened.target, source, now, memory, newest)
 
 
 def unsent(detail: str) -> Answer:

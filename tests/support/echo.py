@@ -47,7 +47,7 @@ def _render(sending: Sending[EchoTarget]) -> Rendered:
     payload = json.loads(sending.body)
     memory = _remembered(sending)
     quiet_until = sending.target.quiet_until
-    if sending.newest is not None:
+    if sending.newest:
         return Skip(f"superseded by {sending.newest}")
     if quiet_until is not None and sending.now < quiet_until:
         return Hold(quiet_until, "quiet hours")

@@ -18,7 +18,7 @@ from notifier.core.delivery.outcome import Answer, OutcomeKind, classify
 from notifier.core.delivery.request import DeliveryRequest
 from notifier.core.delivery.signing import parse_signing_key, verify
 from notifier.core.events.event import encode
-from notifier.core.model.ids import EndpointId, EventId
+from notifier.core.model.ids import EndpointId
 from tests.support.echo import ECHO, EchoTarget
 from tests.support.pipeline import SECRET, numbered_event
 
@@ -121,7 +121,7 @@ def test_a_kind_may_say_why_nothing_is_sent_or_not_yet() -> None:
     target = EchoTarget(url="https://x/", token=SecretStr("t"), quiet_until=100.0)
     waiting = Sending("evt_1", BODY, sending().endpoint, [], target, "", 50.0)
     assert ECHO.render(waiting) == Hold(100.0, "quiet hours")
-    assert ECHO.render(waiting._replace(newest=EventId("evt_2"))) == Skip("superseded by evt_2")
+    assert ECHO.render(waiting._replace(newest="evt_2")) == Skip("superseded by evt_2")
     assert isinstance(ECHO.render(waiting._replace(now=100.0)), DeliveryRequest)
 
 

@@ -16,7 +16,6 @@ from notifier.core.delivery.outcome import Answer, Outcome
 from notifier.core.delivery.request import DeliveryRequest
 from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.delivery.signing import SigningKey
-from notifier.core.model.ids import EventId
 
 MAX_MEMORY_BYTES: Final = 8192
 
@@ -37,8 +36,8 @@ class Sending(NamedTuple, Generic[TargetT]):
         target: Where the endpoint leads, with its secrets in the clear; None for a webhook.
         source: Where users reach this installation.
         now: Epoch seconds.
-        memory: What the kind remembers of this Space at this endpoint; None for nothing.
-        newest: The last event of this Space that waits behind this one for this endpoint; None for none.
+        memory: What the kind remembers of this Space at this endpoint; empty for nothing.
+        newest: The last event of this Space that waits behind this one for this endpoint; empty for none.
     """
 
     message_id: str
@@ -48,8 +47,8 @@ class Sending(NamedTuple, Generic[TargetT]):
     target: TargetT
     source: str
     now: float
-    memory: str | None = None
-    newest: EventId | None = None
+    memory: str = ""
+    newest: str = ""
 
 
 class Skip(NamedTuple):
