@@ -85,9 +85,9 @@ class Kind(Generic[TargetT]):
 
     Attributes:
         name: As it stands in ``kind``.
-        target: The model of what is given as ``target``. None for a kind that posts signed events to a URL:
-            only such an endpoint has a URL, signing secrets, headers, a payload form and a format. One with a
-            target gets the events of each Space in their order, and its kind has a memory.
+        target: The model of what is given as ``target``. None for the webhook, which alone has a URL, signing
+            secrets, headers, a payload form and a format. An endpoint with a target gets the events of each
+            Space in their order, and its kind has a memory.
         render: Makes the request of one attempt, or says why there is none.
         read: Reads the answer to it; the number is the moment in epoch seconds.
         challenge: Makes the request by which a receiver is verified; None where it cannot be.
