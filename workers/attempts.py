@@ -106,14 +106,14 @@ async def _make(worker: Worker, claim: Claim, endpoint: Endpoint, now: float) ->
     reading = kind.read(sending, answer, runtime.clock())
     if rendered.excerpt is not RECORDED:
         answer = recorded(answer)
-    return Made(answer, reading, kind.retry_schedule or runtime.retry_schedule)
+    return Made(answer, reading, kind.retry_schedule or worker.retry_schedule)
 
 
 def _not_made(worker: Worker, detail: str) -> Made:
     """Return what stands for an attempt that could not be made through a fault of ours."""
     answer = unsent(detail)
     outcome = classify(answer, now=worker.runtime.clock())
-    return Made(answer, Reading(outcome), worker.runtime.retry_schedule)
+    return Made(answer, Reading(outcome), worker.retry_schedule)
 
 
 def _report_unsent(settled: Settlement) -> Settlement:

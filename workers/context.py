@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from notifier.core.delivery.endpoint import Endpoint, KindName
 from notifier.core.delivery.kinds.kind import Kind
 from notifier.core.delivery.kinds.target import Target, read_target
+from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.delivery.signing import SigningKey, parse_signing_key
 from notifier.core.model.ids import EndpointId
 from notifier.delivery.client import DeliveryClient
@@ -63,6 +64,8 @@ class Worker:
         alarms: When partitions have next something to do, by this process's last turn at them.
         unknown_words: X's words for a state that this process has met and does not know.
         secrets: What was opened of endpoints.
+        source: Where users reach this installation.
+        retry_schedule: The operator's own; like the source it is wanted by every attempt, and read once.
     """
 
     id: str
@@ -80,6 +83,12 @@ class Worker:
     alarms: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
     unknown_words: set[str] = field(default_factory=set)
     secrets: dict[EndpointId, Opened] = field(default_factory=dict)
+    source: str = field(init=False)
+    retry_schedule: RetrySchedule = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = self.runtime.settings.base_url
+        self.retry_schedule = self.runtime.retry_schedule
 
     @property
     def origin(self) -> str:

@@ -40,9 +40,8 @@ def prepare(
     if kind is None:
         raise ConfigError(f"this version has no kind {endpoint.kind!r}")
     opened = worker.opened(kind, endpoint)
-    source = worker.runtime.settings.base_url
     keys = opened.live_keys(now)
-    return kind, Sending(message_id, body, endpoint, keys, opened.target, source, now, memory, newest)
+    return kind, Sending(message_id, body, endpoint, keys, opened.target, worker.source, now, memory, newest)
 
 
 def unsent(detail: str) -> Answer:
