@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -12,6 +14,7 @@ from notifier import metrics
 from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, disabled
 from notifier.core.delivery.kinds.kind import Hold, Reading, Skip
+from notifier.core.delivery.kinds.target import Target
 from notifier.core.delivery.outcome import RECORDED, Answer, Outcome, classify, recorded
 from notifier.core.delivery.request import DeliveryRequest
 from notifier.core.delivery.retry import RetrySchedule
@@ -19,7 +22,8 @@ from notifier.core.delivery.settling import Verdict, judge
 from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
-from notifier.store import Claim, Settlement
+from notifier.store import Change, Claim, Settlement
+from notifier.store.sealing import sealed_target
 from workers.context import Worker
 from workers.records import discarded, held, remembering, settlement
 from workers.sending import prepare, unsent
@@ -45,7 +49,7 @@ async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlemen
         return remembering(_report_unsent(discarded(claim, made, now=started_at)), made.memory)
     if isinstance(made, Hold):
         return _report_unsent(held(claim, made, now=started_at))
-    answer, (outcome, memory), schedule = made
+    answer, (outcome, memory, target), schedule = made
     verdict = judge(
         outcome,
         attempts_before=claim.attempts_made,
@@ -55,6 +59,8 @@ async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlemen
     )
     if verdict.disables:
         await disable(worker, endpoint, DisabledReason.GONE)
+    if target is not None:
+        await _move(worker, endpoint, target)
     _report(worker, claim, verdict, outcome, answer)
     return remembering(settlement(claim, verdict, outcome, answer, started_at), memory)
 
@@ -68,16 +74,32 @@ async def disable(worker: Worker, endpoint: Endpoint, reason: DisabledReason) ->
         reason: Why.
     """
     now = worker.runtime.clock()
+    change = await _change(worker, endpoint, lambda current: disabled(current, reason, now=now))
+    if change is not None and change.after.status is not change.before.status:
+        log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
 
-    def decide(current: Endpoint) -> Endpoint:
-        return disabled(current, reason, now=now) if current.destination == endpoint.destination else current
 
-    # Where it was deleted meanwhile, or is changed all the time, there is nothing to disable, or the next
+async def _move(worker: Worker, endpoint: Endpoint, target: Target) -> None:
+    """Have an endpoint lead where its service says that the destination has moved."""
+    now = worker.runtime.clock()
+    sealed = sealed_target(target, worker.runtime.secrets, now=now)
+    if await _change(worker, endpoint, lambda current: replace(current, target=sealed, updated_at=now)):
+        log.info("endpoint.moved", endpoint_id=endpoint.id)
+
+
+async def _change(
+    worker: Worker, endpoint: Endpoint, decide: Callable[[Endpoint], Endpoint]
+) -> Change[Endpoint] | None:
+    """Change an endpoint unless it has another destination by now than when it was tried."""
+
+    def decide_if_same(current: Endpoint) -> Endpoint:
+        return decide(current) if current.destination == endpoint.destination else current
+
+    # Where it was deleted meanwhile, or is changed all the time, there is nothing to change, or the next
     # attempt finds out again.
     with contextlib.suppress(NotFoundError, VersionConflictError):
-        change = await worker.runtime.store.endpoints.change(endpoint.id, decide)
-        if change.after.status is not change.before.status:
-            log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
+        return await worker.runtime.store.endpoints.change(endpoint.id, decide_if_same)
+    return None
 
 
 async def _make(worker: Worker, claim: Claim, endpoint: Endpoint, now: float) -> Made | Skip | Hold:

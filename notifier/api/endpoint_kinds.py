@@ -12,7 +12,7 @@ from notifier.api.errors import invalid
 from notifier.core.delivery.addresses import check_url
 from notifier.core.delivery.endpoint import Endpoint, KindName, Ordering, SealedTarget
 from notifier.core.delivery.kinds.kind import Kind
-from notifier.core.delivery.kinds.target import Target, masked, read_target, written
+from notifier.core.delivery.kinds.target import Target, read_target, written
 from notifier.errors import (
     AddressError,
     ConfigError,
@@ -22,6 +22,7 @@ from notifier.errors import (
     UnavailableError,
 )
 from notifier.runtime import Runtime
+from notifier.store.sealing import sealed_target
 
 TARGET: Final = "target"
 OF_SIGNED_POSTS: Final = frozenset({"url", "payload", "format", "signing", "secret", "verify", "headers"})
@@ -80,10 +81,9 @@ def seal_target(
         InvalidInputError: It names every refused field.
     """
     target = _checked(runtime, model, document)
-    text = written(target)
-    if before is not None and _opened(runtime, before) == text:
+    if before is not None and _opened(runtime, before) == written(target):
         return before
-    return SealedTarget(runtime.secrets.seal(text), masked(target), runtime.clock())
+    return sealed_target(target, runtime.secrets, now=runtime.clock())
 
 
 def opened_target(runtime: Runtime, endpoint: Endpoint) -> dict[str, Any]:

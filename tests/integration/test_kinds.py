@@ -193,6 +193,20 @@ async def test_a_code_in_the_answer_may_say_that_nobody_is_there_any_more(redis_
         assert (endpoint.status, endpoint.disabled_reason) == (EndpointStatus.DISABLED, "gone")
 
 
+async def test_a_code_in_the_answer_may_say_that_the_destination_has_moved(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        moved = b'{"code": "moved", "moved_to": "attic"}'
+        stage.receiver.answer(
+            "/rooms", statuses=[400, 200], body=lambda body: moved if b"lobby" in body else b""
+        )
+        await stage.delivered(1)
+        assert [each.json["room"] for each in stage.receiver.received()] == ["lobby", "attic"]
+        response = await stage.client.get(f"/v1/endpoints/{stage.endpoint['id']}")
+        endpoint = await response.json()
+        assert endpoint["target"] == stage.endpoint["target"] | {"room": "attic"}
+        assert endpoint["health"]["consecutive_failures"] == 0
+
+
 async def test_a_code_in_the_answer_may_say_that_it_is_of_no_use(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         stage.receiver.answer("/rooms", statuses=[400], body=b'{"code": "blocked"}')

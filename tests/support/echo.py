@@ -76,12 +76,9 @@ def _at(sending: Sending[EchoTarget], method: str, message: str, body: bytes = b
 
 def _read(sending: Sending[EchoTarget], answer: Answer, now: float) -> Reading:
     outcome = classify(answer, now=now)
-    memory, payload = _remembered(sending), json.loads(sending.body)
-    said = _json(answer.body)
-    if said.get("code") == "no_such_room":
-        return Reading(replace(outcome, kind=OutcomeKind.GONE, reason="no_such_room"))
-    if said.get("code") == "blocked":
-        return Reading(replace(outcome, kind=OutcomeKind.REFUSED, reason="blocked", ends=True))
+    memory, payload, said = _remembered(sending), json.loads(sending.body), _json(answer.body)
+    if "code" in said:
+        return _by_code(sending, outcome, said)
     if answer.status == 404 and "id" in memory:
         again = replace(outcome, goes_on=True, reason="the message is gone")
         return Reading(again, FORGET)
@@ -92,6 +89,16 @@ def _read(sending: Sending[EchoTarget], answer: Answer, now: float) -> Reading:
     if payload["type"] == EventType.REDACTED:
         return Reading(outcome, FORGET)
     return _shown(outcome, memory, said, payload["data"].get("sequence", 0))
+
+
+def _by_code(sending: Sending[EchoTarget], outcome: Outcome, said: dict[str, Any]) -> Reading:
+    outcome = replace(outcome, reason=said["code"])
+    if said["code"] == "no_such_room":
+        return Reading(replace(outcome, kind=OutcomeKind.GONE))
+    if said["code"] == "blocked":
+        return Reading(replace(outcome, kind=OutcomeKind.REFUSED, ends=True))
+    target = sending.target.model_copy(update={"room": said["moved_to"]})
+    return Reading(replace(outcome, goes_on=True), target=target)
 
 
 def _shown(outcome: Outcome, memory: dict[str, Any], said: dict[str, Any], sequence: int) -> Reading:

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError
 from notifier.core.delivery.challenge import challenge_body
 from notifier.core.delivery.endpoint import WEBHOOK, Endpoint, PayloadFormat
 from notifier.core.delivery.filters import check_event_types
-from notifier.core.delivery.kinds.kind import MAX_MEMORY_BYTES, Hold, Sending, Skip, is_memorable
+from notifier.core.delivery.kinds.kind import MAX_MEMORY_BYTES, Hold, Reading, Sending, Skip, is_memorable
 from notifier.core.delivery.kinds.table import KINDS
 from notifier.core.delivery.kinds.target import Target, mask, masked, read_target, written
 from notifier.core.delivery.outcome import Answer, OutcomeKind, classify
@@ -59,7 +59,7 @@ def test_a_challenge_is_a_signed_post_in_the_format_of_the_endpoint() -> None:
 @pytest.mark.parametrize("status", [200, 410, 429, 500])
 def test_what_a_webhook_answers_is_read_off_its_status(status: int) -> None:
     answer = Answer(status, None, "7", 1.0, body=b'{"ok": false}')
-    assert KINDS[WEBHOOK].read(sending(), answer, 5.0) == (classify(answer, now=5.0), None)
+    assert KINDS[WEBHOOK].read(sending(), answer, 5.0) == Reading(classify(answer, now=5.0))
 
 
 @pytest.mark.parametrize("kind", [*KINDS.values(), ECHO], ids=lambda kind: kind.name)

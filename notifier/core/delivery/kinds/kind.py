@@ -72,11 +72,13 @@ class Reading(NamedTuple):
     """What an answer means, and what the kind remembers of the Space from now on.
 
     ``memory`` is text of up to 8 KiB, as a rule JSON; None leaves it as it was, ``FORGET`` erases it. It is
-    kept in the same step as the outcome, and only for an event that is about one Space.
+    kept in the same step as the outcome, and only for an event that is about one Space. ``target`` is where
+    the endpoint leads from now on, if the service says that it has moved.
     """
 
     outcome: Outcome
     memory: str | None = None
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
