@@ -6,14 +6,14 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from notifier import metrics
 from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, disabled
-from notifier.core.delivery.kinds.kind import Hold, Reading, Skip
+from notifier.core.delivery.kinds.kind import Hold, Kind, Reading, Sending, Skip
 from notifier.core.delivery.kinds.target import Target
 from notifier.core.delivery.outcome import RECORDED, Answer, Outcome, classify, recorded
 from notifier.core.delivery.request import DeliveryRequest
@@ -125,10 +125,24 @@ async def _make(worker: Worker, claim: Claim, endpoint: Endpoint, now: float) ->
     if not isinstance(rendered, DeliveryRequest):
         return rendered
     answer = await worker.client.send(rendered)
-    reading = kind.read(sending, answer, runtime.clock())
+    reading = _read(kind, sending, answer, runtime.clock())
     if rendered.excerpt is not RECORDED:
         answer = recorded(answer)
     return Made(answer, reading, kind.retry_schedule or worker.retry_schedule)
+
+
+def _read(kind: Kind[Any], sending: Sending[Any], answer: Answer, now: float) -> Reading:
+    """Have a kind read an answer; where it fails at that, the status says what becomes of the delivery.
+
+    The request has gone out: an attempt that is not recorded would be made again, and again.
+    """
+    try:
+        return kind.read(sending, answer, now)
+    except Exception:
+        log.exception(
+            "delivery.unread", kind=kind.name, endpoint_id=sending.endpoint.id, status=answer.status
+        )
+        return Reading(classify(answer, now=now))
 
 
 def _not_made(worker: Worker, detail: str) -> Made:

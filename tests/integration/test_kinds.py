@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -15,6 +15,9 @@ from aiohttp.test_utils import TestClient
 from notifier.api.app import create_app
 from notifier.core.delivery.delivery import Delivery, DeliveryStatus
 from notifier.core.delivery.endpoint import EndpointStatus
+from notifier.core.delivery.kinds.kind import Reading, Sending
+from notifier.core.delivery.kinds.table import KINDS, Kinds, table_of
+from notifier.core.delivery.outcome import Answer
 from notifier.core.events.event import EventType
 from notifier.core.model.ids import EndpointId, EventId, delivery_id
 from notifier.errors import NotFoundError
@@ -22,7 +25,7 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.store import keys
 from notifier.store.doctor import findings
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
-from tests.support.echo import WITH_ECHO
+from tests.support.echo import ECHO, WITH_ECHO, EchoTarget
 from tests.support.pipeline import commit_space_events, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -87,12 +90,12 @@ def numbering_messages() -> Callable[[bytes], bytes]:
 
 
 @asynccontextmanager
-async def staged(redis_url: str) -> AsyncIterator[Stage]:
+async def staged(redis_url: str, *, kinds: Kinds = WITH_ECHO) -> AsyncIterator[Stage]:
     settings = quick_settings(redis_url, retry_schedule_seconds=(600,))
     async with (
         Receiver() as receiver,
-        open_runtime(settings, kinds=WITH_ECHO) as runtime,
-        running_worker(settings, kinds=WITH_ECHO),
+        open_runtime(settings, kinds=kinds) as runtime,
+        running_worker(settings, kinds=kinds),
         TestClient(ApiTestServer(create_app(runtime)), headers=KEY) as client,
     ):
         receiver.answer("/rooms", body=numbering_messages())
@@ -227,6 +230,19 @@ async def test_a_header_that_only_the_kind_reads_may_ask_for_a_pause(redis_url: 
         assert health.paused_until == pytest.approx(stage.runtime.clock() + 60, abs=5)
         (attempt,) = await stage.runtime.store.deliveries.attempts(first.id)
         assert "x-pause" not in attempt.headers
+
+
+async def test_a_kind_that_fails_to_read_an_answer_does_not_send_again_and_again(redis_url: str) -> None:
+    def fail(_sending: Sending[EchoTarget], _answer: Answer, _now: float) -> Reading:
+        raise KeyError("id")
+
+    broken = table_of(*KINDS.values(), replace(ECHO, read=fail))
+    async with staged(redis_url, kinds=broken) as stage:
+        await stage.delivered(1)
+        stage.receiver.answer("/rooms", statuses=[500])
+        (event,) = await stage.announce(2)
+        await stage.becomes(event, DeliveryStatus.EXHAUSTED)
+        assert len(stage.requests()) == 4
 
 
 async def test_what_is_not_about_one_space_is_sent_without_a_memory(redis_url: str) -> None:
