@@ -15,6 +15,7 @@ import structlog
 
 from notifier import metrics
 from notifier.config import Settings
+from notifier.core.delivery.kinds.table import KINDS, Kinds
 from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.model.api_key import ApiKey, Scope, hash_key
 from notifier.core.model.poll import Cadence
@@ -52,6 +53,7 @@ class Runtime:
     wakeup: Wakeup
     clock: Callable[[], float] = time.time
     tally: Tally = field(default_factory=Tally)
+    kinds: Kinds = field(default_factory=lambda: KINDS)
 
     @property
     def cadence(self) -> Cadence:
@@ -141,9 +143,19 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, clock: Callable[[], float] = time.time, retrying: Retrying | None = None
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    retrying: Retrying | None = None,
+    kinds: Kinds = KINDS,
 ) -> AsyncIterator[Runtime]:
-    """Connect to Redis and yield a runtime; with ``retrying`` its commands wait for the server.
+    """Connect to Redis and yield a runtime.
+
+    Args:
+        settings: What the operator chose.
+        clock: Returns epoch seconds.
+        retrying: Has commands wait for a server that does not serve; without it they fail.
+        kinds: What endpoints can be.
 
     Raises:
         ConfigError: There is no Redis URL, a key cannot be read, or the database is of a newer version.
@@ -163,7 +175,7 @@ async def open_runtime(
         )
         await check_server(store)
         await store.layout.settle_in()
-        yield Runtime(settings, store, box, Wakeup(database), clock)
+        yield Runtime(settings, store, box, Wakeup(database), clock, kinds=kinds)
     finally:
         await database.close()
 

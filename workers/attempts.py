@@ -1,52 +1,68 @@
-"""One attempt at a delivery: sign, post, judge, and tell of it."""
+"""One attempt at a delivery: render, send, judge, and report it."""
 
 from __future__ import annotations
 
 import contextlib
 import random
-from hashlib import blake2b
-from typing import Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from notifier import metrics
-from notifier.core.delivery.delivery import Attempt, DeliveryStatus
+from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, disabled
-from notifier.core.delivery.outcome import Answer, ErrorClass, Outcome, classify
-from notifier.core.delivery.request import content_for
+from notifier.core.delivery.kinds.kind import Hold, Kind, Reading, Sending, Skip
+from notifier.core.delivery.kinds.target import Target
+from notifier.core.delivery.outcome import RECORDED, Answer, Outcome, classify, recorded
+from notifier.core.delivery.request import DeliveryRequest
+from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.delivery.settling import Verdict, judge
-from notifier.core.model.ids import ATTEMPT_PREFIX, AttemptId, delivery_id
+from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
-from notifier.errors import NotFoundError, VersionConflictError
-from notifier.store import Claim, Settlement
+from notifier.errors import ConfigError, NotFoundError, VersionConflictError
+from notifier.store import Change, Claim, Settlement
+from notifier.store.sealing import sealed_target
 from workers.context import Worker
-from workers.sending import send
+from workers.records import discarded, held, remembering, settlement
+from workers.sending import prepare, unsent
 
-KEPT_REFUSALS: Final = 100
-"""How many answers that ask for a slower pace the record of one delivery keeps."""
+NOT_KEPT: Final = "the event is no longer kept, so nothing was sent"
 
 log = structlog.get_logger(__name__)
 
 
+class Made(NamedTuple):
+    """An attempt that was made: what came back, what it means, and when failures are tried again."""
+
+    answer: Answer
+    reading: Reading
+    schedule: RetrySchedule
+
+
 async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlement:
     """Make one attempt; returns what follows from it, which is yet to be recorded."""
-    runtime = worker.runtime
-    started_at = runtime.clock()
-    if not claim.body:
-        return _discard(claim, started_at)
-    answer = await _post(worker, endpoint, claim, started_at)
-    outcome = classify(answer, now=runtime.clock())
+    started_at = worker.runtime.clock()
+    made = await _make(worker, claim, endpoint, started_at)
+    if isinstance(made, Skip):
+        return remembering(_report_unsent(discarded(claim, made, now=started_at)), made.memory)
+    if isinstance(made, Hold):
+        return _report_unsent(held(claim, made, now=started_at))
+    answer, (outcome, memory, target), schedule = made
     verdict = judge(
         outcome,
         attempts_before=claim.attempts_made,
         base=claim.base,
-        schedule=runtime.retry_schedule,
+        schedule=schedule,
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
     if verdict.disables:
         await disable(worker, endpoint, DisabledReason.GONE)
-    _tell(worker, claim, verdict, outcome, answer)
-    return _settlement(claim, verdict, outcome, answer, started_at)
+    if target is not None:
+        await _move(worker, endpoint, target)
+    _report(worker, claim, verdict, outcome, answer)
+    return remembering(settlement(claim, verdict, outcome, answer, started_at), memory)
 
 
 async def disable(worker: Worker, endpoint: Endpoint, reason: DisabledReason) -> None:
@@ -54,32 +70,103 @@ async def disable(worker: Worker, endpoint: Endpoint, reason: DisabledReason) ->
 
     Args:
         worker: Who found out.
-        endpoint: As it was when it was tried; with another URL by now it is another receiver, and left alone.
+        endpoint: As it was when it was tried; with another destination by now it is left alone.
         reason: Why.
     """
     now = worker.runtime.clock()
+    change = await _change(worker, endpoint, lambda current: disabled(current, reason, now=now))
+    if change is not None and change.after.status is not change.before.status:
+        log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
 
-    def decide(current: Endpoint) -> Endpoint:
-        return disabled(current, reason, now=now) if current.url == endpoint.url else current
 
-    # Where it was deleted meanwhile, or is changed all the time, there is nothing to disable, or the next
+async def _move(worker: Worker, endpoint: Endpoint, target: Target) -> None:
+    """Have an endpoint lead where its service says that the destination has moved."""
+    now = worker.runtime.clock()
+    sealed = sealed_target(target, worker.runtime.secrets, now=now)
+    if await _change(worker, endpoint, lambda current: replace(current, target=sealed, updated_at=now)):
+        log.info("endpoint.moved", endpoint_id=endpoint.id)
+
+
+async def _change(
+    worker: Worker, endpoint: Endpoint, decide: Callable[[Endpoint], Endpoint]
+) -> Change[Endpoint] | None:
+    """Change an endpoint unless it has another destination by now than when it was tried."""
+
+    def decide_if_same(current: Endpoint) -> Endpoint:
+        return decide(current) if current.destination == endpoint.destination else current
+
+    # Where it was deleted meanwhile, or is changed all the time, there is nothing to change, or the next
     # attempt finds out again.
     with contextlib.suppress(NotFoundError, VersionConflictError):
-        change = await worker.runtime.store.endpoints.change(endpoint.id, decide)
-        if change.after.status is not change.before.status:
-            log.warning("endpoint.disabled", endpoint_id=endpoint.id, reason=reason)
+        return await worker.runtime.store.endpoints.change(endpoint.id, decide_if_same)
+    return None
 
 
-async def _post(worker: Worker, endpoint: Endpoint, claim: Claim, now: float) -> Answer:
+async def _make(worker: Worker, claim: Claim, endpoint: Endpoint, now: float) -> Made | Skip | Hold:
+    runtime = worker.runtime
+    if not claim.body:
+        return Skip(NOT_KEPT)
     if endpoint.awaits_verification:
         # Its URL was changed between the claim and this read of it.
-        return Answer(None, ErrorClass.LOCAL, None, 0.0, detail="the endpoint is yet to be verified")
-    content = content_for(endpoint, claim.body, source=worker.runtime.settings.base_url)
-    sent = await send(worker, endpoint, claim.event_id, content, now=now)
-    return sent.answer
+        return _not_made(worker, "the endpoint is yet to be verified")
+    try:
+        kind, sending = prepare(
+            worker,
+            endpoint,
+            message_id=claim.event_id,
+            body=claim.body,
+            now=now,
+            memory=claim.memory,
+            newest=claim.newest,
+        )
+    except ConfigError as error:
+        return _not_made(worker, error.message)
+    rendered = kind.render(sending)
+    if not isinstance(rendered, DeliveryRequest):
+        return rendered
+    answer = await worker.client.send(rendered)
+    reading = _read(kind, sending, answer, runtime.clock())
+    if rendered.excerpt is not RECORDED:
+        answer = recorded(answer)
+    return Made(answer, reading, kind.retry_schedule or worker.retry_schedule)
 
 
-def _tell(worker: Worker, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:
+def _read(kind: Kind[Any], sending: Sending[Any], answer: Answer, now: float) -> Reading:
+    """Have a kind read an answer; where it fails at that, the status says what becomes of the delivery.
+
+    The request has gone out: an attempt that is not recorded would be made again, and again.
+    """
+    try:
+        return kind.read(sending, answer, now)
+    except Exception:
+        log.exception(
+            "delivery.unread", kind=kind.name, endpoint_id=sending.endpoint.id, status=answer.status
+        )
+        return Reading(classify(answer, now=now))
+
+
+def _not_made(worker: Worker, detail: str) -> Made:
+    """Return what stands for an attempt that could not be made through a fault of ours."""
+    answer = unsent(detail)
+    outcome = classify(answer, now=worker.runtime.clock())
+    return Made(answer, Reading(outcome), worker.retry_schedule)
+
+
+def _report_unsent(settled: Settlement) -> Settlement:
+    """Log in one line that nothing is sent, for now or for good."""
+    claim = settled.claim
+    log.info(
+        "delivery.not_sent",
+        delivery_id=delivery_id(claim.event_id, claim.endpoint_id),
+        endpoint_id=claim.endpoint_id,
+        event_id=claim.event_id,
+        delivery_status=settled.status,
+        reason=settled.attempt.reason,
+    )
+    return settled
+
+
+def _report(worker: Worker, claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer) -> None:
     """Log the attempt in one line and count it."""
     tally = worker.runtime.tally
     tally.count(metrics.ATTEMPTS, outcome.kind)
@@ -100,73 +187,3 @@ def _tell(worker: Worker, claim: Claim, verdict: Verdict, outcome: Outcome, answ
         delivery_status=verdict.status,
         **({} if verdict.status is DeliveryStatus.DELIVERED else {"reason": outcome.reason}),
     )
-
-
-def _settlement(
-    claim: Claim, verdict: Verdict, outcome: Outcome, answer: Answer, started_at: float
-) -> Settlement:
-    return Settlement(
-        claim=claim,
-        status=verdict.status,
-        attempt=Attempt(
-            id=_id_of(claim, outcome),
-            number=claim.attempts_made + 1,
-            trigger=claim.trigger,
-            started_at=started_at,
-            outcome=outcome.kind,
-            reason=outcome.reason,
-            status_code=answer.status,
-            error=answer.error,
-            duration_ms=round(answer.duration_ms, 3),
-            headers=answer.headers,
-            body=answer.body.decode(errors="replace"),
-        ),
-        attempts_made=verdict.attempts_made,
-        delay=verdict.delay,
-        resume_after=verdict.resume_after,
-        succeeded=verdict.succeeded,
-        paced=verdict.paced,
-        base=verdict.base,
-    )
-
-
-def _discard(claim: Claim, now: float) -> Settlement:
-    """Give up a delivery whose event is no longer kept."""
-    attempt = Attempt(
-        id=_attempt_id(),
-        number=claim.attempts_made + 1,
-        trigger=claim.trigger,
-        started_at=now,
-        outcome=DeliveryStatus.DISCARDED,
-        reason="the event is no longer kept, so nothing was sent",
-    )
-    return Settlement(claim, DeliveryStatus.DISCARDED, attempt, claim.attempts_made)
-
-
-def _id_of(claim: Claim, outcome: Outcome) -> AttemptId:
-    if not outcome.counted:
-        return _uncounted_attempt_id(claim)
-    return _paced_attempt_id(claim) if outcome.paced else _attempt_id()
-
-
-def _attempt_id() -> AttemptId:
-    return AttemptId(f"{ATTEMPT_PREFIX}{random.getrandbits(80):020x}")
-
-
-def _uncounted_attempt_id(claim: Claim) -> AttemptId:
-    """Return the one id of all attempts at a delivery that failed through our own fault.
-
-    Each replaces the one before: they are made every half minute for as long as the fault lasts, and the
-    record of the delivery must not grow with it.
-    """
-    name = delivery_id(claim.event_id, claim.endpoint_id).encode()
-    return AttemptId(ATTEMPT_PREFIX + blake2b(name, digest_size=10).hexdigest())
-
-
-def _paced_attempt_id(claim: Claim) -> AttemptId:
-    """Return an id under which an answer that asks for a slower pace replaces the hundredth before it.
-
-    Such answers are not bounded by the schedule, and the record of the delivery must be.
-    """
-    name = f"{delivery_id(claim.event_id, claim.endpoint_id)}:{claim.attempts_made % KEPT_REFUSALS}".encode()
-    return AttemptId(ATTEMPT_PREFIX + blake2b(name, digest_size=10).hexdigest())

@@ -11,12 +11,11 @@ import structlog
 from notifier.core.delivery.challenge import ID_PREFIX, challenge_body, fault_of, settle
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.delivery.outcome import Answer
-from notifier.core.delivery.request import in_format
 from notifier.core.delivery.signing import HmacKey
 from notifier.core.model.ids import new_tail
-from notifier.errors import NotFoundError, VersionConflictError
+from notifier.errors import ConfigError, NotFoundError, VersionConflictError
 from workers.context import Worker, worker_of
-from workers.sending import send
+from workers.sending import prepare, unsent
 
 BATCH: Final = 64
 TOKEN_BYTES: Final = 32
@@ -65,16 +64,19 @@ async def _try(worker: Worker, endpoint: Endpoint) -> None:
 
 
 async def _post(worker: Worker, endpoint: Endpoint, token: str) -> tuple[Answer, str | None]:
-    """Send one challenge; gives the answer and what is wrong with it."""
-    runtime = worker.runtime
-    now = runtime.clock()
+    """Send one challenge; returns the answer and what is wrong with it."""
+    now = worker.runtime.clock()
     challenge_id = ID_PREFIX + new_tail(secrets.token_bytes(TAIL_BYTES))
-    payload = challenge_body(endpoint.id, challenge_id=challenge_id, token=token, now=now)
-    content = in_format(endpoint, payload, source=runtime.settings.base_url)
-    sent = await send(worker, endpoint, challenge_id, content, now=now)
-    if not sent.keys:
-        return sent.answer, sent.answer.detail
-    return sent.answer, fault_of(sent.answer, token, [key for key in sent.keys if isinstance(key, HmacKey)])
+    body = challenge_body(endpoint.id, challenge_id=challenge_id, token=token, now=now)
+    try:
+        kind, sending = prepare(worker, endpoint, message_id=challenge_id, body=body, now=now)
+    except ConfigError as error:
+        return unsent(error.message), error.message
+    if kind.challenge is None:
+        fault = f"a {kind.name} endpoint cannot be verified"
+        return unsent(fault), fault
+    answer = await worker.client.send(kind.challenge(sending))
+    return answer, fault_of(answer, token, [key for key in sending.keys if isinstance(key, HmacKey)])
 
 
 async def _keep(worker: Worker, tried: Endpoint, answer: Answer, fault: str | None) -> Endpoint | None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
-from notifier.core.delivery.endpoint import Endpoint
+from pydantic import ValidationError
+
+from notifier.core.delivery.endpoint import Endpoint, KindName
+from notifier.core.delivery.kinds.kind import Kind
+from notifier.core.delivery.kinds.target import Target, read_target
+from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.delivery.signing import SigningKey, parse_signing_key
 from notifier.core.model.ids import EndpointId
 from notifier.delivery.client import DeliveryClient
+from notifier.errors import ConfigError
 from notifier.runtime import Runtime
 from notifier.source import XClient
 
@@ -24,6 +30,21 @@ class Draining(Protocol):
     def claim_again(self) -> None:
         """Tell that there may be more to claim."""
         ...
+
+
+class Opened(NamedTuple):
+    """The secrets of an endpoint in the clear, and the record that they were read from.
+
+    ``keys`` has the signing keys, the current one first, each with the second from which it no longer signs.
+    """
+
+    endpoint: Endpoint
+    keys: tuple[tuple[SigningKey, float | None], ...]
+    target: Target | None
+
+    def live_keys(self, now: float) -> list[SigningKey]:
+        """Return the keys that sign now."""
+        return [key for key, expires_at in self.keys if expires_at is None or expires_at > now]
 
 
 @dataclass(slots=True)
@@ -42,7 +63,9 @@ class Worker:
         background: What goes on beside arq's jobs, to be waited for when the process ends.
         alarms: When partitions have next something to do, by this process's last turn at them.
         unknown_words: X's words for a state that this process has met and does not know.
-        signers: Parsed signing keys by endpoint, with the endpoint that they were read from.
+        secrets: What was opened of endpoints.
+        source: Where users reach this installation.
+        retry_schedule: The operator's own; like the source it is wanted by every attempt, and read once.
     """
 
     id: str
@@ -59,9 +82,13 @@ class Worker:
     background: set[asyncio.Task[None]] = field(default_factory=set)
     alarms: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
     unknown_words: set[str] = field(default_factory=set)
-    signers: dict[EndpointId, tuple[Endpoint, tuple[tuple[SigningKey, float | None], ...]]] = field(
-        default_factory=dict
-    )
+    secrets: dict[EndpointId, Opened] = field(default_factory=dict)
+    source: str = field(init=False)
+    retry_schedule: RetrySchedule = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = self.runtime.settings.base_url
+        self.retry_schedule = self.runtime.retry_schedule
 
     @property
     def origin(self) -> str:
@@ -80,27 +107,41 @@ class Worker:
         if not self.stopping.is_set():
             self.set_off(self, partition)
 
-    def signing_keys(self, endpoint: Endpoint, *, now: float) -> list[SigningKey]:
-        """Return the keys that sign for an endpoint now, the current one first."""
-        known = self.signers.get(endpoint.id)
-        if known is None or known[0] is not endpoint:
+    def opened(self, kind: Kind[Any], endpoint: Endpoint) -> Opened:
+        """Return the secrets of an endpoint in the clear; they are opened once for each state of it.
+
+        Raises:
+            ConfigError: A master key is missing, or the target does not have the form of this version.
+        """
+        known = self.secrets.get(endpoint.id)
+        if known is None or known.endpoint is not endpoint:
+            box = self.runtime.secrets
             keys = tuple(
-                (parse_signing_key(self.runtime.secrets.open(secret.sealed)), secret.expires_at)
-                for secret in endpoint.secrets
+                (parse_signing_key(box.open(secret.sealed)), secret.expires_at) for secret in endpoint.secrets
             )
-            known = self.signers[endpoint.id] = endpoint, keys
-        return [key for key, expires_at in known[1] if expires_at is None or expires_at > now]
+            target = None
+            if kind.target is not None and endpoint.target is not None:
+                target = _read(kind.name, kind.target, box.open(endpoint.target.sealed))
+            known = self.secrets[endpoint.id] = Opened(endpoint, keys, target)
+        return known
 
     def may_have_lost_claims(self, partition: int) -> bool:
         """Return whether a command was repeated since the leases of a partition were last compared."""
         return self.repeats_seen.get(partition, 0) != self.runtime.store.database.repeats
 
-    def forget_signers(self, endpoints: Mapping[EndpointId, Endpoint]) -> None:
-        """Let go of the keys of endpoints that are gone."""
-        if len(self.signers) <= len(endpoints):
+    def forget_secrets(self, endpoints: Mapping[EndpointId, Endpoint]) -> None:
+        """Let go of the secrets of endpoints that are gone."""
+        if len(self.secrets) <= len(endpoints):
             return
-        for endpoint_id in self.signers.keys() - endpoints.keys():
-            del self.signers[endpoint_id]
+        for endpoint_id in self.secrets.keys() - endpoints.keys():
+            del self.secrets[endpoint_id]
+
+
+def _read(kind: KindName, model: type[Target], document: str) -> Target:
+    try:
+        return read_target(model, document)
+    except ValidationError:
+        raise ConfigError(f"this version cannot read the target of a {kind} endpoint") from None
 
 
 def worker_of(ctx: dict[str, Any]) -> Worker:

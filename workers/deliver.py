@@ -157,7 +157,7 @@ class Drain:
         if turn.claims:
             self._may_claim = True
             endpoints = await self._store.endpoints.all_since(self._partition, turn.generation)
-            self._worker.forget_signers(endpoints)
+            self._worker.forget_secrets(endpoints)
             for claim in turn.claims:
                 flight = Flight(claim, self._loop.time())
                 task = self._loop.create_task(self._attempt(flight, endpoints.get(claim.endpoint_id)))

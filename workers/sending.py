@@ -1,48 +1,49 @@
-"""Signing a message for an endpoint and sending it: an event, or a challenge."""
+"""What a kind renders from: a message, its endpoint, and the endpoint's secrets in the clear."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.delivery.kinds.kind import Kind, Sending
 from notifier.core.delivery.outcome import Answer, ErrorClass
-from notifier.core.delivery.request import Content, build_request
-from notifier.core.delivery.signing import SigningKey
 from notifier.errors import ConfigError
 from workers.context import Worker
 
 
-class Sent(NamedTuple):
-    """What came back, and the keys that signed; none where nothing was sent for want of them."""
-
-    answer: Answer
-    keys: list[SigningKey]
-
-
-async def send(worker: Worker, endpoint: Endpoint, message_id: str, content: Content, *, now: float) -> Sent:
-    """Sign a message with every live secret of an endpoint and send it.
+def prepare(
+    worker: Worker,
+    endpoint: Endpoint,
+    *,
+    message_id: str,
+    body: bytes,
+    now: float,
+    memory: str = "",
+    newest: str = "",
+) -> tuple[Kind[Any], Sending[Any]]:
+    """Return the kind of an endpoint, and what it makes a request of.
 
     Args:
         worker: Who sends.
         endpoint: To which.
-        message_id: The ``webhook-id``.
-        content: The body and its type.
+        message_id: The id of the event, or of the challenge.
+        body: Its full payload.
         now: Epoch seconds.
+        memory: What the kind remembers of the Space; empty for nothing.
+        newest: The last event of the Space that waits behind this one; empty for none.
 
-    Returns:
-        The answer; a local failure where a master key is missing, which is no fault of the receiver's.
+    Raises:
+        ConfigError: A master key is missing, or this version does not know the kind: no fault of the
+            receiver's.
     """
-    try:
-        keys = worker.signing_keys(endpoint, now=now)
-    except ConfigError as error:
-        return Sent(Answer(None, ErrorClass.LOCAL, None, 0.0, detail=error.message), [])
-    request = build_request(
-        url=endpoint.url,
-        event_id=message_id,
-        body=content.body,
-        content_type=content.content_type,
-        keys=keys,
-        timestamp=int(now),
-        extra_headers=endpoint.headers,
-    )
-    return Sent(await worker.client.send(request), keys)
+    kind = worker.runtime.kinds.get(endpoint.kind)
+    if kind is None:
+        raise ConfigError(f"this version has no kind {endpoint.kind!r}")
+    opened = worker.opened(kind, endpoint)
+    keys = opened.live_keys(now)
+    return kind, Sending(message_id, body, endpoint, keys, opened.target, worker.source, now, memory, newest)
+
+
+def unsent(detail: str) -> Answer:
+    """Return what stands for an answer where nothing could be sent through a fault of ours."""
+    return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=detail)

@@ -22,6 +22,7 @@ from arq.worker import create_worker, func
 from redis.exceptions import RedisError
 
 from notifier.config import Settings, load_settings
+from notifier.core.delivery.kinds.table import KINDS, Kinds
 from notifier.errors import ConfigError, NotifierError, UnavailableError
 from notifier.runtime import Runtime, open_runtime, report_concerns
 from notifier.store import Retrying, connect, fault_of, key_id_of, schema
@@ -68,7 +69,9 @@ async def _start(ctx: dict[str, Any]) -> None:
         return  # arq's loop is started again; what it works with is in place.
     settings: Settings = ctx["settings"]
     stack: AsyncExitStack = ctx["stack"]
-    runtime = await stack.enter_async_context(open_runtime(settings, retrying=ctx["retrying"]))
+    runtime = await stack.enter_async_context(
+        open_runtime(settings, retrying=ctx["retrying"], kinds=ctx["kinds"])
+    )
     connections = LARGEST_WINDOW * settings.delivery_partitions
     _allow_files(connections + SPARE_FILES)
     client = await stack.enter_async_context(runtime.delivery_client(max_connections=connections))
@@ -89,7 +92,7 @@ async def _start(ctx: dict[str, Any]) -> None:
 async def _warn_of_lost_keys(runtime: Runtime) -> None:
     """Say at once what would otherwise show only when something is to be delivered."""
     endpoints = await runtime.store.endpoints.all()
-    sealed_under = {key_id_of(secret.sealed) for each in endpoints.values() for secret in each.secrets}
+    sealed_under = {key_id_of(sealed) for each in endpoints.values() for sealed in each.sealed}
     lost = sorted(key_id for key_id in sealed_under if not runtime.secrets.has(key_id))
     if lost:
         log.warning("worker.master_keys_missing", key_ids=lost, setting="NOTIFIER_MASTER_KEYS")
@@ -148,7 +151,13 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "keep_result": 0,
         "log_results": False,
         "job_completion_wait": GRACE_SECONDS,
-        "ctx": {"settings": settings, "stack": AsyncExitStack(), "retrying": retrying, "started": None},
+        "ctx": {
+            "settings": settings,
+            "stack": AsyncExitStack(),
+            "retrying": retrying,
+            "started": None,
+            "kinds": KINDS,
+        },
     }
 
 
@@ -174,7 +183,11 @@ def run_worker(settings: Settings) -> None:
 
 
 async def run_until(
-    stop: asyncio.Event, settings: Settings, *, started: Callable[[Worker], None] | None = None
+    stop: asyncio.Event,
+    settings: Settings,
+    *,
+    started: Callable[[Worker], None] | None = None,
+    kinds: Kinds = KINDS,
 ) -> None:
     """Run one worker in this event loop until ``stop`` is set; it waits for a Redis that does not serve.
 
@@ -188,6 +201,7 @@ async def run_until(
     """
     worker = create_worker(worker_settings(settings), handle_signals=False)
     worker.ctx["started"] = started
+    worker.ctx["kinds"] = kinds
     retrying: Retrying = worker.ctx["retrying"]
     main = asyncio.create_task(_run(worker))
     ends = [asyncio.create_task(event.wait()) for event in (stop, retrying.refused)]

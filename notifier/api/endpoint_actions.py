@@ -68,6 +68,8 @@ async def verify_endpoint(call: Call[None, None]) -> Reply[EndpointView]:
 
     def decide(endpoint: Endpoint) -> Endpoint:
         if endpoint.verification is None:
+            if endpoint.target is not None:
+                raise ConflictError(f"{endpoint.id} is of the kind {endpoint.kind}, which is not verified.")
             raise ConflictError(
                 f'{endpoint.id} was added without "verify": "challenge"; add another endpoint.'
             )
@@ -86,7 +88,7 @@ async def get_secret(call: Call[None, None]) -> Reply[SecretView]:
 
     It is the one that signs at present.
     """
-    current = (await read(call)).secrets[0]
+    current = _signing(await read(call)).secrets[0]
     secret = shown(current, call.runtime.secrets)
     return Reply.of(SecretView(secret=secret, public_key=current.public_key))
 
@@ -97,9 +99,8 @@ async def rotate_secret(call: Call[SecretRotate, None]) -> Reply[RotatedSecretVi
     The old one signs beside the new one for the grace period.
     """
     now, box = call.runtime.clock(), call.runtime.secrets
-    secret = new_secret(
-        (await read(call)).signing, call.body.secret
-    )  # the scheme of an endpoint never changes
+    # The scheme of an endpoint never changes.
+    secret = new_secret(_signing(await read(call)).signing, call.body.secret)
     expires_at = now + call.body.grace_seconds
 
     def decide(endpoint: Endpoint) -> Endpoint:
@@ -135,6 +136,17 @@ async def test_endpoint(call: Call[None, None]) -> Reply[TestView]:
     await call.runtime.store.events.commit(event)
     await hint(call.runtime.wakeup.dispatch())
     return Reply.of(TestView(event_id=event.id))
+
+
+def _signing(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint whose requests are signed.
+
+    Raises:
+        ConflictError: Those of its kind are not.
+    """
+    if endpoint.target is not None:
+        raise ConflictError(f"{endpoint.id} is of the kind {endpoint.kind}, which has no signing secret.")
+    return endpoint
 
 
 OPERATIONS: Final = (

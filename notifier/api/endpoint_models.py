@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from notifier.api.bodies import Body
 from notifier.api.models import BodyInteger, Time, time_or_none
@@ -11,8 +20,8 @@ from notifier.core.delivery.endpoint import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_MAX_CONCURRENCY,
     MAX_GRACE_SECONDS,
+    WEBHOOK,
     Endpoint,
-    EndpointKind,
     EndpointStatus,
     Filters,
     Ordering,
@@ -21,6 +30,7 @@ from notifier.core.delivery.endpoint import (
     VerificationStatus,
     Verify,
 )
+from notifier.core.delivery.kinds.table import KINDS
 from notifier.core.events.event import PayloadForm
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.reasons import DisabledReason
@@ -32,6 +42,9 @@ MIN_RATE: Final = 0.00001  # a little less than one a day
 MAX_RATE: Final = 10_000
 MAX_FILTER_ITEMS: Final = 1_000
 MAX_METADATA_PAIRS: Final = 50
+
+OF_WEBHOOKS: Final = ("url", "payload", "format", "signing", "public_key", "headers", "verification")
+"""The fields that only a webhook is shown with; an endpoint of another kind has a ``target`` instead."""
 
 
 def _unique(items: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,6 +62,7 @@ Words: TypeAlias = Annotated[tuple[Word, ...], FILTER_LIST, AfterValidator(_uniq
 EventTypes: TypeAlias = Annotated[
     tuple[str, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)
 ]
+KindText: TypeAlias = Annotated[str, Field(json_schema_extra={"enum": list(KINDS)})]
 Url: TypeAlias = Annotated[str, Field(min_length=1, examples=["https://example.com/hooks/spaces"])]
 OwnSecret: TypeAlias = Annotated[
     str,
@@ -76,6 +90,10 @@ class EndpointChoices(Body):
     """What a subscriber chooses, at the start and at any time later."""
 
     description: Annotated[str, Field(max_length=1_000)] | None = None
+    target: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Where the endpoint leads, as its kind has it; a webhook has a `url`.",
+    )
     event_types: EventTypes = ("space.*",)
     filters: FiltersBody = Field(default_factory=FiltersBody)
     payload: Annotated[PayloadForm, Field(strict=False)] = PayloadForm.FULL
@@ -87,23 +105,43 @@ class EndpointChoices(Body):
     metadata: Metadata = Field(default_factory=dict)
 
     def chosen(self) -> dict[str, Any]:
-        """Return what the caller set, as arguments of the core's Endpoint."""
-        chosen = {name: getattr(self, name) for name in self.model_fields_set & set(SUBSCRIBERS_CHOICES)}
+        """Return what the caller set beside a target, as arguments of the core's Endpoint."""
+        chosen = {name: getattr(self, name) for name in self.model_fields_set & SUBSCRIBERS_CHOICES}
         if "filters" in chosen:
             chosen["filters"] = Filters(**self.filters.model_dump())
         return chosen
 
 
+def _for_a_webhook(schema: dict[str, Any], *required: str) -> None:
+    """Say in a schema what only a webhook has to have."""
+    for name in required:
+        schema["properties"][name].pop("default", None)
+    schema["if"] = {"properties": {"kind": {"const": WEBHOOK}}}
+    schema["then"] = {"required": list(required)}
+    schema["else"] = {"required": ["target"]}
+
+
 class EndpointCreate(EndpointChoices):
     """An endpoint to add."""
 
-    url: Url
-    kind: Annotated[EndpointKind, Field(strict=False)] = EndpointKind.WEBHOOK
+    model_config = ConfigDict(json_schema_extra=lambda schema: _for_a_webhook(schema, "url"))
+
+    kind: KindText = WEBHOOK
+    url: Url = Field("", validate_default=True)
     signing: Annotated[Signing, Field(strict=False)] = Signing.HMAC
     secret: OwnSecret | None = None
     verify: Annotated[Verify, Field(strict=False)] = Field(
         Verify.NONE, description="With `challenge` nothing is delivered until the receiver has answered one."
     )
+
+    @field_validator("url", mode="wrap")
+    @classmethod
+    def _need_url(cls, value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+        if value == "" and info.data.get("kind") != WEBHOOK:
+            return value
+        if value == "":
+            raise PydanticCustomError("missing", "is required")
+        return check(value)
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -129,7 +167,8 @@ class EndpointPatch(EndpointChoices):
     url: Url = ""
 
 
-SUBSCRIBERS_CHOICES: Final = tuple(EndpointPatch.model_fields)
+SUBSCRIBERS_CHOICES: Final = frozenset(EndpointPatch.model_fields) - {"target"}
+"""What is kept as it was chosen; a target is sealed."""
 
 
 class SecretRotate(Body):
@@ -184,19 +223,24 @@ class VerificationView(BaseModel):
 class EndpointView(BaseModel):
     """An endpoint; its secret is not shown."""
 
+    model_config = ConfigDict(json_schema_extra=lambda schema: _for_a_webhook(schema, *OF_WEBHOOKS))
+
     id: str
-    url: str
-    kind: EndpointKind
+    url: str = ""
+    kind: KindText
+    target: dict[str, Any] = Field(
+        default_factory=dict, description="Its secrets are masked; a webhook has none, and a `url` instead."
+    )
     description: str | None
     event_types: list[str]
     filters: FiltersView
-    payload: PayloadForm
-    format: PayloadFormat
-    signing: Signing
+    payload: PayloadForm = PayloadForm.FULL
+    format: PayloadFormat = PayloadFormat.STANDARD
+    signing: Signing = Signing.HMAC
     public_key: str | None = Field(
-        description="What receivers verify ed25519 signatures with, `whpk_`; null for hmac."
+        None, description="What receivers verify ed25519 signatures with, `whpk_`; null for hmac."
     )
-    headers: dict[str, str]
+    headers: dict[str, str] = Field(default_factory=dict)
     ordering: Ordering
     max_concurrency: int
     rate_limit_per_second: float | None
@@ -204,16 +248,18 @@ class EndpointView(BaseModel):
     status: EndpointStatus
     disabled_reason: DisabledReason | None
     disabled_at: Time | None
-    verification: VerificationView | None = Field(description="null: none was asked for.")
+    verification: VerificationView | None = Field(None, description="null: none was asked for.")
     health: HealthView
     created_at: Time
     updated_at: Time
 
 
 class CreatedEndpointView(EndpointView):
-    """A new endpoint, with its secret."""
+    """A new endpoint, with its secret where it has one."""
 
-    secret: str
+    model_config = ConfigDict(json_schema_extra=lambda schema: _for_a_webhook(schema, *OF_WEBHOOKS, "secret"))
+
+    secret: str = ""
 
 
 class EnabledEndpointView(EndpointView):
@@ -251,29 +297,46 @@ def chosen_fields(endpoint: Endpoint) -> dict[str, Any]:
 
 def endpoint_fields(endpoint: Endpoint, health: EndpointHealth) -> dict[str, Any]:
     """Return the fields of an :class:`EndpointView`."""
-    same = EndpointView.model_fields.keys() - {"health", "public_key"}
+    same = EndpointView.model_fields.keys() - {"health", "target", *OF_WEBHOOKS}
     rate = health.learned_rate_per_second
-    return {name: getattr(endpoint, name) for name in same} | {
-        "event_types": list(endpoint.event_types),
-        "filters": FiltersView(
-            **{name: list(getattr(endpoint.filters, name)) for name in FiltersView.model_fields}
-        ),
-        "health": HealthView(
-            pending=health.pending,
-            oldest_due_at=time_or_none(health.oldest_due_at),
-            consecutive_failures=health.consecutive_failures,
-            last_success_at=time_or_none(health.last_success_at),
-            last_failure_at=time_or_none(health.last_failure_at),
-            last_failure_reason=health.last_failure_reason,
-            learned_rate_per_second=rate and round(rate, 3),
-            learned_concurrency=health.learned_concurrency,
-            paused_until=time_or_none(health.paused_until),
-        ),
+    return (
+        {name: getattr(endpoint, name) for name in same}
+        | _destination_fields(endpoint)
+        | {
+            "event_types": list(endpoint.event_types),
+            "filters": FiltersView(
+                **{name: list(getattr(endpoint.filters, name)) for name in FiltersView.model_fields}
+            ),
+            "health": HealthView(
+                pending=health.pending,
+                oldest_due_at=time_or_none(health.oldest_due_at),
+                consecutive_failures=health.consecutive_failures,
+                last_success_at=time_or_none(health.last_success_at),
+                last_failure_at=time_or_none(health.last_failure_at),
+                last_failure_reason=health.last_failure_reason,
+                learned_rate_per_second=rate and round(rate, 3),
+                learned_concurrency=health.learned_concurrency,
+                paused_until=time_or_none(health.paused_until),
+            ),
+            "disabled_at": time_or_none(endpoint.disabled_at),
+            "created_at": rfc3339(endpoint.created_at),
+            "updated_at": rfc3339(endpoint.updated_at),
+        }
+    )
+
+
+def _destination_fields(endpoint: Endpoint) -> dict[str, Any]:
+    """Return where an endpoint leads, and how a webhook is sent to."""
+    if endpoint.target is not None:
+        return {"target": dict(endpoint.target.shown)}
+    return {
+        "url": endpoint.url,
+        "payload": endpoint.payload,
+        "format": endpoint.format,
+        "signing": endpoint.signing,
         "public_key": endpoint.secrets[0].public_key,
+        "headers": endpoint.headers,
         "verification": _verification_view(endpoint),
-        "disabled_at": time_or_none(endpoint.disabled_at),
-        "created_at": rfc3339(endpoint.created_at),
-        "updated_at": rfc3339(endpoint.updated_at),
     }
 
 

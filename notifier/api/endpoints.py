@@ -6,6 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from notifier.api.bodies import Document
+from notifier.api.endpoint_kinds import (
+    TARGET,
+    check_fields,
+    kind_named,
+    kind_of,
+    opened_target,
+    seal_target,
+)
 from notifier.api.endpoint_models import (
     CreatedEndpointView,
     EndpointCreate,
@@ -23,6 +32,7 @@ from notifier.api.signing_secrets import new_secret, seal
 from notifier.core.delivery.addresses import check_url
 from notifier.core.delivery.endpoint import (
     Endpoint,
+    Ordering,
     Signing,
     Verify,
     verified_anew,
@@ -47,24 +57,35 @@ async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply[CreatedEndp
     The answer shows its secret.
     """
     now, body = call.runtime.clock(), call.body
-    chosen = _checked(call.runtime, body.chosen() | {"url": body.url})
-    _check_verifiable(body.verify, body.signing)
-    secret = new_secret(body.signing, body.secret)
+    kind = kind_named(call.runtime, body.kind)
+    check_fields(kind, body.model_fields_set, body.ordering)
     endpoint = Endpoint(
         id=EndpointId("ep_" + random_tail()),
-        kind=body.kind,
-        signing=body.signing,
-        secrets=(seal(secret, body.signing, call.runtime.secrets),),
+        kind=kind.name,
         created_at=now,
         updated_at=now,
-        **chosen,
+        **kind.defaults | _checked(call.runtime, body.chosen()),
     )
+    if kind.target is not None:
+        target = seal_target(call.runtime, kind.target, body.target)
+        return await _created(call, replace(endpoint, target=target, ordering=Ordering.SPACE))
+    _check_verifiable(body.verify, body.signing)
+    secret = new_secret(body.signing, body.secret)
+    sealed = seal(secret, body.signing, call.runtime.secrets)
+    endpoint = replace(endpoint, signing=body.signing, secrets=(sealed,))
     if body.verify is Verify.CHALLENGE:
         endpoint = verified_anew(endpoint, now=now)
+    return await _created(call, endpoint, secret=secret)
+
+
+async def _created(
+    call: Call[EndpointCreate, None], endpoint: Endpoint, **secret: str
+) -> Reply[CreatedEndpointView]:
+    """Keep a new endpoint and answer with it."""
     await call.runtime.store.endpoints.create(endpoint)
     await _hint_challenge(call.runtime, endpoint)
     health = await call.runtime.store.endpoints.health(endpoint.id)
-    view = CreatedEndpointView(**endpoint_fields(endpoint, health), secret=secret)
+    view = CreatedEndpointView(**endpoint_fields(endpoint, health), **secret)
     return Reply.of(view, location=f"{PATH}/{endpoint.id}", etag=etag_of(endpoint))
 
 
@@ -92,10 +113,15 @@ async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply[EndpointView
 
     Another URL is verified again, where that was asked for.
     """
-    now, patch = call.runtime.clock(), Patch(call, EndpointPatch)
+    runtime, now, patch = call.runtime, call.runtime.clock(), Patch(call, EndpointPatch)
 
     def decide(endpoint: Endpoint) -> Endpoint:
-        chosen = _checked(call.runtime, patch.over(chosen_fields(endpoint)).chosen())
+        kind = kind_of(runtime, endpoint)
+        body = patch.over(_patchable(call, endpoint), kind.defaults)
+        check_fields(kind, body.model_fields_set, body.ordering)
+        chosen = _checked(runtime, body.chosen())
+        if kind.target is not None and TARGET in body.model_fields_set:
+            chosen[TARGET] = seal_target(runtime, kind.target, body.target, before=endpoint.target)
         patch.refuse_overwriting(endpoint, chosen)
         changed = replace(endpoint, **chosen, updated_at=now)
         if changed.url != endpoint.url and changed.verification is not None:
@@ -103,6 +129,14 @@ async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply[EndpointView
         return changed
 
     return await reply(call, (await change(call, decide)).after)
+
+
+def _patchable(call: Call[EndpointPatch, None], endpoint: Endpoint) -> Document:
+    """Return what a PATCH can change, with the target in the clear where it is to be merged."""
+    fields = chosen_fields(endpoint)
+    if endpoint.target is not None and call.merge is not None and TARGET in call.merge:
+        fields[TARGET] = opened_target(call.runtime, endpoint)
+    return fields
 
 
 async def delete_endpoint(call: Call[None, None]) -> Reply[None]:

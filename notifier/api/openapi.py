@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from notifier import __version__
@@ -99,8 +99,10 @@ def _operation(operation: Operation, schemas: Schemas, queries: dict[type[BaseMo
         "responses": _responses(operation, schemas),
     }
     if operation.body is not None:
-        required = any(field.is_required() for field in operation.body.model_fields.values())
-        described["requestBody"] = {"required": required, "content": _bodies(operation, schemas)}
+        described["requestBody"] = {
+            "required": _is_needed(operation.body),
+            "content": _bodies(operation, schemas),
+        }
     if not operation.is_public:
         described["security"] = [{operation.access.kind.value: []}]
     return described
@@ -120,6 +122,15 @@ def _parameters(operation: Operation, queries: dict[type[BaseModel], Schema]) ->
     if operation.takes_if_match:
         parameters.append({"name": IF_MATCH, "in": "header", "schema": TEXT, "description": IF_MATCH_USE})
     return parameters
+
+
+def _is_needed(model: type[BaseModel]) -> bool:
+    """Return whether a request without a body is refused, which counts as an empty one."""
+    try:
+        model.model_validate({})
+    except ValidationError:
+        return True
+    return False
 
 
 def _bodies(operation: Operation, schemas: Schemas) -> Schema:

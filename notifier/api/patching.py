@@ -24,11 +24,12 @@ class Patch(Generic[BodyT]):
         self._model = model
         self._first: object = None
 
-    def over(self, current: Document) -> BodyT:
+    def over(self, current: Document, defaults: Document | None = None) -> BodyT:
         """Return the new values of the fields to be changed, checked.
 
         Args:
             current: The fields of the record that a PATCH can change, as JSON.
+            defaults: What null gives back where that is not the model's own default.
 
         Raises:
             InvalidInputError: It names every refused field.
@@ -36,9 +37,9 @@ class Patch(Generic[BodyT]):
         if self._call.merge is None:
             return self._call.body
         whole = merged(current, self._call.merge)
-        defaults = self._model().model_dump(mode="json")
+        all_defaults = self._model().model_dump(mode="json") | (defaults or {})
         return check_body(
-            self._model, {name: whole.get(name, defaults.get(name)) for name in self._call.merge}
+            self._model, {name: whole.get(name, all_defaults.get(name)) for name in self._call.merge}
         )
 
     def refuse_overwriting(self, record: object, wanted: dict[str, Any]) -> None:

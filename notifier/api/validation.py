@@ -19,16 +19,20 @@ PLAIN_WORDS: Final = {
 """For pydantic's kinds of errors whose own text speaks of Python."""
 
 
-def invalid(place: str, error: ValidationError, hints: dict[str, str] | None = None) -> InvalidInputError:
+def invalid(
+    place: str, error: ValidationError, hints: dict[str, str] | None = None, *, within: str | None = None
+) -> InvalidInputError:
     """Turn pydantic's refusal into ours, without the refused values.
 
     Args:
         place: ``body`` or ``query``.
         error: What pydantic found.
         hints: For field names that a request does not take: what to do instead.
+        within: The field whose inside was checked.
     """
     details = error.errors(include_url=False, include_input=False)
-    fields = [FieldError((place, *detail["loc"]), _text(dict(detail), hints or {})) for detail in details]
+    start = (place,) if within is None else (place, within)
+    fields = [FieldError((*start, *detail["loc"]), _text(dict(detail), hints or {})) for detail in details]
     summary = "; ".join(f"{'.'.join(map(str, field.loc[1:])) or place}: {field.msg}" for field in fields)
     return InvalidInputError(summary, *fields)
 

@@ -17,7 +17,7 @@ from notifier.core.delivery.outcome import KEPT_HEADERS
 from notifier.delivery.reply import recordable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MAX_LENGTH_DIGITS: Final = 15
 MAX_REMEMBERED_BYTES: Final = 1024
@@ -116,6 +116,16 @@ def _read_leniently(data: bytes, at: int) -> tuple[Head, int] | None:
     text = data[status_line.start(1) : blank_line.end()]
     head = _well_written(text) or _parsed(_FOLD.sub(b" ", text), int(status_line[2]), is_well_written=False)
     return head, blank_line.end()
+
+
+def headers_in(text: bytes, names: Sequence[str]) -> dict[str, str]:
+    """Return the first of each of these headers in the text of a head, as it can be recorded."""
+    wanted = b"|".join(re.escape(name.encode()) for name in names)
+    found = re.findall(rb"\n[ \t]*(%b)[ \t]*:([^\n]*)" % wanted, text, re.IGNORECASE)
+    return {
+        name.decode().lower(): recordable(value.decode("utf-8", "surrogateescape"))
+        for name, value in reversed(found)
+    }
 
 
 def may_settle(begun: bytearray, more: bytes) -> bool:

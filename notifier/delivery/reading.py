@@ -2,7 +2,7 @@
 
 1. The status in the head counts, whatever follows. A body that is cut short, badly framed or longer than
   announced only costs the connection.
-2. A head is read up to 64 KiB, a body up to 4 KiB.
+2. A head is read up to 64 KiB, of a body as much as the request wants, 4 KiB by default.
 3. A connection is reused only after a valid answer that was read to its end and that nothing follows. What
   follows an answer would be taken for the next one.
 4. Interim answers (1xx) are skipped, except 101, which ends HTTP on the connection.
@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from notifier.core.delivery.outcome import MAX_KEPT_BODY_BYTES, ErrorClass
+from notifier.core.delivery.outcome import MAX_KEPT_BODY_BYTES, RECORDED, ErrorClass
 from notifier.delivery.chunks import Chunks
 from notifier.delivery.failures import describe_failure, text_of
-from notifier.delivery.head import SWITCHING_PROTOCOLS, may_settle, read_head
+from notifier.delivery.head import SWITCHING_PROTOCOLS, headers_in, may_settle, read_head
 from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
+    from notifier.core.delivery.outcome import Excerpt
     from notifier.delivery.head import Head
 
 MAX_ANSWER_BYTES: Final = 65_536
-"""For heads, including interim ones, chunk sizes, trailers and body together."""
+"""For heads, including interim ones, chunk sizes, trailers and the first 4 KiB of the body together."""
 
 
 class AnswerReader:
@@ -40,11 +41,13 @@ class AnswerReader:
 
     __slots__ = (
         "_chunks",
+        "_excerpt",
         "_head",
         "_is_reusable",
         "_left",
         "_opens_tunnel",
         "_room",
+        "_whole_room",
         "finished",
         "in_doubt",
         "reply",
@@ -55,13 +58,14 @@ class AnswerReader:
         self._opens_tunnel = opens_tunnel
         self.expect()
 
-    def expect(self) -> None:
-        """Start with the next answer."""
+    def expect(self, excerpt: Excerpt = RECORDED) -> None:
+        """Start with the next answer, and read so much of it."""
+        self._excerpt = excerpt
         self.reply = Reply()
         self.finished = False
         self.reusable = False
         self.in_doubt = False
-        self._room = MAX_ANSWER_BYTES
+        self._room = self._whole_room = MAX_ANSWER_BYTES + excerpt.body_bytes - MAX_KEPT_BODY_BYTES
         self._head = bytearray()
         self._is_reusable = False
         self._left: int | None = None
@@ -70,7 +74,7 @@ class AnswerReader:
     @property
     def untouched(self) -> bool:
         """Whether not a single byte was received."""
-        return self._room == MAX_ANSWER_BYTES
+        return self._room == self._whole_room
 
     def feed(self, data: bytes) -> None:
         """Process received bytes, while not ``finished``."""
@@ -84,7 +88,7 @@ class AnswerReader:
             self._read_body(data)
         if self._room < 0:
             if self.reply.status is None and not self.finished:
-                self.fail(ErrorClass.TOO_LARGE_HEADERS, f"more than {MAX_ANSWER_BYTES} bytes of headers")
+                self.fail(ErrorClass.TOO_LARGE_HEADERS, f"more than {self._whole_room} bytes of headers")
             self.finished = True
             self.reusable = False
 
@@ -126,10 +130,14 @@ class AnswerReader:
             if found is None:
                 self._head = bytearray(data[at:].lstrip(b"\r\n"))
                 return b""
-            head, at = found
+            head, end = found
             if head.status // 100 != 1 or head.status == SWITCHING_PROTOCOLS:
                 self._begin_body(head)
-                return data[at:]
+                if self._excerpt.headers:
+                    more = headers_in(data[at:end], self._excerpt.headers)
+                    self.reply.headers = {**head.headers, **more}
+                return data[end:]
+            at = end
 
     def _begin_body(self, head: Head) -> None:
         reply = self.reply
@@ -160,14 +168,15 @@ class AnswerReader:
 
     def _keep(self, piece: bytes, *, ended: bool, surplus: bool = False) -> None:
         """Keep what there is room for, and finish when the body has ended or is longer."""
+        most = self._excerpt.body_bytes
         if piece:
             piece = self.reply.body + piece
-            self.reply.body = piece[:MAX_KEPT_BODY_BYTES]
-            if len(piece) > MAX_KEPT_BODY_BYTES:
+            self.reply.body = piece[:most]
+            if len(piece) > most:
                 self.finished = True
                 return
         if ended:
             self.finished = True
             self.reusable = self._is_reusable and not surplus
-        elif len(self.reply.body) == MAX_KEPT_BODY_BYTES:
+        elif len(self.reply.body) == most:
             self.finished = True

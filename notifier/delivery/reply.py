@@ -24,8 +24,8 @@ class Reply:
         status: The status of the final answer, once its head was received.
         error: Why there is no status, or why it is not the receiver's.
         detail: Explains the error to the operator, or says what was wrong after the head.
-        headers: Those of ``KEPT_HEADERS`` that were present, in a form that can be stored.
-        body: The first 4 KiB.
+        headers: Those that were wanted and present, in a form that can be stored.
+        body: As much of its beginning as was wanted.
         stale: The connection was a kept one and ended without any answer, so the request may be sent again on
             another.
     """

@@ -11,6 +11,7 @@ from notifier.delivery.message import message_of, target_of
 from notifier.delivery.reply import Reply
 
 if TYPE_CHECKING:
+    from notifier.core.delivery.outcome import Excerpt
     from notifier.core.delivery.request import DeliveryRequest
     from notifier.delivery.dial import Route
     from notifier.delivery.message import Origin
@@ -50,7 +51,7 @@ class Sender:
             # It is not this receiver's fault if all connections are in use.
             return Reply(error=ErrorClass.LOCAL, detail="no connection was free in time")
         try:
-            return await self._send_to(target.origin, message, deadline, fresh=fresh)
+            return await self._send_to(target.origin, message, deadline, request.excerpt, fresh=fresh)
         except SEND_FAILURES as error:
             return _failed(error)
         finally:
@@ -69,11 +70,13 @@ class Sender:
             return False
         return True
 
-    async def _send_to(self, origin: Origin, message: bytes, deadline: float, *, fresh: bool) -> Reply:
+    async def _send_to(
+        self, origin: Origin, message: bytes, deadline: float, excerpt: Excerpt, *, fresh: bool
+    ) -> Reply:
         connection = None if fresh else self._pool.take(origin)
         if connection is None:
             connection = await self._dial(origin, deadline)
-        reply = await connection.exchange(message, deadline)
+        reply = await connection.exchange(message, deadline, excerpt)
         self._pool.keep(connection)
         self._route.review(reply, origin)
         return reply

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from notifier.core.delivery.outcome import ErrorClass
+from notifier.core.delivery.outcome import RECORDED, ErrorClass
 from notifier.delivery.reading import AnswerReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from notifier.core.delivery.outcome import Excerpt
     from notifier.delivery.deadlines import Deadlines
     from notifier.delivery.message import Origin
     from notifier.delivery.reply import Reply
@@ -76,12 +77,12 @@ class Connection(asyncio.Protocol):
         """Close without waiting for anything."""
         self._transport.abort()
 
-    async def exchange(self, message: bytes, deadline: float) -> Reply:
+    async def exchange(self, message: bytes, deadline: float, excerpt: Excerpt = RECORDED) -> Reply:
         """Send ``message`` and return its answer, before ``deadline`` by the loop's clock."""
         reader = self._reader
-        if self._asked:
-            reader.expect()
-            self._reused = True
+        if self._asked or not reader.finished:  # as it is where a fresh connection broke off meanwhile
+            reader.expect(excerpt)
+        self._reused = self._asked
         self._asked = True
         if not reader.finished:  # a fresh connection may have been closed in the meantime
             self._waiter = self._loop.create_future()

@@ -81,6 +81,9 @@ class Claim(NamedTuple):
         committed_at: When the event was committed, epoch seconds.
         attempts_made: All attempts so far.
         base: Attempts before the last redelivery; the retry schedule counts from there.
+        space_id: The Space of the event, where the endpoint's kind has a memory.
+        memory: What it remembers of that Space; empty for nothing.
+        newest: The last event of the Space that waits behind this one; empty for none.
     """
 
     event_id: EventId
@@ -91,6 +94,9 @@ class Claim(NamedTuple):
     trigger: Trigger
     body: bytes
     committed_at: float
+    space_id: str = ""
+    memory: str = ""
+    newest: str = ""
 
 
 class Settlement(NamedTuple):
@@ -104,6 +110,8 @@ class Settlement(NamedTuple):
         succeeded: Whether the receiver answered well; None where that is not known.
         paced: Whether the receiver asked for a slower pace; ``resume_after`` is what it named, 0 for nothing.
         base: Attempts from which the retry schedule counts; kept where the receiver asked for a slower pace.
+        memory: What the endpoint's kind remembers of the Space from now on, empty for nothing; None where
+            that does not change.
     """
 
     claim: Claim
@@ -115,6 +123,7 @@ class Settlement(NamedTuple):
     succeeded: bool | None = None
     paced: bool = False
     base: int = 0
+    memory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +233,7 @@ class DeliveryQueue:
                 settlement.paced,
                 settlement.base,
                 int(settlement.attempt.duration_ms),
+                *_remembered(settlement),
             ]
             for settlement in settlements
         ]
@@ -280,6 +290,11 @@ class DeliveryQueue:
                 for partition in range(self._partitions.count)
             ]
         )
+
+
+def _remembered(settlement: Settlement) -> tuple[str, ...]:
+    memory, space_id = settlement.memory, settlement.claim.space_id
+    return () if memory is None or not space_id else (space_id, memory)
 
 
 def _name(claim: Claim) -> str:
@@ -348,6 +363,7 @@ def _claims(rows: Sequence[Any], bodies: Mapping[EventId, Body], *, lease_end: i
             base,
             Trigger.MANUAL if manual else Trigger.SCHEDULED,
             *bodies[EventId(event_id)],
+            *recalled,
         )
-        for endpoint_id, event_id, attempts, base, manual in rows
+        for endpoint_id, event_id, attempts, base, manual, *recalled in rows
     ]

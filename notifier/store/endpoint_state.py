@@ -14,6 +14,7 @@ class StateField(StrEnum):
     MAX_CONCURRENCY = "max_concurrency"
     INTERVAL_MS = "interval_ms"  # between two sends, by the owner's limit
     ORDERED = "ordered"  # 1: the events of one Space go out by sequence
+    REMEMBERS = "remembers"  # 1: its kind has a memory of each Space
 
     # The queue
     LINES = "lines"  # how many lines it has

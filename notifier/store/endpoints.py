@@ -28,6 +28,7 @@ SAVE_ENDPOINT: Final[Script[int]] = script("save_endpoint")
 DELETE_ENDPOINT: Final[Script[int]] = script("delete_endpoint")
 APPLY_ENDPOINT: Final[Script[None]] = script("apply_endpoint")
 REMOVE_ENDPOINT: Final[Script[None]] = script("remove_endpoint")
+ERASE_MEMORIES: Final[Script[int]] = script("erase_memories")
 END_CHANGE: Final[Script[int]] = script("end_change")
 CLAIM_CHALLENGES: Final[Script[list[str]]] = script("claim_challenges")
 
@@ -83,14 +84,16 @@ class Endpoints:
     async def save(self, endpoint: Endpoint, *, replacing: Endpoint, repaired: bool = False) -> None:
         """Replace an endpoint as it was read; where that disables it, an event reports it.
 
-        Where that enables it or gives it another URL, or it is said to be repaired, its record of failures
-        starts again, and what was learned of its pace is forgotten.
+        Where that enables it or gives it another destination, or it is said to be repaired, its record of
+        failures starts again, and what was learned of its pace is forgotten.
 
         Raises:
             NotFoundError: It has been deleted.
             VersionConflictError: It was changed meanwhile, say disabled by an answer of 410.
         """
-        await self._save(endpoint, replacing=replacing, repaired=repaired or endpoint.url != replacing.url)
+        await self._save(
+            endpoint, replacing=replacing, repaired=repaired or endpoint.destination != replacing.destination
+        )
 
     async def change(
         self, endpoint_id: str, decide: Callable[[Endpoint], Endpoint], *, repaired: bool = False
@@ -192,6 +195,7 @@ class Endpoints:
             "max_concurrency": endpoint.max_concurrency,
             "interval": 0 if rate is None else 1000 / rate,
             "ordered": int(endpoint.ordering is Ordering.SPACE),
+            "remembers": int(endpoint.remembers),
             "repaired": repaired,
             "first_concurrency": FIRST_CONCURRENCY,
         }
@@ -209,6 +213,8 @@ class Endpoints:
                 of(schema.LEASED, endpoint_id),
                 of(schema.LINES, endpoint_id),
                 of(schema.HISTORY, endpoint_id),
+                of(schema.MEMORIES, endpoint_id),
+                of(schema.MEMORY_ENDS, endpoint_id),
             ],
             args=[endpoint_id, self._ttl],
         )
@@ -236,7 +242,10 @@ class Endpoints:
         return found[EndpointId(endpoint_id)]
 
     async def trim(self) -> int:
-        """Drop from what endpoints were owed the events that have expired; returns how many."""
+        """Drop from what endpoints were owed the events that have expired; returns how many.
+
+        What their kinds have remembered for long enough is erased as well.
+        """
         async with self._database.pipeline() as pipe:
             pipe.get(schema.SERIAL())
             pipe.zrange(schema.EVENTS(), 0, 0, withscores=True)
@@ -244,10 +253,15 @@ class Endpoints:
         # Events expire in the order of the log, and its index was trimmed before.
         kept_from = int(first[0][1]) if first else int(serial or 0) + 1
         dropped = 0
-        async with self._database.translated():
-            for endpoint_id in await self.all():
-                history = self._partitions.key(schema.HISTORY, endpoint_id)
+        for endpoint_id, endpoint in (await self.all()).items():
+            history = self._partitions.key(schema.HISTORY, endpoint_id)
+            async with self._database.translated():
                 dropped += await self._database.redis.zremrangebyscore(history, "-inf", f"({kept_from}")
+            if endpoint.remembers:
+                rows = (schema.MEMORIES, schema.MEMORY_ENDS)
+                memories = [self._partitions.key(row, endpoint_id) for row in rows]
+                while await self._database.run(ERASE_MEMORIES, keys=memories):
+                    pass
         return dropped
 
     async def all(self) -> Mapping[EndpointId, Endpoint]:

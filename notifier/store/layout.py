@@ -8,6 +8,7 @@ the number of partitions is not what it was at the last start.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -45,14 +46,17 @@ FIRST_NAMES: Final = (
 )
 """The names of version 1 that are others now; all the rest of the deciding side only got a tag."""
 
+FIRST_FIELDS: Final = {"told": "announced"}
+"""The fields of a Space's document that have other names now."""
+
 DROPPED: Final = (
     *(schema.READY, schema.PARTITION_WAKEUP, schema.PARTITION_GENERATION),
     *(schema.LEASES, schema.RECOVERED),
 )
 """What partitions hold that is made again, or ends by itself, wherever their endpoints are."""
 
-FIRST_DROPPED: Final = re.compile(r"sn:(ready|leases|wakeup|nudge|jobs)(:.*)?")
-"""The same of version 1, and wakeups, which the next sweep sends again."""
+FIRST_DROPPED: Final = re.compile(r"sn:(ready|leases|wakeup|nudge|jobs|buckets)(:.*)?")
+"""The same of version 1, wakeups, which the next sweep sends again, and buckets, which X describes again."""
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +88,7 @@ class Layout:
             )
         if first_count:
             await self._move(_place_in_first)
+            await self._rename_fields()
             log.info("database.brought_up", from_version=FIRST_VERSION, to_version=schema.VERSION)
         elif count and count != self._partitions.count:
             await self._move(place_of)
@@ -129,6 +134,17 @@ class Layout:
             # A name that the walk shows twice is gone the second time.
             if await self._database.redis.exists(name):
                 await self._database.redis.rename(name, key)
+
+    async def _rename_fields(self) -> None:
+        """Give the fields of Spaces the names that they have now."""
+        async with self._database.translated():
+            space_ids = await self._database.redis.zrange(schema.SPACES(), 0, -1)
+            for space_id in space_ids:
+                document = json.loads(await self._database.redis.hget(schema.SPACE(space_id), "doc") or "{}")
+                renamed = {FIRST_FIELDS.get(name, name): value for name, value in document.items()}
+                if renamed != document:
+                    text = json.dumps(renamed, ensure_ascii=False, separators=(",", ":"))
+                    await self._database.redis.hset(schema.SPACE(space_id), "doc", text)
 
     async def _split(self, name: str, place: Place) -> None:
         """Spread the recipients of an event over the partitions that they are in now."""

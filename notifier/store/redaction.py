@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +19,10 @@ REDACT_ATTEMPTS: Final[Script[int]] = script("redact_attempts")
 
 EVENTS_AT_ONCE = 100
 
+LAST_WORD_SECONDS = 43_200
+"""How long a kind may still remember a Space whose content is erased: to take down what it has shown. It is
+the half of the day that X leaves to receivers; once the erasure is delivered, nothing is remembered."""
+
 
 class Redaction:
     """Reaches every copy of a Space's content outside its own record."""
@@ -29,6 +34,8 @@ class Redaction:
     async def redact(self, space_id: SpaceId) -> int | None:
         """Reduce the bodies of all events about a Space, and what was answered to their deliveries.
 
+        What kinds of endpoints remember of it comes to its end soon.
+
         Ids, types and times stay. Doing it twice changes nothing.
 
         Returns:
@@ -39,6 +46,8 @@ class Redaction:
             pipe.zrange(schema.SPACE_EVENTS(space_id), 0, -1)
             pipe.smembers(schema.SPACE_MENTIONS(space_id))
             own, mentions = await pipe.execute()
+        async with self._database.translated():
+            now, _ = await self._database.redis.time()
         event_ids = [EventId(each) for each in dict.fromkeys((*own, *sorted(mentions)))]
         is_quiet = True
         for start in range(0, len(event_ids), EVENTS_AT_ONCE):
@@ -47,6 +56,7 @@ class Redaction:
             owed = await self._redact_bodies(space_id, chunk)
             await self._forget_bodies()
             is_quiet = await self._redact_attempts(owed) and is_quiet
+            await self._end_memories(space_id, {endpoint_id for _, endpoint_id in owed}, now=now)
         return len(event_ids) if is_quiet else None
 
     async def _redact_bodies(
@@ -99,3 +109,12 @@ class Redaction:
                 calls.append(ScriptCall(REDACT_ATTEMPTS, [record], blank))
         await self._database.run_all(calls)
         return not any(rows[: len(owed)])
+
+    async def _end_memories(self, space_id: SpaceId, endpoint_ids: Iterable[EndpointId], *, now: int) -> None:
+        """Have what is remembered of a Space erased soon; doing it again puts nothing off."""
+        end = (now + LAST_WORD_SECONDS) * 1000
+        async with self._database.pipeline() as pipe:
+            for endpoint_id in endpoint_ids:
+                ends = self._partitions.key(schema.MEMORY_ENDS, endpoint_id)
+                pipe.zadd(ends, {space_id: end}, xx=True, lt=True)
+            await pipe.execute()

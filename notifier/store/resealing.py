@@ -1,6 +1,7 @@
 """Sealing again what old master keys have sealed, while everything runs.
 
-What is sealed are the signing secrets of endpoints and, for a day, the answers kept for repeated requests.
+What is sealed are the signing secrets and targets of endpoints and, for a day, the answers kept for repeated
+requests.
 Each record is replaced only as it was read, so that nothing that changes meanwhile is lost.
 """
 
@@ -47,7 +48,7 @@ class Resealing:
         """Count the sealed texts by the id of their master key."""
         found: Counter[str] = Counter()
         for endpoint in (await self._endpoints.all()).values():
-            found.update(key_id_of(secret.sealed) for secret in endpoint.secrets)
+            found.update(map(key_id_of, endpoint.sealed))
         async for _, document in self._answers():
             found[key_id_of(json.loads(document)["body"])] += 1
         return found
@@ -77,7 +78,7 @@ class Resealing:
         )
 
     async def _reseal_endpoint(self, endpoint_id: str, box: SecretBox) -> bool | None:
-        """Seal an endpoint's secrets again; None where there was nothing to do, False where it failed."""
+        """Seal an endpoint again; None where there was nothing to do, False where it failed."""
         try:
             change = await self._endpoints.change(endpoint_id, lambda endpoint: _resealed(endpoint, box))
         except NotFoundError:
@@ -106,4 +107,5 @@ class Resealing:
 
 def _resealed(endpoint: Endpoint, box: SecretBox) -> Endpoint:
     secrets = tuple(replace(secret, sealed=box.reseal(secret.sealed)) for secret in endpoint.secrets)
-    return replace(endpoint, secrets=secrets)
+    target = endpoint.target and replace(endpoint.target, sealed=box.reseal(endpoint.target.sealed))
+    return replace(endpoint, secrets=secrets, target=target)

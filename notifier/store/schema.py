@@ -209,6 +209,12 @@ HISTORY: Final = _delivering(
 RECIPIENTS: Final = _delivering(
     "recipients:<event>", _SET, "ids of the endpoints here that the event goes to", _EXPIRES
 )
+MEMORIES: Final = _delivering(
+    "memories:<endpoint>", _HASH, "Space id -> what the kind of an endpoint remembers of it", _EXPIRES
+)
+MEMORY_ENDS: Final = _delivering(
+    "memory-ends:<endpoint>", _ZSET, "Space id -> when what is remembered of it is erased", _EXPIRES
+)
 DELIVERY: Final = _delivering(
     "delivery:<delivery>", _HASH, "a delivery that was attempted, with its attempts as JSON", _EXPIRES
 )

@@ -10,6 +10,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from notifier.core.delivery.endpoint import SealedTarget
+from notifier.core.delivery.kinds.target import Target, masked, written
 from notifier.errors import ConfigError
 
 NONCE_BYTES: Final = 12
@@ -67,6 +69,11 @@ class SecretBox:
             ConfigError: As in :meth:`open`.
         """
         return sealed if key_id_of(sealed) == self._current else self.seal(self.open(sealed))
+
+
+def sealed_target(target: Target, box: SecretBox, *, now: float) -> SealedTarget:
+    """Seal a target for its record, beside what can be shown of it."""
+    return SealedTarget(box.seal(written(target)), masked(target), now)
 
 
 def key_id_of(sealed: str) -> str:

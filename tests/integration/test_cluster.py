@@ -26,6 +26,7 @@ from notifier.store.doctor.keyspace import DESCRIBE_KEYS
 from notifier.store.doctor.log import EXAMINE_EVENTS
 from notifier.store.doctor.queue import EXAMINE_DELIVERIES
 from notifier.store.doctor.spaces import EXAMINE_SPACES
+from notifier.store.endpoints import ERASE_MEMORIES
 from notifier.store.events import WatchChange
 from notifier.store.resealing import RESEAL_ANSWER
 from notifier.store.scripts import Script
@@ -176,5 +177,7 @@ async def end(store: Store, endpoints: list[Endpoint]) -> None:
     await store.spaces.trim()
     await store.events.trim()
     await store.endpoints.trim()
+    memories = [store.partitions.key(row, first.id) for row in (schema.MEMORIES, schema.MEMORY_ENDS)]
+    await store.database.run(ERASE_MEMORIES, keys=memories)
     await store.layout.settle_in()
     await store.database.run(RESEAL_ANSWER, keys=[schema.IDEMPOTENCY("k")], args=["a", "b"])

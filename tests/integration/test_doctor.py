@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from notifier.core.delivery.delivery import DeliveryStatus
-from notifier.core.delivery.endpoint import SealedSecret
+from notifier.core.delivery.endpoint import SealedSecret, SealedTarget
 from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, doctor, schema
@@ -455,6 +455,11 @@ async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str,
             f"NOTIFIER_MASTER_KEYS: {problem}"
         )
         assert finding.remedy.endswith(f"space-notifier endpoints rotate-secret {endpoint.id}")
+    target = SealedTarget(sealed.sealed, {}, 0.0)
+    before = await runtime.store.endpoints.get(endpoint.id)
+    await runtime.store.endpoints.save(replace(before, secrets=(), target=target), replacing=before)
+    (finding,) = await findings(runtime.store, SecretBox({"new": b"n" * 32}))
+    assert finding.remedy.endswith(f"give {endpoint.id} its target again, PATCH /v1/endpoints/{endpoint.id}")
 
 
 async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, names: dict[str, str]) -> None:

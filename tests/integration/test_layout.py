@@ -30,7 +30,7 @@ FIRST_NAMES: Final = {
 NEW: Final = (schema.SCHEMA, schema.PARTITION_GENERATION, schema.RECOVERED)
 """What version 1 did not have."""
 
-MADE_AGAIN: Final = (*layout.DROPPED, schema.WAKEUP, schema.JOBS, schema.JOBS_HEALTH)
+MADE_AGAIN: Final = (*layout.DROPPED, schema.WAKEUP, schema.JOBS, schema.JOBS_HEALTH, schema.BUCKETS)
 
 
 @pytest.fixture
@@ -60,7 +60,10 @@ async def contents(redis: Any) -> dict[str, object]:
 
 
 async def make_old(redis: Any) -> None:
-    """Give the keys of a database the names of version 1."""
+    """Give the keys of a database, and the fields of its Spaces, the names of version 1."""
+    for space_id in await redis.zrange(schema.SPACES(), 0, -1):
+        document = await redis.hget(schema.SPACE(space_id), "doc")
+        await redis.hset(schema.SPACE(space_id), "doc", document.replace('"announced":', '"told":'))
     for key in [key async for key in redis.scan_iter()]:
         place = place_of(key)
         if place is not None and place.row in NEW:

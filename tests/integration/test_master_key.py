@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from notifier.core.delivery.endpoint import Endpoint
+from notifier.core.delivery.endpoint import Endpoint, SealedTarget
+from notifier.core.model.ids import EndpointId
 from notifier.errors import VersionConflictError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import StoredAnswer, schema
+from notifier.store import SecretBox, StoredAnswer, schema
 from notifier.store.sealing import key_id_of
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
 from tests.support.processes import NotifierProcess, free_port, measurement
@@ -114,6 +115,26 @@ async def test_a_missing_or_other_key_is_one_line_and_changes_nothing(
     assert named in complaint
     async with with_keys(redis_url, OLD) as runtime:
         assert await runtime.store.endpoints.get(endpoint.id) == endpoint
+
+
+async def test_a_target_is_sealed_again_and_stays_the_same_destination(redis_url: str) -> None:
+    (webhook,) = await fill(redis_url, "/one")
+    async with with_keys(redis_url, BOTH) as runtime:
+        old = SecretBox({"old": b"o" * 32})
+        target = SealedTarget(old.seal('{"token": "t"}'), {"token": "…"}, 5.0)
+        endpoint = replace(webhook, id=EndpointId("ep_" + "t" * 16), secrets=(), target=target)
+        await runtime.store.endpoints.create(endpoint)
+        await runtime.store.database.redis.hset(
+            runtime.store.partitions.key(schema.STATE, endpoint.id), "failures", 3
+        )
+        assert (await runtime.store.resealing.in_use())["old"] == 3
+        done = await runtime.store.resealing.reseal(runtime.secrets)
+        after = await runtime.store.endpoints.get(endpoint.id)
+        assert (await runtime.store.endpoints.health(endpoint.id)).consecutive_failures == 3
+    assert after.target is not None
+    assert done.in_use == {"new": 3}
+    assert runtime.secrets.open(after.target.sealed) == '{"token": "t"}'
+    assert replace(after, target=target) == endpoint
 
 
 async def test_expired_secrets_and_public_halves_stay_with_their_endpoint(redis_url: str) -> None:

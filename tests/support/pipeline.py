@@ -107,7 +107,9 @@ def numbered_event(number: int) -> Event:
     )
 
 
-async def commit_space_events(store: Store, space: str, *sequences: int) -> list[EventId]:
+async def commit_space_events(
+    store: Store, space: str, *sequences: int, event_type: EventType = EventType.TITLE_CHANGED
+) -> list[EventId]:
     """Log events of a Space with these sequences; what they tell does not matter."""
     described = Space(id=SpaceId(space), state="live")
     known = KnownSpace(
@@ -120,7 +122,7 @@ async def commit_space_events(store: Store, space: str, *sequences: int) -> list
     )
     events = tuple(
         space_event(
-            EventType.TITLE_CHANGED,
+            event_type,
             sequence=sequence,
             before=described,
             after=described.with_values({"title": f"number {sequence}"}),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.core.delivery.outcome import ErrorClass
+from notifier.core.delivery.outcome import MAX_READ_BODY_BYTES, ErrorClass, Excerpt
 from notifier.delivery.reading import MAX_ANSWER_BYTES, AnswerReader
 from notifier.delivery.reply import Reply
 
@@ -188,3 +188,37 @@ def test_surplus_beyond_the_bound_is_surplus_all_the_same() -> None:
     padded = head + b"x" * (MAX_ANSWER_BYTES - len(head) - 4) + b"\r\n\r\n"
     assert read([padded]) == (Reply(status=200), True)
     assert read([padded + b"!"]) == (Reply(status=200), False)
+
+
+@pytest.mark.parametrize("size", [4096, 5000, MAX_READ_BODY_BYTES])
+def test_a_body_is_read_as_far_as_the_request_wants(size: int) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (size + 1)
+    reader = AnswerReader()
+    reader.expect(Excerpt(body_bytes=size))
+    reader.feed(head)
+    for _ in range(size):
+        assert not reader.finished
+        reader.feed(b"x")
+    assert reader.finished
+    assert (len(reader.reply.body), reader.reusable) == (size, False)
+    reader.expect()
+    reader.feed(head + b"x" * (size + 1))
+    assert len(reader.reply.body) == 4096
+
+
+@pytest.mark.parametrize("size", [0, 4095, MAX_READ_BODY_BYTES + 1])
+def test_no_request_wants_less_than_is_recorded_or_too_much(size: int) -> None:
+    with pytest.raises(ValueError, match="65536"):
+        Excerpt(body_bytes=size)
+
+
+def test_headers_that_are_wanted_are_read_beside_those_of_use() -> None:
+    lines = b'ETag: "1"\r\nserver: s\r\nx-left: 5\r\nX-Left: 6\r\ncontent-length: 0\r\n\r\n'
+    answer = b"HTTP/1.1 103 Hints\r\netag: early\r\n\r\nHTTP/1.1 200 OK\r\n" + lines
+    reader = AnswerReader()
+    reader.expect(Excerpt(headers=("etag", "x-left")))
+    reader.feed(answer)
+    assert reader.reply.headers == {"server": "s", "etag": '"1"', "x-left": "5"}
+    reader.expect()
+    reader.feed(answer)
+    assert reader.reply.headers == {"server": "s"}

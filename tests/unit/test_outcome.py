@@ -14,6 +14,7 @@ from notifier.core.delivery.outcome import (
     Outcome,
     OutcomeKind,
     classify,
+    recorded,
 )
 from notifier.core.model.retry_after import parse_retry_after
 
@@ -221,3 +222,10 @@ def test_only_2xx_delivers(status: int) -> None:
 )
 def test_who_asks_for_a_slower_pace(status: int, retry_after: str | None, paced: bool) -> None:
     assert outcome(status, retry_after=retry_after).paced is paced
+
+
+def test_no_more_of_an_answer_is_recorded_than_of_any() -> None:
+    answer = Answer(200, None, "5", 1.0, headers={"retry-after": "5", "etag": "1"}, body=b"x" * 5000)
+    kept = recorded(answer)
+    assert (kept.headers, kept.body) == ({"retry-after": "5"}, b"x" * 4096)
+    assert kept.retry_after == "5"

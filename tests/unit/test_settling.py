@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from notifier.core.delivery.delivery import DeliveryStatus
-from notifier.core.delivery.outcome import Answer, ErrorClass, classify
+from notifier.core.delivery.outcome import Answer, ErrorClass, Outcome, OutcomeKind, classify
 from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.delivery.settling import LONGEST_PAUSE_SECONDS, SLOW_DOWN_SECONDS, Verdict, judge
 
@@ -91,3 +93,36 @@ def test_a_failure_after_slower_paces_goes_on_where_the_schedule_was() -> None:
 def test_our_own_fault_costs_no_attempt_and_says_nothing_of_the_receiver() -> None:
     ours = verdict(None, before=2)
     assert (ours.status, ours.attempts_made, ours.succeeded) == (DeliveryStatus.PENDING, 2, None)
+
+
+def told(outcome: Outcome, *, before: int = 0) -> Verdict:
+    return judge(outcome, attempts_before=before, base=0, schedule=SCHEDULE, jitter=0.0)
+
+
+def outcome(kind: OutcomeKind, *, goes_on: bool = False, ends: bool = False) -> Outcome:
+    return Outcome(kind, False, None, True, "", goes_on=goes_on, ends=ends)
+
+
+@pytest.mark.parametrize(
+    ("kind", "succeeded"),
+    [(OutcomeKind.DELIVERED, True), (OutcomeKind.RETRY, None), (OutcomeKind.GONE, None)],
+)
+def test_what_goes_on_is_due_at_once_and_no_failure(kind: OutcomeKind, succeeded: bool | None) -> None:
+    step = outcome(kind, goes_on=True)
+    assert told(step) == Verdict(DeliveryStatus.PENDING, 0.0, 1, 0.0, succeeded)
+
+
+def test_what_goes_on_for_ever_comes_to_an_end() -> None:
+    step = outcome(OutcomeKind.DELIVERED, goes_on=True)
+    assert told(step, before=1).status is DeliveryStatus.PENDING
+    assert told(step, before=2).status is DeliveryStatus.EXHAUSTED
+
+
+def test_what_would_be_of_no_use_again_is_discarded_and_no_failure() -> None:
+    ending = outcome(OutcomeKind.REFUSED, ends=True)
+    assert told(ending) == Verdict(DeliveryStatus.DISCARDED, 0.0, 1, 0.0, succeeded=None)
+
+
+def test_a_success_may_ask_for_a_pause() -> None:
+    delivered = replace(outcome(OutcomeKind.DELIVERED), retry_after_seconds=3.0)
+    assert told(delivered) == Verdict(DeliveryStatus.DELIVERED, 0.0, 1, 3.0, succeeded=True)

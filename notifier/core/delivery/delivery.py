@@ -15,7 +15,7 @@ class DeliveryStatus(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     EXHAUSTED = "exhausted"  # the schedule is used up
-    DISCARDED = "discarded"  # the endpoint was deleted or the event is gone
+    DISCARDED = "discarded"  # nothing is to be sent any more; the reason says why
 
 
 class Trigger(StrEnum):
@@ -27,7 +27,10 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One POST and its answer. ``started_at`` is epoch seconds, ``body`` the first 4 KiB as text."""
+    """One request and its answer, or why none was sent.
+
+    ``started_at`` is epoch seconds, ``body`` the first 4 KiB as text.
+    """
 
     id: AttemptId
     number: int

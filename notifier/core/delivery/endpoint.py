@@ -1,26 +1,25 @@
-"""Endpoints: a subscriber's URL, what it wants and how it wants it."""
+"""Endpoints: a subscriber's destination, what it wants and how it wants it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, NewType
 
 from notifier.core.events.event import Event, EventType, PayloadForm, plain_event
 from notifier.core.model.ids import EndpointId
 from notifier.core.model.instants import rfc3339
 from notifier.core.model.reasons import DisabledReason
 
+KindName = NewType("KindName", str)
+
+WEBHOOK: Final = KindName("webhook")
+
+DEFAULT_EVENT_TYPES: Final = ("space.*",)
 DEFAULT_MAX_CONCURRENCY: Final = 16
 DEFAULT_GRACE_SECONDS: Final = 86_400
 MAX_GRACE_SECONDS: Final = 7 * 86_400
-
-
-class EndpointKind(StrEnum):
-    """What listens at the URL."""
-
-    WEBHOOK = "webhook"
 
 
 class PayloadFormat(StrEnum):
@@ -103,19 +102,33 @@ class SealedSecret:
     public_key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SealedTarget:
+    """Where an endpoint leads whose kind has a target, as it is stored: encrypted as a whole.
+
+    ``shown`` is the same with its secrets masked, and ``set_at`` when it was chosen, in epoch seconds.
+    """
+
+    sealed: str
+    shown: Mapping[str, Any]
+    set_at: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One endpoint. Times are epoch seconds; the first of ``secrets`` is the current one.
 
-    ``rate_limit_per_second`` is None for no limit, ``verification`` where none was asked for. Everything but
-    the fields from ``status`` on is the subscriber's own choice.
+    ``rate_limit_per_second`` is None for no limit, ``verification`` where none was asked for. A webhook has
+    no ``target``; where there is one, ``url``, ``payload``, ``format``, ``signing``, ``headers`` and
+    ``secrets`` mean nothing. Everything but the fields from ``status`` on is the subscriber's own choice.
     """
 
     id: EndpointId
-    url: str
-    kind: EndpointKind = EndpointKind.WEBHOOK
+    url: str = ""
+    kind: KindName = WEBHOOK
+    target: SealedTarget | None = None
     description: str | None = None
-    event_types: tuple[str, ...] = ("space.*",)
+    event_types: tuple[str, ...] = DEFAULT_EVENT_TYPES
     filters: Filters = field(default_factory=Filters)
     payload: PayloadForm = PayloadForm.FULL
     format: PayloadFormat = PayloadFormat.STANDARD
@@ -132,6 +145,22 @@ class Endpoint:
     secrets: tuple[SealedSecret, ...] = ()
     created_at: float
     updated_at: float
+
+    @property
+    def destination(self) -> tuple[str, float | None]:
+        """What changes when the endpoint is given another destination, and only then."""
+        return self.url, None if self.target is None else self.target.set_at
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """All that is sealed under a master key."""
+        target = () if self.target is None else (self.target.sealed,)
+        return (*(secret.sealed for secret in self.secrets), *target)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether its kind has a memory of each Space."""
+        return self.target is not None
 
     @property
     def awaits_verification(self) -> bool:

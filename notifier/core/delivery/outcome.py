@@ -24,9 +24,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_KEPT_BODY_BYTES: Final = 4096
+MAX_READ_BODY_BYTES: Final = 65_536
 
 KEPT_HEADERS: Final = ("content-type", "date", "location", "retry-after", "server", "via", "x-request-id")
 """The headers of an answer that help to find out why it failed; others (cookies, tokens) are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """How much of an answer is read. By default that is what is recorded of it.
+
+    Attributes:
+        body_bytes: The first so many bytes of the body, up to 64 KiB.
+        headers: Those beside ``KEPT_HEADERS``, in lower case.
+    """
+
+    body_bytes: int = MAX_KEPT_BODY_BYTES
+    headers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not MAX_KEPT_BODY_BYTES <= self.body_bytes <= MAX_READ_BODY_BYTES:
+            raise ValueError(f"a body is read for {MAX_KEPT_BODY_BYTES} to {MAX_READ_BODY_BYTES} bytes")
+
+
+RECORDED: Final = Excerpt()
 
 
 class ErrorClass(StrEnum):
@@ -61,11 +82,11 @@ class OutcomeKind(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What came back from one POST: a ``status``, or an ``error`` where there is none that is the receiver's.
+    """What came back for a request: a ``status``, or an ``error`` where there is none that is the receiver's.
 
     ``detail`` explains an error to the operator, or says what was wrong behind the status;
-    ``body`` holds the first 4 KiB as sent, not decompressed;
-    ``headers`` are those of ``KEPT_HEADERS`` that were there.
+    ``body`` holds its first bytes as sent, not decompressed, and ``headers`` those that were there, both as
+    far as the request's ``Excerpt`` goes.
     """
 
     status: int | None
@@ -82,7 +103,9 @@ class Outcome:
     """What is done about an answer.
 
     ``counted`` says whether the attempt uses up one of the schedule; ``retry_after_seconds`` is the least
-    wait that the receiver asked for. ``paced`` says that the receiver is well and asks for a slower pace.
+    wait that the receiver asked for, after a success a pause. ``paced`` says that the receiver is well and
+    asks for a slower pace. ``goes_on`` says that another request follows at once, as this one was a step or
+    showed what has to be done first; ``ends`` that none would be of use, so that the delivery is discarded.
     """
 
     kind: OutcomeKind
@@ -91,6 +114,8 @@ class Outcome:
     counted: bool
     reason: str
     paced: bool = False
+    goes_on: bool = False
+    ends: bool = False
 
 
 def _row(kind: OutcomeKind, reason: str, *, slow_down: bool = False) -> Outcome:
@@ -136,6 +161,12 @@ BY_ERROR: Final[Mapping[ErrorClass, Outcome]] = {
     ErrorClass.PROXY: _row(OutcomeKind.OURS, "our outbound proxy does not work"),
     ErrorClass.LOCAL: _row(OutcomeKind.OURS, "nothing could be sent from here"),
 }
+
+
+def recorded(answer: Answer) -> Answer:
+    """Return an answer as it is recorded, however much more of it was read."""
+    headers = {name: value for name, value in answer.headers.items() if name in KEPT_HEADERS}
+    return answer._replace(headers=headers, body=answer.body[:MAX_KEPT_BODY_BYTES])
 
 
 def classify(answer: Answer, *, now: float) -> Outcome:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from notifier import __version__
 from notifier.core.delivery.endpoint import PayloadFormat
+from notifier.core.delivery.outcome import RECORDED
 from notifier.core.delivery.signing import sign
 from notifier.core.events.cloud_events import CONTENT_TYPE, cloud_event
 from notifier.core.events.event import PayloadForm, thin
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from notifier.core.delivery.endpoint import Endpoint
+    from notifier.core.delivery.outcome import Excerpt
     from notifier.core.delivery.signing import SigningKey
 
 USER_AGENT: Final = f"space-notifier/{__version__}"
@@ -63,13 +65,15 @@ _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 class DeliveryRequest(NamedTuple):
     """A request ready to go out: ``headers`` have lower-case names, ``body`` is exactly what was signed.
 
-    ``method`` is any but HEAD and CONNECT, whose answers end elsewhere.
+    ``method`` is any but HEAD and CONNECT, whose answers end elsewhere; ``excerpt`` says how much of the
+    answer is read.
     """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
     method: str = "POST"
+    excerpt: Excerpt = RECORDED
 
 
 class Content(NamedTuple):

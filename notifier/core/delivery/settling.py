@@ -51,11 +51,13 @@ def judge(
         jitter: 0 to 1, from a random source.
     """
     made = attempts_before + outcome.counted
+    if outcome.goes_on:
+        return _stepped(outcome, made=made, base=base, schedule=schedule)
     if outcome.kind is OutcomeKind.DELIVERED:
-        return Verdict(DeliveryStatus.DELIVERED, 0.0, made, 0.0, succeeded=True)
-    if outcome.kind is OutcomeKind.GONE:
-        # The delivery stays due: the endpoint's queue stands still, and goes on if it is enabled again.
-        return Verdict(DeliveryStatus.PENDING, 0.0, made, 0.0, succeeded=False, disables=True)
+        pause = outcome.retry_after_seconds or 0.0
+        return Verdict(DeliveryStatus.DELIVERED, 0.0, made, pause, succeeded=True)
+    if outcome.ends or outcome.kind is OutcomeKind.GONE:
+        return _not_again(outcome, made=made)
     if outcome.paced:
         return _paced(outcome, attempts_before=attempts_before, base=base)
     pause = 0.0
@@ -73,6 +75,25 @@ def judge(
     if delay is None:
         return Verdict(DeliveryStatus.EXHAUSTED, 0.0, made, pause, succeeded)
     return Verdict(DeliveryStatus.PENDING, delay, made, pause, succeeded)
+
+
+def _not_again(outcome: Outcome, *, made: int) -> Verdict:
+    """Judge an answer by which the same must not be sent again."""
+    if outcome.ends:
+        return Verdict(DeliveryStatus.DISCARDED, 0.0, made, 0.0, succeeded=None)
+    # The delivery stays due: the endpoint's queue stands still, and goes on if it is enabled again.
+    return Verdict(DeliveryStatus.PENDING, 0.0, made, 0.0, succeeded=False, disables=True)
+
+
+def _stepped(outcome: Outcome, *, made: int, base: int, schedule: RetrySchedule) -> Verdict:
+    """Judge an attempt that another one follows at once.
+
+    It uses up a step of the schedule, so that a delivery whose every attempt says so comes to an end.
+    """
+    is_last = made - base > len(schedule.delays)
+    status = DeliveryStatus.EXHAUSTED if is_last else DeliveryStatus.PENDING
+    succeeded = True if outcome.kind is OutcomeKind.DELIVERED else None
+    return Verdict(status, 0.0, made, 0.0, succeeded)
 
 
 def _paced(outcome: Outcome, *, attempts_before: int, base: int) -> Verdict:

@@ -217,6 +217,11 @@ def thin(body: bytes) -> bytes:
     return canonical(payload).encode()
 
 
+def is_redaction(body: bytes) -> bool:
+    """Return whether a payload says that the content of its Space has to be erased."""
+    return body.startswith(b'{"type":"%b"' % EventType.REDACTED.encode())
+
+
 def redact(body: bytes, space_id: SpaceId) -> bytes:
     """Return a payload without the content of one Space, as X requires; ids, type and times stay."""
     payload = json.loads(body)

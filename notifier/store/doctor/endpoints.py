@@ -20,11 +20,14 @@ from notifier.store.endpoints import ENDPOINT
 from notifier.store.learned_pace import LearnedPace, read_pace
 from notifier.store.partitions import Partitions
 
-NEEDS_ENDPOINT: Final = (schema.STATE, schema.DUE, schema.LEASED, schema.LINES, schema.LINE)
+NEEDS_ENDPOINT: Final = (
+    *(schema.STATE, schema.DUE, schema.LEASED, schema.LINES, schema.LINE),
+    *(schema.MEMORIES, schema.MEMORY_ENDS),
+)
 """The keys that go with their endpoint."""
 
 FIELDS: Final = (
-    *(StateField.PAUSED, StateField.ORDERED, StateField.MAX_CONCURRENCY),
+    *(StateField.PAUSED, StateField.ORDERED, StateField.MAX_CONCURRENCY, StateField.REMEMBERS),
     *(StateField.RESUME_AT, StateField.OPEN_UNTIL, StateField.RATE_AT, StateField.INTERVAL_MS),
     *(StateField.CONCURRENCY, StateField.PACE),
 )
@@ -133,6 +136,8 @@ def _run_faults(endpoint: Endpoint, run: dict[str, str | None]) -> Iterator[str]
     for name, value in kept.items():
         if run[name] != str(value):
             yield f"{name} is {run[name]}, and by the endpoint's record {value}"
+    if (run["remembers"] == "1") != endpoint.remembers:
+        yield f"remembers is {run['remembers']}, and by the endpoint's record {int(endpoint.remembers)}"
     rate = endpoint.rate_limit_per_second
     interval = 0.0 if rate is None else 1000 / rate
     if float(run["interval_ms"] or 0) != interval:

@@ -1,4 +1,4 @@
-"""Signing secrets: whether the master keys at hand open them. Where one does not, nothing is delivered."""
+"""Secrets of endpoints: whether the master keys open them. Where one does not, nothing is delivered."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
+from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import ConfigError
 from notifier.store import schema
 from notifier.store.database import Database
@@ -26,17 +27,25 @@ async def examine_secrets(database: Database, keyspace: Keyspace, box: SecretBox
 
 def _sealed(endpoint_ids: Sequence[str], texts: Sequence[str | None], box: SecretBox) -> Iterator[Finding]:
     for endpoint_id, text in zip(endpoint_ids, texts, strict=True):
+        if text is None:
+            continue  # Deleted meanwhile.
         try:
-            secrets = ENDPOINT.validate_json(text).secrets if text else ()
+            endpoint = ENDPOINT.validate_json(text)
         except ValidationError:
             continue  # Told where endpoints are examined.
-        for problem in sorted({problem for each in secrets if (problem := _problem(each.sealed, box))}):
+        for problem in sorted({problem for each in endpoint.sealed if (problem := _problem(each, box))}):
             yield Finding(
                 schema.ENDPOINT(endpoint_id),
                 f"nothing is delivered to it, for a secret cannot be opened. {problem}",
                 "put the key back into NOTIFIER_MASTER_KEYS of every process; where it is lost for good: "
-                f"space-notifier endpoints rotate-secret {endpoint_id}",
+                + _replacement(endpoint),
             )
+
+
+def _replacement(endpoint: Endpoint) -> str:
+    if endpoint.target is not None:
+        return f"give {endpoint.id} its target again, PATCH /v1/endpoints/{endpoint.id}"
+    return f"space-notifier endpoints rotate-secret {endpoint.id}"
 
 
 def _problem(sealed: str, box: SecretBox) -> str | None:

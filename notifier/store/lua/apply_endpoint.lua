@@ -5,14 +5,14 @@
 -- Takes over in its partition what an endpoint's record says: the limits that the claim keeps.
 -- KEYS: 1 ready
 -- ARGV: 1 JSON of {id, change (its serial), paused, max_concurrency, interval in ms between two sends (0 = no
---       limit), ordered, repaired, first_concurrency}
+--       limit), ordered, remembers, repaired, first_concurrency}
 -- Returns: nothing
 local asked = cjson.decode(ARGV[1])
 local id, is_new = asked.id, not is_here(asked.id)
 local before = read_state(id, 'paused', 'change')
 if tonumber(before[2] or 0) > asked.change then return end
 set_state(id, 'paused', asked.paused, 'max_concurrency', asked.max_concurrency, 'interval_ms', asked.interval,
-  'ordered', asked.ordered, 'change', asked.change)
+  'ordered', asked.ordered, 'remembers', asked.remembers, 'change', asked.change)
 -- Enabling an endpoint says that it is repaired: its record of failures starts again, and what was learned of its
 -- pace is forgotten.
 local is_repaired = asked.repaired or before[1] == '1' and asked.paused == 0

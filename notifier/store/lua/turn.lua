@@ -5,6 +5,7 @@
 -- include: lib/state.lua
 -- include: lib/filing.lua
 -- include: lib/lines.lua
+-- include: lib/memory.lua
 -- include: lib/taken.lua
 -- include: lib/pace.lua
 -- include: lib/pacing.lua

@@ -1,8 +1,9 @@
 -- Claiming what is due. Included ahead of a script by its "-- include:" line, after lib/queue.lua, lib/record.lua,
--- lib/lines.lua and lib/lease.lua.
+-- lib/lines.lua, lib/memory.lua and lib/lease.lua.
 
 -- Claims up to so many due deliveries of a partition, the endpoints taking turns.
--- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)}.
+-- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)} and, where
+-- the endpoint's kind has a memory, {…, Space, memory, last event that waits behind it} (lib/memory.lua).
 local function claim(ready, views, wanted, lease_end, now)
   local waiting = redis.call('ZRANGEBYSCORE', ready, '-inf', now, 'LIMIT', 0, wanted)
   local share = math.max(1, math.ceil(wanted / math.max(#waiting, 1)))
@@ -15,7 +16,9 @@ local function claim(ready, views, wanted, lease_end, now)
     end
     local taken = lease(endpoint, view, now, math.min(share, wanted - #claims), lease_end)
     for _, event in ipairs(taken) do
-      claims[#claims + 1] = {endpoint, event, attempts_of(endpoint, event)}
+      local entry = {endpoint, event, attempts_of(endpoint, event)}
+      if view.remembers then entry[6], entry[7], entry[8] = recall(endpoint, event) end
+      claims[#claims + 1] = entry
     end
     -- An endpoint that was served goes to the end of the line; one that was not keeps its place.
     file_under(ready, endpoint, view, #taken > 0 and now or tonumber(redis.call('ZSCORE', ready, endpoint)))

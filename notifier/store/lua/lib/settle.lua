@@ -1,5 +1,5 @@
 -- Recording the outcomes of attempts. Included ahead of a script by its "-- include:" line, after lib/record.lua,
--- lib/filing.lua, lib/lines.lua, lib/breaker.lua and lib/seen.lua.
+-- lib/filing.lua, lib/lines.lua, lib/memory.lua, lib/breaker.lua and lib/seen.lua.
 
 -- Keeps an attempt whose endpoint was deleted while it was in flight. Nothing follows from it.
 local function keep_last(endpoint, event, outcome, attempt, now, ttl)
@@ -15,7 +15,8 @@ end
 -- asked: ttl of the records in s; outcomes, in the order in which the attempts ended, each [endpoint, event, lease
 --        end, status of the delivery, delay in ms (pending), attempts made, reason, attempt id, slow-down in ms,
 --        succeeded (true, false, null), whether it asked for a slower pace, attempts before those that the
---        schedule counts, ms that it took]
+--        schedule counts, ms that it took, and where something of the Space is to be remembered from now on: Space,
+--        memory ('' = nothing)]
 -- attempts: each one's attempt as JSON text
 -- Returns how many were stale, and the endpoints that have failed for too long.
 local function settle(ready, views, asked, attempts, now, figures)
@@ -24,7 +25,7 @@ local function settle(ready, views, asked, attempts, now, figures)
   local ttl = asked.ttl
   for number, outcome in ipairs(asked.outcomes) do
     local endpoint, event, lease_end, status, delay, made, reason, id, pause, succeeded = unpack(outcome, 1, 10)
-    local paced, base, took = unpack(outcome, 11, 13)
+    local paced, base, took, space, memory = unpack(outcome, 11, 15)
     local leased = leased_key(endpoint)
     local held = redis.call('ZSCORE', leased, event)
     if not held and not is_here(endpoint) then
@@ -47,6 +48,7 @@ local function settle(ready, views, asked, attempts, now, figures)
       end
       record_attempt(endpoint, event, ttl, id, attempts[number], status, made, reason, settled_at,
         paced and base or nil)
+      if memory then remember(endpoint, space, memory, now, ttl) end
       see(seen, succeeded, paced, pause, reason, now - took)
     end
   end

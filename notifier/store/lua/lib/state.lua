@@ -15,7 +15,7 @@ end
 local function view_of(endpoint)
   local fields = read_state(endpoint, 'paused', 'resume_at', 'max_concurrency', 'interval_ms',
     'rate_at', 'open_until', 'lines', 'failures', 'probes', 'failing_since', 'concurrency', 'pace', 'success_at',
-    'passed_since')
+    'passed_since', 'remembers')
   local leased = leased_key(endpoint)
   local busy = redis.call('ZCARD', leased)
   return {
@@ -28,7 +28,7 @@ local function view_of(endpoint)
     -- What was learned of its pace (lib/pace.lua); a record of an older version knows no first contact.
     concurrency = tonumber(fields[11] or fields[3] or 16),
     pace = fields[12] and fields[12] ~= '' and cjson.decode(fields[12]) or nil,
-    success_at = tonumber(fields[13] or 0), passed_since = tonumber(fields[14] or 0),
+    success_at = tonumber(fields[13] or 0), passed_since = tonumber(fields[14] or 0), remembers = fields[15] == '1',
   }
 end
 

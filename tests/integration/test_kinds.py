@@ -1,0 +1,274 @@
+"""A kind that costs its module and its row, from the API to a receiver on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from notifier.core.delivery.delivery import Delivery, DeliveryStatus
+from notifier.core.delivery.endpoint import EndpointStatus
+from notifier.core.delivery.kinds.kind import Reading, Sending
+from notifier.core.delivery.kinds.table import KINDS, Kinds, table_of
+from notifier.core.delivery.outcome import Answer
+from notifier.core.events.event import EventType
+from notifier.core.model.ids import EndpointId, EventId, delivery_id
+from notifier.errors import NotFoundError
+from notifier.runtime import Runtime, open_runtime
+from notifier.server import create_server
+from notifier.store import schema
+from notifier.store.doctor import findings
+from tests.support.admin_api import KEY, ApiTestServer, Client, create
+from tests.support.echo import ECHO, WITH_ECHO, EchoTarget
+from tests.support.pipeline import commit_space_events, quick_settings
+from tests.support.receiver import Receiver
+from tests.support.wait import wait_until
+from tests.support.worker import running_worker
+
+TOKEN = "tok_0123456789abcdef"
+LONG = "x" * 9000
+"""So that an id behind it is found only where more is read of an answer than is recorded."""
+
+
+@dataclass
+class Stage:
+    """A receiver, the API, a worker, and an endpoint of the kind ``echo``."""
+
+    runtime: Runtime
+    receiver: Receiver
+    client: Client
+    endpoint: dict[str, Any]
+
+    async def announce(
+        self, *sequences: int, event_type: EventType = EventType.TITLE_CHANGED, space: str = "A"
+    ) -> list[EventId]:
+        events = await commit_space_events(self.runtime.store, space, *sequences, event_type=event_type)
+        await self.runtime.wakeup.dispatch()
+        return events
+
+    async def becomes(self, event: EventId, status: DeliveryStatus, *, reason: str = "") -> Delivery:
+        """Wait until a delivery has a status, and a reason where one is given."""
+        name = delivery_id(event, EndpointId(self.endpoint["id"]))
+
+        async def found() -> Delivery | None:
+            try:
+                delivery = await self.runtime.store.deliveries.get(name)
+            except NotFoundError:
+                return None
+            is_it = delivery.status is status and reason in (delivery.last_reason or "")
+            return delivery if is_it else None
+
+        delivery: Delivery = await wait_until(found, message=f"the delivery is {status}")
+        return delivery
+
+    async def delivered(self, sequence: int, event_type: EventType = EventType.TITLE_CHANGED) -> Delivery:
+        (event,) = await self.announce(sequence, event_type=event_type)
+        return await self.becomes(event, DeliveryStatus.DELIVERED)
+
+    async def quiet_for(self, seconds: float) -> float:
+        """Have the endpoint wait from now on; returns until when."""
+        until = self.runtime.clock() + seconds
+        target = {"url": self.receiver.url("/rooms"), "token": TOKEN, "quiet_until": until}
+        response = await self.client.patch(f"/v1/endpoints/{self.endpoint['id']}", json={"target": target})
+        assert response.status == 200, await response.text()
+        return until
+
+    def requests(self) -> list[tuple[str, str]]:
+        return [(each.method, each.path) for each in self.receiver.received()]
+
+
+def numbering_messages() -> Callable[[bytes], bytes]:
+    """Answer each request with the id of another message, far behind in the body."""
+    numbers = count(1)
+    return lambda _body: json.dumps({"pad": LONG, "id": f"m{next(numbers)}"}).encode()
+
+
+@asynccontextmanager
+async def staged(redis_url: str, *, kinds: Kinds = WITH_ECHO) -> AsyncIterator[Stage]:
+    settings = quick_settings(redis_url, retry_schedule_seconds=(600,))
+    async with (
+        Receiver() as receiver,
+        open_runtime(settings, kinds=kinds) as runtime,
+        running_worker(settings, kinds=kinds),
+        TestClient(ApiTestServer(create_server(runtime)), headers=KEY) as client,
+    ):
+        receiver.answer("/rooms", body=numbering_messages())
+        target = {"url": receiver.url("/rooms"), "token": TOKEN}
+        endpoint = await create(client, "/v1/endpoints", kind="echo", target=target)
+        yield Stage(runtime, receiver, client, endpoint)
+        assert await findings(runtime.store) == []
+
+
+async def test_a_space_lives_in_one_message_that_follows_it(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        first = await stage.delivered(1)
+        await stage.delivered(2)
+        await stage.delivered(3, EventType.STARTED)
+        await stage.delivered(4)
+        memories = stage.runtime.store.partitions.key(schema.MEMORIES, stage.endpoint["id"])
+        assert json.loads(await stage.runtime.store.database.redis.hget(memories, "A")) == {
+            "id": "m2",
+            "shown": 4,
+        }
+        await stage.delivered(5, EventType.REDACTED)
+        assert not await stage.runtime.store.database.redis.exists(memories)
+        assert stage.requests() == [
+            ("POST", "/rooms"),
+            ("PATCH", "/rooms/m1"),
+            ("POST", "/rooms"),
+            ("DELETE", "/rooms/m1"),
+            ("PATCH", "/rooms/m2"),
+            ("DELETE", "/rooms/m2"),
+        ]
+        assert {each.headers["authorization"] for each in stage.receiver.received()} == {f"Bearer {TOKEN}"}
+        assert stage.receiver.received("/rooms/m1")[0].json == {"room": "lobby", "text": "number 2"}
+        (attempt,) = await stage.runtime.store.deliveries.attempts(first.id)
+        assert (attempt.status_code, len(attempt.body)) == (200, 4096)
+
+
+async def test_one_request_shows_the_newest_of_what_waits(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        first, second, third = await stage.announce(1, 2, 3)
+        await stage.becomes(third, DeliveryStatus.DELIVERED)
+        for event in (first, second):
+            skipped = await stage.becomes(event, DeliveryStatus.DISCARDED)
+            assert skipped.last_reason == f"superseded by {third}"
+            assert skipped.attempts_made == 0
+        (request,) = stage.receiver.received()
+        assert request.json["text"] == "number 3"
+
+
+async def test_what_is_held_stays_pending_and_counts_no_attempt(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        until = await stage.quiet_for(600)
+        (event,) = await stage.announce(1)
+        held = await stage.becomes(event, DeliveryStatus.PENDING, reason="quiet hours")
+        assert held.attempts_made == 0
+        assert held.next_attempt_at == pytest.approx(until, abs=0.5)
+        (attempt,) = await stage.runtime.store.deliveries.attempts(held.id)
+        assert (attempt.outcome, attempt.status_code) == ("held", None)
+        health = await stage.runtime.store.endpoints.health(stage.endpoint["id"])
+        assert (health.pending, health.consecutive_failures) == (1, 0)
+        assert stage.requests() == []
+
+
+async def test_what_was_held_goes_out_at_its_moment(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        until = await stage.quiet_for(2)
+        (event,) = await stage.announce(1)
+        sent = await stage.becomes(event, DeliveryStatus.DELIVERED)
+        assert sent.attempts_made == 1
+        (request,) = stage.receiver.received()
+        assert request.received_at >= until
+
+
+async def test_a_message_that_somebody_deleted_is_posted_again(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        await stage.delivered(1)
+        stage.receiver.answer("/rooms/m1", statuses=[404])
+        again = await stage.delivered(2)
+        assert stage.requests() == [("POST", "/rooms"), ("PATCH", "/rooms/m1"), ("POST", "/rooms")]
+        assert again.attempts_made == 2
+        health = await stage.runtime.store.endpoints.health(stage.endpoint["id"])
+        assert health.consecutive_failures == 0
+
+
+async def test_failures_are_tried_again_on_the_schedule_of_the_kind(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        stage.receiver.answer("/rooms", statuses=[500])
+        (event,) = await stage.announce(1)
+        exhausted = await stage.becomes(event, DeliveryStatus.EXHAUSTED)
+        assert exhausted.attempts_made == len(stage.requests()) == 3
+
+
+async def test_a_code_in_the_answer_may_say_that_nobody_is_there_any_more(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        stage.receiver.answer("/rooms", statuses=[403], body=b'{"code": "no_such_room"}')
+        (event,) = await stage.announce(1)
+        await stage.becomes(event, DeliveryStatus.PENDING, reason="no_such_room")
+        endpoint = await stage.runtime.store.endpoints.get(stage.endpoint["id"])
+        assert (endpoint.status, endpoint.disabled_reason) == (EndpointStatus.DISABLED, "gone")
+
+
+async def test_a_code_in_the_answer_may_say_that_the_destination_has_moved(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        moved = b'{"code": "moved", "moved_to": "attic"}'
+        stage.receiver.answer(
+            "/rooms", statuses=[400, 200], body=lambda body: moved if b"lobby" in body else b""
+        )
+        await stage.delivered(1)
+        assert [each.json["room"] for each in stage.receiver.received()] == ["lobby", "attic"]
+        response = await stage.client.get(f"/v1/endpoints/{stage.endpoint['id']}")
+        endpoint = await response.json()
+        assert endpoint["target"] == stage.endpoint["target"] | {"room": "attic"}
+        assert endpoint["health"]["consecutive_failures"] == 0
+
+
+async def test_a_code_in_the_answer_may_say_that_it_is_of_no_use(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        stage.receiver.answer("/rooms", statuses=[400], body=b'{"code": "blocked"}')
+        (event,) = await stage.announce(1)
+        discarded = await stage.becomes(event, DeliveryStatus.DISCARDED)
+        assert (discarded.last_reason, discarded.attempts_made) == ("blocked", 1)
+        endpoint = await stage.runtime.store.endpoints.get(stage.endpoint["id"])
+        assert endpoint.status is EndpointStatus.ENABLED
+        health = await stage.runtime.store.endpoints.health(endpoint.id)
+        assert health.consecutive_failures == 0
+
+
+async def test_a_header_that_only_the_kind_reads_may_ask_for_a_pause(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        stage.receiver.answer("/rooms", headers={"X-Pause": "60"}, body=b'{"id": "m1"}')
+        first = await stage.delivered(1)
+        health = await stage.runtime.store.endpoints.health(stage.endpoint["id"])
+        assert health.paused_until == pytest.approx(stage.runtime.clock() + 60, abs=5)
+        (attempt,) = await stage.runtime.store.deliveries.attempts(first.id)
+        assert "x-pause" not in attempt.headers
+
+
+async def test_a_kind_that_fails_to_read_an_answer_does_not_send_again_and_again(redis_url: str) -> None:
+    def fail(_sending: Sending[EchoTarget], _answer: Answer, _now: float) -> Reading:
+        raise KeyError("id")
+
+    broken = table_of(*KINDS.values(), replace(ECHO, read=fail))
+    async with staged(redis_url, kinds=broken) as stage:
+        await stage.delivered(1)
+        stage.receiver.answer("/rooms", statuses=[500])
+        (event,) = await stage.announce(2)
+        await stage.becomes(event, DeliveryStatus.EXHAUSTED)
+        assert len(stage.requests()) == 4
+
+
+async def test_what_is_not_about_one_space_is_sent_without_a_memory(redis_url: str) -> None:
+    async with staged(redis_url) as stage:
+        response = await stage.client.post(f"/v1/endpoints/{stage.endpoint['id']}/test")
+        event = EventId((await response.json())["event_id"])
+        await stage.becomes(event, DeliveryStatus.DELIVERED)
+        (request,) = stage.receiver.received()
+        assert request.json["text"] == "webhook.test"
+        assert not await stage.runtime.store.database.redis.exists(
+            stage.runtime.store.partitions.key(schema.MEMORIES, stage.endpoint["id"])
+        )
+
+
+async def test_a_worker_of_an_earlier_version_leaves_the_delivery_to_a_later_one(redis_url: str) -> None:
+    settings = quick_settings(redis_url)
+    async with (
+        Receiver() as receiver,
+        open_runtime(settings, kinds=WITH_ECHO) as runtime,
+        TestClient(ApiTestServer(create_server(runtime)), headers=KEY) as client,
+        running_worker(settings),
+    ):
+        target = {"url": receiver.url("/rooms"), "token": TOKEN}
+        endpoint = await create(client, "/v1/endpoints", kind="echo", target=target)
+        stage = Stage(runtime, receiver, client, endpoint)
+        (event,) = await stage.announce(1)
+        waiting = await stage.becomes(event, DeliveryStatus.PENDING, reason="this version has no kind 'echo'")
+        assert waiting.attempts_made == 0
+        assert stage.requests() == []
