@@ -206,13 +206,13 @@ async def _tell_first_poll(worker: Worker, watch: Watch, observation: Observatio
         if watch.id not in found:
             return
         watch = found[watch.id]
-    raise VersionConflictError(f"what {watch.id} found kept changing while it was told")
+    raise VersionConflictError(f"the Spaces of {watch.id} kept changing while its baseline was announced")
 
 
 async def _baseline(worker: Worker, watch: Watch, observation: Observation) -> bool:
     """Log a watch's baseline; False where the watch, or what it found, was changed meanwhile.
 
-    Its Spaces are told as they are known at this very moment: the answer itself may be cut short, or
+    Its Spaces are listed as they are known at this moment: the answer itself may be cut short, or
     overtaken by another.
     """
     store = worker.runtime.store

@@ -56,7 +56,7 @@ async def _end_idle_outages(worker: Worker) -> None:
         return
     queues = await store.polls.queues(now=worker.runtime.clock())
     for call in health.calls:
-        if not queues[call].waiting and not queues[call].under_way:
+        if not queues[call].waiting and not queues[call].in_flight:
             await note_health(worker, partial(after_answer, call=call))
 
 

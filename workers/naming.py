@@ -95,8 +95,8 @@ def _reason(watch: Watch, name: str, observation: Observation) -> str | None:
 
 def _silence(watch: Watch, name: str, observation: Observation) -> str:
     """Return why a name is neither known nor unknown after an answer."""
-    told = [remark.detail for asked, remark in observation.remarks.items() if asked.casefold() == name]
-    return f"X says: {told[0]}" if told else f"X's answer says nothing of {watch.target}"
+    remarks = [each.detail for asked, each in observation.remarks.items() if asked.casefold() == name]
+    return f"X says: {remarks[0]}" if remarks else f"X's answer does not mention {watch.target}"
 
 
 async def _activate(worker: Worker, watch: Watch, user_id: str, now: float) -> None:

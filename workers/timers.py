@@ -16,13 +16,13 @@ from workers.dispatch import empty_outbox
 
 BATCH: Final = 100
 MOST_PER_PASS: Final = 10_000
-"""How many timers of one kind a job attends to; what still rings then is for the next one."""
+"""How many timers of one kind a job handles; the rest is left to the next one."""
 
 log = structlog.get_logger(__name__)
 
 
 async def ring_timers(ctx: dict[str, Any]) -> None:
-    """Job: attend to every timer that rings.
+    """Job: handle every timer that is due.
 
     Several workers may do so at once: each timer's outcome is committed against the version of the Space that
     it was decided on, so it happens once. A timer rings until a commit sets it again; one that rings on
@@ -84,7 +84,7 @@ async def _ring(
     if kind is TimerKind.ERASURE and is_to_erase(known, now=now, watch_ids=polling):
         telling = await runtime.store.redaction.redact(known.space.id)
         if telling is None:
-            return None  # A receiver is just being told.
+            return None  # A receiver is just getting the event.
         log.info("space.erased", space_id=known.space.id, events=telling)
     decision = fire(
         known, kind, now=now, patience=runtime.patience, watch_ids=polling, mentioned=bool(telling)

@@ -57,7 +57,7 @@ QueryT = TypeVar("QueryT", bound=Query)
 
 
 async def read_document(request: web.Request, types: Sequence[str] = (JSON,)) -> Document:
-    """Read the body as a JSON object; a request without a body gives an empty one.
+    """Return the body as a JSON object, empty if there is no body.
 
     Args:
         request: The request.
@@ -129,7 +129,7 @@ def _decoded(raw: bytes, request: web.Request) -> bytes:
     aiohttp is not left to do it: what it cannot unpack it refuses before the API sees a request.
     """
     if request.headers.get("Transfer-Encoding", CHUNKED).strip().lower() != CHUNKED:
-        raise BadRequestError("Transfer-Encoding: only chunked is read.")
+        raise BadRequestError("Transfer-Encoding: only chunked is supported.")
     coding = ", ".join(request.headers.getall("Content-Encoding", [])).strip().lower()
     if coding in ("", "identity"):
         return raw
@@ -164,7 +164,7 @@ def _refuse_lone_surrogates(document: Document) -> None:
         try:
             json.dumps([name, value], ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            msg = "holds half a character (a lone surrogate); send whole ones"
+            msg = "contains half a character (a lone surrogate); send whole characters"
             raise InvalidInputError(f"{name!a}: {msg}", FieldError(("body", name), msg)) from None
         except RecursionError:
             raise BadRequestError("The body is nested too deeply.") from None

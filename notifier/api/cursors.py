@@ -1,8 +1,8 @@
 """Cursors: where a page of a list ended, as a text that fits that list alone.
 
 A cursor names its list and has a digest of the list's filters, so that one of another list, or of other
-filters, is refused instead of leading somewhere else. Who makes one up gets no more than a place in a list
-that they may read anyway, so it carries a checksum against mistakes and no signature.
+filters, is refused instead of pointing somewhere else. A forged cursor only points into a list that its
+author may read anyway, so it has a checksum against mistakes and no signature.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FORM: Final = b"\x01"
 """The first byte of every cursor of this form; a later form gets another one."""
 
 DIGEST_BYTES: Final = 6
-ADVICE: Final = "pass the next_cursor of the page before, unchanged"
+ADVICE: Final = "pass the next_cursor of the previous page, unchanged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""``/v1/deliveries``: what is owed to whom, what was tried, and sending again."""
+"""``/v1/deliveries``: deliveries, their attempts, and redelivery."""
 
 from typing import Any, Final
 

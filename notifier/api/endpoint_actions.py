@@ -1,4 +1,4 @@
-"""What is done to an endpoint beside changing it: enabling, verifying, testing, and its secrets."""
+"""Actions on endpoints: enabling, verifying, testing, and rotating secrets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from notifier.api.operations import Call, hint, operation
 from notifier.api.preconditions import etag_of
 from notifier.api.recoveries import missed_since
 from notifier.api.signing_secrets import new_secret, rotate, shown
-from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, disabled, enabled, verified_anew
+from notifier.core.delivery.endpoint import Endpoint, EndpointStatus, disabled, enabled, verified_again
 from notifier.core.events.event import EventType, plain_event
 from notifier.core.model.api_key import Scope
 from notifier.core.model.instants import rfc3339
@@ -35,8 +35,8 @@ TEST_MESSAGE: Final = "This is a test: the endpoint is reached and can check the
 async def enable_endpoint(call: Call[None, None]) -> Reply[EnabledEndpointView]:
     """Enable an endpoint.
 
-    Deliveries go out again, those that waited included; `missed` says what it missed meanwhile. Where it is
-    enabled already, its breaker is closed: the caller says that the receiver is back.
+    Deliveries go out again, those that waited included; `missed` says what it missed meanwhile. If it is
+    already enabled, its breaker is closed: the caller says that the receiver is back.
     """
     runtime = call.runtime
     now = runtime.clock()
@@ -73,7 +73,7 @@ async def verify_endpoint(call: Call[None, None]) -> Reply[EndpointView]:
             raise ConflictError(
                 f'{endpoint.id} was added without "verify": "challenge"; add another endpoint.'
             )
-        changed = verified_anew(endpoint, now=now)
+        changed = verified_again(endpoint, now=now)
         if changed.status is EndpointStatus.DISABLED:
             raise ConflictError(
                 f"{endpoint.id} is disabled; enable it, which verifies it where it has to be."

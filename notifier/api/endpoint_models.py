@@ -67,7 +67,8 @@ Url: TypeAlias = Annotated[str, Field(min_length=1, examples=["https://example.c
 OwnSecret: TypeAlias = Annotated[
     str,
     Field(
-        description="Your own secret, `whsec_` or, for ed25519, `whsk_`; left out: one is made.", min_length=1
+        description="Your own secret, `whsec_` or, for ed25519, `whsk_`; generated if not given.",
+        min_length=1,
     ),
 ]
 Metadata: TypeAlias = Annotated[
@@ -98,7 +99,7 @@ class EndpointChoices(Body):
     filters: FiltersBody = Field(default_factory=FiltersBody)
     payload: Annotated[PayloadForm, Field(strict=False)] = PayloadForm.FULL
     format: Annotated[PayloadFormat, Field(strict=False)] = PayloadFormat.STANDARD
-    headers: dict[str, str] = Field(default_factory=dict, description="Sent along with every attempt.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Sent with every attempt.")
     ordering: Annotated[Ordering, Field(strict=False)] = Ordering.NONE
     max_concurrency: Annotated[BodyInteger, Field(ge=1, le=MAX_CONCURRENCY)] = DEFAULT_MAX_CONCURRENCY
     rate_limit_per_second: Rate | None = Field(None, description="null for no limit")
@@ -175,7 +176,7 @@ class SecretRotate(Body):
     """How to rotate the signing secret."""
 
     grace_seconds: Annotated[BodyInteger, Field(ge=0, le=MAX_GRACE_SECONDS)] = Field(
-        DEFAULT_GRACE_SECONDS, description="How long the old secret goes on signing beside the new one."
+        DEFAULT_GRACE_SECONDS, description="How long the old secret is still used together with the new one."
     )
     secret: OwnSecret | None = None
 
@@ -190,7 +191,7 @@ class FiltersView(BaseModel):
 
 
 class HealthView(BaseModel):
-    """How deliveries to an endpoint fare."""
+    """The health of an endpoint."""
 
     pending: int
     oldest_due_at: Time | None
@@ -199,13 +200,13 @@ class HealthView(BaseModel):
     last_failure_at: Time | None
     last_failure_reason: str | None
     learned_rate_per_second: float | None = Field(
-        description="What the receiver takes, by its answers; null: it has shown no limit."
+        description="The rate that the receiver accepts, as learned; null if it has shown no limit."
     )
     learned_concurrency: int = Field(
-        description="How many deliveries the receiver takes at once, by its answers; up to `max_concurrency`."
+        description="The concurrency that the receiver accepts, as learned; up to `max_concurrency`."
     )
     paused_until: Time | None = Field(
-        description="Nothing is sent before, by the receiver's wish or the breaker's."
+        description="Nothing is sent before, because of the receiver's `Retry-After` or the breaker."
     )
 
 
@@ -278,13 +279,13 @@ class SecretView(BaseModel):
 class RotatedSecretView(SecretView):
     """The new secret, and until when the old one signs beside it."""
 
-    previous_expires_at: Time | None = Field(description="null: the old secret no longer signs.")
+    previous_expires_at: Time | None = Field(description="null if the old secret is no longer used.")
 
 
 class TestView(BaseModel):
     """The test that is on its way."""
 
-    __test__ = False  # not one of pytest's
+    __test__ = False  # not a test class of pytest
 
     event_id: str
 

@@ -1,4 +1,4 @@
-"""``/v1/endpoints/{id}/stats``: how deliveries to an endpoint fare."""
+"""``/v1/endpoints/{id}/stats``: the delivery statistics of an endpoint."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ class PendingView(BaseModel):
 
 
 class DeliveredView(BaseModel):
-    """What became of the deliveries that are not pending any more, since the endpoint was added."""
+    """The deliveries that are no longer pending, by status, since the endpoint was added."""
 
     delivered: int
     exhausted: int
@@ -54,7 +54,7 @@ class BreakerView(BaseModel):
 
 
 class EndpointStatsView(BaseModel):
-    """How deliveries to an endpoint fare, all figures of one moment."""
+    """The delivery statistics of an endpoint at one moment."""
 
     endpoint_id: str
     status: EndpointStatus
@@ -92,7 +92,7 @@ def _view(endpoint: Endpoint, stats: EndpointStats) -> EndpointStatsView:
             total=stats.pending,
             due=stats.due,
             waiting=stats.waiting,
-            under_way=stats.under_way,
+            under_way=stats.in_flight,
             oldest_due_at=time_or_none(oldest),
             oldest_due_seconds=0.0 if oldest is None else round(max(stats.at - oldest, 0.0), 3),
         ),

@@ -35,7 +35,7 @@ from notifier.core.delivery.endpoint import (
     Ordering,
     Signing,
     Verify,
-    verified_anew,
+    verified_again,
 )
 from notifier.core.delivery.filters import check_event_types
 from notifier.core.delivery.request import check_custom_headers
@@ -74,7 +74,7 @@ async def create_endpoint(call: Call[EndpointCreate, None]) -> Reply[CreatedEndp
     sealed = seal(secret, body.signing, call.runtime.secrets)
     endpoint = replace(endpoint, signing=body.signing, secrets=(sealed,))
     if body.verify is Verify.CHALLENGE:
-        endpoint = verified_anew(endpoint, now=now)
+        endpoint = verified_again(endpoint, now=now)
     return await _created(call, endpoint, secret=secret)
 
 
@@ -125,7 +125,7 @@ async def change_endpoint(call: Call[EndpointPatch, None]) -> Reply[EndpointView
         patch.refuse_overwriting(endpoint, chosen)
         changed = replace(endpoint, **chosen, updated_at=now)
         if changed.url != endpoint.url and changed.verification is not None:
-            return verified_anew(changed, now=now)
+            return verified_again(changed, now=now)
         return changed
 
     return await reply(call, (await change(call, decide)).after)
@@ -190,7 +190,7 @@ async def _hint_challenge(runtime: Runtime, endpoint: Endpoint) -> None:
 
 
 def _check_verifiable(verify: Verify, signing: Signing) -> None:
-    """Refuse a challenge that nobody could answer: a public key proves nothing about who holds it."""
+    """Refuse a challenge that cannot be answered: a public key does not prove who has the secret."""
     if verify is Verify.CHALLENGE and signing is Signing.ED25519:
         raise InvalidInputError.of(
             "verify",

@@ -40,7 +40,7 @@ class EventListQuery(PageQuery):
     space_id: str | None = None
     after: str | None = Field(
         None,
-        description="An event id or a `next_cursor`: list what came after it, the oldest first; "
+        description="An event id or a `next_cursor`: list the events after it, oldest first; "
         "empty or 0: from the beginning. `next_cursor` is then always given, and is passed as `after` again.",
     )
 

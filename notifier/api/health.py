@@ -1,4 +1,4 @@
-"""What needs no key: whether we live, whether we are ready, and the metrics."""
+"""Operations without a key: liveness, readiness and metrics."""
 
 import asyncio
 from typing import Final, Literal

@@ -43,7 +43,7 @@ def read_key(request: web.Request) -> str | None:
 
 
 def fingerprint(method: str, path: str, document: Document) -> str:
-    """Tell requests apart by what they ask for; the order of the names in the body does not matter."""
+    """Return the fingerprint of a request; the order of the names in the body does not matter."""
     content = json.dumps([method, path, document], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -51,7 +51,7 @@ def fingerprint(method: str, path: str, document: Document) -> str:
 async def answer_once(
     runtime: Runtime, key: str, mark: str, *, status: int, make: Callable[[], Awaitable[Reply[Any]]]
 ) -> tuple[Reply[Any], bool]:
-    """Answer a POST, or give again what was answered to it before; the flag tells which.
+    """Return the answer to a POST, new or stored; the flag says which.
 
     Raises:
         IdempotencyKeyReusedError: The key was used for another request.

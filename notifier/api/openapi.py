@@ -62,7 +62,7 @@ def openapi_document(operations: tuple[Operation, ...]) -> bytes:
         "info": {
             "title": "space-notifier",
             "version": __version__,
-            "description": "Watches X Spaces and brings every change to webhooks.",
+            "description": "Watches X Spaces and sends every change to webhooks.",
         },
         "paths": paths,
         "webhooks": {name: _webhook(model, schemas) for name, model in PAYLOAD_MODELS.items()},
@@ -172,10 +172,10 @@ def _refusals(operation: Operation) -> dict[int, Schema]:
     """Describe the refusals that a caller can do something about, by status."""
     refusals: dict[int, Schema] = {}
     if operation.query is not None or operation.body is not None:
-        refusals[400] = {"description": "The body is no JSON object, or the cursor no cursor here."}
+        refusals[400] = {"description": "The body is not a JSON object, or the cursor is invalid."}
         refusals[422] = {"description": "A field, a parameter or a header is not acceptable."}
     if not operation.is_public:
-        refusals[401] = {"description": "No key, or not the right one."}
+        refusals[401] = {"description": "The API key is missing or wrong."}
     if operation.body is not None:
         refusals[408] = {"description": "The body did not arrive in time."}
         refusals[413] = {"description": "The body has more than 64 KiB."}
@@ -196,7 +196,7 @@ def _webhook(model: type[BaseModel], schemas: Schemas) -> Schema:
         "post": {
             "description": inspect.getdoc(model),
             "requestBody": {"required": True, "content": _content(JSON, schemas[model, "validation"])},
-            "responses": {"2XX": {"description": "Taken; the event is not sent again"}},
+            "responses": {"2XX": {"description": "Accepted; the event is not sent again"}},
         }
     }
 

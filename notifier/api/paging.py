@@ -27,7 +27,7 @@ class PageQuery(Query):
 
     limit: QueryInteger = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(
-        None, description="The `next_cursor` of the page before, of the same list under the same filters."
+        None, description="The `next_cursor` of the previous page of the same list with the same filters."
     )
 
 

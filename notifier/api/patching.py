@@ -55,7 +55,7 @@ class Patch(Generic[BodyT]):
         replaced = {name: value for name, value in wanted.items() if not isinstance(merge.get(name), dict)}
         if names := _overwritten(self._first, record, replaced):
             raise VersionConflictError(
-                f"{', '.join(names)}: somebody else changed this at the same time; read it, and decide again."
+                f"{', '.join(names)}: changed by another request at the same time; read it again and retry."
             )
 
 

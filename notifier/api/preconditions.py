@@ -34,7 +34,7 @@ class IfMatch:
         """
         if self.tags is not None and etag_of(record) not in self.tags:
             raise VersionConflictError(
-                f"{IF_MATCH}: the record has another ETag by now; read it, and decide again."
+                f"{IF_MATCH}: the record has another ETag now; read it again and retry."
             )
 
 

@@ -1,4 +1,4 @@
-"""``/v1/endpoints/{id}/recover``: sending an endpoint again all that it missed."""
+"""``/v1/endpoints/{id}/recover``: sending an endpoint everything that it missed."""
 
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ class RecoverBody(Body):
     """Which events to send again, by when they were committed."""
 
     since: Time
-    until: Time | None = Field(None, description="Left out: everything up to now.")
+    until: Time | None = Field(None, description="Now if not given.")
     dry_run: bool = Field(default=False, description="Only count.")
 
 
@@ -37,7 +37,9 @@ class MissedCountView(BaseModel):
     endpoint_id: str
     since: Time
     until: Time
-    clamped: bool = Field(description="More was asked for, but nothing older than `since` is kept.")
+    clamped: bool = Field(
+        description="A longer period was requested, but nothing older than `since` is kept."
+    )
     count: int = Field(description="How many events there were to send again.")
 
 

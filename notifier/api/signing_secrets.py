@@ -1,4 +1,4 @@
-"""Signing secrets of endpoints: making, checking, sealing, rotating."""
+"""Signing secrets of endpoints: generating, checking, encrypting, rotating."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def shown(item: SealedSecret, box: SecretBox) -> str:
     try:
         return box.open(item.sealed)
     except ConfigError as error:
-        raise UnavailableError(f"{error.message}. If it is lost for good, rotate the secret.") from None
+        raise UnavailableError(f"{error.message}. If it is permanently lost, rotate the secret.") from None
 
 
 def rotate(
@@ -74,7 +74,7 @@ def rotate(
     """
     opened = [(item, text) for item in endpoint.secrets if (text := _opened(item, box)) is not None]
     if any(_signs_alike(secret, text) for _, text in opened):
-        raise InvalidInputError.of("secret", "is one of this endpoint's secrets already; send another one")
+        raise InvalidInputError.of("secret", "is already one of this endpoint's secrets; send another one")
     current = endpoint.secrets[0]
     kept = [replace(item, expires_at=expires_at) if item is current else item for item, _ in opened]
     live = [item for item in kept if item.expires_at is None or item.expires_at > now]

@@ -1,4 +1,4 @@
-"""``/v1/source``: how X is doing, what may still be asked of it, what it costs, and how far behind we are."""
+"""``/v1/source``: the health of X, the remaining requests, the cost, and the polling delay."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -26,7 +26,7 @@ PATH: Final = "/v1/source"
 
 
 class OutageView(BaseModel):
-    """A kind of outage that goes on, as ``source.degraded`` announced it."""
+    """An ongoing kind of outage, as ``source.degraded`` announced it."""
 
     kind: OutageKind
     since: Time
@@ -36,7 +36,7 @@ class OutageView(BaseModel):
 class RequestsView(BaseModel):
     """One of X's rate buckets as its headers last described it, less what was taken since."""
 
-    calls: list[observation.Call] = Field(description="Which calls draw on it, as far as that was learned.")
+    calls: list[observation.Call] = Field(description="The calls that use it, as far as that is known.")
     limit: int
     remaining: int
     resets_at: Time
@@ -47,12 +47,12 @@ class MoneyView(BaseModel):
 
     budget_usd: float | None
     spent_usd: float
-    held_usd: float = Field(description="What the questions that are being asked may cost at worst.")
+    held_usd: float = Field(description="The worst-case cost of questions in flight.")
     forecast_usd: float = Field(description="What the day will have cost at its end.")
     space_reads: int
     user_reads: int
     resets_at: Time
-    thrift: ThriftLevel = Field(description="What is asked less, or not at all, for the sake of the budget.")
+    thrift: ThriftLevel = Field(description="What is polled less, or not at all, to keep the budget.")
 
 
 class PollsView(BaseModel):
@@ -73,13 +73,13 @@ class UnansweredView(BaseModel):
     subject: str = Field(description="The id of a Space or user, or of the watch of a search or name.")
     reason: str
     since: Time
-    next_at: Time | None = Field(description="It is not asked about before.")
+    next_at: Time | None = Field(description="No question about it is asked before.")
 
 
 class LagView(BaseModel):
     """How far behind we are."""
 
-    looks_seconds: float = Field(description="For how long the poll that waits longest has been due.")
+    looks_seconds: float = Field(description="How long the longest waiting poll has been due.")
     detections: int = Field(description="Starts and ends whose time X stated.")
     mean_detection_seconds: float | None = Field(description="From that time to when we saw it.")
 
@@ -104,8 +104,8 @@ class SourceView(BaseModel):
     looks: list[PollsView]
     unanswered: list[UnansweredView]
     unknown_states: dict[str, int] = Field(
-        description="Words of X for a Space's state that we do not know, and how often they were seen: a"
-        " Space keeps its phase meanwhile."
+        description="Unknown states of Spaces and how often they were seen: a"
+        " Space keeps its phase in the meantime."
     )
     truncated: list[str] = Field(
         description="The watches of searches with more results than one answer of X holds: narrow them down."
@@ -186,7 +186,7 @@ def _polls(call: observation.Call, queue: PollQueue, health: Health, now: float)
         call=call,
         waiting=queue.waiting,
         due=queue.due,
-        under_way=queue.under_way,
+        under_way=queue.in_flight,
         next_at=time_or_none(first_at),
         paused_until=rfc3339(paused_until) if paused_until > now else None,
     )

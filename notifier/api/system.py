@@ -1,4 +1,4 @@
-"""``/v1/system``: the installation: its version, who works, what Redis is like, and how much is kept."""
+"""``/v1/system``: the installation: version, workers, Redis, and the number of records."""
 
 from typing import Final, Literal
 
@@ -32,7 +32,7 @@ class MemoryView(BaseModel):
 
 
 class PersistenceView(BaseModel):
-    """How Redis brings to the disk what it is given."""
+    """How Redis persists its data."""
 
     append_only: bool = Field(description="Whether there is an append-only file.")
     writes_succeed: bool = Field(description="False after a write to the disk that failed.")
@@ -50,7 +50,7 @@ class RedisView(BaseModel):
 
 
 class CountsView(BaseModel):
-    """How much is kept."""
+    """The number of records."""
 
     watches: int
     spaces: int
@@ -60,12 +60,12 @@ class CountsView(BaseModel):
 
 
 class WarningView(BaseModel):
-    """Something about Redis that should not be so."""
+    """A problem with the configuration of Redis."""
 
     name: str
     severity: Severity = Field(
-        description="`fault`: data is lost as things are; `risk`: it is if something else happens, or this "
-        "server takes no writes; `note`: something could not be checked."
+        description="`fault`: data is being lost; `risk`: it is lost if something else fails, or this "
+        "server accepts no writes; `note`: something could not be checked."
     )
     text: str
     remedy: str

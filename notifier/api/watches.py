@@ -37,8 +37,8 @@ class WatchCreate(Body):
     on_first_sight: Annotated[OnFirstSight, Field(strict=False)] = OnFirstSight.BASELINE
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(WatchRole))] | None = Field(
         default=None,
-        description="Of a creator: in which roles to follow them, `creator` unless given. X lists Spaces by"
-        " their creator only: one with somebody as host alone is noticed when another poll shows it.",
+        description="For a creator: the roles to follow, `creator` if not given. X lists Spaces by"
+        " their creator only: a Space that they only host is noticed when another poll shows it.",
     )
     label: Label | None = None
 
@@ -73,7 +73,7 @@ class WatchView(BaseModel):
     label: str | None
     status: WatchStatus
     failure_reason: str | None = Field(
-        description="What X says of it, or of its question, where it does not answer; it may be active still."
+        description="What X says about its subject if it does not answer; the watch may still be active."
     )
     paused: bool
     spaces: list[str] = Field(description="The ids of the last 100 Spaces that it matched, the newest first.")

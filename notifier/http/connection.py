@@ -1,7 +1,8 @@
 """One client's connection: what is refused before there is a request, and how long anything may take.
 
-aiohttp answers what its parser refuses in plain text, logs it as an error of ours, and waits for ever for the
-rest of a request. Here the refusals are problem documents, and every wait ends (docs/api.md, "Connections").
+aiohttp answers what its parser refuses in plain text, logs it as a server error, and waits forever for the
+rest of a request. Here the refusals are problem documents, and every wait has a deadline (docs/api.md,
+"Connections").
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ class Connection(RequestHandler):
 
     @property
     def may_go(self) -> bool:
-        """Whether the connection can be closed without taking an answer from anybody."""
+        """Whether the connection can be closed without losing an answer."""
         return self.connected and not self.has_request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the first request; without room for it, say so and hang up."""
+        """Wait for the first request, or refuse it and close if there is no room."""
         super().connection_made(transport)
         if not self._admission.admits(self):
             self._hang_up(UnavailableError("Too many connections are open; try again."))
@@ -187,7 +188,7 @@ class Connection(RequestHandler):
                 self._expect(self.limits.body, self._body_is_late)
         elif self._body is not None and not self._body.is_eof():
             self._messages.pop()
-            self._break_body(web.RequestPayloadError("the body is not framed as HTTP/1.1 has it"))
+            self._break_body(web.RequestPayloadError("the body is not framed as HTTP/1.1 requires"))
 
     def _break_body(self, error: Exception) -> None:
         """End the reading of a body; where its request has been answered, nobody reads it any more."""
@@ -254,4 +255,4 @@ def refusal_of(error: BaseException | None) -> NotifierError:
         return HeadersTooLargeError(f"A header may have up to {MAX_HEADER_BYTES} bytes.")
     if isinstance(error, BadHttpMessage) and error.message.startswith(TOO_MANY_HEADERS):
         return HeadersTooLargeError(f"A request may have up to {MAX_HEADERS} headers.")
-    return BadRequestError("This is not a request of HTTP/1.1 as RFC 9112 has it.")
+    return BadRequestError("This is not a valid HTTP/1.1 request (RFC 9112).")

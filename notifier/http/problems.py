@@ -57,7 +57,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] | None = Field(None, description="On 422: every refused field.")
-    id: str | None = Field(None, description="On 409: the record that is in the way.")
+    id: str | None = Field(None, description="On 409: the conflicting record.")
 
 
 @web.middleware
@@ -116,12 +116,12 @@ def from_http(request: web.BaseRequest, answer: web.HTTPException) -> web.Respon
         return problem_response(NotFoundError("There is nothing at this path; see /openapi.json."))
     if isinstance(answer, web.HTTPMethodNotAllowed):
         allow = ", ".join(sorted(answer.allowed_methods))
-        text = f"{request.method} is not possible here; allowed: {allow}."
+        text = f"{request.method} is not allowed here; allowed: {allow}."
         return problem_response(MethodNotAllowedError(text), {"Allow": allow})
     if isinstance(answer, web.HTTPRequestEntityTooLarge):
         return problem_response(PayloadTooLargeError("A body may have up to 64 KiB."))
     if isinstance(answer, web.HTTPExpectationFailed):
-        return problem_response(ExpectationFailedError("Expect: only 100-continue can be met."))
+        return problem_response(ExpectationFailedError("Expect: only 100-continue is supported."))
     title = answer.reason
     return _response(Problem(type="about:blank", title=title, status=answer.status, detail=title))
 

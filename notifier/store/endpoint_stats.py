@@ -42,7 +42,7 @@ class EndpointStats:
         at: When they were read.
         due: Pending deliveries that may go out now.
         waiting: Pending ones that wait for their next attempt or for an earlier event of the same Space.
-        under_way: Pending ones of which an attempt is being made.
+        in_flight: Pending ones of which an attempt is being made.
         oldest_due_at: Since when the first of the due ones waits.
         delivered: Deliveries that arrived, since the endpoint was added; so for the two that follow.
         exhausted: Deliveries whose schedule was used up.
@@ -56,7 +56,7 @@ class EndpointStats:
     at: float
     due: int
     waiting: int
-    under_way: int
+    in_flight: int
     oldest_due_at: float | None
     delivered: int
     exhausted: int
@@ -75,7 +75,7 @@ class EndpointStats:
     @property
     def pending(self) -> int:
         """How many deliveries are still to arrive."""
-        return self.due + self.waiting + self.under_way
+        return self.due + self.waiting + self.in_flight
 
     @property
     def attempts(self) -> int:
@@ -90,7 +90,7 @@ class EndpointStats:
 
 async def stats_of(database: Database, partitions: Partitions, endpoint_id: str) -> EndpointStats:
     """Read the figures of an endpoint; one that nothing was sent to has zeros."""
-    now, due, later, under_way, in_lines, first_due, *state = await database.run(
+    now, due, later, in_flight, in_lines, first_due, *state = await database.run(
         ENDPOINT_STATS,
         keys=[
             partitions.key(schema.STATE, endpoint_id),
@@ -107,7 +107,7 @@ async def stats_of(database: Database, partitions: Partitions, endpoint_id: str)
         due=due,
         # The first of each line is due or in flight, and counted there.
         waiting=later + in_lines - int(read["lines"] or 0),
-        under_way=under_way,
+        in_flight=in_flight,
         oldest_due_at=first_due_at if due else None,
         **_totals(read),
         consecutive_failures=int(read["failures"] or 0),

@@ -28,7 +28,7 @@ def read_cursor(cursor: str) -> int:
         BadRequestError: It is not one that a page has given out.
     """
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004 - fits a double
-        raise BadRequestError("cursor: pass the next_cursor of the page before, unchanged")
+        raise BadRequestError("cursor: pass the next_cursor of the previous page, unchanged")
     return int(cursor)
 
 

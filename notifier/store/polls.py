@@ -45,7 +45,7 @@ class PollQueue:
 
     waiting: int
     due: int
-    under_way: int
+    in_flight: int
     first_at: float | None
 
 
@@ -133,7 +133,7 @@ def _queue(parts: Sequence[tuple[int, int, list[tuple[str, float]]]]) -> PollQue
     return PollQueue(
         waiting=sum(count for count, _, _ in waiting),
         due=sum(due for _, due, _ in waiting),
-        under_way=leased[0],
+        in_flight=leased[0],
         first_at=min(firsts, default=None),
     )
 

@@ -91,7 +91,7 @@ class Redaction:
             await pipe.execute()
 
     async def _redact_attempts(self, owed: list[tuple[EventId, EndpointId]]) -> bool:
-        """Blank what receivers answered, as it may repeat what they got; returns whether none is open."""
+        """Remove the answers of receivers, which may repeat what they got; return whether none is open."""
         records = [self._partitions.delivery(event_id, endpoint_id) for event_id, endpoint_id in owed]
         async with self._database.pipeline() as pipe:
             # The leases are read first: an attempt that ends meanwhile is among those that are read then.

@@ -1,4 +1,4 @@
-"""How X is doing, as all workers know it: the outages of each call, and how much has vanished lately."""
+"""The health of X, shared by all workers: the outages of each call, and how much has vanished recently."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Commit:
     Attributes:
         version: Of the record that was decided on.
         watch_ids: The watches that match the Space; they are linked to it.
-        timers: When which of its timers rings, in epoch seconds; the others are dropped.
+        timers: When each of its timers fires, in epoch seconds; the others are dropped.
         poll: The next poll; None forgets the Space.
         keeps_poll: Leave the polls as they are, whatever ``poll`` says.
     """

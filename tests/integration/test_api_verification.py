@@ -80,7 +80,7 @@ async def test_a_failed_one_is_disabled_and_enabled_by_a_new_start(
 
 
 @pytest.mark.parametrize("good", [True, False])
-async def test_another_url_is_verified_anew(api_client: Client, api_runtime: Runtime, *, good: bool) -> None:
+async def test_another_url_is_verified_again(api_client: Client, api_runtime: Runtime, *, good: bool) -> None:
     created = await add_endpoint(api_client, verify="challenge")
     path = f"{PATH}/{created['id']}"
     if good:

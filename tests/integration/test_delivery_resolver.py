@@ -70,7 +70,7 @@ async def test_a_name_whose_servers_fail_is_the_receivers_where_our_resolver_wor
     outcome = classify(answer, now=0)
     assert outcome.counted
     assert outcome.reason == (
-        "the receiver's name leads nowhere: its name servers do not answer "
+        "the receiver's name cannot be resolved: its name servers do not answer "
         "(Temporary failure in name resolution)"
     )
 

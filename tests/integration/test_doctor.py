@@ -205,7 +205,7 @@ BROKEN: Final = {
     ),
     "the outbox under another serial": (
         "ZADD sn:{{d}}:outbox 1 {waiting}",
-        ["sn:{{d}}:outbox: {waiting} stands under another serial than its own"],
+        ["sn:{{d}}:outbox: {waiting} is filed under another serial than its own"],
     ),
     "an event that is not in the log's order": (
         "ZREM sn:{{d}}:events {waiting}",
@@ -277,7 +277,7 @@ BROKEN: Final = {
     ),
     "a late reminder": (
         "ZADD sn:{{d}}:timers:reminder 9000000000000 PLANNED",
-        ["sn:{{d}}:timers:reminder: PLANNED rings too late"],
+        ["sn:{{d}}:timers:reminder: PLANNED fires too late"],
     ),
     "a reminder of nothing": (
         "ZADD sn:{{d}}:timers:reminder 1 LIVE",

@@ -148,7 +148,7 @@ spaces:
 
             async def is_quiet() -> bool:
                 queues = await runtime.store.polls.queues(now=runtime.clock())
-                return queues[Call.LOOKUP].waiting + queues[Call.LOOKUP].under_way == 0
+                return queues[Call.LOOKUP].waiting + queues[Call.LOOKUP].in_flight == 0
 
             await wait_until(is_quiet, message="nothing is polled any more")
             log = await runtime.store.events.page(limit=10, cursor=None)

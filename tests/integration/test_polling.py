@@ -75,7 +75,7 @@ async def test_the_polls_of_a_worker_that_dies_come_back_when_its_lease_is_over(
         it.clock.now += LEASE_SECONDS - 0.1
         await it.poll()
         assert len(x.waiting) == 1
-        assert (await queue_of(it, Call.LOOKUP)).under_way == 1
+        assert (await queue_of(it, Call.LOOKUP)).in_flight == 1
         it.clock.now += 0.1
         x.release()
         await it.poll()
@@ -99,7 +99,7 @@ async def test_two_workers_share_the_polls_and_never_ask_about_the_same_at_once(
         await asyncio.gather(*jobs)
         assert sorted([*x.waiting[0], *x.waiting[1]]) == sorted(everything)
         assert len(x.waiting) == 2
-        assert (queue.waiting, queue.due, queue.under_way) == (0, 0, 200)
+        assert (queue.waiting, queue.due, queue.in_flight) == (0, 0, 200)
         assert await it.counts() == {"space.started": 200}
 
 
@@ -223,7 +223,7 @@ async def test_the_poll_of_a_watch_that_is_taken_away_while_x_is_asked_does_not_
         await it.pass_time(7200, step=600)
         assert len(it.x.asked) == asked
         queues = await it.runtime.store.polls.queues(now=it.clock.now)
-        assert {(each.waiting, each.under_way) for each in queues.values()} == {(0, 0)}
+        assert {(each.waiting, each.in_flight) for each in queues.values()} == {(0, 0)}
 
 
 async def test_a_watch_that_is_resumed_is_polled_at_once(redis_url: str) -> None:

@@ -22,7 +22,7 @@ from notifier.core.delivery.endpoint import (
     Verification,
     VerificationStatus,
     disabled_event,
-    verified_anew,
+    verified_again,
 )
 from notifier.runtime import Runtime, open_runtime
 from notifier.server import create_server
@@ -277,7 +277,7 @@ async def test_the_answer_of_a_former_url_counts_for_nothing(redis_url: str) -> 
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         moved = replace(endpoint, url=receiver.url("/other"))
-        moved = verified_anew(moved, now=worker.runtime.clock() + 1)
+        moved = verified_again(moved, now=worker.runtime.clock() + 1)
         secret = worker.runtime.secrets.open(endpoint.secrets[0].sealed)
         receiver.answer("/hook", body=proof(secret))
         post = worker.client.send

@@ -67,16 +67,16 @@ class Client:
     x: SimulatedX
     buckets: Buckets = field(default_factory=Buckets)
     now: float = START
-    under_way: deque[tuple[Call, int, float]] = field(default_factory=deque)
+    in_flight: deque[tuple[Call, int, float]] = field(default_factory=deque)
 
     def ask(self, call: Call, urgency: Urgency = URGENT, *, at_most_late: int = 0) -> None:
         self.buckets = take(self.buckets, call, urgency, now=self.now)
-        self.under_way.append((call, *self.x.answer(call, self.now)))
+        self.in_flight.append((call, *self.x.answer(call, self.now)))
         self.hear(at_most_late)
 
     def hear(self, at_most_late: int = 0) -> None:
-        while len(self.under_way) > at_most_late:
-            answered, remaining, reset = self.under_way.popleft()
+        while len(self.in_flight) > at_most_late:
+            answered, remaining, reset = self.in_flight.popleft()
             self.buckets = learn(
                 self.buckets, answered, limit=self.x.limit, remaining=remaining, reset=reset, now=self.now
             )

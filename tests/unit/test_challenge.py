@@ -28,7 +28,7 @@ from notifier.core.delivery.endpoint import (
     VerificationStatus,
     disabled,
     enabled,
-    verified_anew,
+    verified_again,
 )
 from notifier.core.delivery.outcome import Answer, ErrorClass
 from notifier.core.delivery.request import in_format
@@ -41,7 +41,7 @@ SECRET = generate_secret(RAW)
 KEYS = (HmacKey(RAW),)
 TOKEN = "a-token"
 GOOD = "sha256=" + base64.b64encode(hmac.digest(RAW, TOKEN.encode(), hashlib.sha256)).decode()
-ENDPOINT = verified_anew(
+ENDPOINT = verified_again(
     Endpoint(id=EndpointId("ep_1"), url="https://example.com", created_at=0.0, updated_at=0.0), now=100.0
 )
 

@@ -1,1 +1,1 @@
-"""To whom an event goes, what is sent, and what the answer means."""
+"""Which endpoints get an event, what is sent, and what the answer means."""

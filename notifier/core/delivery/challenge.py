@@ -28,7 +28,7 @@ ID_PREFIX: Final = "chl_"
 SCHEME: Final = "sha256="
 
 WAITS_SECONDS: Final = (5.0, 15.0, 60.0, 120.0)
-"""The waits between the tries; one more try than waits, over a bit more than three minutes."""
+"""The delays between tries; one more try than delays, over slightly more than three minutes."""
 
 OURS_WAIT_SECONDS: Final = 30.0
 """The wait after a try that failed by a fault of ours, which does not count."""

@@ -164,7 +164,7 @@ class Endpoint:
 
     @property
     def awaits_verification(self) -> bool:
-        """Whether the receiver has yet to show that it knows the secret; until then nothing is delivered."""
+        """Whether the receiver has yet to prove that it knows the secret; until then it gets nothing."""
         return self.verification is not None and self.verification.status is not VerificationStatus.PASSED
 
     @property
@@ -200,10 +200,10 @@ def enabled(endpoint: Endpoint, *, now: float) -> Endpoint:
     open_again = replace(
         endpoint, status=EndpointStatus.ENABLED, disabled_reason=None, disabled_at=None, updated_at=now
     )
-    return verified_anew(open_again, now=now) if open_again.awaits_verification else open_again
+    return verified_again(open_again, now=now) if open_again.awaits_verification else open_again
 
 
-def verified_anew(endpoint: Endpoint, *, now: float) -> Endpoint:
+def verified_again(endpoint: Endpoint, *, now: float) -> Endpoint:
     """Begin the verification from the start; where only its failure had disabled the endpoint, enable it."""
     pending = replace(endpoint, verification=Verification(started_at=now, next_try_at=now), updated_at=now)
     if endpoint.disabled_reason is not DisabledReason.NOT_VERIFIED:
@@ -212,7 +212,7 @@ def verified_anew(endpoint: Endpoint, *, now: float) -> Endpoint:
 
 
 def disabled_event(before: Endpoint, after: Endpoint) -> Event | None:
-    """Tell that an endpoint has been disabled; None where it was before, or is not."""
+    """Return the event for a disabled endpoint; None if it was disabled before, or is not."""
     if after.status is before.status or after.status is EndpointStatus.ENABLED:
         return None
     return plain_event(

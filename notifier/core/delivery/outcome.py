@@ -8,7 +8,7 @@
    and a bare 503 say "too much" as well: the endpoint is slowed down besides.
 5. An address that webhooks must not reach is refused before a packet goes out. That counts as an attempt, and
    the schedule goes on, since the receiver's DNS may be corrected.
-6. What is our own fault is not held against the receiver: it does not count.
+6. Our own faults do not count against the receiver.
 7. ``Retry-After`` on any failure is a floor for the next attempt, up to a day; of several the longest counts.
 """
 
@@ -126,8 +126,8 @@ TOO_MANY: Final = 429
 UNAVAILABLE: Final = 503
 
 BY_STATUS: Final[Mapping[int, Outcome]] = {
-    410: _row(OutcomeKind.GONE, "the receiver says that it is gone for good"),
-    429: _row(OutcomeKind.RETRY, "the receiver gets more than it wants", slow_down=True),
+    410: _row(OutcomeKind.GONE, "the receiver is permanently gone"),
+    429: _row(OutcomeKind.RETRY, "the receiver asks for a slower pace", slow_down=True),
     502: _row(OutcomeKind.RETRY, "the receiver's gateway gets no good answer from it", slow_down=True),
     503: _row(OutcomeKind.RETRY, "the receiver is overloaded or down for maintenance", slow_down=True),
     504: _row(OutcomeKind.RETRY, "the receiver's gateway gets no answer from it in time", slow_down=True),
@@ -149,11 +149,11 @@ ODD_STATUS: Final = _row(
 BY_ERROR: Final[Mapping[ErrorClass, Outcome]] = {
     ErrorClass.BLOCKED_ADDRESS: _row(OutcomeKind.REFUSED, "the address is forbidden for webhooks"),
     ErrorClass.INVALID_URL: _row(OutcomeKind.REFUSED, "the URL cannot be dialled"),
-    ErrorClass.DNS: _row(OutcomeKind.RETRY, "the receiver's name leads nowhere"),
+    ErrorClass.DNS: _row(OutcomeKind.RETRY, "the receiver's name cannot be resolved"),
     ErrorClass.CONNECTION_REFUSED: _row(OutcomeKind.RETRY, "the receiver refused the connection"),
     ErrorClass.CONNECTION_RESET: _row(OutcomeKind.RETRY, "the connection ended before an answer"),
-    ErrorClass.UNREACHABLE: _row(OutcomeKind.RETRY, "there is no way to the receiver's network"),
-    ErrorClass.TLS: _row(OutcomeKind.RETRY, "no trusted TLS connection came about"),
+    ErrorClass.UNREACHABLE: _row(OutcomeKind.RETRY, "the receiver's network is unreachable"),
+    ErrorClass.TLS: _row(OutcomeKind.RETRY, "no trusted TLS connection was established"),
     ErrorClass.TIMEOUT: _row(OutcomeKind.RETRY, "the receiver took too long"),
     ErrorClass.TOO_LARGE_HEADERS: _row(OutcomeKind.RETRY, "the receiver's headers are too large"),
     ErrorClass.PROTOCOL: _row(OutcomeKind.RETRY, "the receiver's answer is not HTTP"),

@@ -1,4 +1,4 @@
-"""Recovering: to send an endpoint everything that it missed in some time."""
+"""Recovery: sending an endpoint everything that it missed in a period."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ news do not stand behind all that was missed, and a receiver that is down again 
 What waits for its next attempt does not count: that may be a day away, and stands in nobody's way."""
 
 PUT_OFF_SECONDS: Final = 1.0
-"""How long a recovery leaves alone an endpoint that has enough waiting."""
+"""How long a recovery pauses for an endpoint that has enough waiting."""
 
 
 class RecoveryStatus(StrEnum):
-    """How far a recovery is."""
+    """The status of a recovery."""
 
     RUNNING = "running"
     DONE = "done"

@@ -104,5 +104,7 @@ async def _outbox(database: Database) -> list[Finding]:
             if score is not None and serial is None:
                 found.append(Finding(schema.OUTBOX(), f"{event_id} is to be dispatched, and is not kept"))
             elif score is not None and float(score) != float(serial):
-                found.append(Finding(schema.OUTBOX(), f"{event_id} stands under another serial than its own"))
+                found.append(
+                    Finding(schema.OUTBOX(), f"{event_id} is filed under another serial than its own")
+                )
     return found

@@ -30,7 +30,7 @@ EXAMINE_SPACES: Final[Script[list[list[Any]]]] = script("examine_spaces")
 
 SPACES_AT_ONCE: Final = 100
 ANY_PATIENCE: Final = Patience(needed=1, apart=0.0, reminder=0.0, overdue=0.0)
-"""Which timers there are does not depend on the settings, only when a reminder rings."""
+"""The settings decide only when a reminder fires, not which timers there are."""
 
 KEPT_FIELDS: Final = ("id", "state", "creator_id")
 """What may be kept of a Space that is erased, beside its times."""
@@ -147,7 +147,7 @@ def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> 
         if at is None:
             yield Finding(schema.TIMERS(kind), f"{filed.id} is not in it")
         elif at > latest:
-            yield Finding(schema.TIMERS(kind), f"{filed.id} rings too late")
+            yield Finding(schema.TIMERS(kind), f"{filed.id} fires too late")
 
 
 def _number(score: str) -> float | None:
