@@ -13,6 +13,8 @@ from notifier.store.bodies import MAX_KEPT_BYTES, Bodies, Body
 from tests.support.pipeline import commit_space_events, quick_settings
 from tests.support.queue import add, claim, settle, settled
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 async def stores(redis_url: str) -> AsyncIterator[tuple[Store, Store]]:

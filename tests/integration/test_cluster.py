@@ -36,6 +36,8 @@ from tests.support.owing import make_owed
 from tests.support.pipeline import commit_space_events, numbered_event
 from tests.support.queue import settled
 
+pytestmark = pytest.mark.server
+
 PARTITIONS: Final = 2
 TAGS: Final = ("{d}", *(f"{{p{number}}}" for number in range(PARTITIONS)))
 NOW: Final = 1_700_000_000.0

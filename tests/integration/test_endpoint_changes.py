@@ -23,6 +23,8 @@ from tests.support.worker import running_worker
 from workers.context import Worker
 from workers.dispatch import empty_outbox
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 async def runtime(redis_url: str) -> AsyncIterator[Runtime]:

@@ -19,6 +19,8 @@ from tests.support.healthy import PARTITIONS, put_back
 from tests.support.pipeline import quick_settings
 from tests.support.stage import WorkerDiedError
 
+pytestmark = pytest.mark.server
+
 FIRST_NAMES: Final = {
     "state": "run",
     "history": "owes",

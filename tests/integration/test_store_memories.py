@@ -18,6 +18,8 @@ from tests.support.owing import make_owed
 from tests.support.pipeline import commit_space_events, quick_settings
 from tests.support.queue import add, claim, settle, settled
 
+pytestmark = pytest.mark.server
+
 TARGET = SealedTarget("test.AAAA", {}, 0.0)
 HOUR_MS = 3_600_000
 
