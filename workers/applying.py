@@ -101,7 +101,7 @@ async def _apply(
     asking: Sequence[Watch],
     context: PollContext,
 ) -> tuple[SpaceId, ...]:
-    """Decide and commit once; gives the Spaces that others changed meanwhile."""
+    """Decide and commit once; returns the Spaces that others changed meanwhile."""
     store, runtime = worker.runtime.store, worker.runtime
     matched = await _match(worker, space_ids, observation, asking)
     lists = frozenset(lists_asked(asking))

@@ -58,7 +58,7 @@ def settlement(
 
 
 def discarded(claim: Claim, skip: Skip, *, now: float) -> Settlement:
-    """Give up a delivery of which nothing is sent."""
+    """Discard a delivery without sending anything."""
     attempt = _unsent(claim, _attempt_id(), DeliveryStatus.DISCARDED, skip.reason, now)
     return Settlement(claim, DeliveryStatus.DISCARDED, attempt, claim.attempts_made)
 

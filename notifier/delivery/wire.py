@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         self._wake_if_finished()
 
     def expire(self) -> None:
-        """Give up waiting for the answer."""
+        """Stop waiting for the answer."""
         reader = self._reader
         if reader.finished:
             return

@@ -55,7 +55,7 @@ DROPPED: Final = (
 )
 """What partitions hold that is made again, or ends by itself, wherever their endpoints are."""
 
-FIRST_DROPPED: Final = re.compile(r"sn:(ready|leases|wakeup|nudge|jobs|buckets)(:.*)?")
+FIRST_DROPPED: Final = re.compile(r"sn:(ready|leases|wakeup|jobs|buckets)(:.*)?")
 """The same of version 1, wakeups, which the next sweep sends again, and buckets, which X describes again."""
 
 log = structlog.get_logger(__name__)
@@ -136,7 +136,7 @@ class Layout:
                 await self._database.redis.rename(name, key)
 
     async def _rename_fields(self) -> None:
-        """Give the fields of Spaces the names that they have now."""
+        """Rename the fields of Spaces that have other names now."""
         async with self._database.translated():
             space_ids = await self._database.redis.zrange(schema.SPACES(), 0, -1)
             for space_id in space_ids:

@@ -1,8 +1,8 @@
-"""A change of an endpoint takes two steps; whoever dies between them, or is late, leaves nothing undone."""
+"""A change of an endpoint takes two steps; a process that dies in between, or is late, loses nothing."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ import pytest
 
 from notifier.core.delivery.endpoint import Endpoint, EndpointStatus
 from notifier.core.model.ids import EndpointId
-from notifier.runtime import Runtime, open_runtime
+from notifier.runtime import Runtime
 from notifier.store import Store, schema
 from notifier.store.doctor import findings
 from notifier.store.endpoint_state import StateField
@@ -24,17 +24,6 @@ from workers.context import Worker
 from workers.dispatch import empty_outbox
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
 
 
 @contextmanager

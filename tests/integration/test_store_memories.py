@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, Ordering, SealedTarget
 from notifier.core.delivery.kinds.kind import FORGET
 from notifier.core.model.ids import EventId, SpaceId
-from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Store, schema
 from notifier.store.doctor import findings
 from notifier.store.redaction import LAST_WORD_SECONDS
 from tests.support.owing import make_owed
-from tests.support.pipeline import commit_space_events, quick_settings
+from tests.support.pipeline import commit_space_events
 from tests.support.queue import add, claim, settle, settled
 
 pytestmark = pytest.mark.server
 
 TARGET = SealedTarget("test.AAAA", {}, 0.0)
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(runtime: Runtime) -> Store:
-    return runtime.store
 
 
 async def add_remembering(store: Store, name: str = "a") -> Endpoint:
