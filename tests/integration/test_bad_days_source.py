@@ -273,7 +273,7 @@ async def test_a_name_of_which_an_answer_says_nothing_shows_that_in_the_watch(re
         always(it, Call.USERS, lambda: web.json_response({"meta": {}}))
         await it.pass_time(130)
         assert str((await one_watch(it)).status) == "resolving"
-        assert "says nothing of @Silent" in await reason(it)
+        assert "does not mention @Silent" in await reason(it)
         assert len(it.x.of(Call.USERS)) == 3
 
 

@@ -173,10 +173,10 @@ async def test_an_attempt_whose_endpoint_was_deleted_meanwhile_is_kept(
 
 
 async def test_a_request_that_outlasts_the_lease_is_made_once(redis_url: str) -> None:
-    settings = quick_settings(redis_url, request_timeout_seconds=10, lease_seconds=3)
+    settings = quick_settings(redis_url, request_timeout_seconds=10, lease_seconds=5)
     async with Receiver() as receiver, open_runtime(settings) as runtime:
         await add_endpoint(runtime, receiver, "/slow", event_types=("*",))
-        receiver.answer("/slow", delay=4.0)
+        receiver.answer("/slow", delay=5.5)
         async with running_worker(settings), running_worker(settings):
             event = numbered_event(1)
             await runtime.store.events.commit(event)
