@@ -46,6 +46,9 @@ FIRST_NAMES: Final = (
 )
 """The names of version 1 that are others now; all the rest of the deciding side only got a tag."""
 
+MOVING: Final = -1
+"""Stands for the number of partitions while the keys of endpoints are moved."""
+
 FIRST_FIELDS: Final = {"told": "announced"}
 """The fields of a Space's document that have other names now."""
 
@@ -91,6 +94,9 @@ class Layout:
             await self._rename_fields()
             log.info("database.brought_up", from_version=FIRST_VERSION, to_version=schema.VERSION)
         elif count and count != self._partitions.count:
+            async with self._database.translated():
+                # Broken off, it must be begun again, also by a process with the number from before.
+                await redis.set(schema.PARTITIONS(), MOVING)
             await self._move(place_of)
             log.info("database.partitions_changed", before=count, now=self._partitions.count)
         elif count and version:
@@ -173,7 +179,7 @@ class Layout:
         return place.row(self._partitions.of(_endpoint_of(place)), *place.parts[1:])
 
     async def _file_endpoints(self) -> None:
-        """File every endpoint in its partition by what is due, and have its limits taken over again."""
+        """File every endpoint in its partition by what is due."""
         async with self._database.translated():
             endpoint_ids = await self._database.redis.zrange(schema.ENDPOINTS(), 0, -1)
         by_partition: dict[int, list[str]] = defaultdict(list)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
@@ -89,6 +90,23 @@ async def settle_in(redis_url: str, partitions: int = PARTITIONS) -> None:
         assert await findings(runtime.store) == []
 
 
+@contextmanager
+def dying_after(renamed: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a start die when it has renamed so many keys."""
+    rename, left = Layout._rename, [renamed]  # noqa: SLF001 - the step at which a process can die
+
+    async def dies(self: Layout, name: str, key: Key) -> None:
+        if not left[0]:
+            raise WorkerDiedError
+        left[0] -= 1
+        await rename(self, name, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Layout, "_rename", dies)
+        with pytest.raises(WorkerDiedError):
+            yield
+
+
 async def test_a_new_database_gets_its_version(redis_url: str) -> None:
     await settle_in(redis_url)
     async with Redis.from_url(redis_url, decode_responses=True) as client:
@@ -116,19 +134,20 @@ async def test_bringing_up_can_be_broken_off_and_begun_again(
 ) -> None:
     before = await contents(redis)
     await make_old(redis)
-    rename, left = Layout._rename, [renamed]  # noqa: SLF001 - the step at which a process can die
-
-    async def dies(self: Layout, name: str, key: Key) -> None:
-        if not left[0]:
-            raise WorkerDiedError
-        left[0] -= 1
-        await rename(self, name, key)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Layout, "_rename", dies)
-        with pytest.raises(WorkerDiedError):
-            await settle_in(redis_url)
+    with dying_after(renamed, monkeypatch):
+        await settle_in(redis_url)
     assert await redis.get(schema.SCHEMA()) is None
+    await settle_in(redis_url)
+    assert await contents(redis) == before
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 3])
+async def test_a_move_that_was_broken_off_can_be_taken_back(
+    redis_url: str, redis: Any, monkeypatch: pytest.MonkeyPatch, renamed: int
+) -> None:
+    before = await contents(redis)
+    with dying_after(renamed, monkeypatch):
+        await settle_in(redis_url, partitions=5)
     await settle_in(redis_url)
     assert await contents(redis) == before
 
