@@ -18,7 +18,8 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store, schema
 from notifier.store.doctor import findings
 from notifier.store.events import read_routing
-from notifier.store.recoveries import BATCH, Advance, Recoveries
+from notifier.store.recoveries import ADVANCE_RECOVERY, BATCH, Advance, Recoveries
+from notifier.store.scripts import Script
 from tests.support.owing import make_owed
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
@@ -398,6 +399,30 @@ async def test_through_the_whole_pipeline_each_missed_event_arrives_once(redis_u
             got = await receiver.wait_for("/hook", 600, timeout=20)
     assert sorted(each.event_id for each in got) == sorted(events)
     assert all(each.verified for each in got)
+
+
+async def test_a_batch_that_was_queued_and_not_recorded_is_counted_once(
+    store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = await log(store, 1, 2, 3)
+    endpoint = await subscriber(store)
+    recovery = await start(store, endpoint)
+    run_script = store.database.run
+
+    async def dies(script: Script[Any], **given: Any) -> Any:
+        if script is ADVANCE_RECOVERY:
+            raise WorkerDiedError
+        return await run_script(script, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.database, "run", dies)
+        with pytest.raises(WorkerDiedError):
+            await run(worker)
+    assert await due(store, endpoint) == events
+    await run(worker)
+    assert await due(store, endpoint) == events
+    done = await store.recoveries.get(endpoint.id, recovery.id)
+    assert (done.status, done.queued) == (RecoveryStatus.DONE, 3)
 
 
 @pytest.mark.parametrize("dies", [False, True])
