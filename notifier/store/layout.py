@@ -52,10 +52,7 @@ MOVING: Final = -1
 FIRST_FIELDS: Final = {"told": "announced"}
 """The fields of a Space's document that have other names now."""
 
-DROPPED: Final = (
-    *(schema.READY, schema.PARTITION_WAKEUP, schema.PARTITION_GENERATION),
-    *(schema.LEASES, schema.RECOVERED),
-)
+DROPPED: Final = (schema.READY, schema.PARTITION_WAKEUP, schema.LEASES, schema.RECOVERED)
 """What partitions hold that is made again, or ends by itself, wherever their endpoints are."""
 
 FIRST_DROPPED: Final = re.compile(r"sn:(ready|leases|wakeup|jobs|buckets)(:.*)?")
@@ -115,6 +112,8 @@ class Layout:
                 place = read(name) or place_of(name)
                 if name == FIRST_PARTITIONS:
                     continue
+                if place is not None and place.row is schema.PARTITION_GENERATION:
+                    continue  # Begun again, it could come to a number that a worker has seen before.
                 if FIRST_DROPPED.fullmatch(name) or (place is not None and place.row in DROPPED):
                     async with self._database.translated():
                         await self._database.redis.delete(name)

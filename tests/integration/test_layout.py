@@ -33,7 +33,14 @@ FIRST_NAMES: Final = {
 NEW: Final = (schema.SCHEMA, schema.PARTITION_GENERATION, schema.RECOVERED)
 """What version 1 did not have."""
 
-MADE_AGAIN: Final = (*layout.DROPPED, schema.WAKEUP, schema.JOBS, schema.JOBS_HEALTH, schema.BUCKETS)
+MADE_AGAIN: Final = (
+    *layout.DROPPED,
+    schema.PARTITION_GENERATION,
+    schema.WAKEUP,
+    schema.JOBS,
+    schema.JOBS_HEALTH,
+    schema.BUCKETS,
+)
 
 
 @pytest.fixture
@@ -150,6 +157,12 @@ async def test_a_move_that_was_broken_off_can_be_taken_back(
         await settle_in(redis_url, partitions=5)
     await settle_in(redis_url)
     assert await contents(redis) == before
+
+
+async def test_the_generation_of_a_partition_never_begins_again(redis_url: str, redis: Any) -> None:
+    before = await redis.get(schema.PARTITION_GENERATION(0))
+    await settle_in(redis_url, partitions=5)
+    assert int(await redis.get(schema.PARTITION_GENERATION(0))) >= int(before) > 0
 
 
 async def test_endpoints_move_with_all_that_is_theirs_when_there_are_more_partitions(
