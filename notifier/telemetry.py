@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import Final
 
+import orjson
 import structlog
 
 
@@ -48,9 +49,15 @@ def configure_logging(log_format: str, level: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+PASSED_TO_REPR: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+"""Where a record hides its secrets is said by its repr."""
+
 ENCODER: Final = json.JSONEncoder(default=repr)
-"""Shared by all lines: json.dumps with a default would create a new one for each."""
 
 
 def _to_json(line: object, **_options: object) -> str:
-    return ENCODER.encode(line)
+    try:
+        return orjson.dumps(line, default=repr, option=PASSED_TO_REPR).decode()
+    except TypeError:
+        # Half an emoji out of X's JSON, or a number of more than 64 bits.
+        return ENCODER.encode(line)

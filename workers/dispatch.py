@@ -14,6 +14,10 @@ from workers.context import Worker, worker_of
 
 BATCH: Final = 250
 
+WITH_BODIES: Final = 4000
+"""Of how many events in a row the bodies are read ahead: those of a larger backlog would push each other out
+of what is kept before their turn comes."""
+
 CALL_AGAIN_SECONDS: Final = 0.25
 """A wakeup is a job of arq's, and costs as much as a dozen deliveries."""
 
@@ -45,7 +49,11 @@ async def empty_outbox(worker: Worker) -> None:
 async def _dispatch_all(worker: Worker) -> None:
     store = worker.runtime.store
     complete: list[EventId] = []
-    while events := await store.events.undispatched(limit=BATCH, complete=complete):
+    count = 0
+    while events := await store.events.undispatched(
+        limit=BATCH, complete=complete, with_bodies=count < WITH_BODIES
+    ):
+        count += len(events)
         complete = [event.id for event in events]
         unknown = await _dispatch(worker, events, await store.endpoints.all())
         while unknown:

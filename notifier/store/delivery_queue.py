@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+import orjson
 from pydantic import TypeAdapter
 
 from notifier.core.delivery import breaker
@@ -197,7 +198,7 @@ class DeliveryQueue:
             ScriptCall(
                 DISPATCH,
                 [schema.READY(partition)],
-                [self._ttl, json.dumps([batch.endpoints, batch.events])],
+                [self._ttl, orjson.dumps([batch.endpoints, batch.events])],
             )
             for partition, batch in batches.items()
         ]
@@ -246,7 +247,7 @@ class DeliveryQueue:
                 *((schema.LEASES(partition, holder),) if holder is not None else ()),
             ],
             args=[
-                *(json.dumps(asked), FIGURES),
+                *(orjson.dumps(asked), FIGURES),
                 *(ATTEMPT.dump_json(settlement.attempt) for settlement in settlements),
             ],
         )

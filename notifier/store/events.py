@@ -183,26 +183,26 @@ class Events:
             [(records.get(EventId(event_id)), sequence) for event_id, sequence in rows], limit=limit
         )
 
-    async def undispatched(self, *, limit: int, complete: Collection[EventId] = ()) -> list[OutboxEntry]:
+    async def undispatched(
+        self, *, limit: int, complete: Collection[EventId] = (), with_bodies: bool = False
+    ) -> list[OutboxEntry]:
         """Read the oldest entries of the outbox, after those that are dispatched were taken out of it.
 
-        Entries whose event has expired are dropped. What is sent of the others is kept for their deliveries.
+        Entries whose event has expired are dropped.
+
+        Args:
+            limit: How many at most.
+            complete: What is dispatched.
+            with_bodies: Whether their bodies are read, too, and kept for their deliveries: it saves a
+                question where those are made at once, and costs one where they are not.
         """
         asked = self.bodies.forgotten
-        rows = await self._database.run(READ_OUTBOX, keys=[schema.OUTBOX()], args=[limit, *complete])
-        return [self._entry(row, asked=asked) for row in rows]
-
-    def _entry(self, row: Sequence[str], *, asked: int) -> OutboxEntry:
-        event_id, event_type, routing, serial, space_id, sequence, body, at = row
-        self.bodies.keep(EventId(event_id), (body.encode(), int(at) / 1000), asked=asked)
-        return OutboxEntry(
-            id=EventId(event_id),
-            type=EventType(event_type),
-            routing=read_routing(routing),
-            serial=int(serial),
-            space_id=SpaceId(space_id) if space_id else None,
-            sequence=int(sequence) if sequence else None,
+        rows = await self._database.run(
+            READ_OUTBOX, keys=[schema.OUTBOX()], args=[limit, int(with_bodies), *complete]
         )
+        for event_id, *_, at, body in rows if with_bodies else ():
+            self.bodies.keep(EventId(event_id), (body.encode(), int(at) / 1000), asked=asked)
+        return [_outbox_entry(row) for row in rows]
 
     async def trim(self) -> int:
         """Drop entries of the log's indexes whose events have expired; returns how many."""
@@ -228,6 +228,18 @@ def logged(event: Event) -> dict[str, str]:
         "body": encode(event).decode(),
         "routing": routing_json(event),
     }
+
+
+def _outbox_entry(row: Sequence[str]) -> OutboxEntry:
+    event_id, event_type, routing, serial, space_id, sequence, *_ = row
+    return OutboxEntry(
+        id=EventId(event_id),
+        type=EventType(event_type),
+        routing=read_routing(routing),
+        serial=int(serial),
+        space_id=SpaceId(space_id) if space_id else None,
+        sequence=int(sequence) if sequence else None,
+    )
 
 
 def routing_json(event: Event) -> str:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import pytest
 import structlog
@@ -52,3 +54,32 @@ def test_a_traceback_shows_where_it_failed_and_no_variables(
     shown = capsys.readouterr().err
     assert secret not in shown
     assert shown.count("1 key refused") == shown.count("in refuse") == 2
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+@pytest.mark.parametrize("value", ["half an emoji \ud83d", 2**80, {1: "a key that is no text"}])
+def test_what_is_no_clean_json_is_logged_all_the_same(
+    capsys: pytest.CaptureFixture[str], value: object
+) -> None:
+    configure_logging("json", "INFO")
+    structlog.get_logger("notifier.test").info("space.seen", value=value, other="ok")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["other"]) == ("space.seen", "ok")
+    assert str(line["value"]) in (str(value), "{'1': 'a key that is no text'}")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A record that hides its secret."""
+
+    name: str
+    secret: str = field(repr=False)
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+def test_a_record_is_logged_as_its_repr_says_it(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json", "INFO")
+    structlog.get_logger("notifier.test").info("endpoint.read", opened=Opened("a", "hush"))
+    shown = capsys.readouterr().err
+    assert "Opened(name='a')" in shown
+    assert "hush" not in shown
