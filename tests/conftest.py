@@ -17,6 +17,9 @@ from tests.support.processes import RedisServer
 
 register_profiles()
 
+# Each process that a test starts would load the certificates of the system three times, and needs none.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
 BREAKS_KEYS: Final = "breaks_keys"
 WORKERS_PER_CORE: Final = 1.5
 """Many tests wait for processes and for time to pass."""

@@ -31,6 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 SHEBANG: Final = re.compile(r"\A#!lua[^\n]*\n")
 INCLUDE: Final = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
 KEY_NAME: Final = re.compile(r"\b([a-z_]+)_key\b")
+CONSTANT_NAME: Final = re.compile(r"\b[A-Z_]+\b")
 TAG: Final = "local TAG = string.match(KEYS[1], '^sn:{[^}]*}:')"
 
 LEASED: Final = "leased"
@@ -107,8 +108,9 @@ def _prelude(name: str, written: str) -> Iterator[str]:
     for row in rows:
         constant = next(known for known, each in schema.ROWS.items() if each is row)
         yield _key_function(constant.lower(), row)
+    words = set(CONSTANT_NAME.findall(written))
     for constant, value in CONSTANTS.items():
-        if re.search(rf"\b{constant}\b", written):
+        if constant in words:
             yield f"local {constant} = {_lua(value)}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,9 +11,9 @@ from tests.support.processes import NotifierProcess, free_port
 from tests.support.terminal import KEY, Terminal
 
 
-@pytest.fixture
-async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
-    """A terminal beside an installation of its own."""
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """A terminal beside an installation, which takes seconds to start: the tests of a module share it."""
     port = free_port()
     settings = {
         "PORT": str(port),
@@ -21,6 +21,7 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
         "ALLOW_HTTP": "true",
         "ALLOWED_NETWORKS": "127.0.0.0/8",
     }
-    with NotifierProcess("up", directory=tmp_path, settings=settings) as up:
-        await up.wait_for("ready")
-        yield Terminal(tmp_path, port)
+    directory = tmp_path_factory.mktemp("up")
+    with NotifierProcess("up", directory=directory, settings=settings) as up:
+        asyncio.run(up.wait_for("ready"))
+        yield Terminal(directory, port)

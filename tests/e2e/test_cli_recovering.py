@@ -20,7 +20,7 @@ async def doctor(directory: Path) -> tuple[int | None, str]:
     return process.returncode, printed.decode()
 
 
-async def test_what_an_endpoint_missed_is_sent_and_counted(terminal: Terminal, tmp_path: Path) -> None:
+async def test_what_an_endpoint_missed_is_sent_and_counted(terminal: Terminal) -> None:
     async with Receiver() as receiver:
         away = await terminal.json("endpoints", "create", receiver.url("/away"), "--event-type", "*")
         other = await terminal.json("endpoints", "create", receiver.url("/other"), "--event-type", "*")
@@ -39,9 +39,9 @@ async def test_what_an_endpoint_missed_is_sent_and_counted(terminal: Terminal, t
     assert "done already" in complaint
     stats = await terminal.json("endpoints", "stats", other["id"])
     assert stats["deliveries"]["delivered"] == 1
-    assert await doctor(tmp_path) == (0, "Nothing is wrong.\n")
-    url = (tmp_path / "data" / "valkey" / "url").read_text()
+    assert await doctor(terminal.directory) == (0, "Nothing is wrong.\n")
+    url = (terminal.directory / "data" / "valkey" / "url").read_text()
     async with Redis.from_url(url) as redis:
         await redis.set("sn:stranger", 1)
     told = "sn:stranger: no key of ours has this form\n    keep other programs out of this database\n"
-    assert await doctor(tmp_path) == (1, told)
+    assert await doctor(terminal.directory) == (1, told)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.processes import measurement
+from typer.testing import CliRunner
+
+from notifier.cli import app
 
 KEY: Final = "a-key-for-tests"
 
@@ -17,27 +18,23 @@ class Terminal:
     """Runs commands against an installation; nothing here is a tty."""
 
     def __init__(self, directory: Path, port: int) -> None:
-        self._directory = directory
+        self.directory = directory
         self.port = port
         self._url = f"http://127.0.0.1:{port}"
 
     async def run(self, *arguments: str, exit_code: int = 0) -> str:
-        """Run a command and give what it printed: the result, or on failure the complaint."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "notifier.cli",
-            *arguments,
-            "--url",
-            self._url,
-            cwd=self._directory,
-            env={"NOTIFIER_ADMIN_KEY": KEY, "COLUMNS": "40"} | measurement(),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        """Run a command and return what it printed: the result, or on failure the complaint.
+
+        It runs in this process, which saves its start; tests/e2e/test_cli_start.py starts real ones.
+        """
+        result = await asyncio.to_thread(
+            CliRunner().invoke,
+            app,
+            [*arguments, "--url", self._url],
+            env={"NOTIFIER_ADMIN_KEY": KEY, "COLUMNS": "40"},
         )
-        printed, complaint = await process.communicate()
-        assert process.returncode == exit_code, complaint.decode()
-        return (complaint if exit_code else printed).decode()
+        assert result.exit_code == exit_code, result.stderr or result.exc_info
+        return result.stderr if exit_code else result.stdout
 
     async def json(self, *arguments: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(await self.run(*arguments, "--json"))
