@@ -241,7 +241,7 @@ class NotifierProcess:
                 stderr=output,
             )
 
-    async def wait_for(self, text: str, *, timeout: float = 20.0) -> None:  # noqa: ASYNC109  handed to wait_until
+    async def wait_for(self, text: str, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109  handed to wait_until
         """Wait until it printed ``text`` since its last start; fails at once if it ends without doing so."""
 
         def printed() -> bool:

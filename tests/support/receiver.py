@@ -131,7 +131,7 @@ class Receiver:
         self,
         path: str,
         count: int = 1,
-        timeout: float = 10.0,  # noqa: ASYNC109  handed to wait_until, which polls
+        timeout: float = 30.0,  # noqa: ASYNC109  handed to wait_until, which polls
     ) -> list[ReceivedRequest]:
         """Wait until at least ``count`` requests came to ``path`` and return all of them.
 

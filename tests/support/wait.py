@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 async def wait_until(
     predicate: Callable[[], object],
     *,
-    timeout: float = 10.0,  # noqa: ASYNC109  the deadline of a poll: the predicate itself is never cut short
+    timeout: float = 30.0,  # noqa: ASYNC109  the deadline of a poll: the predicate itself is never cut short
     interval: float = 0.01,
     message: str | Callable[[], str] = "the condition did not become true",
 ) -> Any:
