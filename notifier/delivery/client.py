@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from notifier.core.delivery.outcome import Answer
 from notifier.delivery.dial import Dialler
+from notifier.delivery.http_proxy import HttpProxy
 from notifier.delivery.pool import Pool
-from notifier.delivery.proxied import EVERYWHERE, ProxyDialler
+from notifier.delivery.proxy import EVERYWHERE, ProxyServer
 from notifier.delivery.resolver import ThreadResolver
 from notifier.delivery.sender import Sender
 
@@ -120,4 +121,4 @@ def _sender(settings: DeliveryClientSettings) -> Sender:
 def _route(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Route:
     if settings.proxy is None:
         return Dialler(resolver, settings.allowed_networks, settings.ssl_context)
-    return ProxyDialler(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context))
+    return HttpProxy(ProxyServer(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from notifier.delivery.guard import connect_guarded
 from notifier.delivery.trust import Trust
@@ -30,17 +31,13 @@ FIRST_TRIES_SECONDS: Final = 2.0
 """The limit for every address but the last: one that drops packets must leave time for the others."""
 
 
-class Route(Protocol):
-    """A way to reach receivers: directly or through a proxy."""
+class Route(ABC):
+    """A way to reach receivers: directly or through a proxy.
 
-    def head(self, method: str, target: Target) -> str:
-        """Return the beginning of a request for ``target`` on this route."""
-        ...
+    By default a connection leads to the receiver, which gets the request and gives the answer.
+    """
 
-    def review(self, reply: Reply, origin: Origin) -> None:
-        """Mark a reply from ``origin`` that comes from the route itself and not from the receiver."""
-        ...
-
+    @abstractmethod
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
         """Open a connection to ``origin`` before ``deadline``, by the loop's clock.
 
@@ -50,10 +47,17 @@ class Route(Protocol):
             ProxyError: A proxy on this route failed.
             ValueError: The name is invalid.
         """
-        ...
+
+    def head(self, method: str, target: Target) -> str:
+        """Return the beginning of a request for ``target``."""
+        return method + target.rest
+
+    def review(self, reply: Reply, origin: Origin) -> Reply:  # noqa: ARG002  a proxy's route needs it
+        """Return a reply from ``origin``, marked as an error if a proxy gave it in the receiver's place."""
+        return reply
 
 
-class Dialler:
+class Dialler(Route):
     """The direct route.
 
     Args:
@@ -74,13 +78,6 @@ class Dialler:
         self._resolver = resolver
         self._allowed = tuple(allowed)
         self.trust = Trust(tls)
-
-    def head(self, method: str, target: Target) -> str:
-        """Return the beginning of a request to the receiver itself."""
-        return method + target.rest
-
-    def review(self, reply: Reply, origin: Origin) -> None:
-        """Leave the reply unchanged: only the receiver can have sent it."""
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
         """Open a connection to the receiver itself."""

@@ -78,8 +78,7 @@ class Sender:
             connection = await self._dial(origin, deadline)
         reply = await connection.exchange(message, deadline, excerpt)
         self._pool.keep(connection)
-        self._route.review(reply, origin)
-        return reply
+        return self._route.review(reply, origin)
 
     async def _dial(self, origin: Origin, deadline: float) -> Connection:
         self._pool.make_room()

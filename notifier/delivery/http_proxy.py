@@ -1,86 +1,63 @@
-"""The route through an outbound proxy: absolute requests for plain HTTP, tunnels for TLS.
-
-The proxy is the only address that is dialled, and it has to refuse forbidden addresses itself.
-"""
+"""The route through an HTTP proxy: absolute requests for plain HTTP, tunnels for TLS."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import errno
 from http import HTTPStatus
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
-from yarl import URL
-
 from notifier.core.delivery.outcome import ErrorClass
-from notifier.delivery.failures import text_of
-from notifier.delivery.message import Origin, rest_of
-from notifier.errors import AddressError, ProxyError
+from notifier.delivery.dial import Route
+from notifier.delivery.message import rest_of
+from notifier.delivery.proxy import reached_by
+from notifier.errors import ProxyError
 
 if TYPE_CHECKING:
-    from notifier.delivery.dial import Dialler
-    from notifier.delivery.message import Target
+    from notifier.delivery.message import Origin, Target
     from notifier.delivery.pool import Pool
+    from notifier.delivery.proxy import ProxyServer
     from notifier.delivery.reply import Reply
     from notifier.delivery.wire import Connection
-
-EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-"""The networks a proxy may be in: any, since the operator configured it."""
-
-SHARE_OF_TIME: Final = 2 / 3
-"""The share of the time-out for connecting to the proxy; a slower connection is the proxy's fault."""
 
 _NO_ANSWER_BEHIND: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 """The answers of a working proxy when the receiver behind it does not answer."""
 
 
-class ProxyDialler:
-    """The route through a proxy.
+class HttpProxy(Route):
+    """The route through a proxy that speaks HTTP, possibly over TLS.
 
-    Args:
-        proxy: Its URL, which may hold a user and a password.
-        dialler: The direct route to the proxy; what it trusts applies to receivers as well.
+    Plain requests are not tunnelled, since many proxies refuse tunnels to any port but 443.
     """
 
-    def __init__(self, proxy: str, dialler: Dialler) -> None:
-        url = URL(proxy)
-        self._proxy = Origin(url.scheme == "https", url.raw_host or "", url.port or 0)
-        self._credentials = _credentials(url)
-        self._dialler = dialler
+    def __init__(self, server: ProxyServer) -> None:
+        self._server = server
+        self._credentials = _credentials(server.user, server.password)
 
     def head(self, method: str, target: Target) -> str:
         """Return the beginning of a request: to the proxy, or to the receiver at the end of a tunnel."""
         if target.origin.tls:
-            return method + target.rest
+            return super().head(method, target)
         return method + rest_of(f"http://{target.host}{target.path}", target.host) + self._credentials
 
-    def review(self, reply: Reply, origin: Origin) -> None:
-        """Mark an answer in which the proxy requires credentials; in a tunnel it is the receiver's answer."""
+    def review(self, reply: Reply, origin: Origin) -> Reply:
+        """Mark a reply in which the proxy requires credentials; in a tunnel it is the receiver's."""
         if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and not origin.tls:
             reply.error, reply.detail = ErrorClass.PROXY, "the proxy requires credentials"
+        return reply
 
     async def dial(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
         """Open a connection to the proxy and, where the receiver speaks TLS, a tunnel through it."""
-        connection = await self._reach(origin, pool, deadline)
+        connection = await self._server.reach(
+            lambda: pool.connection(origin, opens_tunnel=origin.tls), reached_by(deadline)
+        )
         if not origin.tls:
             return connection
         reply = await connection.exchange(self._request_for_tunnel(origin), deadline)
         if reply.status is None or reply.status // 100 != 2 or not connection.usable:  # noqa: PLR2004
             connection.abort()
             raise _refusal(reply)
-        return await connection.begin_tls(self._dialler.trust, origin.host.rstrip("."))
-
-    async def _reach(self, origin: Origin, pool: Pool, deadline: float) -> Connection:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + (deadline - loop.time()) * SHARE_OF_TIME
-        try:
-            return await self._dialler.reach(
-                self._proxy, lambda: pool.connection(origin, opens_tunnel=origin.tls), until
-            )
-        except (OSError, ValueError, AddressError) as error:
-            raise ProxyError(text_of(error) or "no connection was established in time") from error
+        return await connection.begin_tls(self._server.trust, origin.host.rstrip("."))
 
     def _request_for_tunnel(self, origin: Origin) -> bytes:
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
@@ -89,10 +66,10 @@ class ProxyDialler:
         return head.encode("ascii")
 
 
-def _credentials(url: URL) -> str:
-    if url.user is None and url.password is None:
+def _credentials(user: str | None, password: str | None) -> str:
+    if user is None and password is None:
         return ""
-    pair = f"{url.user or ''}:{url.password or ''}".encode("latin-1")
+    pair = f"{user or ''}:{password or ''}".encode("latin-1")
     return f"\r\nproxy-authorization: Basic {base64.b64encode(pair).decode()}"
 
 
