@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from notifier.config.values import (
     MAX_SECONDS,
+    AnyProxyUrl,
     ApiUrl,
     HeaderSecret,
     MasterKeys,
@@ -155,10 +156,11 @@ class DeliverySettings(BaseSettings):
         (),
         description="Private networks that webhooks may reach, as CIDRs: `10.1.0.0/16,fd00::/8`",
     )
-    outbound_proxy: ProxyUrl | None = Field(
+    outbound_proxy: AnyProxyUrl | None = Field(
         None,
-        description="`http://` or `https://` proxy for webhooks. [It then has to refuse forbidden addresses "
-        "itself](operations.md#an-outbound-proxy)",
+        description="`http://`, `https://`, `socks5://` or `socks5h://` proxy for webhooks, with "
+        "percent-encoded user and password if it needs them. [It looks up the names, and has to refuse "
+        "forbidden addresses itself](operations.md#an-outbound-proxy)",
     )
     retention_days: float = Field(
         30,

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,10 @@ from notifier.redis_url import read_redis_url
 MAX_SECONDS: Final = 366 * 86_400
 MASTER_KEY_BYTES: Final = 32
 KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+WEB_SCHEMES: Final = ("http", "https")
+SOCKS_SCHEMES: Final = ("socks5", "socks5h")
+MAX_SOCKS_CREDENTIAL: Final = 255
+"""Characters of a user or a password for SOCKS5: RFC 1929 states their lengths in one byte."""
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
@@ -23,17 +28,24 @@ def _split(raw: object) -> object:
     return tuple(item for part in raw.split(",") if (item := part.strip())) if isinstance(raw, str) else raw
 
 
-def _web_url(raw: str) -> str:
+def _address(raw: str, schemes: tuple[str, ...]) -> str:
     try:
         parts = urlsplit(raw)
         has_host = bool(parts.hostname) and not any(map(str.isspace, parts.netloc))
         has_zone = "[" in parts.netloc and "%" in (parts.hostname or "")  # means nothing in a URL
-        usable = parts.scheme in ("http", "https") and has_host and not has_zone and parts.port != 0
+        usable = parts.scheme in schemes and has_host and not has_zone and parts.port != 0
     except ValueError:  # a port that is not a number, an unclosed bracket
         usable = False
     if not usable:
-        raise ValueError("must be an http:// or https:// URL with a host, and an IPv6 address without a zone")
+        *others, last = (f"{scheme}://" for scheme in schemes)
+        raise ValueError(
+            f"must be an {', '.join(others)} or {last} URL with a host, and an IPv6 address without a zone"
+        )
     return raw.rstrip("/")
+
+
+def _web_url(raw: str) -> str:
+    return _address(raw, WEB_SCHEMES)
 
 
 def _api_url(raw: str) -> str:
@@ -44,15 +56,29 @@ def _api_url(raw: str) -> str:
     return address
 
 
-def _proxy_url(raw: SecretStr) -> SecretStr:
+def _proxy_url(raw: SecretStr, schemes: tuple[str, ...]) -> SecretStr:
     """Accept the URL of a proxy with a user and a password, percent-encoded where necessary."""
-    value = _web_url(raw.get_secret_value())
+    value = _address(raw.get_secret_value(), schemes)
     parts = urlsplit(value)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    can_be_sent = ":" not in user and all(character <= "\xff" for character in user + password)
+    speaks_socks = parts.scheme in SOCKS_SCHEMES
+    if speaks_socks:
+        _check_socks_credentials(user, password)
+    can_be_sent = speaks_socks or (":" not in user and all(each <= "\xff" for each in user + password))
     if parts.path or parts.query or parts.fragment or not can_be_sent:
-        raise ValueError("must be only the address of a proxy, like http://user:password@proxy.example:3128")
+        raise ValueError(
+            f"must be only the address of a proxy, like {parts.scheme}://user:password@proxy.example:3128"
+        )
     return SecretStr(value)
+
+
+def _check_socks_credentials(user: str, password: str) -> None:
+    can_be_sent = all(part.isascii() and len(part) <= MAX_SOCKS_CREDENTIAL for part in (user, password))
+    if bool(user) != bool(password) or not can_be_sent:
+        raise ValueError(
+            f"must hold both a user and a password, each of up to {MAX_SOCKS_CREDENTIAL} ASCII characters, "
+            "or neither"
+        )
 
 
 def _redis_url(raw: str) -> str:
@@ -114,7 +140,10 @@ WebUrl: TypeAlias = Annotated[str, AfterValidator(_web_url)]
 ApiUrl: TypeAlias = Annotated[str, AfterValidator(_api_url)]
 HeaderSecret: TypeAlias = Annotated[SecretStr, AfterValidator(_header_safe)]
 MasterKeys: TypeAlias = Annotated[SecretStr, AfterValidator(_master_keys)]
-ProxyUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_proxy_url)]
+ProxyUrl: TypeAlias = Annotated[SecretStr, AfterValidator(partial(_proxy_url, schemes=WEB_SCHEMES))]
+AnyProxyUrl: TypeAlias = Annotated[
+    SecretStr, AfterValidator(partial(_proxy_url, schemes=WEB_SCHEMES + SOCKS_SCHEMES))
+]
 RedisUrl: TypeAlias = Annotated[str, AfterValidator(_redis_url)]
 Networks: TypeAlias = Annotated[
     tuple[Network, ...], NoDecode, BeforeValidator(_networks), BeforeValidator(_split)

@@ -19,6 +19,7 @@ from notifier.delivery.pool import Pool
 from notifier.delivery.proxy import EVERYWHERE, ProxyServer
 from notifier.delivery.resolver import ThreadResolver
 from notifier.delivery.sender import Sender
+from notifier.delivery.socks_proxy import SocksProxy
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -115,10 +116,12 @@ def _sender(settings: DeliveryClientSettings) -> Sender:
         limit_per_host=settings.max_connections_per_host,
         keepalive_seconds=settings.keepalive_seconds,
     )
-    return Sender(pool, _route(settings, resolver), resolver)
+    return Sender(pool, route_of(settings, resolver), resolver)
 
 
-def _route(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Route:
+def route_of(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Route:
+    """Return the route to receivers: direct, or through the proxy in the settings."""
     if settings.proxy is None:
         return Dialler(resolver, settings.allowed_networks, settings.ssl_context)
-    return HttpProxy(ProxyServer(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context)))
+    server = ProxyServer(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context))
+    return SocksProxy(server) if server.speaks_socks else HttpProxy(server)

@@ -28,6 +28,9 @@ EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 SHARE_OF_TIME: Final = 2 / 3
 """The share of the time-out for reaching the proxy; if it takes longer, that is the proxy's fault."""
 
+SOCKS_PORT: Final = 1080
+"""Where a URL names no port; RFC 1928 section 3."""
+
 
 class ProxyServer:
     """An outbound proxy.
@@ -37,6 +40,7 @@ class ProxyServer:
         dialler: The direct route to it.
 
     Attributes:
+        speaks_socks: Whether it speaks SOCKS5, otherwise HTTP.
         user: None if the URL has none.
         password: None if the URL has none.
         trust: The trusted certificates, its own and the receivers'.
@@ -44,10 +48,11 @@ class ProxyServer:
 
     def __init__(self, url: str, dialler: Dialler) -> None:
         parsed = URL(url)
+        self.speaks_socks = parsed.scheme.startswith("socks5")
         self.user = parsed.user
         self.password = parsed.password
         self.trust = dialler.trust
-        self._origin = Origin(parsed.scheme == "https", parsed.raw_host or "", parsed.port or 0)
+        self._origin = Origin(parsed.scheme == "https", parsed.raw_host or "", parsed.port or SOCKS_PORT)
         self._dialler = dialler
 
     async def reach(self, protocol: Callable[[], AnyProtocol], until: float) -> AnyProtocol:

@@ -22,6 +22,7 @@ from tests.support.peers import (
     reset,
 )
 from tests.support.receiver import Receiver
+from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until
 
 
@@ -294,6 +295,13 @@ async def test_an_answer_that_breaks_off_on_a_reused_connection_is_not_tried_aga
         answers = [await client.send(request_to(url)) for _ in range(2)]
     assert [answer.error for answer in answers] == [None, ErrorClass.CONNECTION_RESET]
     assert connections == 1
+
+
+async def test_a_socks_proxy_is_asked_for_any_address_and_keeps_the_rule_itself() -> None:
+    async with socks_proxy() as proxy:
+        answer = await post(f"http://10.0.0.1:{free_port()}/hook", proxy=proxy.url, allowed_networks=())
+        assert [asked.host for asked in proxy.asked] == ["10.0.0.1"]
+    assert answer.error is ErrorClass.CONNECTION_REFUSED  # by this machine, to which it leads
 
 
 async def test_a_proxy_gets_the_request_and_keeps_the_rule_itself() -> None:

@@ -118,12 +118,15 @@ async def test_the_longest_retry_after_counts(
     assert classify(answer, now=0).retry_after_seconds == seconds
 
 
-async def test_a_proxy_that_cannot_be_reached_in_time_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+async def test_a_proxy_that_cannot_be_reached_in_time_is_our_fault(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.Event().wait()
 
     monkeypatch.setattr("notifier.delivery.dial.connect_guarded", never)
-    answer = await post("https://receiver.example/", proxy="http://127.0.0.1:3128", timeout_seconds=0.3)
+    answer = await post("https://receiver.example/", proxy=f"{scheme}://127.0.0.1:3128", timeout_seconds=0.3)
     assert answer.error is ErrorClass.PROXY
     assert not classify(answer, now=0).counted
 
@@ -240,8 +243,9 @@ async def test_a_resolver_that_hangs_is_our_fault(monkeypatch: pytest.MonkeyPatc
     assert "0.1 s" in answer.detail
 
 
-async def test_a_proxy_that_is_down_is_our_fault() -> None:
-    answer = await post("https://receiver.example/", proxy=f"http://127.0.0.1:{free_port()}")
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+async def test_a_proxy_that_is_down_is_our_fault(scheme: str) -> None:
+    answer = await post("https://receiver.example/", proxy=f"{scheme}://127.0.0.1:{free_port()}")
     assert answer.error is ErrorClass.PROXY
     assert not classify(answer, now=0).counted
 

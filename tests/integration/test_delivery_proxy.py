@@ -1,4 +1,4 @@
-"""What goes through a proxy arrives as what goes straight."""
+"""What goes through a proxy arrives as what goes straight, whatever the proxy speaks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 import uvloop
 
 from notifier.core.delivery.outcome import ErrorClass
+from notifier.delivery.resolver import Destination
 from tests.support.peers import (
     OK,
+    Peer,
     answering,
     client_for,
     free_port,
@@ -23,6 +25,7 @@ from tests.support.peers import (
     request_to,
     tls_contexts,
 )
+from tests.support.proxies import Proxy, each_proxy
 from tests.support.receiver import Receiver
 from tests.support.relay import relay
 from tests.support.zoo.certificates import Authority
@@ -55,9 +58,10 @@ async def test_a_proxy_is_given_the_path_and_the_query_as_they_were_written(path
     assert host.lower() == "host: a.example:8080"
 
 
+@each_proxy
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE", "PROPFIND"])
-async def test_any_method_goes_out_on_either_way(method: str) -> None:
-    async with Receiver() as receiver, relay() as proxy:
+async def test_any_method_goes_out_on_either_way(method: str, through: Proxy) -> None:
+    async with Receiver() as receiver, through() as proxy:
         for settings in ({}, {"proxy": proxy.url}):
             async with client_for(**settings) as client:
                 request = request_to(receiver.url("/hook"))._replace(method=method)
@@ -135,14 +139,18 @@ async def test_a_proxy_whose_certificate_proves_nothing_is_our_fault(tmp_path: P
     assert proxy.heads == []
 
 
-async def test_a_bad_certificate_at_the_end_of_a_tunnel_is_the_receiver_s(tmp_path: Path) -> None:
+@each_proxy
+async def test_a_bad_certificate_at_the_end_of_a_tunnel_is_the_receiver_s(
+    tmp_path: Path, through: Proxy
+) -> None:
     authority = Authority(tmp_path)
-    async with relay() as proxy, peer(answering(OK), ssl=authority.server("other.example")) as url:
+    async with through() as proxy, peer(answering(OK), ssl=authority.server("other.example")) as url:
         answer = await post(url, proxy=proxy.url, ssl_context=authority.trusting)
     assert answer.error is ErrorClass.TLS
 
 
-async def test_tunnels_are_kept_and_used_again(tmp_path: Path) -> None:
+@each_proxy
+async def test_tunnels_are_kept_and_used_again(tmp_path: Path, through: Proxy) -> None:
     authority = Authority(tmp_path)
 
     async def receiver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -150,11 +158,11 @@ async def test_tunnels_are_kept_and_used_again(tmp_path: Path) -> None:
             writer.write(OK)
             await writer.drain()
 
-    async with relay() as proxy, peer(receiver, ssl=authority.server()) as url:
+    async with through() as proxy, peer(receiver, ssl=authority.server()) as url:
         async with client_for(proxy=proxy.url, ssl_context=authority.trusting) as client:
             answers = [await client.send(request_to(url)) for _ in range(3)]
         assert [answer.status for answer in answers] == [200] * 3
-        assert len(proxy.heads) == 1
+        assert proxy.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -194,8 +202,91 @@ async def test_what_cannot_stand_in_a_request_is_escaped() -> None:
     assert heads[0].startswith(b"POST http://xn--bcher-kva.example/%C3%A4%20b HTTP/1.1\r\n")
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
 @pytest.mark.parametrize("url", ["http://user:hunter2@a.example/", "http://127.1/", "ftp://a.example/"])
-async def test_a_url_that_is_refused_on_the_direct_way_is_refused_here(url: str) -> None:
-    answer = await post(url, proxy=f"http://127.0.0.1:{free_port()}")
+async def test_a_url_that_is_refused_on_the_direct_way_is_refused_here(url: str, scheme: str) -> None:
+    answer = await post(url, proxy=f"{scheme}://127.0.0.1:{free_port()}")
     assert answer.error is ErrorClass.INVALID_URL
     assert "hunter2" not in answer.detail
+
+
+@each_proxy
+async def test_a_path_arrives_at_the_end_of_a_tunnel_as_it_was_written(
+    tmp_path: Path, through: Proxy
+) -> None:
+    authority = Authority(tmp_path)
+    lines: list[bytes] = []
+
+    async def receiver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in PATHS:
+            lines.append((await read_request(reader)).splitlines()[0])
+            writer.write(OK)
+            await writer.drain()
+
+    async with (
+        through() as proxy,
+        peer(receiver, ssl=authority.server()) as url,
+        client_for(proxy=proxy.url, ssl_context=authority.trusting) as client,
+    ):
+        for path in PATHS:
+            await client.send(request_to(url + path))
+    assert lines == [f"POST {path} HTTP/1.1".encode() for path in PATHS]
+
+
+@each_proxy
+async def test_a_name_may_end_with_a_dot_that_its_certificate_lacks(tmp_path: Path, through: Proxy) -> None:
+    authority = Authority(tmp_path)
+    async with through() as proxy, peer(answering(OK), ssl=authority.server("receiver.example")) as url:
+        answer = await post(
+            url.replace("127.0.0.1", "receiver.example."), proxy=proxy.url, ssl_context=authority.trusting
+        )
+    assert (answer.status, answer.error) == (200, None), answer.detail
+
+
+@each_proxy
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+async def test_each_receiver_has_connections_of_its_own(
+    tmp_path: Path, through: Proxy, *, is_tls: bool
+) -> None:
+    """They lead to the same proxy, but to one receiver each."""
+    authority = Authority(tmp_path)
+    server = {"ssl": authority.server()} if is_tls else {}
+
+    def named(body: bytes) -> Peer:
+        async def receiver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await read_request(reader):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n" + body)
+                await writer.drain()
+
+        return receiver
+
+    async with through() as proxy, peer(named(b"a"), **server) as a, peer(named(b"b"), **server) as b:
+        async with client_for(proxy=proxy.url, ssl_context=authority.trusting) as client:
+            answers = [await client.send(request_to(url)) for url in (a, b) * 2]
+        assert [answer.body for answer in answers] == [b"a", b"b"] * 2
+        assert proxy.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://127.0.0.1", ("127.0.0.1", 80)),
+        ("http://[::1]:3128", ("::1", 3128)),
+        ("socks5://127.0.0.1", ("127.0.0.1", 1080)),
+        ("socks5h://127.0.0.1", ("127.0.0.1", 1080)),
+        ("socks5h://me:pw@[::1]:9050", ("::1", 9050)),
+    ],
+)
+async def test_a_proxy_has_the_usual_port_unless_its_url_names_one(
+    monkeypatch: pytest.MonkeyPatch, url: str, address: tuple[str, int]
+) -> None:
+    dialled = []
+
+    async def refuse(_: object, destination: Destination, *__: object, **___: object) -> None:
+        dialled.append((destination.address, destination.port))
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("notifier.delivery.dial.connect_guarded", refuse)
+    answer = await post("https://receiver.example/", proxy=url)
+    assert answer.error is ErrorClass.PROXY
+    assert dialled == [address]

@@ -14,8 +14,9 @@ from notifier.core.delivery.outcome import Answer, ErrorClass, OutcomeKind, clas
 from notifier.core.delivery.request import DeliveryRequest
 from notifier.delivery.client import DeliveryClient
 from tests.support.peers import client_for, request_to
+from tests.support.proxies import Proxy, each_proxy
 from tests.support.receiver import Receiver
-from tests.support.relay import relay
+from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until
 from tests.support.zoo import FLOODING, UGLY, ZOO, Animal, cage
 from tests.support.zoo.certificates import Authority
@@ -102,16 +103,36 @@ def test_an_animal_gets_the_same_through_a_proxy(animal: Animal) -> None:
                 check(answer, animal)
 
 
+@pytest.mark.parametrize("animal", ZOO, ids=str)
+def test_an_animal_gets_the_same_at_the_end_of_a_tunnel(animal: Animal) -> None:
+    async def meetings() -> list[Answer]:
+        async with (
+            cage(animal.behave) as kept,
+            socks_proxy() as proxy,
+            client_for(timeout_seconds=timeout_for(animal), proxy=proxy.url) as client,
+        ):
+            request = request_to(f"http://receiver.example:{kept.url.rpartition(':')[2]}/hook")
+            answers = [await meet(client, request, animal) for _ in range(1 if animal.takes_time else 2)]
+            await wait_until(lambda: kept.open == int(animal.keeps), message=lambda: f"{kept.open} are open")
+            assert proxy.connections == kept.connections
+        return answers
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for answer in runner.run(meetings()):
+            check(answer, animal)
+
+
+@each_proxy
 @pytest.mark.parametrize("animal", UGLY, ids=str)
 def test_an_ugly_animal_gets_the_same_through_a_tunnel(
-    animal: Animal, runner: asyncio.Runner, tmp_path: Path
+    animal: Animal, through: Proxy, runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path)
 
     async def meetings() -> list[Answer]:
         async with (
             cage(animal.behave, ssl=authority.server("receiver.example")) as kept,
-            relay() as proxy,
+            through() as proxy,
             client_for(
                 timeout_seconds=timeout_for(animal), proxy=proxy.url, ssl_context=authority.trusting
             ) as client,
@@ -119,7 +140,7 @@ def test_an_ugly_animal_gets_the_same_through_a_tunnel(
             request = request_to(f"https://receiver.example:{kept.url.rpartition(':')[2]}/hook")
             answers = [await meet(client, request, animal) for _ in range(1 if animal.takes_time else 2)]
             await wait_until(lambda: kept.open == int(animal.keeps), message=lambda: f"{kept.open} are open")
-            assert len(proxy.heads) == kept.connections
+            assert proxy.connections == kept.connections
         return answers
 
     for answer in runner.run(meetings()):

@@ -5,25 +5,36 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.delivery.dial import Dialler
+from notifier.delivery.client import DeliveryClientSettings, route_of
 from notifier.delivery.pool import Pool
 from notifier.delivery.resolver import ThreadResolver
 from notifier.delivery.sender import Sender
 from tests.support.examples import examples
 from tests.support.peers import LOOPBACK, OK, request_to
+from tests.support.proxies import Proxy
+from tests.support.relay import relay
+from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until
 from tests.support.zoo import ZOO, Behaviour, Visit, cage
+from tests.support.zoo.certificates import Authority
 
 PATIENCE = 10.0
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+LONGEST: dict[Proxy | None, float] = {None: 0.01, relay: 0.1, socks_proxy: 0.1}
+"""Seconds in which twenty posts are in every state from the dial to the answer; most of it is TLS."""
+
+each_way = pytest.mark.parametrize("through", LONGEST, ids=["direct", "tunnel", "SOCKS5"])
 
 pieces = st.one_of(
     st.binary(max_size=40),
@@ -54,11 +65,12 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
 
 
 @asynccontextmanager
-async def sender(*, limit: int = 8) -> AsyncIterator[tuple[Sender, Pool]]:
+async def sender(*, limit: int = 8, **settings: Any) -> AsyncIterator[tuple[Sender, Pool]]:
     """A sender whose pool can be inspected; nothing may be left in it."""
     pool = Pool(limit=limit, limit_per_host=0, keepalive_seconds=30.0)
     resolver = ThreadResolver(timeout_seconds=5.0)
-    made = Sender(pool, Dialler(resolver, LOOPBACK, None), resolver)
+    route = route_of(DeliveryClientSettings(allowed_networks=LOOPBACK, **settings), resolver)
+    made = Sender(pool, route, resolver)
     yield made, pool
     assert pool.lease_count == 0
     await wait_until(lambda: pool.open_count == pool.idle_count)
@@ -100,19 +112,41 @@ def test_any_bytes_get_an_answer_in_time(
         runner.run(meet())
 
 
-def test_a_post_may_time_out_at_any_moment(runner: asyncio.Runner) -> None:
+@asynccontextmanager
+async def way_to_a_receiver(
+    through: Proxy | None, directory: Path, *, limit: int
+) -> AsyncIterator[tuple[str, Sender]]:
+    """A receiver that answers well, directly or at the end of a tunnel, and what sends to it."""
+    authority = Authority(directory)
+    server: dict[str, Any] = {"ssl": authority.server()} if through else {}
+    async with (
+        cage(saying([OK], stays=True), **server) as kept,
+        through() if through else nullcontext() as proxy,
+    ):
+        address = proxy.url if proxy else None
+        async with sender(limit=limit, proxy=address, ssl_context=authority.trusting) as (made, _):
+            yield kept.url, made
+        await wait_until(lambda: kept.open == 0, message=lambda: f"{kept.open} are open")
+
+
+@each_way
+def test_a_post_may_time_out_at_any_moment(
+    runner: asyncio.Runner, through: Proxy | None, tmp_path: Path
+) -> None:
     """Among them the moment between a connection's being made and its being handed over."""
     seed = random.Random(1)  # noqa: S311 - picks moments, guards nothing
 
     async def meet() -> None:
-        async with cage(saying([OK], stays=True)) as kept, sender(limit=40) as (direct, _):
+        async with way_to_a_receiver(through, tmp_path, limit=40) as (url, made):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 async with asyncio.timeout(PATIENCE):
                     await asyncio.gather(
                         *(
-                            direct.send(
-                                request_to(kept.url), deadline=loop.time() + seed.uniform(0, 0.01), fresh=True
+                            made.send(
+                                request_to(url),
+                                deadline=loop.time() + seed.uniform(0, LONGEST[through]),
+                                fresh=True,
                             )
                             for _ in range(20)
                         )
@@ -121,23 +155,24 @@ def test_a_post_may_time_out_at_any_moment(runner: asyncio.Runner) -> None:
     runner.run(meet())
 
 
-def test_a_post_may_be_cancelled_at_any_moment(runner: asyncio.Runner) -> None:
+@each_way
+def test_a_post_may_be_cancelled_at_any_moment(
+    runner: asyncio.Runner, through: Proxy | None, tmp_path: Path
+) -> None:
     seed = random.Random(2)  # noqa: S311 - picks moments, guards nothing
 
     async def meet() -> None:
-        async with cage(saying([OK], stays=True)) as kept, sender() as (direct, _):
+        async with way_to_a_receiver(through, tmp_path, limit=8) as (url, made):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 posts = [
                     loop.create_task(
-                        direct.send(
-                            request_to(kept.url), deadline=loop.time() + PATIENCE, fresh=seed.random() < 0.5
-                        )
+                        made.send(request_to(url), deadline=loop.time() + PATIENCE, fresh=seed.random() < 0.5)
                     )
                     for _ in range(20)
                 ]
                 for post in posts:
-                    loop.call_later(seed.uniform(0, 0.01), post.cancel)
+                    loop.call_later(seed.uniform(0, LONGEST[through]), post.cancel)
                 async with asyncio.timeout(PATIENCE):
                     await asyncio.gather(*posts, return_exceptions=True)
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,19 @@ import uvloop
 
 from notifier.core.delivery.outcome import Answer, ErrorClass
 from tests.support.peers import OK, client_for, request_to
+from tests.support.proxies import Proxy
 from tests.support.relay import relay
+from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until
 from tests.support.zoo import Behaviour, Cage, Visit, cage
 from tests.support.zoo.certificates import Authority
 
 TIMEOUT = 0.5
 SLACK = 5.0
+
+each_way = pytest.mark.parametrize(
+    "through", [None, relay, socks_proxy], ids=["direct", "through a tunnel", "through SOCKS5"]
+)
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -269,12 +276,12 @@ def every_name_is_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def meet_by_name(
-    name: str, authority: Authority, server: ssl.SSLContext, *, is_proxied: bool = False
+    name: str, authority: Authority, server: ssl.SSLContext, through: Proxy | None = None
 ) -> tuple[Answer, Cage]:
     async with (
         cage(good, ssl=server) as kept,
-        relay() as proxy,
-        client_for(ssl_context=authority.trusting, proxy=proxy.url if is_proxied else None) as client,
+        through() if through else nullcontext() as proxy,
+        client_for(ssl_context=authority.trusting, proxy=proxy.url if proxy else None) as client,
     ):
         answer = await client.send(request_to(f"https://{name}:{kept.url.rpartition(':')[2]}/"))
         await wait_until(lambda: kept.open == int(answer.error is None))
@@ -282,7 +289,7 @@ async def meet_by_name(
 
 
 @pytest.mark.usefixtures("every_name_is_loopback")
-@pytest.mark.parametrize("is_proxied", [False, True], ids=["direct", "through a tunnel"])
+@each_way
 @pytest.mark.parametrize(
     ("certified", "name"),
     [
@@ -294,17 +301,17 @@ async def meet_by_name(
     ],
 )
 def test_a_wildcard_stands_for_a_label_with_an_underscore(
-    certified: str, name: str, *, is_proxied: bool, runner: asyncio.Runner, authority: Authority
+    certified: str, name: str, through: Proxy | None, runner: asyncio.Runner, authority: Authority
 ) -> None:
     """As in browsers, curl and Go; OpenSSL alone would refuse it."""
     server = authority.server(certified)
-    answer, kept = runner.run(meet_by_name(name, authority, server, is_proxied=is_proxied))
+    answer, kept = runner.run(meet_by_name(name, authority, server, through))
     assert (answer.status, answer.error) == (200, None), answer.detail
     assert kept.requests == 1
 
 
 @pytest.mark.usefixtures("every_name_is_loopback")
-@pytest.mark.parametrize("is_proxied", [False, True], ids=["direct", "through a tunnel"])
+@each_way
 @pytest.mark.parametrize(
     ("certified", "name"),
     [
@@ -318,10 +325,10 @@ def test_a_wildcard_stands_for_a_label_with_an_underscore(
     ],
 )
 def test_a_wildcard_stands_for_no_more_than_that(
-    certified: str, name: str, *, is_proxied: bool, runner: asyncio.Runner, authority: Authority
+    certified: str, name: str, through: Proxy | None, runner: asyncio.Runner, authority: Authority
 ) -> None:
     server = authority.server(certified)
-    answer, kept = runner.run(meet_by_name(name, authority, server, is_proxied=is_proxied))
+    answer, kept = runner.run(meet_by_name(name, authority, server, through))
     assert (answer.status, answer.error) == (None, ErrorClass.TLS)
     assert "Hostname mismatch" in answer.detail
     assert kept.requests == 0

@@ -7,10 +7,11 @@ import ipaddress
 import socket
 import ssl
 import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,12 +22,11 @@ from notifier.core.delivery.signing import generate_secret, parse_signing_key
 from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from notifier.core.delivery.outcome import Answer
 
-    Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Peer: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 SECRET = generate_secret(b"0123456789abcdef01234567")

@@ -21,6 +21,11 @@ class Relay:
     url: str = ""
     heads: list[bytes] = field(default_factory=list)
 
+    @property
+    def connections(self) -> int:
+        """How many connections were used."""
+        return len(self.heads)
+
 
 @asynccontextmanager
 async def relay(**server: Any) -> AsyncIterator[Relay]:
@@ -38,7 +43,7 @@ async def relay(**server: Any) -> AsyncIterator[Relay]:
         else:
             onward[1].write(head)
         try:
-            await _pass_on((reader, writer), onward)
+            await pass_on((reader, writer), onward)
         finally:
             onward[1].transport.abort()
 
@@ -47,7 +52,7 @@ async def relay(**server: Any) -> AsyncIterator[Relay]:
         yield made
 
 
-async def _pass_on(
+async def pass_on(
     one: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     other: tuple[asyncio.StreamReader, asyncio.StreamWriter],
 ) -> None:

@@ -154,7 +154,17 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_setting(
         ("MASTER_KEYS", f"a:{SECRET}"),
         ("MASTER_KEYS", f"a:{base64.b64encode(SECRET.encode()).decode()}"),
         ("MASTER_KEYS", f"a:{KEY},a:{KEY}"),
-        ("OUTBOUND_PROXY", f"socks5://user:{SECRET}@proxy:1080"),
+        ("OUTBOUND_PROXY", f"socks4://user:{SECRET}@proxy:1080"),
+        ("OUTBOUND_PROXY", f"socks://user:{SECRET}@proxy:1080"),
+        ("OUTBOUND_PROXY", f"user:{SECRET}@proxy:1080"),
+        ("OUTBOUND_PROXY", f"socks5://user:{SECRET}@:1080"),
+        ("OUTBOUND_PROXY", f"socks5://user:{SECRET}@proxy:0"),
+        ("OUTBOUND_PROXY", f"socks5h://user:{SECRET}@proxy:1080/path"),
+        ("OUTBOUND_PROXY", f"socks5://{SECRET}@proxy:1080"),
+        ("OUTBOUND_PROXY", f"socks5://:{SECRET}@proxy:1080"),
+        ("OUTBOUND_PROXY", f"socks5://user:{SECRET}%C3%A9@proxy:1080"),
+        ("OUTBOUND_PROXY", f"socks5://{'u' * 256}:{SECRET}@proxy:1080"),
+        ("OUTBOUND_PROXY", f"socks5://user:{SECRET * 50}@proxy:1080"),
         ("REDIS_URL", f"amqp://:{SECRET}@host"),
         ("X_API_URL", f"https://user:{SECRET}@api.x.com"),
         ("X_API_URL", f"https://api.x.com/?token={SECRET}"),
@@ -224,9 +234,55 @@ def test_a_zone_in_an_allowed_network_is_refused(monkeypatch: pytest.MonkeyPatch
     assert "'fe80::%eth0/10' names a zone" in line
 
 
-@pytest.mark.parametrize("value", ["http://proxy:3128/path", "http://proxy:3128?x", "http://a%3Ab:c@proxy"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://proxy:3128/path",
+        "http://proxy:3128?x",
+        "http://a%3Ab:c@proxy",
+        "socks5://proxy:1080/path",
+        "socks5h://proxy:1080?x",
+    ],
+)
 def test_an_outbound_proxy_is_an_address_and_no_more(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert "must be only the address of a proxy" in refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://proxy:3128",
+        "https://user:p%40ss@proxy.example/",
+        "http://user:%C3%A9@proxy",
+        "http://:token@proxy:3128",
+        "socks5://proxy",
+        "socks5h://proxy.example:1080/",
+        "SOCKS5://us%3Aer:p%40ss@[::1]:9050",
+        f"socks5://{'u' * 255}:{'p' * 255}@proxy:1080",
+    ],
+)
+def test_an_outbound_proxy_speaks_http_or_socks5(value: str) -> None:
+    proxy = load_settings(outbound_proxy=value).outbound_proxy
+    assert proxy is not None
+    assert proxy.get_secret_value() == value.rstrip("/")
+
+
+def test_an_outbound_proxy_that_speaks_anything_else_is_refused_with_how_to_fix_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", "socks4://proxy:1080") == (
+        "NOTIFIER_OUTBOUND_PROXY: must be an http://, https://, socks5:// or socks5h:// URL with a host, and "
+        "an IPv6 address without a zone"
+    )
+
+
+def test_credentials_that_socks5_cannot_carry_are_refused_with_how_to_fix_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", "socks5://user@proxy:1080") == (
+        "NOTIFIER_OUTBOUND_PROXY: must hold both a user and a password, each of up to 255 ASCII characters, "
+        "or neither"
+    )
 
 
 @pytest.mark.parametrize(
@@ -256,7 +312,7 @@ def test_secrets_are_not_in_the_repr() -> None:
         x_bearer_token=SECRET,
         master_keys=f"a:{KEY}",
         redis_url=f"redis://:{SECRET}@host",
-        outbound_proxy=f"http://user:{SECRET}@proxy:3128",
+        outbound_proxy=f"socks5://user:{SECRET}@proxy:1080",
         x_proxy=f"http://user:{SECRET}@proxy:3128",
     )
     assert SECRET not in repr(settings)
