@@ -30,8 +30,8 @@ async def sweep(worker: Worker) -> None:
         name, _, number = job.partition(":")
         if name == "deliver":
             worker.set_off(worker, int(number))
-        elif name == "ring":
-            await runtime.wakeup.ring()
+        elif name == "timers":
+            await runtime.wakeup.fire_timers()
         elif name == "challenge":
             await runtime.wakeup.challenge()
         elif name == "dispatch":

@@ -99,9 +99,9 @@ class Wakeup:
         """Have the outbox dispatched."""
         await self._enqueue("dispatch")
 
-    async def ring(self) -> None:
+    async def fire_timers(self) -> None:
         """Have the timers that are due handled."""
-        await self._enqueue("ring")
+        await self._enqueue("timers")
 
     async def recover(self) -> None:
         """Have the running recoveries continued."""

@@ -16,7 +16,7 @@ import redis
 from tests.support.chaos import worker_process
 from tests.support.flow import flowing
 from tests.support.processes import RedisServer
-from tests.support.sentinel import watched_servers
+from tests.support.sentinel import sentinel_setup
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.server
@@ -136,9 +136,9 @@ async def test_a_worker_that_is_asked_to_stop_while_redis_is_away_ends_in_order(
 
 @pytest.mark.timeout(180)
 async def test_two_workers_and_the_api_live_through_two_failovers_by_sentinel(tmp_path: Path) -> None:
-    with watched_servers(tmp_path) as servers:
+    with sentinel_setup(tmp_path) as servers:
         await wait_until(
-            servers.is_in_step, timeout=30, interval=0.1, message="the Sentinels know each other"
+            servers.is_replicating, timeout=30, interval=0.1, message="the Sentinels know each other"
         )
         async with flowing(servers.url, tmp_path, workers=2, deliveries=THROUGH_FAILOVERS) as flow:
             for _ in range(2):
@@ -152,5 +152,7 @@ async def test_two_workers_and_the_api_live_through_two_failovers_by_sentinel(tm
                 )
                 await flow.goes_on()
                 await asyncio.to_thread(old.start)
-                await wait_until(servers.is_in_step, timeout=30, interval=0.1, message="the old one follows")
+                await wait_until(
+                    servers.is_replicating, timeout=30, interval=0.1, message="the old one follows"
+                )
             await flow.check()

@@ -13,7 +13,7 @@ from notifier.http.access import GATES, AccessKind
 from notifier.runtime import Runtime
 from notifier.server import DESCRIBED
 from tests.support.admin_api import KEY, Client, Serve, problem
-from tests.support.api_runtime import clock_of, narrowed
+from tests.support.api_runtime import clock_of, with_scopes
 
 GUARDED = [operation for operation in DESCRIBED if not operation.is_public]
 SUMMARY_SCOPES = {Scope.ADMIN, Scope.READ}
@@ -64,7 +64,7 @@ async def test_without_a_good_key_nothing_is_answered_and_nothing_done(
 async def test_a_key_without_the_scope_is_refused_and_nothing_done(
     scope: Scope, serve: Serve, api_runtime: Runtime
 ) -> None:
-    client = await serve(narrowed(api_runtime, *(set(Scope) - PERMITTING[scope])))
+    client = await serve(with_scopes(api_runtime, *(set(Scope) - PERMITTING[scope])))
     before = await stored(api_runtime)
     for operation in needing(scope):
         document = await problem(await call(client, operation, KEY), 403)
@@ -75,14 +75,14 @@ async def test_a_key_without_the_scope_is_refused_and_nothing_done(
 
 @each_scope
 async def test_a_key_with_just_the_scope_is_let_in(scope: Scope, serve: Serve, api_runtime: Runtime) -> None:
-    client = await serve(narrowed(api_runtime, scope))
+    client = await serve(with_scopes(api_runtime, scope))
     for operation in needing(scope):
         assert (await call(client, operation, KEY)).status not in {401, 403, 405}
 
 
 async def test_an_expired_key_is_none(serve: Serve, api_runtime: Runtime) -> None:
     now = clock_of(api_runtime).now
-    client = await serve(narrowed(api_runtime, Scope.ADMIN, expires_at=now + 1))
+    client = await serve(with_scopes(api_runtime, Scope.ADMIN, expires_at=now + 1))
     assert (await client.get("/v1/watches", headers=KEY)).status == 200
     clock_of(api_runtime).now = now + 1
     response = await client.get("/v1/watches", headers=KEY)
@@ -91,7 +91,7 @@ async def test_an_expired_key_is_none(serve: Serve, api_runtime: Runtime) -> Non
 
 
 async def test_any_key_may_know_that_there_is_no_such_path(serve: Serve, api_runtime: Runtime) -> None:
-    client = await serve(narrowed(api_runtime))
+    client = await serve(with_scopes(api_runtime))
     await problem(await client.get("/v1/nothing", headers=KEY), 404)
     await problem(await client.put("/v1/watches", headers=KEY), 405)
 

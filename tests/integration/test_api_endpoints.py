@@ -305,7 +305,7 @@ async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
     shown = await (await api_client.get(f"{path}/secret")).json()
     assert shown == {"secret": rotated["secret"], "public_key": None}
     stored = await api_runtime.store.endpoints.get(created["id"])
-    assert [(api_runtime.secrets.open(it.sealed), it.expires_at) for it in stored.secrets] == [
+    assert [(api_runtime.secrets.open(each.sealed), each.expires_at) for each in stored.secrets] == [
         (rotated["secret"], None),
         (created["secret"], api_runtime.clock() + 60),
     ]

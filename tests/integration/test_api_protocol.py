@@ -277,7 +277,7 @@ async def test_the_openapi_document_describes_every_operation(bare_client: Clien
     assert described == {(operation.method, operation.path) for operation in DESCRIBED}
     assert "space.started" in document["webhooks"]
     secured = {
-        path for path, methods in document["paths"].items() for it in methods.values() if "security" in it
+        path for path, methods in document["paths"].items() for each in methods.values() if "security" in each
     }
     assert secured == {path for path in document["paths"] if path.startswith("/v1/")}
 

@@ -15,7 +15,7 @@ from notifier.runtime import Runtime
 from notifier.store import Commit, Settlement
 from tests.support.admin_api import Client, add_endpoint, create, problem, refused_fields
 from tests.support.api_runtime import wakeups_of
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 
 
 def started(sequence: int) -> Event:
@@ -132,7 +132,7 @@ async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
     endpoint = await add_endpoint(client)
     event = started(1)
     await store(runtime, event)
-    (partition,) = await make_owed(
+    (partition,) = await dispatch_events(
         runtime.store, [(event.id, [await runtime.store.endpoints.get(endpoint["id"])])]
     )
     (claim,) = (await runtime.store.queue.turn(partition, [], limit=10, lease_seconds=30)).claims

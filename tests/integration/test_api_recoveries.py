@@ -17,7 +17,7 @@ from notifier.runtime import Runtime
 from notifier.store import schema
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import open_test_runtime
-from tests.support.owing import make_known, make_owed
+from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import numbered_event
 from tests.support.queue import owe, settled
 
@@ -33,7 +33,7 @@ async def log(runtime: Runtime, *numbers: int) -> None:
     for number in numbers:
         event = numbered_event(number)
         await runtime.store.events.commit(event)
-        await make_owed(runtime.store, [(event.id, [])])
+        await dispatch_events(runtime.store, [(event.id, [])])
 
 
 async def recover(client: Client, endpoint_id: str, status: int = 202, **body: Any) -> dict[str, Any]:
@@ -195,7 +195,7 @@ async def test_stats_count_what_became_of_deliveries(redis_url: str, serve: Any)
         created = await add_endpoint(client, max_concurrency=6)
         endpoint = await runtime.store.endpoints.get(created["id"])
         store = runtime.store
-        await make_known(store, endpoint)
+        await allow_full_concurrency(store, endpoint)
         await owe(store, [endpoint], *range(8))
         partition = store.partitions.of(endpoint.id)
         turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
@@ -226,7 +226,7 @@ async def test_stats_show_the_breaker(api_client: Client, api_runtime: Runtime) 
     run = store.partitions.key(schema.STATE, created["id"])
     endpoint = await store.endpoints.get(created["id"])
     partition = store.partitions.of(endpoint.id)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(breaker.FAILURES_IN_A_ROW))
     turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
     failed = [settled(each, DeliveryStatus.PENDING, delay=1, succeeded=False) for each in turn.claims]

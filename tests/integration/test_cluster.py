@@ -32,7 +32,7 @@ from notifier.store.resealing import RESEAL_ANSWER
 from notifier.store.scripts import Script
 from tests.support.cluster import ClusterDatabase, cluster_store, running_cluster
 from tests.support.cluster import settled as met
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import commit_space_events, numbered_event
 from tests.support.queue import settled
 
@@ -126,7 +126,7 @@ async def add(store: Store, name: str, **changes: Any) -> Endpoint:
 async def deliver(store: Store, endpoints: list[Endpoint]) -> None:
     """Dispatch, deliver, fail, send again."""
     waiting = await store.events.undispatched(limit=10)
-    await make_owed(store, [(entry.id, endpoints) for entry in waiting])
+    await dispatch_events(store, [(entry.id, endpoints) for entry in waiting])
     jobs = await store.waiting_work(now=NOW)
     assert "dispatch" not in jobs
     claims: list[Claim] = []
@@ -149,7 +149,7 @@ async def recover(store: Store, endpoint: Endpoint) -> None:
     missed: list[Event] = [numbered_event(number) for number in (10, 11)]
     for event in missed:
         await store.events.commit(event)
-    await make_owed(store, [(event.id, []) for event in missed])
+    await dispatch_events(store, [(event.id, []) for event in missed])
     span = await store.recoveries.read_span("2001-01-01T00:00:00Z", None)
     assert await store.recoveries.count(endpoint, span) == 2
     recovery = await store.recoveries.start(RecoveryId("rec_1"), endpoint, span, count=2)

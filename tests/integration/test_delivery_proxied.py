@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from notifier.core.delivery.outcome import ErrorClass
+from tests.support.hostile.certificates import Authority
 from tests.support.peers import (
     OK,
     answering,
@@ -25,7 +26,6 @@ from tests.support.peers import (
 )
 from tests.support.receiver import Receiver
 from tests.support.relay import relay
-from tests.support.zoo.certificates import Authority
 
 PATHS: Final = (
     "/hook?sp=%2Ftriggers%2Fmanual&sig=a%2Bb%2f%3D",

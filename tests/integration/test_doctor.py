@@ -18,8 +18,8 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, doctor, schema
 from notifier.store.doctor import findings
 from notifier.store.endpoint_state import StateField
-from tests.support.contents import contents, differences
-from tests.support.healthy import PARTITIONS, put_back
+from tests.support.database_contents import contents, differences
+from tests.support.healthy_database import PARTITIONS, restore_healthy
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add
 from tests.support.receiver import Receiver
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.server
 @pytest.fixture
 async def names(redis_url: str) -> AsyncIterator[dict[str, str]]:
     async with Redis.from_url(redis_url) as raw:
-        yield (await put_back(redis_url, raw)).names
+        yield (await restore_healthy(redis_url, raw)).names
         await raw.flushall()  # What a test has broken must not look like a leak.
 
 

@@ -13,7 +13,7 @@ from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import schema
-from tests.support.owing import make_known, make_owed
+from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from workers import dispatch
@@ -49,7 +49,7 @@ async def endpoints_in_each_partition(runtime: Runtime, receiver: Receiver) -> l
         endpoint = await add_endpoint(
             runtime, receiver, f"/hook{number}", event_types=("*",), max_concurrency=WINDOW
         )
-        await make_known(runtime.store, endpoint)
+        await allow_full_concurrency(runtime.store, endpoint)
         found.setdefault(runtime.store.partitions.of(endpoint.id), endpoint)
         if len(found) == PARTITIONS:
             return [found[partition] for partition in range(PARTITIONS)]
@@ -64,7 +64,7 @@ async def owe(runtime: Runtime, endpoints: list[Endpoint], *numbers: int) -> Non
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await runtime.store.events.commit(event)
-    await make_owed(runtime.store, [(event.id, endpoints) for event in events])
+    await dispatch_events(runtime.store, [(event.id, endpoints) for event in events])
 
 
 async def waiting_jobs(runtime: Runtime) -> int:

@@ -17,7 +17,7 @@ from notifier.store.endpoint_state import StateField
 from notifier.store.endpoints import Endpoints
 from tests.support.pipeline import numbered_event, quick_settings
 from tests.support.queue import add, claim, owe
-from tests.support.stage import WorkerDiedError
+from tests.support.two_workers import WorkerCrashedError
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 from workers.context import Worker
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.server
 @contextmanager
 def dying_before_it_is_applied(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     async def die(_: Endpoints, __: str) -> bool:
-        raise WorkerDiedError
+        raise WorkerCrashedError
 
     with monkeypatch.context() as patch:
         patch.setattr(Endpoints, "apply", die)
-        with pytest.raises(WorkerDiedError):
+        with pytest.raises(WorkerCrashedError):
             yield
 
 

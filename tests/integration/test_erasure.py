@@ -29,15 +29,15 @@ from notifier.core.spaces.next_poll import FORGOTTEN_SECONDS
 from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from notifier.store import LoggedEvent, schema
 from tests.support.api_runtime import Clock
-from tests.support.fed_worker import (
+from tests.support.offline_worker import (
     SPACE,
+    apply_not_found,
     deliver_all,
     events_of,
-    fed_worker,
     known,
-    ring,
+    offline_worker,
+    run_timers,
     tell,
-    tell_lost,
 )
 from tests.support.peers import peer, read_request
 from tests.support.pipeline import SECRET, add_endpoint, add_watch
@@ -68,7 +68,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
-    async with fed_worker(redis_url, clock, retry_schedule_seconds=str(RETRY_SECONDS)) as started:
+    async with offline_worker(redis_url, clock, retry_schedule_seconds=str(RETRY_SECONDS)) as started:
         yield started
 
 
@@ -176,20 +176,20 @@ async def come_to_an_end(worker: Worker, clock: Clock, ending: str) -> None:
         await tell_all(worker, **ENDED)
     # While its creator's list shows it, it has not come to an end.
     await tell(worker, call=Call.CREATORS, subjects=[CREATOR])
-    await tell_lost(worker, clock)
+    await apply_not_found(worker, clock)
 
 
-async def pass_on(worker: Worker, *, but: Endpoint) -> None:
+async def pass_on(worker: Worker, *, variant: Endpoint) -> None:
     """Deliver everything that is owed, except that one endpoint is disabled before it gets any of it."""
     await empty_outbox(worker)
-    await enable(worker, but, enabled=False)
+    await enable(worker, variant, enabled=False)
     await deliver_all(worker)
 
 
-async def redeliver_all(worker: Worker, *, but: Endpoint) -> None:
+async def redeliver_all(worker: Worker, *, variant: Endpoint) -> None:
     page = await worker.runtime.store.deliveries.page(limit=250, cursor=None)
     for delivery in page.items:
-        if delivery.endpoint_id != but.id:
+        if delivery.endpoint_id != variant.id:
             await worker.runtime.store.deliveries.redeliver(delivery.id)
     await deliver_all(worker)
 
@@ -214,21 +214,21 @@ async def test_every_copy_of_the_content_goes_and_ids_times_and_types_stay(
         await tell_all(worker, title="Evening riddle", scheduled_start="2023-11-14T21:30:00.000Z")
         await come_to_an_end(worker, clock, ending)
         before = await events_of(worker)
-        await pass_on(worker, but=pending)
-        await redeliver_all(worker, but=pending)
+        await pass_on(worker, variant=pending)
+        await redeliver_all(worker, variant=pending)
         kinds = {key.split(":")[2] for key in left(redis_url)}
         assert kinds == {"space", "event", "delivery"}, "not everything is tried"
 
         clock.now += ERASE_AFTER_SECONDS - 5
-        await ring(worker)
+        await run_timers(worker)
         assert {key.split(":")[2] for key in left(redis_url)} == kinds
         clock.now = time.time()
-        await ring(worker)
+        await run_timers(worker)
         assert left(redis_url) == []
 
         await deliver_all(worker)
         await enable(worker, pending, enabled=True)
-        await redeliver_all(worker, but=pending)
+        await redeliver_all(worker, variant=pending)
         late = await receiver.wait_for("/pending", len(before))
         assert left(redis_url) == []
     after = {event.id: event for event in await events_of(worker)}
@@ -285,10 +285,10 @@ async def test_a_space_that_nobody_follows_any_more_is_erased_without_a_word(
     await tell_all(worker, **STARTED)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     clock.now += ERASE_AFTER_SECONDS - 1
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) != []
     clock.now += 1
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert await events_of(worker, EventType.REDACTED) == []
 
@@ -300,7 +300,7 @@ async def test_a_space_whose_watches_are_all_paused_is_erased_once_that_shows(
     await pause(worker, watch, paused=True)
     await tell_all(worker)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert await events_of(worker, EventType.REDACTED) == []
 
@@ -314,7 +314,7 @@ async def test_a_space_that_somebody_follows_again_in_time_is_not_erased(
     clock.now += 60
     await follow(worker)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
 
 
@@ -326,10 +326,10 @@ async def test_what_is_forgotten_is_erased_although_x_still_has_it(
     await tell_all(worker, **ENDED)
     clock.now += FORGOTTEN_SECONDS - 1
     await tell_all(worker, **ENDED)
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) != []
     clock.now += 1
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert await events_of(worker, EventType.REDACTED) == []
 
@@ -341,7 +341,7 @@ async def test_a_space_first_seen_at_its_end_is_erased_too(
     await tell_all(worker, **ENDED)
     assert left(redis_url) == [schema.SPACE(SPACE)]
     clock.now += FORGOTTEN_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
 
 
@@ -352,9 +352,9 @@ async def test_only_receivers_that_know_of_a_space_learn_that_x_has_lost_it(
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=first_sight)
     await tell_all(worker, **over)
-    await tell_lost(worker, clock)
+    await apply_not_found(worker, clock)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     told = [] if first_sight is OnFirstSight.ANNOUNCE else [EventType.WATCH_BASELINE, EventType.REDACTED]
     assert [event.type for event in await events_of(worker)] == told
@@ -367,7 +367,7 @@ async def test_nothing_is_erased_while_the_space_lives(
     await follow(worker)
     await tell_all(worker, **state)
     clock.now += 5 * ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
     assert not (await known(worker)).erased
 
@@ -375,14 +375,14 @@ async def test_nothing_is_erased_while_the_space_lives(
 async def test_a_space_that_comes_back_is_not_erased(worker: Worker, clock: Clock) -> None:
     await follow(worker)
     await tell_all(worker, **STARTED)
-    await tell_lost(worker, clock)
+    await apply_not_found(worker, clock)
     assert (await known(worker)).phase is Phase.ENDED
     for _ in range(2):
         clock.now += 1
         await tell_all(worker, **STARTED)
     assert (await known(worker)).phase is Phase.LIVE
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
     assert await events_of(worker, EventType.REDACTED) == []
 
@@ -393,11 +393,11 @@ async def test_an_ended_space_that_x_shows_again_is_kept_until_it_is_forgotten(
     await follow(worker)
     await tell_all(worker, **STARTED)
     await tell_all(worker, **ENDED)
-    await tell_lost(worker, clock)
+    await apply_not_found(worker, clock)
     clock.now += 60
     await tell_all(worker, **ENDED)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
 
 
@@ -408,7 +408,7 @@ async def test_a_single_not_found_after_the_end_erases_nothing(worker: Worker, c
     clock.now += 1
     await tell(worker, missing=[SPACE])
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
 
 
@@ -422,7 +422,7 @@ async def test_content_that_came_back_after_an_erasure_is_erased_again(
     await pause(worker, watch, paused=True)
     await tell_all(worker)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     await pause(worker, watch, paused=False)
     await tell_all(worker, **(STARTED if ending != "canceled" else {}))
@@ -430,7 +430,7 @@ async def test_content_that_came_back_after_an_erasure_is_erased_again(
     clock.now += 1
     await come_to_an_end(worker, clock, ending)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert len(await events_of(worker, EventType.REDACTED)) == 1
 
@@ -442,7 +442,7 @@ async def test_other_spaces_of_a_baseline_keep_their_content(worker: Worker, clo
     clock.now += 1
     await tell_all(worker, state="canceled")
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     (baseline,) = await events_of(worker, EventType.WATCH_BASELINE)
     listed = {space["id"]: space for space in json.loads(baseline.body)["data"]["details"]["spaces"]}
     assert listed[SPACE] == {"id": SPACE}
@@ -457,7 +457,7 @@ async def test_a_new_watch_does_not_bring_erased_content_back(
     await tell_all(worker, **STARTED)
     await tell_all(worker, **ENDED)
     clock.now += FORGOTTEN_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
     clock.now += 1
@@ -472,8 +472,8 @@ async def test_two_workers_that_erase_at_once_announce_it_once(
     await follow(worker)
     await come_to_an_end(worker, clock, "ended")
     clock.now += ERASE_AFTER_SECONDS
-    async with fed_worker(redis_url, clock) as other:
-        await asyncio.gather(*(ring(each) for each in (worker, other) * 3))
+    async with offline_worker(redis_url, clock) as other:
+        await asyncio.gather(*(run_timers(each) for each in (worker, other) * 3))
     assert len(await events_of(worker, EventType.REDACTED)) == 1
     assert left(redis_url) == []
 
@@ -486,7 +486,7 @@ async def test_an_erasure_that_was_cut_off_is_done_by_the_next_worker(
     clock.now += ERASE_AFTER_SECONDS
     await worker.runtime.store.redaction.redact(SPACE)
     assert left(redis_url) == [schema.SPACE(SPACE)]
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert len(await events_of(worker, EventType.REDACTED)) == 1
 
@@ -514,11 +514,11 @@ async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_e
             return bool(await store.database.redis.zcard(store.partitions.key(schema.LEASED, endpoint.id)))
 
         await wait_until(is_under_way, message="the attempts are in flight")
-        async with fed_worker(redis_url, clock) as other:
-            await ring(other)
+        async with offline_worker(redis_url, clock) as other:
+            await run_timers(other)
             release.set()
             await delivering
             assert left(redis_url) != []
-            await ring(other)
+            await run_timers(other)
     assert left(redis_url) == []
     assert len(await events_of(worker, EventType.REDACTED)) == 1

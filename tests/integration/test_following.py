@@ -16,7 +16,7 @@ from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.errors import VersionConflictError
 from notifier.store.events import Events
 from tests.support.api_runtime import Clock
-from tests.support.fed_worker import SPACE, events_of, fed_worker, known, tell, tell_lost
+from tests.support.offline_worker import SPACE, apply_not_found, events_of, known, offline_worker, tell
 from tests.support.pipeline import add_watch
 from workers.context import Worker
 
@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
-    async with fed_worker(redis_url, clock) as started:
+    async with offline_worker(redis_url, clock) as started:
         yield started
 
 
@@ -80,7 +80,7 @@ async def test_a_space_that_ended_meanwhile_is_polled_again_when_its_watch_goes_
     worker: Worker, clock: Clock
 ) -> None:
     watch = await discovered(worker, LIVE)
-    await tell_lost(worker, clock)
+    await apply_not_found(worker, clock)
     await pause(worker, watch, paused=True)
     await tell(worker, missing=[SPACE])
     assert not await is_polled(worker)
@@ -149,7 +149,7 @@ async def overtaken_baseline(
 async def test_a_baseline_never_lists_what_is_older_than_an_event_before_it(
     redis_url: str, worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with fed_worker(redis_url, clock) as other:
+    async with offline_worker(redis_url, clock) as other:
 
         async def retitle() -> None:
             clock.now += 1

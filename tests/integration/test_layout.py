@@ -16,9 +16,9 @@ from notifier.store import doctor, layout, schema
 from notifier.store.doctor import findings
 from notifier.store.layout import Layout
 from notifier.store.schema import Key, place_of
-from tests.support.healthy import PARTITIONS, put_back
+from tests.support.healthy_database import PARTITIONS, restore_healthy
 from tests.support.pipeline import quick_settings
-from tests.support.stage import WorkerDiedError
+from tests.support.two_workers import WorkerCrashedError
 
 pytestmark = pytest.mark.server
 
@@ -48,7 +48,7 @@ async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """A client of a database in which a little of everything has happened."""
     monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # Nothing moves here.
     async with Redis.from_url(redis_url) as raw:
-        await put_back(redis_url, raw)
+        await restore_healthy(redis_url, raw)
     async with Redis.from_url(redis_url, decode_responses=True) as client:
         yield client
 
@@ -104,13 +104,13 @@ def dying_after(renamed: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     async def dies(self: Layout, name: str, key: Key) -> None:
         if not left[0]:
-            raise WorkerDiedError
+            raise WorkerCrashedError
         left[0] -= 1
         await rename(self, name, key)
 
     with monkeypatch.context() as patch:
         patch.setattr(Layout, "_rename", dies)
-        with pytest.raises(WorkerDiedError):
+        with pytest.raises(WorkerCrashedError):
             yield
 
 

@@ -10,7 +10,7 @@ from notifier.core.model.watch import WatchKind
 from notifier.metrics import OBSERVATIONS
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store
-from tests.support.pipeline import add_watch, playing, quick_settings
+from tests.support.pipeline import add_watch, quick_settings, running_simulator
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
@@ -42,7 +42,7 @@ async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwar
         + f'  - {{id: LAST, creator_id: "9", timeline: [{LIVE}, {END}]}}\n'
         + f"faults: [{{at: 1s, for: 1.5s, kind: {fault}}}]\n"
     )
-    async with playing(play) as x_url:
+    async with running_simulator(play) as x_url:
         settings = quick_settings(redis_url, x_url=x_url, confirm_seconds=0.1)
         async with open_runtime(settings) as runtime, running_worker(settings):
             for number in range(6):
@@ -64,7 +64,7 @@ async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwar
 
 async def test_a_rate_limit_is_obeyed_until_it_ends(redis_url: str) -> None:
     play = SIX_LIVE + "faults: [{at: 0s, for: 1.5s, kind: rate_limited}]\n"
-    async with playing(play) as x_url:
+    async with running_simulator(play) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_watch(runtime, WatchKind.SPACE, "S1")
@@ -83,7 +83,7 @@ async def test_a_rate_limit_is_obeyed_until_it_ends(redis_url: str) -> None:
 
 async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> None:
     play = SIX_LIVE + "faults: [{at: 0s, for: 1h, kind: unauthorized}]\n"
-    async with playing(play) as x_url:
+    async with running_simulator(play) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_watch(runtime, WatchKind.SPACE, "S1")
@@ -99,7 +99,7 @@ async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> 
 
 
 async def test_a_paused_watch_is_not_asked_about_and_goes_on_when_resumed(redis_url: str) -> None:
-    async with playing(SIX_LIVE) as x_url:
+    async with running_simulator(SIX_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime:
             store: Store = runtime.store

@@ -15,7 +15,7 @@ from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.model.ids import EventId, delivery_id
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import add_endpoint, commit_space_events, quick_settings
 from tests.support.queue import add, claim, settle, settled
 from tests.support.receiver import Receiver
@@ -31,7 +31,7 @@ async def add_ordered(store: Store, name: str = "a") -> Endpoint:
 
 async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
     events = await commit_space_events(store, space, *sequences)
-    await make_owed(store, [(event, [endpoint]) for event in events])
+    await dispatch_events(store, [(event, [endpoint]) for event in events])
     return events
 
 
@@ -54,7 +54,7 @@ async def test_a_head_that_keeps_failing_blocks_only_its_own_space(store: Store)
     head, *_ = await owe(store, endpoint, "A", 1, 2)
     others = await owe(store, endpoint, "B", 1, 2, 3)
     other_endpoint = await add_ordered(store, "b")
-    await make_owed(store, [(head, [other_endpoint])])
+    await dispatch_events(store, [(head, [other_endpoint])])
     seen: list[EventId] = []
     for _ in range(4):
         for each in await claim(store):

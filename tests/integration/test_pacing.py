@@ -19,7 +19,7 @@ from notifier.core.delivery.pacing import FIRST_CONCURRENCY, PACE_LAW
 from notifier.core.model.ids import EndpointId, delivery_id
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Settlement, Store, delivery_queue, schema
-from tests.support.owing import make_known, make_owed
+from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import commit_space_events, quick_settings
 from tests.support.queue import ATTEMPT, claim, owe, settle, settled
 from tests.support.wait import wait_until
@@ -110,7 +110,7 @@ async def test_an_unknown_receiver_gets_two_at_once_and_one_more_for_each_that_i
 
 async def test_a_known_receiver_is_not_unknown_again_for_a_higher_limit(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=4)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     await store.endpoints.save(replace(endpoint, max_concurrency=10), replacing=endpoint)
     await owe(store, [endpoint], *range(20))
     assert len(await claim(store)) == 4
@@ -120,7 +120,7 @@ async def test_a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_agai
     store: Store,
 ) -> None:
     endpoint = await add_new(store, max_concurrency=8)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     lower = replace(endpoint, max_concurrency=3)
     await store.endpoints.save(lower, replacing=endpoint)
     await owe(store, [endpoint], *range(20))
@@ -181,7 +181,7 @@ async def test_the_pause_grows_to_no_more_than_an_hour(store: Store) -> None:
 
 async def test_after_a_refusal_one_goes_out_at_a_time_until_one_is_taken(store: Store) -> None:
     endpoint = await add_new(store)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(20))
     await settle(store, *[refused(each) for each in await claim(store)])
     for _ in range(2):
@@ -207,7 +207,7 @@ async def test_what_was_in_flight_before_a_refusal_and_is_taken_says_nothing_of_
 
 async def test_what_is_refused_together_cuts_once(store: Store) -> None:
     endpoint = await add_new(store)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(20))
     claims = await claim(store)
     await settle(store, refused(claims[0]))
@@ -218,7 +218,7 @@ async def test_what_is_refused_together_cuts_once(store: Store) -> None:
 
 async def test_the_concurrency_falls_to_what_the_receiver_has_in_hand(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=10)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(30))
     claims = await claim(store)
     await settle(store, *[refused(each) for each in claims[6:]])
@@ -250,7 +250,7 @@ async def test_the_turn_says_when_the_next_may_go(store: Store) -> None:
 
 async def test_a_receiver_that_refuses_soon_after_it_took_some_gets_a_rate(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=10)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(30))
     claims = await claim(store)
     await settle(store, *[taken(each) for each in claims[:5]])
@@ -288,7 +288,7 @@ async def test_successes_raise_the_rate_slowly_near_what_was_refused_and_quickly
 
 async def test_refusals_open_no_breaker_and_end_the_failures_in_a_row(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=40)
-    await make_known(store, endpoint)
+    await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(40))
     claims = await claim(store)
     failed = breaker.FAILURES_IN_A_ROW - 1
@@ -368,7 +368,7 @@ async def test_what_is_sent_again_by_hand_waits_for_no_longer_than_the_receiver_
 async def test_the_head_of_a_line_that_is_refused_holds_its_line_and_is_sent_first(store: Store) -> None:
     endpoint = await add_new(store, ordering=Ordering.SPACE)
     events = await commit_space_events(store, "1abc", 1, 2, 3)
-    await make_owed(store, [(event, [endpoint]) for event in events])
+    await dispatch_events(store, [(event, [endpoint]) for event in events])
     (first,) = await claim(store)
     await settle(store, refused(first))
     (again,) = await next_claims(store)

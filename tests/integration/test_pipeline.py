@@ -6,7 +6,7 @@ from notifier.core.delivery.endpoint import Filters
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import OnFirstSight, WatchKind, WatchStatus
 from notifier.runtime import open_runtime
-from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
+from tests.support.pipeline import add_endpoint, add_watch, quick_settings, running_simulator
 from tests.support.receiver import ReceivedRequest, Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
@@ -40,7 +40,7 @@ def told(requests: list[ReceivedRequest]) -> list[tuple[int, str]]:
 
 
 async def test_a_life_of_a_space_arrives_signed_and_each_change_once(redis_url: str) -> None:
-    async with Receiver() as receiver, playing(A_LIFE) as x_url:
+    async with Receiver() as receiver, running_simulator(A_LIFE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/hook")
@@ -60,7 +60,7 @@ async def test_a_life_of_a_space_arrives_signed_and_each_change_once(redis_url: 
 
 
 async def test_a_new_watch_lists_what_is_there_in_one_event(redis_url: str) -> None:
-    async with Receiver() as receiver, playing(THREE_LIVE) as x_url:
+    async with Receiver() as receiver, running_simulator(THREE_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
@@ -75,7 +75,7 @@ async def test_a_new_watch_lists_what_is_there_in_one_event(redis_url: str) -> N
 
 
 async def test_a_name_is_resolved_and_a_name_that_nobody_has_fails(redis_url: str) -> None:
-    async with playing(THREE_LIVE) as x_url:
+    async with running_simulator(THREE_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             known = await add_watch(runtime, WatchKind.CREATOR, "@Host")
@@ -97,7 +97,7 @@ async def test_one_space_matched_by_three_watches_is_one_event_that_each_endpoin
     redis_url: str,
 ) -> None:
     play = THREE_LIVE.replace("0s", "2s", 1)
-    async with Receiver() as receiver, playing(play) as x_url:
+    async with Receiver() as receiver, running_simulator(play) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/one", filters=Filters(space_ids=("A",)))
@@ -116,7 +116,7 @@ async def test_one_space_matched_by_three_watches_is_one_event_that_each_endpoin
 
 
 async def test_two_workers_that_see_the_same_space_make_one_event_of_each_change(redis_url: str) -> None:
-    async with Receiver() as receiver, playing(A_LIFE) as x_url:
+    async with Receiver() as receiver, running_simulator(A_LIFE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings), running_worker(settings):
             await add_endpoint(runtime, receiver, "/hook")
@@ -134,7 +134,7 @@ async def test_a_watch_removed_during_a_live_space_ends_the_polling_and_announce
 spaces:
   - {id: A, creator_id: "1", timeline: [{at: 0s, set: {state: live, title: one}}, {at: 2s, gone: true}]}
 """
-    async with playing(play) as x_url:
+    async with running_simulator(play) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             watch = await add_watch(runtime, WatchKind.SPACE, "A")

@@ -20,7 +20,7 @@ from notifier.store.doctor import findings
 from notifier.store.events import read_routing
 from notifier.store.recoveries import ADVANCE_RECOVERY, BATCH, Advance, Recoveries
 from notifier.store.scripts import Script
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
 from tests.support.receiver import Receiver
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.server
 EVERYTHING = "2001-01-01T00:00:00Z"
 
 
-class WorkerDiedError(Exception):
+class WorkerCrashedError(Exception):
     """The worker is gone."""
 
 
@@ -62,7 +62,7 @@ async def log(store: Store, *numbers: int) -> list[EventId]:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
-    await make_owed(store, [(event.id, []) for event in events])
+    await dispatch_events(store, [(event.id, []) for event in events])
     return [event.id for event in events]
 
 
@@ -137,7 +137,7 @@ async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker
     await commit_space_events(store, "A", 1, 2)
     await commit_space_events(store, "B", 1)
     await log(store, 1)
-    await make_owed(store, [(event.id, []) for event in await store.events.undispatched(limit=10)])
+    await dispatch_events(store, [(event.id, []) for event in await store.events.undispatched(limit=10)])
     endpoint = await add(store, "f", filters=Filters(space_ids=("A",)))
     recovery = await start(store, endpoint)
     await run(worker)
@@ -168,7 +168,7 @@ async def test_to_count_what_was_never_owed_takes_one_question_an_event(
     """A hundred thousand are counted while somebody waits for the answer."""
     events = await commit_space_events(store, "A", *range(1, 401))
     endpoint = await subscriber(store)
-    await make_owed(store, [(event, []) for event in events[:-1]])
+    await dispatch_events(store, [(event, []) for event in events[:-1]])
     span = await store.recoveries.read_span(EVERYTHING, None)
     read: list[str] = []
 
@@ -216,7 +216,7 @@ async def test_what_stands_in_line_waits_for_the_receiver_if_the_first_of_its_li
 ) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE)
     events = [await commit_space_events(store, space, 1, 2, 3) for space in "ABC"]
-    await make_owed(store, [(event, [endpoint]) for line in events for event in line])
+    await dispatch_events(store, [(event, [endpoint]) for line in events for event in line])
     recovery = await start(store, endpoint)
 
     async def waiting() -> int:
@@ -261,11 +261,11 @@ async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
         if len(calls) == 2:
             if after:
                 await original(self, *args)
-            raise WorkerDiedError
+            raise WorkerCrashedError
         return await original(self, *args)
 
     monkeypatch.setattr(Recoveries, "advance", dies)
-    with pytest.raises(WorkerDiedError):
+    with pytest.raises(WorkerCrashedError):
         await run(worker)
     halfway = await store.recoveries.get(endpoint.id, recovery.id)
     assert halfway.queued == (2 if after else 1) * BATCH
@@ -349,8 +349,8 @@ async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store,
         expected[space] = await commit_space_events(store, space, *range(1, 8))
     missed = {space: events[:5] for space, events in expected.items()}
     later = {space: events[5:] for space, events in expected.items()}
-    await make_owed(store, [(event, []) for events in missed.values() for event in events])
-    await make_owed(store, [(event, [endpoint]) for events in later.values() for event in events])
+    await dispatch_events(store, [(event, []) for events in missed.values() for event in events])
+    await dispatch_events(store, [(event, [endpoint]) for events in later.values() for event in events])
     recovery = await start(store, endpoint)
     sent: list[str] = []
     await run(worker)
@@ -411,12 +411,12 @@ async def test_a_batch_that_was_queued_and_not_recorded_is_counted_once(
 
     async def dies(script: Script[Any], **given: Any) -> Any:
         if script is ADVANCE_RECOVERY:
-            raise WorkerDiedError
+            raise WorkerCrashedError
         return await run_script(script, **given)
 
     with monkeypatch.context() as patch:
         patch.setattr(store.database, "run", dies)
-        with pytest.raises(WorkerDiedError):
+        with pytest.raises(WorkerCrashedError):
             await run(worker)
     assert await due(store, endpoint) == events
     await run(worker)
@@ -431,7 +431,7 @@ async def test_what_fails_while_an_earlier_event_is_recovered_waits_behind_it(
 ) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)
     first, second = await commit_space_events(store, "A", 1, 2)
-    await make_owed(store, [(first, []), (second, [endpoint])])
+    await dispatch_events(store, [(first, []), (second, [endpoint])])
     (under_way,) = await claim(store)
     await start(store, endpoint)
     await run(worker)

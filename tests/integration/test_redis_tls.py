@@ -14,9 +14,9 @@ from notifier.errors import ConfigError, UnavailableError, UnusableServerError
 from notifier.store import Database, connect
 from notifier.store.retrying import Retrying
 from notifier.store.wakeup import job_queue
+from tests.support.hostile.certificates import Authority
 from tests.support.processes import RedisServer
 from tests.support.stand_ins import closes, forwarding, listening, sentinel_of, speaks_http
-from tests.support.zoo.certificates import Authority
 
 pytestmark = pytest.mark.server
 

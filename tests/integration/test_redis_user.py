@@ -18,7 +18,7 @@ from notifier.errors import UnusableServerError
 from notifier.runtime import open_runtime
 from notifier.store.doctor import findings
 from notifier.store.needs import COMMANDS, KEYS, TRANSACTION_COMMANDS, acl_rules
-from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
+from tests.support.pipeline import add_endpoint, add_watch, quick_settings, running_simulator
 from tests.support.processes import RedisServer
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -59,7 +59,7 @@ def allow(admin: redis.Redis, rules: str) -> str:
 
 async def test_the_whole_pipeline_works_for_the_user_of_the_docs(admin: redis.Redis) -> None:
     url = allow(admin, acl_rules())
-    async with Receiver() as receiver, playing(PLAY) as x_url:
+    async with Receiver() as receiver, running_simulator(PLAY) as x_url:
         settings = quick_settings(url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             endpoint = await add_endpoint(runtime, receiver, "/hook")

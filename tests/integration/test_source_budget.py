@@ -26,7 +26,7 @@ from notifier.store import Database, connect, schema
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
 from notifier.store.scripts import Script
 from notifier.store.spending import Holding, Spending
-from tests.support.own_refusals import OwnRefusals
+from tests.support.local_refusals import LocalRefusals
 
 pytestmark = pytest.mark.server
 
@@ -57,7 +57,7 @@ async def asking(budget: SharedBudget, handler: Handler) -> AsyncIterator[XClien
         app.router.add_get(path, handler)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with XClient(url, "token", budget, OwnRefusals(), clock=count(NOW, 1.0).__next__) as x:
+        async with XClient(url, "token", budget, LocalRefusals(), clock=count(NOW, 1.0).__next__) as x:
             yield x
 
 

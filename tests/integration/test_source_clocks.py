@@ -22,7 +22,7 @@ from notifier.source import XClient, origin_of
 from notifier.store import Database, connect
 from notifier.store.budget import SharedBudget
 from tests.support.api_runtime import Clock
-from tests.support.own_refusals import OwnRefusals
+from tests.support.local_refusals import LocalRefusals
 
 NOW = 1_700_000_000.0
 LOOKUP = Question(Call.LOOKUP, ("A",))
@@ -108,7 +108,7 @@ async def keep_asking(x_of: CountingX, database: Database, *, seconds: float) ->
     clock = x_of.ours
     async with served(x_of) as url:
         budget = SharedBudget(database, origin_of(url, "token"))
-        async with XClient(url, "token", budget, OwnRefusals(), clock=clock) as x:
+        async with XClient(url, "token", budget, LocalRefusals(), clock=clock) as x:
             until, refusals = clock.now + seconds, 0
             while clock.now < until:
                 observation = await x.ask(LOOKUP, urgency=Urgency.URGENT)
@@ -167,7 +167,7 @@ async def test_a_window_of_24_hours_that_is_used_up_is_asked_about_once(database
     x_of = CountingX(Clock(NOW), day=0)
     async with served(x_of) as url:
         budget = SharedBudget(database, origin_of(url, "token"))
-        async with XClient(url, "token", budget, OwnRefusals(), clock=x_of.ours) as x:
+        async with XClient(url, "token", budget, LocalRefusals(), clock=x_of.ours) as x:
             failure = (await x.ask(LOOKUP)).failure
             assert failure is not None
             assert (failure.kind, failure.retry_at) == (FailureKind.RATE_LIMITED, NOW + DAY)
@@ -185,7 +185,9 @@ async def test_a_new_token_does_not_wait_out_the_windows_of_the_old_one(database
     x_of = CountingX(Clock(NOW), day=0)
     async with served(x_of) as url:
         clients = [
-            XClient(url, token, SharedBudget(database, origin_of(url, token)), OwnRefusals(), clock=x_of.ours)
+            XClient(
+                url, token, SharedBudget(database, origin_of(url, token)), LocalRefusals(), clock=x_of.ours
+            )
             for token in ("old", "new")
         ]
         async with clients[0] as old, clients[1] as new:

@@ -15,7 +15,7 @@ from notifier.core.model.poll import Urgency
 from notifier.core.model.problems import FailureKind
 from notifier.source import XClient
 from notifier.source import client as client_module
-from tests.support.own_refusals import OwnRefusals
+from tests.support.local_refusals import LocalRefusals
 from tests.support.peers import free_port, peer, tls_contexts
 
 LOOKUP = Question(Call.LOOKUP, ("A",))
@@ -37,7 +37,7 @@ class OpenBudget:
 
 
 async def failure_of(url: str, *, proxy: str | None = None) -> Failure:
-    async with XClient(url, SECRET, OpenBudget(), OwnRefusals(), proxy=proxy) as x:
+    async with XClient(url, SECRET, OpenBudget(), LocalRefusals(), proxy=proxy) as x:
         observation = await x.ask(LOOKUP)
     assert observation.failure is not None
     assert observation.failure.kind is FailureKind.UNAVAILABLE
@@ -169,7 +169,7 @@ class TestProxy:
                 "http://x.invalid",
                 SECRET,
                 OpenBudget(),
-                OwnRefusals(),
+                LocalRefusals(),
                 proxy=url.replace("://", "://user:p%40ss@"),
             ) as x,
         ):

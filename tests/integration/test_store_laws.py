@@ -18,7 +18,7 @@ from notifier.core.model.ids import EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import quick_settings
 from tests.support.queue import add, claim, owe, settle, settled
 
@@ -60,7 +60,7 @@ class Play:
         if operation == "owe" and number not in self.events:
             (self.events[number],) = await owe(self.store, self.endpoints, number)
         elif operation == "owe again" and number in self.events:
-            await make_owed(self.store, [(self.events[number], self.endpoints)])
+            await dispatch_events(self.store, [(self.events[number], self.endpoints)])
         elif operation == "claim":
             self.claims += await claim(self.store, limit=number)
         elif operation == "redeliver" and number in self.events:

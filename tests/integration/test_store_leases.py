@@ -13,7 +13,7 @@ from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.model.ids import AttemptId, EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, schema
-from tests.support.owing import make_known, make_owed
+from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -31,7 +31,7 @@ HOLDER = "elsewhere/1:1:abcdef"
 @pytest.fixture
 async def store(runtime: Runtime) -> Store:
     await runtime.store.endpoints.create(ENDPOINT)
-    await make_known(runtime.store, ENDPOINT)
+    await allow_full_concurrency(runtime.store, ENDPOINT)
     return runtime.store
 
 
@@ -39,7 +39,7 @@ async def owe(store: Store, *numbers: int) -> None:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
-    await make_owed(store, [(event.id, [ENDPOINT]) for event in events])
+    await dispatch_events(store, [(event.id, [ENDPOINT]) for event in events])
 
 
 async def claim(store: Store, *, lease_seconds: float = 30, holder: str | None = HOLDER) -> list[Claim]:
@@ -204,7 +204,7 @@ async def test_a_worker_takes_over_what_a_dead_one_of_its_machine_held(redis_url
         for number, (endpoint, holder) in enumerate([(mine, dead), (other, alive_elsewhere)]):
             event = numbered_event(number)
             await store.events.commit(event)
-            await make_owed(store, [(event.id, [endpoint])])
+            await dispatch_events(store, [(event.id, [endpoint])])
             partition = store.partitions.of(endpoint.id)
             turn = await store.queue.turn(partition, [], limit=1, lease_seconds=60, holder=holder)
             assert len(turn.claims) == 1

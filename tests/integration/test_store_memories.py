@@ -11,7 +11,7 @@ from notifier.core.model.ids import EventId, SpaceId
 from notifier.store import Claim, Store, schema
 from notifier.store.doctor import findings
 from notifier.store.redaction import LAST_WORD_SECONDS
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import commit_space_events
 from tests.support.queue import add, claim, settle, settled
 
@@ -27,7 +27,7 @@ async def add_remembering(store: Store, name: str = "a") -> Endpoint:
 
 async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
     events = await commit_space_events(store, space, *sequences)
-    await make_owed(store, [(event, [endpoint]) for event in events])
+    await dispatch_events(store, [(event, [endpoint]) for event in events])
     return events
 
 

@@ -12,7 +12,7 @@ from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
 from tests.support.queue import ATTEMPT, add, claim, owe, settle, settled
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.server
 async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
     endpoint = await add(store, "a")
     events = await owe(store, [endpoint], 1)
-    await make_owed(store, [(events[0], [endpoint])])
+    await dispatch_events(store, [(events[0], [endpoint])])
     assert [each.event_id for each in await claim(store)] == events
     assert await claim(store) == []
     assert await store.events.undispatched(limit=10) == []
@@ -35,10 +35,10 @@ async def test_a_dispatch_wakes_each_partition_once_until_it_is_drained(store: S
     first, second, third = make_event(1), make_event(2), make_event(3)
     for event in (first, second, third):
         await store.events.commit(event)
-    assert await make_owed(store, [(first.id, [endpoint])]) == {0}
-    assert await make_owed(store, [(second.id, [endpoint])]) == set()
+    assert await dispatch_events(store, [(first.id, [endpoint])]) == {0}
+    assert await dispatch_events(store, [(second.id, [endpoint])]) == set()
     await claim(store)
-    assert await make_owed(store, [(third.id, [endpoint])]) == {0}
+    assert await dispatch_events(store, [(third.id, [endpoint])]) == {0}
 
 
 async def test_endpoints_take_turns(store: Store) -> None:
@@ -198,7 +198,7 @@ async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_disca
         await store.deliveries.redeliver(delivery_id(event, endpoint.id))
     late = make_event(2)
     await store.events.commit(late)
-    await make_owed(store, [(late.id, [endpoint])])
+    await dispatch_events(store, [(late.id, [endpoint])])
     with pytest.raises(NotFoundError):
         await store.deliveries.get(delivery_id(late.id, endpoint.id))
 
@@ -263,7 +263,7 @@ async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: S
     assert await store.waiting_work(now=1.0) == ["dispatch"]
     assert await store.waiting_work(now=1.0) == []
     await store.begin("dispatch")
-    await make_owed(store, [(event.id, [endpoint])])
+    await dispatch_events(store, [(event.id, [endpoint])])
     await store.database.redis.delete(schema.PARTITION_WAKEUP(0))
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
 

@@ -25,7 +25,7 @@ from notifier.core.spaces.timers import TimerKind
 from notifier.core.spaces.timers import fire as decide_fire
 from notifier.store import schema
 from tests.support.api_runtime import Clock
-from tests.support.fed_worker import SPACE, events_of, fed_worker, ring, tell
+from tests.support.offline_worker import SPACE, events_of, offline_worker, run_timers, tell
 from tests.support.pipeline import add_watch
 from workers.context import Worker
 from workers.health import note_health
@@ -45,7 +45,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
-    async with fed_worker(redis_url, clock) as started:
+    async with offline_worker(redis_url, clock) as started:
         await add_watch(started.runtime, WatchKind.SPACE, SPACE)
         yield started
 
@@ -71,24 +71,24 @@ async def lookups_fail(worker: Worker, times: int = 2) -> None:
 async def test_a_reminder_comes_at_its_minute_and_not_before(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD - 0.001
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
     clock.now = START - LEAD
-    await ring(worker)
+    await run_timers(worker)
     (event,) = await events_of(worker, EventType.REMINDER)
     data = json.loads(event.body)["data"]
     assert data["details"] == {"minutes_before": 15}
     assert data["observed_at"] == rfc3339(START - LEAD)
     assert data["space"]["scheduled_start"] == rfc3339(START)
-    await ring(worker)
+    await run_timers(worker)
     assert len(await told(worker)) == 1
 
 
 async def test_the_sweep_learns_of_a_reminder_when_it_is_due(worker: Worker) -> None:
     await tell(worker, planned())
     store = worker.runtime.store
-    assert "ring" not in await store.waiting_work(now=START - LEAD - 0.001)
-    assert "ring" in await store.waiting_work(now=START - LEAD)
+    assert "timers" not in await store.waiting_work(now=START - LEAD - 0.001)
+    assert "timers" in await store.waiting_work(now=START - LEAD)
 
 
 @pytest.mark.parametrize("digit", "159")
@@ -98,9 +98,9 @@ async def test_a_timer_between_two_milliseconds_is_attended_to_once(
     await tell(worker, planned() | {"scheduled_start": rfc3339(START).replace("Z", f"{digit}Z")})
     clock.now = START - LEAD
     async with asyncio.timeout(10):
-        await ring(worker)
+        await run_timers(worker)
     clock.now += 0.001
-    await ring(worker)
+    await run_timers(worker)
     assert len(await told(worker)) == 1
 
 
@@ -109,10 +109,10 @@ async def test_a_start_that_moves_takes_its_reminder_along(worker: Worker, clock
     clock.now += 1
     await tell(worker, planned(START + 3600))
     clock.now = START - LEAD
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
     clock.now = START + 3600 - LEAD
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == [{"minutes_before": 15}]
 
 
@@ -121,21 +121,21 @@ async def test_a_start_that_is_put_off_after_its_reminder_is_reminded_of_again(
 ) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD
-    await ring(worker)
+    await run_timers(worker)
     await tell(worker, planned(START + 3600))
     clock.now = START + 3600 - LEAD
-    await ring(worker)
+    await run_timers(worker)
     assert len(await told(worker)) == 2
     await tell(worker, planned(START))
     await tell(worker, planned(START + 3600))
-    await ring(worker)
+    await run_timers(worker)
     assert len(await told(worker)) == 2
 
 
 async def test_a_start_learned_of_too_late_for_its_reminder_has_none(worker: Worker, clock: Clock) -> None:
     clock.now = START - LEAD + 60
     await tell(worker, planned())
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
 
 
@@ -155,7 +155,7 @@ async def test_a_reminder_due_in_the_tick_of_the_start_or_the_end_is_dropped(
     clock.now = START - LEAD
     await tell(worker, planned(**now_is))
     assert await worker.runtime.store.timers.due(TimerKind.REMINDER, now=START, limit=10) == []
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
 
 
@@ -164,11 +164,13 @@ async def test_the_start_wins_over_a_reminder_that_fires_at_the_same_moment(
 ) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD
-    async with fed_worker(redis_url, clock) as other:
+    async with offline_worker(redis_url, clock) as other:
         await asyncio.gather(
-            tell(worker, planned(state="live", started_at=rfc3339(clock.now))), ring(other), ring(worker)
+            tell(worker, planned(state="live", started_at=rfc3339(clock.now))),
+            run_timers(other),
+            run_timers(worker),
         )
-    await ring(worker)
+    await run_timers(worker)
     types = [event.type for event in await events_of(worker)]
     # No matter which was first, nobody is reminded of a Space that has begun.
     assert types in (
@@ -182,8 +184,8 @@ async def test_two_workers_that_fire_a_timer_at_once_remind_once(
 ) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD
-    async with fed_worker(redis_url, clock) as other:
-        await asyncio.gather(*(ring(each) for each in (worker, other) * 4))
+    async with offline_worker(redis_url, clock) as other:
+        await asyncio.gather(*(run_timers(each) for each in (worker, other) * 4))
     assert await told(worker) == [{"minutes_before": 15}]
     (event,) = await events_of(worker, EventType.REMINDER)
     assert event.sequence == 2
@@ -192,15 +194,15 @@ async def test_two_workers_that_fire_a_timer_at_once_remind_once(
 async def test_a_reminder_survives_a_restart_of_everything_but_the_database(
     redis_url: str, clock: Clock
 ) -> None:
-    async with fed_worker(redis_url, clock) as first:
+    async with offline_worker(redis_url, clock) as first:
         await add_watch(first.runtime, WatchKind.SPACE, SPACE)
         await tell(first, planned())
     clock.now = START - LEAD
-    async with fed_worker(redis_url, clock) as second:
-        await ring(second)
+    async with offline_worker(redis_url, clock) as second:
+        await run_timers(second)
         assert await told(second) == [{"minutes_before": 15}]
-    async with fed_worker(redis_url, clock) as third:
-        await ring(third)
+    async with offline_worker(redis_url, clock) as third:
+        await run_timers(third)
         assert len(await told(third)) == 1
 
 
@@ -210,11 +212,11 @@ async def test_a_reminder_waits_while_nothing_is_known_of_the_spaces_and_then_sa
     await tell(worker, planned())
     clock.now = START - LEAD
     await lookups_fail(worker)
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
     clock.now = START - 300
     await note_health(worker, partial(after_answer, call=Call.LOOKUP))
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == [{"minutes_before": 5}]
 
 
@@ -222,7 +224,7 @@ async def test_a_single_failed_call_holds_no_reminder_back(worker: Worker, clock
     await tell(worker, planned())
     clock.now = START - LEAD
     await lookups_fail(worker, times=1)
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == [{"minutes_before": 15}]
 
 
@@ -232,7 +234,7 @@ async def test_a_reminder_held_back_beyond_the_start_is_not_announced(worker: Wo
     await lookups_fail(worker)
     clock.now = START
     await note_health(worker, partial(after_answer, call=Call.LOOKUP))
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
     assert await worker.runtime.store.database.redis.zcard(schema.TIMERS(TimerKind.REMINDER)) == 0
 
@@ -245,11 +247,11 @@ async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) 
     clock.now = START - LEAD - 30
     await tell(worker, planned(), missing=CROWD, subjects=[SPACE, *CROWD])
     clock.now = START - LEAD
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
     clock.now += 60
     await tell(worker, planned(), *crowd, subjects=[SPACE, *CROWD])
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == [{"minutes_before": 14}]
 
 
@@ -270,12 +272,12 @@ async def test_a_timer_that_no_commit_takes_away_fires_once_in_a_job_and_holds_u
     monkeypatch.setattr("workers.timers.fire", stay)
     monkeypatch.setattr("workers.timers.BATCH", 2)
     async with asyncio.timeout(10):
-        await ring(worker)
+        await run_timers(worker)
     assert rung == CROWD
     assert len(await told(worker)) == len(CROWD) - 4
-    assert "ring" in await worker.runtime.store.waiting_work(now=clock.now)
+    assert "timers" in await worker.runtime.store.waiting_work(now=clock.now)
     monkeypatch.setattr("workers.timers.fire", decide_fire)
-    await ring(worker)
+    await run_timers(worker)
     assert len(await told(worker)) == len(CROWD)
 
 
@@ -287,10 +289,10 @@ async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
     watch = await store.watches.get(f"wch_space_{SPACE}")
     await store.watches.save(replace(watch, paused=True), replacing=watch, now=clock())
     clock.now = START - LEAD
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker) == []
     await store.watches.delete(watch.id, now=clock())
-    await ring(worker)
+    await run_timers(worker)
     assert [event.type for event in await events_of(worker)] == [EventType.SCHEDULED]
 
 
@@ -301,7 +303,7 @@ async def test_a_missed_start_is_announced_after_a_poll_that_was_asked_for_after
     clock.now = START + OVERDUE - 0.001
     await tell(worker, planned())
     clock.now = START + OVERDUE
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker, EventType.START_OVERDUE) == []
     clock.now = START + OVERDUE + 0.25
     await tell(worker, planned())
@@ -316,7 +318,7 @@ async def test_a_missed_start_is_announced_once_by_two_workers(
 ) -> None:
     await tell(worker, planned())
     clock.now = START + OVERDUE
-    async with fed_worker(redis_url, clock) as other:
+    async with offline_worker(redis_url, clock) as other:
         await asyncio.gather(*(tell(each, planned()) for each in (worker, other)))
     assert len(await told(worker, EventType.START_OVERDUE)) == 1
 
@@ -377,7 +379,7 @@ async def test_silence_of_x_misses_no_start_and_the_first_poll_after_it_announce
     await tell(worker, planned())
     clock.now = START + OVERDUE + 60
     await lookups_fail(worker)
-    await ring(worker)
+    await run_timers(worker)
     assert await told(worker, EventType.START_OVERDUE) == []
     clock.now += 60
     await note_health(worker, partial(after_answer, call=Call.LOOKUP))

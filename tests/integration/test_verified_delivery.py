@@ -27,7 +27,7 @@ from notifier.core.delivery.endpoint import (
 from notifier.runtime import Runtime, open_runtime
 from notifier.server import create_server
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
-from tests.support.api_runtime import Clock, NotedWakeups, clock_of
+from tests.support.api_runtime import Clock, RecordedWakeups, clock_of
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -176,7 +176,7 @@ async def steered_worker(redis_url: str) -> AsyncIterator[Worker]:
     """A worker whose jobs and clock are moved by the test."""
     settings = quick_settings(redis_url)
     async with open_runtime(settings, clock=Clock()) as runtime:
-        noted = replace(runtime, wakeup=NotedWakeups(runtime.store.database))
+        noted = replace(runtime, wakeup=RecordedWakeups(runtime.store.database))
         async with runtime.delivery_client(max_connections=4) as client:
             yield Worker("worker", noted, None, client)
 

@@ -15,11 +15,11 @@ from tests.support.space_builders import (
     PLANNED,
     History,
     at,
-    but,
     not_found,
     seen,
     space,
     types,
+    variant,
 )
 
 STARTED, ENDED_EVENT = "space.started", "space.ended"
@@ -36,10 +36,10 @@ class TestOrder:
 
     @pytest.fixture
     def history(self) -> History:
-        return History(seen(0, but(PLANNED, lang="en")))
+        return History(seen(0, variant(PLANNED, lang="en")))
 
     def test_when_nothing_begins_or_ends(self, history: History) -> None:
-        put_off = but(PLANNED, scheduled_start=at(900), **self.CHANGED)
+        put_off = variant(PLANNED, scheduled_start=at(900), **self.CHANGED)
         assert types(history.poll(seen(30, put_off))) == [
             "space.rescheduled",
             "space.title_changed",
@@ -49,7 +49,7 @@ class TestOrder:
         ]
 
     def test_going_live_comes_first(self, history: History) -> None:
-        live = but(LIVE, **self.CHANGED)
+        live = variant(LIVE, **self.CHANGED)
         assert types(history.poll(seen(620, live))) == [
             STARTED,
             "space.title_changed",
@@ -60,7 +60,7 @@ class TestOrder:
 
     def test_the_end_comes_last(self, history: History) -> None:
         history.poll(seen(620, LIVE))
-        ended = but(ENDED, **self.CHANGED)
+        ended = variant(ENDED, **self.CHANGED)
         assert types(history.poll(seen(4300, ended))) == [
             "space.title_changed",
             UPDATED,
@@ -70,18 +70,18 @@ class TestOrder:
         ]
 
     def test_a_cancellation_comes_last(self, history: History) -> None:
-        canceled = but(PLANNED, state="canceled", scheduled_start=at(900), title="Renamed")
+        canceled = variant(PLANNED, state="canceled", scheduled_start=at(900), title="Renamed")
         assert types(history.poll(seen(30, canceled))) == ["space.title_changed", CANCELED]
 
     def test_a_start_and_an_end_in_one_poll_enclose_the_rest(self, history: History) -> None:
-        ended = but(ENDED, **self.CHANGED)
+        ended = variant(ENDED, **self.CHANGED)
         events = history.poll(seen(4300, ended))
         assert types(events)[0] == STARTED
         assert types(events)[-1] == ENDED_EVENT
         assert len(events) == 6
 
     def test_sequences_have_no_gap_and_each_event_shows_the_state_it_leads_to(self, history: History) -> None:
-        history.poll(seen(4300, but(ENDED, **self.CHANGED)))
+        history.poll(seen(4300, variant(ENDED, **self.CHANGED)))
         assert [event.sequence for event in history.events] == list(range(1, 8))
         started, renamed, *_, ended = history.events[1:]
         assert started.data["space"]["title"] == "Planned"
@@ -94,7 +94,7 @@ class TestOrder:
 class TestFieldsWithoutAnEventOfTheirOwn:
     def test_ride_on_the_move_when_they_become_known_with_it(self) -> None:
         history = History(seen(0, space("scheduled")))
-        (event,) = history.poll(seen(620, but(LIVE, lang="en", creator_id="1")))
+        (event,) = history.poll(seen(620, variant(LIVE, lang="en", creator_id="1")))
         assert event.type == STARTED
         assert event.data["changed"] == [
             "creator_id",
@@ -108,18 +108,18 @@ class TestFieldsWithoutAnEventOfTheirOwn:
 
     def test_are_announced_by_an_update_when_nothing_moves(self) -> None:
         history = History(seen(0, space("live")))
-        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=None)))
+        (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=None)))
         assert event.type == UPDATED
         assert event.data["changed"] == ["host_ids", "scheduled_start", "started_at", "title"]
 
     def test_a_scheduled_start_that_changes_while_live_is_an_update(self) -> None:
         history = History(seen(0, LIVE))
-        (event,) = history.poll(seen(30, but(LIVE, scheduled_start=at(660))))
+        (event,) = history.poll(seen(30, variant(LIVE, scheduled_start=at(660))))
         assert (event.type, event.data["previous"]) == (UPDATED, {"scheduled_start": at(600)})
 
     def test_counts_and_updated_at_are_known_without_any_event(self) -> None:
         history = History(seen(0, LIVE))
-        moved = but(LIVE, participant_count=9, subscriber_count=8, updated_at=at(20))
+        moved = variant(LIVE, participant_count=9, subscriber_count=8, updated_at=at(20))
         assert history.poll(seen(30, moved)) == ()
         assert history.state.space == moved
 
@@ -130,13 +130,13 @@ class TestDetails:
 
     @pytest.mark.parametrize("put_off_by", [300, -300])
     def test_of_a_reschedule(self, put_off_by: int) -> None:
-        moved = but(PLANNED, scheduled_start=at(600 + put_off_by))
+        moved = variant(PLANNED, scheduled_start=at(600 + put_off_by))
         assert self.details(seen(0, PLANNED), seen(30, moved)) == {"delta_seconds": put_off_by}
 
     @pytest.mark.parametrize(("before", "after"), [(at(600), "soon"), ("soon", at(600)), ("soon", "later")])
     def test_a_start_that_cannot_be_read_did_not_move_by_any_seconds(self, before: str, after: str) -> None:
-        history = History(seen(0, but(PLANNED, scheduled_start=before)))
-        (event,) = history.poll(seen(30, but(PLANNED, scheduled_start=after)))
+        history = History(seen(0, variant(PLANNED, scheduled_start=before)))
+        (event,) = history.poll(seen(30, variant(PLANNED, scheduled_start=after)))
         assert (event.type, event.data["changed"]) == (UPDATED, ["scheduled_start"])
         assert event.data["space"]["scheduled_start"] == after
 
@@ -152,7 +152,7 @@ class TestDetails:
 
     def test_of_an_end_that_x_states(self) -> None:
         polls = [
-            seen(700 + 30 * number, but(LIVE, participant_count=count))
+            seen(700 + 30 * number, variant(LIVE, participant_count=count))
             for number, count in enumerate((10, 250, 40))
         ]
         assert self.details(*polls, seen(4300, ENDED)) == {
@@ -161,7 +161,7 @@ class TestDetails:
         }
 
     def test_the_last_poll_may_have_the_highest_count(self) -> None:
-        details = self.details(seen(700, LIVE), seen(4300, but(ENDED, participant_count=9)))
+        details = self.details(seen(700, LIVE), seen(4300, variant(ENDED, participant_count=9)))
         assert details["peak_participant_count"] == 9
 
     def test_of_an_inferred_end(self) -> None:
@@ -206,7 +206,7 @@ class TestDetails:
         assert event.data["observed_between"] == [at(10), at(10)]
 
     def test_an_event_of_a_known_space_lies_between_the_two_last_sightings(self) -> None:
-        history = History(seen(0, PLANNED), not_found(10), seen(30, but(PLANNED, title="Renamed")))
+        history = History(seen(0, PLANNED), not_found(10), seen(30, variant(PLANNED, title="Renamed")))
         event = history.events[-1]
         assert event.data["observed_between"] == [at(0), at(30)]
         assert (event.data["observed_at"], event.data["first_sighting"]) == (at(30), False)

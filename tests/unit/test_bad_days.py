@@ -31,9 +31,9 @@ from tests.support.space_builders import (
     START,
     History,
     absent,
+    announced_fields,
     at,
     body_of,
-    but,
     erasure,
     failed_call,
     inaccessible,
@@ -42,8 +42,8 @@ from tests.support.space_builders import (
     replay,
     seen,
     space,
-    told_part,
     types,
+    variant,
 )
 
 CORRECTED, ENDED_EVENT, CANCELED = "space.corrected", "space.ended", "space.canceled"
@@ -76,8 +76,8 @@ def versions(name: str, marks: str) -> tuple[Space, Space]:
     base = space("scheduled", title="Talk", scheduled_start=at(90_000), host_ids=("1", "2"))
     (old, new), (old_mark, new_mark) = FIELDS[name], MARKS[marks]
     return (
-        but(base, updated_at=old_mark, **{name: old}),
-        but(base, updated_at=new_mark, **{name: new}),
+        variant(base, updated_at=old_mark, **{name: old}),
+        variant(base, updated_at=new_mark, **{name: new}),
     )
 
 
@@ -98,7 +98,7 @@ class TestLaggingReplicas:
 
     def test_that_alternate_about_a_host_who_left_make_one_event_of_it(self) -> None:
         old, new = (
-            but(PLANNED, host_ids=hosts, updated_at=mark, scheduled_start=at(90_000))
+            variant(PLANNED, host_ids=hosts, updated_at=mark, scheduled_start=at(90_000))
             for hosts, mark in ((("1", "2"), at(-10)), (("1",), at(-5)))
         )
         history = History(seen(0, old), *polls(islice(cycle([new, old]), 60)))
@@ -106,9 +106,9 @@ class TestLaggingReplicas:
         assert history.state.space.host_ids == ("1",)
 
     def test_a_host_who_left_and_shows_up_in_an_older_answer_is_not_new(self) -> None:
-        old, new = but(LIVE, updated_at=at(-10)), but(LIVE, host_ids=("1",), updated_at=at(-5))
+        old, new = variant(LIVE, updated_at=at(-10)), variant(LIVE, host_ids=("1",), updated_at=at(-5))
         history = History(seen(0, old), seen(30, new), seen(60, new))
-        assert history.poll(seen(90, but(old, host_ids=("1", "2", "9")))) != ()
+        assert history.poll(seen(90, variant(old, host_ids=("1", "2", "9")))) != ()
         assert history.state.space.host_ids == ("1", "9")
 
     @pytest.mark.parametrize("name", FIELDS)
@@ -131,12 +131,12 @@ class TestLaggingReplicas:
     def test_a_newer_mark_proves_a_return(self, name: str) -> None:
         old, new = versions(name, "the mark moves")
         history = History(seen(0, old), seen(30, new))
-        assert len(history.poll(seen(60, but(old, updated_at=at(50))))) == 1
+        assert len(history.poll(seen(60, variant(old, updated_at=at(50))))) == 1
 
     def test_a_mark_in_the_future_proves_no_return(self) -> None:
         old, new = versions("title", "the mark moves")
         history = History(seen(0, old), seen(30, new))
-        assert history.poll(seen(60, but(old, updated_at=at(60 + 301)))) == ()
+        assert history.poll(seen(60, variant(old, updated_at=at(60 + 301)))) == ()
 
     def test_a_sighting_of_what_is_known_settles_a_return(self) -> None:
         old, new = versions("title", "there is no mark")
@@ -156,14 +156,14 @@ class TestLaggingReplicas:
             needed.append(answers + 1)
         assert needed == [2, 4, 8, 16, 32, 32, 32]
         assert max(needed) == PATIENCE.needed * MAX_RETURN_FACTOR
-        assert len(history.poll(seen(seconds, but(old, title="Three")))) == 1
+        assert len(history.poll(seen(seconds, variant(old, title="Three")))) == 1
         assert history.state.returns == {}
 
     def test_only_a_few_former_values_are_kept_and_none_of_what_is_erased(self) -> None:
-        history = History(*polls(but(LIVE, title=f"title {number}") for number in range(9)))
+        history = History(*polls(variant(LIVE, title=f"title {number}") for number in range(9)))
         assert history.state.former["title"] == ("title 7", "title 6", "title 5", "title 4")
         history.poll(seen(5000, ENDED))
-        history.ring(erasure(10**6))
+        history.fire(erasure(10**6))
         assert (history.state.former, history.state.has_content) == ({}, False)
 
     def test_an_alternating_start_is_never_taken_back(self) -> None:
@@ -171,30 +171,30 @@ class TestLaggingReplicas:
         assert history.types == ["space.scheduled", "space.started"]
 
     def test_an_older_answer_takes_back_neither_a_start_nor_an_end(self) -> None:
-        marked = but(LIVE, updated_at=at(-5))
+        marked = variant(LIVE, updated_at=at(-5))
         history = History(seen(0, marked))
-        assert history.poll(seen(30, but(PLANNED, updated_at=at(-9)))) == ()
-        assert history.poll(seen(60, but(PLANNED, updated_at=at(-5)))) == ()
+        assert history.poll(seen(30, variant(PLANNED, updated_at=at(-9)))) == ()
+        assert history.poll(seen(60, variant(PLANNED, updated_at=at(-5)))) == ()
         history = History(seen(0, marked), seen(10, ENDED))
-        assert history.poll(seen(40, but(LIVE, updated_at=at(-9)))) == ()
+        assert history.poll(seen(40, variant(LIVE, updated_at=at(-9)))) == ()
         assert history.state.doubts.keys() == {"updated_at"}
         assert history.poll(seen(70, marked)) == ()
 
 
 class TestMarks:
-    OLD = but(PLANNED, updated_at=at(-50), title="Old")
-    NEW = but(PLANNED, updated_at=at(-20), title="New")
+    OLD = variant(PLANNED, updated_at=at(-50), title="Old")
+    NEW = variant(PLANNED, updated_at=at(-20), title="New")
 
     @pytest.mark.parametrize("mark", ["2099-01-01T00:00:00Z", at(301)])
     def test_one_from_the_future_is_unknown(self, mark: str) -> None:
-        history = History(seen(0, but(self.OLD, updated_at=mark)))
+        history = History(seen(0, variant(self.OLD, updated_at=mark)))
         assert history.state.space.updated_at is None
         assert types(history.poll(seen(30, self.NEW))) == ["space.title_changed"]
-        assert history.poll(seen(40, but(self.NEW, updated_at="2100-01-01T00:00:00Z"))) == ()
+        assert history.poll(seen(40, variant(self.NEW, updated_at="2100-01-01T00:00:00Z"))) == ()
         assert history.state.space.updated_at == self.NEW.updated_at
 
     def test_one_a_little_ahead_is_a_matter_of_clocks(self) -> None:
-        assert History(seen(0, but(self.OLD, updated_at=at(299)))).state.space.updated_at == at(299)
+        assert History(seen(0, variant(self.OLD, updated_at=at(299)))).state.space.updated_at == at(299)
 
     def test_one_that_was_stored_and_lies_in_the_future_is_ignored(self) -> None:
         history = History(seen(0, self.OLD))
@@ -205,7 +205,7 @@ class TestMarks:
 
     def test_an_older_one_that_keeps_coming_is_believed_and_the_fields_count_again(self) -> None:
         history = History(seen(0, self.NEW))
-        other = but(self.OLD, title="Other")
+        other = variant(self.OLD, title="Other")
         assert history.poll(seen(30, other)) == ()
         assert history.poll(seen(59, other)) == ()
         assert types(history.poll(seen(60, other))) == ["space.title_changed"]
@@ -220,7 +220,9 @@ class TestMarks:
         history = History(seen(0, self.OLD), seen(30, self.NEW), *polls([self.OLD] * 3, first=60))
         assert history.state.space.title == "Old"
         assert history.poll(seen(200, self.NEW)) == ()
-        assert types(history.poll(seen(230, but(self.NEW, updated_at=at(220))))) == ["space.title_changed"]
+        assert types(history.poll(seen(230, variant(self.NEW, updated_at=at(220))))) == [
+            "space.title_changed"
+        ]
 
 
 class TestListsAgainstLookups:
@@ -273,8 +275,8 @@ class TestListsAgainstLookups:
 
     def test_whose_space_it_is_distinguishes_the_lists_of_one_answer(self) -> None:
         asked = [list_of(Call.CREATORS, each) for each in ("1", "2", "3")]
-        assert shown_by(but(LIVE, creator_id="3", host_ids=None), None, asked) == (asked[2],)
-        assert shown_by(but(LIVE, creator_id=None, host_ids=None), LIVE, asked) == (asked[0], asked[1])
+        assert shown_by(variant(LIVE, creator_id="3", host_ids=None), None, asked) == (asked[2],)
+        assert shown_by(variant(LIVE, creator_id=None, host_ids=None), LIVE, asked) == (asked[0], asked[1])
         assert shown_by(space("live"), None, [SEARCH]) == (SEARCH,)
         assert shown_by(space("live"), None, []) == ()
 
@@ -282,27 +284,30 @@ class TestListsAgainstLookups:
 class TestStates:
     @pytest.mark.parametrize("word", ["LIVE", " Live ", "live\n"])
     def test_words_are_compared_without_case_and_space(self, word: str) -> None:
-        assert History(seen(0, PLANNED), seen(30, but(LIVE, state=word))).phase is Phase.LIVE
+        assert History(seen(0, PLANNED), seen(30, variant(LIVE, state=word))).phase is Phase.LIVE
 
     def test_cancelled_is_canceled(self) -> None:
-        (event,) = History(seen(0, PLANNED)).poll(seen(30, but(PLANNED, state="Cancelled")))
+        (event,) = History(seen(0, PLANNED)).poll(seen(30, variant(PLANNED, state="Cancelled")))
         assert (event.type, event.data["details"]) == (CANCELED, {"reason": "explicit"})
 
     def test_an_end_time_beside_an_unknown_word_is_an_end_when_confirmed(self) -> None:
-        odd = but(LIVE, state="archived", started_at=at(1), ended_at=at(20))
-        history = History(seen(0, but(LIVE, started_at=at(1))))
+        odd = variant(LIVE, state="archived", started_at=at(1), ended_at=at(20))
+        history = History(seen(0, variant(LIVE, started_at=at(1))))
         assert history.poll(seen(30, odd)) == ()
         (event,) = history.poll(seen(60, odd))
         assert (event.type, event.data["occurred_at"]) == (ENDED_EVENT, at(20))
 
     def test_no_reminder_fires_while_the_state_is_unclear(self) -> None:
-        for unclear in (seen(30, but(PLANNED, state="running", scheduled_start=at(2000))), inaccessible(30)):
-            history = History(seen(0, but(PLANNED, scheduled_start=at(2000))), unclear)
+        for unclear in (
+            seen(30, variant(PLANNED, state="running", scheduled_start=at(2000))),
+            inaccessible(30),
+        ):
+            history = History(seen(0, variant(PLANNED, scheduled_start=at(2000))), unclear)
             assert TimerKind.REMINDER not in timers_of(history.state, patience=PATIENCE)
-            assert history.ring(reminder(1100)) == ()
-            history.poll(seen(1160, but(PLANNED, scheduled_start=at(2000))))
+            assert history.fire(reminder(1100)) == ()
+            history.poll(seen(1160, variant(PLANNED, scheduled_start=at(2000))))
             assert timers_of(history.state, patience=PATIENCE)[TimerKind.REMINDER] == START + 1100
-            (event,) = history.ring(reminder(1160))
+            (event,) = history.fire(reminder(1160))
             assert event.data["details"] == {"minutes_before": 14}
 
     def test_an_answer_without_a_state_leaves_it_as_unclear_as_it_was(self) -> None:
@@ -313,7 +318,7 @@ class TestStates:
 
     def test_no_start_is_called_overdue_by_an_unknown_word(self) -> None:
         history = History(seen(0, PLANNED))
-        assert history.poll(seen(1300, but(PLANNED, state="running"))) == ()
+        assert history.poll(seen(1300, variant(PLANNED, state="running"))) == ()
 
     def test_unknown_words_are_counted(self) -> None:
         words = ["running", "Running ", "live", None, "x" * 99, "a|b\nc", 3, ["live"], ""]
@@ -339,12 +344,12 @@ class TestStates:
     def test_an_end_without_a_start_of_a_space_that_was_on_the_air(
         self, sign: dict[str, Any], last: dict[str, Any]
     ) -> None:
-        history = History(seen(0, but(PLANNED, **sign)))
+        history = History(seen(0, variant(PLANNED, **sign)))
         started, *_, ended = history.poll(seen(4300, space("ended", ended_at=at(4212), **last)))
         assert (started.type, started.data["inferred"], ended.type) == ("space.started", True, ENDED_EVENT)
 
     def test_hosts_and_the_creator_among_the_speakers_prove_no_start(self) -> None:
-        planned = but(PLANNED, creator_id="9", speaker_ids=("1", "9"), participant_count=0)
+        planned = variant(PLANNED, creator_id="9", speaker_ids=("1", "9"), participant_count=0)
         (event,) = History(seen(0, planned)).poll(seen(4300, space("ended", ended_at=at(4212))))
         assert event.data["details"] == {"reason": "never_started"}
 
@@ -414,7 +419,7 @@ class TestTakenBack:
         assert event.data["previous"] == {"started_at": at(612), "state": "live"}
         assert "started_at" not in event.data["space"]
         assert history.state.space.started_at is None
-        assert told_part(replay(history.events, None)) == told_part(history.state.space)
+        assert announced_fields(replay(history.events, None)) == announced_fields(history.state.space)
         assert expected_id(body_of(event)) == event.id
         assert types(history.poll(seen(800, LIVE))) == ["space.started"]
 
@@ -437,18 +442,18 @@ class TestTakenBack:
 
     @pytest.mark.parametrize("ending", [seen(40, ENDED), seen(40, space("ended", ended_at=at(39)))])
     def test_a_space_that_goes_on_after_x_said_that_it_ended(self, ending: Evidence) -> None:
-        history = History(seen(0, but(LIVE, started_at=None)), ending)
+        history = History(seen(0, variant(LIVE, started_at=None)), ending)
         ended = history.events[-1]
         assert ended.type == ENDED_EVENT
-        going_on = but(LIVE, started_at=history.state.space.started_at)
+        going_on = variant(LIVE, started_at=history.state.space.started_at)
         (event,) = goes_on(history, going_on, 100)
         assert (event.type, event.data["details"]) == (CORRECTED, {"retracts": ended.id})
         assert event.data["changed"] == ["ended_at", "state"]
         assert history.state.space.ended_at is None
-        assert told_part(replay(history.events, None)) == told_part(history.state.space)
+        assert announced_fields(replay(history.events, None)) == announced_fields(history.state.space)
 
     def test_a_canceled_space_that_is_planned_on(self) -> None:
-        history = History(seen(0, PLANNED), seen(10, but(PLANNED, state="canceled")))
+        history = History(seen(0, PLANNED), seen(10, variant(PLANNED, state="canceled")))
         canceled = history.events[-1]
         (event,) = goes_on(history, PLANNED, 40)
         assert (event.type, event.data["details"]) == (CORRECTED, {"retracts": canceled.id})
@@ -463,7 +468,7 @@ class TestTakenBack:
             ["ended_at", "state"],
             ["started_at", "state"],
         ]
-        assert told_part(replay(history.events, None)) == told_part(history.state.space)
+        assert announced_fields(replay(history.events, None)) == announced_fields(history.state.space)
 
     @pytest.mark.parametrize(("alive", "corrections"), [(2, 0), (5, 2)])
     def test_a_replica_that_flutters_between_ended_and_live_gets_ever_harder_to_believe(
@@ -518,11 +523,15 @@ class TestAbsurdTimes:
 
     def test_a_length_of_years_is_unknown(self) -> None:
         began = "2020-02-01T00:00:00Z"
-        event = self.last(seen(700, but(LIVE, started_at=began)), seen(800, but(ENDED, started_at=began)))
+        event = self.last(
+            seen(700, variant(LIVE, started_at=began)), seen(800, variant(ENDED, started_at=began))
+        )
         assert event.data["details"]["duration_seconds"] is None
 
     def test_a_plan_that_moves_by_years_moves_by_an_unknown_time(self) -> None:
-        event = self.last(seen(0, PLANNED), seen(30, but(PLANNED, scheduled_start="2044-01-01T00:00:00Z")))
+        event = self.last(
+            seen(0, PLANNED), seen(30, variant(PLANNED, scheduled_start="2044-01-01T00:00:00Z"))
+        )
         assert (event.type, event.data["details"]) == ("space.rescheduled", {"delta_seconds": None})
         body_of(event)
 
@@ -530,7 +539,7 @@ class TestAbsurdTimes:
         "start", ["1970-01-01T00:00:00Z", "2044-01-01T00:00:00Z", "2020-02-01T00:00:00Z"]
     )
     def test_nobody_is_reminded_of_such_a_start_and_it_is_never_overdue(self, start: str) -> None:
-        history = History(*polls([but(PLANNED, scheduled_start=start)] * 3, every=1000))
+        history = History(*polls([variant(PLANNED, scheduled_start=start)] * 3, every=1000))
         assert history.types == ["space.scheduled"]
         assert timers_of(history.state, patience=PATIENCE) == {}
 
@@ -566,8 +575,8 @@ def test_a_poll_without_news_adds_nothing_to_the_record() -> None:
 
 
 def test_new_fields_are_read_back_as_they_were_written() -> None:
-    history = History(*polls([LIVE, but(LIVE, title="Two", host_ids=("1",)), LIVE]), restart=True)
-    history.poll(seen(200, but(LIVE, state="odd")), lists=(CREATORS,))
+    history = History(*polls([LIVE, variant(LIVE, title="Two", host_ids=("1",)), LIVE]), restart=True)
+    history.poll(seen(200, variant(LIVE, state="odd")), lists=(CREATORS,))
     history.poll(inaccessible(230))
     known: KnownSpace = history.state
     assert known.former

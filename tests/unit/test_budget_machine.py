@@ -78,7 +78,7 @@ class BudgetMachine(RuleBasedStateMachine):
         unseen = sum(each.creator == creator for each in self.x.spaces.values() if each.id not in self.known)
         most = MAX_NEW_SPACES if self.budget in LARGE else 1
         for _ in range(min(count, most - unseen)):
-            self.x.announce(creator, speakers, guests=speakers // 4)
+            self.x.open_space(creator, speakers, guests=speakers // 4)
 
     @rule(creators=st.integers(1, 40), count=st.integers(1, MAX_NEW_SPACES))
     def announce_everywhere(self, creators: int, count: int) -> None:
@@ -88,11 +88,11 @@ class BudgetMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.x.spaces)
     @rule(number=st.integers(0, 500), newcomers=st.integers(1, MAX_NEWCOMERS))
     def come_on_stage(self, number: int, newcomers: int) -> None:
-        gathering = [*self.x.spaces.values()][number % len(self.x.spaces)]
-        seen = self.known.get(gathering.id)
-        unseen = {*gathering.speakers, *gathering.guests} - {*(seen.people() if seen else ())}
-        room = MAX_NEWCOMERS if gathering.id in self.with_people else MAX_STRANGERS - 1
-        gathering.speakers += self.x.people(max(min(newcomers, room - len(unseen)), 0))
+        billed_space = [*self.x.spaces.values()][number % len(self.x.spaces)]
+        seen = self.known.get(billed_space.id)
+        unseen = {*billed_space.speakers, *billed_space.guests} - {*(seen.people() if seen else ())}
+        room = MAX_NEWCOMERS if billed_space.id in self.with_people else MAX_STRANGERS - 1
+        billed_space.speakers += self.x.people(max(min(newcomers, room - len(unseen)), 0))
 
     @precondition(lambda self: self.x.spaces)
     @rule(number=st.integers(0, 500))
@@ -167,11 +167,11 @@ class BudgetMachine(RuleBasedStateMachine):
     @invariant()
     def no_day_costs_more_than_one_space_above_the_budget(self) -> None:
         for day in self.x.billed:
-            assert self.x.cost(day) <= self.budget * 1000 + self.x.dearest()
+            assert self.x.cost(day) <= self.budget * 1000 + self.x.highest_price()
 
     @invariant()
     def what_is_spent_and_held_stays_within_the_budget_but_for_that(self) -> None:
-        assert self.used() <= self.budget * 1000 + self.x.dearest()
+        assert self.used() <= self.budget * 1000 + self.x.highest_price()
 
     def ask(self, call: Call, estimates: dict[str, CostEstimate], wanted: People) -> None:
         parts = sorted(estimates.items(), key=lambda part: precedence(part[1]))

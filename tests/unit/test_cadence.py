@@ -23,10 +23,10 @@ from tests.support.space_builders import (
     START,
     History,
     at,
-    but,
     not_found,
     reminder,
     seen,
+    variant,
 )
 
 CADENCE = Cadence()
@@ -52,7 +52,7 @@ def urgency(known: KnownSpace, seconds: float) -> Urgency:
 
 def planned() -> KnownSpace:
     """A Space that starts at ``PLAN`` and of which nobody has been reminded yet."""
-    return History(seen(0, but(PLANNED, scheduled_start=at(PLAN)))).state
+    return History(seen(0, variant(PLANNED, scheduled_start=at(PLAN)))).state
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def planned() -> KnownSpace:
     ],
 )
 def test_a_scheduled_space_is_polled_closely_near_its_start(before_start: float, seconds: float) -> None:
-    reminded = History(seen(PLAN - 800, but(PLANNED, scheduled_start=at(PLAN)))).state
+    reminded = History(seen(PLAN - 800, variant(PLANNED, scheduled_start=at(PLAN)))).state
     assert wait(reminded, PLAN - before_start) == seconds
 
 
@@ -100,7 +100,7 @@ def test_a_poll_makes_sure_shortly_before_the_reminder(
 
 
 def test_nothing_is_made_sure_of_for_a_reminder_that_was_informed() -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=at(PLAN))), reminder(PLAN - 900))
+    history = History(seen(0, variant(PLANNED, scheduled_start=at(PLAN))), reminder(PLAN - 900))
     assert history.types == ["space.scheduled", "space.reminder"]
     assert wait(history.state, PLAN - 1200) == 600
 
@@ -123,7 +123,7 @@ def test_an_overdue_moment_long_after_the_start_is_not_missed_between_rare_polls
 
 def test_a_start_that_was_informed_to_be_overdue_is_not_polled_for_that_again() -> None:
     late = Patience(needed=2, apart=30.0, overdue=3600.0)
-    waiting = but(PLANNED, scheduled_start=at(0))
+    waiting = variant(PLANNED, scheduled_start=at(0))
     history = History(seen(100, waiting), seen(3700, waiting), patience=late)
     assert history.types == ["space.scheduled", "space.start_overdue"]
     assert wait(history.state, 3500, patience=late) == 600
@@ -133,10 +133,10 @@ def test_a_start_that_was_informed_to_be_overdue_is_not_polled_for_that_again() 
     ("polls", "seconds", "expected"),
     [
         ((seen(700, LIVE),), 700, Urgency.URGENT),
-        ((seen(0, but(PLANNED, scheduled_start=None)),), 0, Urgency.PATIENT),
-        ((seen(0, but(PLANNED, scheduled_start=at(PLAN))),), 0, Urgency.PATIENT),
+        ((seen(0, variant(PLANNED, scheduled_start=None)),), 0, Urgency.PATIENT),
+        ((seen(0, variant(PLANNED, scheduled_start=at(PLAN))),), 0, Urgency.PATIENT),
         ((seen(0, PLANNED),), 100, Urgency.URGENT),
-        ((seen(0, but(PLANNED, scheduled_start=at(PLAN))), not_found(5)), 5, Urgency.URGENT),
+        ((seen(0, variant(PLANNED, scheduled_start=at(PLAN))), not_found(5)), 5, Urgency.URGENT),
         ((seen(700, LIVE), seen(4300, ENDED)), 4300, Urgency.PATIENT),
         ((*ENDED_BY_SILENCE, seen(100, LIVE)), 100, Urgency.URGENT),
     ],
@@ -150,7 +150,7 @@ def test_a_poll_is_urgent_where_something_happens_now(
 
 @pytest.mark.parametrize("scheduled_start", [None, "soon"])
 def test_a_scheduled_space_without_a_readable_start_is_polled_rarely(scheduled_start: str | None) -> None:
-    assert wait(History(seen(0, but(PLANNED, scheduled_start=scheduled_start))).state, 0) == 600
+    assert wait(History(seen(0, variant(PLANNED, scheduled_start=scheduled_start))).state, 0) == 600
 
 
 def test_a_live_space_is_polled_every_half_minute() -> None:
@@ -160,7 +160,7 @@ def test_a_live_space_is_polled_every_half_minute() -> None:
 def test_every_figure_is_a_setting() -> None:
     own = Cadence(near=1, live=2, scheduled=3, near_window=4)
     assert wait(History(seen(700, LIVE)).state, 700, own) == 2
-    soon = History(seen(0, but(PLANNED, scheduled_start=at(100)))).state
+    soon = History(seen(0, variant(PLANNED, scheduled_start=at(100)))).state
     assert wait(soon, 90, own) == 3
     assert wait(soon, 96, own) == 1
 
@@ -192,7 +192,7 @@ def test_a_poll_what_is_over_that_came_a_little_early_was_that_poll() -> None:
 
 def test_a_claim_of_an_end_is_polled_again_as_soon_as_it_can_be_confirmed() -> None:
     known = History(seen(0, PLANNED), not_found(5)).state
-    far = replace(known, space=but(known.space, scheduled_start=at(PLAN)))
+    far = replace(known, space=variant(known.space, scheduled_start=at(PLAN)))
     assert wait(far, 5) == 30
     assert wait(far, 20) == 15
     assert wait(far, 34) == 10
@@ -224,7 +224,7 @@ def test_a_doubt_does_not_keep_a_space_that_is_over_for_ever() -> None:
 def test_the_next_poll_is_never_in_the_past_nor_at_once(
     phase: Phase, seconds: float, start: float, polls: tuple[Evidence, ...]
 ) -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=at(start))), *polls)
+    history = History(seen(0, variant(PLANNED, scheduled_start=at(start))), *polls)
     poll = next_poll(
         replace(history.state, phase=phase), now=START + seconds, cadence=CADENCE, patience=PATIENCE
     )
@@ -233,10 +233,10 @@ def test_the_next_poll_is_never_in_the_past_nor_at_once(
 
 
 def test_a_space_that_is_over_is_polled_a_handful_of_times_whatever_x_says() -> None:
-    history = History(seen(700, LIVE), seen(730, but(LIVE, host_ids=("1",))), seen(740, ENDED))
+    history = History(seen(700, LIVE), seen(730, variant(LIVE, host_ids=("1",))), seen(740, ENDED))
     moments = [START + 740.0]
     while (poll := next_poll(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:
         moments.append(poll.at)
-        history.poll(seen(poll.at - START, but(ENDED, host_ids=("1",))))
+        history.poll(seen(poll.at - START, variant(ENDED, host_ids=("1",))))
     assert len(moments) == 3
     assert all(earlier < later for earlier, later in pairwise(moments))

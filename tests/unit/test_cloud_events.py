@@ -20,7 +20,7 @@ from notifier.core.events.event import MAX_BODY_BYTES, EventType, PayloadForm, c
 from notifier.core.events.examples import example
 from notifier.core.model.ids import EndpointId
 from notifier.core.model.space import Space
-from tests.support.space_builders import LIVE, but, change
+from tests.support.space_builders import LIVE, change, variant
 
 SOURCE = "https://notifier.example.org/spaces"
 LONGEST_SOURCE = "https://notifier.example.org/" + "x" * 2000
@@ -83,8 +83,8 @@ def test_a_time_without_an_offset_gets_one(timestamp: str, time: str) -> None:
 @given(st.integers(1, 2000), st.integers(0, 4000), st.sampled_from([SOURCE, LONGEST_SOURCE]))
 def test_it_is_below_20_kb_whatever_the_envelope_adds(people: int, letters: int, source: str) -> None:
     crowd = tuple(str(10**18 + number) for number in range(people))
-    titled = but(LIVE, title="ö" * letters)
-    logged = encode(change(titled, but(titled, speaker_ids=crowd)))
+    titled = variant(LIVE, title="ö" * letters)
+    logged = encode(change(titled, variant(titled, speaker_ids=crowd)))
     made = cloud_event(logged, source=source)
     assert len(made) < MAX_BODY_BYTES
     data = json.loads(made)["data"]

@@ -95,10 +95,10 @@ def test_an_ipv6_host_is_bracketed_in_the_url() -> None:
 
 def test_master_keys_are_read_in_order_in_both_base64_alphabets() -> None:
     other = b"\xfb\xff" * 16
-    ring = load_settings(
+    opened = load_settings(
         master_keys=f"new:{base64.urlsafe_b64encode(other).decode()}, old:{KEY}"
     ).master_key_ring
-    assert ring == (("new", other), ("old", bytes(range(32))))
+    assert opened == (("new", other), ("old", bytes(range(32))))
 
 
 @pytest.mark.parametrize(

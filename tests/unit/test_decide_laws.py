@@ -29,12 +29,12 @@ from tests.support.space_builders import (
     START,
     WATCHED,
     History,
-    Ringing,
+    TimerFiring,
+    announced_fields,
     described_body_of,
     reminder,
     replay,
     seen,
-    told_part,
 )
 from tests.support.space_histories import Step, patiences, spaces, steps
 
@@ -42,7 +42,7 @@ ANY_WILL_DO = settings(max_examples=20_000, database=None, deadline=None, phases
 TIMELESS = Patience(needed=2, apart=30.0, reminder=-1e9, overdue=1e9)
 CONTENT = ("title", "lang", "is_ticketed", "host_ids", "speaker_ids", "invited_user_ids", "topic_ids")
 
-polls = steps(rings=False)
+polls = steps(with_timers=False)
 
 
 @given(steps(min_size=1), patiences)
@@ -69,8 +69,8 @@ def test_law_2_replaying_the_changes_gives_the_state_as_known(
 ) -> None:
     told = History(*history, patience=patience, silent=silent, restart=True)
     if told.known is not None:
-        replayed = replay(told.events, told.taken_in, erased_after=told.erased_after)
-        assert told_part(replayed) == told_part(told.known.space)
+        replayed = replay(told.events, told.first_state, erased_after=told.erased_after)
+        assert announced_fields(replayed) == announced_fields(told.known.space)
 
 
 @given(steps(), patiences)
@@ -81,11 +81,13 @@ def test_law_2_each_event_shows_the_state_that_it_leads_to(history: list[Step], 
             assert event.data["space"] == {"id": SPACE_ID}
             continue
         before = {place for place in told.erased_after if place < number}
-        replayed = replay(told.events[:number], told.taken_in, erased_after=before)
-        shown = {name: value for name, value in event.data["space"].items() if name in told_part(replayed)}
+        replayed = replay(told.events[:number], told.first_state, erased_after=before)
+        shown = {
+            name: value for name, value in event.data["space"].items() if name in announced_fields(replayed)
+        }
         assert shown == {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in told_part(replayed).items()
+            for name, value in announced_fields(replayed).items()
         }
 
 
@@ -154,7 +156,7 @@ def test_law_3_a_timer_that_fires_again_after_a_crash_states_the_same(
 @given(steps())
 def test_law_4_nothing_follows_from_silence(history: list[Step]) -> None:
     nothing = (Presence.FAILED, Presence.ABSENT)
-    heard = [step for step in history if isinstance(step, Ringing) or step.presence not in nothing]
+    heard = [step for step in history if isinstance(step, TimerFiring) or step.presence not in nothing]
     with_silence, without = History(*history), History(*heard)
     assert with_silence.known == without.known
     assert with_silence.events == without.events
@@ -179,7 +181,7 @@ def test_a_phase_goes_back_only_by_a_correction(history: list[Step], patience: P
             reached = state
 
 
-@given(steps(silence=False, rings=False))
+@given(steps(silence=False, with_timers=False))
 def test_a_speaker_once_seen_stays_a_speaker(history: list[Step]) -> None:
     told = History()
     for step in history:

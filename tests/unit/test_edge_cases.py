@@ -29,12 +29,12 @@ from tests.support.space_builders import (
     Cycle,
     History,
     at,
-    but,
     not_found,
     reminder,
     seen,
     space,
     types,
+    variant,
 )
 
 LOOKUP = Question(Call.LOOKUP, ("1zqKVXPQhvZJB",))
@@ -90,7 +90,7 @@ def test_case_3_first_seen_ended_is_stored_without_an_event() -> None:
 
 
 @pytest.mark.parametrize(
-    "polls", [[seen(4300, ENDED)], [seen(4300 + n, but(ENDED, ended_at=None)) for n in (0, 31)]]
+    "polls", [[seen(4300, ENDED)], [seen(4300 + n, variant(ENDED, ended_at=None)) for n in (0, 31)]]
 )
 def test_case_4_scheduled_then_ended_between_two_polls(polls: list[Evidence]) -> None:
     history = History(seen(0, PLANNED), *polls)
@@ -108,7 +108,7 @@ def test_case_4_without_a_start_it_never_started() -> None:
 
 
 def test_case_4_with_a_start_that_an_earlier_poll_announced_it_did_start() -> None:
-    history = History(seen(0, but(PLANNED, started_at=at(612))))
+    history = History(seen(0, variant(PLANNED, started_at=at(612))))
     assert types(history.poll(seen(4300, space("ended", ended_at=at(4212))))) == [
         "space.started",
         "space.ended",
@@ -117,7 +117,7 @@ def test_case_4_with_a_start_that_an_earlier_poll_announced_it_did_start() -> No
 
 def test_case_5_rescheduled_twice_between_polls_is_one_reschedule() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.poll(seen(60, but(PLANNED, scheduled_start=at(1800))))
+    (event,) = history.poll(seen(60, variant(PLANNED, scheduled_start=at(1800))))
     assert event.type == "space.rescheduled"
     assert event.data["previous"] == {"scheduled_start": at(600)}
     assert event.data["details"] == {"delta_seconds": 1200}
@@ -126,12 +126,12 @@ def test_case_5_rescheduled_twice_between_polls_is_one_reschedule() -> None:
 @pytest.mark.parametrize("spelling", [at(600), "2021-07-14T10:10:00+02:00", "2021-07-14T08:10:00Z"])
 def test_case_5_rescheduled_and_back_again_is_none(spelling: str) -> None:
     history = History(seen(0, PLANNED))
-    assert history.poll(seen(60, but(PLANNED, scheduled_start=spelling))) == ()
+    assert history.poll(seen(60, variant(PLANNED, scheduled_start=spelling))) == ()
 
 
 def test_case_6_rescheduled_into_the_past_and_live_in_one_poll() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.poll(seen(200, but(LIVE, scheduled_start=at(100), started_at=at(101))))
+    (event,) = history.poll(seen(200, variant(LIVE, scheduled_start=at(100), started_at=at(101))))
     assert event.type == "space.started"
     assert event.data["details"] == {"late_by_seconds": 1, "unscheduled": False}
     assert event.data["previous"] == {"scheduled_start": at(600), "state": "scheduled"}
@@ -139,11 +139,11 @@ def test_case_6_rescheduled_into_the_past_and_live_in_one_poll() -> None:
 
 def test_case_7_title_and_state_in_one_poll_are_two_events_in_order() -> None:
     history = History(seen(0, PLANNED))
-    assert types(history.poll(seen(620, but(LIVE, title="Renamed")))) == [
+    assert types(history.poll(seen(620, variant(LIVE, title="Renamed")))) == [
         "space.started",
         "space.title_changed",
     ]
-    assert types(history.poll(seen(4300, but(ENDED, title="Renamed again")))) == [
+    assert types(history.poll(seen(4300, variant(ENDED, title="Renamed again")))) == [
         "space.title_changed",
         "space.ended",
     ]
@@ -248,7 +248,7 @@ def test_case_12_errors_about_users_say_nothing_of_phases() -> None:
 def test_case_13_a_late_answer_is_dropped() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
     before = history.known
-    assert history.poll(seen(630, but(PLANNED, title="Old"), took=60)) == ()
+    assert history.poll(seen(630, variant(PLANNED, title="Old"), took=60)) == ()
     assert history.known == before
 
 
@@ -259,10 +259,10 @@ def test_case_13_the_same_snapshot_twice_states_nothing() -> None:
 
 
 def test_case_14_speakers_shrink_and_grow_back() -> None:
-    history = History(seen(0, but(LIVE, speaker_ids=("7", "8", "9"))))
+    history = History(seen(0, variant(LIVE, speaker_ids=("7", "8", "9"))))
     for speakers in (("7",), (), ("9", "8"), ("7", "8", "9")):
         for seconds in (0, 31):
-            assert history.poll(seen(700 + seconds, but(LIVE, speaker_ids=speakers))) == ()
+            assert history.poll(seen(700 + seconds, variant(LIVE, speaker_ids=speakers))) == ()
     assert history.state.space.speaker_ids == ("7", "8", "9")
 
 
@@ -301,18 +301,18 @@ def test_case_15_no_poll_that_shows_nothing_makes_a_start_overdue(kind: Presence
 
 def test_case_16_started_three_seconds_early() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.poll(seen(610, but(LIVE, started_at=at(597))))
+    (event,) = history.poll(seen(610, variant(LIVE, started_at=at(597))))
     assert event.data["details"]["late_by_seconds"] == -3
 
 
 def test_case_17_a_reminder_due_in_the_same_tick_as_the_start_is_dropped() -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=at(1500))))
+    history = History(seen(0, variant(PLANNED, scheduled_start=at(1500))))
     assert timers_of(history.state, patience=PATIENCE) == {TimerKind.REMINDER: START + 600}
-    (started,) = history.poll(seen(600, but(LIVE, scheduled_start=at(1500), started_at=at(599))))
+    (started,) = history.poll(seen(600, variant(LIVE, scheduled_start=at(1500), started_at=at(599))))
     assert started.type == "space.started"
     assert timers_of(history.state, patience=PATIENCE) == {}
     before = history.known
-    assert history.ring(reminder(600)) == ()
+    assert history.fire(reminder(600)) == ()
     assert history.known == before
 
 

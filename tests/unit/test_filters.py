@@ -19,11 +19,11 @@ from notifier.core.model.ids import EndpointId, SpaceId, WatchId
 from notifier.core.model.observation import People
 from notifier.core.model.reasons import DisabledReason
 from notifier.errors import InvalidInputError
-from tests.support.space_builders import LIVE, History, but, seen
+from tests.support.space_builders import LIVE, History, seen, variant
 
 ENDPOINT = Endpoint(id=EndpointId("ep_1"), url="https://example.com", created_at=0.0, updated_at=0.0)
 WATCH = WatchId("wch_0000000000000001")
-(STARTED,) = History(seen(700, but(LIVE, creator_id="9", lang="en"))).events
+(STARTED,) = History(seen(700, variant(LIVE, creator_id="9", lang="en"))).events
 
 SPACE_TYPES = [event_type for event_type in EventType if event_type.value.startswith("space.")]
 OTHER_TYPES = [event_type for event_type in EventType if event_type not in SPACE_TYPES]
@@ -172,8 +172,8 @@ class TestThePeople:
         assert people_wanted([disabled, THIN]) is People.CREATOR
 
     def test_are_what_those_events_are_about(self) -> None:
-        everything = but(LIVE, host_ids=("1", "2", "3"), speaker_ids=("4",), invited_user_ids=("5",))
-        history = History(seen(700, but(LIVE, invited_user_ids=("4",))))
+        everything = variant(LIVE, host_ids=("1", "2", "3"), speaker_ids=("4",), invited_user_ids=("5",))
+        history = History(seen(700, variant(LIVE, invited_user_ids=("4",))))
         assert {event.type for event in history.poll(seen(730, everything))} == {
             *ABOUT_THE_STAGE,
             *ABOUT_GUESTS,

@@ -20,13 +20,13 @@ from tests.support.space_builders import (
     PLANNED,
     WATCHED,
     History,
-    but,
     described_body_of,
     erasure,
     not_found,
     seen,
     space,
     types,
+    variant,
 )
 
 MILESTONE = "space.participants_milestone"
@@ -34,7 +34,7 @@ FIRST_ONES = (100, 500, 1000, 5000, 10_000, 50_000, 100_000, 500_000, 1_000_000)
 
 
 def live(seconds: float, count: int | None) -> Evidence:
-    return seen(seconds, but(LIVE, participant_count=count))
+    return seen(seconds, variant(LIVE, participant_count=count))
 
 
 def reached(history: History) -> list[int]:
@@ -118,7 +118,7 @@ class TestALiveSpace:
 
     def test_announces_them_after_people_and_metadata(self) -> None:
         history = History(live(0, 40))
-        busy = but(LIVE, title="Renamed", speaker_ids=("7",), participant_count=100)
+        busy = variant(LIVE, title="Renamed", speaker_ids=("7",), participant_count=100)
         assert types(history.poll(seen(30, busy))) == [
             "space.title_changed",
             "space.speakers_added",
@@ -128,8 +128,8 @@ class TestALiveSpace:
 
 class TestAScheduledSpace:
     def test_counts_nobody_before_it_begins(self) -> None:
-        history = History(seen(0, but(PLANNED, participant_count=300)))
-        assert history.poll(seen(60, but(PLANNED, participant_count=800))) == ()
+        history = History(seen(0, variant(PLANNED, participant_count=300)))
+        assert history.poll(seen(60, variant(PLANNED, participant_count=800))) == ()
         assert history.state.peak_participant_count is None
         assert types(history.poll(live(620, 120))) == ["space.started", MILESTONE]
         assert reached(history) == [100]
@@ -144,18 +144,18 @@ class TestAScheduledSpace:
 class TestTheEnd:
     def test_comes_after_the_numbers_that_its_poll_shows(self) -> None:
         history = History(live(0, 40))
-        events = history.poll(seen(4300, but(ENDED, participant_count=501)))
+        events = history.poll(seen(4300, variant(ENDED, participant_count=501)))
         assert types(events) == [MILESTONE, MILESTONE, "space.ended"]
         assert events[-1].data["details"]["peak_participant_count"] == 501
 
     def test_of_a_space_that_nobody_saw_live_announces_them_between_start_and_end(self) -> None:
         history = History(seen(0, PLANNED))
-        events = history.poll(seen(4300, but(ENDED, participant_count=100)))
+        events = history.poll(seen(4300, variant(ENDED, participant_count=100)))
         assert types(events) == ["space.started", MILESTONE, "space.ended"]
 
     def test_lets_nothing_be_reached_afterwards(self) -> None:
         history = History(live(0, 40), seen(4300, ENDED))
-        assert history.poll(seen(4360, but(ENDED, participant_count=5000))) == ()
+        assert history.poll(seen(4360, variant(ENDED, participant_count=5000))) == ()
 
     def test_that_was_inferred_and_is_taken_back_repeats_no_number(self) -> None:
         history = History(live(0, 40), live(30, 120), not_found(60), not_found(90))

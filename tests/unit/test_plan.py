@@ -23,13 +23,13 @@ from tests.support.space_builders import (
     START,
     History,
     at,
-    but,
     described_body_of,
     not_found,
     reminder,
     seen,
     space,
     types,
+    variant,
 )
 
 LEAD = PATIENCE.reminder
@@ -38,7 +38,7 @@ PLAN = 10_000
 
 def planned(start: float | None = PLAN, **fields: object) -> Space:
     """A Space that is planned to start this long after the start."""
-    return but(PLANNED, scheduled_start=None if start is None else at(start), **fields)
+    return variant(PLANNED, scheduled_start=None if start is None else at(start), **fields)
 
 
 def armed(known: KnownSpace) -> float | None:
@@ -89,7 +89,7 @@ class TestTheReminder:
 
     @pytest.mark.parametrize("start", [None, "soon"])
     def test_needs_a_start_that_can_be_read(self, start: str | None) -> None:
-        history = History(seen(0, but(PLANNED, scheduled_start=start)))
+        history = History(seen(0, variant(PLANNED, scheduled_start=start)))
         assert armed(history.state) is None
         assert history.take(reminder(PLAN)) == ()
 
@@ -187,9 +187,9 @@ class TestAReschedule:
         assert armed(history.state) is None
 
     def test_that_only_spells_the_start_otherwise_is_none(self) -> None:
-        history = History(seen(0, but(PLANNED, scheduled_start="2021-07-14T12:00:00Z")))
+        history = History(seen(0, variant(PLANNED, scheduled_start="2021-07-14T12:00:00Z")))
         (event,) = history.take(reminder(4 * 3600 - LEAD))
-        history.poll(seen(4 * 3600 - 800, but(PLANNED, scheduled_start="2021-07-14T14:00:00.000+02:00")))
+        history.poll(seen(4 * 3600 - 800, variant(PLANNED, scheduled_start="2021-07-14T14:00:00.000+02:00")))
         assert armed(history.state) is None
         assert event.data["space"]["scheduled_start"] == "2021-07-14T12:00:00Z"
 
@@ -360,8 +360,8 @@ def test_only_a_scheduled_space_has_a_planned_start(phase: Phase) -> None:
     ],
 )
 def test_a_start_at_the_edge_of_the_calendar_harms_nothing(start: str) -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=start)), restart=True)
-    history.poll(seen(60, but(PLANNED, scheduled_start=start)))
+    history = History(seen(0, variant(PLANNED, scheduled_start=start)), restart=True)
+    history.poll(seen(60, variant(PLANNED, scheduled_start=start)))
     history.take(reminder(1e12))
     assert set(history.types) <= {"space.scheduled", "space.start_overdue"}
 

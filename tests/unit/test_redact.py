@@ -23,10 +23,10 @@ from tests.support.space_builders import (
     START,
     History,
     at,
-    but,
     seen,
     space,
     user,
+    variant,
 )
 
 MARK = "\u00a7private\u00a7"
@@ -43,12 +43,16 @@ private = st.text(st.characters(exclude_categories=["Cs"]), max_size=40).map(lam
 def bodies(title: str, name: str, *, crowd: int = 0) -> list[bytes]:
     """The bodies of a busy Space, everything in them that X has us erase marked."""
     people = [user("1", name), user("2", name)]
-    busy = but(LIVE, title=title, lang=MARK, creator_id="1", speaker_ids=CROWD[:crowd])
+    busy = variant(LIVE, title=title, lang=MARK, creator_id="1", speaker_ids=CROWD[:crowd])
     history = History(
-        seen(0, but(busy, state="scheduled", started_at=None), users=people),
-        seen(30, but(busy, title=title + "!", lang=MARK + "2"), users=people),
-        seen(60, but(busy, title=title + "?", host_ids=("1", "2", "3"), participant_count=700), users=people),
-        seen(90, but(busy, state="ended", ended_at=at(80), title=title), users=people),
+        seen(0, variant(busy, state="scheduled", started_at=None), users=people),
+        seen(30, variant(busy, title=title + "!", lang=MARK + "2"), users=people),
+        seen(
+            60,
+            variant(busy, title=title + "?", host_ids=("1", "2", "3"), participant_count=700),
+            users=people,
+        ),
+        seen(90, variant(busy, state="ended", ended_at=at(80), title=title), users=people),
     )
     return [encode(event) for event in history.events]
 
@@ -107,8 +111,8 @@ def test_nothing_of_the_content_is_left_in_a_body_that_was_cut() -> None:
 
 @given(private, private)
 def test_doing_it_twice_changes_nothing(title: str, name: str) -> None:
-    everything = but(LIVE, title=title)
-    for body in (*bodies(title, name), baseline(everything), baseline(but(everything, id=OTHER))):
+    everything = variant(LIVE, title=title)
+    for body in (*bodies(title, name), baseline(everything), baseline(variant(everything, id=OTHER))):
         once, thinned = redact(body, SPACE_ID), thin(body)
         assert redact(once, SPACE_ID) == once
         assert thin(thinned) == thinned
@@ -130,8 +134,8 @@ def test_an_event_of_another_space_is_left_as_it_is() -> None:
 
 @given(private)
 def test_a_baseline_loses_the_content_of_the_one_space_and_keeps_the_others(title: str) -> None:
-    other = but(LIVE, id=OTHER, title="Another title")
-    body = baseline(other, but(LIVE, title=title), other)
+    other = variant(LIVE, id=OTHER, title="Another title")
+    body = baseline(other, variant(LIVE, title=title), other)
     left = redact(body, SPACE_ID)
     assert MARK.encode() not in left
     data = json.loads(left)["data"]
@@ -140,8 +144,8 @@ def test_a_baseline_loses_the_content_of_the_one_space_and_keeps_the_others(titl
 
 
 def test_a_baseline_that_was_cut_loses_its_content_too() -> None:
-    crowded = but(LIVE, title=MARK * 200, speaker_ids=CROWD)
-    body = baseline(*(but(crowded, id=SpaceId(f"space{number}")) for number in range(30)), crowded)
+    crowded = variant(LIVE, title=MARK * 200, speaker_ids=CROWD)
+    body = baseline(*(variant(crowded, id=SpaceId(f"space{number}")) for number in range(30)), crowded)
     assert json.loads(body)["data"]["truncated"] is True
     kept = [SpaceId(each["id"]) for each in json.loads(body)["data"]["details"]["spaces"]]
     assert kept
@@ -159,7 +163,7 @@ def test_an_event_that_names_no_space_keeps_its_facts(event_type: EventType) -> 
 
 def test_the_people_of_a_change_are_named_by_their_ids_alone() -> None:
     history = History(seen(0, LIVE, users=[user("1", MARK)]))
-    (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7", MARK)]))
+    (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=("7",)), users=[user("7", MARK)]))
     left = json.loads(redact(encode(event), SPACE_ID))
     assert left["data"]["details"] == {"added": ["7"], "total": 1}
 

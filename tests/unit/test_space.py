@@ -26,7 +26,7 @@ from notifier.core.model.space import (
 )
 from notifier.core.spaces.known import read_known
 from notifier.core.spaces.transitions import has_unknown_state
-from tests.support.space_builders import LIVE, SPACE_ID, START, History, at, but, seen, space
+from tests.support.space_builders import LIVE, SPACE_ID, START, History, at, seen, space, variant
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def test_the_dictionary_has_these_fields() -> None:
 @rows
 def test_a_field_is_read_and_written_as_x_has_it(row: Row) -> None:
     found = read_space(SPACE_ID, {"id": SPACE_ID, row.name: row.value})
-    assert found == but(Space(id=SPACE_ID), **{row.name: typed(row.value)})
+    assert found == variant(Space(id=SPACE_ID), **{row.name: typed(row.value)})
     assert found.as_json() == {"id": SPACE_ID, row.name: row.value}
 
 
@@ -124,9 +124,9 @@ def test_a_change_of_a_field_is_announced_once(row: Row) -> None:
 
 @rows
 def test_the_same_meaning_written_otherwise_is_no_change(row: Row) -> None:
-    live = but(LIVE, **{row.name: typed(row.value)})
+    live = variant(LIVE, **{row.name: typed(row.value)})
     history = History(seen(0, live))
-    assert history.poll(seen(30, but(live, **{row.name: typed(row.alike)}))) == ()
+    assert history.poll(seen(30, variant(live, **{row.name: typed(row.alike)}))) == ()
 
 
 @pytest.mark.parametrize("name", sorted(SILENT_FIELDS))

@@ -29,7 +29,6 @@ from tests.support.space_builders import (
     History,
     absent,
     at,
-    but,
     described_body_of,
     erasure,
     failed_call,
@@ -39,6 +38,7 @@ from tests.support.space_builders import (
     space,
     types,
     user,
+    variant,
 )
 
 FULL = space(
@@ -58,7 +58,7 @@ FULL = space(
     invited_user_ids=("31337004",),
     topic_ids=("31337005",),
 )
-FULL_ENDED = but(FULL, state="ended", ended_at=at(4200))
+FULL_ENDED = variant(FULL, state="ended", ended_at=at(4200))
 PEOPLE = [user("31337001", "A private name"), user("31337003", "Another private name")]
 CONTENT = ("private", "user_31337", "31337")
 """What must not be left of :data:`FULL` and :data:`PEOPLE`."""
@@ -127,7 +127,7 @@ class TestASpaceIsGone:
     @pytest.mark.parametrize("word", ["ended", "live", "scheduled", "paused", None])
     def test_only_when_the_not_founds_follow_each_other(self, word: str | None) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360))
-        history.poll(seen(4380, but(FULL, state=word)))
+        history.poll(seen(4380, variant(FULL, state=word)))
         history.poll(not_found(4400))
         assert gone_at(history.state) is None
         history.poll(not_found(4430))
@@ -140,7 +140,7 @@ class TestASpaceIsGone:
         assert gone_at(history.state) is None
 
     def test_no_more_when_x_confirms_an_end_that_was_inferred(self) -> None:
-        history = History(*ENDED_BY_SILENCE, seen(100, but(ENDED, started_at=None)))
+        history = History(*ENDED_BY_SILENCE, seen(100, variant(ENDED, started_at=None)))
         assert (gone_at(history.state), history.state.is_over_by_word) == (None, True)
 
     @pytest.mark.parametrize("silence", [ENDED_BY_SILENCE, CANCELED_BY_SILENCE])
@@ -208,7 +208,7 @@ class TestTheErasure:
     @pytest.mark.parametrize(
         "polls",
         [
-            (seen(0, but(FULL, state="canceled")),),
+            (seen(0, variant(FULL, state="canceled")),),
             (seen(0, FULL_ENDED), not_found(60), not_found(90)),
         ],
         ids=["canceled", "ended"],
@@ -244,8 +244,8 @@ class TestTheErasure:
 
     @pytest.mark.parametrize("state", ["live", "scheduled"])
     def test_comes_at_once_for_what_no_watch_follows_any_more(self, state: str) -> None:
-        full = but(FULL, state=state)
-        history = History(seen(0, full, users=PEOPLE), seen(30, but(full, host_ids=("31337001",))))
+        full = variant(FULL, state=state)
+        history = History(seen(0, full, users=PEOPLE), seen(30, variant(full, host_ids=("31337001",))))
         assert set(history.state.doubts) == {"host_ids"}
         assert history.take(erasure(60, watched=False)) == ()
         assert not any(word in left_of(history.state) for word in CONTENT)
@@ -288,7 +288,7 @@ class TestAfterTheErasure:
         for poll in (
             not_found(later),
             not_found(later + 40),
-            seen(later + 80, but(FULL_ENDED, state="ended")),
+            seen(later + 80, variant(FULL_ENDED, state="ended")),
         ):
             assert history.poll(poll) == ()
         assert not any(word in left_of(history.state) for word in CONTENT)
@@ -340,7 +340,7 @@ class TestAfterTheErasure:
 
     def test_a_cancellation_taken_back_still_has_its_plan_and_its_reminder(self) -> None:
         plan = 100_000
-        waiting = but(PLANNED, scheduled_start=at(plan))
+        waiting = variant(PLANNED, scheduled_start=at(plan))
         history = History(seen(0, waiting), not_found(10), not_found(40), erasure(10 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
         history.poll(seen(later, space("scheduled")))

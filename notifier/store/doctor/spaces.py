@@ -129,8 +129,8 @@ def _poll_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch
 def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> Iterator[Finding]:
     """Compare the timers with what the Space asks for.
 
-    A Space that is followed again gets its timers by the poll that is due then, and it may keep an erasure
-    from the time when nobody followed it: that one rings for nothing.
+    A Space that is followed again gets its timers from its next poll, and may keep an erasure timer from the
+    time when no watch followed it, which then does nothing.
     """
     wanted = {kind: at * 1000 + 1 for kind, at in timers_of(known, patience=ANY_PATIENCE).items()}
     has = {

@@ -15,10 +15,10 @@ from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery import dial
 from notifier.delivery.guard import connect_guarded
 from notifier.delivery.resolver import Destination
+from tests.support.hostile import Conn, serve
 from tests.support.peers import OK, client_for, free_port, post, request_to
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
-from tests.support.zoo import Visit, cage
 
 HOST = "receiver.example"
 
@@ -83,14 +83,14 @@ def swallowing_port(address: str) -> Iterator[int]:
                 filler.close()
 
 
-async def closing(visit: Visit) -> None:
-    await visit.request()
-    await visit.say(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+async def closing(conn: Conn) -> None:
+    await conn.request()
+    await conn.send(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
 
 
 async def test_a_name_that_turns_private_between_two_posts_is_caught(names: Names) -> None:
     names.answers = [["127.0.0.1"], ["10.0.0.1"], ["::ffff:169.254.169.254"]]
-    async with cage(closing) as kept, client_for() as client:
+    async with serve(closing) as kept, client_for() as client:
         request = request_to(f"http://{HOST}:{kept.url.rpartition(':')[2]}/")
         answers = [await client.send(request) for _ in range(3)]
     assert [answer.error for answer in answers] == [
@@ -173,7 +173,7 @@ async def test_the_next_address_is_tried_where_one_refuses(names: Names) -> None
 async def test_an_address_that_swallows_packets_leaves_time_for_the_next(names: Names) -> None:
     with swallowing_port("127.0.0.2") as port:
         names.answers = [["127.0.0.2", "127.0.0.1"]]
-        async with cage(closing, port=port) as kept:
+        async with serve(closing, port=port) as kept:
             answer = await post(f"http://{HOST}:{port}/", timeout_seconds=2.0)
     assert answer.status == 200
     assert kept.connections == 1
@@ -246,13 +246,13 @@ async def test_receivers_behind_a_dead_name_server_hold_up_no_others(names: Name
 async def test_no_more_connections_are_open_than_allowed() -> None:
     """The idle ones of many hosts count, too: each of them is a socket."""
 
-    async def good(visit: Visit) -> None:
+    async def good(conn: Conn) -> None:
         while True:
-            await visit.request()
-            await visit.say(OK)
+            await conn.request()
+            await conn.send(OK)
 
     async with AsyncExitStack() as stack:
-        cages = [await stack.enter_async_context(cage(good)) for _ in range(12)]
+        cages = [await stack.enter_async_context(serve(good)) for _ in range(12)]
         client = await stack.enter_async_context(client_for(max_connections=4))
         for kept in cages:
             answer = await client.send(request_to(kept.url))
@@ -263,12 +263,12 @@ async def test_no_more_connections_are_open_than_allowed() -> None:
 async def test_waiting_in_line_for_a_connection_is_our_fault() -> None:
     arrived = asyncio.Event()
 
-    async def mute(visit: Visit) -> None:
-        await visit.request()
+    async def mute(conn: Conn) -> None:
+        await conn.request()
         arrived.set()
-        await visit.hold()
+        await conn.hold()
 
-    async with cage(mute) as kept, client_for(max_connections=1, timeout_seconds=0.5) as client:
+    async with serve(mute) as kept, client_for(max_connections=1, timeout_seconds=0.5) as client:
         first = asyncio.ensure_future(client.send(request_to(kept.url)))
         await asyncio.wait_for(arrived.wait(), 5)
         patient = asyncio.ensure_future(client.send(request_to(kept.url)))

@@ -17,9 +17,9 @@ from notifier.delivery.pool import Pool
 from notifier.delivery.resolver import ThreadResolver
 from notifier.delivery.sender import Sender
 from tests.support.examples import examples
+from tests.support.hostile import HOSTILE_RECEIVERS, Behaviour, Conn, serve
 from tests.support.peers import LOOPBACK, OK, request_to
 from tests.support.wait import wait_until
-from tests.support.zoo import ZOO, Behaviour, Visit, cage
 
 PATIENCE = 10.0
 
@@ -69,11 +69,11 @@ async def sender(*, limit: int = 8) -> AsyncIterator[tuple[Sender, Pool]]:
 def saying(parts: list[bytes], *, stays: bool) -> Behaviour:
     """Say the parts in answer to each request, and stay or go."""
 
-    async def behave(visit: Visit) -> None:
+    async def behave(conn: Conn) -> None:
         while True:
-            await visit.request()
+            await conn.request()
             for part in parts:
-                await visit.say(part)
+                await conn.send(part)
                 await asyncio.sleep(0)
             if not stays:
                 return
@@ -88,7 +88,7 @@ def test_any_bytes_get_an_answer_in_time(
     loop_factory: Callable[[], asyncio.AbstractEventLoop], parts: list[bytes], *, stays: bool
 ) -> None:
     async def meet() -> None:
-        async with cage(saying(parts, stays=stays)) as kept, sender() as (direct, _):
+        async with serve(saying(parts, stays=stays)) as kept, sender() as (direct, _):
             loop = asyncio.get_running_loop()
             for _ in range(2):
                 async with asyncio.timeout(PATIENCE):
@@ -105,7 +105,7 @@ def test_a_post_may_time_out_at_any_moment(runner: asyncio.Runner) -> None:
     seed = random.Random(1)  # noqa: S311 - picks moments, guards nothing
 
     async def meet() -> None:
-        async with cage(saying([OK], stays=True)) as kept, sender(limit=40) as (direct, _):
+        async with serve(saying([OK], stays=True)) as kept, sender(limit=40) as (direct, _):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 async with asyncio.timeout(PATIENCE):
@@ -125,7 +125,7 @@ def test_a_post_may_be_cancelled_at_any_moment(runner: asyncio.Runner) -> None:
     seed = random.Random(2)  # noqa: S311 - picks moments, guards nothing
 
     async def meet() -> None:
-        async with cage(saying([OK], stays=True)) as kept, sender() as (direct, _):
+        async with serve(saying([OK], stays=True)) as kept, sender() as (direct, _):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 posts = [
@@ -148,14 +148,14 @@ def test_the_whole_zoo_at_once_leaves_nothing_behind(runner: asyncio.Runner) -> 
     async def meet() -> None:
         async with asyncio.TaskGroup() as group, sender(limit=200) as (direct, _):
 
-            async def visit(behave: Behaviour) -> None:
-                async with cage(behave) as kept:
+            async def conn(behave: Behaviour) -> None:
+                async with serve(behave) as kept:
                     deadline = asyncio.get_running_loop().time() + 2.0
                     reply = await direct.send(request_to(kept.url), deadline=deadline, fresh=False)
                     assert reply.status is not None or reply.error is not None
 
-            visits = [group.create_task(visit(animal.behave)) for animal in ZOO]
+            connections = [group.create_task(conn(receiver.behave)) for receiver in HOSTILE_RECEIVERS]
             async with asyncio.timeout(PATIENCE):
-                await asyncio.wait(visits)
+                await asyncio.wait(connections)
 
     runner.run(meet())

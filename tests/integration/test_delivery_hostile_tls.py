@@ -13,11 +13,11 @@ import pytest
 import uvloop
 
 from notifier.core.delivery.outcome import Answer, ErrorClass
+from tests.support.hostile import Behaviour, Conn, Counts, serve
+from tests.support.hostile.certificates import Authority
 from tests.support.peers import OK, client_for, request_to
 from tests.support.relay import relay
 from tests.support.wait import wait_until
-from tests.support.zoo import Behaviour, Cage, Visit, cage
-from tests.support.zoo.certificates import Authority
 
 TIMEOUT = 0.5
 SLACK = 5.0
@@ -36,18 +36,18 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-async def good(visit: Visit) -> None:
+async def good(conn: Conn) -> None:
     while True:
-        await visit.request()
-        await visit.say(OK)
+        await conn.request()
+        await conn.send(OK)
 
 
 async def meet(
     behave: Behaviour, authority: Authority, *, timeout_seconds: float = SLACK, times: int = 2, **server: Any
-) -> tuple[list[Answer], Cage]:
+) -> tuple[list[Answer], Counts]:
     """Post some times, and see that no connection outlives that unless it is of use."""
     async with (
-        cage(behave, **server) as kept,
+        serve(behave, **server) as kept,
         client_for(timeout_seconds=timeout_seconds, ssl_context=authority.trusting) as client,
     ):
         request = request_to(kept.url.replace("http:", "https:"))
@@ -102,21 +102,21 @@ def test_a_receiver_that_wants_our_certificate_is_a_tls_failure(
     assert all(answer.status is None for answer in answers)
 
 
-async def never_shakes_hands(visit: Visit) -> None:
+async def never_shakes_hands(conn: Conn) -> None:
     """Takes the greeting and says nothing."""
-    await visit.hold()
+    await conn.hold()
 
 
-async def drips_a_record(visit: Visit) -> None:
+async def drips_a_record(conn: Conn) -> None:
     """Begins a record of TLS and never ends it."""
-    await visit.one_byte()
-    await visit.say(b"\x16\x03\x03\x3f\xff")
-    await visit.drip(b"\x00")
+    await conn.one_byte()
+    await conn.send(b"\x16\x03\x03\x3f\xff")
+    await conn.drip(b"\x00")
 
 
-async def shakes_hands_and_says_no_more(visit: Visit) -> None:
+async def shakes_hands_and_says_no_more(conn: Conn) -> None:
     """Is fine up to the request."""
-    await visit.hold()
+    await conn.hold()
 
 
 @pytest.mark.parametrize("behave", [never_shakes_hands, drips_a_record])
@@ -141,36 +141,36 @@ def test_silence_behind_tls_ends_at_the_time_out(runner: asyncio.Runner, authori
     assert (answer.status, answer.error) == (None, ErrorClass.TIMEOUT)
 
 
-async def hangs_up_on_the_greeting(visit: Visit) -> None:
+async def hangs_up_on_the_greeting(conn: Conn) -> None:
     """Ends the connection amid the handshake."""
-    await visit.one_byte()
+    await conn.one_byte()
 
 
-async def resets_on_the_greeting(visit: Visit) -> None:
+async def resets_on_the_greeting(conn: Conn) -> None:
     """Resets the connection amid the handshake."""
-    await visit.one_byte()
-    visit.reset()
+    await conn.one_byte()
+    conn.reset()
 
 
-async def answers_in_plain_http(visit: Visit) -> None:
+async def answers_in_plain_http(conn: Conn) -> None:
     """Does not know that this is TLS."""
-    await visit.one_byte()
-    await visit.say(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
-    await visit.hold()
+    await conn.one_byte()
+    await conn.send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+    await conn.hold()
 
 
-async def answers_noise(visit: Visit) -> None:
+async def answers_noise(conn: Conn) -> None:
     """Answers the greeting with anything."""
-    await visit.one_byte()
-    await visit.say(bytes(range(256)))
-    await visit.hold()
+    await conn.one_byte()
+    await conn.send(bytes(range(256)))
+    await conn.hold()
 
 
-async def refuses_by_an_alert(visit: Visit) -> None:
+async def refuses_by_an_alert(conn: Conn) -> None:
     """Has no protocol in common with us, and says so."""
-    await visit.one_byte()
-    await visit.say(b"\x15\x03\x03\x00\x02\x02\x46")
-    await visit.hold()
+    await conn.one_byte()
+    await conn.send(b"\x15\x03\x03\x00\x02\x02\x46")
+    await conn.hold()
 
 
 @pytest.mark.parametrize(
@@ -191,24 +191,24 @@ def test_a_broken_handshake_has_its_class(
     assert kept.connections == 2
 
 
-async def breaks_off_behind_tls(visit: Visit) -> None:
+async def breaks_off_behind_tls(conn: Conn) -> None:
     """Cuts its body short without saying goodbye, as a cut line does."""
-    await visit.request()
-    await visit.say(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
+    await conn.request()
+    await conn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
 
 
-async def floods_behind_tls(visit: Visit) -> None:
+async def floods_behind_tls(conn: Conn) -> None:
     """Streams without end; its goodbye would never come."""
-    await visit.request()
-    await visit.say(b"HTTP/1.1 200 OK\r\n\r\n")
-    await visit.flood(b"x" * 100_000)
+    await conn.request()
+    await conn.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    await conn.flood(b"x" * 100_000)
 
 
-async def answers_twice_behind_tls(visit: Visit) -> None:
+async def answers_twice_behind_tls(conn: Conn) -> None:
     """Has an answer ready for the next request."""
-    await visit.request()
-    await visit.say(OK + OK)
-    await visit.hold()
+    await conn.request()
+    await conn.send(OK + OK)
+    await conn.hold()
 
 
 @pytest.mark.parametrize("behave", [breaks_off_behind_tls, floods_behind_tls, answers_twice_behind_tls])
@@ -222,7 +222,7 @@ def test_tls_makes_nobody_trustworthy(
 
 def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority: Authority) -> None:
     async def meet_in_plain() -> Answer:
-        async with cage(good, ssl=authority.server()) as kept, client_for() as client:
+        async with serve(good, ssl=authority.server()) as kept, client_for() as client:
             return await client.send(request_to(kept.url.replace("https:", "http:")))
 
     answer = runner.run(meet_in_plain())
@@ -248,7 +248,7 @@ def test_a_bad_certificate_is_polled_once(
     server.sni_callback = note
 
     async def meet_by_name() -> Answer:
-        async with cage(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
+        async with serve(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
             port = kept.url.rpartition(":")[2]
             with monkeypatch.context() as patch:
                 patch.setattr(socket, "getaddrinfo", twice)
@@ -270,9 +270,9 @@ def every_name_is_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def meet_by_name(
     name: str, authority: Authority, server: ssl.SSLContext, *, is_proxied: bool = False
-) -> tuple[Answer, Cage]:
+) -> tuple[Answer, Counts]:
     async with (
-        cage(good, ssl=server) as kept,
+        serve(good, ssl=server) as kept,
         relay() as proxy,
         client_for(ssl_context=authority.trusting, proxy=proxy.url if is_proxied else None) as client,
     ):
@@ -357,7 +357,7 @@ def test_a_name_is_named_and_checked(
     server.sni_callback = note
 
     async def meet_by_name() -> Answer:
-        async with cage(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
+        async with serve(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
             port = kept.url.rpartition(":")[2]
             with monkeypatch.context() as patch:
                 patch.setattr(socket, "getaddrinfo", loopback)

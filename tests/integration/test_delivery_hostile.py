@@ -13,12 +13,12 @@ import uvloop
 from notifier.core.delivery.outcome import Answer, ErrorClass, OutcomeKind, classify
 from notifier.core.delivery.request import DeliveryRequest
 from notifier.delivery.client import DeliveryClient
+from tests.support.hostile import FLOODING, HOSTILE_RECEIVERS, MALFORMED, HostileReceiver, serve
+from tests.support.hostile.certificates import Authority
 from tests.support.peers import client_for, request_to
 from tests.support.receiver import Receiver
 from tests.support.relay import relay
 from tests.support.wait import wait_until
-from tests.support.zoo import FLOODING, UGLY, ZOO, Animal, cage
-from tests.support.zoo.certificates import Authority
 
 pytestmark = pytest.mark.no_cover
 
@@ -42,7 +42,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
         yield made
 
 
-async def meet(client: DeliveryClient, request: DeliveryRequest, animal: Animal) -> Answer:
+async def meet(client: DeliveryClient, request: DeliveryRequest, receiver: HostileReceiver) -> Answer:
     """Post to an animal and, meanwhile, to somebody innocent."""
     async with Receiver() as innocent, client_for() as direct:
         async with asyncio.timeout(TIMEOUT + SLACK):
@@ -51,90 +51,94 @@ async def meet(client: DeliveryClient, request: DeliveryRequest, animal: Animal)
             )
         assert [other.status for other in others] == [200] * 3
     assert answer.duration_ms < (TIMEOUT + SLACK) * 1000
-    assert not animal.takes_time or answer.duration_ms >= TIMEOUT * 900
+    assert not receiver.times_out or answer.duration_ms >= TIMEOUT * 900
     return answer
 
 
-def check(answer: Answer, animal: Animal) -> None:
+def check(answer: Answer, receiver: HostileReceiver) -> None:
     """See that an answer is what the animal deserves, and that it can be recorded."""
-    assert (answer.status, answer.error) == (animal.status, animal.error), answer.detail
+    assert (answer.status, answer.error) == (receiver.status, receiver.error), answer.detail
     assert len(answer.body) <= 4096
     assert answer.detail.isprintable() or not answer.detail
     assert len(answer.detail) <= 300
     assert all(value.isprintable() and len(value) <= 256 for value in answer.headers.values())
     assert answer.retry_after is None
-    expected = {2: OutcomeKind.DELIVERED}.get((animal.status or 0) // 100, OutcomeKind.RETRY)
-    assert classify(answer, now=0).kind is (OutcomeKind.GONE if animal.status == 410 else expected)
+    expected = {2: OutcomeKind.DELIVERED}.get((receiver.status or 0) // 100, OutcomeKind.RETRY)
+    assert classify(answer, now=0).kind is (OutcomeKind.GONE if receiver.status == 410 else expected)
 
 
-def timeout_for(animal: Animal) -> float:
-    return TIMEOUT if animal.takes_time else TIMEOUT + SLACK
+def timeout_for(receiver: HostileReceiver) -> float:
+    return TIMEOUT if receiver.times_out else TIMEOUT + SLACK
 
 
-@pytest.mark.parametrize("animal", ZOO, ids=str)
-def test_an_animal_gets_what_it_deserves(animal: Animal, runner: asyncio.Runner) -> None:
-    for answer in runner.run(meetings_with(animal)):
-        check(answer, animal)
+@pytest.mark.parametrize("animal", HOSTILE_RECEIVERS, ids=str)
+def test_an_animal_gets_what_it_deserves(receiver: HostileReceiver, runner: asyncio.Runner) -> None:
+    for answer in runner.run(meetings_with(receiver)):
+        check(answer, receiver)
 
 
-async def meetings_with(animal: Animal, *, is_proxy: bool = False) -> list[Answer]:
+async def meetings_with(receiver: HostileReceiver, *, is_proxy: bool = False) -> list[Answer]:
     """Meet it twice, or once where that takes its time; as a proxy it answers for somebody else."""
-    times = 1 if animal.takes_time else 2
+    times = 1 if receiver.times_out else 2
     async with (
-        cage(animal.behave) as kept,
-        client_for(timeout_seconds=timeout_for(animal), proxy=kept.url if is_proxy else None) as client,
+        serve(receiver.behave) as kept,
+        client_for(timeout_seconds=timeout_for(receiver), proxy=kept.url if is_proxy else None) as client,
     ):
         request = request_to("http://receiver.example/hook" if is_proxy else f"{kept.url}/hook")
-        answers = [await meet(client, request, animal) for _ in range(times)]
+        answers = [await meet(client, request, receiver) for _ in range(times)]
         # Before the client closes: it must not have kept what it can never use.
-        await wait_until(lambda: kept.open == int(animal.keeps), message=lambda: f"{kept.open} are open")
-        assert kept.connections == (1 if animal.keeps else times)
+        await wait_until(
+            lambda: kept.open == int(receiver.keeps_connection), message=lambda: f"{kept.open} are open"
+        )
+        assert kept.connections == (1 if receiver.keeps_connection else times)
     return answers
 
 
-@pytest.mark.parametrize("animal", ZOO, ids=str)
-def test_an_animal_gets_the_same_through_a_proxy(animal: Animal) -> None:
+@pytest.mark.parametrize("animal", HOSTILE_RECEIVERS, ids=str)
+def test_an_animal_gets_the_same_through_a_proxy(receiver: HostileReceiver) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        for answer in runner.run(meetings_with(animal, is_proxy=True)):
-            if animal.status == 407:  # said by a proxy, this is about the proxy
+        for answer in runner.run(meetings_with(receiver, is_proxy=True)):
+            if receiver.status == 407:  # said by a proxy, this is about the proxy
                 assert answer.error is ErrorClass.PROXY
             else:
-                check(answer, animal)
+                check(answer, receiver)
 
 
-@pytest.mark.parametrize("animal", UGLY, ids=str)
+@pytest.mark.parametrize("animal", MALFORMED, ids=str)
 def test_an_ugly_animal_gets_the_same_through_a_tunnel(
-    animal: Animal, runner: asyncio.Runner, tmp_path: Path
+    receiver: HostileReceiver, runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path)
 
     async def meetings() -> list[Answer]:
         async with (
-            cage(animal.behave, ssl=authority.server("receiver.example")) as kept,
+            serve(receiver.behave, ssl=authority.server("receiver.example")) as kept,
             relay() as proxy,
             client_for(
-                timeout_seconds=timeout_for(animal), proxy=proxy.url, ssl_context=authority.trusting
+                timeout_seconds=timeout_for(receiver), proxy=proxy.url, ssl_context=authority.trusting
             ) as client,
         ):
             request = request_to(f"https://receiver.example:{kept.url.rpartition(':')[2]}/hook")
-            answers = [await meet(client, request, animal) for _ in range(1 if animal.takes_time else 2)]
-            await wait_until(lambda: kept.open == int(animal.keeps), message=lambda: f"{kept.open} are open")
+            answers = [await meet(client, request, receiver) for _ in range(1 if receiver.times_out else 2)]
+            await wait_until(
+                lambda: kept.open == int(receiver.keeps_connection), message=lambda: f"{kept.open} are open"
+            )
             assert len(proxy.heads) == kept.connections
         return answers
 
     for answer in runner.run(meetings()):
-        check(answer, animal)
+        check(answer, receiver)
 
 
 @pytest.mark.parametrize("animal", FLOODING, ids=str)
-def test_a_flood_is_dammed(animal: Animal, runner: asyncio.Runner) -> None:
-    peak_bytes, bytes_out = runner.run(measure(animal))
+def test_a_flood_is_dammed(receiver: HostileReceiver, runner: asyncio.Runner) -> None:
+    peak_bytes, bytes_out = runner.run(measure(receiver))
     assert peak_bytes <= MAX_PEAK_BYTES
     assert bytes_out <= MAX_BYTES_OUT
 
 
-async def measure(animal: Animal) -> tuple[int, int]:
-    async with cage(animal.behave) as kept, client_for() as client:
+async def measure(receiver: HostileReceiver) -> tuple[int, int]:
+    async with serve(receiver.behave) as kept, client_for() as client:
         request = request_to(f"{kept.url}/hook")
         await client.send(request)  # what is made once is not counted
         kept.bytes_out = 0
