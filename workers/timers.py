@@ -25,8 +25,8 @@ async def fire_timers(ctx: dict[str, Any]) -> None:
     """Job: handle every timer that is due.
 
     Several workers may do so at once: each timer's outcome is committed against the version of the Space that
-    it was decided on, so it happens once. A timer stays due until a commit sets it again; one that is still due
-    waits for the next job, so that every job ends.
+    it was decided on, so it happens once. A timer stays due until a commit sets it again; if it is still due
+    after that, it waits for the next job, so that every job ends.
     """
     worker = worker_of(ctx)
     store = worker.runtime.store

@@ -42,12 +42,12 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
         yield made
 
 
-async def meet(client: DeliveryClient, request: DeliveryRequest, receiver: HostileReceiver) -> Answer:
+async def deliver_to(client: DeliveryClient, request: DeliveryRequest, receiver: HostileReceiver) -> Answer:
     """Post to an animal and, meanwhile, to somebody innocent."""
-    async with Receiver() as innocent, client_for() as direct:
+    async with Receiver() as healthy, client_for() as direct:
         async with asyncio.timeout(TIMEOUT + SLACK):
             answer, *others = await asyncio.gather(
-                client.send(request), *(direct.send(request_to(innocent.url())) for _ in range(3))
+                client.send(request), *(direct.send(request_to(healthy.url())) for _ in range(3))
             )
         assert [other.status for other in others] == [200] * 3
     assert answer.duration_ms < (TIMEOUT + SLACK) * 1000
@@ -71,66 +71,69 @@ def timeout_for(receiver: HostileReceiver) -> float:
     return TIMEOUT if receiver.times_out else TIMEOUT + SLACK
 
 
-@pytest.mark.parametrize("animal", HOSTILE_RECEIVERS, ids=str)
+@pytest.mark.parametrize("receiver", HOSTILE_RECEIVERS, ids=str)
 def test_an_animal_gets_what_it_deserves(receiver: HostileReceiver, runner: asyncio.Runner) -> None:
-    for answer in runner.run(meetings_with(receiver)):
+    for answer in runner.run(deliveries_to(receiver)):
         check(answer, receiver)
 
 
-async def meetings_with(receiver: HostileReceiver, *, is_proxy: bool = False) -> list[Answer]:
+async def deliveries_to(receiver: HostileReceiver, *, is_proxy: bool = False) -> list[Answer]:
     """Meet it twice, or once where that takes its time; as a proxy it answers for somebody else."""
     times = 1 if receiver.times_out else 2
     async with (
-        serve(receiver.behave) as kept,
-        client_for(timeout_seconds=timeout_for(receiver), proxy=kept.url if is_proxy else None) as client,
+        serve(receiver.behave) as counts,
+        client_for(timeout_seconds=timeout_for(receiver), proxy=counts.url if is_proxy else None) as client,
     ):
-        request = request_to("http://receiver.example/hook" if is_proxy else f"{kept.url}/hook")
-        answers = [await meet(client, request, receiver) for _ in range(times)]
+        request = request_to("http://receiver.example/hook" if is_proxy else f"{counts.url}/hook")
+        answers = [await deliver_to(client, request, receiver) for _ in range(times)]
         # Before the client closes: it must not have kept what it can never use.
         await wait_until(
-            lambda: kept.open == int(receiver.keeps_connection), message=lambda: f"{kept.open} are open"
+            lambda: counts.open == int(receiver.keeps_connection), message=lambda: f"{counts.open} are open"
         )
-        assert kept.connections == (1 if receiver.keeps_connection else times)
+        assert counts.connections == (1 if receiver.keeps_connection else times)
     return answers
 
 
-@pytest.mark.parametrize("animal", HOSTILE_RECEIVERS, ids=str)
+@pytest.mark.parametrize("receiver", HOSTILE_RECEIVERS, ids=str)
 def test_an_animal_gets_the_same_through_a_proxy(receiver: HostileReceiver) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        for answer in runner.run(meetings_with(receiver, is_proxy=True)):
+        for answer in runner.run(deliveries_to(receiver, is_proxy=True)):
             if receiver.status == 407:  # said by a proxy, this is about the proxy
                 assert answer.error is ErrorClass.PROXY
             else:
                 check(answer, receiver)
 
 
-@pytest.mark.parametrize("animal", MALFORMED, ids=str)
+@pytest.mark.parametrize("receiver", MALFORMED, ids=str)
 def test_an_ugly_animal_gets_the_same_through_a_tunnel(
     receiver: HostileReceiver, runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path)
 
-    async def meetings() -> list[Answer]:
+    async def deliveries() -> list[Answer]:
         async with (
-            serve(receiver.behave, ssl=authority.server("receiver.example")) as kept,
+            serve(receiver.behave, ssl=authority.server("receiver.example")) as counts,
             relay() as proxy,
             client_for(
                 timeout_seconds=timeout_for(receiver), proxy=proxy.url, ssl_context=authority.trusting
             ) as client,
         ):
-            request = request_to(f"https://receiver.example:{kept.url.rpartition(':')[2]}/hook")
-            answers = [await meet(client, request, receiver) for _ in range(1 if receiver.times_out else 2)]
+            request = request_to(f"https://receiver.example:{counts.url.rpartition(':')[2]}/hook")
+            answers = [
+                await deliver_to(client, request, receiver) for _ in range(1 if receiver.times_out else 2)
+            ]
             await wait_until(
-                lambda: kept.open == int(receiver.keeps_connection), message=lambda: f"{kept.open} are open"
+                lambda: counts.open == int(receiver.keeps_connection),
+                message=lambda: f"{counts.open} are open",
             )
-            assert len(proxy.heads) == kept.connections
+            assert len(proxy.heads) == counts.connections
         return answers
 
-    for answer in runner.run(meetings()):
+    for answer in runner.run(deliveries()):
         check(answer, receiver)
 
 
-@pytest.mark.parametrize("animal", FLOODING, ids=str)
+@pytest.mark.parametrize("receiver", FLOODING, ids=str)
 def test_a_flood_is_dammed(receiver: HostileReceiver, runner: asyncio.Runner) -> None:
     peak_bytes, bytes_out = runner.run(measure(receiver))
     assert peak_bytes <= MAX_PEAK_BYTES
@@ -138,14 +141,14 @@ def test_a_flood_is_dammed(receiver: HostileReceiver, runner: asyncio.Runner) ->
 
 
 async def measure(receiver: HostileReceiver) -> tuple[int, int]:
-    async with serve(receiver.behave) as kept, client_for() as client:
-        request = request_to(f"{kept.url}/hook")
+    async with serve(receiver.behave) as counts, client_for() as client:
+        request = request_to(f"{counts.url}/hook")
         await client.send(request)  # what is made once is not counted
-        kept.bytes_out = 0
+        counts.bytes_out = 0
         tracemalloc.start()
         try:
             await client.send(request)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    return peak, kept.bytes_out
+    return peak, counts.bytes_out

@@ -90,15 +90,15 @@ async def closing(conn: Conn) -> None:
 
 async def test_a_name_that_turns_private_between_two_posts_is_caught(names: Names) -> None:
     names.answers = [["127.0.0.1"], ["10.0.0.1"], ["::ffff:169.254.169.254"]]
-    async with serve(closing) as kept, client_for() as client:
-        request = request_to(f"http://{HOST}:{kept.url.rpartition(':')[2]}/")
+    async with serve(closing) as counts, client_for() as client:
+        request = request_to(f"http://{HOST}:{counts.url.rpartition(':')[2]}/")
         answers = [await client.send(request) for _ in range(3)]
     assert [answer.error for answer in answers] == [
         None,
         ErrorClass.BLOCKED_ADDRESS,
         ErrorClass.BLOCKED_ADDRESS,
     ]
-    assert kept.connections == 1
+    assert counts.connections == 1
 
 
 async def test_a_kept_connection_asks_for_no_name_again(names: Names) -> None:
@@ -173,10 +173,10 @@ async def test_the_next_address_is_tried_where_one_refuses(names: Names) -> None
 async def test_an_address_that_swallows_packets_leaves_time_for_the_next(names: Names) -> None:
     with swallowing_port("127.0.0.2") as port:
         names.answers = [["127.0.0.2", "127.0.0.1"]]
-        async with serve(closing, port=port) as kept:
+        async with serve(closing, port=port) as counts:
             answer = await post(f"http://{HOST}:{port}/", timeout_seconds=2.0)
     assert answer.status == 200
-    assert kept.connections == 1
+    assert counts.connections == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux is silent")
@@ -252,12 +252,12 @@ async def test_no_more_connections_are_open_than_allowed() -> None:
             await conn.send(OK)
 
     async with AsyncExitStack() as stack:
-        cages = [await stack.enter_async_context(serve(good)) for _ in range(12)]
+        servers = [await stack.enter_async_context(serve(good)) for _ in range(12)]
         client = await stack.enter_async_context(client_for(max_connections=4))
-        for kept in cages:
-            answer = await client.send(request_to(kept.url))
+        for server in servers:
+            answer = await client.send(request_to(server.url))
             assert answer.status == 200
-        await wait_until(lambda: sum(kept.open for kept in cages) <= 4)
+        await wait_until(lambda: sum(server.open for server in servers) <= 4)
 
 
 async def test_waiting_in_line_for_a_connection_is_our_fault() -> None:
@@ -268,11 +268,11 @@ async def test_waiting_in_line_for_a_connection_is_our_fault() -> None:
         arrived.set()
         await conn.hold()
 
-    async with serve(mute) as kept, client_for(max_connections=1, timeout_seconds=0.5) as client:
-        first = asyncio.ensure_future(client.send(request_to(kept.url)))
+    async with serve(mute) as counts, client_for(max_connections=1, timeout_seconds=0.5) as client:
+        first = asyncio.ensure_future(client.send(request_to(counts.url)))
         await asyncio.wait_for(arrived.wait(), 5)
-        patient = asyncio.ensure_future(client.send(request_to(kept.url)))
+        patient = asyncio.ensure_future(client.send(request_to(counts.url)))
         answers = [await first, await patient]
-        await wait_until(lambda: kept.open == 0)
+        await wait_until(lambda: counts.open == 0)
     assert answers[0].error is ErrorClass.TIMEOUT
     assert answers[1].error in {ErrorClass.LOCAL, ErrorClass.TIMEOUT}

@@ -87,51 +87,55 @@ def saying(parts: list[bytes], *, stays: bool) -> Behaviour:
 def test_any_bytes_get_an_answer_in_time(
     loop_factory: Callable[[], asyncio.AbstractEventLoop], parts: list[bytes], *, stays: bool
 ) -> None:
-    async def meet() -> None:
-        async with serve(saying(parts, stays=stays)) as kept, sender() as (direct, _):
+    async def deliver_to() -> None:
+        async with serve(saying(parts, stays=stays)) as counts, sender() as (direct, _):
             loop = asyncio.get_running_loop()
             for _ in range(2):
                 async with asyncio.timeout(PATIENCE):
-                    reply = await direct.send(request_to(kept.url), deadline=loop.time() + 0.05, fresh=False)
+                    reply = await direct.send(
+                        request_to(counts.url), deadline=loop.time() + 0.05, fresh=False
+                    )
                 assert reply.status is not None or reply.error is not None
                 assert len(reply.body) <= 4096
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(meet())
+        runner.run(deliver_to())
 
 
 def test_a_post_may_time_out_at_any_moment(runner: asyncio.Runner) -> None:
     """Among them the moment between a connection's being made and its being handed over."""
     seed = random.Random(1)  # noqa: S311 - picks moments, guards nothing
 
-    async def meet() -> None:
-        async with serve(saying([OK], stays=True)) as kept, sender(limit=40) as (direct, _):
+    async def deliver_to() -> None:
+        async with serve(saying([OK], stays=True)) as counts, sender(limit=40) as (direct, _):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 async with asyncio.timeout(PATIENCE):
                     await asyncio.gather(
                         *(
                             direct.send(
-                                request_to(kept.url), deadline=loop.time() + seed.uniform(0, 0.01), fresh=True
+                                request_to(counts.url),
+                                deadline=loop.time() + seed.uniform(0, 0.01),
+                                fresh=True,
                             )
                             for _ in range(20)
                         )
                     )
 
-    runner.run(meet())
+    runner.run(deliver_to())
 
 
 def test_a_post_may_be_cancelled_at_any_moment(runner: asyncio.Runner) -> None:
     seed = random.Random(2)  # noqa: S311 - picks moments, guards nothing
 
-    async def meet() -> None:
-        async with serve(saying([OK], stays=True)) as kept, sender() as (direct, _):
+    async def deliver_to() -> None:
+        async with serve(saying([OK], stays=True)) as counts, sender() as (direct, _):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 posts = [
                     loop.create_task(
                         direct.send(
-                            request_to(kept.url), deadline=loop.time() + PATIENCE, fresh=seed.random() < 0.5
+                            request_to(counts.url), deadline=loop.time() + PATIENCE, fresh=seed.random() < 0.5
                         )
                     )
                     for _ in range(20)
@@ -141,21 +145,21 @@ def test_a_post_may_be_cancelled_at_any_moment(runner: asyncio.Runner) -> None:
                 async with asyncio.timeout(PATIENCE):
                     await asyncio.gather(*posts, return_exceptions=True)
 
-    runner.run(meet())
+    runner.run(deliver_to())
 
 
 def test_the_whole_zoo_at_once_leaves_nothing_behind(runner: asyncio.Runner) -> None:
-    async def meet() -> None:
+    async def deliver_to() -> None:
         async with asyncio.TaskGroup() as group, sender(limit=200) as (direct, _):
 
             async def conn(behave: Behaviour) -> None:
-                async with serve(behave) as kept:
+                async with serve(behave) as counts:
                     deadline = asyncio.get_running_loop().time() + 2.0
-                    reply = await direct.send(request_to(kept.url), deadline=deadline, fresh=False)
+                    reply = await direct.send(request_to(counts.url), deadline=deadline, fresh=False)
                     assert reply.status is not None or reply.error is not None
 
             connections = [group.create_task(conn(receiver.behave)) for receiver in HOSTILE_RECEIVERS]
             async with asyncio.timeout(PATIENCE):
                 await asyncio.wait(connections)
 
-    runner.run(meet())
+    runner.run(deliver_to())

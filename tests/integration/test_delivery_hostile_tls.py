@@ -42,26 +42,26 @@ async def good(conn: Conn) -> None:
         await conn.send(OK)
 
 
-async def meet(
+async def deliver_to(
     behave: Behaviour, authority: Authority, *, timeout_seconds: float = SLACK, times: int = 2, **server: Any
 ) -> tuple[list[Answer], Counts]:
     """Post some times, and see that no connection outlives that unless it is of use."""
     async with (
-        serve(behave, **server) as kept,
+        serve(behave, **server) as counts,
         client_for(timeout_seconds=timeout_seconds, ssl_context=authority.trusting) as client,
     ):
-        request = request_to(kept.url.replace("http:", "https:"))
+        request = request_to(counts.url.replace("http:", "https:"))
         async with asyncio.timeout((timeout_seconds + SLACK) * times):
             answers = [await client.send(request) for _ in range(times)]
         useful = int(answers[-1].error is None)
-        await wait_until(lambda: kept.open <= useful, message=lambda: f"{kept.open} are open")
-    return answers, kept
+        await wait_until(lambda: counts.open <= useful, message=lambda: f"{counts.open} are open")
+    return answers, counts
 
 
 def test_a_good_receiver_is_met_over_one_connection(runner: asyncio.Runner, authority: Authority) -> None:
-    answers, kept = runner.run(meet(good, authority, ssl=authority.server()))
+    answers, counts = runner.run(deliver_to(good, authority, ssl=authority.server()))
     assert [answer.status for answer in answers] == [200, 200]
-    assert kept.connections == 1
+    assert counts.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -78,26 +78,26 @@ def test_a_good_receiver_is_met_over_one_connection(runner: asyncio.Runner, auth
 def test_a_certificate_that_proves_nothing_is_refused(
     bad: dict[str, Any], says: str, runner: asyncio.Runner, authority: Authority
 ) -> None:
-    answers, kept = runner.run(meet(good, authority, ssl=authority.server(**bad)))
+    answers, counts = runner.run(deliver_to(good, authority, ssl=authority.server(**bad)))
     assert [answer.error for answer in answers] == [ErrorClass.TLS] * 2
     assert all(says in answer.detail for answer in answers)
-    assert kept.requests == 0
+    assert counts.requests == 0
 
 
 def test_an_unknown_authority_is_refused(
     runner: asyncio.Runner, authority: Authority, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
-    answers, kept = runner.run(meet(good, authority, ssl=Authority(tmp_path / "other").server()))
+    answers, counts = runner.run(deliver_to(good, authority, ssl=Authority(tmp_path / "other").server()))
     assert [answer.error for answer in answers] == [ErrorClass.TLS] * 2
-    assert kept.requests == 0
+    assert counts.requests == 0
 
 
 def test_a_receiver_that_wants_our_certificate_is_a_tls_failure(
     runner: asyncio.Runner, authority: Authority
 ) -> None:
     """In TLS 1.3 its alert comes when the request has gone out."""
-    answers, _ = runner.run(meet(good, authority, ssl=authority.server(asks_for_certificate=True)))
+    answers, _ = runner.run(deliver_to(good, authority, ssl=authority.server(asks_for_certificate=True)))
     assert {answer.error for answer in answers} <= {ErrorClass.TLS, ErrorClass.CONNECTION_RESET}
     assert all(answer.status is None for answer in answers)
 
@@ -123,14 +123,14 @@ async def shakes_hands_and_says_no_more(conn: Conn) -> None:
 def test_a_handshake_that_stalls_ends_at_the_time_out(
     behave: Behaviour, runner: asyncio.Runner, authority: Authority
 ) -> None:
-    [answer], _ = runner.run(meet(behave, authority, timeout_seconds=TIMEOUT, times=1))
+    [answer], _ = runner.run(deliver_to(behave, authority, timeout_seconds=TIMEOUT, times=1))
     assert (answer.status, answer.error) == (None, ErrorClass.TIMEOUT)
     assert answer.duration_ms < (TIMEOUT + SLACK) * 1000
 
 
 def test_silence_behind_tls_ends_at_the_time_out(runner: asyncio.Runner, authority: Authority) -> None:
     [answer], _ = runner.run(
-        meet(
+        deliver_to(
             shakes_hands_and_says_no_more,
             authority,
             timeout_seconds=TIMEOUT,
@@ -186,9 +186,9 @@ async def refuses_by_an_alert(conn: Conn) -> None:
 def test_a_broken_handshake_has_its_class(
     behave: Behaviour, error: ErrorClass, runner: asyncio.Runner, authority: Authority
 ) -> None:
-    answers, kept = runner.run(meet(behave, authority))
+    answers, counts = runner.run(deliver_to(behave, authority))
     assert [(answer.status, answer.error) for answer in answers] == [(None, error)] * 2
-    assert kept.connections == 2
+    assert counts.connections == 2
 
 
 async def breaks_off_behind_tls(conn: Conn) -> None:
@@ -215,15 +215,15 @@ async def answers_twice_behind_tls(conn: Conn) -> None:
 def test_tls_makes_nobody_trustworthy(
     behave: Behaviour, runner: asyncio.Runner, authority: Authority
 ) -> None:
-    answers, kept = runner.run(meet(behave, authority, ssl=authority.server()))
+    answers, counts = runner.run(deliver_to(behave, authority, ssl=authority.server()))
     assert [(answer.status, answer.error) for answer in answers] == [(200, None)] * 2
-    assert kept.connections == 2
+    assert counts.connections == 2
 
 
 def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority: Authority) -> None:
     async def meet_in_plain() -> Answer:
-        async with serve(good, ssl=authority.server()) as kept, client_for() as client:
-            return await client.send(request_to(kept.url.replace("https:", "http:")))
+        async with serve(good, ssl=authority.server()) as counts, client_for() as client:
+            return await client.send(request_to(counts.url.replace("https:", "http:")))
 
     answer = runner.run(meet_in_plain())
     assert answer.error in {ErrorClass.PROTOCOL, ErrorClass.CONNECTION_RESET}
@@ -247,14 +247,14 @@ def test_a_bad_certificate_is_polled_once(
     server = authority.server("other.example")
     server.sni_callback = note
 
-    async def meet_by_name() -> Answer:
-        async with serve(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
-            port = kept.url.rpartition(":")[2]
+    async def deliver_by_name() -> Answer:
+        async with serve(good, ssl=server) as counts, client_for(ssl_context=authority.trusting) as client:
+            port = counts.url.rpartition(":")[2]
             with monkeypatch.context() as patch:
                 patch.setattr(socket, "getaddrinfo", twice)
                 return await client.send(request_to(f"https://receiver.example:{port}/"))
 
-    assert runner.run(meet_by_name()).error is ErrorClass.TLS
+    assert runner.run(deliver_by_name()).error is ErrorClass.TLS
     assert greetings == 1
 
 
@@ -268,17 +268,17 @@ def every_name_is_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifier.delivery.resolver.socket.getaddrinfo", loopback)
 
 
-async def meet_by_name(
+async def deliver_by_name(
     name: str, authority: Authority, server: ssl.SSLContext, *, is_proxied: bool = False
 ) -> tuple[Answer, Counts]:
     async with (
-        serve(good, ssl=server) as kept,
+        serve(good, ssl=server) as counts,
         relay() as proxy,
         client_for(ssl_context=authority.trusting, proxy=proxy.url if is_proxied else None) as client,
     ):
-        answer = await client.send(request_to(f"https://{name}:{kept.url.rpartition(':')[2]}/"))
-        await wait_until(lambda: kept.open == int(answer.error is None))
-    return answer, kept
+        answer = await client.send(request_to(f"https://{name}:{counts.url.rpartition(':')[2]}/"))
+        await wait_until(lambda: counts.open == int(answer.error is None))
+    return answer, counts
 
 
 @pytest.mark.usefixtures("every_name_is_loopback")
@@ -298,9 +298,9 @@ def test_a_wildcard_stands_for_a_label_with_an_underscore(
 ) -> None:
     """As in browsers, curl and Go; OpenSSL alone would refuse it."""
     server = authority.server(certified)
-    answer, kept = runner.run(meet_by_name(name, authority, server, is_proxied=is_proxied))
+    answer, counts = runner.run(deliver_by_name(name, authority, server, is_proxied=is_proxied))
     assert (answer.status, answer.error) == (200, None), answer.detail
-    assert kept.requests == 1
+    assert counts.requests == 1
 
 
 @pytest.mark.usefixtures("every_name_is_loopback")
@@ -321,10 +321,10 @@ def test_a_wildcard_stands_for_no_more_than_that(
     certified: str, name: str, *, is_proxied: bool, runner: asyncio.Runner, authority: Authority
 ) -> None:
     server = authority.server(certified)
-    answer, kept = runner.run(meet_by_name(name, authority, server, is_proxied=is_proxied))
+    answer, counts = runner.run(deliver_by_name(name, authority, server, is_proxied=is_proxied))
     assert (answer.status, answer.error) == (None, ErrorClass.TLS)
     assert "Hostname mismatch" in answer.detail
-    assert kept.requests == 0
+    assert counts.requests == 0
 
 
 @pytest.mark.usefixtures("every_name_is_loopback")
@@ -333,9 +333,9 @@ def test_an_underscore_lifts_nothing_else(
     bad: dict[str, Any], runner: asyncio.Runner, authority: Authority
 ) -> None:
     server = authority.server("*.example.com", **bad)
-    answer, kept = runner.run(meet_by_name("my_app.example.com", authority, server))
+    answer, counts = runner.run(deliver_by_name("my_app.example.com", authority, server))
     assert (answer.status, answer.error) == (None, ErrorClass.TLS)
-    assert kept.requests == 0
+    assert counts.requests == 0
 
 
 @pytest.mark.parametrize("name", ["receiver.example", "receiver.example.", "b\u00fccher.example"])
@@ -356,14 +356,14 @@ def test_a_name_is_named_and_checked(
     server = authority.server(plain)
     server.sni_callback = note
 
-    async def meet_by_name() -> Answer:
-        async with serve(good, ssl=server) as kept, client_for(ssl_context=authority.trusting) as client:
-            port = kept.url.rpartition(":")[2]
+    async def deliver_by_name() -> Answer:
+        async with serve(good, ssl=server) as counts, client_for(ssl_context=authority.trusting) as client:
+            port = counts.url.rpartition(":")[2]
             with monkeypatch.context() as patch:
                 patch.setattr(socket, "getaddrinfo", loopback)
                 return await client.send(request_to(f"https://{name}:{port}/"))
 
-    answer = runner.run(meet_by_name())
+    answer = runner.run(deliver_by_name())
     assert (answer.status, answer.error) == (200, None), answer.detail
     assert [host.rstrip(".") for host in asked] == [plain]
     assert named == [plain]

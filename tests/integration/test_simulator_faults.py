@@ -151,7 +151,7 @@ async def test_a_slow_answer_shows_what_was_true_when_it_was_asked(aiohttp_clien
     client, _ = await start(aiohttp_client, scenario, speed=10.0)
     began = time.monotonic()
     assert await ask(client) == LIVE
-    assert time.monotonic() - began >= 0.09  # one second of the play; the timer may fire a tick early
+    assert time.monotonic() - began >= 0.09  # one second of the scenario; the timer may fire a tick early
 
 
 async def test_a_stale_answer_is_half_a_minute_old(aiohttp_client: AiohttpClient) -> None:

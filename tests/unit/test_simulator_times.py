@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from notifier.simulator.play import Play
+from notifier.simulator.scenario_time import ScenarioTime
 from notifier.simulator.times import RelativeTime, parse_duration, parse_moment, parse_shift
 
 START = datetime(2021, 7, 6, 18, 40, 40, tzinfo=UTC)
@@ -74,8 +74,8 @@ def test_a_timestamp_needs_its_offset(text: str) -> None:
         parse_moment(text)
 
 
-def _play(speed: float, now: float = 0.0) -> Play:
-    return Play(started_at=START.timestamp(), speed=speed, clock=lambda: START.timestamp() + now)
+def _play(speed: float, now: float = 0.0) -> ScenarioTime:
+    return ScenarioTime(started_at=START.timestamp(), speed=speed, clock=lambda: START.timestamp() + now)
 
 
 @pytest.mark.parametrize(
