@@ -79,7 +79,7 @@ async def test_kill_9_of_the_server_loses_nothing_that_it_acknowledged(tmp_path:
 
 
 @pytest.mark.timeout(240)
-async def test_30_s_without_redis_and_a_receiver_that_is_away_meanwhile(tmp_path: Path) -> None:
+async def test_30_s_without_redis_and_an_unreachable_receiver_lose_nothing(tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server:
         worker = worker_process(server.url, tmp_path)
         async with (

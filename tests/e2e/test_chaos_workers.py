@@ -45,7 +45,7 @@ async def test_kill_9_in_ten_rounds_of_5000_deliveries_loses_none(tmp_path: Path
             assert load.receiver.verified > 0
 
 
-async def test_sigterm_in_the_middle_finishes_what_is_in_flight_and_sends_nothing_twice(
+async def test_sigterm_finishes_attempts_in_flight_and_sends_nothing_twice(
     tmp_path: Path,
 ) -> None:
     with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:
@@ -68,7 +68,7 @@ async def test_sigterm_in_the_middle_finishes_what_is_in_flight_and_sends_nothin
         pytest.param(-HOUR, id="backward"),
     ],
 )
-async def test_a_clock_stepped_by_an_hour_in_the_middle_neither_loses_nor_repeats(
+async def test_stepping_the_clock_by_an_hour_neither_loses_nor_repeats_deliveries(
     tmp_path: Path, step: float
 ) -> None:
     clock = SteppedClock(tmp_path / "offset")

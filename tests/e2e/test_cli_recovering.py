@@ -20,7 +20,7 @@ async def doctor(directory: Path) -> tuple[int | None, str]:
     return process.returncode, printed.decode()
 
 
-async def test_what_an_endpoint_missed_is_sent_and_counted(terminal: Terminal) -> None:
+async def test_missed_events_are_recovered_and_counted(terminal: Terminal) -> None:
     async with Receiver() as receiver:
         away = await terminal.json("endpoints", "create", receiver.url("/away"), "--event-type", "*")
         other = await terminal.json("endpoints", "create", receiver.url("/other"), "--event-type", "*")

@@ -110,7 +110,7 @@ async def kill_connections(server: RedisServer) -> None:
         kill_connections,
     ],
 )
-async def test_a_worker_and_the_api_live_through(
+async def test_a_worker_and_the_api_survive(
     happens: Callable[[RedisServer], Awaitable[None]], tmp_path: Path
 ) -> None:
     with RedisServer(tmp_path / "redis", options=SLOW_TO_LOAD) as server:
@@ -123,7 +123,7 @@ async def test_a_worker_and_the_api_live_through(
             assert lost == back <= 1, "\n".join(log)
 
 
-async def test_a_worker_that_is_asked_to_stop_while_redis_is_away_ends_in_order(tmp_path: Path) -> None:
+async def test_a_worker_stopped_without_redis_shuts_down_cleanly(tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:
         await worker.wait_for("worker.started")
         await asyncio.to_thread(server.stop)
@@ -135,7 +135,7 @@ async def test_a_worker_that_is_asked_to_stop_while_redis_is_away_ends_in_order(
 
 
 @pytest.mark.timeout(180)
-async def test_two_workers_and_the_api_live_through_two_failovers_by_sentinel(tmp_path: Path) -> None:
+async def test_two_workers_and_the_api_survive_two_sentinel_failovers(tmp_path: Path) -> None:
     with sentinel_setup(tmp_path) as servers:
         await wait_until(
             servers.is_replicating, timeout=30, interval=0.1, message="the Sentinels know each other"

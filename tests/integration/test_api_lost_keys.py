@@ -27,13 +27,15 @@ async def keyless(serve: Serve, api_runtime: Runtime) -> Client:
     return client
 
 
-async def test_the_key_that_is_missing_is_named(path: str, keyless: Client) -> None:
+async def test_the_missing_key_is_named(path: str, keyless: Client) -> None:
     refusal = await problem(await keyless.get(f"{path}/secret"), 503)
     assert "NOTIFIER_MASTER_KEYS: the key 'test' is missing" in refusal["detail"]
     assert "rotate the secret" in refusal["detail"]
 
 
-async def test_rotating_drops_what_nobody_can_open(path: str, keyless: Client, api_runtime: Runtime) -> None:
+async def test_rotating_drops_secrets_that_cannot_be_decrypted(
+    path: str, keyless: Client, api_runtime: Runtime
+) -> None:
     response = await keyless.post(f"{path}/rotate-secret")
     rotated = await response.json()
     assert (response.status, rotated["previous_expires_at"]) == (200, None)

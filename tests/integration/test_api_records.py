@@ -40,7 +40,9 @@ async def store(runtime: Runtime, *events: Event, watch_ids: tuple[WatchId, ...]
     return known
 
 
-async def test_a_space_has_xs_names_and_what_we_know(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_space_has_the_field_names_of_x_and_the_known_state(
+    api_client: Client, api_runtime: Runtime
+) -> None:
     watch = await create(api_client, "/v1/watches", kind="creator", target="2244994945")
     known = await store(api_runtime, watch_ids=(watch["id"],))
     space = await (await api_client.get(f"/v1/spaces/{LIVE.id}")).json()
@@ -210,7 +212,7 @@ async def test_a_delivery_is_sent_again(api_client: Client, api_runtime: Runtime
     await problem(await api_client.post("/v1/deliveries/dlv_none/redeliver"), 404)
 
 
-async def test_what_was_owed_to_a_removed_endpoint_cannot_be_sent_again(
+async def test_a_delivery_of_a_deleted_endpoint_cannot_be_redelivered(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     delivery = await exhaust(api_client, api_runtime)

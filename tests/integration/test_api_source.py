@@ -51,7 +51,7 @@ async def test_it_needs_a_key(bare_client: Client) -> None:
     await problem(await bare_client.get("/v1/source"), 401)
 
 
-async def test_it_is_described_by_the_model_that_makes_it(api_client: Client) -> None:
+async def test_the_openapi_schema_is_that_of_the_model(api_client: Client) -> None:
     document = await (await api_client.get("/openapi.json")).json()
     operation = document["paths"]["/v1/source"]["get"]
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
@@ -62,7 +62,7 @@ async def test_it_is_described_by_the_model_that_makes_it(api_client: Client) ->
     assert operation["security"] == [{"key": []}]
 
 
-def test_the_document_shows_every_field_and_names_every_word() -> None:
+def test_the_docs_show_every_field_and_value() -> None:
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     section = page.partition("\n## Source\n")[2].partition("\n## ")[0]
     example = json.loads(section.partition("```json\n")[2].partition("```")[0])
@@ -72,7 +72,7 @@ def test_the_document_shows_every_field_and_names_every_word() -> None:
         assert {word for word in words if f"`{word}`" not in section} == set()
 
 
-async def test_without_a_token_nothing_is_polled_and_that_is_told(redis_url: str, serve: Serve) -> None:
+async def test_without_a_token_nothing_is_polled_and_the_answer_says_so(redis_url: str, serve: Serve) -> None:
     async with open_rig(redis_url, PLAY, x_bearer_token=None) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         rig.clock.now += 90
@@ -107,7 +107,7 @@ async def test_without_a_token_nothing_is_polled_and_that_is_told(redis_url: str
     }
 
 
-async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, serve: Serve) -> None:
+async def test_without_faults_every_figure_is_correct(redis_url: str, serve: Serve) -> None:
     async with open_rig(redis_url, PLAY, daily_budget_usd=1) as rig:
         await rig.watch(WatchKind.SPACE, "S1", "S2")
         await rig.watch(WatchKind.CREATOR, "@seven")
@@ -173,9 +173,7 @@ async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, ser
     assert polls_of(document, Call.SEARCH)["paused_until"] is None
 
 
-async def test_an_outage_that_is_not_announced_yet_pauses_and_degrades_nothing(
-    redis_url: str, serve: Serve
-) -> None:
+async def test_an_unannounced_outage_neither_pauses_nor_degrades(redis_url: str, serve: Serve) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         rig.x.fail(Call.LOOKUP, 503)
@@ -187,7 +185,7 @@ async def test_an_outage_that_is_not_announced_yet_pauses_and_degrades_nothing(
         assert (await source(rig, serve))["status"] == "degraded"
 
 
-async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: Serve) -> None:
+async def test_requests_in_flight_and_waiting_polls_are_shown(redis_url: str, serve: Serve) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         polls, now = rig.runtime.store.polls, rig.clock.now
         await polls.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
@@ -215,7 +213,7 @@ async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: S
         (100, "everything_stopped"),
     ],
 )
-async def test_what_goes_without_for_want_of_money_is_named(
+async def test_polls_skipped_for_the_budget_are_shown(
     redis_url: str, serve: Serve, spent: int, thrift: str
 ) -> None:
     async with open_rig(redis_url, PLAY, daily_budget_usd=0.5) as rig:
@@ -224,9 +222,7 @@ async def test_what_goes_without_for_want_of_money_is_named(
     assert (money["spent_usd"], money["thrift"]) == (spent / 200, thrift)
 
 
-async def test_discovery_that_is_slowed_is_named_with_the_forecast_that_slows_it(
-    redis_url: str, serve: Serve
-) -> None:
+async def test_slowed_discovery_is_shown_with_its_forecast(redis_url: str, serve: Serve) -> None:
     async with open_rig(redis_url, PLAY, daily_budget_usd=0.5) as rig:
         bill = rig.runtime.store.spending.bill
         await bill(["x0"], [], now=NOON - 7200)
@@ -238,7 +234,7 @@ async def test_discovery_that_is_slowed_is_named_with_the_forecast_that_slows_it
     assert money["forecast_usd"] == pytest.approx(0.105 + 12 * 0.1)
 
 
-async def test_calls_that_share_a_bucket_are_told_together(redis_url: str, serve: Serve) -> None:
+async def test_calls_that_share_a_bucket_are_shown_together(redis_url: str, serve: Serve) -> None:
     shared, limits = Behaviour(buckets=Buckets.SHARED, creators_per_second=0), Limits(requests=300)
     async with open_rig(redis_url, PLAY, behaviour=shared, limits=limits) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
@@ -262,7 +258,7 @@ async def run_cli(runtime: Runtime, *arguments: str) -> str:
     return result.stdout
 
 
-async def test_the_command_prints_the_same(redis_url: str, serve: Serve) -> None:
+async def test_the_command_prints_the_same_information(redis_url: str, serve: Serve) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.watch(WatchKind.SEARCH, "news")
@@ -283,7 +279,7 @@ async def test_the_command_prints_the_same(redis_url: str, serve: Serve) -> None
     assert "\x1b" not in printed, "what X says cannot steer the terminal"
 
 
-async def test_the_command_leaves_out_tables_without_a_line(redis_url: str) -> None:
+async def test_the_command_leaves_out_empty_tables(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY, x_bearer_token=None) as rig:
         printed = await run_cli(rig.runtime)
     assert "no_credentials" in printed

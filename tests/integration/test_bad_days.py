@@ -48,7 +48,7 @@ async def test_a_list_that_shows_a_space_outweighs_lookups(
 
 
 @pytest.mark.parametrize("list_fails", [False, True])
-async def test_an_end_by_silence_is_not_late_for_the_sake_of_lists(redis_url: str, list_fails: bool) -> None:
+async def test_an_inferred_end_is_not_delayed_by_lists(redis_url: str, list_fails: bool) -> None:
     async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], LIVE, GONE)) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
         if list_fails:
@@ -67,7 +67,7 @@ async def test_an_end_by_silence_is_not_late_for_the_sake_of_lists(redis_url: st
             assert rig.clock.now - gone[0] <= 31
 
 
-async def test_a_wrong_end_is_corrected_by_lists_while_lookups_go_on(redis_url: str) -> None:
+async def test_lists_correct_a_wrong_end_while_lookups_still_miss_the_space(redis_url: str) -> None:
     async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], LIVE)) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         lookups_find_nothing(rig, since=rig.clock.now + 20)
@@ -82,7 +82,7 @@ async def test_a_wrong_end_is_corrected_by_lists_while_lookups_go_on(redis_url: 
     ("creators", "told"),
     [(("1", "2"), ["source.degraded", "source.recovered"]), (("1", "1"), [])],
 )
-async def test_a_few_that_vanish_together_are_held_where_they_are_several_creators(
+async def test_a_few_spaces_of_several_creators_that_vanish_together_are_held(
     redis_url: str, creators: tuple[str, str], told: list[str]
 ) -> None:
     play = "spaces:\n" + "".join(
@@ -112,7 +112,7 @@ async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
         yield started
 
 
-async def test_an_unknown_word_is_logged_once_and_always_counted(
+async def test_an_unknown_state_is_logged_once_and_always_counted(
     worker: Worker, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for word in ("running", "running", *(f"word {number}" for number in range(MOST_UNKNOWN_WORDS + 3))):
@@ -146,7 +146,7 @@ async def test_a_reminder_waits_while_the_state_is_unclear(
     assert json.loads(event.body)["data"]["details"] == {"minutes_before": 10}
 
 
-async def test_a_list_that_leaves_a_space_out_is_struck_from_its_record(worker: Worker, clock: Clock) -> None:
+async def test_a_list_that_omits_a_space_is_removed_from_its_record(worker: Worker, clock: Clock) -> None:
     live = {"id": SPACE, "state": "live", "creator_id": "1"}
     await add_watch(worker.runtime, WatchKind.CREATOR, "1")
     await tell(worker, live, call=Call.CREATORS, subjects=["1"])

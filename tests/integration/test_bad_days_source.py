@@ -69,7 +69,7 @@ async def degradations(rig: Rig) -> list[str]:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_one_stray_refusal_of_the_credentials_is_asked_again_soon(redis_url: str, status: int) -> None:
+async def test_a_single_refusal_of_the_credentials_is_retried_soon(redis_url: str, status: int) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         once(rig, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
@@ -80,7 +80,7 @@ async def test_one_stray_refusal_of_the_credentials_is_asked_again_soon(redis_ur
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_the_second_in_a_row_pauses_and_is_announced(redis_url: str, status: int) -> None:
+async def test_the_second_refusal_in_a_row_pauses_and_is_announced(redis_url: str, status: int) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         always(rig, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
@@ -104,7 +104,7 @@ FORMS: Final[dict[str, tuple[int, Any, str]]] = {
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), FORMS.values(), ids=FORMS)
-async def test_a_failure_is_what_it_says_whatever_its_status(
+async def test_a_failure_is_classified_by_its_content_not_its_status(
     redis_url: str, status: int, body: Any, kind: str
 ) -> None:
     async with open_rig(redis_url, PLAY) as rig:
@@ -120,7 +120,7 @@ async def test_a_failure_is_what_it_says_whatever_its_status(
         assert await degradations(rig) == [kind]
 
 
-async def test_a_429_with_requests_left_is_waited_out_ever_longer_and_announced(redis_url: str) -> None:
+async def test_repeated_429s_with_requests_left_wait_longer_and_are_announced(redis_url: str) -> None:
     headers = {"x-rate-limit-limit": "300", "x-rate-limit-remaining": "290"}
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
@@ -160,7 +160,7 @@ async def test_a_used_up_day_is_waited_out(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize("clock", ["-5m", "5m", "-1h"])
-async def test_a_clock_that_is_off_costs_no_refused_requests(redis_url: str, clock: str) -> None:
+async def test_a_clock_difference_causes_no_refused_requests(redis_url: str, clock: str) -> None:
     play = f"x: {{clock: {clock}}}\n" + PLAY
     async with open_rig(
         redis_url, play, behaviour=None, limits=Limits(requests=5, window_seconds=900)
@@ -187,7 +187,7 @@ async def restarted(rig: Rig, token: str) -> AsyncIterator[None]:
             yield
 
 
-async def test_another_token_does_not_wait_out_the_pause_of_the_old_one(redis_url: str) -> None:
+async def test_a_new_token_ignores_the_pause_of_the_old_one(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         always(rig, Call.LOOKUP, lambda: web.json_response({"title": "CreditsDepleted"}, status=402))
@@ -203,7 +203,7 @@ async def test_another_token_does_not_wait_out_the_pause_of_the_old_one(redis_ur
             assert await rig.types() == ["source.degraded", "source.recovered", "space.started"]
 
 
-async def test_another_token_does_not_wait_for_the_window_of_the_old_one(redis_url: str) -> None:
+async def test_a_new_token_ignores_the_window_of_the_old_one(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY, limits=Limits(requests=2, window_seconds=900)) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.pass_time(120)
@@ -214,7 +214,7 @@ async def test_another_token_does_not_wait_for_the_window_of_the_old_one(redis_u
             assert len(rig.x.requests) > used
 
 
-async def test_another_token_tries_again_what_the_old_one_was_refused(redis_url: str) -> None:
+async def test_a_new_token_retries_what_the_old_one_was_refused(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.SPACE, "S1", "S2")
         body = {"errors": [{"parameters": {"ids": ["S1"]}, "message": "[S1] is not yours"}]}
@@ -236,7 +236,7 @@ async def test_another_token_tries_again_what_the_old_one_was_refused(redis_url:
             assert {str(watch.status) for watch in page.items} == {"active"}
 
 
-async def test_a_space_that_x_does_not_know_yet_is_asked_about_soon_and_then_less_and_less_often(
+async def test_an_unknown_space_is_polled_soon_and_then_less_and_less_often(
     redis_url: str,
 ) -> None:
     async with open_rig(redis_url, ONE + spaces(["S9"], LIVE)) as rig:
@@ -247,9 +247,7 @@ async def test_a_space_that_x_does_not_know_yet_is_asked_about_soon_and_then_les
 
 
 @pytest.mark.parametrize(("word", "state"), [("suspended", "suspended_at"), ("protected", "protected_at")])
-async def test_a_name_of_which_x_says_more_than_that_it_is_unknown_fails_with_that(
-    redis_url: str, word: str, state: str
-) -> None:
+async def test_a_name_fails_with_the_reason_that_x_states(redis_url: str, word: str, state: str) -> None:
     play = f"users: [{{id: 1, name: One, username: one, {state}: 0s}}]\nspaces: []"
     async with open_rig(redis_url, play) as rig:
         await rig.watch(WatchKind.CREATOR, "@one")
@@ -263,7 +261,7 @@ async def test_a_name_of_which_x_says_more_than_that_it_is_unknown_fails_with_th
         assert await rig.types() == ["watch.failed"]
 
 
-async def test_names_that_x_does_not_know_share_their_requests(redis_url: str) -> None:
+async def test_unknown_names_share_their_requests(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.CREATOR, "@nobody", "@noone", "@nemo")
         await rig.pass_time(120)
@@ -271,7 +269,7 @@ async def test_names_that_x_does_not_know_share_their_requests(redis_url: str) -
         assert [len(asked.subjects) for asked in rig.x.of(Call.USERS)] == [3, 3]
 
 
-async def test_a_name_of_which_an_answer_says_nothing_shows_that_in_the_watch(redis_url: str) -> None:
+async def test_a_name_missing_from_an_answer_is_shown_in_the_watch(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.CREATOR, "@Silent")
         always(rig, Call.USERS, lambda: web.json_response({"meta": {}}))
@@ -281,7 +279,7 @@ async def test_a_name_of_which_an_answer_says_nothing_shows_that_in_the_watch(re
         assert len(rig.x.of(Call.USERS)) == 3
 
 
-async def test_a_name_that_x_repeats_in_another_case_is_that_name(redis_url: str) -> None:
+async def test_names_are_matched_case_insensitively(redis_url: str) -> None:
     error = {
         "resource_type": "user",
         "parameter": "usernames",
@@ -298,7 +296,7 @@ async def test_a_name_that_x_repeats_in_another_case_is_that_name(redis_url: str
         assert (str(watch.status), watch.failure_reason) == ("failed", "X knows no user @CaseLow")
 
 
-async def test_a_creator_who_is_suspended_later_shows_it_in_the_watch(redis_url: str, serve: Serve) -> None:
+async def test_a_later_suspension_of_a_creator_is_shown_in_the_watch(redis_url: str, serve: Serve) -> None:
     play = "users: [{id: 1, name: One, username: one, suspended_at: 5m}]\nspaces: []"
     async with open_rig(redis_url, play) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
@@ -315,7 +313,7 @@ async def test_a_creator_who_is_suspended_later_shows_it_in_the_watch(redis_url:
         assert source["status"] == "ok"
 
 
-async def test_a_first_answer_of_nothing_but_an_error_is_no_empty_baseline(redis_url: str) -> None:
+async def test_a_first_answer_with_only_an_error_makes_no_empty_baseline(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.CREATOR, "1", on_first_sight=OnFirstSight.BASELINE)
         once(rig, Call.CREATORS, lambda: web.json_response({"meta": {"result_count": 1}}))
@@ -329,9 +327,7 @@ async def test_a_first_answer_of_nothing_but_an_error_is_no_empty_baseline(redis
 
 
 @pytest.mark.parametrize("status", [503, 403])
-async def test_a_creator_for_whom_x_answers_with_an_error_has_no_baseline_yet(
-    redis_url: str, status: int
-) -> None:
+async def test_a_creator_with_an_error_has_no_baseline_yet(redis_url: str, status: int) -> None:
     error = {"resource_type": "user", "parameter": "user_ids", "value": "1", "title": "no", "status": status}
     async with open_rig(redis_url, PLAY) as rig:
         await rig.watch(WatchKind.CREATOR, "1", "2", on_first_sight=OnFirstSight.BASELINE)
@@ -343,7 +339,7 @@ async def test_a_creator_for_whom_x_answers_with_an_error_has_no_baseline_yet(
         assert await rig.announced("space.") == []
 
 
-async def test_a_search_that_is_full_says_so_in_the_source(redis_url: str, serve: Serve) -> None:
+async def test_a_full_search_is_shown_in_the_source(redis_url: str, serve: Serve) -> None:
     play = ONE + spaces([f"S{number}" for number in range(120)], LIVE)
     async with open_rig(redis_url, play) as rig:
         await rig.watch(WatchKind.SEARCH, "news", "nothing")
@@ -372,7 +368,7 @@ class TestHosts:
             data = json.loads(page.items[0].body)["data"]
             assert data["watch_ids"] == ["wch_creator_1", "wch_creator_2"]
 
-    async def test_who_is_followed_as_a_creator_is_not(self, redis_url: str) -> None:
+    async def test_a_creator_watch_does_not_match_co_hosts(self, redis_url: str) -> None:
         async with open_rig(redis_url, ONE + spaces(["S1"], self.CO_HOSTED)) as rig:
             await self.watch(rig, WatchRole.CREATOR)
             await rig.watch(WatchKind.CREATOR, "1")

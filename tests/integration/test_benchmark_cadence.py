@@ -53,12 +53,12 @@ def start_lag(outcome: Outcome) -> float:
     )
 
 
-def test_the_same_seed_gives_the_same_hour_and_another_one_another(ours: Outcome) -> None:
+def test_equal_seeds_produce_equal_hours_and_different_seeds_different_ones(ours: Outcome) -> None:
     assert run_ours(AN_HOUR) == ours
     assert run_ours(replace(AN_HOUR, seed=2)).lags != ours.lags
 
 
-def test_everything_that_can_happen_is_noticed_and_nothing_else(ours: Outcome) -> None:
+def test_every_change_is_noticed_and_nothing_else(ours: Outcome) -> None:
     assert {lag.change for lag in ours.lags if lag.seconds is not None} == set(Change)
     assert all(lag.seconds is None or lag.seconds > 0 for lag in ours.lags)
     assert ours.untrue == 0
@@ -83,9 +83,7 @@ def test_scheduled_starts_are_noticed_sooner_than_at_fixed_intervals_with_the_sa
     assert Call.LOOKUP not in rivals["creators only"].requests
 
 
-def test_a_snapshot_that_leaves_nothing_open_may_be_passed_over(
-    ours: Outcome, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_skipping_settled_snapshots_changes_nothing(ours: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cadence_poller, "is_settled", lambda _record, _evidence: False)
     assert run_ours(AN_HOUR) == ours
 
@@ -117,21 +115,21 @@ def test_x_bills_each_space_and_each_person_once_a_day() -> None:
     assert (x.space_reads, x.user_reads) == (1, 4)
 
 
-def test_x_loses_or_keeps_what_is_over() -> None:
+def test_x_hides_or_keeps_spaces_that_are_over() -> None:
     for space in generate(1, days=1, creators=100, spaces_a_day=50):
         x = SimulatedX([space], shared=False)
         answer = x.ask(Call.LOOKUP, (space.space_id,), space.over_at + HOUR)
         assert (space.space_id in answer.not_found) == (space.ending is Ending.GONE)
 
 
-def test_what_never_happened_is_counted() -> None:
+def test_untrue_announcements_are_counted() -> None:
     space = next(each for each in generate(1, days=1, creators=100, spaces_a_day=50) if not each.started_at)
     sightings = Sightings([space])
     sightings.note(space.space_id, Change.STARTED, space.over_at + 1)
     assert sightings.untrue == 1
 
 
-def test_poison_fails_every_request_that_names_it_and_spares_the_others(space: SimulatedSpace) -> None:
+def test_a_failing_subject_fails_every_request_that_names_it_and_no_other(space: SimulatedSpace) -> None:
     x = SimulatedX([space], shared=False, faults=Faults(failing=frozenset({space.space_id, "7"})))
     now = space.created_at + 1
     asked = [(Call.LOOKUP, (space.space_id,)), (Call.CREATORS, (space.creator_id, "7"))]
@@ -142,7 +140,7 @@ def test_poison_fails_every_request_that_names_it_and_spares_the_others(space: S
     assert (x.failed, sum(x.requests.values())) == (2, 3)
 
 
-def test_every_third_answer_is_as_old_as_its_replica(space: SimulatedSpace) -> None:
+def test_every_third_answer_comes_from_a_lagging_replica(space: SimulatedSpace) -> None:
     x = SimulatedX([space], shared=False, faults=Faults(lag=2 * MINUTE, every=3))
 
     def listed(now: float) -> list[bool]:
@@ -153,7 +151,7 @@ def test_every_third_answer_is_as_old_as_its_replica(space: SimulatedSpace) -> N
     assert listed(space.over_at + 3 * MINUTE) == [False] * 3
 
 
-def test_what_a_replica_has_is_what_x_had_before(space: SimulatedSpace) -> None:
+def test_a_replica_shows_the_earlier_state_of_x(space: SimulatedSpace) -> None:
     x = SimulatedX([space], shared=False, faults=Faults(lag=2 * MINUTE, every=2))
     answers = [
         x.ask(Call.LOOKUP, (space.space_id,), space.created_at + 1 + each * MINUTE) for each in range(4)
@@ -167,7 +165,7 @@ def test_what_a_replica_has_is_what_x_had_before(space: SimulatedSpace) -> None:
     assert lagging == current.snapshots[SpaceId(space.space_id)]
 
 
-def test_on_bad_days_the_longest_space_and_somebody_else_are_poison() -> None:
+def test_on_bad_days_the_longest_space_and_another_creator_fail() -> None:
     simulated_spaces = AN_HOUR.simulated_spaces()
     assert AN_HOUR.faults(simulated_spaces) == NO_FAULTS
     faults = replace(AN_HOUR, bad=True).faults(simulated_spaces)
@@ -179,7 +177,7 @@ def test_on_bad_days_the_longest_space_and_somebody_else_are_poison() -> None:
     assert len(faults.failing.intersection(AN_HOUR.creator_ids)) == 1
 
 
-def test_what_happens_to_the_poisonous_is_not_counted(ours: Outcome, bad: Outcome) -> None:
+def test_changes_of_failing_spaces_are_not_counted(ours: Outcome, bad: Outcome) -> None:
     week = replace(AN_HOUR, bad=True)
     simulated_spaces = week.simulated_spaces()
     failing = week.faults(simulated_spaces).failing
@@ -201,7 +199,7 @@ def test_the_longest_wait_is_that_of_a_healthy_subject(failing: str, waited: flo
     assert ours.longest_open_wait() == 0
 
 
-def test_what_is_announced_again_is_counted(space: SimulatedSpace) -> None:
+def test_repeated_announcements_are_counted(space: SimulatedSpace) -> None:
     sightings = Sightings([space])
     for later in (1, 2, 3):
         sightings.note(space.space_id, Change.STARTED, space.created_at + later)

@@ -35,7 +35,7 @@ async def dispatched(store: Store, count: int) -> list[EventId]:
     return events
 
 
-async def test_what_was_dispatched_is_not_read_again(
+async def test_the_bodies_of_dispatched_events_are_not_read_again(
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, _ = stores
@@ -55,7 +55,7 @@ async def test_what_was_dispatched_is_not_read_again(
     assert asked == []
 
 
-async def test_what_is_claimed_after_an_erasure_is_erased(stores: tuple[Store, Store]) -> None:
+async def test_a_claim_after_an_erasure_has_the_erased_body(stores: tuple[Store, Store]) -> None:
     store, other = stores
     await dispatched(store, 3)
     (first,) = await claim(store)
@@ -70,7 +70,7 @@ async def test_what_is_claimed_after_an_erasure_is_erased(stores: tuple[Store, S
     assert b"number 3" not in third.body
 
 
-async def test_an_answer_from_before_an_erasure_is_not_kept(stores: tuple[Store, Store]) -> None:
+async def test_a_read_that_started_before_an_erasure_is_not_cached(stores: tuple[Store, Store]) -> None:
     store, _ = stores
     bodies = Bodies(store.database)
     asked = bodies.forgotten
@@ -79,7 +79,7 @@ async def test_an_answer_from_before_an_erasure_is_not_kept(stores: tuple[Store,
     assert await bodies.of([EventId("evt_1")], partition=0, generation="1") == {EventId("evt_1"): (b"", 0.0)}
 
 
-async def test_one_that_is_larger_than_the_room_is_not_kept(stores: tuple[Store, Store]) -> None:
+async def test_a_body_larger_than_the_cache_is_not_kept(stores: tuple[Store, Store]) -> None:
     store, _ = stores
     bodies = Bodies(store.database)
     await bodies.of([], partition=0, generation="1")

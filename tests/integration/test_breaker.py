@@ -96,12 +96,12 @@ def test_the_figures_are_those_of_the_documents() -> None:
     assert breaker.GIVEN_UP_SECONDS == 5 * 86_400
 
 
-def test_one_that_is_down_all_the_while_is_not_silent_for_so_long() -> None:
+def test_an_endpoint_that_is_always_down_is_probed_within_the_silence_limit() -> None:
     longest_wait = max(DEFAULT_SCHEDULE.delays) * (1 + MAX_JITTER)
     assert longest_wait + breaker.LONGEST_PROBE_SECONDS < breaker.SILENCE_SECONDS < breaker.GIVEN_UP_SECONDS
 
 
-async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(store: Store) -> None:
+async def test_after_consecutive_failures_one_probe_at_a_time_is_sent(store: Store) -> None:
     await open_breaker(store)
     assert await claim(store) == []
     (first,) = await probe(store)
@@ -111,7 +111,7 @@ async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(stor
     assert len(await probe(store)) == 1
 
 
-async def test_failures_after_a_success_count_also_where_they_are_announced_together(store: Store) -> None:
+async def test_failures_after_a_success_count_even_if_recorded_together(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
     await owe(store, [endpoint], *range(10))
     good, *bad = (await claim(store))[: THRESHOLD + 1]
@@ -122,7 +122,7 @@ async def test_failures_after_a_success_count_also_where_they_are_announced_toge
     assert float(open_until or 0) > 0
 
 
-async def test_failures_before_a_success_are_not_in_a_row_with_those_after_it(store: Store) -> None:
+async def test_a_success_interrupts_consecutive_failures(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
     await owe(store, [endpoint], *range(10))
     good, *bad = (await claim(store))[: THRESHOLD + 1]
@@ -134,7 +134,7 @@ async def test_failures_before_a_success_are_not_in_a_row_with_those_after_it(st
     assert failures == str(THRESHOLD - 1)
 
 
-async def test_what_is_put_off_uses_up_no_attempt(store: Store) -> None:
+async def test_a_postponed_delivery_uses_no_attempt(store: Store) -> None:
     endpoint = await open_breaker(store)
     for _ in range(3):
         await fail(store, *await probe(store))
@@ -143,7 +143,7 @@ async def test_what_is_put_off_uses_up_no_attempt(store: Store) -> None:
     assert {each.status for each in rows.items} == {DeliveryStatus.PENDING}
 
 
-async def test_each_failed_probe_puts_the_next_one_farther_off_up_to_a_limit(store: Store) -> None:
+async def test_each_failed_probe_delays_the_next_one_up_to_a_limit(store: Store) -> None:
     endpoint = await open_breaker(store)
     waits = []
     for _ in range(4):
@@ -157,7 +157,7 @@ async def test_each_failed_probe_puts_the_next_one_farther_off_up_to_a_limit(sto
     assert waits[3] <= LONGEST_MS
 
 
-async def test_failures_that_were_in_flight_when_it_opened_do_not_move_the_probe(store: Store) -> None:
+async def test_failures_in_flight_when_the_breaker_opened_do_not_move_the_probe(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
     await owe(store, [endpoint], *range(10))
     claims = await claim(store)
@@ -167,7 +167,7 @@ async def test_failures_that_were_in_flight_when_it_opened_do_not_move_the_probe
     assert await run_of(store, endpoint, "open_until", "probes") == before
 
 
-async def test_a_short_pause_ends_no_longer_one(store: Store) -> None:
+async def test_a_short_pause_does_not_end_a_longer_one(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], *range(10))
     long, short, *_ = await claim(store)
@@ -177,7 +177,7 @@ async def test_a_short_pause_ends_no_longer_one(store: Store) -> None:
     assert await run_of(store, endpoint, "resume_at") == before
 
 
-async def test_a_pause_that_is_asked_for_while_it_is_open_brings_no_probe_forward(store: Store) -> None:
+async def test_a_requested_pause_does_not_bring_the_probe_forward(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
     await owe(store, [endpoint], *range(10))
     claims = await claim(store)
@@ -188,7 +188,7 @@ async def test_a_pause_that_is_asked_for_while_it_is_open_brings_no_probe_forwar
     assert await run_of(store, endpoint, "open_until", "resume_at") == before
 
 
-async def test_a_success_ends_its_pause_and_not_the_longer_one_that_the_receiver_asked_for(
+async def test_a_success_ends_the_breakers_pause_but_not_a_longer_requested_one(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
@@ -210,7 +210,7 @@ async def test_a_success_closes_it(store: Store) -> None:
     assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
 
 
-async def test_failures_that_are_not_in_a_row_leave_it_closed(store: Store) -> None:
+async def test_non_consecutive_failures_leave_the_breaker_closed(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=1)
     await owe(store, [endpoint], *range(10))
     for number in range(2 * THRESHOLD):
@@ -222,7 +222,7 @@ async def test_failures_that_are_not_in_a_row_leave_it_closed(store: Store) -> N
     assert len(await claim(store)) == 1
 
 
-async def test_what_says_nothing_of_the_receiver_does_not_count(store: Store) -> None:
+async def test_outcomes_that_say_nothing_about_the_receiver_do_not_count(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], *range(10))
     await settle(
@@ -250,13 +250,13 @@ async def test_another_url_closes_it_and_another_description_does_not(store: Sto
     assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
 
 
-async def test_whoever_says_that_it_is_mended_closes_it(store: Store) -> None:
+async def test_saving_an_endpoint_as_repaired_closes_the_breaker(store: Store) -> None:
     endpoint = await open_breaker(store)
     await store.endpoints.save(endpoint, replacing=endpoint, repaired=True)
     assert len(await claim(store)) == FIRST_CONCURRENCY
 
 
-async def test_what_is_sent_again_by_hand_goes_at_once_as_the_probe(
+async def test_a_manual_redelivery_is_sent_at_once_as_the_probe(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_waits(monkeypatch, first_ms=3_600_000)
@@ -273,7 +273,7 @@ async def test_what_is_sent_again_by_hand_goes_at_once_as_the_probe(
     assert await run_of(store, endpoint, "probes") == ["1"]
 
 
-async def test_what_is_sent_again_by_hand_keeps_to_a_longer_pause_that_the_receiver_asked_for(
+async def test_a_manual_redelivery_respects_a_longer_requested_pause(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
@@ -289,7 +289,7 @@ async def test_what_is_sent_again_by_hand_keeps_to_a_longer_pause_that_the_recei
     assert await claim(store) == []
 
 
-async def test_one_that_has_only_failed_for_days_is_given_up(store: Store) -> None:
+async def test_an_endpoint_that_only_failed_for_days_is_given_up(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], 1, 2)
     first, second = await claim(store)
@@ -300,7 +300,7 @@ async def test_one_that_has_only_failed_for_days_is_given_up(store: Store) -> No
     assert list(turn.given_up) == [endpoint.id]
 
 
-async def test_one_that_failed_days_ago_and_now_again_has_not_failed_all_through_them(store: Store) -> None:
+async def test_a_failure_days_ago_and_one_now_do_not_count_as_continuous(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], 1, 2, 3)
     first, second, third = await claim(store)
@@ -314,7 +314,7 @@ async def test_one_that_failed_days_ago_and_now_again_has_not_failed_all_through
     assert int(at or 0) - int(since or 0) < SILENCE_MS
 
 
-async def test_the_worker_disables_what_is_given_up_and_notifies_others(
+async def test_the_worker_disables_a_given_up_endpoint_and_notifies_others(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_waits(monkeypatch, first_ms=50, longest_ms=50, given_up_ms=300)

@@ -76,7 +76,7 @@ async def test_lookups_of_unknown_spaces_are_cut_to_what_is_left(redis_url: str)
         assert len(rig.x.of(Call.LOOKUP)) >= 3, "while what is paid for is polled as ever"
 
 
-async def test_names_are_resolved_as_far_as_the_money_goes_and_the_others_the_next_day(
+async def test_names_are_resolved_within_the_budget_and_the_others_the_next_day(
     redis_url: str,
 ) -> None:
     async with budgeted(redis_url, 0.5, at=MIDNIGHT - 7200) as (rig, x):
@@ -98,7 +98,7 @@ async def test_a_budget_below_one_space_buys_nothing(redis_url: str) -> None:
         assert (x.cost(TODAY), rig.x.requests) == (0, [])
 
 
-async def test_people_are_asked_for_while_the_money_reaches_and_news_of_spaces_goes_on_without(
+async def test_people_are_requested_within_the_budget_and_spaces_are_polled_without_them_after_that(
     redis_url: str,
 ) -> None:
     async with budgeted(redis_url, 1) as (rig, x):
@@ -122,7 +122,7 @@ async def test_people_are_asked_for_while_the_money_reaches_and_news_of_spaces_g
         assert (await rig.types())[-1] == "space.ended"
 
 
-async def test_what_only_fills_a_request_is_neither_asked_nor_put_off_for_want_of_money(
+async def test_polls_that_only_fill_a_request_are_not_postponed_for_the_budget(
     redis_url: str,
 ) -> None:
     async with budgeted(redis_url, 0.02) as (rig, x):
@@ -153,7 +153,7 @@ async def test_the_first_polls_after_midnight_pay_for_everything_again_within_th
         assert urgent, "live Spaces are polled while the money lasts"
 
 
-async def test_an_answer_that_comes_after_midnight_is_paid_from_what_was_held_before(redis_url: str) -> None:
+async def test_an_answer_after_midnight_is_paid_from_the_hold_before_it(redis_url: str) -> None:
     """Twenty seconds before midnight all is paid for, but the answer may be billed to the new day."""
     async with budgeted(redis_url, 1, at=MIDNIGHT - 600) as (rig, x):
         full_house(x, 60, speakers=0)
@@ -174,7 +174,7 @@ async def test_an_answer_that_comes_after_midnight_is_paid_from_what_was_held_be
         assert x.cost(TODAY + 1) >= 90
 
 
-async def test_a_worker_that_dies_while_it_holds_money_holds_it_for_half_a_minute(redis_url: str) -> None:
+async def test_the_hold_of_a_dead_worker_expires_after_half_a_minute(redis_url: str) -> None:
     async with budgeted(redis_url, 0.1) as (rig, x):
         full_house(x, 1)
         spending = rig.runtime.store.spending
@@ -188,7 +188,7 @@ async def test_a_worker_that_dies_while_it_holds_money_holds_it_for_half_a_minut
         assert (await spending.ledger(now=rig.clock.now)).held == 0, "an answer releases what was held for it"
 
 
-async def test_a_failed_call_costs_nothing_and_releases_what_was_held(redis_url: str) -> None:
+async def test_a_failed_call_costs_nothing_and_releases_its_hold(redis_url: str) -> None:
     async with budgeted(redis_url, 1) as (rig, x):
         full_house(x, 1)
         await rig.watch(WatchKind.SPACE, "S0")
@@ -198,7 +198,7 @@ async def test_a_failed_call_costs_nothing_and_releases_what_was_held(redis_url:
         assert (len(rig.x.requests), ledger.spent, ledger.held) == (1, 0, 0)
 
 
-async def test_without_a_budget_nothing_is_held_and_everything_asked_for(redis_url: str) -> None:
+async def test_without_a_budget_nothing_is_held_and_everything_is_requested(redis_url: str) -> None:
     async with budgeted(redis_url, None) as (rig, x):
         full_house(x, 100)
         await rig.watch(WatchKind.SEARCH, "news")
@@ -207,7 +207,7 @@ async def test_without_a_budget_nothing_is_held_and_everything_asked_for(redis_u
         assert not await rig.runtime.store.database.redis.exists(schema.HELD())
 
 
-async def test_people_of_spaces_that_are_over_are_asked_for_by_nobody(redis_url: str) -> None:
+async def test_people_of_spaces_that_are_over_are_not_requested(redis_url: str) -> None:
     async with budgeted(redis_url, None) as (rig, x):
         full_house(x, 2, speakers=12)
         await rig.watch(WatchKind.SPACE, "S0", "S1")
@@ -228,7 +228,7 @@ async def test_people_of_spaces_that_are_over_are_asked_for_by_nobody(redis_url:
         )
 
 
-async def test_where_nobody_reads_people_all_spaces_share_a_question(redis_url: str) -> None:
+async def test_without_subscribers_to_people_all_spaces_share_a_request(redis_url: str) -> None:
     async with budgeted(redis_url, None) as (rig, x):
         await rig.endpoint("/thin", PayloadForm.THIN)
         full_house(x, 2)
@@ -243,7 +243,7 @@ async def test_where_nobody_reads_people_all_spaces_share_a_question(redis_url: 
     ("event_types", "guests"),
     [(("space.started",), False), (("space.started", "space.updated"), True), (("space.*",), True)],
 )
-async def test_guests_are_asked_for_only_where_news_of_them_is_wanted_and_then_shown(
+async def test_guests_are_requested_only_for_subscribers_and_then_shown(
     redis_url: str, event_types: tuple[str, ...], guests: bool
 ) -> None:
     async with budgeted(redis_url, None) as (rig, x):

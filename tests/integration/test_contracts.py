@@ -53,7 +53,7 @@ spaces:
 
 
 @both
-async def test_a_whole_life_is_announced_alike_whichever_version_x_speaks(
+async def test_a_complete_space_is_announced_alike_with_either_contract(
     redis_url: str, contract: Contract
 ) -> None:
     async with open_rig(redis_url, FULL, contract=contract) as rig:
@@ -86,7 +86,7 @@ async def test_a_whole_life_is_announced_alike_whichever_version_x_speaks(
 
 
 @both
-async def test_problems_of_either_host_are_understood(redis_url: str, contract: Contract) -> None:
+async def test_problem_types_of_either_host_are_understood(redis_url: str, contract: Contract) -> None:
     play = (
         FULL + "faults: [{at: 1m, for: 1m, kind: usage_capped}, {at: 20m, for: 1m, kind: credits_depleted}]"
     )
@@ -123,7 +123,7 @@ def refusal(contract: Contract, parameter: str, value: str, asked: str, allowed:
     ("parameter", "gone"),
     [("space.fields", ["subscriber_count", "is_ticketed"]), ("expansions", ["topic_ids"])],
 )
-async def test_a_field_that_a_later_version_drops_is_done_without(
+async def test_polling_continues_without_a_field_that_x_drops(
     redis_url: str, contract: Contract, parameter: str, gone: list[str]
 ) -> None:
     async with open_rig(redis_url, FULL, contract=contract) as rig:
@@ -157,7 +157,7 @@ async def test_a_field_that_a_later_version_drops_is_done_without(
 
 
 @both
-async def test_without_people_the_older_version_shows_none_either(redis_url: str, contract: Contract) -> None:
+async def test_thin_payloads_request_no_people_in_either_contract(redis_url: str, contract: Contract) -> None:
     async with open_rig(redis_url, FULL, contract=contract) as rig:
         await rig.endpoint("/thin", PayloadForm.THIN)
         await rig.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")

@@ -72,7 +72,9 @@ def timeout_for(receiver: HostileReceiver) -> float:
 
 
 @pytest.mark.parametrize("receiver", HOSTILE_RECEIVERS, ids=str)
-def test_an_animal_gets_what_it_deserves(receiver: HostileReceiver, runner: asyncio.Runner) -> None:
+def test_every_hostile_receiver_has_its_expected_result(
+    receiver: HostileReceiver, runner: asyncio.Runner
+) -> None:
     for answer in runner.run(deliveries_to(receiver)):
         check(answer, receiver)
 
@@ -95,7 +97,7 @@ async def deliveries_to(receiver: HostileReceiver, *, is_proxy: bool = False) ->
 
 
 @pytest.mark.parametrize("receiver", HOSTILE_RECEIVERS, ids=str)
-def test_an_animal_gets_the_same_through_a_proxy(receiver: HostileReceiver) -> None:
+def test_every_hostile_receiver_has_the_same_result_through_a_proxy(receiver: HostileReceiver) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for answer in runner.run(deliveries_to(receiver, is_proxy=True)):
             if receiver.status == 407:  # said by a proxy, this is about the proxy
@@ -105,7 +107,7 @@ def test_an_animal_gets_the_same_through_a_proxy(receiver: HostileReceiver) -> N
 
 
 @pytest.mark.parametrize("receiver", MALFORMED, ids=str)
-def test_an_ugly_animal_gets_the_same_through_a_tunnel(
+def test_malformed_answers_have_the_same_result_through_a_tunnel(
     receiver: HostileReceiver, runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path)
@@ -134,7 +136,7 @@ def test_an_ugly_animal_gets_the_same_through_a_tunnel(
 
 
 @pytest.mark.parametrize("receiver", FLOODING, ids=str)
-def test_a_flood_is_dammed(receiver: HostileReceiver, runner: asyncio.Runner) -> None:
+def test_a_flood_is_read_within_bounds(receiver: HostileReceiver, runner: asyncio.Runner) -> None:
     peak_bytes, bytes_out = runner.run(measure(receiver))
     assert peak_bytes <= MAX_PEAK_BYTES
     assert bytes_out <= MAX_BYTES_OUT

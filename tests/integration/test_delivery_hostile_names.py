@@ -88,7 +88,7 @@ async def closing(conn: Conn) -> None:
     await conn.send(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
 
 
-async def test_a_name_that_turns_private_between_two_posts_is_caught(names: Names) -> None:
+async def test_a_name_that_changes_to_a_private_address_is_blocked(names: Names) -> None:
     names.answers = [["127.0.0.1"], ["10.0.0.1"], ["::ffff:169.254.169.254"]]
     async with serve(closing) as counts, client_for() as client:
         request = request_to(f"http://{HOST}:{counts.url.rpartition(':')[2]}/")
@@ -101,7 +101,7 @@ async def test_a_name_that_turns_private_between_two_posts_is_caught(names: Name
     assert counts.connections == 1
 
 
-async def test_a_kept_connection_asks_for_no_name_again(names: Names) -> None:
+async def test_a_kept_connection_needs_no_further_lookup(names: Names) -> None:
     names.answers = [["127.0.0.1"], ["10.0.0.1"]]
     async with Receiver() as receiver, client_for() as client:
         request = request_to(f"http://{HOST}:{receiver.port}/")
@@ -129,7 +129,7 @@ async def test_a_kept_connection_asks_for_no_name_again(names: Names) -> None:
         "255.255.255.255",
     ],
 )
-async def test_no_name_leads_to_a_forbidden_address(address: str, names: Names) -> None:
+async def test_no_name_reaches_a_forbidden_address(address: str, names: Names) -> None:
     names.answers = [[address]]
     answer = await post(f"http://{HOST}/", allowed_networks=())
     assert (answer.status, answer.error) == (None, ErrorClass.BLOCKED_ADDRESS)
@@ -150,19 +150,19 @@ async def test_no_name_leads_to_a_forbidden_address(address: str, names: Names) 
         "0.0.0.0",
     ],
 )
-async def test_no_literal_leads_to_a_forbidden_address(host: str) -> None:
+async def test_no_address_literal_reaches_a_forbidden_address(host: str) -> None:
     answer = await post(f"http://{host}:{free_port()}/", allowed_networks=())
     assert (answer.status, answer.error) == (None, ErrorClass.BLOCKED_ADDRESS)
 
 
-async def test_only_the_permitted_addresses_of_a_name_are_dialled(names: Names) -> None:
+async def test_only_the_allowed_addresses_of_a_name_are_dialled(names: Names) -> None:
     async with Receiver() as receiver:
         names.answers = [["10.0.0.1", "::ffff:10.0.0.1", "127.0.0.1", "192.168.0.1"]]
         answer = await post(f"http://{HOST}:{receiver.port}/")
     assert answer.status == 200
 
 
-async def test_the_next_address_is_tried_where_one_refuses(names: Names) -> None:
+async def test_the_next_address_is_tried_when_one_refuses(names: Names) -> None:
     async with Receiver() as receiver:
         names.answers = [["127.0.0.2", "127.0.0.3", "127.0.0.1"]]
         answer = await post(f"http://{HOST}:{receiver.port}/")
@@ -170,7 +170,7 @@ async def test_the_next_address_is_tried_where_one_refuses(names: Names) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux is silent")
-async def test_an_address_that_swallows_packets_leaves_time_for_the_next(names: Names) -> None:
+async def test_an_unresponsive_address_leaves_time_for_the_next(names: Names) -> None:
     with swallowing_port("127.0.0.2") as port:
         names.answers = [["127.0.0.2", "127.0.0.1"]]
         async with serve(closing, port=port) as counts:
@@ -180,7 +180,7 @@ async def test_an_address_that_swallows_packets_leaves_time_for_the_next(names: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux is silent")
-async def test_nothing_but_such_addresses_ends_at_the_time_out() -> None:
+async def test_only_unresponsive_addresses_end_at_the_time_out() -> None:
     with swallowing_port("127.0.0.2") as port:
         async with asyncio.timeout(5):
             answer = await post(f"http://127.0.0.2:{port}/", timeout_seconds=0.3)
@@ -188,22 +188,20 @@ async def test_nothing_but_such_addresses_ends_at_the_time_out() -> None:
     assert "connection" in answer.detail
 
 
-async def test_a_name_of_a_hundred_addresses_does_not_make_scanners_of_us(
-    names: Names, dialled: list[str]
-) -> None:
+async def test_a_name_with_a_hundred_addresses_is_not_scanned(names: Names, dialled: list[str]) -> None:
     names.answers = [[f"127.0.1.{number}" for number in range(100)]]
     answer = await post(f"http://{HOST}:{free_port()}/")
     assert answer.error is ErrorClass.CONNECTION_REFUSED
     assert len(dialled) == dial.MAX_ADDRESSES
 
 
-async def test_the_families_take_turns(names: Names, dialled: list[str]) -> None:
+async def test_address_families_alternate(names: Names, dialled: list[str]) -> None:
     names.answers = [["::1", "::1", "::1", "127.0.0.1", "127.0.0.2"]]
     await post(f"http://{HOST}:{free_port()}/")
     assert dialled == ["::1", "127.0.0.1", "::1", "127.0.0.2", "::1"]
 
 
-async def test_a_name_without_an_address_is_a_matter_of_names(names: Names) -> None:
+async def test_a_name_without_an_address_is_a_dns_failure(names: Names) -> None:
     names.answers = [[]]
     answer = await post(f"http://{HOST}/")
     assert (answer.status, answer.error) == (None, ErrorClass.DNS)
@@ -217,7 +215,7 @@ async def test_user_info_is_refused_before_anything_is_dialled(user_info: str, d
     assert dialled == []
 
 
-async def test_receivers_behind_a_dead_name_server_hold_up_no_others(names: Names) -> None:
+async def test_receivers_behind_a_dead_name_server_do_not_delay_others(names: Names) -> None:
     names.answers = [["127.0.0.1"]]
     loop = asyncio.get_running_loop()
     released = asyncio.Event()
@@ -243,7 +241,7 @@ async def test_receivers_behind_a_dead_name_server_hold_up_no_others(names: Name
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_no_more_connections_are_open_than_allowed() -> None:
+async def test_open_connections_stay_within_the_limit() -> None:
     """The idle ones of many hosts count, too: each of them is a socket."""
 
     async def good(conn: Conn) -> None:
@@ -260,7 +258,7 @@ async def test_no_more_connections_are_open_than_allowed() -> None:
         await wait_until(lambda: sum(server.open for server in servers) <= 4)
 
 
-async def test_waiting_in_line_for_a_connection_is_our_fault() -> None:
+async def test_waiting_for_a_free_connection_is_our_fault() -> None:
     arrived = asyncio.Event()
 
     async def mute(conn: Conn) -> None:

@@ -148,7 +148,7 @@ def test_a_post_may_be_cancelled_at_any_moment(runner: asyncio.Runner) -> None:
     runner.run(deliver_to())
 
 
-def test_the_whole_zoo_at_once_leaves_nothing_behind(runner: asyncio.Runner) -> None:
+def test_all_hostile_receivers_at_once_leave_nothing_behind(runner: asyncio.Runner) -> None:
     async def deliver_to() -> None:
         async with asyncio.TaskGroup() as group, sender(limit=200) as (direct, _):
 

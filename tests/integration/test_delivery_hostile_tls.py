@@ -58,7 +58,9 @@ async def deliver_to(
     return answers, counts
 
 
-def test_a_good_receiver_is_met_over_one_connection(runner: asyncio.Runner, authority: Authority) -> None:
+def test_a_healthy_receiver_gets_all_requests_over_one_connection(
+    runner: asyncio.Runner, authority: Authority
+) -> None:
     answers, counts = runner.run(deliver_to(good, authority, ssl=authority.server()))
     assert [answer.status for answer in answers] == [200, 200]
     assert counts.connections == 1
@@ -75,7 +77,7 @@ def test_a_good_receiver_is_met_over_one_connection(runner: asyncio.Runner, auth
     ],
     ids=["expired", "not yet valid", "of another address", "of a name", "self-signed"],
 )
-def test_a_certificate_that_proves_nothing_is_refused(
+def test_an_invalid_certificate_is_refused(
     bad: dict[str, Any], says: str, runner: asyncio.Runner, authority: Authority
 ) -> None:
     answers, counts = runner.run(deliver_to(good, authority, ssl=authority.server(**bad)))
@@ -93,7 +95,7 @@ def test_an_unknown_authority_is_refused(
     assert counts.requests == 0
 
 
-def test_a_receiver_that_wants_our_certificate_is_a_tls_failure(
+def test_a_receiver_that_requires_a_client_certificate_is_a_tls_failure(
     runner: asyncio.Runner, authority: Authority
 ) -> None:
     """In TLS 1.3 its alert comes when the request has gone out."""
@@ -120,7 +122,7 @@ async def shakes_hands_and_says_no_more(conn: Conn) -> None:
 
 
 @pytest.mark.parametrize("behave", [never_shakes_hands, drips_a_record])
-def test_a_handshake_that_stalls_ends_at_the_time_out(
+def test_a_stalled_handshake_ends_at_the_time_out(
     behave: Behaviour, runner: asyncio.Runner, authority: Authority
 ) -> None:
     [answer], _ = runner.run(deliver_to(behave, authority, timeout_seconds=TIMEOUT, times=1))
@@ -183,7 +185,7 @@ async def refuses_by_an_alert(conn: Conn) -> None:
         (refuses_by_an_alert, ErrorClass.TLS),
     ],
 )
-def test_a_broken_handshake_has_its_class(
+def test_a_broken_handshake_has_its_error_class(
     behave: Behaviour, error: ErrorClass, runner: asyncio.Runner, authority: Authority
 ) -> None:
     answers, counts = runner.run(deliver_to(behave, authority))
@@ -212,7 +214,7 @@ async def answers_twice_behind_tls(conn: Conn) -> None:
 
 
 @pytest.mark.parametrize("behave", [breaks_off_behind_tls, floods_behind_tls, answers_twice_behind_tls])
-def test_tls_makes_nobody_trustworthy(
+def test_hostile_behaviour_over_tls_has_its_expected_result(
     behave: Behaviour, runner: asyncio.Runner, authority: Authority
 ) -> None:
     answers, counts = runner.run(deliver_to(behave, authority, ssl=authority.server()))
@@ -220,7 +222,7 @@ def test_tls_makes_nobody_trustworthy(
     assert counts.connections == 2
 
 
-def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority: Authority) -> None:
+def test_plain_http_to_a_tls_port_gets_no_answer(runner: asyncio.Runner, authority: Authority) -> None:
     async def meet_in_plain() -> Answer:
         async with serve(good, ssl=authority.server()) as counts, client_for() as client:
             return await client.send(request_to(counts.url.replace("https:", "http:")))
@@ -230,7 +232,7 @@ def test_plain_http_to_a_tls_port_is_no_answer(runner: asyncio.Runner, authority
     assert answer.status is None
 
 
-def test_a_bad_certificate_is_polled_once(
+def test_a_bad_certificate_is_tried_once(
     runner: asyncio.Runner, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the name's: another address would show another one of the kind."""
@@ -293,7 +295,7 @@ async def deliver_by_name(
         ("*.example.com", "my-app.example.com"),
     ],
 )
-def test_a_wildcard_stands_for_a_label_with_an_underscore(
+def test_a_wildcard_matches_a_label_with_an_underscore(
     certified: str, name: str, *, is_proxied: bool, runner: asyncio.Runner, authority: Authority
 ) -> None:
     """As in browsers, curl and Go; OpenSSL alone would refuse it."""
@@ -317,7 +319,7 @@ def test_a_wildcard_stands_for_a_label_with_an_underscore(
         ("127.0.0.1", "my_app.example.com"),
     ],
 )
-def test_a_wildcard_stands_for_no_more_than_that(
+def test_a_wildcard_matches_nothing_else(
     certified: str, name: str, *, is_proxied: bool, runner: asyncio.Runner, authority: Authority
 ) -> None:
     server = authority.server(certified)
@@ -329,7 +331,7 @@ def test_a_wildcard_stands_for_no_more_than_that(
 
 @pytest.mark.usefixtures("every_name_is_loopback")
 @pytest.mark.parametrize("bad", [{"self_signed": True}, {"days": (-3, -2)}], ids=["self-signed", "expired"])
-def test_an_underscore_lifts_nothing_else(
+def test_an_underscore_relaxes_no_other_check(
     bad: dict[str, Any], runner: asyncio.Runner, authority: Authority
 ) -> None:
     server = authority.server("*.example.com", **bad)
@@ -339,7 +341,7 @@ def test_an_underscore_lifts_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["receiver.example", "receiver.example.", "b\u00fccher.example"])
-def test_a_name_is_named_and_checked(
+def test_the_server_name_is_sent_and_checked(
     name: str, runner: asyncio.Runner, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = name.rstrip(".").encode("idna").decode()

@@ -53,7 +53,7 @@ async def found(runtime: Runtime) -> list[str]:
     return texts
 
 
-async def test_nothing_is_found_where_all_is_well(runtime: Runtime) -> None:
+async def test_nothing_is_found_in_a_healthy_database(runtime: Runtime) -> None:
     assert await found(runtime) == []
 
 
@@ -399,7 +399,7 @@ PUT_RIGHT_BY_A_CHANGE: Final = (
 
 
 @pytest.mark.parametrize("what", PUT_RIGHT_BY_A_CHANGE)
-async def test_what_a_change_puts_right_is_put_right_by_one(
+async def test_a_change_repairs_what_it_is_said_to_repair(
     runtime: Runtime, names: dict[str, str], what: str
 ) -> None:
     endpoints, command = runtime.store.endpoints, BROKEN[what][0]
@@ -420,7 +420,7 @@ async def test_what_a_change_puts_right_is_put_right_by_one(
     assert await endpoints.get(endpoint.id) == replace(endpoint, description="changed")
 
 
-async def test_what_will_never_be_sent_is_put_right_by_sending_it_again(
+async def test_a_redelivery_repairs_a_delivery_that_would_never_be_sent(
     runtime: Runtime, names: dict[str, str]
 ) -> None:
     redis, deliveries = runtime.store.database.redis, runtime.store.deliveries
@@ -462,7 +462,7 @@ async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str,
     assert finding.remedy.endswith(f"give {endpoint.id} its target again, PATCH /v1/endpoints/{endpoint.id}")
 
 
-async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, names: dict[str, str]) -> None:
+async def test_an_event_whose_id_does_not_match_its_content(runtime: Runtime, names: dict[str, str]) -> None:
     event = names["live_last"]
     redis = runtime.store.database.redis
     payload = json.loads(await redis.hget(schema.EVENT(event), "body"))
@@ -485,7 +485,7 @@ async def test_a_body_of_another_sequence(runtime: Runtime, names: dict[str, str
     ]
 
 
-async def test_content_that_was_to_be_erased(runtime: Runtime) -> None:
+async def test_content_that_should_have_been_erased(runtime: Runtime) -> None:
     redis = runtime.store.database.redis
     (event, *_) = await redis.zrange(schema.SPACE_EVENTS("GONE"), 0, 0)
     assert json.loads(await redis.hget(schema.SPACE("GONE"), "doc"))["erased"]
@@ -527,7 +527,7 @@ async def test_a_poll_whose_lease_never_ends(runtime: Runtime) -> None:
     ]
 
 
-async def test_busy_workers_raise_no_false_alarm(redis_url: str) -> None:
+async def test_busy_workers_cause_no_false_alarm(redis_url: str) -> None:
     settings = quick_settings(redis_url, delivery_partitions=2, retry_schedule_seconds=(0.02,) * 3)
     async with Receiver() as receiver, open_runtime(settings) as runtime:
         receiver.answer("/bad", statuses=[500])

@@ -80,7 +80,7 @@ async def test_a_worker_delivers_what_it_dispatched_without_a_job(redis_url: str
         assert len(receiver.received("/hook")) == 1
 
 
-async def test_the_others_are_called_once_for_a_while(
+async def test_other_workers_are_woken_once_in_a_while(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
@@ -112,7 +112,7 @@ async def test_the_sweep_delivers_what_is_due(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize(("pending", "joins"), [(1, False), (WINDOW + 1, True)])
-async def test_who_finds_much_to_do_in_one_partition_joins_in_at_the_others(
+async def test_a_worker_with_a_busy_partition_also_drains_others(
     redis_url: str, pending: int, joins: bool
 ) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:

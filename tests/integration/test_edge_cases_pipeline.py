@@ -53,7 +53,7 @@ async def test_case_1_a_first_run_with_three_live_spaces_is_one_baseline_and_no_
     assert {each.known.sequence for each in tracked.items if each.known} == {0}
 
 
-async def test_case_1_what_comes_after_the_baseline_is_news(redis_url: str) -> None:
+async def test_case_1_changes_after_the_baseline_are_announced(redis_url: str) -> None:
     play = "spaces:\n" + spaces(["A"], LIVE, creator="1")
     play += spaces(["B"], "{at: 90s, set: {state: live, title: more}}", creator="1")
     async with open_rig(redis_url, play) as rig:

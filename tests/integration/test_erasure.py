@@ -197,7 +197,7 @@ async def redeliver_all(worker: Worker, *, variant: Endpoint) -> None:
 @pytest.mark.parametrize(
     "ending", ["canceled", "not found before its start", "ended", "not found while live"]
 )
-async def test_every_copy_of_the_content_goes_and_ids_times_and_types_stay(
+async def test_every_copy_of_the_content_is_erased_and_ids_times_and_types_stay(
     redis_url: str, worker: Worker, clock: Clock, receiver: Receiver, ending: str
 ) -> None:
     pending = await add_endpoint(worker.runtime, receiver, "/pending", event_types=("*",))
@@ -278,7 +278,7 @@ async def pause(worker: Worker, watch: Watch, *, paused: bool) -> None:
     await store.watches.save(replace(before, paused=paused), replacing=before, now=worker.runtime.clock())
 
 
-async def test_a_space_that_nobody_follows_any_more_is_erased_without_a_word(
+async def test_an_unfollowed_space_is_erased_without_an_event(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     watch = await follow(worker)
@@ -293,7 +293,7 @@ async def test_a_space_that_nobody_follows_any_more_is_erased_without_a_word(
     assert await events_of(worker, EventType.REDACTED) == []
 
 
-async def test_a_space_whose_watches_are_all_paused_is_erased_once_that_shows(
+async def test_a_space_whose_watches_are_all_paused_is_erased(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     watch = await follow(worker)
@@ -305,9 +305,7 @@ async def test_a_space_whose_watches_are_all_paused_is_erased_once_that_shows(
     assert await events_of(worker, EventType.REDACTED) == []
 
 
-async def test_a_space_that_somebody_follows_again_in_time_is_not_erased(
-    worker: Worker, clock: Clock
-) -> None:
+async def test_a_space_followed_again_in_time_is_not_erased(worker: Worker, clock: Clock) -> None:
     watch = await follow(worker)
     await tell_all(worker, **STARTED)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
@@ -318,7 +316,7 @@ async def test_a_space_that_somebody_follows_again_in_time_is_not_erased(
     assert (await known(worker)).space.title == "Quarterly riddle"
 
 
-async def test_what_is_forgotten_is_erased_although_x_still_has_it(
+async def test_a_forgotten_space_is_erased_although_x_still_has_it(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)
@@ -347,7 +345,7 @@ async def test_a_space_first_seen_at_its_end_is_erased_too(
 
 @pytest.mark.parametrize("over", [{"state": "canceled"}, ENDED], ids=["canceled", "ended"])
 @pytest.mark.parametrize("first_sight", OnFirstSight)
-async def test_only_receivers_that_know_of_a_space_learn_that_x_has_lost_it(
+async def test_only_receivers_that_know_a_space_are_told_to_erase_it(
     redis_url: str, worker: Worker, clock: Clock, over: dict[str, Any], first_sight: OnFirstSight
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=first_sight)
@@ -361,7 +359,7 @@ async def test_only_receivers_that_know_of_a_space_learn_that_x_has_lost_it(
 
 
 @pytest.mark.parametrize("state", [{}, STARTED])
-async def test_nothing_is_erased_while_the_space_lives(
+async def test_nothing_is_erased_while_the_space_is_live_or_scheduled(
     worker: Worker, clock: Clock, state: dict[str, Any]
 ) -> None:
     await follow(worker)
@@ -372,7 +370,7 @@ async def test_nothing_is_erased_while_the_space_lives(
     assert not (await known(worker)).erased
 
 
-async def test_a_space_that_comes_back_is_not_erased(worker: Worker, clock: Clock) -> None:
+async def test_a_space_that_reappears_is_not_erased(worker: Worker, clock: Clock) -> None:
     await follow(worker)
     await tell_all(worker, **STARTED)
     await apply_not_found(worker, clock)
@@ -413,7 +411,7 @@ async def test_a_single_not_found_after_the_end_erases_nothing(worker: Worker, c
 
 
 @pytest.mark.parametrize("ending", ["canceled", "ended", "not found while live"])
-async def test_content_that_came_back_after_an_erasure_is_erased_again(
+async def test_content_that_reappears_after_an_erasure_is_erased_again(
     redis_url: str, worker: Worker, clock: Clock, ending: str
 ) -> None:
     watch = await follow(worker)
@@ -478,7 +476,7 @@ async def test_two_workers_that_erase_at_once_announce_it_once(
     assert left(redis_url) == []
 
 
-async def test_an_erasure_that_was_cut_off_is_done_by_the_next_worker(
+async def test_an_interrupted_erasure_is_completed_by_the_next_worker(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)
@@ -491,7 +489,7 @@ async def test_an_erasure_that_was_cut_off_is_done_by_the_next_worker(
     assert len(await events_of(worker, EventType.REDACTED)) == 1
 
 
-async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_either(
+async def test_an_answer_received_during_the_erasure_is_not_kept_either(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     store = worker.runtime.store

@@ -56,9 +56,7 @@ async def is_polled(worker: Worker) -> bool:
     return SPACE in [poll.subject for poll in (*urgent, *patient)]
 
 
-async def test_a_watch_that_goes_on_while_its_space_is_given_up_keeps_it(
-    worker: Worker, clock: Clock
-) -> None:
+async def test_a_watch_resumed_while_its_space_is_dropped_keeps_it(worker: Worker, clock: Clock) -> None:
     watch = await discovered(worker, LIVE)
     await pause(worker, watch, paused=True)
     # A worker has just read that nobody follows the Space, and is slower than the operator.
@@ -67,7 +65,7 @@ async def test_a_watch_that_goes_on_while_its_space_is_given_up_keeps_it(
     assert await is_polled(worker)
 
 
-async def test_a_space_is_given_up_when_all_its_watches_are_paused(worker: Worker) -> None:
+async def test_a_space_is_dropped_when_all_its_watches_are_paused(worker: Worker) -> None:
     watch = await discovered(worker, LIVE)
     await pause(worker, watch, paused=True)
     await tell(worker, LIVE)
@@ -76,7 +74,7 @@ async def test_a_space_is_given_up_when_all_its_watches_are_paused(worker: Worke
     assert await is_polled(worker)
 
 
-async def test_a_space_that_ended_meanwhile_is_polled_again_when_its_watch_goes_on(
+async def test_a_space_that_ended_during_a_pause_is_polled_when_its_watch_resumes(
     worker: Worker, clock: Clock
 ) -> None:
     watch = await discovered(worker, LIVE)
@@ -89,7 +87,7 @@ async def test_a_space_that_ended_meanwhile_is_polled_again_when_its_watch_goes_
 
 
 @pytest.mark.parametrize("cut_short", [{"id": SPACE, "state": "live"}, LIVE | {"title": "As it was"}])
-async def test_a_baseline_lists_what_is_known_whatever_the_answer_was_like(
+async def test_a_baseline_lists_the_known_state_not_the_answer(
     worker: Worker, clock: Clock, cut_short: dict[str, Any]
 ) -> None:
     await discovered(worker, LIVE)
@@ -105,7 +103,7 @@ async def test_a_baseline_lists_what_is_known_whatever_the_answer_was_like(
     assert listed["title"] == "As it is"
 
 
-async def test_a_baseline_leaves_out_what_is_not_known_yet_and_is_announced_when_it_is(
+async def test_a_baseline_omits_unknown_spaces_which_are_announced_later(
     worker: Worker, clock: Clock
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
@@ -117,7 +115,7 @@ async def test_a_baseline_leaves_out_what_is_not_known_yet_and_is_announced_when
     assert [event.type for event in await events_of(worker)] == [EventType.WATCH_BASELINE, EventType.STARTED]
 
 
-async def test_a_baseline_lists_the_spaces_of_its_own_creator_alone(worker: Worker) -> None:
+async def test_a_baseline_lists_only_the_spaces_of_its_creator(worker: Worker) -> None:
     for creator in (CREATOR, "783214"):
         await add_watch(worker.runtime, WatchKind.CREATOR, creator, on_first_sight=OnFirstSight.BASELINE)
     other = {"id": "1yNGaNLjEYbGj", "state": "live", "creator_id": "783214"}
@@ -146,7 +144,7 @@ async def overtaken_baseline(
     assert not todo
 
 
-async def test_a_baseline_never_lists_what_is_older_than_an_event_before_it(
+async def test_a_baseline_never_lists_older_state_than_earlier_events(
     redis_url: str, worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with offline_worker(redis_url, clock) as other:
@@ -177,7 +175,7 @@ async def test_a_baseline_waits_while_its_watch_is_paused_before_it_is_announced
     assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
 
 
-async def test_a_baseline_is_announced_although_its_watch_gets_another_label_meanwhile(
+async def test_a_baseline_is_announced_even_if_its_watch_is_relabelled_meanwhile(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def relabel() -> None:
@@ -190,7 +188,7 @@ async def test_a_baseline_is_announced_although_its_watch_gets_another_label_mea
     assert (await worker.runtime.store.watches.get(f"wch_creator_{CREATOR}")).label == "Mine"
 
 
-async def test_a_baseline_whose_spaces_never_rest_is_left_to_the_next_poll(
+async def test_a_baseline_of_constantly_changing_spaces_is_left_to_the_next_poll(
     worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: object, **__: object) -> bool:

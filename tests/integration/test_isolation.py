@@ -74,7 +74,7 @@ def longest_wait(moments: list[float], until: float) -> float:
 
 
 @each_answer
-async def test_a_creator_that_x_fails_on_delays_nobody_else_and_degrades_nothing(
+async def test_a_failing_creator_delays_no_other_and_degrades_nothing(
     redis_url: str, answer: Callable[[XRequest], web.Response]
 ) -> None:
     async with open_rig(redis_url, ONE_LIVE) as rig:
@@ -96,7 +96,7 @@ async def test_a_creator_that_x_fails_on_delays_nobody_else_and_degrades_nothing
 
 
 @each_answer
-async def test_a_space_that_x_fails_on_delays_no_other_poll(
+async def test_a_failing_space_delays_no_other_poll(
     redis_url: str, answer: Callable[[XRequest], web.Response]
 ) -> None:
     good = [f"G{number}" for number in range(40)]
@@ -111,7 +111,7 @@ async def test_a_space_that_x_fails_on_delays_no_other_poll(
         assert (await rig.counts())["space.ended"] == 0, "nothing follows from failed calls"
 
 
-async def test_a_name_that_x_fails_on_keeps_no_other_from_being_resolved(redis_url: str) -> None:
+async def test_a_failing_name_does_not_keep_others_from_being_resolved(redis_url: str) -> None:
     people = ", ".join(f"{{id: {number}, name: N, username: user{number}}}" for number in range(1, 40))
     async with open_rig(redis_url, f"users: [{people}]\nspaces: []") as rig:
         choke(rig, Call.USERS, ANSWERS["503"], "bad")
@@ -125,7 +125,7 @@ async def test_a_name_that_x_fails_on_keeps_no_other_from_being_resolved(redis_u
 
 
 @pytest.mark.parametrize("number", [2, 3])
-async def test_several_that_x_fails_on_are_all_found(redis_url: str, number: int) -> None:
+async def test_several_failing_subjects_are_all_found(redis_url: str, number: int) -> None:
     bad = [f"{BAD}{each}" for each in range(number)]
     mixed = [each for pair in zip(GOOD[:33], GOOD[33:66], GOOD[66:], strict=True) for each in pair]
     for position, each in enumerate(bad):
@@ -141,7 +141,7 @@ async def test_several_that_x_fails_on_are_all_found(redis_url: str, number: int
         assert await rig.announced("source.") == []
 
 
-async def test_a_search_that_always_fails_slows_itself_down_and_not_the_other(redis_url: str) -> None:
+async def test_a_failing_search_is_slowed_down_and_another_is_not(redis_url: str) -> None:
     async with open_rig(redis_url, ONE_LIVE) as rig:
         choke(rig, Call.SEARCH, ANSWERS["503"], "weather")
         await rig.watch(WatchKind.SEARCH, "news", "weather")
@@ -158,7 +158,7 @@ def pairs(rig: Rig, query: str) -> list[tuple[XRequest, XRequest]]:
     return list(pairwise(asked))
 
 
-async def test_one_search_among_several_is_at_fault_whichever_is_asked_first(redis_url: str) -> None:
+async def test_a_failing_search_is_found_whichever_is_asked_first(redis_url: str) -> None:
     for order in (["bad", "one", "two"], ["one", "bad", "two"], ["one", "two", "bad"]):
         async with open_rig(redis_url, ONE_LIVE) as rig:
             await rig.runtime.store.database.redis.flushdb()
@@ -173,7 +173,7 @@ async def test_one_search_among_several_is_at_fault_whichever_is_asked_first(red
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 100, 250])
-async def test_an_outage_is_announced_once_suspects_nobody_for_long_and_ends_for_all(
+async def test_an_outage_is_announced_once_and_isolates_no_subject_for_long(
     redis_url: str, number: int
 ) -> None:
     creators = [str(each) for each in range(1, number + 1)]
@@ -193,7 +193,7 @@ async def test_an_outage_is_announced_once_suspects_nobody_for_long_and_ends_for
         assert len(rig.x.requests) - before <= needed, "those that were asked apart are together again"
 
 
-async def test_a_lone_subject_that_fails_is_an_outage_for_all_that_is_known(redis_url: str) -> None:
+async def test_a_failing_only_subject_is_treated_as_an_outage(redis_url: str) -> None:
     async with open_rig(redis_url, ONE_LIVE) as rig:
         await rig.watch(WatchKind.SEARCH, "news")
         rig.x.fail(Call.SEARCH, 503)
@@ -201,7 +201,7 @@ async def test_a_lone_subject_that_fails_is_an_outage_for_all_that_is_known(redi
         assert await rig.announced("source.") == ["source.degraded"]
 
 
-async def test_a_space_without_its_creator_is_found_out_by_asking_for_fewer(redis_url: str) -> None:
+async def test_a_space_without_its_creator_is_found_by_smaller_requests(redis_url: str) -> None:
     play = "spaces:\n" + spaces(["OLD", "NEW"], "{at: 0s, set: {state: live, title: news}}")
     async with open_rig(redis_url, play) as rig:
 

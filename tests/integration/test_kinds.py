@@ -105,7 +105,7 @@ async def staged(redis_url: str, *, kinds: Kinds = WITH_ECHO) -> AsyncIterator[S
         assert await findings(runtime.store) == []
 
 
-async def test_a_space_lives_in_one_message_that_follows_it(redis_url: str) -> None:
+async def test_a_space_has_one_message_that_is_kept_current(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         first = await stage.delivered(1)
         await stage.delivered(2)
@@ -132,7 +132,7 @@ async def test_a_space_lives_in_one_message_that_follows_it(redis_url: str) -> N
         assert (attempt.status_code, len(attempt.body)) == (200, 4096)
 
 
-async def test_one_request_shows_the_newest_of_what_waits(redis_url: str) -> None:
+async def test_one_request_shows_the_newest_of_several_waiting_events(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         first, second, third = await stage.announce(1, 2, 3)
         await stage.becomes(third, DeliveryStatus.DELIVERED)
@@ -144,7 +144,7 @@ async def test_one_request_shows_the_newest_of_what_waits(redis_url: str) -> Non
         assert request.json["text"] == "number 3"
 
 
-async def test_what_is_held_stays_pending_and_counts_no_attempt(redis_url: str) -> None:
+async def test_a_held_delivery_stays_pending_and_counts_no_attempt(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         until = await stage.quiet_for(600)
         (event,) = await stage.announce(1)
@@ -158,7 +158,7 @@ async def test_what_is_held_stays_pending_and_counts_no_attempt(redis_url: str) 
         assert stage.requests() == []
 
 
-async def test_what_was_held_goes_out_at_its_moment(redis_url: str) -> None:
+async def test_a_held_delivery_is_sent_when_its_hold_ends(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         until = await stage.quiet_for(2)
         (event,) = await stage.announce(1)
@@ -168,7 +168,7 @@ async def test_what_was_held_goes_out_at_its_moment(redis_url: str) -> None:
         assert request.received_at >= until
 
 
-async def test_a_message_that_somebody_deleted_is_posted_again(redis_url: str) -> None:
+async def test_a_deleted_message_is_posted_again(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         await stage.delivered(1)
         stage.receiver.answer("/rooms/m1", statuses=[404])
@@ -179,7 +179,7 @@ async def test_a_message_that_somebody_deleted_is_posted_again(redis_url: str) -
         assert health.consecutive_failures == 0
 
 
-async def test_failures_are_tried_again_on_the_schedule_of_the_kind(redis_url: str) -> None:
+async def test_failures_are_retried_on_the_schedule_of_the_kind(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         stage.receiver.answer("/rooms", statuses=[500])
         (event,) = await stage.announce(1)
@@ -187,7 +187,7 @@ async def test_failures_are_tried_again_on_the_schedule_of_the_kind(redis_url: s
         assert exhausted.attempts_made == len(stage.requests()) == 3
 
 
-async def test_a_code_in_the_answer_may_say_that_nobody_is_there_any_more(redis_url: str) -> None:
+async def test_a_code_in_the_answer_may_mean_gone(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         stage.receiver.answer("/rooms", statuses=[403], body=b'{"code": "no_such_room"}')
         (event,) = await stage.announce(1)
@@ -196,7 +196,7 @@ async def test_a_code_in_the_answer_may_say_that_nobody_is_there_any_more(redis_
         assert (endpoint.status, endpoint.disabled_reason) == (EndpointStatus.DISABLED, "gone")
 
 
-async def test_a_code_in_the_answer_may_say_that_the_destination_has_moved(redis_url: str) -> None:
+async def test_a_code_in_the_answer_may_mean_that_the_destination_has_moved(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         moved = b'{"code": "moved", "moved_to": "attic"}'
         stage.receiver.answer(
@@ -210,7 +210,7 @@ async def test_a_code_in_the_answer_may_say_that_the_destination_has_moved(redis
         assert endpoint["health"]["consecutive_failures"] == 0
 
 
-async def test_a_code_in_the_answer_may_say_that_it_is_of_no_use(redis_url: str) -> None:
+async def test_a_code_in_the_answer_may_mean_that_retrying_is_useless(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         stage.receiver.answer("/rooms", statuses=[400], body=b'{"code": "blocked"}')
         (event,) = await stage.announce(1)
@@ -232,7 +232,7 @@ async def test_a_header_that_only_the_kind_reads_may_ask_for_a_pause(redis_url: 
         assert "x-pause" not in attempt.headers
 
 
-async def test_a_kind_that_fails_to_read_an_answer_does_not_send_again_and_again(redis_url: str) -> None:
+async def test_a_kind_that_fails_to_read_an_answer_does_not_resend_forever(redis_url: str) -> None:
     def fail(_sending: Sending[EchoTarget], _answer: Answer, _now: float) -> Reading:
         raise KeyError("id")
 
@@ -245,7 +245,7 @@ async def test_a_kind_that_fails_to_read_an_answer_does_not_send_again_and_again
         assert len(stage.requests()) == 4
 
 
-async def test_what_is_not_about_one_space_is_sent_without_a_memory(redis_url: str) -> None:
+async def test_an_event_about_no_space_is_sent_without_a_memory(redis_url: str) -> None:
     async with staged(redis_url) as stage:
         response = await stage.client.post(f"/v1/endpoints/{stage.endpoint['id']}/test")
         event = EventId((await response.json())["event_id"])
@@ -257,7 +257,7 @@ async def test_what_is_not_about_one_space_is_sent_without_a_memory(redis_url: s
         )
 
 
-async def test_a_worker_of_an_earlier_version_leaves_the_delivery_to_a_later_one(redis_url: str) -> None:
+async def test_a_worker_of_an_older_version_leaves_the_delivery_to_a_newer_one(redis_url: str) -> None:
     settings = quick_settings(redis_url)
     async with (
         Receiver() as receiver,

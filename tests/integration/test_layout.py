@@ -128,7 +128,7 @@ async def test_a_database_of_a_newer_version_is_refused(redis_url: str) -> None:
         await settle_in(redis_url)
 
 
-async def test_a_database_of_version_1_is_brought_up(redis_url: str, redis: Any) -> None:
+async def test_a_database_of_version_1_is_migrated(redis_url: str, redis: Any) -> None:
     before = await contents(redis)
     await make_old(redis)
     await settle_in(redis_url)
@@ -136,7 +136,7 @@ async def test_a_database_of_version_1_is_brought_up(redis_url: str, redis: Any)
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 10, 30])
-async def test_bringing_up_can_be_broken_off_and_begun_again(
+async def test_an_interrupted_migration_can_be_restarted(
     redis_url: str, redis: Any, monkeypatch: pytest.MonkeyPatch, renamed: int
 ) -> None:
     before = await contents(redis)
@@ -149,7 +149,7 @@ async def test_bringing_up_can_be_broken_off_and_begun_again(
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 3])
-async def test_a_move_that_was_broken_off_can_be_taken_back(
+async def test_an_interrupted_move_can_be_reverted(
     redis_url: str, redis: Any, monkeypatch: pytest.MonkeyPatch, renamed: int
 ) -> None:
     before = await contents(redis)
@@ -159,15 +159,13 @@ async def test_a_move_that_was_broken_off_can_be_taken_back(
     assert await contents(redis) == before
 
 
-async def test_the_generation_of_a_partition_never_begins_again(redis_url: str, redis: Any) -> None:
+async def test_the_generation_of_a_partition_never_restarts(redis_url: str, redis: Any) -> None:
     before = await redis.get(schema.PARTITION_GENERATION(0))
     await settle_in(redis_url, partitions=5)
     assert int(await redis.get(schema.PARTITION_GENERATION(0))) >= int(before) > 0
 
 
-async def test_endpoints_move_with_all_that_is_theirs_when_there_are_more_partitions(
-    redis_url: str, redis: Any
-) -> None:
+async def test_endpoints_move_with_all_their_records_to_more_partitions(redis_url: str, redis: Any) -> None:
     before = await contents(redis)
     await settle_in(redis_url, partitions=5)
     moved = await contents(redis)

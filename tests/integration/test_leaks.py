@@ -38,7 +38,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
         schema.WATCHES(),  # another type
     ],
 )
-def test_a_key_that_must_not_stay_is_found(redis_url: str, client: redis.Redis, key: str) -> None:
+def test_an_unknown_key_is_found(redis_url: str, client: redis.Redis, key: str) -> None:
     assert stray_keys(redis_url) == []
     if key == schema.WAKEUP("observe"):
         client.set(key, 1)
@@ -67,7 +67,7 @@ def test_a_connection_that_was_not_closed_is_found(redis_url: str, client: redis
     forgotten.close()
 
 
-async def test_a_task_that_goes_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_running_task_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "CLOSING_SECONDS", 0.05)
     assert await tasks_left() == []
     forgotten = asyncio.create_task(asyncio.Event().wait(), name="forgotten")

@@ -34,7 +34,7 @@ async def observations(runtime: Runtime, result: str) -> float:
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "html", "truncated", "reset", "stale", "vanish_all"])
-async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwards(
+async def test_no_fault_of_x_makes_an_event_and_true_changes_follow_afterwards(
     redis_url: str, fault: str
 ) -> None:
     play = (
@@ -62,7 +62,7 @@ async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwar
     assert about_source[1::2] == ["source.recovered"] * (len(about_source) // 2)
 
 
-async def test_a_rate_limit_is_obeyed_until_it_ends(redis_url: str) -> None:
+async def test_a_rate_limit_is_respected_until_it_ends(redis_url: str) -> None:
     play = SIX_LIVE + "faults: [{at: 0s, for: 1.5s, kind: rate_limited}]\n"
     async with running_simulator(play) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
@@ -81,7 +81,7 @@ async def test_a_rate_limit_is_obeyed_until_it_ends(redis_url: str) -> None:
             assert await observations(runtime, "rate_limited") <= 2
 
 
-async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> None:
+async def test_insufficient_credentials_stop_the_polling(redis_url: str) -> None:
     play = SIX_LIVE + "faults: [{at: 0s, for: 1h, kind: unauthorized}]\n"
     async with running_simulator(play) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
@@ -98,7 +98,7 @@ async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> 
             assert await types_of(runtime) == ["source.degraded"]
 
 
-async def test_a_paused_watch_is_not_asked_about_and_goes_on_when_resumed(redis_url: str) -> None:
+async def test_a_paused_watch_is_not_polled_until_resumed(redis_url: str) -> None:
     async with running_simulator(SIX_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime:

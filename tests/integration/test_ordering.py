@@ -35,7 +35,7 @@ async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> 
     return events
 
 
-async def test_only_the_first_event_of_a_space_goes_out(store: Store) -> None:
+async def test_only_the_first_event_of_a_space_is_sent(store: Store) -> None:
     endpoint = await add_ordered(store)
     first, second, third = await owe(store, endpoint, "A", 1, 2, 3)
     (other,) = await owe(store, endpoint, "B", 1)
@@ -67,7 +67,7 @@ async def test_a_head_that_keeps_failing_blocks_only_its_own_space(store: Store)
 
 
 @pytest.mark.parametrize("end", [DeliveryStatus.EXHAUSTED, DeliveryStatus.DISCARDED])
-async def test_what_is_given_up_makes_room_for_the_next(store: Store, end: DeliveryStatus) -> None:
+async def test_a_given_up_delivery_makes_room_for_the_next(store: Store, end: DeliveryStatus) -> None:
     endpoint = await add_ordered(store)
     _, second = await owe(store, endpoint, "A", 1, 2)
     (head,) = await claim(store)
@@ -75,7 +75,7 @@ async def test_what_is_given_up_makes_room_for_the_next(store: Store, end: Deliv
     assert [each.event_id for each in await claim(store)] == [second]
 
 
-async def test_an_event_that_has_expired_does_not_hold_up_its_line(store: Store) -> None:
+async def test_an_expired_event_does_not_block_its_line(store: Store) -> None:
     endpoint = await add_ordered(store)
     first, second = await owe(store, endpoint, "A", 1, 2)
     await store.database.redis.delete(schema.EVENT(first))
@@ -85,7 +85,7 @@ async def test_an_event_that_has_expired_does_not_hold_up_its_line(store: Store)
     assert [each.event_id for each in await claim(store)] == [second]
 
 
-async def test_what_is_sent_again_goes_ahead_of_later_ones(store: Store) -> None:
+async def test_a_redelivery_goes_ahead_of_later_events(store: Store) -> None:
     endpoint = await add_ordered(store)
     first, second, third = await owe(store, endpoint, "A", 1, 2, 3)
     (head,) = await claim(store)
@@ -99,7 +99,7 @@ async def test_what_is_sent_again_goes_ahead_of_later_ones(store: Store) -> None
     assert order == [first, second, third]
 
 
-async def test_a_line_is_counted_as_pending_and_goes_with_its_endpoint(store: Store) -> None:
+async def test_a_line_counts_as_pending_and_is_removed_with_its_endpoint(store: Store) -> None:
     endpoint = await add_ordered(store)
     await owe(store, endpoint, "A", 1, 2, 3)
     await owe(store, endpoint, "B", 1, 2)
@@ -111,7 +111,7 @@ async def test_a_line_is_counted_as_pending_and_goes_with_its_endpoint(store: St
     assert left == []
 
 
-async def test_lines_are_drained_in_order_after_the_endpoint_wants_none_any_more(store: Store) -> None:
+async def test_lines_are_drained_in_order_after_ordering_is_turned_off(store: Store) -> None:
     endpoint = await add_ordered(store)
     first, second = await owe(store, endpoint, "A", 1, 2)
     await store.endpoints.save(replace(endpoint, ordering=Ordering.NONE), replacing=endpoint)
@@ -124,7 +124,7 @@ async def test_lines_are_drained_in_order_after_the_endpoint_wants_none_any_more
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choices=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=10, max_size=60))
-async def test_first_sendings_ascend_whatever_fails(store: Store, choices: Sequence[tuple[int, int]]) -> None:
+async def test_first_attempts_ascend_whatever_fails(store: Store, choices: Sequence[tuple[int, int]]) -> None:
     await store.database.redis.flushall()
     endpoint = await add_ordered(store)
     for space in ("A", "B"):
@@ -150,7 +150,7 @@ async def test_first_sendings_ascend_whatever_fails(store: Store, choices: Seque
     assert len(under_way) <= 2
 
 
-async def test_an_ordered_endpoint_sees_ascending_sequences_through_a_bad_time(redis_url: str) -> None:
+async def test_an_ordered_endpoint_sees_ascending_sequences_despite_failures(redis_url: str) -> None:
     configured = quick_settings(redis_url, retry_schedule_seconds=(0.02,) * 20)
     async with Receiver() as receiver, open_runtime(configured) as runtime, running_worker(configured):
         await add_endpoint(runtime, receiver, "/hook", event_types=("*",), ordering=Ordering.SPACE)

@@ -97,7 +97,7 @@ async def next_claims(store: Store) -> list[Claim]:
     return found
 
 
-async def test_an_unknown_receiver_gets_two_at_once_and_one_more_for_each_that_it_takes(store: Store) -> None:
+async def test_a_new_receiver_starts_with_two_at_once_and_gains_one_per_success(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=7)
     await owe(store, [endpoint], *range(30))
     rounds = []
@@ -108,7 +108,7 @@ async def test_an_unknown_receiver_gets_two_at_once_and_one_more_for_each_that_i
     assert rounds == [FIRST_CONCURRENCY, 4, 7, 7]
 
 
-async def test_a_known_receiver_is_not_unknown_again_for_a_higher_limit(store: Store) -> None:
+async def test_a_higher_limit_does_not_restart_the_slow_start(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=4)
     await allow_full_concurrency(store, endpoint)
     await store.endpoints.save(replace(endpoint, max_concurrency=10), replacing=endpoint)
@@ -116,7 +116,7 @@ async def test_a_known_receiver_is_not_unknown_again_for_a_higher_limit(store: S
     assert len(await claim(store)) == 4
 
 
-async def test_a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_again_is_known(
+async def test_a_lowered_limit_holds_at_once_and_can_be_raised_again(
     store: Store,
 ) -> None:
     endpoint = await add_new(store, max_concurrency=8)
@@ -131,7 +131,7 @@ async def test_a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_agai
     assert len(await claim(store)) == 8
 
 
-async def test_the_pause_that_is_named_is_kept_and_the_delivery_shows_it(store: Store) -> None:
+async def test_a_requested_pause_is_kept_and_shown_in_the_delivery(store: Store) -> None:
     endpoint = await add_new(store)
     event, *_ = await owe(store, [endpoint], 1, 2, 3)
     first, _ = await claim(store)
@@ -145,7 +145,7 @@ async def test_the_pause_that_is_named_is_kept_and_the_delivery_shows_it(store: 
     assert health.paused_until == delivery.next_attempt_at == resume_at / 1000
 
 
-async def test_a_refusal_that_names_no_time_is_followed_by_a_short_pause(store: Store) -> None:
+async def test_a_refusal_without_a_time_is_followed_by_a_short_pause(store: Store) -> None:
     endpoint = await add_new(store)
     await owe(store, [endpoint], 1)
     await settle(store, *[refused(each) for each in await claim(store)])
@@ -155,9 +155,7 @@ async def test_a_refusal_that_names_no_time_is_followed_by_a_short_pause(store: 
 
 
 @pytest.mark.parametrize(("seconds", "share"), [(1.0, PACE_LAW.asked_share), (0.0, PACE_LAW.unasked_share)])
-async def test_the_pause_grows_with_the_time_for_which_nothing_is_taken(
-    store: Store, seconds: float, share: float
-) -> None:
+async def test_the_pause_grows_while_nothing_is_accepted(store: Store, seconds: float, share: float) -> None:
     endpoint = await add_new(store)
     await owe(store, [endpoint], 1)
     (only,) = await claim(store)
@@ -179,7 +177,7 @@ async def test_the_pause_grows_to_no_more_than_an_hour(store: Store) -> None:
     assert resume_at - now == pytest.approx(3_600_000, rel=0.1)
 
 
-async def test_after_a_refusal_one_goes_out_at_a_time_until_one_is_taken(store: Store) -> None:
+async def test_after_a_refusal_one_at_a_time_is_sent_until_one_is_accepted(store: Store) -> None:
     endpoint = await add_new(store)
     await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(20))
@@ -194,7 +192,7 @@ async def test_after_a_refusal_one_goes_out_at_a_time_until_one_is_taken(store: 
     assert len(await next_claims(store)) >= 1
 
 
-async def test_what_was_in_flight_before_a_refusal_and_is_taken_says_nothing_of_the_pause(
+async def test_an_earlier_request_accepted_after_a_refusal_does_not_end_the_pause(
     store: Store,
 ) -> None:
     endpoint = await add_new(store)
@@ -205,7 +203,7 @@ async def test_what_was_in_flight_before_a_refusal_and_is_taken_says_nothing_of_
     assert "refusing" in await pace_of(store, endpoint)
 
 
-async def test_what_is_refused_together_cuts_once(store: Store) -> None:
+async def test_simultaneous_refusals_reduce_the_pace_once(store: Store) -> None:
     endpoint = await add_new(store)
     await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(20))
@@ -216,7 +214,7 @@ async def test_what_is_refused_together_cuts_once(store: Store) -> None:
     assert (await run_of(store, endpoint))["concurrency"] == cut
 
 
-async def test_the_concurrency_falls_to_what_the_receiver_has_in_hand(store: Store) -> None:
+async def test_the_concurrency_falls_to_the_number_the_receiver_is_processing(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=10)
     await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(30))
@@ -226,7 +224,7 @@ async def test_the_concurrency_falls_to_what_the_receiver_has_in_hand(store: Sto
     assert (await store.endpoints.health(endpoint.id)).learned_concurrency == 6
 
 
-async def test_a_learned_rate_spaces_what_goes_out_and_shows_in_the_health(store: Store) -> None:
+async def test_a_learned_rate_spaces_requests_and_shows_in_the_health(store: Store) -> None:
     endpoint = await add_new(store)
     await owe(store, [endpoint], *range(10))
     await set_pace(store, endpoint, rate=20.0, ceiling=1000.0)
@@ -238,7 +236,7 @@ async def test_a_learned_rate_spaces_what_goes_out_and_shows_in_the_health(store
     assert (await store.endpoints.health(endpoint.id)).learned_rate_per_second == 20.0
 
 
-async def test_the_turn_says_when_the_next_may_go(store: Store) -> None:
+async def test_a_turn_returns_when_the_next_delivery_may_go(store: Store) -> None:
     endpoint = await add_new(store)
     await owe(store, [endpoint], *range(10))
     await set_pace(store, endpoint, rate=2.0, ceiling=1000.0)
@@ -248,7 +246,7 @@ async def test_the_turn_says_when_the_next_may_go(store: Store) -> None:
     assert 0.3 < turn.next_in <= 0.5
 
 
-async def test_a_receiver_that_refuses_soon_after_it_took_some_gets_a_rate(store: Store) -> None:
+async def test_a_receiver_that_refuses_soon_after_accepting_gets_a_rate(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=10)
     await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(30))
@@ -271,7 +269,7 @@ async def test_a_receiver_that_was_closed_from_the_start_gets_no_rate(store: Sto
     assert "rate" not in await pace_of(store, endpoint)
 
 
-async def test_successes_raise_the_rate_slowly_near_what_was_refused_and_quickly_beyond(store: Store) -> None:
+async def test_successes_raise_the_rate_slowly_near_the_refused_rate_and_quickly_beyond(store: Store) -> None:
     endpoint = await add_new(store)
     await owe(store, [endpoint], *range(6))
     grown = []
@@ -286,7 +284,7 @@ async def test_successes_raise_the_rate_slowly_near_what_was_refused_and_quickly
     assert near < beyond < far_below
 
 
-async def test_refusals_open_no_breaker_and_end_the_failures_in_a_row(store: Store) -> None:
+async def test_refusals_neither_open_the_breaker_nor_continue_a_run_of_failures(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=40)
     await allow_full_concurrency(store, endpoint)
     await owe(store, [endpoint], *range(40))
@@ -343,7 +341,7 @@ async def test_another_url_and_enabling_forget_the_pace_and_another_description_
     assert await pace_of(store, endpoint) == {}
 
 
-async def test_what_was_learned_is_forgotten_after_ten_minutes_without_a_refusal(store: Store) -> None:
+async def test_a_learned_pace_expires_after_ten_minutes_without_a_refusal(store: Store) -> None:
     endpoint = await add_new(store)
     await owe(store, [endpoint], *range(20))
     now = await now_ms(store)
@@ -354,7 +352,7 @@ async def test_what_was_learned_is_forgotten_after_ten_minutes_without_a_refusal
 
 
 @pytest.mark.parametrize(("seconds", "goes"), [(0.0, True), (FOREVER, False)])
-async def test_what_is_sent_again_by_hand_waits_for_no_longer_than_the_receiver_asked(
+async def test_a_manual_redelivery_waits_only_as_long_as_the_receiver_asked(
     store: Store, monkeypatch: pytest.MonkeyPatch, seconds: float, goes: bool
 ) -> None:
     set_law(monkeypatch, pause=FOREVER * 1000)
@@ -365,7 +363,7 @@ async def test_what_is_sent_again_by_hand_waits_for_no_longer_than_the_receiver_
     assert [each.event_id for each in await claim(store)] == ([last] if goes else [])
 
 
-async def test_the_head_of_a_line_that_is_refused_holds_its_line_and_is_sent_first(store: Store) -> None:
+async def test_a_refused_head_of_a_line_blocks_its_line_and_is_sent_first(store: Store) -> None:
     endpoint = await add_new(store, ordering=Ordering.SPACE)
     events = await commit_space_events(store, "1abc", 1, 2, 3)
     await dispatch_events(store, [(event, [endpoint]) for event in events])
@@ -390,7 +388,7 @@ STEPS: Final = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, most=st.integers(1, 20), limit=st.sampled_from([None, 5.0, 100.0]))
-def test_laws_of_the_pace_over_any_history(
+def test_the_laws_of_pacing_hold_over_any_history(
     redis_url: str, steps: Sequence[tuple[str, int, int]], most: int, limit: float | None
 ) -> None:
     """No rate leaves its bounds, no more is in flight than is allowed, and nothing goes out in a pause."""

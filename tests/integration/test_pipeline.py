@@ -39,7 +39,7 @@ def told(requests: list[ReceivedRequest]) -> list[tuple[int, str]]:
     return sorted((each.json["data"]["sequence"], each.json["type"]) for each in requests)
 
 
-async def test_a_life_of_a_space_arrives_signed_and_each_change_once(redis_url: str) -> None:
+async def test_a_complete_space_arrives_signed_with_each_change_once(redis_url: str) -> None:
     async with Receiver() as receiver, running_simulator(A_LIFE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
@@ -59,7 +59,7 @@ async def test_a_life_of_a_space_arrives_signed_and_each_change_once(redis_url: 
     assert {each.event_id: each.body for each in got} == {event.id: event.body for event in events.items}
 
 
-async def test_a_new_watch_lists_what_is_there_in_one_event(redis_url: str) -> None:
+async def test_a_new_watch_lists_existing_spaces_in_one_event(redis_url: str) -> None:
     async with Receiver() as receiver, running_simulator(THREE_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
@@ -74,7 +74,7 @@ async def test_a_new_watch_lists_what_is_there_in_one_event(redis_url: str) -> N
     assert len(log.items) == 1
 
 
-async def test_a_name_is_resolved_and_a_name_that_nobody_has_fails(redis_url: str) -> None:
+async def test_a_name_is_resolved_and_an_unknown_name_fails(redis_url: str) -> None:
     async with running_simulator(THREE_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):

@@ -329,7 +329,7 @@ class PollMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-def test_bad_days_of_x_delay_cost_and_announce_nothing_that_they_should_not(
+def test_the_laws_hold_on_bad_days_of_x(
     redis_server: RedisServer,
 ) -> None:
     class OverThisServer(PollMachine):

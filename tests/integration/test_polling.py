@@ -61,7 +61,7 @@ class HeldUp:
         self._released.set()
 
 
-async def test_the_polls_of_a_worker_that_dies_come_back_when_its_lease_is_over(redis_url: str) -> None:
+async def test_the_polls_of_a_dead_worker_return_when_its_lease_expires(redis_url: str) -> None:
     async with open_rig(redis_url, ONE_LIVE) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         x = HeldUp(rig)
@@ -81,7 +81,7 @@ async def test_the_polls_of_a_worker_that_dies_come_back_when_its_lease_is_over(
         assert await rig.types() == ["space.started"]
 
 
-async def test_two_workers_share_the_polls_and_never_ask_about_the_same_at_once(redis_url: str) -> None:
+async def test_two_workers_share_the_polls_and_never_poll_a_subject_at_once(redis_url: str) -> None:
     everything = names("S", 200)
     async with open_rig(redis_url, "spaces:\n" + spaces(everything, LIVE), workers=2) as rig:
         await rig.watch(WatchKind.SPACE, *everything)
@@ -101,7 +101,7 @@ async def test_two_workers_share_the_polls_and_never_ask_about_the_same_at_once(
         assert await rig.counts() == {"space.started": 200}
 
 
-async def test_a_claim_gives_only_what_nobody_else_has(redis_url: str) -> None:
+async def test_a_claim_returns_only_unclaimed_polls(redis_url: str) -> None:
     async with open_rig(redis_url, NO_SPACES) as rig:
         now, polls = rig.clock.now, rig.runtime.store.polls
         await file_polls(rig, Call.LOOKUP, ["A", "B", "C"], at=now, urgency=Urgency.URGENT)
@@ -112,7 +112,7 @@ async def test_a_claim_gives_only_what_nobody_else_has(redis_url: str) -> None:
         assert await polls.claim(Call.LOOKUP, urgent, now=now) == []
 
 
-async def test_a_request_carries_what_is_urgent_and_keeps_a_tenth_for_the_patient(redis_url: str) -> None:
+async def test_a_request_takes_urgent_polls_and_keeps_a_tenth_for_patient_ones(redis_url: str) -> None:
     async with open_rig(redis_url, NO_SPACES) as rig:
         # The patient ones have waited for longer, and still they get no more than their share.
         await file_polls(rig, Call.LOOKUP, names("P", 50), at=rig.clock.now - 3600, urgency=Urgency.PATIENT)
@@ -126,7 +126,9 @@ async def test_a_request_carries_what_is_urgent_and_keeps_a_tenth_for_the_patien
 @pytest.mark.parametrize(
     ("call", "ahead"), [(Call.LOOKUP, 600.0), (Call.CREATORS, 30.0)], ids=["lookup", "creators"]
 )
-async def test_a_request_is_filled_up_with_what_is_due_soon(redis_url: str, call: Call, ahead: float) -> None:
+async def test_a_request_is_filled_with_polls_that_are_due_soon(
+    redis_url: str, call: Call, ahead: float
+) -> None:
     async with open_rig(redis_url, NO_SPACES) as rig:
         await file_polls(rig, call, ["1"], at=rig.clock.now, urgency=Urgency.URGENT)
         await file_polls(rig, call, ["2"], at=rig.clock.now + ahead, urgency=Urgency.PATIENT)
@@ -135,7 +137,7 @@ async def test_a_request_is_filled_up_with_what_is_due_soon(redis_url: str, call
         assert [set(asked.subjects) for asked in rig.x.of(call)] == [{"1", "2"}]
 
 
-async def test_nothing_is_asked_ahead_of_its_time_for_its_own_sake(redis_url: str) -> None:
+async def test_polls_that_are_not_due_cause_no_request(redis_url: str) -> None:
     async with open_rig(redis_url, NO_SPACES) as rig:
         await file_polls(rig, Call.LOOKUP, ["1"], at=rig.clock.now + 1, urgency=Urgency.URGENT)
         await rig.poll()
@@ -148,7 +150,7 @@ async def test_nothing_is_asked_ahead_of_its_time_for_its_own_sake(redis_url: st
     ("kind", "target", "call"),
     [(WatchKind.SPACE, "S1", Call.LOOKUP), (WatchKind.CREATOR, "1", Call.CREATORS)],
 )
-async def test_a_new_watch_is_polled_at_once_though_thousands_wait(
+async def test_a_new_watch_is_polled_at_once_although_thousands_wait(
     redis_url: str, kind: WatchKind, target: str, call: Call
 ) -> None:
     async with open_rig(redis_url, ONE_LIVE) as rig:
@@ -202,7 +204,7 @@ async def pause(rig: Rig) -> None:
     ],
     ids=["space", "creator", "search", "name"],
 )
-async def test_the_poll_of_a_watch_that_is_taken_away_while_x_is_asked_does_not_come_back(
+async def test_the_poll_of_a_watch_removed_during_a_request_does_not_return(
     redis_url: str, kind: WatchKind, target: str, status: int, take: Callable[[Rig], Awaitable[None]]
 ) -> None:
     async with open_rig(redis_url, ONE_LIVE) as rig:
@@ -239,7 +241,7 @@ async def test_a_watch_that_is_resumed_is_polled_at_once(redis_url: str) -> None
         assert len(rig.x.requests) == asked + 1
 
 
-async def test_what_was_taken_off_the_schedule_stays_off(redis_url: str) -> None:
+async def test_a_removed_poll_stays_off_the_schedule(redis_url: str) -> None:
     async with open_rig(redis_url, NO_SPACES) as rig:
         now, polls = rig.clock.now, rig.runtime.store.polls
         later = NextPoll(now + 5, Urgency.PATIENT)
@@ -251,7 +253,7 @@ async def test_what_was_taken_off_the_schedule_stays_off(redis_url: str) -> None
         assert (urgent, [(each.subject, each.at) for each in patient]) == ([], [("kept", now + 5)])
 
 
-async def test_the_queue_is_shown_as_it_is(redis_url: str) -> None:
+async def test_the_poll_queue_is_reported_correctly(redis_url: str) -> None:
     async with open_rig(redis_url, NO_SPACES) as rig:
         now, polls = rig.clock.now, rig.runtime.store.polls
         assert await queue_of(rig, Call.LOOKUP) == PollQueue(0, 0, 0, None)
@@ -267,7 +269,7 @@ async def test_the_queue_is_shown_as_it_is(redis_url: str) -> None:
         assert await queue_of(rig, Call.LOOKUP) == PollQueue(2, 1, 2, now)
 
 
-async def test_a_call_that_hangs_does_not_hold_up_the_others(redis_url: str) -> None:
+async def test_a_hanging_call_does_not_delay_the_others(redis_url: str) -> None:
     async with open_rig(redis_url, ONE_LIVE) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.poll()

@@ -99,7 +99,7 @@ async def subscriber(store: Store, name: str = "s", **changes: Any) -> Endpoint:
     return await add(store, name, event_types=("*",), **changes)
 
 
-async def test_what_was_never_owed_goes_out_in_the_order_of_the_log(store: Store, worker: Worker) -> None:
+async def test_never_dispatched_events_are_sent_in_log_order(store: Store, worker: Worker) -> None:
     events = await log(store, *range(20))
     endpoint = await subscriber(store, max_concurrency=100)
     recovery = await start(store, endpoint)
@@ -111,7 +111,7 @@ async def test_what_was_never_owed_goes_out_in_the_order_of_the_log(store: Store
     assert done.finished_at is not None
 
 
-async def test_what_was_delivered_or_is_on_its_way_is_left_alone(store: Store, worker: Worker) -> None:
+async def test_delivered_and_pending_deliveries_are_left_alone(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, max_concurrency=100)
     delivered, exhausted, leased = await owe(store, [endpoint], 1, 2, 3)
     first, second, _ = await claim(store)
@@ -133,7 +133,9 @@ async def test_what_was_delivered_or_is_on_its_way_is_left_alone(store: Store, w
     assert (claims[exhausted].trigger, claims[never_owed].trigger) == ("manual", "scheduled")
 
 
-async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker: Worker) -> None:
+async def test_only_currently_subscribed_events_are_recovered_and_no_tests(
+    store: Store, worker: Worker
+) -> None:
     await commit_space_events(store, "A", 1, 2)
     await commit_space_events(store, "B", 1)
     await log(store, 1)
@@ -149,7 +151,7 @@ async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker
     assert (done.count, done.considered, done.queued) == (2, 4, 2)
 
 
-async def test_only_what_was_committed_in_that_time(store: Store, worker: Worker) -> None:
+async def test_only_events_committed_in_the_span_are_recovered(store: Store, worker: Worker) -> None:
     events = await log(store, *range(6))
     for number, event in enumerate(events):
         await store.database.redis.hset(schema.EVENT(event), "at", 1_900_000_000_000 + number * 100_000)
@@ -162,7 +164,7 @@ async def test_only_what_was_committed_in_that_time(store: Store, worker: Worker
     assert await due(store, endpoint) == events[1:4]
 
 
-async def test_to_count_what_was_never_owed_takes_one_question_an_event(
+async def test_counting_undispatched_events_routes_each_event_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred thousand are counted while somebody waits for the answer."""
@@ -185,7 +187,7 @@ async def test_to_count_what_was_never_owed_takes_one_question_an_event(
     assert len(read) == 1
 
 
-async def test_three_thousand_events_go_out_once_and_never_crowd_the_queue(
+async def test_three_thousand_events_are_sent_once_without_flooding_the_queue(
     store: Store, worker: Worker
 ) -> None:
     events = await log(store, *range(3_000))
@@ -200,7 +202,7 @@ async def test_three_thousand_events_go_out_once_and_never_crowd_the_queue(
     assert (done.considered, done.queued) == (3_000, 3_000)
 
 
-async def test_what_waits_for_its_next_attempt_holds_no_recovery_up(store: Store, worker: Worker) -> None:
+async def test_a_delivery_waiting_for_a_retry_does_not_delay_a_recovery(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, max_concurrency=2 * MOST_WAITING)
     await owe(store, [endpoint], *range(MOST_WAITING + 1))
     tried = await claim(store, limit=2 * MOST_WAITING)
@@ -211,7 +213,7 @@ async def test_what_waits_for_its_next_attempt_holds_no_recovery_up(store: Store
     assert [each.event_id for each in await claim(store)] == missed
 
 
-async def test_what_stands_in_line_waits_for_the_receiver_if_the_first_of_its_line_does(
+async def test_a_line_counts_as_waiting_if_its_first_delivery_waits(
     store: Store,
 ) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE)
@@ -246,7 +248,7 @@ async def test_recoveries_take_turns(store: Store) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
+async def test_a_worker_that_dies_during_a_batch_repeats_and_loses_nothing(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     """Before the batch is stored, or after it, when the answer does not arrive any more."""
@@ -279,7 +281,7 @@ async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
     assert (done.status, done.considered, done.queued) == ("done", len(events), len(events))
 
 
-async def test_what_expires_meanwhile_is_passed_over(store: Store, worker: Worker) -> None:
+async def test_events_that_expire_meanwhile_are_skipped(store: Store, worker: Worker) -> None:
     events = await log(store, *range(10))
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
@@ -323,7 +325,9 @@ async def test_a_disabled_endpoint_ends_its_recovery_and_another_finishes_it(
     assert [each.status for each in page.items] == ["done", "failed"]
 
 
-async def test_one_at_a_time_and_it_can_be_canceled(store: Store, worker: Worker) -> None:
+async def test_an_endpoint_has_one_recovery_at_a_time_which_can_be_canceled(
+    store: Store, worker: Worker
+) -> None:
     await log(store, 1)
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
@@ -342,7 +346,7 @@ async def test_one_at_a_time_and_it_can_be_canceled(store: Store, worker: Worker
         await store.recoveries.get(other.id, recovery.id)
 
 
-async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store, worker: Worker) -> None:
+async def test_an_ordered_endpoint_gets_missed_events_by_sequence(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)
     expected: dict[str, list[EventId]] = {}
     for space in ("A", "B", "C"):
@@ -363,7 +367,7 @@ async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store,
     assert (await store.recoveries.get(endpoint.id, recovery.id)).queued == 15
 
 
-async def test_a_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> None:
+async def test_the_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> None:
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
     assert await store.waiting_work(now=1.0) == ["recover"]
@@ -372,7 +376,7 @@ async def test_a_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> N
     assert await store.waiting_work(now=1.0) == []
 
 
-async def test_a_record_that_is_gone_stops_nobody(store: Store, worker: Worker) -> None:
+async def test_a_missing_recovery_record_stops_no_other_recovery(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
     await store.database.redis.delete(schema.RECOVERY(recovery.id))
@@ -401,7 +405,7 @@ async def test_through_the_whole_pipeline_each_missed_event_arrives_once(redis_u
     assert all(each.verified for each in got)
 
 
-async def test_a_batch_that_was_queued_and_not_recorded_is_counted_once(
+async def test_a_batch_queued_but_not_recorded_is_counted_once(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = await log(store, 1, 2, 3)
@@ -426,7 +430,7 @@ async def test_a_batch_that_was_queued_and_not_recorded_is_counted_once(
 
 
 @pytest.mark.parametrize("dies", [False, True])
-async def test_what_fails_while_an_earlier_event_is_recovered_waits_behind_it(
+async def test_a_failed_delivery_waits_behind_an_earlier_recovered_event(
     store: Store, worker: Worker, dies: bool
 ) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)

@@ -101,7 +101,7 @@ async def run_cli(*arguments: str, url: str) -> Any:
     return await asyncio.to_thread(CliRunner().invoke, cli, [*arguments], env=environment)
 
 
-async def test_of_a_good_server_nothing_is_said(
+async def test_a_correctly_configured_server_raises_no_concern(
     server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
     assert admin.ping()
@@ -113,7 +113,7 @@ async def test_of_a_good_server_nothing_is_said(
 
 
 @pytest.mark.parametrize(("name", "settings"), SETTINGS.items(), ids=SETTINGS.keys())
-async def test_a_setting_that_loses_data_is_said_everywhere(
+async def test_a_setting_that_loses_data_is_reported_everywhere(
     name: str, settings: dict[str, str], server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
     for setting, value in settings.items():
@@ -138,7 +138,9 @@ async def test_every_policy_that_evicts_is_named(
         assert await logged(runtime) == [("warning", "redis.evicts")]
 
 
-async def test_a_replica_is_said_everywhere(server: RedisServer, admin: redis.Redis, serve: Serve) -> None:
+async def test_a_replica_is_reported_everywhere(
+    server: RedisServer, admin: redis.Redis, serve: Serve
+) -> None:
     async with runtime_at(server.url) as runtime:
         admin.replicaof("127.0.0.1", "1")
         assert ("warning", "redis.is_replica") in await logged(runtime)
@@ -149,7 +151,7 @@ async def test_a_replica_is_said_everywhere(server: RedisServer, admin: redis.Re
     assert (result.exit_code, "redis.is_replica" in result.output) == (0, True)
 
 
-async def test_writes_that_fail_are_said_everywhere(
+async def test_failing_writes_are_reported_everywhere(
     server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
     """A folder stands where the snapshot belongs; a full disk shows in the same way."""
@@ -167,7 +169,7 @@ async def test_writes_that_fail_are_said_everywhere(
         admin.save()
 
 
-async def test_what_the_user_may_not_ask_is_not_known(
+async def test_settings_that_the_user_may_not_read_are_unknown(
     server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
     setuser: Any = admin.execute_command
@@ -229,7 +231,9 @@ async def test_it_needs_a_key_and_is_described_by_its_model(
     assert set(described["properties"]) == set(SystemView.model_fields) == set(described["required"])
 
 
-async def test_the_command_prints_the_same(server: RedisServer, admin: redis.Redis, serve: Serve) -> None:
+async def test_the_command_prints_the_same_information(
+    server: RedisServer, admin: redis.Redis, serve: Serve
+) -> None:
     admin.config_set("appendonly", "no")
     async with runtime_at(server.url) as runtime:
         document = await system(runtime, serve)
@@ -246,7 +250,7 @@ async def test_the_command_prints_the_same(server: RedisServer, admin: redis.Red
     assert any(line[:2] == ["risk", "redis.without_aof"] for line in lines)
 
 
-def test_the_document_shows_every_field_and_names_every_concern() -> None:
+def test_the_docs_show_every_field_and_concern() -> None:
     docs = Path(__file__).parents[2] / "docs"
     section = (docs / "api.md").read_text().partition("\n## System\n")[2].partition("\n## ")[0]
     example = json.loads(section.partition("```json\n")[2].partition("```")[0])

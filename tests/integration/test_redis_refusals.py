@@ -107,9 +107,7 @@ async def ping_for_ever(database: Database) -> None:
 
 
 @each_database
-async def test_a_server_that_wants_a_password_and_gets_none(
-    database: int, server: RedisServer, admin: redis.Redis
-) -> None:
+async def test_a_missing_password(database: int, server: RedisServer, admin: redis.Redis) -> None:
     admin.config_set("requirepass", "word")
     fault = await fault_at(f"redis://127.0.0.1:{server.port}/{database}")
     assert isinstance(fault, UnusableServerError)
@@ -124,14 +122,14 @@ async def test_a_wrong_password(server: RedisServer, admin: redis.Redis) -> None
     assert "hunter2" not in fault.message
 
 
-async def test_a_password_where_none_is_set(server: RedisServer) -> None:
+async def test_an_unexpected_password(server: RedisServer) -> None:
     fault = await fault_at(f"redis://:hunter2@127.0.0.1:{server.port}/0")
     assert isinstance(fault, UnusableServerError)
     assert "called without any password configured" in fault.message
     assert "hunter2" not in fault.message
 
 
-async def test_a_database_that_the_server_does_not_have(server: RedisServer) -> None:
+async def test_a_database_number_that_does_not_exist(server: RedisServer) -> None:
     fault = await fault_at(f"redis://127.0.0.1:{server.port}/99")
     assert isinstance(fault, UnusableServerError)
     assert fault.message == "Redis does not serve: ERR DB index is out of range"
@@ -144,7 +142,7 @@ async def test_too_many_clients(server: RedisServer, admin: redis.Redis) -> None
     assert fault.message == "Redis does not serve: ERR max number of clients reached"
 
 
-async def test_no_memory_left(server: RedisServer, admin: redis.Redis) -> None:
+async def test_a_server_without_free_memory(server: RedisServer, admin: redis.Redis) -> None:
     admin.config_set("maxmemory", "1")
     async with database_at(server.url) as database:
         with pytest.raises(
@@ -189,7 +187,7 @@ async def test_a_script_that_does_not_end(server: RedisServer, admin: redis.Redi
     [(closes, "Connection", False), (speaks_http, "what is there does not speak Redis's protocol", True)],
     ids=["hangs up", "a web server"],
 )
-async def test_what_else_may_stand_there(
+async def test_other_servers_at_the_address(
     visitor: Visitor, says: str, lasts: bool, login: str, database: int
 ) -> None:
     async with listening(visitor) as port:
@@ -201,20 +199,20 @@ async def test_what_else_may_stand_there(
 @pytest.mark.parametrize(
     "words", ["LOADING Redis is loading the dataset in memory", "MISCONF Errors writing"]
 )
-async def test_a_server_that_cannot_serve_yet(words: str) -> None:
+async def test_a_server_that_is_not_ready_yet(words: str) -> None:
     async with listening(answering({"PING": f"-{words}\r\n".encode()})) as port:
         fault = await fault_at(f"redis://127.0.0.1:{port}/0")
     assert type(fault) is UnavailableError
     assert fault.message == f"Redis does not serve: {words}"
 
 
-async def test_nobody_listens() -> None:
+async def test_a_closed_port() -> None:
     fault = await fault_at("redis://127.0.0.1:1/0")
     assert type(fault) is UnavailableError
     assert "127.0.0.1:1" in fault.message
 
 
-def test_one_call_is_bounded_whatever_is_silent() -> None:
+def test_a_call_to_a_silent_server_is_bounded() -> None:
     """Connecting, and the one answer that does not come; it is not sent again."""
     assert CONNECT_SECONDS + ANSWER_SECONDS < PROMISED_SECONDS
 
@@ -257,7 +255,7 @@ async def test_the_api_answers_503_in_the_servers_words(
     ],
     ids=["unknown service", "its primary is away"],
 )
-async def test_what_a_sentinel_says(service: str, says: str, lasts: bool) -> None:
+async def test_errors_of_a_sentinel(service: str, says: str, lasts: bool) -> None:
     async with listening(sentinel_of("main", 1)) as port:
         fault = await fault_at(f"redis+sentinel://127.0.0.1:{port}/{service}")
     assert says in fault.message
@@ -265,7 +263,7 @@ async def test_what_a_sentinel_says(service: str, says: str, lasts: bool) -> Non
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_sentinel_that_is_away_does_not_hide_the_others(server: RedisServer) -> None:
+async def test_an_unreachable_sentinel_does_not_hide_the_others(server: RedisServer) -> None:
     async with (
         listening(stays_silent) as silent,
         listening(sentinel_of("main", server.port)) as knowing,
@@ -274,7 +272,7 @@ async def test_a_sentinel_that_is_away_does_not_hide_the_others(server: RedisSer
         await database.ping()
 
 
-async def test_sentinels_that_are_all_away_may_come_back() -> None:
+async def test_unreachable_sentinels_are_a_temporary_failure() -> None:
     fault = await fault_at("redis+sentinel://127.0.0.1:1,127.0.0.1:2/main")
     assert type(fault) is UnavailableError
     assert "no Sentinel names a primary for 'main'" in fault.message

@@ -85,7 +85,7 @@ async def test_the_whole_pipeline_works_for_the_user_of_the_docs(admin: redis.Re
     assert refused <= {"info", "dbsize"}, "asked for where it is allowed, and done without"
 
 
-async def test_without_what_is_dangerous_the_pipeline_starts(admin: redis.Redis) -> None:
+async def test_the_pipeline_starts_without_dangerous_commands(admin: redis.Redis) -> None:
     settings = quick_settings(allow(admin, "~* &* +@all -@dangerous"))
     async with open_runtime(settings), running_worker(settings):
         pass

@@ -66,7 +66,7 @@ def asked_about(rig: Rig, call: Call, subject: str) -> list[float]:
 
 
 @each_kind
-async def test_one_refusal_is_no_end_and_the_others_are_asked_about_at_once(
+async def test_a_first_refusal_is_not_final_and_the_others_are_polled_at_once(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
     async with open_rig(redis_url, PLAY) as rig:
@@ -85,7 +85,7 @@ async def test_one_refusal_is_no_end_and_the_others_are_asked_about_at_once(
 
 
 @each_kind
-async def test_a_second_refusal_minutes_later_fails_the_watch_and_says_so(
+async def test_a_second_refusal_minutes_later_fails_the_watch_with_an_event(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
     async with open_rig(redis_url, PLAY) as rig:
@@ -106,7 +106,7 @@ async def test_a_second_refusal_minutes_later_fails_the_watch_and_says_so(
 
 
 @each_kind
-async def test_a_failed_watch_is_tried_once_a_day_and_goes_on_when_x_answers(
+async def test_a_failed_watch_is_retried_daily_and_resumes_when_x_answers(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
     if call is Call.USERS:
@@ -126,7 +126,7 @@ async def test_a_failed_watch_is_tried_once_a_day_and_goes_on_when_x_answers(
         assert (await rig.counts())["watch.failed"] == 1
 
 
-async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refused_one_by_one(
+async def test_a_hundred_are_polled_again_without_three_that_are_refused_in_turn(
     redis_url: str,
 ) -> None:
     good, bad = [f"L{number}" for number in range(97)], ["BAD1", "BAD2", "BAD3"]
@@ -153,7 +153,7 @@ async def test_a_hundred_are_asked_about_again_without_the_three_that_are_refuse
 
 
 @each_kind
-async def test_a_watch_that_its_owner_changes_at_that_moment_fails_all_the_same(
+async def test_a_watch_changed_by_its_owner_at_that_moment_still_fails(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
     """A change of the label must not leave a watch behind that is active and never polled."""
@@ -206,7 +206,7 @@ async def test_a_watch_that_is_deleted_at_that_moment_is_gone(
 
 
 @pytest.mark.parametrize("body", [{"title": "Invalid Request"}, {"errors": [{"message": "no"}]}])
-async def test_a_400_that_names_nothing_is_announced_and_backed_off_from(
+async def test_a_400_without_details_is_announced_and_backed_off_from(
     redis_url: str, body: dict[str, Any]
 ) -> None:
     async with open_rig(redis_url, PLAY) as rig:

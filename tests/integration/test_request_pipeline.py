@@ -28,7 +28,7 @@ async def pass_time_at_once(rig: Rig, seconds: float, *, step: float) -> None:
         await asyncio.gather(*(rig.poll(number) for number in range(len(rig.workers))))
 
 
-async def test_a_bucket_that_all_calls_share_is_never_used_above_nine_tenths(redis_url: str) -> None:
+async def test_a_shared_bucket_is_used_up_to_nine_tenths_at_most(redis_url: str) -> None:
     play = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(["S1", "S2"], LIVE)
     limits = Limits(requests=100, window_seconds=900)
     shared = Behaviour(buckets=Buckets.SHARED)
@@ -53,7 +53,7 @@ async def test_a_bucket_that_all_calls_share_is_never_used_above_nine_tenths(red
     assert set(next(iter(found.shared))) >= {Call.LOOKUP, Call.CREATORS, Call.SEARCH}
 
 
-async def test_separate_buckets_are_each_kept_below_nine_tenths(redis_url: str) -> None:
+async def test_separate_buckets_are_each_used_up_to_nine_tenths_at_most(redis_url: str) -> None:
     limits = Limits(requests=20, window_seconds=900)
     async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], LIVE), workers=2, limits=limits) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
@@ -64,7 +64,7 @@ async def test_separate_buckets_are_each_kept_below_nine_tenths(redis_url: str) 
     assert 16 <= min(used.values()) <= max(used.values()) <= 18
 
 
-async def test_two_hundred_and_fifty_creators_are_asked_about_once_a_second(redis_url: str) -> None:
+async def test_creators_are_polled_with_one_request_a_second(redis_url: str) -> None:
     creators = [str(number) for number in range(1, 251)]
     play = "spaces:\n" + spaces([f"S{number}" for number in creators], LIVE)
     async with open_rig(redis_url, play, workers=2, behaviour=ONE_A_SECOND) as rig:
@@ -85,7 +85,7 @@ async def test_two_hundred_and_fifty_creators_are_asked_about_once_a_second(redi
     assert 2 <= min(by_creator.values()) <= max(by_creator.values()) <= 5
 
 
-async def test_people_are_asked_for_only_while_an_endpoint_needs_them(redis_url: str) -> None:
+async def test_people_are_requested_only_while_an_endpoint_needs_them(redis_url: str) -> None:
     async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], LIVE)) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.watch(WatchKind.CREATOR, "1")

@@ -22,7 +22,7 @@ ENDED, CALLED_OFF = "1YqKDqWqdPLsV", "1zqKVXPQhvZJB"
         (("ended=gone", "canceled=gone", "ended=state"), [ENDED]),
     ],
 )
-async def test_options_change_what_the_scenario_says(lines: tuple[str, ...], told: list[str]) -> None:
+async def test_options_override_the_scenario(lines: tuple[str, ...], told: list[str]) -> None:
     listening = bind("127.0.0.1", 0, names="test")
     url = f"http://127.0.0.1:{port_of(listening)}/2/spaces?ids={ENDED},{CALLED_OFF}"
     async with (

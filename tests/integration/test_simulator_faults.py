@@ -113,7 +113,7 @@ async def test_a_rate_limit_may_have_the_old_shape(aiohttp_client: AiohttpClient
     assert await ask(client) == LIVE
 
 
-async def test_a_usage_cap_leaves_the_window_polling_free(aiohttp_client: AiohttpClient) -> None:
+async def test_a_usage_cap_leaves_the_rate_limit_window_unused(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("usage_capped"))
     async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
         assert response.headers["x-rate-limit-remaining"] == "39999"
@@ -127,7 +127,7 @@ async def test_the_edge_answers_with_a_page(aiohttp_client: AiohttpClient) -> No
         assert "<html>" in await response.text()
 
 
-async def test_a_truncated_body_is_complete_but_no_json(aiohttp_client: AiohttpClient) -> None:
+async def test_a_truncated_body_is_complete_but_not_json(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("truncated"))
     async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
         body = await response.read()
@@ -146,7 +146,9 @@ async def test_a_reset_connection_gives_no_answer(aiohttp_client: AiohttpClient)
     assert await ask(client) == LIVE
 
 
-async def test_a_slow_answer_shows_what_was_true_when_it_was_asked(aiohttp_client: AiohttpClient) -> None:
+async def test_a_slow_answer_shows_the_state_at_the_time_of_the_request(
+    aiohttp_client: AiohttpClient,
+) -> None:
     scenario = scenario_with("slow", delay="1s")
     client, _ = await start(aiohttp_client, scenario, speed=10.0)
     began = time.monotonic()
@@ -168,7 +170,7 @@ async def test_a_stale_answer_may_be_of_another_age(aiohttp_client: AiohttpClien
     assert (await ask(client))[1]["data"]["state"] == "scheduled"
 
 
-async def test_only_every_third_answer_comes_from_a_replica_that_lags(aiohttp_client: AiohttpClient) -> None:
+async def test_only_every_third_answer_comes_from_a_lagging_replica(aiohttp_client: AiohttpClient) -> None:
     client, clock = await start(aiohttp_client, scenario_with("stale", every="3"))
     told = []
     for number in range(7):
@@ -196,7 +198,7 @@ async def test_when_all_vanish_lookups_find_nothing_and_lists_are_empty(
     assert (await ask(client, "/2/users/by?usernames=ada"))[1]["data"][0]["id"] == "1"
 
 
-async def test_a_fault_may_strike_only_some_calls(aiohttp_client: AiohttpClient) -> None:
+async def test_a_fault_may_affect_only_some_calls(aiohttp_client: AiohttpClient) -> None:
     scenario = scenario_with("unavailable", calls="[lookup, users]")
     client, _ = await start(aiohttp_client, scenario)
     answers = {

@@ -121,7 +121,7 @@ async def keep_asking(x_of: CountingX, database: Database, *, seconds: float) ->
 
 
 @pytest.mark.parametrize("ahead", [-3600.0, -300.0, 0.0, 300.0, 3600.0])
-async def test_with_any_two_clocks_windows_are_neither_overrun_nor_left_empty(
+async def test_with_any_clock_difference_windows_are_neither_exceeded_nor_unused(
     database: Database, ahead: float
 ) -> None:
     x_of = CountingX(Clock(NOW), ahead=ahead, limit=60)
@@ -132,16 +132,14 @@ async def test_with_any_two_clocks_windows_are_neither_overrun_nor_left_empty(
 
 
 @pytest.mark.parametrize("ahead", [-300.0, 300.0])
-async def test_a_window_that_others_used_up_is_waited_out_with_a_handful_of_refusals(
-    database: Database, ahead: float
-) -> None:
+async def test_a_window_used_up_by_others_costs_only_a_few_refusals(database: Database, ahead: float) -> None:
     x_of = CountingX(Clock(NOW), ahead=ahead, limit=60, others=60)
     await keep_asking(x_of, database, seconds=2 * WINDOW_SECONDS)
     assert set(x_of.statuses) == {429}
     assert len(x_of.statuses) <= 4
 
 
-async def test_without_a_date_a_clock_that_is_ahead_is_refused_less_and_less_often(
+async def test_without_a_date_header_refusals_become_rarer(
     database: Database,
 ) -> None:
     x_of = CountingX(Clock(NOW), ahead=-300.0, dated=False, limit=60, others=60)
@@ -149,7 +147,7 @@ async def test_without_a_date_a_clock_that_is_ahead_is_refused_less_and_less_oft
     assert len(x_of.statuses) <= 15
 
 
-async def test_429_with_requests_left_is_asked_about_less_and_less_often(database: Database) -> None:
+async def test_a_429_with_requests_left_is_retried_less_and_less_often(database: Database) -> None:
     x_of = CountingX(Clock(NOW))
 
     async def refuse(_request: web.Request) -> web.Response:
@@ -163,7 +161,7 @@ async def test_429_with_requests_left_is_asked_about_less_and_less_often(databas
     assert gaps == [2, 3, 5, 9, 17, 33, 61, 61, 61]
 
 
-async def test_a_window_of_24_hours_that_is_used_up_is_asked_about_once(database: Database) -> None:
+async def test_a_used_up_24_hour_window_is_tried_once(database: Database) -> None:
     x_of = CountingX(Clock(NOW), day=0)
     async with served(x_of) as url:
         budget = SharedBudget(database, origin_of(url, "token"))
@@ -181,7 +179,7 @@ async def test_a_window_of_24_hours_that_is_used_up_is_asked_about_once(database
     assert x_of.statuses == [429, 200]
 
 
-async def test_a_new_token_does_not_wait_out_the_windows_of_the_old_one(database: Database) -> None:
+async def test_a_new_token_ignores_the_windows_of_the_old_one(database: Database) -> None:
     x_of = CountingX(Clock(NOW), day=0)
     async with served(x_of) as url:
         clients = [

@@ -100,9 +100,7 @@ class TestAnOutageOfOneCall:
             assert (event_type, details["kind"]) == ("source.degraded", "unavailable")
             assert instant(details["since"]) == rig.clock.now - 10, "since the first of the two"
 
-    async def test_the_longer_x_is_away_the_less_it_is_asked_up_to_once_a_minute(
-        self, redis_url: str
-    ) -> None:
+    async def test_the_backoff_grows_during_an_outage_up_to_a_minute(self, redis_url: str) -> None:
         everything = live(150)
         async with open_rig(redis_url, "spaces:\n" + spaces(everything, LIVE)) as rig:
             await rig.watch(WatchKind.SPACE, *everything)
@@ -116,9 +114,7 @@ class TestAnOutageOfOneCall:
             assert (await rig.counts())["space.started"] == 150
 
     @pytest.mark.parametrize("taken", ["deleted", "paused"])
-    async def test_an_outage_of_a_call_that_nobody_needs_any_more_is_over(
-        self, redis_url: str, taken: str
-    ) -> None:
+    async def test_an_outage_of_an_unused_call_ends(self, redis_url: str, taken: str) -> None:
         async with open_rig(redis_url, ONE_LIVE) as rig:
             await rig.watch(WatchKind.SEARCH, "news")
             rig.x.fail(Call.SEARCH, 403)
@@ -140,7 +136,7 @@ class TestAnOutageOfOneCall:
             await rig.pass_time(45)
             assert [details["kind"] for _, details in await news(rig)] == ["unauthorized"] * 3
 
-    async def test_an_outage_is_not_over_while_the_only_poll_is_in_flight(self, redis_url: str) -> None:
+    async def test_an_outage_does_not_end_while_the_only_poll_is_in_flight(self, redis_url: str) -> None:
         async with open_rig(redis_url, ONE_LIVE) as rig:
             await rig.watch(WatchKind.SPACE, "S1")
             rig.x.fail(Call.LOOKUP, 401)
@@ -207,9 +203,7 @@ class TestEachKind:
         assert degraded["detail"]
         assert (seen["space.started"], seen["space.ended"]) == (12, 0)
 
-    async def test_calls_that_fail_at_the_same_moment_are_all_noted_and_announced_once(
-        self, redis_url: str
-    ) -> None:
+    async def test_calls_that_fail_at_once_are_all_recorded_and_announced_once(self, redis_url: str) -> None:
         async with open_rig(redis_url, ONE_LIVE) as rig:
             await rig.watch(WatchKind.SPACE, "S1")
             await rig.watch(WatchKind.CREATOR, "1", "@seven")
@@ -239,7 +233,7 @@ class TestEachKind:
             assert (await store.read())[0] == sooner
             assert [details["kind"] for _, details in await news(rig)] == ["unauthorized"]
 
-    async def test_one_kind_that_turns_into_another_ends_where_the_other_begins(self, redis_url: str) -> None:
+    async def test_an_outage_that_changes_its_kind_ends_one_and_starts_another(self, redis_url: str) -> None:
         async with open_rig(redis_url, ONE_LIVE) as rig:
             await rig.watch(WatchKind.SPACE, "S1")
             rig.x.fail(Call.LOOKUP, 503)
@@ -252,7 +246,7 @@ class TestEachKind:
                 ("source.degraded", "unauthorized"),
             ]
 
-    async def test_a_kind_goes_on_until_the_last_call_is_out_of_it(self, redis_url: str) -> None:
+    async def test_an_outage_lasts_until_its_last_call_recovers(self, redis_url: str) -> None:
         async with open_rig(redis_url, ONE_LIVE) as rig:
             await rig.watch(WatchKind.SPACE, "S1")
             await rig.watch(WatchKind.SEARCH, "news")
@@ -273,7 +267,7 @@ class TestEachKind:
 
 
 class TestMassVanish:
-    async def test_two_requests_that_find_nothing_open_the_circuit_and_no_space_ends(
+    async def test_two_requests_that_find_nothing_are_a_mass_vanish_and_end_no_space(
         self, redis_url: str
     ) -> None:
         everything = live(120)
@@ -294,7 +288,7 @@ class TestMassVanish:
             ]
             assert (await rig.announced("space.")) == ["space.started"] * 120
 
-    async def test_six_of_ten_open_the_circuit(self, redis_url: str) -> None:
+    async def test_six_of_ten_are_a_mass_vanish(self, redis_url: str) -> None:
         play = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
         async with open_rig(redis_url, play) as rig:
             await rig.watch(WatchKind.SPACE, *live(10))

@@ -62,7 +62,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("parameter", "values"), REFUSED)
-async def test_it_is_asked_for_again_after_an_hour(
+async def test_a_refused_value_is_requested_again_after_an_hour(
     redis_url: str, parameter: str, values: tuple[str, ...]
 ) -> None:
     async with open_rig(redis_url, PLAY) as rig:
@@ -78,7 +78,7 @@ async def test_it_is_asked_for_again_after_an_hour(
         assert await rig.runtime.store.refusals.read() == Refusals()
 
 
-async def test_one_400_an_hour_renews_it_for_as_long_as_x_refuses(redis_url: str) -> None:
+async def test_one_400_an_hour_renews_a_refusal(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         in_a_mood(rig, "space.fields", "title")
         for _ in range(5 * 60):
@@ -87,7 +87,7 @@ async def test_one_400_an_hour_renews_it_for_as_long_as_x_refuses(redis_url: str
         assert [asked.status for asked in rig.x.requests].count(400) == 5
 
 
-async def test_a_call_that_takes_the_value_goes_on_with_it(redis_url: str) -> None:
+async def test_a_call_that_accepts_the_value_keeps_it(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         mood = in_a_mood(rig, "space.fields", "title")
         await ask(rig)
@@ -98,7 +98,7 @@ async def test_a_call_that_takes_the_value_goes_on_with_it(redis_url: str) -> No
         assert "title" not in rig.x.requests[-1].query["space.fields"]
 
 
-async def test_what_one_worker_has_learned_the_others_know(redis_url: str) -> None:
+async def test_refusals_are_shared_between_workers(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY, workers=2) as rig:
         await ask(rig, worker=1)
         mood = in_a_mood(rig, "space.fields", "title")
@@ -113,7 +113,7 @@ async def test_what_one_worker_has_learned_the_others_know(redis_url: str) -> No
         assert all("title" in asked.query["space.fields"] for asked in rig.x.requests[-2:])
 
 
-async def test_while_nothing_is_refused_a_question_costs_no_round_trip_for_it(
+async def test_without_refusals_a_question_needs_no_extra_round_trip(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_rig(redis_url, PLAY) as rig:
@@ -132,7 +132,7 @@ async def test_while_nothing_is_refused_a_question_costs_no_round_trip_for_it(
         assert reads == 1
 
 
-async def test_it_is_logged_once_when_it_begins_and_once_when_it_is_over(redis_url: str) -> None:
+async def test_a_refusal_is_logged_once_at_its_start_and_once_at_its_end(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY, workers=2) as rig:
         with capture_logs() as logs:
             mood = in_a_mood(rig, "space.fields", "title")
@@ -152,7 +152,7 @@ async def test_it_is_logged_once_when_it_begins_and_once_when_it_is_over(redis_u
     ]
 
 
-async def test_the_source_says_what_is_missing_for_as_long_as_it_is(redis_url: str, serve: Serve) -> None:
+async def test_the_source_shows_refused_values_while_they_last(redis_url: str, serve: Serve) -> None:
     async def shown() -> Any:
         document = await (await client.get("/v1/source", headers=KEY)).json()
         return document["status"], document["refused"]
@@ -171,7 +171,7 @@ async def test_the_source_says_what_is_missing_for_as_long_as_it_is(redis_url: s
         assert await shown() == ("ok", [])
 
 
-async def test_the_record_goes_by_itself_and_outlasts_the_hour(redis_url: str) -> None:
+async def test_the_record_expires_but_outlasts_the_hour(redis_url: str) -> None:
     async with open_rig(redis_url, PLAY) as rig:
         in_a_mood(rig, "space.fields", "title")
         await ask(rig)

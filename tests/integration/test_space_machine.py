@@ -346,7 +346,7 @@ class SpaceMachine(RuleBasedStateMachine):
             assert not [e for e in self.seen.events if e.type in ends and e.data["inferred"]]
 
 
-def test_any_history_of_x_is_announced_as_it_was(redis_server: RedisServer) -> None:
+def test_the_laws_hold_for_any_history_of_x(redis_server: RedisServer) -> None:
     class OverThisServer(SpaceMachine):
         url = redis_server.url
 

@@ -42,7 +42,7 @@ async def announced_cost(rig: Rig, serve: Serve) -> float:
     return round(float(found[1]), 6)
 
 
-async def test_each_resource_is_counted_once_a_utc_day_as_x_bills_it(redis_url: str, serve: Serve) -> None:
+async def test_each_resource_is_billed_once_per_utc_day(redis_url: str, serve: Serve) -> None:
     play = WITH_SEVEN + spaces(["S1", "S2", "S3"], LIVE)
     async with open_rig(redis_url, play, at=MIDNIGHT - 1800, workers=2) as rig:
         await rig.watch(WatchKind.SPACE, "S1", "S2", "S3")
@@ -59,9 +59,7 @@ async def test_each_resource_is_counted_once_a_utc_day_as_x_bills_it(redis_url: 
         assert await announced_cost(rig, serve) == await cost(rig) == 0.05
 
 
-async def test_people_who_come_along_cost_nothing_where_the_setting_says_so(
-    redis_url: str, serve: Serve
-) -> None:
+async def test_expanded_people_are_free_if_the_setting_says_so(redis_url: str, serve: Serve) -> None:
     play = WITH_SEVEN + spaces(["S1"], LIVE)
     async with open_rig(redis_url, play, x_expanded_users_billed=False) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
@@ -75,7 +73,7 @@ async def test_people_who_come_along_cost_nothing_where_the_setting_says_so(
 TWELVE = [*range(11, 23)]
 
 
-async def test_a_space_with_twelve_speakers_costs_its_people_once_and_nobody_after_its_end(
+async def test_people_of_a_space_cost_once_and_nothing_after_its_end(
     redis_url: str,
 ) -> None:
     users = ", ".join(f"{{id: {each}, name: N{each}, username: n{each}}}" for each in TWELVE)
@@ -99,7 +97,7 @@ def discovered(rig: Rig, since: float) -> list[float]:
     return [asked.at - since for asked in rig.x.of(Call.CREATORS) if asked.at > since]
 
 
-async def test_discovery_slows_stops_and_comes_back_the_next_day_and_live_spaces_go_on(
+async def test_discovery_slows_stops_and_returns_the_next_day_while_live_spaces_continue(
     redis_url: str,
 ) -> None:
     """Ten Spaces at first, then two more every half hour: forty until midnight, where the money is for 24."""
@@ -137,7 +135,7 @@ async def test_discovery_slows_stops_and_comes_back_the_next_day_and_live_spaces
         assert (await store.spending.ledger(now=rig.clock.now)).space_reads > before.space_reads
 
 
-async def test_the_very_answer_that_uses_the_money_up_stops_discovery_only_until_midnight(
+async def test_the_answer_that_uses_up_the_budget_stops_discovery_until_midnight(
     redis_url: str,
 ) -> None:
     play = "spaces:\n" + spaces([f"A{number}" for number in range(20)], LIVE, creator="1")
@@ -150,7 +148,7 @@ async def test_the_very_answer_that_uses_the_money_up_stops_discovery_only_until
         assert len(rig.x.of(Call.CREATORS)) >= 2
 
 
-async def test_discovery_that_is_due_already_waits_when_lookups_have_spent_the_money(redis_url: str) -> None:
+async def test_due_discovery_waits_when_lookups_have_spent_the_budget(redis_url: str) -> None:
     play = "spaces:\n" + spaces(["A", "B"], LIVE)
     async with open_rig(redis_url, play, at=MIDNIGHT - 1800, daily_budget_usd=0.5) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
@@ -172,7 +170,7 @@ async def spend(rig: Rig, spaces_read: int) -> None:
     await rig.runtime.store.spending.bill([f"x{each}" for each in range(spaces_read)], [], now=rig.clock.now)
 
 
-async def test_what_is_urgent_and_what_is_patient_share_the_money_that_is_left(redis_url: str) -> None:
+async def test_urgent_and_patient_polls_share_the_remaining_budget(redis_url: str) -> None:
     urgent, patient = [f"U{number}" for number in range(30)], [f"P{number}" for number in range(30)]
     play = "spaces:\n" + spaces([*urgent, *patient], LIVE)
     async with open_rig(redis_url, play, daily_budget_usd=0.5, x_expanded_users_billed=False) as rig:
@@ -188,7 +186,7 @@ async def test_what_is_urgent_and_what_is_patient_share_the_money_that_is_left(r
 
 
 @pytest.mark.parametrize(("spent", "asked"), [(93, {"U", "P"}), (94, {"U"}), (99, {"U"}), (100, set[str]())])
-async def test_patient_spaces_go_without_before_live_ones(
+async def test_patient_polls_are_skipped_before_live_ones(
     redis_url: str, spent: int, asked: set[str]
 ) -> None:
     play = "spaces:\n" + spaces(["U", "P"], LIVE)
@@ -204,7 +202,7 @@ async def test_patient_spaces_go_without_before_live_ones(
         assert {each for asked in rig.x.requests for each in asked.subjects} == {"U", "P"}
 
 
-async def test_without_a_budget_nothing_goes_without(redis_url: str) -> None:
+async def test_without_a_budget_nothing_is_skipped(redis_url: str) -> None:
     async with open_rig(redis_url, "spaces:\n" + spaces(["U", "P"], LIVE)) as rig:
         await rig.watch(WatchKind.SPACE, "U", "P")
         await spend(rig, 100_000)

@@ -50,7 +50,7 @@ async def pages_of(store: Store, **query: Any) -> list[tuple[Delivery, ...]]:
 
 
 @pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
-async def test_a_page_is_cut_short_where_hardly_anything_is_wanted(store: Store, owed_to: int) -> None:
+async def test_a_page_is_cut_short_where_few_deliveries_match(store: Store, owed_to: int) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(owed_to)]
     await owe(store, endpoints[:1], 0)
     claims = await claim(store)
@@ -63,7 +63,7 @@ async def test_a_page_is_cut_short_where_hardly_anything_is_wanted(store: Store,
 
 
 @pytest.mark.parametrize("limit", [1, 3, 250])
-async def test_pages_that_are_cut_short_meet_without_gap_or_overlap(store: Store, limit: int) -> None:
+async def test_short_pages_join_without_gap_or_overlap(store: Store, limit: int) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(3)]
     events = await owe(store, endpoints, *range(9))
     every = [delivery_id(event, each.id) for event in reversed(events) for each in endpoints]
@@ -79,7 +79,7 @@ async def test_pages_that_are_cut_short_meet_without_gap_or_overlap(store: Store
         assert [each.id for page in pages for each in page] == wanted
 
 
-async def test_events_that_are_owed_to_nobody_count_as_well(store: Store) -> None:
+async def test_events_without_deliveries_count_as_well(store: Store) -> None:
     endpoint = await add(store, "a")
     (oldest,) = await owe(store, [endpoint], 0)
     await owe(store, [], *range(1, 3 * AT_MOST))
@@ -89,7 +89,7 @@ async def test_events_that_are_owed_to_nobody_count_as_well(store: Store) -> Non
 
 
 @pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
-async def test_no_more_is_read_of_who_is_owed_an_event_than_is_polled(store: Store, owed_to: int) -> None:
+async def test_the_recipients_of_an_event_are_read_only_as_far_as_needed(store: Store, owed_to: int) -> None:
     await owe(store, [await add(store, f"e{number}") for number in range(owed_to)], *range(12))
     before = await calls_of(store, "smembers")
     await store.deliveries.page(limit=4, cursor=None, status=DeliveryStatus.EXHAUSTED)

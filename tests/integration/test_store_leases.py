@@ -92,7 +92,7 @@ async def test_a_renewed_lease_outlives_its_first_end(store: Store) -> None:
     assert await held(store) == {}
 
 
-async def test_a_renewal_whose_answer_was_lost_is_made_up_for_by_the_next(store: Store) -> None:
+async def test_the_next_renewal_makes_up_for_one_whose_answer_was_lost(store: Store) -> None:
     await owe(store, 1)
     claims = await claim(store)
     await store.queue.renew(0, claims, lease_seconds=40, holder=HOLDER)
@@ -100,7 +100,7 @@ async def test_a_renewal_whose_answer_was_lost_is_made_up_for_by_the_next(store:
     assert await settle(store, renewal.claims, DeliveryStatus.DELIVERED) == 0
 
 
-async def test_a_lease_that_was_lost_is_not_renewed(store: Store) -> None:
+async def test_a_lost_lease_is_not_renewed(store: Store) -> None:
     await owe(store, 1)
     late = await claim(store, lease_seconds=0.05)
     found: list[Claim] = []
@@ -125,7 +125,7 @@ async def test_a_renewal_releases_claims_whose_answer_was_lost(store: Store) -> 
     assert await settle(store, renewal.claims, DeliveryStatus.DELIVERED) == 0
 
 
-async def test_what_a_dead_worker_held_is_released_and_nothing_of_others(store: Store) -> None:
+async def test_only_the_claims_of_a_dead_worker_are_released(store: Store) -> None:
     await owe(store, 1)
     await claim(store, lease_seconds=0.01)
     await owe(store, 2)
@@ -140,7 +140,7 @@ async def test_what_a_dead_worker_held_is_released_and_nothing_of_others(store: 
     assert [each.event_id for each in await claim(store, holder=None)] == [numbered_event(3).id]
 
 
-async def test_an_outcome_that_is_recorded_twice_is_no_lost_lease(store: Store) -> None:
+async def test_an_outcome_recorded_twice_is_not_a_lost_lease(store: Store) -> None:
     await owe(store, 1)
     claims = await claim(store)
     assert await settle(store, claims, DeliveryStatus.DELIVERED) == 0
@@ -155,7 +155,7 @@ async def test_an_outcome_that_is_recorded_twice_is_no_lost_lease(store: Store) 
         (DeliveryStatus.EXHAUSTED, DeliveryStatus.EXHAUSTED),
     ],
 )
-async def test_an_attempt_whose_endpoint_was_deleted_meanwhile_is_kept(
+async def test_an_attempt_of_a_deleted_endpoint_is_kept(
     store: Store, outcome: DeliveryStatus, recorded: DeliveryStatus
 ) -> None:
     await owe(store, 1)
@@ -172,7 +172,7 @@ async def test_an_attempt_whose_endpoint_was_deleted_meanwhile_is_kept(
     )
 
 
-async def test_a_request_that_outlasts_the_lease_is_made_once(redis_url: str) -> None:
+async def test_a_request_longer_than_the_lease_is_sent_once(redis_url: str) -> None:
     settings = quick_settings(redis_url, request_timeout_seconds=10, lease_seconds=5)
     async with Receiver() as receiver, open_runtime(settings) as runtime:
         await add_endpoint(runtime, receiver, "/slow", event_types=("*",))
@@ -191,7 +191,7 @@ async def test_a_request_that_outlasts_the_lease_is_made_once(redis_url: str) ->
         assert (await runtime.store.deliveries.get(name)).attempts_made == 1
 
 
-async def test_a_worker_takes_over_what_a_dead_one_of_its_machine_held(redis_url: str) -> None:
+async def test_a_worker_takes_over_the_claims_of_a_dead_one_on_its_machine(redis_url: str) -> None:
     settings = quick_settings(redis_url, lease_seconds=60)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await process.wait()

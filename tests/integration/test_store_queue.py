@@ -21,7 +21,7 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.server
 
 
-async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
+async def test_dispatching_an_event_repeatedly_makes_one_delivery(store: Store) -> None:
     endpoint = await add(store, "a")
     events = await owe(store, [endpoint], 1)
     await dispatch_events(store, [(events[0], [endpoint])])
@@ -49,7 +49,7 @@ async def test_endpoints_take_turns(store: Store) -> None:
     assert {each.endpoint_id for each in first} == {busy.id, quiet.id}
 
 
-async def test_a_newcomer_is_served_soon_beside_many_with_a_backlog(store: Store) -> None:
+async def test_a_new_endpoint_is_served_soon_despite_other_backlogs(store: Store) -> None:
     crowd = [await add(store, f"e{number}", max_concurrency=4) for number in range(30)]
     await owe(store, crowd, *range(40))
     backlog = [await claim(store, limit=8) for _ in range(3)]
@@ -76,7 +76,7 @@ async def test_an_endpoint_whose_record_an_older_version_wrote_can_be_changed(st
     assert (await store.endpoints.get(endpoint.id)).description == "mine"
 
 
-async def test_what_has_expired_leaves_the_indexes(store: Store) -> None:
+async def test_expired_events_leave_the_indexes(store: Store) -> None:
     endpoint = await add(store, "a")
     (event,) = await owe(store, [endpoint], 1)
     await store.database.redis.delete(schema.EVENT(event))
@@ -86,7 +86,7 @@ async def test_what_has_expired_leaves_the_indexes(store: Store) -> None:
     assert await store.database.redis.exists(store.partitions.key(schema.HISTORY, endpoint.id)) == 0
 
 
-async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> None:
+async def test_at_most_max_concurrency_deliveries_are_claimed_at_once(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2)
     await owe(store, [endpoint], 1, 2, 3)
     first = await claim(store)
@@ -96,7 +96,7 @@ async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> Non
     assert len(await claim(store)) == 1
 
 
-async def test_no_more_than_a_second_of_the_rate_limit_goes_at_once(store: Store) -> None:
+async def test_at_most_a_second_of_the_rate_limit_is_claimed_at_once(store: Store) -> None:
     endpoint = await add(store, "a", rate_limit_per_second=5)
     await owe(store, [endpoint], *range(12))
     first = await claim(store)
@@ -105,7 +105,7 @@ async def test_no_more_than_a_second_of_the_rate_limit_goes_at_once(store: Store
     assert len(await claim(store)) <= 1
 
 
-async def test_a_lease_that_ran_out_makes_the_delivery_due_again_and_its_holder_too_late(
+async def test_an_expired_lease_makes_the_delivery_due_and_its_outcome_stale(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a")
@@ -146,7 +146,7 @@ async def test_a_failed_attempt_comes_back_after_its_delay_with_its_count(store:
     assert second[0].attempts_made == 1
 
 
-async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_ahead(store: Store) -> None:
+async def test_an_exhausted_delivery_is_redelivered_with_a_full_schedule(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], 1)
     (first,) = await claim(store)
@@ -163,7 +163,7 @@ async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_
 @pytest.mark.parametrize(
     ("status", "told"), [(DeliveryStatus.EXHAUSTED, ATTEMPT.reason), (DeliveryStatus.DELIVERED, None)]
 )
-async def test_what_is_sent_again_tells_why_it_failed_and_not_that_it_arrived(
+async def test_a_redelivery_shows_why_it_failed_until_it_arrives(
     store: Store, status: DeliveryStatus, told: str | None
 ) -> None:
     endpoint = await add(store, "a")
@@ -177,7 +177,7 @@ async def test_what_is_sent_again_tells_why_it_failed_and_not_that_it_arrived(
     assert len(await store.deliveries.attempts(again)) == 1
 
 
-async def test_a_disabled_endpoint_keeps_what_it_is_owed_until_it_is_enabled(store: Store) -> None:
+async def test_a_disabled_endpoint_keeps_its_deliveries_until_it_is_enabled(store: Store) -> None:
     endpoint = await add(store, "a")
     await owe(store, [endpoint], 1, 2)
     disabled = replace(endpoint, status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.GONE)
@@ -188,7 +188,7 @@ async def test_a_disabled_endpoint_keeps_what_it_is_owed_until_it_is_enabled(sto
     assert len(await claim(store)) == 2
 
 
-async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_discarded(store: Store) -> None:
+async def test_deleting_an_endpoint_discards_its_deliveries(store: Store) -> None:
     endpoint = await add(store, "a")
     (event,) = await owe(store, [endpoint], 1)
     await store.endpoints.delete(endpoint.id)
@@ -203,7 +203,7 @@ async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_disca
         await store.deliveries.get(delivery_id(late.id, endpoint.id))
 
 
-async def test_an_endpoint_is_only_replaced_as_it_was_read(store: Store) -> None:
+async def test_an_endpoint_is_replaced_only_if_it_is_unchanged_since_the_read(store: Store) -> None:
     endpoint = await add(store, "a")
     changed = replace(endpoint, description="mine")
     await store.endpoints.save(changed, replacing=endpoint)
@@ -212,7 +212,7 @@ async def test_an_endpoint_is_only_replaced_as_it_was_read(store: Store) -> None
     assert (await store.endpoints.get(endpoint.id)).description == "mine"
 
 
-async def test_deliveries_are_listed_in_pages_that_meet_without_gap_or_overlap(store: Store) -> None:
+async def test_deliveries_are_listed_in_pages_without_gap_or_overlap(store: Store) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(7)]
     await owe(store, endpoints, 1, 2, 3)
     seen: list[str] = []
@@ -242,7 +242,7 @@ async def test_deliveries_are_filtered_by_event_and_status(store: Store) -> None
     assert len(one.items) == 2
 
 
-async def test_another_number_of_partitions_loses_nobody(redis_url: str) -> None:
+async def test_changing_the_number_of_partitions_loses_no_endpoint(redis_url: str) -> None:
     async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
         endpoints = [await add(runtime.store, f"e{number}") for number in range(20)]
         await owe(runtime.store, endpoints, 1)
@@ -255,7 +255,7 @@ async def test_another_number_of_partitions_loses_nobody(redis_url: str) -> None
     assert {each.endpoint_id for each in claimed} == {endpoint.id for endpoint in endpoints}
 
 
-async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: Store) -> None:
+async def test_the_sweep_wakes_each_partition_with_work_once_in_a_while(store: Store) -> None:
     assert await store.waiting_work(now=1.0) == []
     endpoint = await add(store, "a")
     event = make_event(1)
@@ -268,7 +268,7 @@ async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: S
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
 
 
-async def test_a_restarted_server_gets_its_scripts_again(store: Store) -> None:
+async def test_scripts_are_loaded_again_after_a_server_restart(store: Store) -> None:
     endpoint = await add(store, "a")
     await store.database.redis.script_flush()
     await owe(store, [endpoint], 1, 2)

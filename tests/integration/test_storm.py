@@ -57,7 +57,7 @@ async def told(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("contract", Contract)
-async def test_the_storm_is_announced_as_it_was(
+async def test_the_storm_is_announced_correctly(
     redis_url: str, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The play lasts seconds, and so must the pauses after an outage of the account.

@@ -68,7 +68,7 @@ async def lookups_fail(worker: Worker, times: int = 2) -> None:
         await note_health(worker, partial(after_failure, call_failure=call_failure, now=now, cadence=cadence))
 
 
-async def test_a_reminder_comes_at_its_minute_and_not_before(worker: Worker, clock: Clock) -> None:
+async def test_a_reminder_is_announced_at_its_time_and_not_before(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD - 0.001
     await run_timers(worker)
@@ -92,7 +92,7 @@ async def test_the_sweep_learns_of_a_reminder_when_it_is_due(worker: Worker) -> 
 
 
 @pytest.mark.parametrize("digit", "159")
-async def test_a_timer_between_two_milliseconds_is_attended_to_once(
+async def test_a_timer_between_two_milliseconds_is_handled_once(
     worker: Worker, clock: Clock, digit: str
 ) -> None:
     await tell(worker, planned() | {"scheduled_start": rfc3339(START).replace("Z", f"{digit}Z")})
@@ -104,7 +104,7 @@ async def test_a_timer_between_two_milliseconds_is_attended_to_once(
     assert len(await told(worker)) == 1
 
 
-async def test_a_start_that_moves_takes_its_reminder_along(worker: Worker, clock: Clock) -> None:
+async def test_a_rescheduled_start_moves_its_reminder(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now += 1
     await tell(worker, planned(START + 3600))
@@ -116,7 +116,7 @@ async def test_a_start_that_moves_takes_its_reminder_along(worker: Worker, clock
     assert await told(worker) == [{"minutes_before": 15}]
 
 
-async def test_a_start_that_is_put_off_after_its_reminder_is_reminded_of_again(
+async def test_a_start_postponed_after_its_reminder_has_another_reminder(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -132,7 +132,7 @@ async def test_a_start_that_is_put_off_after_its_reminder_is_reminded_of_again(
     assert len(await told(worker)) == 2
 
 
-async def test_a_start_learned_of_too_late_for_its_reminder_has_none(worker: Worker, clock: Clock) -> None:
+async def test_a_start_learned_of_too_late_has_no_reminder(worker: Worker, clock: Clock) -> None:
     clock.now = START - LEAD + 60
     await tell(worker, planned())
     await run_timers(worker)
@@ -159,7 +159,7 @@ async def test_a_reminder_due_in_the_tick_of_the_start_or_the_end_is_dropped(
     assert await told(worker) == []
 
 
-async def test_the_start_wins_over_a_reminder_that_fires_at_the_same_moment(
+async def test_a_start_wins_over_a_simultaneous_reminder(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -179,7 +179,7 @@ async def test_the_start_wins_over_a_reminder_that_fires_at_the_same_moment(
     )
 
 
-async def test_two_workers_that_fire_a_timer_at_once_remind_once(
+async def test_two_workers_that_fire_the_same_timer_remind_once(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -206,7 +206,7 @@ async def test_a_reminder_survives_a_restart_of_everything_but_the_database(
         assert len(await told(third)) == 1
 
 
-async def test_a_reminder_waits_while_nothing_is_known_of_the_spaces_and_then_says_how_long_is_left(
+async def test_a_reminder_waits_during_an_outage_and_then_states_the_remaining_time(
     worker: Worker, clock: Clock
 ) -> None:
     await tell(worker, planned())
@@ -220,7 +220,7 @@ async def test_a_reminder_waits_while_nothing_is_known_of_the_spaces_and_then_sa
     assert await told(worker) == [{"minutes_before": 5}]
 
 
-async def test_a_single_failed_call_holds_no_reminder_back(worker: Worker, clock: Clock) -> None:
+async def test_a_single_failed_call_does_not_delay_a_reminder(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD
     await lookups_fail(worker, times=1)
@@ -228,7 +228,7 @@ async def test_a_single_failed_call_holds_no_reminder_back(worker: Worker, clock
     assert await told(worker) == [{"minutes_before": 15}]
 
 
-async def test_a_reminder_held_back_beyond_the_start_is_not_announced(worker: Worker, clock: Clock) -> None:
+async def test_a_reminder_delayed_beyond_the_start_is_not_announced(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START - LEAD
     await lookups_fail(worker)
@@ -239,7 +239,7 @@ async def test_a_reminder_held_back_beyond_the_start_is_not_announced(worker: Wo
     assert await worker.runtime.store.database.redis.zcard(schema.TIMERS(TimerKind.REMINDER)) == 0
 
 
-async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) -> None:
+async def test_a_mass_vanish_delays_reminders(worker: Worker, clock: Clock) -> None:
     crowd = [{"id": each, "state": "live", "started_at": rfc3339(START - 7200)} for each in CROWD]
     for each in CROWD:
         await add_watch(worker.runtime, WatchKind.SPACE, each)
@@ -255,7 +255,7 @@ async def test_a_mass_vanish_holds_reminders_back(worker: Worker, clock: Clock) 
     assert await told(worker) == [{"minutes_before": 14}]
 
 
-async def test_a_timer_that_no_commit_takes_away_fires_once_in_a_job_and_holds_up_no_other(
+async def test_a_timer_that_stays_due_fires_once_per_job_and_delays_no_other(
     worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for each in CROWD:
@@ -281,9 +281,7 @@ async def test_a_timer_that_no_commit_takes_away_fires_once_in_a_job_and_holds_u
     assert len(await told(worker)) == len(CROWD)
 
 
-async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
-    worker: Worker, clock: Clock
-) -> None:
+async def test_a_space_followed_only_by_a_paused_watch_has_no_reminder(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     store = worker.runtime.store
     watch = await store.watches.get(f"wch_space_{SPACE}")
@@ -296,9 +294,7 @@ async def test_nobody_is_reminded_of_a_space_that_only_a_paused_watch_follows(
     assert [event.type for event in await events_of(worker)] == [EventType.SCHEDULED]
 
 
-async def test_a_missed_start_is_announced_after_a_poll_that_was_asked_for_after_it(
-    worker: Worker, clock: Clock
-) -> None:
+async def test_a_missed_start_is_announced_by_a_poll_requested_after_it(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START + OVERDUE - 0.001
     await tell(worker, planned())
@@ -323,7 +319,7 @@ async def test_a_missed_start_is_announced_once_by_two_workers(
     assert len(await told(worker, EventType.START_OVERDUE)) == 1
 
 
-async def test_a_start_that_is_put_off_can_be_missed_again(worker: Worker, clock: Clock) -> None:
+async def test_a_postponed_start_can_be_missed_again(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START + OVERDUE
     await tell(worker, planned())
@@ -334,7 +330,7 @@ async def test_a_start_that_is_put_off_can_be_missed_again(worker: Worker, clock
     assert len(await told(worker, EventType.START_OVERDUE)) == 2
 
 
-async def test_a_missed_start_is_asked_about_when_it_is_missed(worker: Worker, clock: Clock) -> None:
+async def test_a_space_is_polled_when_its_start_is_missed(worker: Worker, clock: Clock) -> None:
     clock.now = START + OVERDUE - 0.05
     await tell(worker, planned())
     first = await worker.runtime.store.polls.first(Call.LOOKUP, now=clock(), limit=10)
@@ -360,7 +356,7 @@ async def test_no_list_makes_a_start_overdue_while_lookups_fail(
     assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 660}]
 
 
-async def test_a_mass_vanish_holds_the_news_of_a_missed_start_back(worker: Worker, clock: Clock) -> None:
+async def test_a_mass_vanish_delays_the_event_of_a_missed_start(worker: Worker, clock: Clock) -> None:
     crowd = [{"id": each, "state": "live", "started_at": rfc3339(START - 7200)} for each in CROWD]
     for each in CROWD:
         await add_watch(worker.runtime, WatchKind.SPACE, each)
@@ -373,9 +369,7 @@ async def test_a_mass_vanish_holds_the_news_of_a_missed_start_back(worker: Worke
     assert await told(worker, EventType.START_OVERDUE) == [{"overdue_seconds": 660}]
 
 
-async def test_silence_of_x_misses_no_start_and_the_first_poll_after_it_announces_it(
-    worker: Worker, clock: Clock
-) -> None:
+async def test_an_outage_delays_a_missed_start_until_the_next_poll(worker: Worker, clock: Clock) -> None:
     await tell(worker, planned())
     clock.now = START + OVERDUE + 60
     await lookups_fail(worker)

@@ -77,7 +77,7 @@ async def verification_becomes(client: Client, endpoint_id: str, status: str) ->
     await wait_until(is_so, message=f"the verification has {status}")
 
 
-async def test_a_receiver_that_proves_itself_gets_what_has_waited(redis_url: str) -> None:
+async def test_a_verified_receiver_gets_the_waiting_deliveries(redis_url: str) -> None:
     async with Receiver() as receiver, installation(redis_url) as (runtime, client):
         created = await create(
             client,
@@ -196,7 +196,7 @@ async def current(worker: Worker, endpoint: Endpoint) -> Endpoint:
     return await worker.runtime.store.endpoints.get(endpoint.id)
 
 
-async def test_it_gives_up_after_minutes_and_notifies_the_other_endpoints(redis_url: str) -> None:
+async def test_verification_fails_after_minutes_and_notifies_other_endpoints(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         receiver.answer("/hook", body=lambda body: body)  # an echo
         endpoint = await pending_endpoint(worker, receiver)
@@ -235,7 +235,7 @@ async def test_a_worker_that_dies_leaves_the_challenge_to_another(redis_url: str
         assert len(receiver.received("/hook")) == 1
 
 
-async def test_what_its_owner_changes_meanwhile_is_kept(redis_url: str) -> None:
+async def test_concurrent_changes_of_the_owner_are_kept_by_verification(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         described = replace(endpoint, description="changed")
@@ -253,7 +253,7 @@ async def test_what_its_owner_changes_meanwhile_is_kept(redis_url: str) -> None:
     assert after.verification.tries == 1
 
 
-async def test_what_its_owner_changes_while_the_outcome_is_kept_is_kept_too(redis_url: str) -> None:
+async def test_changes_of_the_owner_during_the_save_are_kept_by_verification(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         store, changes = worker.runtime.store.endpoints, ["a change"]
@@ -273,7 +273,7 @@ async def test_what_its_owner_changes_while_the_outcome_is_kept_is_kept_too(redi
     assert after.verification.tries == 1
 
 
-async def test_the_answer_of_a_former_url_counts_for_nothing(redis_url: str) -> None:
+async def test_an_answer_of_the_old_url_does_not_count(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         moved = replace(endpoint, url=receiver.url("/other"))
@@ -292,7 +292,7 @@ async def test_the_answer_of_a_former_url_counts_for_nothing(redis_url: str) -> 
         assert await current(worker, endpoint) == moved
 
 
-async def test_what_was_claimed_before_does_not_go_to_an_unverified_url(redis_url: str) -> None:
+async def test_an_earlier_claim_is_not_sent_to_an_unverified_url(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
         store = worker.runtime.store

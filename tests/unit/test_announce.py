@@ -38,7 +38,7 @@ class TestOrder:
     def history(self) -> History:
         return History(seen(0, variant(PLANNED, lang="en")))
 
-    def test_when_nothing_begins_or_ends(self, history: History) -> None:
+    def test_events_without_a_start_or_an_end(self, history: History) -> None:
         put_off = variant(PLANNED, scheduled_start=at(900), **self.CHANGED)
         assert types(history.poll(seen(30, put_off))) == [
             "space.rescheduled",
@@ -73,14 +73,14 @@ class TestOrder:
         canceled = variant(PLANNED, state="canceled", scheduled_start=at(900), title="Renamed")
         assert types(history.poll(seen(30, canceled))) == ["space.title_changed", CANCELED]
 
-    def test_a_start_and_an_end_in_one_poll_enclose_the_rest(self, history: History) -> None:
+    def test_a_start_and_an_end_in_one_poll_come_first_and_last(self, history: History) -> None:
         ended = variant(ENDED, **self.CHANGED)
         events = history.poll(seen(4300, ended))
         assert types(events)[0] == STARTED
         assert types(events)[-1] == ENDED_EVENT
         assert len(events) == 6
 
-    def test_sequences_have_no_gap_and_each_event_shows_the_state_it_leads_to(self, history: History) -> None:
+    def test_sequences_are_gapless_and_each_event_shows_its_resulting_state(self, history: History) -> None:
         history.poll(seen(4300, variant(ENDED, **self.CHANGED)))
         assert [event.sequence for event in history.events] == list(range(1, 8))
         started, renamed, *_, ended = history.events[1:]
@@ -92,7 +92,7 @@ class TestOrder:
 
 
 class TestFieldsWithoutAnEventOfTheirOwn:
-    def test_ride_on_the_move_when_they_become_known_with_it(self) -> None:
+    def test_are_part_of_the_phase_event_when_they_become_known_with_it(self) -> None:
         history = History(seen(0, space("scheduled")))
         (event,) = history.poll(seen(620, variant(LIVE, lang="en", creator_id="1")))
         assert event.type == STARTED
@@ -106,7 +106,7 @@ class TestFieldsWithoutAnEventOfTheirOwn:
             "title",
         ]
 
-    def test_are_announced_by_an_update_when_nothing_moves(self) -> None:
+    def test_are_announced_by_an_update_when_the_phase_stays(self) -> None:
         history = History(seen(0, space("live")))
         (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=None)))
         assert event.type == UPDATED
@@ -117,7 +117,7 @@ class TestFieldsWithoutAnEventOfTheirOwn:
         (event,) = history.poll(seen(30, variant(LIVE, scheduled_start=at(660))))
         assert (event.type, event.data["previous"]) == (UPDATED, {"scheduled_start": at(600)})
 
-    def test_counts_and_updated_at_are_known_without_any_event(self) -> None:
+    def test_counts_and_updated_at_change_without_an_event(self) -> None:
         history = History(seen(0, LIVE))
         moved = variant(LIVE, participant_count=9, subscriber_count=8, updated_at=at(20))
         assert history.poll(seen(30, moved)) == ()
@@ -134,7 +134,7 @@ class TestDetails:
         assert self.details(seen(0, PLANNED), seen(30, moved)) == {"delta_seconds": put_off_by}
 
     @pytest.mark.parametrize(("before", "after"), [(at(600), "soon"), ("soon", at(600)), ("soon", "later")])
-    def test_a_start_that_cannot_be_read_did_not_move_by_any_seconds(self, before: str, after: str) -> None:
+    def test_an_unreadable_start_has_no_delta(self, before: str, after: str) -> None:
         history = History(seen(0, variant(PLANNED, scheduled_start=before)))
         (event,) = history.poll(seen(30, variant(PLANNED, scheduled_start=after)))
         assert (event.type, event.data["changed"]) == (UPDATED, ["scheduled_start"])
@@ -146,7 +146,7 @@ class TestDetails:
             "unscheduled": False,
         }
 
-    def test_of_a_start_that_nobody_planned(self) -> None:
+    def test_of_an_unplanned_start(self) -> None:
         live = space("live", started_at=at(0.25))
         assert self.details(seen(1, live)) == {"late_by_seconds": None, "unscheduled": True}
 
@@ -196,12 +196,12 @@ class TestDetails:
         assert correction.data["details"] == {"retracts": wrong.id}
         assert (correction.data["previous"], correction.data["inferred"]) == ({"state": "ended"}, False)
 
-    def test_a_time_that_cannot_be_read_is_kept_but_dates_no_event(self) -> None:
+    def test_an_unreadable_time_is_kept_but_dates_no_event(self) -> None:
         (event,) = History(seen(10, space("live", started_at="2021-7-14T04:35:55Z"))).events
         assert event.data["space"]["started_at"] == "2021-7-14T04:35:55Z"
         assert (event.data["occurred_at"], event.timestamp) == (None, at(10))
 
-    def test_a_date_at_the_edge_of_the_calendar_harms_nothing(self) -> None:
+    def test_a_date_at_the_edge_of_the_calendar_does_no_harm(self) -> None:
         (event,) = History(seen(10, space("live", started_at="0001-01-01T00:00:00+23:59"))).events
         assert event.data["observed_between"] == [at(10), at(10)]
 
@@ -213,13 +213,13 @@ class TestDetails:
 
 
 class TestCorrections:
-    def test_what_is_corrected_can_end_again(self) -> None:
+    def test_a_corrected_space_can_end_again(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, LIVE), seen(130, LIVE))
         history.poll(seen(4300, ENDED))
         assert history.types[-1] == ENDED_EVENT
         assert history.state.retractable == history.events[-1].id
 
-    def test_what_x_states_of_the_start_is_announced_by_the_start_and_not_by_the_correction(self) -> None:
+    def test_a_stated_start_is_announced_by_the_start_event_not_the_correction(self) -> None:
         live = space("live", started_at=at(90))
         history = History(*CANCELED_BY_SILENCE, seen(100, live), seen(130, live))
         corrected, started = history.events[-2:]
@@ -231,7 +231,7 @@ class TestCorrections:
         history = History(*ENDED_BY_SILENCE, seen(100, space("live")), seen(130, space("live")))
         assert history.events[-1].data["observed_between"] == [at(0), at(130)]
 
-    def test_an_inferred_end_that_x_confirms_is_x_s_own_word_from_then_on(self) -> None:
+    def test_an_inferred_end_that_x_confirms_counts_as_stated_from_then_on(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, ENDED))
         inferred = history.events[-1]
         assert history.state.is_over_by_word

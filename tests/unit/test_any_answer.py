@@ -146,7 +146,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:90])
-def test_what_python_reads_as_json_does_no_harm(text: str) -> None:
+def test_json_extensions_of_python_do_no_harm(text: str) -> None:
     known: KnownSpace | None = None
     for number in range(3):
         began_at = START + 10**6 + 700 * number

@@ -210,5 +210,5 @@ BudgetMachine.TestCase.settings = settings(stateful_step_count=30)
 TestBudgetMachine = BudgetMachine.TestCase
 
 
-def test_the_prices_are_those_that_the_choice_reckons_with() -> None:
+def test_the_model_uses_the_prices_of_the_product() -> None:
     assert (SPACE, USER) == (5, 10)

@@ -91,7 +91,7 @@ def test_a_scheduled_space_is_polled_closely_near_its_start(before_start: float,
         (900, 300, Urgency.URGENT),
     ],
 )
-def test_a_poll_makes_sure_shortly_before_the_reminder(
+def test_a_poll_comes_shortly_before_the_reminder(
     before_start: float, seconds: float, urgency: Urgency
 ) -> None:
     now = START + PLAN - before_start
@@ -99,7 +99,7 @@ def test_a_poll_makes_sure_shortly_before_the_reminder(
     assert poll == NextPoll(now + seconds, urgency)
 
 
-def test_nothing_is_made_sure_of_for_a_reminder_that_was_informed() -> None:
+def test_an_announced_reminder_needs_no_poll() -> None:
     history = History(seen(0, variant(PLANNED, scheduled_start=at(PLAN))), reminder(PLAN - 900))
     assert history.types == ["space.scheduled", "space.reminder"]
     assert wait(history.state, PLAN - 1200) == 600
@@ -108,9 +108,7 @@ def test_nothing_is_made_sure_of_for_a_reminder_that_was_informed() -> None:
 @pytest.mark.parametrize(
     ("after_start", "seconds"), [(590, 10), (591, 9), (599.5, 0.5), (600, 10), (601, 10)]
 )
-def test_a_poll_falls_on_the_very_moment_at_which_the_start_is_overdue(
-    after_start: float, seconds: float
-) -> None:
+def test_a_poll_comes_exactly_when_the_start_is_overdue(after_start: float, seconds: float) -> None:
     assert wait(planned(), PLAN + after_start) == seconds
     assert urgency(planned(), PLAN + after_start) is Urgency.URGENT
 
@@ -121,7 +119,7 @@ def test_an_overdue_moment_long_after_the_start_is_not_missed_between_rare_polls
     assert wait(planned(), PLAN + 3600, patience=late) == 600
 
 
-def test_a_start_that_was_informed_to_be_overdue_is_not_polled_for_that_again() -> None:
+def test_an_announced_overdue_start_is_not_polled_for_again() -> None:
     late = Patience(needed=2, apart=30.0, overdue=3600.0)
     waiting = variant(PLANNED, scheduled_start=at(0))
     history = History(seen(100, waiting), seen(3700, waiting), patience=late)
@@ -142,7 +140,7 @@ def test_a_start_that_was_informed_to_be_overdue_is_not_polled_for_that_again() 
     ],
     ids=["live", "no plan", "planned for later", "about to start", "in doubt", "over", "a return in doubt"],
 )
-def test_a_poll_is_urgent_where_something_happens_now(
+def test_a_poll_is_urgent_when_a_change_is_expected(
     polls: tuple[Evidence, ...], seconds: float, expected: Urgency
 ) -> None:
     assert urgency(History(*polls).state, seconds) is expected
@@ -165,7 +163,7 @@ def test_every_figure_is_a_setting() -> None:
     assert wait(soon, 96, own) == 1
 
 
-def test_the_lead_of_the_reminder_and_the_patience_with_a_start_are_settings() -> None:
+def test_the_reminder_lead_and_the_overdue_time_are_settings() -> None:
     own = Patience(needed=2, apart=30.0, reminder=5000.0, overdue=50.0)
     assert wait(planned(), PLAN - 5100, patience=own) == 90
     assert wait(planned(), PLAN + 49, patience=own) == 1
@@ -173,7 +171,7 @@ def test_the_lead_of_the_reminder_and_the_patience_with_a_start_are_settings() -
 
 
 @pytest.mark.parametrize("polls", [(seen(700, LIVE), seen(4300, ENDED)), (seen(4300, ENDED),)])
-def test_what_is_over_is_polled_after_a_minute_and_a_day_and_then_forgotten(
+def test_an_ended_space_is_polled_after_a_minute_and_a_day_and_then_dropped(
     polls: tuple[Evidence, ...],
 ) -> None:
     known = History(*polls).state
@@ -182,7 +180,7 @@ def test_what_is_over_is_polled_after_a_minute_and_a_day_and_then_forgotten(
     assert wait(known, 4300 + 86_400) is None
 
 
-def test_a_poll_what_is_over_that_came_a_little_early_was_that_poll() -> None:
+def test_a_slightly_early_poll_of_an_ended_space_counts() -> None:
     known = History(seen(700, LIVE), seen(4300, ENDED)).state
     assert wait(known, 4300 + 53) == 7
     assert wait(known, 4300 + 54) == 86_400 - 54
@@ -200,12 +198,12 @@ def test_a_claim_of_an_end_is_polled_again_as_soon_as_it_can_be_confirmed() -> N
 
 
 @pytest.mark.parametrize("silence", [ENDED_BY_SILENCE, CANCELED_BY_SILENCE])
-def test_a_return_in_doubt_is_polled_soon(silence: tuple[Evidence, ...]) -> None:
+def test_an_unconfirmed_return_is_polled_soon(silence: tuple[Evidence, ...]) -> None:
     history = History(*silence, seen(100, LIVE))
     assert wait(history.state, 100) == 30
 
 
-def test_a_doubt_does_not_keep_a_space_that_is_over_for_ever() -> None:
+def test_a_doubt_does_not_keep_an_ended_space_forever() -> None:
     history = History(*ENDED_BY_SILENCE, seen(100, LIVE))
     assert set(history.state.doubts) == {"phase"}
     assert wait(history.state, 100) == 30
@@ -232,7 +230,7 @@ def test_the_next_poll_is_never_in_the_past_nor_at_once(
     assert poll is not None or phase.is_over
 
 
-def test_a_space_that_is_over_is_polled_a_handful_of_times_whatever_x_says() -> None:
+def test_an_ended_space_is_polled_only_a_few_times_whatever_x_says() -> None:
     history = History(seen(700, LIVE), seen(730, variant(LIVE, host_ids=("1",))), seen(740, ENDED))
     moments = [START + 740.0]
     while (poll := next_poll(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:

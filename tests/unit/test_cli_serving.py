@@ -12,7 +12,7 @@ from notifier.cli.serving import run_until_signal
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_work_and_a_second_one_does_not_disturb_its_clean_up(number: int) -> None:
+def test_a_signal_ends_the_work_and_a_second_one_does_not_interrupt_the_cleanup(number: int) -> None:
     steps: list[str] = []
 
     async def work() -> None:
@@ -29,7 +29,7 @@ def test_a_signal_ends_the_work_and_a_second_one_does_not_disturb_its_clean_up(n
     assert steps == ["told", "cleaned up"]
 
 
-def test_a_failure_of_the_work_is_the_callers() -> None:
+def test_a_failure_of_the_work_is_raised_to_the_caller() -> None:
     async def work() -> None:
         raise LookupError
 

@@ -76,7 +76,7 @@ def test_a_dotenv_file_is_read_and_may_hold_other_names(tmp_path: Path) -> None:
     assert load_settings().port == 9999
 
 
-def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_binary_dotenv_file_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfeN\x00")
     with pytest.raises(ConfigError, match=r"^\.env: "):
         load_settings()
@@ -225,7 +225,7 @@ def test_a_zone_in_an_allowed_network_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("value", ["http://proxy:3128/path", "http://proxy:3128?x", "http://a%3Ab:c@proxy"])
-def test_an_outbound_proxy_is_an_address_and_no_more(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_outbound_proxy_is_only_an_address(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert "must be only the address of a proxy" in refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", value)
 
 

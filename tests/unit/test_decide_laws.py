@@ -46,7 +46,7 @@ polls = steps(with_timers=False)
 
 
 @given(steps(min_size=1), patiences)
-def test_law_1_the_same_again_states_nothing(history: list[Step], patience: Patience) -> None:
+def test_law_1_the_same_observation_again_makes_no_event(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience, restart=True)
     for step in history:
         told.take(step)
@@ -54,7 +54,9 @@ def test_law_1_the_same_again_states_nothing(history: list[Step], patience: Pati
 
 
 @given(steps(), patiences)
-def test_law_1_a_poll_states_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
+def test_law_1_a_repeated_poll_after_a_reminder_makes_no_event(
+    history: list[Step], patience: Patience
+) -> None:
     told = History(patience=patience)
     for step in history:
         told.take(step)
@@ -64,7 +66,7 @@ def test_law_1_a_poll_states_nothing_again_after_a_reminder(history: list[Step],
 
 
 @given(steps(), patiences, st.booleans())
-def test_law_2_replaying_the_changes_gives_the_state_as_known(
+def test_law_2_replaying_the_changes_produces_the_known_state(
     history: list[Step], patience: Patience, silent: bool
 ) -> None:
     told = History(*history, patience=patience, silent=silent, restart=True)
@@ -74,7 +76,7 @@ def test_law_2_replaying_the_changes_gives_the_state_as_known(
 
 
 @given(steps(), patiences)
-def test_law_2_each_event_shows_the_state_that_it_leads_to(history: list[Step], patience: Patience) -> None:
+def test_law_2_each_event_shows_its_resulting_state(history: list[Step], patience: Patience) -> None:
     told = History(*history, patience=patience)
     for number, event in enumerate(told.events, start=1):
         if event.type is EventType.REDACTED:
@@ -92,7 +94,7 @@ def test_law_2_each_event_shows_the_state_that_it_leads_to(history: list[Step], 
 
 
 @given(steps(), patiences)
-def test_law_3_sequences_start_at_one_and_have_no_gap(history: list[Step], patience: Patience) -> None:
+def test_law_3_sequences_start_at_1_and_are_gapless(history: list[Step], patience: Patience) -> None:
     told = History(*history, patience=patience, restart=True)
     assert [event.sequence for event in told.events] == list(range(1, len(told.events) + 1))
     assert len({event.id for event in told.events}) == len(told.events)
@@ -111,9 +113,7 @@ def moved_on(poll: Evidence, seconds: float) -> Evidence:
 
 
 @given(polls, st.integers(1, 10**6))
-def test_law_3_ids_depend_neither_on_when_it_was_seen_nor_on_the_watches(
-    history: list[Evidence], later: int
-) -> None:
+def test_law_3_ids_depend_neither_on_time_nor_on_watches(history: list[Evidence], later: int) -> None:
     told = History(*history, patience=TIMELESS)
     known: KnownSpace | None = None
     ids = []
@@ -139,7 +139,7 @@ def test_law_3_a_transition_found_again_after_a_crash_has_the_same_id(
 
 
 @given(steps(), st.sampled_from(TimerKind), st.floats(1, 800))
-def test_law_3_a_timer_that_fires_again_after_a_crash_states_the_same(
+def test_law_3_a_timer_that_fires_again_after_a_crash_makes_the_same_event(
     history: list[Step], kind: TimerKind, later: float
 ) -> None:
     known = History(*history).known
@@ -154,7 +154,7 @@ def test_law_3_a_timer_that_fires_again_after_a_crash_states_the_same(
 
 
 @given(steps())
-def test_law_4_nothing_follows_from_silence(history: list[Step]) -> None:
+def test_law_4_nothing_is_inferred_from_silence(history: list[Step]) -> None:
     nothing = (Presence.FAILED, Presence.ABSENT)
     heard = [step for step in history if isinstance(step, TimerFiring) or step.presence not in nothing]
     with_silence, without = History(*history), History(*heard)
@@ -171,7 +171,7 @@ def test_a_restart_between_any_two_steps_changes_nothing(history: list[Step], pa
 
 
 @given(steps(), patiences)
-def test_a_phase_goes_back_only_by_a_correction(history: list[Step], patience: Patience) -> None:
+def test_a_phase_moves_backward_only_by_a_correction(history: list[Step], patience: Patience) -> None:
     order = {"scheduled": 0, "live": 1, "ended": 2, "canceled": 2}
     reached = -1
     for event in History(*history, patience=patience).events:
@@ -224,7 +224,7 @@ def test_a_reminder_comes_before_the_start_and_an_overdue_start_after_it(
 
 
 @given(steps(), patiences)
-def test_content_goes_completely_and_goes_for_everything_that_is_over(
+def test_the_content_of_every_ended_space_is_erased_completely(
     history: list[Step], patience: Patience
 ) -> None:
     told = History(patience=patience, restart=True)
@@ -242,7 +242,7 @@ def test_content_goes_completely_and_goes_for_everything_that_is_over(
 
 
 @given(steps(min_size=1), patiences)
-def test_after_every_step_it_is_known_when_to_claim_again(history: list[Step], patience: Patience) -> None:
+def test_every_step_sets_the_next_poll(history: list[Step], patience: Patience) -> None:
     told = History(patience=patience)
     for step in history:
         told.take(step)
@@ -254,7 +254,7 @@ def test_after_every_step_it_is_known_when_to_claim_again(history: list[Step], p
 
 
 @given(steps(), patiences)
-def test_every_body_is_what_the_catalogue_describes_full_thin_and_redacted(
+def test_every_full_thin_and_redacted_body_matches_the_catalogue(
     history: list[Step], patience: Patience
 ) -> None:
     for event in History(*history, patience=patience).events:
@@ -264,7 +264,7 @@ def test_every_body_is_what_the_catalogue_describes_full_thin_and_redacted(
         described_body_of(replace(event, data=json.loads(thin(body))["data"]))
 
 
-def test_the_laws_are_tried_on_every_kind_of_event() -> None:
+def test_the_random_histories_contain_every_event_type() -> None:
     missing = {known for known in EventType if known.startswith("space.")}
 
     def completes(history: list[Step]) -> bool:
@@ -277,7 +277,7 @@ def test_the_laws_are_tried_on_every_kind_of_event() -> None:
     assert missing == set()
 
 
-def test_the_laws_are_tried_on_content_that_comes_back() -> None:
+def test_the_random_histories_contain_content_that_returns() -> None:
     def comes_back(history: list[Step]) -> bool:
         told = History(*history)
         erased = next((n for n, event in enumerate(told.events) if event.type is EventType.REDACTED), None)

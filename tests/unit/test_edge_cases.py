@@ -67,7 +67,7 @@ def poll_all(
     return told
 
 
-def test_case_1_first_run_with_three_live_spaces_states_nothing_of_any_space() -> None:
+def test_case_1_first_run_with_three_live_spaces_makes_no_space_event() -> None:
     for number in range(3):
         found = Space(id=SpaceId(f"space{number}"), state="live")
         history = History(seen(0, found), silent=True)
@@ -107,7 +107,7 @@ def test_case_4_without_a_start_it_never_started() -> None:
     assert history.types == ["space.scheduled", "space.canceled"]
 
 
-def test_case_4_with_a_start_that_an_earlier_poll_announced_it_did_start() -> None:
+def test_case_4_with_an_earlier_start_it_ends() -> None:
     history = History(seen(0, variant(PLANNED, started_at=at(612))))
     assert types(history.poll(seen(4300, space("ended", ended_at=at(4212))))) == [
         "space.started",
@@ -159,7 +159,7 @@ def test_case_8_gone_from_creators_while_the_lookup_says_live(call: Call) -> Non
     assert history.poll(seen(61, LIVE)) == ()
 
 
-def test_case_9_not_found_then_live_states_nothing() -> None:
+def test_case_9_not_found_then_live_makes_no_event() -> None:
     history = History(seen(0, LIVE))
     for seconds in (30, 90, 150):
         assert history.poll(not_found(seconds)) == ()
@@ -222,7 +222,7 @@ def test_case_11_is_seen_across_many_requests_of_a_few_ids_each() -> None:
     assert {state.phase for state in known.values()} == {Phase.LIVE}
 
 
-def test_case_12_errors_about_users_say_nothing_of_phases() -> None:
+def test_case_12_errors_about_users_do_not_affect_phases() -> None:
     known = tracked("1zqKVXPQhvZJB")
     body = {
         "errors": [
@@ -252,7 +252,7 @@ def test_case_13_a_late_answer_is_dropped() -> None:
     assert history.known == before
 
 
-def test_case_13_the_same_snapshot_twice_states_nothing() -> None:
+def test_case_13_the_same_snapshot_twice_makes_no_event() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
     assert history.poll(seen(620, LIVE)) == ()
     assert history.poll(seen(650, LIVE)) == ()
@@ -283,9 +283,7 @@ def test_case_15_is_overdue_after_another_poll_and_only_then() -> None:
 
 
 @pytest.mark.parametrize(("took", "told"), [(1, []), (0.001, []), (0, ["space.start_overdue"])])
-def test_case_15_the_poll_must_have_been_asked_for_after_the_overdue_moment(
-    took: float, told: list[str]
-) -> None:
+def test_case_15_the_poll_must_be_requested_after_the_overdue_time(took: float, told: list[str]) -> None:
     history = History(seen(0, PLANNED), seen(900, PLANNED))
     assert types(history.poll(seen(1200, PLANNED, took=took))) == told
     assert types(history.poll(seen(1202, PLANNED))) == (["space.start_overdue"] if not told else [])
@@ -294,7 +292,7 @@ def test_case_15_the_poll_must_have_been_asked_for_after_the_overdue_moment(
 @pytest.mark.parametrize(
     "kind", [Presence.FAILED, Presence.ABSENT, Presence.NOT_FOUND], ids=lambda presence: presence.value
 )
-def test_case_15_no_poll_that_shows_nothing_makes_a_start_overdue(kind: Presence) -> None:
+def test_case_15_a_poll_without_a_sighting_makes_no_start_overdue(kind: Presence) -> None:
     history = History(seen(0, PLANNED))
     assert history.poll(Evidence(PLANNED.id, kind, START + 5000, START + 5001)) == ()
 

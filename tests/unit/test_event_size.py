@@ -41,7 +41,7 @@ class TestTheSize:
         assert "truncated" not in body["data"]
         assert "counts" not in body["data"]
 
-    def test_of_a_crowd_is_cut_at_its_longest_lists_and_keeps_the_counts(self) -> None:
+    def test_of_many_people_is_reduced_at_the_longest_lists_and_keeps_the_counts(self) -> None:
         crowded = variant(LIVE, speaker_ids=CROWD, title="x" * 5000)
         data = body_of(change(variant(LIVE, title="x" * 5000), crowded))["data"]
         assert data["truncated"] is True
@@ -53,7 +53,7 @@ class TestTheSize:
         assert kept == list(CROWD[: len(kept)])
         assert len(kept) >= 100
 
-    def test_is_used_well_when_hosts_leave_in_crowds(self) -> None:
+    def test_is_used_well_when_many_hosts_leave(self) -> None:
         crowded = variant(LIVE, host_ids=CROWD)
         history = History(seen(700, crowded), seen(730, LIVE), seen(760, LIVE))
         data = body_of(history.events[-1])["data"]
@@ -67,7 +67,7 @@ class TestTheSize:
         assert body_of(event)["data"]["id"] == event.id
 
     @pytest.mark.parametrize("title", ["x" * 100_000, EMOJI, "\x00" * 5000, '"' * 30_000], ids=len)
-    def test_of_a_title_is_cut_only_when_no_list_is_left(self, title: str) -> None:
+    def test_of_a_title_is_reduced_only_when_no_list_is_left(self, title: str) -> None:
         data = body_of(change(LIVE, variant(LIVE, title=title)))["data"]
         assert data["truncated"] is True
         assert data["space"]["host_ids"] == []
@@ -86,18 +86,18 @@ class TestTheSize:
         ],
         ids=["lang", "creator", "one host", "topics", "everything"],
     )
-    def test_stays_in_its_bounds_whatever_is_long(self, found: Space) -> None:
+    def test_stays_within_the_limit_whatever_is_long(self, found: Space) -> None:
         (event,) = History(seen(700, found)).events
         assert body_of(event)["data"]["truncated"] is True
 
-    def test_stays_in_its_bounds_with_long_names(self) -> None:
+    def test_stays_within_the_limit_with_long_names(self) -> None:
         people = [user(person, name="n" * 500) for person in CROWD[:100]]
         (event,) = History(seen(700, variant(LIVE, speaker_ids=CROWD[:100]), users=people)).events
         data = body_of(event)["data"]
         assert 10 <= len(data["users"]) < 100
         assert all(len(person["name"]) == 500 for person in data["users"])
 
-    def test_stays_in_its_bounds_with_many_watches(self) -> None:
+    def test_stays_within_the_limit_with_many_watches(self) -> None:
         watches = tuple(WatchId(f"wch_{number:016}") for number in range(2000))
         event = space_event(
             EventType.STARTED,
@@ -117,7 +117,7 @@ class TestTheSize:
     @pytest.mark.parametrize(
         "found", [variant(LIVE, title="x" * 300), variant(LIVE, speaker_ids=CROWD, title=EMOJI)]
     )
-    def test_of_a_baseline_is_cut_at_its_spaces(self, found: Space) -> None:
+    def test_of_a_baseline_is_reduced_by_omitting_spaces(self, found: Space) -> None:
         event = plain_event(
             EventType.WATCH_BASELINE,
             content=["wch_1"],
@@ -138,7 +138,7 @@ class TestTheSize:
             host_ids=st.integers(0, 3000).map(lambda number: CROWD[-number:]),
         )
     )
-    def test_is_never_too_much(self, found: Space) -> None:
+    def test_never_exceeds_the_limit(self, found: Space) -> None:
         (event,) = History(seen(700, found)).events
         body = encode(event)
         assert len(body) < MAX_BODY_BYTES

@@ -199,7 +199,7 @@ class TestTheId:
         )
         assert one == other
 
-    def test_of_a_plain_event_is_made_of_its_content_alone(self) -> None:
+    def test_of_a_plain_event_depends_only_on_its_content(self) -> None:
         def made(seconds: float, *content: str) -> str:
             return plain_event(
                 EventType.WATCH_BASELINE, content=content, details={"at": seconds}, observed_at=seconds
@@ -221,7 +221,7 @@ class TestTheThinForm:
         assert (data["changed"], data["details"]) == (["title"], {})
         assert (data["id"], data["sequence"], data["url"]) == (event.id, 2, event.data["url"])
 
-    def test_states_of_people_by_their_ids_alone(self) -> None:
+    def test_contains_only_the_ids_of_people(self) -> None:
         event = change(LIVE, variant(LIVE, host_ids=("1", "2", "31337")))
         body = json.loads(thin(encode(event)))
         assert body["data"]["details"] == {"added": ["31337"], "removed": []}
@@ -238,7 +238,7 @@ class TestTheThinForm:
         assert (body["type"], body["timestamp"]) == ("space.started", at(612))
         assert body["data"]["details"] == {"late_by_seconds": 12, "unscheduled": False}
 
-    def test_of_a_baseline_names_the_spaces_by_their_ids_alone(self) -> None:
+    def test_of_a_baseline_contains_only_the_ids_of_spaces(self) -> None:
         event = plain_event(
             EventType.WATCH_BASELINE,
             content=["wch_1"],

@@ -99,18 +99,18 @@ def check_that_nothing_is_left(busy: list[bytes]) -> None:
 
 
 @given(private, private)
-def test_nothing_of_the_content_is_left(title: str, name: str) -> None:
+def test_no_content_is_left(title: str, name: str) -> None:
     check_that_nothing_is_left(bodies(title, name))
 
 
-def test_nothing_of_the_content_is_left_in_a_body_that_was_cut() -> None:
+def test_no_content_is_left_in_a_truncated_body() -> None:
     busy = bodies(MARK, MARK, crowd=3000)
     assert all(json.loads(body)["data"]["truncated"] for body in busy)
     check_that_nothing_is_left(busy)
 
 
 @given(private, private)
-def test_doing_it_twice_changes_nothing(title: str, name: str) -> None:
+def test_redacting_twice_changes_nothing(title: str, name: str) -> None:
     everything = variant(LIVE, title=title)
     for body in (*bodies(title, name), baseline(everything), baseline(variant(everything, id=OTHER))):
         once, thinned = redact(body, SPACE_ID), thin(body)
@@ -120,14 +120,14 @@ def test_doing_it_twice_changes_nothing(title: str, name: str) -> None:
 
 
 @every_type
-def test_the_rest_fits_the_same_model(info: EventTypeInfo) -> None:
+def test_a_redacted_body_fits_the_same_model(info: EventTypeInfo) -> None:
     space_id = SpaceId(info.example["data"].get("space", {}).get("id", SPACE_ID))
     body = json.loads(redact(json.dumps(info.example).encode(), space_id))
     assert PAYLOADS.dump_python(PAYLOADS.validate_python(body), mode="json", exclude_unset=True) == body
     assert (body["type"], body["timestamp"]) == (info.name, info.example["timestamp"])
 
 
-def test_an_event_of_another_space_is_left_as_it_is() -> None:
+def test_an_event_of_another_space_is_unchanged() -> None:
     for body in bodies("title", "name"):
         assert redact(body, OTHER) == body
 
@@ -143,7 +143,7 @@ def test_a_baseline_loses_the_content_of_the_one_space_and_keeps_the_others(titl
     assert data["details"]["watch"] == json.loads(body)["data"]["details"]["watch"]
 
 
-def test_a_baseline_that_was_cut_loses_its_content_too() -> None:
+def test_a_truncated_baseline_loses_its_content_too() -> None:
     crowded = variant(LIVE, title=MARK * 200, speaker_ids=CROWD)
     body = baseline(*(variant(crowded, id=SpaceId(f"space{number}")) for number in range(30)), crowded)
     assert json.loads(body)["data"]["truncated"] is True
@@ -161,7 +161,7 @@ def test_an_event_that_names_no_space_keeps_its_facts(event_type: EventType) -> 
     assert json.loads(redact(body, SPACE_ID)) == json.loads(thin(body)) == info.example
 
 
-def test_the_people_of_a_change_are_named_by_their_ids_alone() -> None:
+def test_people_are_reduced_to_their_ids() -> None:
     history = History(seen(0, LIVE, users=[user("1", MARK)]))
     (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=("7",)), users=[user("7", MARK)]))
     left = json.loads(redact(encode(event), SPACE_ID))
@@ -169,7 +169,7 @@ def test_the_people_of_a_change_are_named_by_their_ids_alone() -> None:
 
 
 @pytest.mark.parametrize("detail", ["\ud800", "half a pair: \udfd9", "\ud83c\udfd9"])
-def test_what_x_says_of_its_failures_is_sent_as_utf8_whatever_it_is(detail: str) -> None:
+def test_error_details_of_x_are_always_sent_as_utf8(detail: str) -> None:
     outage = Outage(OutageKind.CREDITS_DEPLETED, detail, START, START, is_announced=True)
     (event,) = news(Health(), Health({Call.LOOKUP: outage}), now=START)
     body = json.loads(encode(event).decode())

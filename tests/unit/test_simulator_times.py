@@ -24,7 +24,7 @@ def test_durations_are_hours_minutes_seconds(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", 5, None, "s", "5x", "30m1h", "-5s", "+5s", "1 h", "5s ", "1e3s", "\u0665s", ["5s"]]
 )
-def test_anything_else_is_no_duration(text: object) -> None:
+def test_any_other_text_is_not_a_duration(text: object) -> None:
     with pytest.raises(PydanticCustomError, match="1h30m"):
         parse_duration(text)
 
@@ -37,7 +37,7 @@ def test_a_clock_is_ahead_or_behind(written: object, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("written", ["", "-", "--5m", "+-5m", "5", "-5", "5m-", None, ["5m"]])
-def test_anything_else_says_nothing_about_a_clock(written: object) -> None:
+def test_any_other_text_is_not_a_clock_shift(written: object) -> None:
     with pytest.raises(PydanticCustomError, match="-5m"):
         parse_shift(written)
 
@@ -63,7 +63,7 @@ def test_moments_are_relative_or_absolute(text: str, moment: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["20s", "+20", "+-20s", "soon", "2021-13-01T00:00:00Z", 7, None])
-def test_anything_else_is_no_moment(text: object) -> None:
+def test_any_other_text_is_not_a_moment(text: object) -> None:
     with pytest.raises(PydanticCustomError):
         parse_moment(text)
 
@@ -95,7 +95,7 @@ def test_moments_are_shown_on_the_real_clock(speed: float, moment: RelativeTime,
     assert _play(speed).timestamp(moment) == text
 
 
-def test_the_play_runs_at_its_speed() -> None:
+def test_the_scenario_runs_at_its_speed() -> None:
     play = _play(speed=10.0, now=2.0)
     assert play.offset == pytest.approx(20.0)
     assert play.real_seconds(20.0) == pytest.approx(2.0)
