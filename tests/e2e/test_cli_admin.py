@@ -54,7 +54,7 @@ async def test_the_process_answers_an_invalid_request_with_a_problem(terminal: T
 
 
 async def test_a_refusal_is_one_line_with_exit_code_1(terminal: Terminal) -> None:
-    for arguments, told in (
+    for arguments, message in (
         (("watches", "get", "wch_none"), "Not found: There is no watch wch_none."),
         (("watches", "get", "../../healthz"), "Not found: "),
         (("watches", "create", "band", "Queen"), "The request is not valid: body.kind: "),
@@ -62,7 +62,7 @@ async def test_a_refusal_is_one_line_with_exit_code_1(terminal: Terminal) -> Non
         (("watches", "list", "--key", "wrong"), "A valid API key is needed: This key is not known."),
     ):
         complaint = await terminal.run(*arguments, exit_code=1)
-        assert complaint.startswith(f"space-notifier: {told}")
+        assert complaint.startswith(f"space-notifier: {message}")
         assert complaint.count("\n") == 1
 
 

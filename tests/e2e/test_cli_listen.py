@@ -132,7 +132,7 @@ async def test_simulate_runs_the_stand_in_alone(tmp_path: Path) -> None:
         await process.wait_for(f"http://127.0.0.1:{port}")
         async with aiohttp.ClientSession() as session:
             answer = await session.get(f"http://127.0.0.1:{port}/_simulator/status")
-            told = await answer.json()
-        assert (told["contract"], told["ended"]) == ("legacy", True)
+            document = await answer.json()
+        assert (document["contract"], document["ended"]) == ("legacy", True)
         process.signal(signal.SIGTERM)
         assert await process.wait() == 0

@@ -43,5 +43,5 @@ async def test_missed_events_are_recovered_and_counted(terminal: Terminal) -> No
     url = (terminal.directory / "data" / "valkey" / "url").read_text()
     async with Redis.from_url(url) as redis:
         await redis.set("sn:stranger", 1)
-    told = "sn:stranger: no key of ours has this form\n    keep other programs out of this database\n"
-    assert await doctor(terminal.directory) == (1, told)
+    report = "sn:stranger: no key of ours has this form\n    keep other programs out of this database\n"
+    assert await doctor(terminal.directory) == (1, report)

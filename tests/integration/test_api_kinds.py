@@ -101,7 +101,7 @@ async def test_fields_that_a_kind_does_not_have_are_refused_by_name(
 
 
 async def test_a_refusal_contains_the_explanation_of_the_kind(client: Client) -> None:
-    for body, told in (
+    for body, detail in (
         (
             {"kind": "echo", "target": TARGET, "secret": "x"},
             "secret: an endpoint of the kind echo has none; leave it out",
@@ -113,7 +113,7 @@ async def test_a_refusal_contains_the_explanation_of_the_kind(client: Client) ->
             "target: an endpoint of the kind webhook has none; leave it out",
         ),
     ):
-        assert (await problem(await client.post(PATH, json=body), 422))["detail"] == told
+        assert (await problem(await client.post(PATH, json=body), 422))["detail"] == detail
 
 
 async def test_an_unknown_kind_is_refused(api_client: Client) -> None:

@@ -19,7 +19,7 @@ from tests.support.admin_api import Client, add_endpoint, problem, refused_field
 from tests.support.api_runtime import open_test_runtime
 from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import numbered_event
-from tests.support.queue import owe, settled
+from tests.support.queue import queue_events, settled
 
 PATH = "/v1/endpoints"
 LONG_AGO = "2001-01-01T00:00:00Z"
@@ -198,7 +198,7 @@ async def test_stats_count_deliveries_by_outcome(redis_url: str, serve: Any) -> 
         endpoint = await runtime.store.endpoints.get(created["id"])
         store = runtime.store
         await allow_full_concurrency(store, endpoint)
-        await owe(store, [endpoint], *range(8))
+        await queue_events(store, [endpoint], *range(8))
         partition = store.partitions.of(endpoint.id)
         turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
         first, second, third, fourth, *_ = turn.claims
@@ -229,7 +229,7 @@ async def test_stats_show_the_breaker(api_client: Client, api_runtime: Runtime) 
     endpoint = await store.endpoints.get(created["id"])
     partition = store.partitions.of(endpoint.id)
     await allow_full_concurrency(store, endpoint)
-    await owe(store, [endpoint], *range(breaker.FAILURES_IN_A_ROW))
+    await queue_events(store, [endpoint], *range(breaker.FAILURES_IN_A_ROW))
     turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
     failed = [settled(each, DeliveryStatus.PENDING, delay=1, succeeded=False) for each in turn.claims]
     await store.queue.turn(partition, failed, limit=0, lease_seconds=30)

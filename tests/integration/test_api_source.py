@@ -24,7 +24,7 @@ from notifier.simulator import Behaviour, Buckets, Limits
 from tests.support.admin_api import KEY, ApiTestServer, Client, Serve, problem
 from tests.support.rig import NOON, Rig, open_rig, spaces
 
-PLAY = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(
+SCENARIO = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(
     ["S1", "S2"],
     "{at: 0s, set: {state: live, title: news, started_at: -60s}}",
     "{at: 90s, set: {state: ended, ended_at: +90s}}",
@@ -73,7 +73,7 @@ def test_the_docs_show_every_field_and_value() -> None:
 
 
 async def test_without_a_token_nothing_is_polled_and_the_answer_says_so(redis_url: str, serve: Serve) -> None:
-    async with open_rig(redis_url, PLAY, x_bearer_token=None) as rig:
+    async with open_rig(redis_url, SCENARIO, x_bearer_token=None) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         rig.clock.now += 90
         await rig.poll()
@@ -108,7 +108,7 @@ async def test_without_a_token_nothing_is_polled_and_the_answer_says_so(redis_ur
 
 
 async def test_without_faults_every_figure_is_correct(redis_url: str, serve: Serve) -> None:
-    async with open_rig(redis_url, PLAY, daily_budget_usd=1) as rig:
+    async with open_rig(redis_url, SCENARIO, daily_budget_usd=1) as rig:
         await rig.watch(WatchKind.SPACE, "S1", "S2")
         await rig.watch(WatchKind.CREATOR, "@seven")
         await rig.pass_time(120, step=10)
@@ -146,7 +146,7 @@ async def test_without_faults_every_figure_is_correct(redis_url: str, serve: Ser
 
 
 async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, serve: Serve) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.watch(WatchKind.SEARCH, "news")
         rig.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "not in your plan"})
@@ -174,7 +174,7 @@ async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, ser
 
 
 async def test_an_unannounced_outage_neither_pauses_nor_degrades(redis_url: str, serve: Serve) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         rig.x.fail(Call.LOOKUP, 503)
         await rig.poll()
@@ -186,7 +186,7 @@ async def test_an_unannounced_outage_neither_pauses_nor_degrades(redis_url: str,
 
 
 async def test_requests_in_flight_and_waiting_polls_are_shown(redis_url: str, serve: Serve) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         polls, now = rig.runtime.store.polls, rig.clock.now
         await polls.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
         await polls.schedule(Call.LOOKUP, {"C": NextPoll(now + 60, Urgency.PATIENT)})
@@ -216,14 +216,14 @@ async def test_requests_in_flight_and_waiting_polls_are_shown(redis_url: str, se
 async def test_polls_skipped_for_the_budget_are_shown(
     redis_url: str, serve: Serve, spent: int, thrift: str
 ) -> None:
-    async with open_rig(redis_url, PLAY, daily_budget_usd=0.5) as rig:
+    async with open_rig(redis_url, SCENARIO, daily_budget_usd=0.5) as rig:
         await rig.runtime.store.spending.bill([f"x{each}" for each in range(spent)], [], now=rig.clock.now)
         money = (await source(rig, serve))["money"]
     assert (money["spent_usd"], money["thrift"]) == (spent / 200, thrift)
 
 
 async def test_slowed_discovery_is_shown_with_its_forecast(redis_url: str, serve: Serve) -> None:
-    async with open_rig(redis_url, PLAY, daily_budget_usd=0.5) as rig:
+    async with open_rig(redis_url, SCENARIO, daily_budget_usd=0.5) as rig:
         bill = rig.runtime.store.spending.bill
         await bill(["x0"], [], now=NOON - 7200)
         await bill([f"x{each}" for each in range(1, 21)], [], now=NOON - 1800)
@@ -236,7 +236,7 @@ async def test_slowed_discovery_is_shown_with_its_forecast(redis_url: str, serve
 
 async def test_calls_that_share_a_bucket_are_shown_together(redis_url: str, serve: Serve) -> None:
     shared, limits = Behaviour(buckets=Buckets.SHARED, creators_per_second=0), Limits(requests=300)
-    async with open_rig(redis_url, PLAY, behaviour=shared, limits=limits) as rig:
+    async with open_rig(redis_url, SCENARIO, behaviour=shared, limits=limits) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.watch(WatchKind.SEARCH, "news", "more")
         await rig.pass_time(120, step=10)
@@ -259,7 +259,7 @@ async def run_cli(runtime: Runtime, *arguments: str) -> str:
 
 
 async def test_the_command_prints_the_same_information(redis_url: str, serve: Serve) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.watch(WatchKind.SEARCH, "news")
         rig.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "\x1b[31mnot in your plan"})
@@ -280,7 +280,7 @@ async def test_the_command_prints_the_same_information(redis_url: str, serve: Se
 
 
 async def test_the_command_leaves_out_empty_tables(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY, x_bearer_token=None) as rig:
+    async with open_rig(redis_url, SCENARIO, x_bearer_token=None) as rig:
         printed = await run_cli(rig.runtime)
     assert "no_credentials" in printed
     assert "troubles" not in printed

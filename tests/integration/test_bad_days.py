@@ -14,7 +14,7 @@ from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
 from notifier.metrics import UNKNOWN_STATES
 from tests.support.api_runtime import Clock
-from tests.support.offline_worker import SPACE, events_of, known, offline_worker, run_timers, tell
+from tests.support.offline_worker import SPACE, apply_answer, events_of, known, offline_worker, run_timers
 from tests.support.pipeline import add_watch
 from tests.support.rig import Rig, XRequest, open_rig, spaces
 from workers.applying import MOST_UNKNOWN_WORDS, OTHER_WORDS
@@ -79,24 +79,24 @@ async def test_lists_correct_a_wrong_end_while_lookups_still_miss_the_space(redi
 
 
 @pytest.mark.parametrize(
-    ("creators", "told"),
+    ("creators", "announced"),
     [(("1", "2"), ["source.degraded", "source.recovered"]), (("1", "1"), [])],
 )
 async def test_a_few_spaces_of_several_creators_that_vanish_together_are_held(
-    redis_url: str, creators: tuple[str, str], told: list[str]
+    redis_url: str, creators: tuple[str, str], announced: list[str]
 ) -> None:
-    play = "spaces:\n" + "".join(
+    scenario = "spaces:\n" + "".join(
         spaces([f"S{number}"], LIVE, creator=creator) for number, creator in enumerate(creators)
     )
-    async with open_rig(redis_url, play) as rig:
+    async with open_rig(redis_url, scenario) as rig:
         await rig.watch(WatchKind.SPACE, "S0", "S1")
         lookups_find_nothing(rig, since=rig.clock.now + 20, until=rig.clock.now + 500)
         await rig.pass_time(490, step=5)
-        ended = [] if told else ["space.ended", "space.ended"]
+        ended = [] if announced else ["space.ended", "space.ended"]
         assert await rig.announced("space.") == ["space.started", "space.started", *ended]
         await rig.pass_time(100, step=5)
-        assert await rig.announced("source.") == told
-        if told:
+        assert await rig.announced("source.") == announced
+        if announced:
             assert await rig.announced("space.") == ["space.started", "space.started"]
 
 
@@ -117,7 +117,7 @@ async def test_an_unknown_state_is_logged_once_and_always_counted(
 ) -> None:
     for word in ("running", "running", *(f"word {number}" for number in range(MOST_UNKNOWN_WORDS + 3))):
         clock.now += 1
-        await tell(worker, {"id": SPACE, "state": word})
+        await apply_answer(worker, {"id": SPACE, "state": word})
     said = capsys.readouterr()
     lines = [line for line in (said.out + said.err).splitlines() if "source.unknown_state" in line]
     assert len(lines) == MOST_UNKNOWN_WORDS
@@ -132,15 +132,15 @@ async def test_a_reminder_waits_while_the_state_is_unclear(
 ) -> None:
     planned = {"id": SPACE, "state": "scheduled", "scheduled_start": "2023-11-15T00:13:20Z"}
     start = 1_700_007_200.0
-    await tell(worker, planned)
+    await apply_answer(worker, planned)
     clock.now = start - 905
-    await tell(worker, *unclear)
+    await apply_answer(worker, *unclear)
     clock.now = start - 890
     await run_timers(worker)
     assert "timers" not in await worker.runtime.store.waiting_work(now=clock.now)
     assert await events_of(worker, EventType.REMINDER) == []
     clock.now = start - 600
-    await tell(worker, planned)
+    await apply_answer(worker, planned)
     await run_timers(worker)
     (event,) = await events_of(worker, EventType.REMINDER)
     assert json.loads(event.body)["data"]["details"] == {"minutes_before": 10}
@@ -149,8 +149,8 @@ async def test_a_reminder_waits_while_the_state_is_unclear(
 async def test_a_list_that_omits_a_space_is_removed_from_its_record(worker: Worker, clock: Clock) -> None:
     live = {"id": SPACE, "state": "live", "creator_id": "1"}
     await add_watch(worker.runtime, WatchKind.CREATOR, "1")
-    await tell(worker, live, call=Call.CREATORS, subjects=["1"])
+    await apply_answer(worker, live, call=Call.CREATORS, subjects=["1"])
     assert set((await known(worker)).listed) == {"creators:1"}
     clock.now += 1
-    await tell(worker, call=Call.CREATORS, subjects=["1"])
+    await apply_answer(worker, call=Call.CREATORS, subjects=["1"])
     assert (await known(worker)).listed == {}

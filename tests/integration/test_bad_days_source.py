@@ -26,7 +26,7 @@ pytestmark = pytest.mark.no_cover
 
 LIVE: Final = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 ONE: Final = "users: [{id: 1, name: One, username: one}, {id: 2, name: Two, username: two}]\nspaces:\n"
-PLAY: Final = ONE + spaces(["S1"], LIVE)
+SCENARIO: Final = ONE + spaces(["S1"], LIVE)
 
 
 def once(rig: Rig, call: Call, answer: Callable[[], web.Response]) -> None:
@@ -70,7 +70,7 @@ async def degradations(rig: Rig) -> list[str]:
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_single_refusal_of_the_credentials_is_retried_soon(redis_url: str, status: int) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         once(rig, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
         await rig.poll()
@@ -81,7 +81,7 @@ async def test_a_single_refusal_of_the_credentials_is_retried_soon(redis_url: st
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_the_second_refusal_in_a_row_pauses_and_is_announced(redis_url: str, status: int) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         always(rig, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
         await rig.poll()
@@ -107,7 +107,7 @@ FORMS: Final[dict[str, tuple[int, Any, str]]] = {
 async def test_a_failure_is_classified_by_its_content_not_its_status(
     redis_url: str, status: int, body: Any, kind: str
 ) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
 
         def answer() -> web.Response:
@@ -122,7 +122,7 @@ async def test_a_failure_is_classified_by_its_content_not_its_status(
 
 async def test_repeated_429s_with_requests_left_wait_longer_and_are_announced(redis_url: str) -> None:
     headers = {"x-rate-limit-limit": "300", "x-rate-limit-remaining": "290"}
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         reset = {"x-rate-limit-reset": str(int(NOON) + 900)}
         always(
@@ -148,7 +148,7 @@ async def test_a_used_up_day_is_waited_out(redis_url: str) -> None:
         "x-app-limit-24hour-remaining": "0",
         "x-app-limit-24hour-reset": str(int(NOON) + 7200),
     }
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         always(
             rig, Call.LOOKUP, lambda: web.json_response({"title": "Too Many"}, status=429, headers=headers)
@@ -161,9 +161,9 @@ async def test_a_used_up_day_is_waited_out(redis_url: str) -> None:
 
 @pytest.mark.parametrize("clock", ["-5m", "5m", "-1h"])
 async def test_a_clock_difference_causes_no_refused_requests(redis_url: str, clock: str) -> None:
-    play = f"x: {{clock: {clock}}}\n" + PLAY
+    scenario = f"x: {{clock: {clock}}}\n" + SCENARIO
     async with open_rig(
-        redis_url, play, behaviour=None, limits=Limits(requests=5, window_seconds=900)
+        redis_url, scenario, behaviour=None, limits=Limits(requests=5, window_seconds=900)
     ) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.poll()
@@ -188,7 +188,7 @@ async def restarted(rig: Rig, token: str) -> AsyncIterator[None]:
 
 
 async def test_a_new_token_ignores_the_pause_of_the_old_one(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         always(rig, Call.LOOKUP, lambda: web.json_response({"title": "CreditsDepleted"}, status=402))
         await rig.pass_time(10)
@@ -204,7 +204,7 @@ async def test_a_new_token_ignores_the_pause_of_the_old_one(redis_url: str) -> N
 
 
 async def test_a_new_token_ignores_the_window_of_the_old_one(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY, limits=Limits(requests=2, window_seconds=900)) as rig:
+    async with open_rig(redis_url, SCENARIO, limits=Limits(requests=2, window_seconds=900)) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.pass_time(120)
         used = len(rig.x.requests)
@@ -215,7 +215,7 @@ async def test_a_new_token_ignores_the_window_of_the_old_one(redis_url: str) -> 
 
 
 async def test_a_new_token_retries_what_the_old_one_was_refused(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1", "S2")
         body = {"errors": [{"parameters": {"ids": ["S1"]}, "message": "[S1] is not yours"}]}
 
@@ -248,8 +248,8 @@ async def test_an_unknown_space_is_polled_soon_and_then_less_and_less_often(
 
 @pytest.mark.parametrize(("word", "state"), [("suspended", "suspended_at"), ("protected", "protected_at")])
 async def test_a_name_fails_with_the_reason_that_x_states(redis_url: str, word: str, state: str) -> None:
-    play = f"users: [{{id: 1, name: One, username: one, {state}: 0s}}]\nspaces: []"
-    async with open_rig(redis_url, play) as rig:
+    scenario = f"users: [{{id: 1, name: One, username: one, {state}: 0s}}]\nspaces: []"
+    async with open_rig(redis_url, scenario) as rig:
         await rig.watch(WatchKind.CREATOR, "@one")
         await rig.poll()
         assert word in await reason(rig), "also while it is still resolving"
@@ -262,7 +262,7 @@ async def test_a_name_fails_with_the_reason_that_x_states(redis_url: str, word: 
 
 
 async def test_unknown_names_share_their_requests(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.CREATOR, "@nobody", "@noone", "@nemo")
         await rig.pass_time(120)
         assert await rig.types() == ["watch.failed"] * 3
@@ -270,7 +270,7 @@ async def test_unknown_names_share_their_requests(redis_url: str) -> None:
 
 
 async def test_a_name_missing_from_an_answer_is_shown_in_the_watch(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.CREATOR, "@Silent")
         always(rig, Call.USERS, lambda: web.json_response({"meta": {}}))
         await rig.pass_time(130)
@@ -288,7 +288,7 @@ async def test_names_are_matched_case_insensitively(redis_url: str) -> None:
         "type": "https://api.x.com/2/problems/resource-not-found",
         "title": "Not Found Error",
     }
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.CREATOR, "@CaseLow")
         always(rig, Call.USERS, lambda: web.json_response({"errors": [error]}))
         await rig.pass_time(60)
@@ -297,8 +297,8 @@ async def test_names_are_matched_case_insensitively(redis_url: str) -> None:
 
 
 async def test_a_later_suspension_of_a_creator_is_shown_in_the_watch(redis_url: str, serve: Serve) -> None:
-    play = "users: [{id: 1, name: One, username: one, suspended_at: 5m}]\nspaces: []"
-    async with open_rig(redis_url, play) as rig:
+    scenario = "users: [{id: 1, name: One, username: one, suspended_at: 5m}]\nspaces: []"
+    async with open_rig(redis_url, scenario) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
         await rig.pass_time(200)
         assert await reason(rig) == ""
@@ -314,7 +314,7 @@ async def test_a_later_suspension_of_a_creator_is_shown_in_the_watch(redis_url: 
 
 
 async def test_a_first_answer_with_only_an_error_makes_no_empty_baseline(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.CREATOR, "1", on_first_sight=OnFirstSight.BASELINE)
         once(rig, Call.CREATORS, lambda: web.json_response({"meta": {"result_count": 1}}))
         await rig.poll()
@@ -329,7 +329,7 @@ async def test_a_first_answer_with_only_an_error_makes_no_empty_baseline(redis_u
 @pytest.mark.parametrize("status", [503, 403])
 async def test_a_creator_with_an_error_has_no_baseline_yet(redis_url: str, status: int) -> None:
     error = {"resource_type": "user", "parameter": "user_ids", "value": "1", "title": "no", "status": status}
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.CREATOR, "1", "2", on_first_sight=OnFirstSight.BASELINE)
         once(rig, Call.CREATORS, lambda: web.json_response({"errors": [error], "meta": {"result_count": 0}}))
         await rig.poll()
@@ -340,8 +340,8 @@ async def test_a_creator_with_an_error_has_no_baseline_yet(redis_url: str, statu
 
 
 async def test_a_full_search_is_shown_in_the_source(redis_url: str, serve: Serve) -> None:
-    play = ONE + spaces([f"S{number}" for number in range(120)], LIVE)
-    async with open_rig(redis_url, play) as rig:
+    scenario = ONE + spaces([f"S{number}" for number in range(120)], LIVE)
+    async with open_rig(redis_url, scenario) as rig:
         await rig.watch(WatchKind.SEARCH, "news", "nothing")
         await rig.pass_time(5)
         client = await serve(rig.runtime)

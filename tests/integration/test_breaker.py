@@ -19,7 +19,7 @@ from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, delivery_queue, schema
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
-from tests.support.queue import add, claim, owe, settle, settled
+from tests.support.queue import add, claim, queue_events, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
@@ -65,7 +65,7 @@ async def fail(store: Store, *claims: Claim) -> None:
 async def open_breaker(store: Store) -> Endpoint:
     """Have an endpoint with ten pending deliveries fail until its breaker opens."""
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     await fail(store, *await claim(store))
     return endpoint
 
@@ -113,7 +113,7 @@ async def test_after_consecutive_failures_one_probe_at_a_time_is_sent(store: Sto
 
 async def test_failures_after_a_success_count_even_if_recorded_together(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     good, *bad = (await claim(store))[: THRESHOLD + 1]
     delivered = settled(good, DeliveryStatus.DELIVERED, succeeded=True)
     failed = [settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False) for each in bad]
@@ -124,7 +124,7 @@ async def test_failures_after_a_success_count_even_if_recorded_together(store: S
 
 async def test_a_success_interrupts_consecutive_failures(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     good, *bad = (await claim(store))[: THRESHOLD + 1]
     delivered = settled(good, DeliveryStatus.DELIVERED, succeeded=True)
     first, *others = [settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False) for each in bad]
@@ -159,7 +159,7 @@ async def test_each_failed_probe_delays_the_next_one_up_to_a_limit(store: Store)
 
 async def test_failures_in_flight_when_the_breaker_opened_do_not_move_the_probe(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     claims = await claim(store)
     await fail(store, *claims[:THRESHOLD])
     before = await run_of(store, endpoint, "open_until", "probes")
@@ -169,7 +169,7 @@ async def test_failures_in_flight_when_the_breaker_opened_do_not_move_the_probe(
 
 async def test_a_short_pause_does_not_end_a_longer_one(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     long, short, *_ = await claim(store)
     await settle(store, settled(long, DeliveryStatus.PENDING, succeeded=None, resume_after=300.0))
     before = await run_of(store, endpoint, "resume_at")
@@ -179,7 +179,7 @@ async def test_a_short_pause_does_not_end_a_longer_one(store: Store) -> None:
 
 async def test_a_requested_pause_does_not_bring_the_probe_forward(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     claims = await claim(store)
     await fail(store, *claims[:THRESHOLD])
     before = await run_of(store, endpoint, "open_until", "resume_at")
@@ -192,7 +192,7 @@ async def test_a_success_ends_the_breakers_pause_but_not_a_longer_requested_one(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     *failing, asking, good = await claim(store)
     await fail(store, *failing)
     await settle(
@@ -212,7 +212,7 @@ async def test_a_success_closes_it(store: Store) -> None:
 
 async def test_non_consecutive_failures_leave_the_breaker_closed(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=1)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     for number in range(2 * THRESHOLD):
         claims = await claim(store)
         if number % 2:
@@ -224,7 +224,7 @@ async def test_non_consecutive_failures_leave_the_breaker_closed(store: Store) -
 
 async def test_outcomes_that_say_nothing_about_the_receiver_do_not_count(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     await settle(
         store, *[settled(each, DeliveryStatus.PENDING, succeeded=None) for each in await claim(store)]
     )
@@ -261,7 +261,7 @@ async def test_a_manual_redelivery_is_sent_at_once_as_the_probe(
 ) -> None:
     set_waits(monkeypatch, first_ms=3_600_000)
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
-    *_, last = await owe(store, [endpoint], *range(10))
+    *_, last = await queue_events(store, [endpoint], *range(10))
     await fail(store, *await claim(store))
     assert await claim(store) == []
     await store.deliveries.redeliver(delivery_id(last, endpoint.id))
@@ -277,7 +277,7 @@ async def test_a_manual_redelivery_respects_a_longer_requested_pause(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
-    *_, last = await owe(store, [endpoint], *range(10))
+    *_, last = await queue_events(store, [endpoint], *range(10))
     failed = [
         settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False, resume_after=300.0)
         for each in await claim(store)
@@ -291,7 +291,7 @@ async def test_a_manual_redelivery_respects_a_longer_requested_pause(
 
 async def test_an_endpoint_that_only_failed_for_days_is_given_up(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1, 2)
+    await queue_events(store, [endpoint], 1, 2)
     first, second = await claim(store)
     await fail(store, first)
     await age(store, endpoint, failing_since=GIVEN_UP_MS + 1000, failure_at=SILENCE_MS - 60_000)
@@ -302,7 +302,7 @@ async def test_an_endpoint_that_only_failed_for_days_is_given_up(store: Store) -
 
 async def test_a_failure_days_ago_and_one_now_do_not_count_as_continuous(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1, 2, 3)
+    await queue_events(store, [endpoint], 1, 2, 3)
     first, second, third = await claim(store)
     await settle(store, settled(first, DeliveryStatus.EXHAUSTED, succeeded=False))
     await age(store, endpoint, failing_since=GIVEN_UP_MS + 1000, failure_at=SILENCE_MS + 1000)
@@ -326,10 +326,10 @@ async def test_the_worker_disables_a_given_up_endpoint_and_notifies_others(
         event = numbered_event(1)
         await runtime.store.events.commit(event)
         await runtime.wakeup.dispatch()
-        await wait_until(lambda: bool(receiver.received("/other")), message="the others are told")
+        await wait_until(lambda: bool(receiver.received("/other")), message="the others are notified")
         disabled = await runtime.store.endpoints.get(endpoint.id)
         delivery = await runtime.store.deliveries.get(delivery_id(event.id, endpoint.id))
     assert (disabled.status, disabled.disabled_reason) == (EndpointStatus.DISABLED, DisabledReason.FAILING)
     assert delivery.status is DeliveryStatus.PENDING
-    (told,) = receiver.received("/other")
-    assert told.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "failing"}
+    (notified,) = receiver.received("/other")
+    assert notified.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "failing"}

@@ -87,15 +87,15 @@ async def test_a_complete_space_is_announced_alike_with_either_contract(
 
 @both
 async def test_problem_types_of_either_host_are_understood(redis_url: str, contract: Contract) -> None:
-    play = (
+    scenario = (
         FULL + "faults: [{at: 1m, for: 1m, kind: usage_capped}, {at: 20m, for: 1m, kind: credits_depleted}]"
     )
-    async with open_rig(redis_url, play, contract=contract) as rig:
+    async with open_rig(redis_url, scenario, contract=contract) as rig:
         await rig.watch(WatchKind.SPACE, "LOST", on_first_sight=OnFirstSight.BASELINE)
         await rig.pass_time(1700, step=10)
         page = await rig.runtime.store.events.page(limit=10, cursor=None, oldest_first=True)
-    told = [(event.type, json.loads(event.body)["data"]["details"].get("kind")) for event in page.items]
-    assert told == [
+    announced = [(event.type, json.loads(event.body)["data"]["details"].get("kind")) for event in page.items]
+    assert announced == [
         ("watch.baseline", None),
         ("source.degraded", "usage_capped"),
         ("source.recovered", "usage_capped"),

@@ -97,11 +97,11 @@ async def test_410_disables_the_endpoint_notifies_others_and_keeps_its_deliverie
         receiver.answer("/hook", statuses=[200])
         await runtime.store.endpoints.save(endpoint, replacing=disabled)
         await becomes(runtime, event, endpoint, DeliveryStatus.DELIVERED, attempts=2)
-        await wait_until(lambda: bool(receiver.received("/other")), message="the other endpoint is told")
+        await wait_until(lambda: bool(receiver.received("/other")), message="the other endpoint is notified")
     assert len(receiver.received("/hook")) == 2
-    (told,) = receiver.received("/other")
-    assert told.json["type"] == "endpoint.disabled"
-    assert told.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "gone"}
+    (notified,) = receiver.received("/other")
+    assert notified.json["type"] == "endpoint.disabled"
+    assert notified.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "gone"}
 
 
 @pytest.mark.parametrize("reason", [DisabledReason.GONE, DisabledReason.FAILING])

@@ -131,7 +131,7 @@ BROKEN: Final = {
         ["sn:{{p0}}:delivery:{dlv_delivered}: is delivered and has no time of its end"],
     ),
     # Endpoints and partitions
-    "work that nobody is told of": (
+    "work that nobody is announced of": (
         "ZREM sn:{{p{partition}}}:ready {plain}",
         ["sn:{{p{partition}}}:ready: {plain} has work and is not in it"],
     ),
@@ -391,7 +391,7 @@ async def change_body(runtime: Runtime, event: str, **data: Any) -> None:
 
 
 PUT_RIGHT_BY_A_CHANGE: Final = (
-    "work that nobody is told of",
+    "work that nobody is announced of",
     "filed too late",
     "no generation",
     "another rate",

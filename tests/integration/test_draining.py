@@ -60,7 +60,7 @@ def path_of(endpoint: Endpoint) -> str:
     return "/" + endpoint.url.rpartition("/")[2]
 
 
-async def owe(runtime: Runtime, endpoints: list[Endpoint], *numbers: int) -> None:
+async def queue_events(runtime: Runtime, endpoints: list[Endpoint], *numbers: int) -> None:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await runtime.store.events.commit(event)
@@ -103,7 +103,7 @@ async def test_other_workers_are_woken_once_in_a_while(
 async def test_the_sweep_delivers_what_is_due(redis_url: str) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
-        await owe(worker.runtime, [endpoint], 1)
+        await queue_events(worker.runtime, [endpoint], 1)
         flag = schema.PARTITION_WAKEUP(worker.runtime.store.partitions.of(endpoint.id))
         await worker.runtime.store.database.redis.delete(flag)  # as though the wakeup had been lost
         await sweep(worker)
@@ -117,8 +117,8 @@ async def test_a_worker_with_a_busy_partition_also_drains_others(
 ) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
         first, second = await endpoints_in_each_partition(worker.runtime, receiver)
-        await owe(worker.runtime, [second], 0)
-        await owe(worker.runtime, [first], *range(1, pending + 1))
+        await queue_events(worker.runtime, [second], 0)
+        await queue_events(worker.runtime, [first], *range(1, pending + 1))
         await deliver({WORKER: worker}, 0)
         await ended(worker)
         assert bool(receiver.received(path_of(second))) is joins

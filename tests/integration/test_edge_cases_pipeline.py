@@ -39,8 +39,8 @@ async def events_of(rig: Rig, space_id: str) -> list[str]:
 async def test_case_1_a_first_run_with_three_live_spaces_is_one_baseline_and_no_space_event(
     redis_url: str, kind: WatchKind
 ) -> None:
-    play = "spaces:\n" + spaces(["A", "a", "B"], LIVE, creator="1")
-    async with open_rig(redis_url, play) as rig:
+    scenario = "spaces:\n" + spaces(["A", "a", "B"], LIVE, creator="1")
+    async with open_rig(redis_url, scenario) as rig:
         target = "1" if kind is WatchKind.CREATOR else "news"
         await rig.watch(kind, target, on_first_sight=OnFirstSight.BASELINE)
         await rig.pass_time(300, step=10)
@@ -54,9 +54,9 @@ async def test_case_1_a_first_run_with_three_live_spaces_is_one_baseline_and_no_
 
 
 async def test_case_1_changes_after_the_baseline_are_announced(redis_url: str) -> None:
-    play = "spaces:\n" + spaces(["A"], LIVE, creator="1")
-    play += spaces(["B"], "{at: 90s, set: {state: live, title: more}}", creator="1")
-    async with open_rig(redis_url, play) as rig:
+    scenario = "spaces:\n" + spaces(["A"], LIVE, creator="1")
+    scenario += spaces(["B"], "{at: 90s, set: {state: live, title: more}}", creator="1")
+    async with open_rig(redis_url, scenario) as rig:
         await rig.watch(WatchKind.CREATOR, "1", on_first_sight=OnFirstSight.BASELINE)
         await rig.pass_time(300, step=10)
         assert await rig.types() == ["watch.baseline", "space.started"]
@@ -64,10 +64,10 @@ async def test_case_1_changes_after_the_baseline_are_announced(redis_url: str) -
 
 
 async def test_case_8_gone_from_the_list_while_the_lookup_says_live_announces_nothing(redis_url: str) -> None:
-    play = "spaces:\n" + spaces(["A"], LIVE, creator="1")
-    play += "faults: [{at: 50s, for: 20m, kind: vanish_all, calls: [creators]}]"
+    scenario = "spaces:\n" + spaces(["A"], LIVE, creator="1")
+    scenario += "faults: [{at: 50s, for: 20m, kind: vanish_all, calls: [creators]}]"
     # Live Spaces are polled so rarely here that only the gap in the list can be why one is.
-    async with open_rig(redis_url, play, poll_live_seconds=3600) as rig:
+    async with open_rig(redis_url, scenario, poll_live_seconds=3600) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
         await rig.poll()
         await rig.pass_time(60, step=10)
@@ -82,9 +82,9 @@ async def test_case_11_a_200_with_nothing_but_errors_for_all_hundred_ids_opens_t
     redis_url: str,
 ) -> None:
     everything = [f"S{number}" for number in range(100)]
-    play = "spaces:\n" + spaces(everything, LIVE)
-    play += "faults: [{at: 45s, for: 200s, kind: vanish_all}]"
-    async with open_rig(redis_url, play) as rig:
+    scenario = "spaces:\n" + spaces(everything, LIVE)
+    scenario += "faults: [{at: 45s, for: 200s, kind: vanish_all}]"
+    async with open_rig(redis_url, scenario) as rig:
         await rig.watch(WatchKind.SPACE, *everything)
         await rig.poll()
         await rig.pass_time(240, step=10)
@@ -95,9 +95,9 @@ async def test_case_11_a_200_with_nothing_but_errors_for_all_hundred_ids_opens_t
 
 
 async def test_case_18_ids_that_differ_only_in_case_are_two_spaces_with_two_ends(redis_url: str) -> None:
-    play = "spaces:\n" + spaces(["abC"], LIVE, "{at: 60s, set: {state: ended, ended_at: +60s}}")
-    play += spaces(["ABc"], LIVE)
-    async with open_rig(redis_url, play) as rig:
+    scenario = "spaces:\n" + spaces(["abC"], LIVE, "{at: 60s, set: {state: ended, ended_at: +60s}}")
+    scenario += spaces(["ABc"], LIVE)
+    async with open_rig(redis_url, scenario) as rig:
         await rig.watch(WatchKind.SPACE, "abC", "ABc")
         await rig.pass_time(300, step=10)
         assert await events_of(rig, "abC") == ["space.started", "space.ended"]
@@ -107,8 +107,8 @@ async def test_case_18_ids_that_differ_only_in_case_are_two_spaces_with_two_ends
 async def test_case_19_one_space_of_three_watches_is_one_event_that_each_endpoint_gets_once(
     redis_url: str,
 ) -> None:
-    play = "spaces:\n" + spaces(["A"], "{at: 1s, set: {state: live, title: news}}", creator="1")
-    async with Receiver() as receiver, running_simulator(play) as x_url:
+    scenario = "spaces:\n" + spaces(["A"], "{at: 1s, set: {state: live, title: news}}", creator="1")
+    async with Receiver() as receiver, running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             for path in ("/one", "/two"):
@@ -159,9 +159,9 @@ async def test_case_20_two_workers_that_observe_the_same_space_at_once_make_one_
         for _ in range(20):
             rig.clock.now += 10
             await asyncio.gather(rig.poll(0), rig.poll(1), rig.poll(0), rig.poll(1))
-        told = {each: await events_of(rig, each) for each in many}
+        announced = {each: await events_of(rig, each) for each in many}
         assert await rig.counts() == {"space.started": 30, "space.ended": 30}
-    assert set(map(tuple, told.values())) == {("space.started", "space.ended")}
+    assert set(map(tuple, announced.values())) == {("space.started", "space.ended")}
 
 
 async def test_case_21_a_watch_removed_during_a_live_space_ends_the_tracking_without_an_end(

@@ -16,7 +16,7 @@ from notifier.store.doctor import findings
 from notifier.store.endpoint_state import StateField
 from notifier.store.endpoints import Endpoints
 from tests.support.pipeline import numbered_event, quick_settings
-from tests.support.queue import add, claim, owe
+from tests.support.queue import add, claim, queue_events
 from tests.support.two_workers import WorkerCrashedError
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
@@ -52,7 +52,7 @@ async def disable(store: Store, endpoint: Endpoint) -> Endpoint:
 
 async def test_an_unapplied_change_is_applied_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     with dying_before_it_is_applied(monkeypatch):
         await disable(store, endpoint)
     assert await store.endpoints.apply_changes() == 1
@@ -104,7 +104,7 @@ async def test_a_deleted_endpoint_still_known_in_its_partition_leaves_nothing(
 ) -> None:
     store = runtime.store
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     with dying_before_it_is_applied(monkeypatch):
         await store.endpoints.delete(endpoint.id)
     await store.endpoints.apply_changes()

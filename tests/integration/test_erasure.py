@@ -31,13 +31,13 @@ from notifier.store import LoggedEvent, schema
 from tests.support.api_runtime import Clock
 from tests.support.offline_worker import (
     SPACE,
+    apply_answer,
     apply_not_found,
     deliver_all,
     events_of,
     known,
     offline_worker,
     run_timers,
-    tell,
 )
 from tests.support.peers import peer, read_request
 from tests.support.pipeline import SECRET, add_endpoint, add_watch
@@ -91,8 +91,8 @@ def record(space_id: str = SPACE, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-async def tell_all(worker: Worker, **fields: Any) -> None:
-    await tell(worker, record(**fields), users=PEOPLE)
+async def apply_full_answer(worker: Worker, **fields: Any) -> None:
+    await apply_answer(worker, record(**fields), users=PEOPLE)
 
 
 def everything(redis_url: str) -> Iterator[tuple[str, str]]:
@@ -167,15 +167,15 @@ async def enable(worker: Worker, endpoint: Endpoint, *, enabled: bool) -> None:
 async def come_to_an_end(worker: Worker, clock: Clock, ending: str) -> None:
     """Let the Space come to one of its ends at X, and be gone."""
     if ending == "canceled":
-        await tell_all(worker, state="canceled")
+        await apply_full_answer(worker, state="canceled")
         return
     if ending != "not found before its start":
-        await tell_all(worker, **STARTED)
+        await apply_full_answer(worker, **STARTED)
     if ending == "ended":
         clock.now += 1
-        await tell_all(worker, **ENDED)
+        await apply_full_answer(worker, **ENDED)
     # While its creator's list shows it, it has not come to an end.
-    await tell(worker, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_answer(worker, call=Call.CREATORS, subjects=[CREATOR])
     await apply_not_found(worker, clock)
 
 
@@ -207,11 +207,11 @@ async def test_every_copy_of_the_content_is_erased_and_ids_times_and_types_stay(
         for name, url in {"good": good, "bad": bad, "nonsense": nonsense}.items():
             await add_echo(worker, name, url)
         await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
-        await tell_all(worker)
+        await apply_full_answer(worker)
         clock.now += 1
         await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
-        await tell(worker, record(), users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
-        await tell_all(worker, title="Evening riddle", scheduled_start="2023-11-14T21:30:00.000Z")
+        await apply_answer(worker, record(), users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
+        await apply_full_answer(worker, title="Evening riddle", scheduled_start="2023-11-14T21:30:00.000Z")
         await come_to_an_end(worker, clock, ending)
         before = await events_of(worker)
         await pass_on(worker, variant=pending)
@@ -236,12 +236,12 @@ async def test_every_copy_of_the_content_is_erased_and_ids_times_and_types_stay(
         check_that_the_frame_is_left(was, after[was.id])
     assert {request.event_id for request in late} == {event.id for event in before}
     assert not any(secret in request.body.decode() for request in late for secret in SECRETS)
-    told, *again = receiver.received("/redacted")
-    assert {request.event_id for request in again} == {told.event_id}
-    assert (told.json["type"], told.json["data"]["space"]) == ("space.redacted", {"id": SPACE})
-    assert told.json["data"]["sequence"] == 1 + max(event.sequence or 0 for event in before)
+    announced, *again = receiver.received("/redacted")
+    assert {request.event_id for request in again} == {announced.event_id}
+    assert (announced.json["type"], announced.json["data"]["space"]) == ("space.redacted", {"id": SPACE})
+    assert announced.json["data"]["sequence"] == 1 + max(event.sequence or 0 for event in before)
     assert {request.json["type"] for request in receiver.received("/others")} == {"space.title_changed"}
-    assert all(request.verified for request in (*late, told))
+    assert all(request.verified for request in (*late, announced))
     kept = (await known(worker)).space
     assert (kept.title, kept.host_ids, kept.lang) == (None, None, None)
     assert (kept.creator_id, kept.created_at) == (CREATOR, "2023-11-14T20:00:00.000Z")
@@ -266,9 +266,9 @@ def check_that_the_frame_is_left(was: LoggedEvent, is_now: LoggedEvent) -> None:
 
 
 async def follow(worker: Worker) -> Watch:
-    """Follow the Space, with its first sight already told."""
+    """Follow the Space, with its first sight already announced."""
     watch = await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
-    await tell_all(worker)
+    await apply_full_answer(worker)
     return watch
 
 
@@ -282,7 +282,7 @@ async def test_an_unfollowed_space_is_erased_without_an_event(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     watch = await follow(worker)
-    await tell_all(worker, **STARTED)
+    await apply_full_answer(worker, **STARTED)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     clock.now += ERASE_AFTER_SECONDS - 1
     await run_timers(worker)
@@ -298,7 +298,7 @@ async def test_a_space_whose_watches_are_all_paused_is_erased(
 ) -> None:
     watch = await follow(worker)
     await pause(worker, watch, paused=True)
-    await tell_all(worker)
+    await apply_full_answer(worker)
     clock.now += ERASE_AFTER_SECONDS
     await run_timers(worker)
     assert left(redis_url) == []
@@ -307,7 +307,7 @@ async def test_a_space_whose_watches_are_all_paused_is_erased(
 
 async def test_a_space_followed_again_in_time_is_not_erased(worker: Worker, clock: Clock) -> None:
     watch = await follow(worker)
-    await tell_all(worker, **STARTED)
+    await apply_full_answer(worker, **STARTED)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     clock.now += 60
     await follow(worker)
@@ -320,10 +320,10 @@ async def test_a_forgotten_space_is_erased_although_x_still_has_it(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += FORGOTTEN_SECONDS - 1
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **ENDED)
     await run_timers(worker)
     assert left(redis_url) != []
     clock.now += 1
@@ -336,7 +336,7 @@ async def test_a_space_first_seen_at_its_end_is_erased_too(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **ENDED)
     assert left(redis_url) == [schema.SPACE(SPACE)]
     clock.now += FORGOTTEN_SECONDS
     await run_timers(worker)
@@ -349,13 +349,13 @@ async def test_only_receivers_that_know_a_space_are_told_to_erase_it(
     redis_url: str, worker: Worker, clock: Clock, over: dict[str, Any], first_sight: OnFirstSight
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=first_sight)
-    await tell_all(worker, **over)
+    await apply_full_answer(worker, **over)
     await apply_not_found(worker, clock)
     clock.now += ERASE_AFTER_SECONDS
     await run_timers(worker)
     assert left(redis_url) == []
-    told = [] if first_sight is OnFirstSight.ANNOUNCE else [EventType.WATCH_BASELINE, EventType.REDACTED]
-    assert [event.type for event in await events_of(worker)] == told
+    announced = [] if first_sight is OnFirstSight.ANNOUNCE else [EventType.WATCH_BASELINE, EventType.REDACTED]
+    assert [event.type for event in await events_of(worker)] == announced
 
 
 @pytest.mark.parametrize("state", [{}, STARTED])
@@ -363,7 +363,7 @@ async def test_nothing_is_erased_while_the_space_is_live_or_scheduled(
     worker: Worker, clock: Clock, state: dict[str, Any]
 ) -> None:
     await follow(worker)
-    await tell_all(worker, **state)
+    await apply_full_answer(worker, **state)
     clock.now += 5 * ERASE_AFTER_SECONDS
     await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
@@ -372,12 +372,12 @@ async def test_nothing_is_erased_while_the_space_is_live_or_scheduled(
 
 async def test_a_space_that_reappears_is_not_erased(worker: Worker, clock: Clock) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
+    await apply_full_answer(worker, **STARTED)
     await apply_not_found(worker, clock)
     assert (await known(worker)).phase is Phase.ENDED
     for _ in range(2):
         clock.now += 1
-        await tell_all(worker, **STARTED)
+        await apply_full_answer(worker, **STARTED)
     assert (await known(worker)).phase is Phase.LIVE
     clock.now += ERASE_AFTER_SECONDS
     await run_timers(worker)
@@ -389,11 +389,11 @@ async def test_an_ended_space_that_x_shows_again_is_kept_until_it_is_forgotten(
     worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
     await apply_not_found(worker, clock)
     clock.now += 60
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += ERASE_AFTER_SECONDS
     await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
@@ -401,10 +401,10 @@ async def test_an_ended_space_that_x_shows_again_is_kept_until_it_is_forgotten(
 
 async def test_a_single_not_found_after_the_end_erases_nothing(worker: Worker, clock: Clock) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += 1
-    await tell(worker, missing=[SPACE])
+    await apply_answer(worker, missing=[SPACE])
     clock.now += ERASE_AFTER_SECONDS
     await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
@@ -416,14 +416,14 @@ async def test_content_that_reappears_after_an_erasure_is_erased_again(
 ) -> None:
     watch = await follow(worker)
     if ending != "canceled":
-        await tell_all(worker, **STARTED)
+        await apply_full_answer(worker, **STARTED)
     await pause(worker, watch, paused=True)
-    await tell_all(worker)
+    await apply_full_answer(worker)
     clock.now += ERASE_AFTER_SECONDS
     await run_timers(worker)
     assert left(redis_url) == []
     await pause(worker, watch, paused=False)
-    await tell_all(worker, **(STARTED if ending != "canceled" else {}))
+    await apply_full_answer(worker, **(STARTED if ending != "canceled" else {}))
     assert left(redis_url) != []
     clock.now += 1
     await come_to_an_end(worker, clock, ending)
@@ -436,9 +436,9 @@ async def test_content_that_reappears_after_an_erasure_is_erased_again(
 async def test_other_spaces_of_a_baseline_keep_their_content(worker: Worker, clock: Clock) -> None:
     await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
     spaces = [record(), record(OTHER, title="Morning news")]
-    await tell(worker, *spaces, users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_answer(worker, *spaces, users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
     clock.now += 1
-    await tell_all(worker, state="canceled")
+    await apply_full_answer(worker, state="canceled")
     clock.now += ERASE_AFTER_SECONDS
     await run_timers(worker)
     (baseline,) = await events_of(worker, EventType.WATCH_BASELINE)
@@ -452,14 +452,14 @@ async def test_a_new_watch_does_not_bring_erased_content_back(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     watch = await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += FORGOTTEN_SECONDS
     await run_timers(worker)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
     clock.now += 1
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **ENDED)
     assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
     assert left(redis_url) == []
 

@@ -202,8 +202,8 @@ async def test_a_failing_only_subject_is_treated_as_an_outage(redis_url: str) ->
 
 
 async def test_a_space_without_its_creator_is_found_by_smaller_requests(redis_url: str) -> None:
-    play = "spaces:\n" + spaces(["OLD", "NEW"], "{at: 0s, set: {state: live, title: news}}")
-    async with open_rig(redis_url, play) as rig:
+    scenario = "spaces:\n" + spaces(["OLD", "NEW"], "{at: 0s, set: {state: live, title: news}}")
+    async with open_rig(redis_url, scenario) as rig:
 
         async def override(asked: XRequest) -> web.Response | None:
             shown = [f"S{number}" for number in (7, 70) if str(number) in asked.subjects]
@@ -216,12 +216,12 @@ async def test_a_space_without_its_creator_is_found_by_smaller_requests(redis_ur
         await rig.pass_time(2 * DISCOVERY)
         assert (await rig.counts())["space.started"] == 2
         page = await rig.runtime.store.events.page(limit=10, cursor=None, event_type="space.started")
-        told = {event.space_id: json.loads(event.body)["data"] for event in page.items}
-        assert {each: data["watch_ids"] for each, data in told.items()} == {
+        announced = {event.space_id: json.loads(event.body)["data"] for event in page.items}
+        assert {each: data["watch_ids"] for each, data in announced.items()} == {
             "S7": ["wch_creator_7"],
             "S70": ["wch_creator_70"],
         }
-        assert told["S7"]["space"]["creator_id"] == "7"  # type: ignore[index]
+        assert announced["S7"]["space"]["creator_id"] == "7"  # type: ignore[index]
         asked = len(rig.x.of(Call.CREATORS))
         await rig.pass_time(300)
         assert len(rig.x.of(Call.CREATORS)) - asked <= 10, "once that is known they share requests again"

@@ -212,14 +212,14 @@ async def test_the_command_finds_the_server_of_up_whether_it_runs_or_not(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("command", "told"), [("rotate-master-key", "In use: none"), ("doctor", "Nothing is")]
+    ("command", "message"), [("rotate-master-key", "In use: none"), ("doctor", "Nothing is")]
 )
-async def test_leftovers_of_a_killed_server_do_not_matter(tmp_path: Path, command: str, told: str) -> None:
+async def test_leftovers_of_a_killed_server_do_not_matter(tmp_path: Path, command: str, message: str) -> None:
     (tmp_path / "data" / "valkey").mkdir(parents=True)
     (tmp_path / "data" / "valkey" / "url").write_text(f"redis://:password@127.0.0.1:{free_port()}/0")
     code, printed, complaint = await run(command, tmp_path, MASTER_KEYS=NEW)
     assert (code, complaint) == (0, "")
-    assert told in printed
+    assert message in printed
 
 
 @pytest.mark.parametrize("command", ["rotate-master-key", "doctor"])

@@ -15,7 +15,7 @@ from tests.support.worker import running_worker
 
 pytestmark = pytest.mark.server
 
-PLAY = """
+SCENARIO = """
 spaces:
   - id: A
     creator_id: "1"
@@ -38,7 +38,7 @@ async def moved(runtime: Runtime) -> set[str]:
 
 
 async def test_every_metric_moves(redis_url: str) -> None:
-    async with running_simulator(PLAY) as x_url, Receiver() as receiver:
+    async with running_simulator(SCENARIO) as x_url, Receiver() as receiver:
         settings = quick_settings(redis_url, x_url=x_url, confirm_seconds=0.1)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/open")

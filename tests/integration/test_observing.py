@@ -37,12 +37,12 @@ async def observations(runtime: Runtime, result: str) -> float:
 async def test_no_fault_of_x_makes_an_event_and_true_changes_follow_afterwards(
     redis_url: str, fault: str
 ) -> None:
-    play = (
+    scenario = (
         SIX_LIVE
         + f'  - {{id: LAST, creator_id: "9", timeline: [{LIVE}, {END}]}}\n'
         + f"faults: [{{at: 1s, for: 1.5s, kind: {fault}}}]\n"
     )
-    async with running_simulator(play) as x_url:
+    async with running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url, confirm_seconds=0.1)
         async with open_runtime(settings) as runtime, running_worker(settings):
             for number in range(6):
@@ -63,8 +63,8 @@ async def test_no_fault_of_x_makes_an_event_and_true_changes_follow_afterwards(
 
 
 async def test_a_rate_limit_is_respected_until_it_ends(redis_url: str) -> None:
-    play = SIX_LIVE + "faults: [{at: 0s, for: 1.5s, kind: rate_limited}]\n"
-    async with running_simulator(play) as x_url:
+    scenario = SIX_LIVE + "faults: [{at: 0s, for: 1.5s, kind: rate_limited}]\n"
+    async with running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_watch(runtime, WatchKind.SPACE, "S1")
@@ -82,8 +82,8 @@ async def test_a_rate_limit_is_respected_until_it_ends(redis_url: str) -> None:
 
 
 async def test_insufficient_credentials_stop_the_polling(redis_url: str) -> None:
-    play = SIX_LIVE + "faults: [{at: 0s, for: 1h, kind: unauthorized}]\n"
-    async with running_simulator(play) as x_url:
+    scenario = SIX_LIVE + "faults: [{at: 0s, for: 1h, kind: unauthorized}]\n"
+    async with running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_watch(runtime, WatchKind.SPACE, "S1")

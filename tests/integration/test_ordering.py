@@ -29,7 +29,7 @@ async def add_ordered(store: Store, name: str = "a") -> Endpoint:
     return await add(store, name, ordering=Ordering.SPACE, max_concurrency=100)
 
 
-async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
+async def queue_events(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
     events = await commit_space_events(store, space, *sequences)
     await dispatch_events(store, [(event, [endpoint]) for event in events])
     return events
@@ -37,8 +37,8 @@ async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> 
 
 async def test_only_the_first_event_of_a_space_is_sent(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second, third = await owe(store, endpoint, "A", 1, 2, 3)
-    (other,) = await owe(store, endpoint, "B", 1)
+    first, second, third = await queue_events(store, endpoint, "A", 1, 2, 3)
+    (other,) = await queue_events(store, endpoint, "B", 1)
     claims = await claim(store)
     assert {each.event_id for each in claims} == {first, other}
     assert await claim(store) == []
@@ -51,8 +51,8 @@ async def test_only_the_first_event_of_a_space_is_sent(store: Store) -> None:
 
 async def test_a_head_that_keeps_failing_blocks_only_its_own_space(store: Store) -> None:
     endpoint = await add_ordered(store)
-    head, *_ = await owe(store, endpoint, "A", 1, 2)
-    others = await owe(store, endpoint, "B", 1, 2, 3)
+    head, *_ = await queue_events(store, endpoint, "A", 1, 2)
+    others = await queue_events(store, endpoint, "B", 1, 2, 3)
     other_endpoint = await add_ordered(store, "b")
     await dispatch_events(store, [(head, [other_endpoint])])
     seen: list[EventId] = []
@@ -69,7 +69,7 @@ async def test_a_head_that_keeps_failing_blocks_only_its_own_space(store: Store)
 @pytest.mark.parametrize("end", [DeliveryStatus.EXHAUSTED, DeliveryStatus.DISCARDED])
 async def test_a_given_up_delivery_makes_room_for_the_next(store: Store, end: DeliveryStatus) -> None:
     endpoint = await add_ordered(store)
-    _, second = await owe(store, endpoint, "A", 1, 2)
+    _, second = await queue_events(store, endpoint, "A", 1, 2)
     (head,) = await claim(store)
     await settle(store, settled(head, end))
     assert [each.event_id for each in await claim(store)] == [second]
@@ -77,7 +77,7 @@ async def test_a_given_up_delivery_makes_room_for_the_next(store: Store, end: De
 
 async def test_an_expired_event_does_not_block_its_line(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second = await owe(store, endpoint, "A", 1, 2)
+    first, second = await queue_events(store, endpoint, "A", 1, 2)
     await store.database.redis.delete(schema.EVENT(first))
     (head,) = await claim(store)
     assert (head.event_id, head.body) == (first, b"")
@@ -87,7 +87,7 @@ async def test_an_expired_event_does_not_block_its_line(store: Store) -> None:
 
 async def test_a_redelivery_goes_ahead_of_later_events(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second, third = await owe(store, endpoint, "A", 1, 2, 3)
+    first, second, third = await queue_events(store, endpoint, "A", 1, 2, 3)
     (head,) = await claim(store)
     await settle(store, settled(head))
     await store.deliveries.redeliver(delivery_id(first, endpoint.id))
@@ -101,8 +101,8 @@ async def test_a_redelivery_goes_ahead_of_later_events(store: Store) -> None:
 
 async def test_a_line_counts_as_pending_and_is_removed_with_its_endpoint(store: Store) -> None:
     endpoint = await add_ordered(store)
-    await owe(store, endpoint, "A", 1, 2, 3)
-    await owe(store, endpoint, "B", 1, 2)
+    await queue_events(store, endpoint, "A", 1, 2, 3)
+    await queue_events(store, endpoint, "B", 1, 2)
     assert (await store.endpoints.health(endpoint.id)).pending == 5
     await claim(store, limit=1)
     assert (await store.endpoints.health(endpoint.id)).pending == 5
@@ -113,7 +113,7 @@ async def test_a_line_counts_as_pending_and_is_removed_with_its_endpoint(store: 
 
 async def test_lines_are_drained_in_order_after_ordering_is_turned_off(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second = await owe(store, endpoint, "A", 1, 2)
+    first, second = await queue_events(store, endpoint, "A", 1, 2)
     await store.endpoints.save(replace(endpoint, ordering=Ordering.NONE), replacing=endpoint)
     for expected in (first, second):
         (head,) = await claim(store)
@@ -128,7 +128,7 @@ async def test_first_attempts_ascend_whatever_fails(store: Store, choices: Seque
     await store.database.redis.flushall()
     endpoint = await add_ordered(store)
     for space in ("A", "B"):
-        await owe(store, endpoint, space, 1, 2, 3, 4)
+        await queue_events(store, endpoint, space, 1, 2, 3, 4)
     sent: dict[str, list[int]] = {"A": [], "B": []}
     under_way: list[Claim] = []
     places = {}
@@ -164,8 +164,8 @@ async def test_an_ordered_endpoint_sees_ascending_sequences_despite_failures(red
             return len({each.event_id for each in receiver.received("/hook")}) == 40
 
         await wait_until(is_done, message="everything has come")
-        told = [each.json["data"] for each in receiver.received("/hook")]
+        payloads = [each.json["data"] for each in receiver.received("/hook")]
     for space in spaces:
-        sequences = [data["sequence"] for data in told if data["space"]["id"] == space]
+        sequences = [data["sequence"] for data in payloads if data["space"]["id"] == space]
         assert sequences == sorted(sequences)
         assert set(sequences) == set(range(1, 9))

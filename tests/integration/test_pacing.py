@@ -21,7 +21,7 @@ from notifier.runtime import open_runtime
 from notifier.store import Claim, Settlement, Store, delivery_queue, schema
 from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import commit_space_events, quick_settings
-from tests.support.queue import ATTEMPT, claim, owe, settle, settled
+from tests.support.queue import ATTEMPT, claim, queue_events, settle, settled
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.server
@@ -99,7 +99,7 @@ async def next_claims(store: Store) -> list[Claim]:
 
 async def test_a_new_receiver_starts_with_two_at_once_and_gains_one_per_success(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=7)
-    await owe(store, [endpoint], *range(30))
+    await queue_events(store, [endpoint], *range(30))
     rounds = []
     for _ in range(4):
         claims = await claim(store)
@@ -112,7 +112,7 @@ async def test_a_higher_limit_does_not_restart_the_slow_start(store: Store) -> N
     endpoint = await add_new(store, max_concurrency=4)
     await allow_full_concurrency(store, endpoint)
     await store.endpoints.save(replace(endpoint, max_concurrency=10), replacing=endpoint)
-    await owe(store, [endpoint], *range(20))
+    await queue_events(store, [endpoint], *range(20))
     assert len(await claim(store)) == 4
 
 
@@ -123,7 +123,7 @@ async def test_a_lowered_limit_holds_at_once_and_can_be_raised_again(
     await allow_full_concurrency(store, endpoint)
     lower = replace(endpoint, max_concurrency=3)
     await store.endpoints.save(lower, replacing=endpoint)
-    await owe(store, [endpoint], *range(20))
+    await queue_events(store, [endpoint], *range(20))
     claims = await claim(store)
     assert len(claims) == 3
     await settle(store, *[taken(each) for each in claims])
@@ -133,7 +133,7 @@ async def test_a_lowered_limit_holds_at_once_and_can_be_raised_again(
 
 async def test_a_requested_pause_is_kept_and_shown_in_the_delivery(store: Store) -> None:
     endpoint = await add_new(store)
-    event, *_ = await owe(store, [endpoint], 1, 2, 3)
+    event, *_ = await queue_events(store, [endpoint], 1, 2, 3)
     first, _ = await claim(store)
     before = await now_ms(store)
     await settle(store, refused(first, seconds=7200))
@@ -147,7 +147,7 @@ async def test_a_requested_pause_is_kept_and_shown_in_the_delivery(store: Store)
 
 async def test_a_refusal_without_a_time_is_followed_by_a_short_pause(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     await settle(store, *[refused(each) for each in await claim(store)])
     assert await claim(store) == []
     (again,) = await next_claims(store)
@@ -157,7 +157,7 @@ async def test_a_refusal_without_a_time_is_followed_by_a_short_pause(store: Stor
 @pytest.mark.parametrize(("seconds", "share"), [(1.0, PACE_LAW.asked_share), (0.0, PACE_LAW.unasked_share)])
 async def test_the_pause_grows_while_nothing_is_accepted(store: Store, seconds: float, share: float) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (only,) = await claim(store)
     now = await now_ms(store)
     await set_pace(store, endpoint, refusing=now - 1_000_000, cut_at=now - 1_000_000)
@@ -168,7 +168,7 @@ async def test_the_pause_grows_while_nothing_is_accepted(store: Store, seconds: 
 
 async def test_the_pause_grows_to_no_more_than_an_hour(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (only,) = await claim(store)
     now = await now_ms(store)
     await set_pace(store, endpoint, refusing=now - 400_000_000, cut_at=now - 400_000_000)
@@ -180,7 +180,7 @@ async def test_the_pause_grows_to_no_more_than_an_hour(store: Store) -> None:
 async def test_after_a_refusal_one_at_a_time_is_sent_until_one_is_accepted(store: Store) -> None:
     endpoint = await add_new(store)
     await allow_full_concurrency(store, endpoint)
-    await owe(store, [endpoint], *range(20))
+    await queue_events(store, [endpoint], *range(20))
     await settle(store, *[refused(each) for each in await claim(store)])
     for _ in range(2):
         (probe,) = await next_claims(store)
@@ -196,7 +196,7 @@ async def test_an_earlier_request_accepted_after_a_refusal_does_not_end_the_paus
     store: Store,
 ) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     first, second = await claim(store)
     await settle(store, refused(first))
     await settle(store, taken(second, took_ms=50))
@@ -206,7 +206,7 @@ async def test_an_earlier_request_accepted_after_a_refusal_does_not_end_the_paus
 async def test_simultaneous_refusals_reduce_the_pace_once(store: Store) -> None:
     endpoint = await add_new(store)
     await allow_full_concurrency(store, endpoint)
-    await owe(store, [endpoint], *range(20))
+    await queue_events(store, [endpoint], *range(20))
     claims = await claim(store)
     await settle(store, refused(claims[0]))
     cut = (await run_of(store, endpoint))["concurrency"]
@@ -217,7 +217,7 @@ async def test_simultaneous_refusals_reduce_the_pace_once(store: Store) -> None:
 async def test_the_concurrency_falls_to_the_number_the_receiver_is_processing(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=10)
     await allow_full_concurrency(store, endpoint)
-    await owe(store, [endpoint], *range(30))
+    await queue_events(store, [endpoint], *range(30))
     claims = await claim(store)
     await settle(store, *[refused(each) for each in claims[6:]])
     assert float((await run_of(store, endpoint))["concurrency"]) == 6
@@ -226,7 +226,7 @@ async def test_the_concurrency_falls_to_the_number_the_receiver_is_processing(st
 
 async def test_a_learned_rate_spaces_requests_and_shows_in_the_health(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     await set_pace(store, endpoint, rate=20.0, ceiling=1000.0)
     began = await now_ms(store)
     for _ in range(4):
@@ -238,7 +238,7 @@ async def test_a_learned_rate_spaces_requests_and_shows_in_the_health(store: Sto
 
 async def test_a_turn_returns_when_the_next_delivery_may_go(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     await set_pace(store, endpoint, rate=2.0, ceiling=1000.0)
     turn = await store.queue.turn(0, [], limit=10, lease_seconds=30)
     assert len(turn.claims) == 1
@@ -249,7 +249,7 @@ async def test_a_turn_returns_when_the_next_delivery_may_go(store: Store) -> Non
 async def test_a_receiver_that_refuses_soon_after_accepting_gets_a_rate(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=10)
     await allow_full_concurrency(store, endpoint)
-    await owe(store, [endpoint], *range(30))
+    await queue_events(store, [endpoint], *range(30))
     claims = await claim(store)
     await settle(store, *[taken(each) for each in claims[:5]])
     await settle(store, *[refused(each) for each in claims[5:]])
@@ -262,7 +262,7 @@ async def test_a_receiver_that_refuses_soon_after_accepting_gets_a_rate(store: S
 
 async def test_a_receiver_that_was_closed_from_the_start_gets_no_rate(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(30))
+    await queue_events(store, [endpoint], *range(30))
     await settle(store, *[refused(each) for each in await claim(store)])
     (probe,) = await next_claims(store)
     await settle(store, taken(probe))
@@ -271,7 +271,7 @@ async def test_a_receiver_that_was_closed_from_the_start_gets_no_rate(store: Sto
 
 async def test_successes_raise_the_rate_slowly_near_the_refused_rate_and_quickly_beyond(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(6))
+    await queue_events(store, [endpoint], *range(6))
     grown = []
     for rate in (50.0, 98.0, 115.0):
         (one, *_) = await claim(store, limit=1)
@@ -287,7 +287,7 @@ async def test_successes_raise_the_rate_slowly_near_the_refused_rate_and_quickly
 async def test_refusals_neither_open_the_breaker_nor_continue_a_run_of_failures(store: Store) -> None:
     endpoint = await add_new(store, max_concurrency=40)
     await allow_full_concurrency(store, endpoint)
-    await owe(store, [endpoint], *range(40))
+    await queue_events(store, [endpoint], *range(40))
     claims = await claim(store)
     failed = breaker.FAILURES_IN_A_ROW - 1
     await settle(store, *[settled(each, DeliveryStatus.PENDING, succeeded=False) for each in claims[:failed]])
@@ -299,7 +299,7 @@ async def test_refusals_neither_open_the_breaker_nor_continue_a_run_of_failures(
 
 async def test_a_probe_that_is_refused_closes_the_breaker_and_keeps_the_receivers_pause(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(3))
+    await queue_events(store, [endpoint], *range(3))
     (probe, _) = await claim(store)
     now = await now_ms(store)
     state = {"open_until": now - 1, "resume_at": now - 1, "failures": 12, "failing_since": now - 9_000_000}
@@ -313,7 +313,7 @@ async def test_a_probe_that_is_refused_closes_the_breaker_and_keeps_the_receiver
 
 async def test_a_refused_delivery_remembers_where_its_schedule_counts_from(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (first,) = await claim(store)
     await settle(store, refused(first)._replace(attempts_made=6, base=5))
     (again,) = await next_claims(store)
@@ -324,7 +324,7 @@ async def test_another_url_and_enabling_forget_the_pace_and_another_description_
     store: Store,
 ) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(20))
+    await queue_events(store, [endpoint], *range(20))
     await settle(store, *[refused(each, seconds=FOREVER) for each in await claim(store)])
     described = replace(endpoint, description="mine")
     await store.endpoints.save(described, replacing=endpoint)
@@ -343,7 +343,7 @@ async def test_another_url_and_enabling_forget_the_pace_and_another_description_
 
 async def test_a_learned_pace_expires_after_ten_minutes_without_a_refusal(store: Store) -> None:
     endpoint = await add_new(store)
-    await owe(store, [endpoint], *range(20))
+    await queue_events(store, [endpoint], *range(20))
     now = await now_ms(store)
     await set_pace(store, endpoint, rate=20.0, ceiling=20.0, cut_at=now - PACE_LAW.forget - 1)
     (one,) = await next_claims(store)
@@ -357,7 +357,7 @@ async def test_a_manual_redelivery_waits_only_as_long_as_the_receiver_asked(
 ) -> None:
     set_law(monkeypatch, pause=FOREVER * 1000)
     endpoint = await add_new(store)
-    *_, last = await owe(store, [endpoint], *range(10))
+    *_, last = await queue_events(store, [endpoint], *range(10))
     await settle(store, *[refused(each, seconds=seconds) for each in await claim(store)])
     await store.deliveries.redeliver(delivery_id(last, endpoint.id))
     assert [each.event_id for each in await claim(store)] == ([last] if goes else [])
@@ -393,11 +393,11 @@ def test_the_laws_of_pacing_hold_over_any_history(
 ) -> None:
     """No rate leaves its bounds, no more is in flight than is allowed, and nothing goes out in a pause."""
 
-    async def play() -> None:
+    async def run() -> None:
         async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
             store = runtime.store
             endpoint = await add_new(store, max_concurrency=most, rate_limit_per_second=limit)
-            await owe(store, [endpoint], *range(60))
+            await queue_events(store, [endpoint], *range(60))
             in_flight: list[Claim] = []
             for step, count, took_ms in steps:
                 before = await run_of(store, endpoint)
@@ -417,7 +417,7 @@ def test_the_laws_of_pacing_hold_over_any_history(
                     assert len(claims) <= 1 or "refus" in step
             await store.database.redis.flushdb()
 
-    asyncio.run(play())
+    asyncio.run(run())
 
 
 def _end(claim: Claim, step: str, took_ms: int) -> Settlement:

@@ -83,7 +83,7 @@ class PollMachine(RuleBasedStateMachine):
         self.outages: list[tuple[float, float]] = []
         self.suspects: set[tuple[Call, str]] = set()
         self.added: dict[tuple[Call, str], float] = {}
-        self.told: dict[str, str] = {}
+        self.announced: dict[str, str] = {}
         self.over: set[str] = set()
         self.steps = 0
 
@@ -287,17 +287,17 @@ class PollMachine(RuleBasedStateMachine):
     def check_cause(self, space: Broadcast, event_type: str, title: str | None) -> None:
         titles = [each for _, each in space.titles]
         if event_type == EventType.STARTED:
-            assert space.id not in self.told, f"{space.id} was announced twice"
-            self.told[space.id] = title or ""
+            assert space.id not in self.announced, f"{space.id} was announced twice"
+            self.announced[space.id] = title or ""
         elif event_type == EventType.ENDED:
             assert not space.is_live, f"{space.id} lives"
             assert space.id not in self.over, f"the end of {space.id} was announced twice"
             self.over.add(space.id)
         elif event_type == EventType.TITLE_CHANGED:
-            before = self.told[space.id]
+            before = self.announced[space.id]
             assert title in titles, f"{space.id} never had the title {title}"
             assert not before or titles.index(title) > titles.index(before), f"{title} is older than {before}"
-            self.told[space.id] = title
+            self.announced[space.id] = title
 
     async def check_that_all_is_known(self) -> None:
         spaces = {each.id: each for each in self.x.spaces.values()}
@@ -307,10 +307,10 @@ class PollMachine(RuleBasedStateMachine):
             if space.is_live:
                 assert known is not None, f"{space_id} is not known"
                 assert (known.phase, known.space.title) == (Phase.LIVE, space.titles[-1][1])
-                assert space_id in self.told
+                assert space_id in self.announced
             elif known is not None:
                 assert known.phase is Phase.ENDED, f"{space_id} is {known.phase}"
-                assert (space_id in self.told) == (space_id in self.over)
+                assert (space_id in self.announced) == (space_id in self.over)
 
     async def check_that_nothing_is_left(self) -> None:
         store, now = self.loop.rig.runtime.store, self.x.clock()

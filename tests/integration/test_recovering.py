@@ -22,7 +22,7 @@ from notifier.store.recoveries import ADVANCE_RECOVERY, BATCH, Advance, Recoveri
 from notifier.store.scripts import Script
 from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
-from tests.support.queue import add, claim, owe, settle, settled
+from tests.support.queue import add, claim, queue_events, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
@@ -113,10 +113,10 @@ async def test_never_dispatched_events_are_sent_in_log_order(store: Store, worke
 
 async def test_delivered_and_pending_deliveries_are_left_alone(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, max_concurrency=100)
-    delivered, exhausted, leased = await owe(store, [endpoint], 1, 2, 3)
+    delivered, exhausted, leased = await queue_events(store, [endpoint], 1, 2, 3)
     first, second, _ = await claim(store)
     await settle(store, settled(first), settled(second, DeliveryStatus.EXHAUSTED, attempts_made=10))
-    (pending,) = await owe(store, [endpoint], 4)
+    (pending,) = await queue_events(store, [endpoint], 4)
     undispatched = numbered_event(5)
     await store.events.commit(undispatched)
     (never_owed,) = await log(store, 6)
@@ -204,7 +204,7 @@ async def test_three_thousand_events_are_sent_once_without_flooding_the_queue(
 
 async def test_a_delivery_waiting_for_a_retry_does_not_delay_a_recovery(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, max_concurrency=2 * MOST_WAITING)
-    await owe(store, [endpoint], *range(MOST_WAITING + 1))
+    await queue_events(store, [endpoint], *range(MOST_WAITING + 1))
     tried = await claim(store, limit=2 * MOST_WAITING)
     await settle(store, *[settled(each, DeliveryStatus.PENDING, delay=3600.0) for each in tried])
     missed = await log(store, *range(5_000, 5_010))

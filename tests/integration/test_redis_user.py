@@ -27,7 +27,7 @@ from tests.support.worker import running_worker
 pytestmark = pytest.mark.server
 
 USER = "notifier"
-PLAY = """
+SCENARIO = """
 users: [{id: "1", name: Host, username: host}]
 spaces:
   - id: SPACE1
@@ -59,7 +59,7 @@ def allow(admin: redis.Redis, rules: str) -> str:
 
 async def test_the_whole_pipeline_works_for_the_user_of_the_docs(admin: redis.Redis) -> None:
     url = allow(admin, acl_rules())
-    async with Receiver() as receiver, running_simulator(PLAY) as x_url:
+    async with Receiver() as receiver, running_simulator(SCENARIO) as x_url:
         settings = quick_settings(url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             endpoint = await add_endpoint(runtime, receiver, "/hook")

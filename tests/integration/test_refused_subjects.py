@@ -19,8 +19,9 @@ from tests.support.rig import NOON, Rig, XRequest, open_rig, spaces
 pytestmark = pytest.mark.no_cover
 
 LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
-PLAY = "users: [{id: 1, name: One, username: one}, {id: 2, name: Root, username: root}]\nspaces:\n" + spaces(
-    ["S1"], LIVE
+SCENARIO = (
+    "users: [{id: 1, name: One, username: one}, {id: 2, name: Root, username: root}]\nspaces:\n"
+    + spaces(["S1"], LIVE)
 )
 PARAMETERS = {Call.LOOKUP: "ids", Call.CREATORS: "user_ids", Call.SEARCH: "query", Call.USERS: "usernames"}
 WHY = "is not valid, says X"
@@ -69,7 +70,7 @@ def asked_about(rig: Rig, call: Call, subject: str) -> list[float]:
 async def test_a_first_refusal_is_not_final_and_the_others_are_polled_at_once(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         refuse(rig, call, bad)
         await rig.watch(kind, bad, good)
         await rig.poll()
@@ -88,7 +89,7 @@ async def test_a_first_refusal_is_not_final_and_the_others_are_polled_at_once(
 async def test_a_second_refusal_minutes_later_fails_the_watch_with_an_event(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         refuse(rig, call, bad)
         await rig.watch(kind, bad, good)
         await rig.poll()
@@ -111,7 +112,7 @@ async def test_a_failed_watch_is_retried_daily_and_resumes_when_x_answers(
 ) -> None:
     if call is Call.USERS:
         bad = good  # X knows the name when it accepts it again
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         refuse(rig, call, bad)
         await rig.watch(kind, bad)
         await rig.poll()
@@ -157,7 +158,7 @@ async def test_a_watch_changed_by_its_owner_at_that_moment_still_fails(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
     """A change of the label must not leave a watch behind that is active and never polled."""
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         refuse(rig, call, bad)
         await rig.watch(kind, bad, good)
         store = rig.runtime.store
@@ -183,7 +184,7 @@ async def test_a_watch_changed_by_its_owner_at_that_moment_still_fails(
 async def test_a_watch_that_is_deleted_at_that_moment_is_gone(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         refuse(rig, call, bad)
         await rig.watch(kind, bad, good)
         answer, reached, released = rig.x.override, asyncio.Event(), asyncio.Event()
@@ -209,7 +210,7 @@ async def test_a_watch_that_is_deleted_at_that_moment_is_gone(
 async def test_a_400_without_details_is_announced_and_backed_off_from(
     redis_url: str, body: dict[str, Any]
 ) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         rig.x.fail(Call.LOOKUP, 400, body)
         await rig.poll()

@@ -29,10 +29,10 @@ async def pass_time_at_once(rig: Rig, seconds: float, *, step: float) -> None:
 
 
 async def test_a_shared_bucket_is_used_up_to_nine_tenths_at_most(redis_url: str) -> None:
-    play = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(["S1", "S2"], LIVE)
+    scenario = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(["S1", "S2"], LIVE)
     limits = Limits(requests=100, window_seconds=900)
     shared = Behaviour(buckets=Buckets.SHARED)
-    async with open_rig(redis_url, play, workers=2, limits=limits, behaviour=shared) as rig:
+    async with open_rig(redis_url, scenario, workers=2, limits=limits, behaviour=shared) as rig:
         # They would ask about 200 times in a window: lookups 30, creators 15, searches 150.
         await rig.watch(WatchKind.SPACE, "S1", "S2")
         await rig.watch(WatchKind.CREATOR, "1", "@seven")
@@ -42,7 +42,7 @@ async def test_a_shared_bucket_is_used_up_to_nine_tenths_at_most(redis_url: str)
         asked = [(asked.at - start, asked.call, asked.status) for asked in rig.x.requests]
         found = await rig.runtime.store.budget.describe(now=rig.clock.now)
     assert {status for _, _, status in asked} == {200}
-    # The first window begins with the first request, five seconds in; its end is told rounded up.
+    # The first window begins with the first request, five seconds in; its end is reported rounded up.
     first = Counter(call for at, call, _ in asked if at < 905)
     second = Counter(call for at, call, _ in asked if 906 < at < 1800)
     for window in (first, second):
@@ -66,8 +66,8 @@ async def test_separate_buckets_are_each_used_up_to_nine_tenths_at_most(redis_ur
 
 async def test_creators_are_polled_with_one_request_a_second(redis_url: str) -> None:
     creators = [str(number) for number in range(1, 251)]
-    play = "spaces:\n" + spaces([f"S{number}" for number in creators], LIVE)
-    async with open_rig(redis_url, play, workers=2, behaviour=ONE_A_SECOND) as rig:
+    scenario = "spaces:\n" + spaces([f"S{number}" for number in creators], LIVE)
+    async with open_rig(redis_url, scenario, workers=2, behaviour=ONE_A_SECOND) as rig:
         await rig.watch(WatchKind.CREATOR, *creators)
         await pass_time_at_once(rig, 3, step=0.25)
         first = rig.x.of(Call.CREATORS)

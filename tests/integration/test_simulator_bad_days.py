@@ -368,15 +368,15 @@ async def test_the_bad_days_scenario_runs_to_its_end(aiohttp_client: AiohttpClie
     spaces = [space.id for space in scenario.spaces if space.id != "1BadPoisonedP"]
     lookup, by_creator = LOOKUP + ",".join(spaces), CREATORS + creators
     everything = "&space.fields=title&expansions=creator_id,host_ids"
-    told = {}
+    answered = {}
     for second in range(int(scenario.duration_seconds)):
         clock.now = START + second
-        told[second] = {await x.status(path + everything) for path in (lookup, by_creator)}
+        answered[second] = {await x.status(path + everything) for path in (lookup, by_creator)}
         if second == 25:
             assert await x.status(f"{lookup},1BadPoisonedP") == 503
             assert await x.status(f"{by_creator},3100000099") == 503
     # Refusals of fields and ids, a stray 403, and the failures that make a good program pause.
-    assert {second for second, statuses in told.items() if statuses != {200}} == {
+    assert {second for second, statuses in answered.items() if statuses != {200}} == {
         *range(86, 101),
         198,
         *range(200, 214),

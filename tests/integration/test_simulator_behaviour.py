@@ -137,19 +137,19 @@ async def test_a_second_request_by_creator_in_a_second_is_refused_and_uses_up_no
 @pytest.mark.parametrize("speed", [0.5, 100.0])
 async def test_the_limit_per_second_uses_real_time(serve: Serve, speed: float) -> None:
     x = await serve(speed=speed)
-    told = []
+    statuses = []
     for later in (0.0, 0.5, 1.0):
         x.clock.now = START + later
-        told.append((await x.get(CREATORS + "2")).status)
-    assert told == [200, 429, 200]
+        statuses.append((await x.get(CREATORS + "2")).status)
+    assert statuses == [200, 429, 200]
 
 
-@pytest.mark.parametrize(("pace", "told"), [(0, [200] * 5), (3, [200, 200, 200, 429, 429])])
+@pytest.mark.parametrize(("pace", "statuses"), [(0, [200] * 5), (3, [200, 200, 200, 429, 429])])
 async def test_the_number_of_creator_requests_per_second_is_configurable(
-    serve: Serve, pace: int, told: list[int]
+    serve: Serve, pace: int, statuses: list[int]
 ) -> None:
     x = await serve(f"x: {{creators_per_second: {pace}}}" + SCENARIO)
-    assert [(await x.get(CREATORS + "2")).status for _ in range(5)] == told
+    assert [(await x.get(CREATORS + "2")).status for _ in range(5)] == statuses
 
 
 def suspension(parameter: str, value: str, contract: Contract = Contract.CURRENT) -> dict[str, str]:

@@ -15,14 +15,14 @@ ENDED, CALLED_OFF = "1YqKDqWqdPLsV", "1zqKVXPQhvZJB"
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "shown"),
     [
         ((), [ENDED, CALLED_OFF]),
         (("ended=gone",), [CALLED_OFF]),
         (("ended=gone", "canceled=gone", "ended=state"), [ENDED]),
     ],
 )
-async def test_options_override_the_scenario(lines: tuple[str, ...], told: list[str]) -> None:
+async def test_options_override_the_scenario(lines: tuple[str, ...], shown: list[str]) -> None:
     listening = bind("127.0.0.1", 0, names="test")
     url = f"http://127.0.0.1:{port_of(listening)}/2/spaces?ids={ENDED},{CALLED_OFF}"
     async with (
@@ -31,7 +31,7 @@ async def test_options_override_the_scenario(lines: tuple[str, ...], told: list[
         session.get(url, headers={"Authorization": "Bearer token"}) as response,
     ):
         body = await response.json()
-    assert [space["id"] for space in body.get("data", ())] == told
+    assert [space["id"] for space in body.get("data", ())] == shown
 
 
 @pytest.mark.parametrize(

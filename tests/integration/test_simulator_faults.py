@@ -85,8 +85,8 @@ async def test_a_refusal_lasts_as_long_as_its_fault(
     assert await ask(client) == LIVE
     for offset in (60.0, 69.9):
         clock.now = START + offset
-        told, body = await ask(client)
-        assert told == status
+        answered, body = await ask(client)
+        assert answered == status
         assert problem.items() <= body.items()
         assert body["detail"]
     clock.now = START + 70
@@ -172,14 +172,14 @@ async def test_a_stale_answer_may_be_of_another_age(aiohttp_client: AiohttpClien
 
 async def test_only_every_third_answer_comes_from_a_lagging_replica(aiohttp_client: AiohttpClient) -> None:
     client, clock = await start(aiohttp_client, scenario_with("stale", every="3"))
-    told = []
+    answered = []
     for number in range(7):
-        told.append((await ask(client))[1]["data"]["state"])
+        answered.append((await ask(client))[1]["data"]["state"])
         if number == 3:
             # Another call in between does not shift the turns of this one.
             body = (await ask(client, "/2/spaces/search?query=hello"))[1]
             assert body["data"][0]["state"] == "live"
-    assert told == ["live", "live", "scheduled", "live", "live", "scheduled", "live"]
+    assert answered == ["live", "live", "scheduled", "live", "live", "scheduled", "live"]
     clock.now = START + 70
     assert [await ask(client) for _ in range(3)] == [LIVE] * 3
 

@@ -340,7 +340,7 @@ class TestRefusedValues:
         contract: str,
         case: tuple[Question, str, list[str], tuple[str, ...]],
     ) -> None:
-        question, name, refused, told = case
+        question, name, refused, expected = case
         asked = 0
 
         async def answer(_: web.Request) -> web.Response:
@@ -352,7 +352,7 @@ class TestRefusedValues:
             observation = await x.ask(question)
         assert observation.failure is not None
         assert observation.failure.kind is FailureKind.REFUSED
-        assert observation.failure.refused == told
+        assert observation.failure.refused == expected
         assert refused[0] in observation.failure.detail
         assert asked == 1
 

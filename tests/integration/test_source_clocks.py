@@ -80,19 +80,19 @@ class CountingX:
 
     def headers(self) -> dict[str, str]:
         stamped = format_datetime(datetime.fromtimestamp(self.now, UTC), usegmt=True)
-        told = {
+        values = {
             "x-rate-limit-limit": str(self.limit),
             "x-rate-limit-remaining": str(self.limit - self.used),
             "x-rate-limit-reset": str(int(self.reset)),
             "Date": stamped if self.dated else "some day",
         }
         if self.day is not None:
-            told |= {
+            values |= {
                 "x-app-limit-24hour-limit": "1000",
                 "x-app-limit-24hour-remaining": str(self.day),
                 "x-app-limit-24hour-reset": str(int(NOW + self.ahead + DAY)),
             }
-        return told
+        return values
 
 
 @asynccontextmanager

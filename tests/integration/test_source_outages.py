@@ -31,7 +31,7 @@ def live(count: int) -> list[str]:
 
 
 async def news(rig: Rig) -> list[tuple[str, dict[str, Any]]]:
-    """What was told of the source: the types and the details."""
+    """What was announced of the source: the types and the details."""
     page = await rig.runtime.store.events.page(limit=250, cursor=None, oldest_first=True)
     return [
         (event.type, json.loads(event.body)["data"]["details"])
@@ -131,7 +131,7 @@ class TestAnOutageOfOneCall:
                 "source.degraded",
                 "source.recovered",
             ]
-            # Were it not over, the end of all credentials would not be told.
+            # Were it not over, the end of all credentials would not be announced.
             rig.x.fail(Call.LOOKUP, 401)
             await rig.pass_time(45)
             assert [details["kind"] for _, details in await news(rig)] == ["unauthorized"] * 3
@@ -177,9 +177,9 @@ class TestEachKind:
     async def test_is_announced_once_when_it_begins_and_once_when_it_ends_by_two_workers_with_every_call(
         self, redis_url: str, fault: str, kind: str, longest: int
     ) -> None:
-        play = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(live(12), LIVE)
-        play += f"faults: [{{at: 60s, for: 120s, kind: {fault}}}]"
-        async with open_rig(redis_url, play, workers=2) as rig:
+        scenario = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(live(12), LIVE)
+        scenario += f"faults: [{{at: 60s, for: 120s, kind: {fault}}}]"
+        async with open_rig(redis_url, scenario, workers=2) as rig:
             await rig.watch(WatchKind.SPACE, *live(12))
             await rig.watch(WatchKind.CREATOR, "1", "2")
             await rig.watch(WatchKind.SEARCH, "news")
@@ -190,9 +190,9 @@ class TestEachKind:
                     await rig.watch(WatchKind.CREATOR, "@seven")
                 await asyncio.gather(rig.poll(0), rig.poll(1))
                 await rig.sweep()
-            told = await news(rig)
+            announced = await news(rig)
             seen = await rig.counts()
-        (began, degraded), (ended, recovered) = told
+        (began, degraded), (ended, recovered) = announced
         assert (began, ended) == ("source.degraded", "source.recovered")
         assert degraded["kind"] == recovered["kind"] == kind
         assert degraded["since"] == recovered["since"]
@@ -260,10 +260,10 @@ class TestEachKind:
             before = [event_type for event_type, _ in await news(rig)]
             rig.x.restore()
             await rig.pass_time(70)
-            told = await news(rig)
-        assert before.count("source.degraded") == len(told) - before.count("source.recovered") - 1
-        assert told[-1][0] == "source.recovered"
-        assert told[0][1]["since"] == since
+            announced = await news(rig)
+        assert before.count("source.degraded") == len(announced) - before.count("source.recovered") - 1
+        assert announced[-1][0] == "source.recovered"
+        assert announced[0][1]["since"] == since
 
 
 class TestMassVanish:
@@ -271,8 +271,8 @@ class TestMassVanish:
         self, redis_url: str
     ) -> None:
         everything = live(120)
-        play = "spaces:\n" + spaces(everything, LIVE) + "faults: [{at: 45s, for: 300s, kind: vanish_all}]"
-        async with open_rig(redis_url, play) as rig:
+        scenario = "spaces:\n" + spaces(everything, LIVE) + "faults: [{at: 45s, for: 300s, kind: vanish_all}]"
+        async with open_rig(redis_url, scenario) as rig:
             await rig.watch(WatchKind.SPACE, *everything)
             await rig.poll()
             await rig.pass_time(340, step=5)
@@ -289,8 +289,8 @@ class TestMassVanish:
             assert (await rig.announced("space.")) == ["space.started"] * 120
 
     async def test_six_of_ten_are_a_mass_vanish(self, redis_url: str) -> None:
-        play = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
-        async with open_rig(redis_url, play) as rig:
+        scenario = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
+        async with open_rig(redis_url, scenario) as rig:
             await rig.watch(WatchKind.SPACE, *live(10))
             await rig.poll()
             await rig.pass_time(600, step=5)
@@ -298,8 +298,8 @@ class TestMassVanish:
             assert [details["kind"] for _, details in await news(rig)] == ["mass_vanish"]
 
     async def test_five_of_ten_end_after_the_confirmations(self, redis_url: str) -> None:
-        play = "spaces:\n" + spaces(live(10)[:5], LIVE, GONE) + spaces(live(10)[5:], LIVE)
-        async with open_rig(redis_url, play) as rig:
+        scenario = "spaces:\n" + spaces(live(10)[:5], LIVE, GONE) + spaces(live(10)[5:], LIVE)
+        async with open_rig(redis_url, scenario) as rig:
             await rig.watch(WatchKind.SPACE, *live(10))
             await rig.poll()
             await rig.pass_time(89)
@@ -310,13 +310,13 @@ class TestMassVanish:
 
     async def test_an_answer_that_comes_in_between_does_not_end_it(self, redis_url: str) -> None:
         """Lists that answer while lookups find nothing must not make the circuit flutter."""
-        play = "spaces:\n" + spaces(live(20), LIVE)
-        play += "faults: [{at: 45s, for: 300s, kind: vanish_all, calls: [lookup]}]"
-        async with open_rig(redis_url, play) as rig:
+        scenario = "spaces:\n" + spaces(live(20), LIVE)
+        scenario += "faults: [{at: 45s, for: 300s, kind: vanish_all, calls: [lookup]}]"
+        async with open_rig(redis_url, scenario) as rig:
             await rig.watch(WatchKind.SPACE, *live(20))
             await rig.watch(WatchKind.SEARCH, "news")
             await rig.poll()
             await rig.pass_time(700, step=5)
-            told = [(event_type, details["kind"]) for event_type, details in await news(rig)]
-            assert told == [("source.degraded", "mass_vanish"), ("source.recovered", "mass_vanish")]
+            announced = [(event_type, details["kind"]) for event_type, details in await news(rig)]
+            assert announced == [("source.degraded", "mass_vanish"), ("source.recovered", "mass_vanish")]
             assert (await rig.announced("space.")) == ["space.started"] * 20

@@ -18,7 +18,7 @@ from notifier.store import schema
 from tests.support.admin_api import KEY, Serve
 from tests.support.rig import Rig, XRequest, open_rig, spaces
 
-PLAY = "spaces:\n" + spaces(["S1"], "{at: 0s, set: {state: live, title: news, started_at: -60s}}")
+SCENARIO = "spaces:\n" + spaces(["S1"], "{at: 0s, set: {state: live, title: news, started_at: -60s}}")
 LOOKUP = Question(Call.LOOKUP, ("S1",))
 SEARCH = Question(Call.SEARCH, ("news",))
 STEP = READ_AGAIN_SECONDS
@@ -65,7 +65,7 @@ REFUSED = [
 async def test_a_refused_value_is_requested_again_after_an_hour(
     redis_url: str, parameter: str, values: tuple[str, ...]
 ) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         mood = in_a_mood(rig, parameter, *values)
         assert await ask(rig) == [400, 200]
         mood.values = set()  # it was a slip, and X never knew
@@ -79,7 +79,7 @@ async def test_a_refused_value_is_requested_again_after_an_hour(
 
 
 async def test_one_400_an_hour_renews_a_refusal(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         in_a_mood(rig, "space.fields", "title")
         for _ in range(5 * 60):
             await ask(rig)
@@ -88,7 +88,7 @@ async def test_one_400_an_hour_renews_a_refusal(redis_url: str) -> None:
 
 
 async def test_a_call_that_accepts_the_value_keeps_it(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         mood = in_a_mood(rig, "space.fields", "title")
         await ask(rig)
         mood.values = set()
@@ -99,7 +99,7 @@ async def test_a_call_that_accepts_the_value_keeps_it(redis_url: str) -> None:
 
 
 async def test_refusals_are_shared_between_workers(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY, workers=2) as rig:
+    async with open_rig(redis_url, SCENARIO, workers=2) as rig:
         await ask(rig, worker=1)
         mood = in_a_mood(rig, "space.fields", "title")
         assert await ask(rig) == [400, 200]
@@ -116,7 +116,7 @@ async def test_refusals_are_shared_between_workers(redis_url: str) -> None:
 async def test_without_refusals_a_question_needs_no_extra_round_trip(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         record, reads = rig.runtime.store.refusals, 0
         read = record.read
 
@@ -133,7 +133,7 @@ async def test_without_refusals_a_question_needs_no_extra_round_trip(
 
 
 async def test_a_refusal_is_logged_once_at_its_start_and_once_at_its_end(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY, workers=2) as rig:
+    async with open_rig(redis_url, SCENARIO, workers=2) as rig:
         with capture_logs() as logs:
             mood = in_a_mood(rig, "space.fields", "title")
             for _ in range(150):
@@ -157,7 +157,7 @@ async def test_the_source_shows_refused_values_while_they_last(redis_url: str, s
         document = await (await client.get("/v1/source", headers=KEY)).json()
         return document["status"], document["refused"]
 
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         client = await serve(rig.runtime)
         mood = in_a_mood(rig, "space.fields", "title", "lang")
         await rig.watch(WatchKind.SPACE, "S1")
@@ -172,7 +172,7 @@ async def test_the_source_shows_refused_values_while_they_last(redis_url: str, s
 
 
 async def test_the_record_expires_but_outlasts_the_hour(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         in_a_mood(rig, "space.fields", "title")
         await ask(rig)
         redis = rig.runtime.store.database.redis
@@ -181,7 +181,7 @@ async def test_the_record_expires_but_outlasts_the_hour(redis_url: str) -> None:
 
 
 async def test_a_record_that_was_changed_since_it_was_read_is_not_replaced(redis_url: str) -> None:
-    async with open_rig(redis_url, PLAY) as rig:
+    async with open_rig(redis_url, SCENARIO) as rig:
         record = rig.runtime.store.refusals
         one = Refusals().refuse(Call.LOOKUP, {"expansions": {"topic_ids"}}, now=rig.clock.now)
         other = Refusals().refuse(Call.SEARCH, {"state": {"all"}}, now=rig.clock.now)

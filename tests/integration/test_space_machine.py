@@ -203,7 +203,7 @@ class SpaceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.scenes >= SCENES_BETWEEN_RESTS)
     @rule()
     def x_stands_still(self) -> None:
-        """When X has stood still for long enough everything is known, and nothing more is told."""
+        """When X has stood still for long enough everything is known, and nothing more is announced."""
         self.scenes = 0
         self.x.refresh_timestamps()
         settled = {each: settled_phase(self.seen.known[each], self.x.has.get(each)) for each in EVERY}

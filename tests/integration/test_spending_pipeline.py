@@ -43,8 +43,8 @@ async def announced_cost(rig: Rig, serve: Serve) -> float:
 
 
 async def test_each_resource_is_billed_once_per_utc_day(redis_url: str, serve: Serve) -> None:
-    play = WITH_SEVEN + spaces(["S1", "S2", "S3"], LIVE)
-    async with open_rig(redis_url, play, at=MIDNIGHT - 1800, workers=2) as rig:
+    scenario = WITH_SEVEN + spaces(["S1", "S2", "S3"], LIVE)
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 1800, workers=2) as rig:
         await rig.watch(WatchKind.SPACE, "S1", "S2", "S3")
         await rig.watch(WatchKind.CREATOR, "1", "@seven")
         await rig.watch(WatchKind.SEARCH, "news")
@@ -60,8 +60,8 @@ async def test_each_resource_is_billed_once_per_utc_day(redis_url: str, serve: S
 
 
 async def test_expanded_people_are_free_if_the_setting_says_so(redis_url: str, serve: Serve) -> None:
-    play = WITH_SEVEN + spaces(["S1"], LIVE)
-    async with open_rig(redis_url, play, x_expanded_users_billed=False) as rig:
+    scenario = WITH_SEVEN + spaces(["S1"], LIVE)
+    async with open_rig(redis_url, scenario, x_expanded_users_billed=False) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.poll()
         assert await announced_cost(rig, serve) == 0.005
@@ -79,8 +79,8 @@ async def test_people_of_a_space_cost_once_and_nothing_after_its_end(
     users = ", ".join(f"{{id: {each}, name: N{each}, username: n{each}}}" for each in TWELVE)
     live = f"{{at: 0s, set: {{state: live, title: news, started_at: -60s, speaker_ids: {TWELVE}}}}}"
     ended = "{at: 600s, set: {state: ended, ended_at: +600s}}"
-    play = f"users: [{users}]\nspaces:\n" + spaces(["S1"], live, ended, creator="11")
-    async with open_rig(redis_url, play, at=MIDNIGHT - 1800) as rig:
+    scenario = f"users: [{users}]\nspaces:\n" + spaces(["S1"], live, ended, creator="11")
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 1800) as rig:
         await rig.watch(WatchKind.SPACE, "S1")
         await rig.pass_time(590, step=30)
         assert await cost(rig) == 0.125, "twelve people and a Space, however often it is polled"
@@ -102,16 +102,16 @@ async def test_discovery_slows_stops_and_returns_the_next_day_while_live_spaces_
 ) -> None:
     """Ten Spaces at first, then two more every half hour: forty until midnight, where the money is for 24."""
     hourly = [f"{{at: {minutes}m, set: {{state: live, title: more}}}}" for minutes in range(70, 360, 30)]
-    play = "spaces:\n" + spaces([f"A{number}" for number in range(10)], LIVE, creator="1")
+    scenario = "spaces:\n" + spaces([f"A{number}" for number in range(10)], LIVE, creator="1")
     for number, entry in enumerate(hourly):
-        play += spaces([f"B{number}", f"C{number}"], entry, creator="1")
+        scenario += spaces([f"B{number}", f"C{number}"], entry, creator="1")
     start = MIDNIGHT - 6 * 3600
     usual: dict[str, Any] = {
         "poll_discovery_seconds": 240,
         "poll_live_seconds": 240,
         "x_expanded_users_billed": False,
     }
-    async with open_rig(redis_url, play, at=start, daily_budget_usd=0.12, **usual) as rig:
+    async with open_rig(redis_url, scenario, at=start, daily_budget_usd=0.12, **usual) as rig:
         store = rig.runtime.store
         await rig.watch(WatchKind.CREATOR, "1")
         await rig.pass_time(3600 + 960, step=120)
@@ -138,9 +138,9 @@ async def test_discovery_slows_stops_and_returns_the_next_day_while_live_spaces_
 async def test_the_answer_that_uses_up_the_budget_stops_discovery_until_midnight(
     redis_url: str,
 ) -> None:
-    play = "spaces:\n" + spaces([f"A{number}" for number in range(20)], LIVE, creator="1")
+    scenario = "spaces:\n" + spaces([f"A{number}" for number in range(20)], LIVE, creator="1")
     usual: dict[str, Any] = {"poll_live_seconds": 7200, "x_expanded_users_billed": False}
-    async with open_rig(redis_url, play, at=MIDNIGHT - 3600, daily_budget_usd=0.1, **usual) as rig:
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 3600, daily_budget_usd=0.1, **usual) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
         await rig.pass_time(3599, step=60)
         assert len(rig.x.of(Call.CREATORS)) == 1
@@ -149,8 +149,8 @@ async def test_the_answer_that_uses_up_the_budget_stops_discovery_until_midnight
 
 
 async def test_due_discovery_waits_when_lookups_have_spent_the_budget(redis_url: str) -> None:
-    play = "spaces:\n" + spaces(["A", "B"], LIVE)
-    async with open_rig(redis_url, play, at=MIDNIGHT - 1800, daily_budget_usd=0.5) as rig:
+    scenario = "spaces:\n" + spaces(["A", "B"], LIVE)
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 1800, daily_budget_usd=0.5) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
         await rig.watch(WatchKind.SEARCH, "news")
         await spend(rig, 90)
@@ -172,8 +172,8 @@ async def spend(rig: Rig, spaces_read: int) -> None:
 
 async def test_urgent_and_patient_polls_share_the_remaining_budget(redis_url: str) -> None:
     urgent, patient = [f"U{number}" for number in range(30)], [f"P{number}" for number in range(30)]
-    play = "spaces:\n" + spaces([*urgent, *patient], LIVE)
-    async with open_rig(redis_url, play, daily_budget_usd=0.5, x_expanded_users_billed=False) as rig:
+    scenario = "spaces:\n" + spaces([*urgent, *patient], LIVE)
+    async with open_rig(redis_url, scenario, daily_budget_usd=0.5, x_expanded_users_billed=False) as rig:
         await rig.watch(WatchKind.SPACE, *urgent, *patient)
         await due(rig, Urgency.URGENT, urgent)
         await due(rig, Urgency.PATIENT, patient)
@@ -189,8 +189,8 @@ async def test_urgent_and_patient_polls_share_the_remaining_budget(redis_url: st
 async def test_patient_polls_are_skipped_before_live_ones(
     redis_url: str, spent: int, asked: set[str]
 ) -> None:
-    play = "spaces:\n" + spaces(["U", "P"], LIVE)
-    async with open_rig(redis_url, play, daily_budget_usd=0.5, x_expanded_users_billed=False) as rig:
+    scenario = "spaces:\n" + spaces(["U", "P"], LIVE)
+    async with open_rig(redis_url, scenario, daily_budget_usd=0.5, x_expanded_users_billed=False) as rig:
         await rig.watch(WatchKind.SPACE, "U", "P")
         await due(rig, Urgency.URGENT, ["U"])
         await due(rig, Urgency.PATIENT, ["P"])

@@ -12,7 +12,7 @@ from notifier.core.model.ids import delivery_id
 from notifier.runtime import open_runtime
 from notifier.store import Store, deliveries
 from tests.support.pipeline import quick_settings
-from tests.support.queue import add, claim, owe, settle, settled
+from tests.support.queue import add, claim, queue_events, settle, settled
 
 pytestmark = pytest.mark.server
 
@@ -52,10 +52,10 @@ async def pages_of(store: Store, **query: Any) -> list[tuple[Delivery, ...]]:
 @pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
 async def test_a_page_is_cut_short_where_few_deliveries_match(store: Store, owed_to: int) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(owed_to)]
-    await owe(store, endpoints[:1], 0)
+    await queue_events(store, endpoints[:1], 0)
     claims = await claim(store)
     await settle(store, *[settled(each, DeliveryStatus.EXHAUSTED) for each in claims])
-    await owe(store, endpoints, *range(1, 12))
+    await queue_events(store, endpoints, *range(1, 12))
     pages = await pages_of(store, limit=4, status=DeliveryStatus.EXHAUSTED)
     assert [each.event_id for page in pages for each in page] == [claims[0].event_id]
     assert len(pages) > 1
@@ -65,7 +65,7 @@ async def test_a_page_is_cut_short_where_few_deliveries_match(store: Store, owed
 @pytest.mark.parametrize("limit", [1, 3, 250])
 async def test_short_pages_join_without_gap_or_overlap(store: Store, limit: int) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(3)]
-    events = await owe(store, endpoints, *range(9))
+    events = await queue_events(store, endpoints, *range(9))
     every = [delivery_id(event, each.id) for event in reversed(events) for each in endpoints]
     claims = await claim(store)
     await settle(store, *[settled(each) for each in claims if each.endpoint_id == endpoints[1].id])
@@ -81,8 +81,8 @@ async def test_short_pages_join_without_gap_or_overlap(store: Store, limit: int)
 
 async def test_events_without_deliveries_count_as_well(store: Store) -> None:
     endpoint = await add(store, "a")
-    (oldest,) = await owe(store, [endpoint], 0)
-    await owe(store, [], *range(1, 3 * AT_MOST))
+    (oldest,) = await queue_events(store, [endpoint], 0)
+    await queue_events(store, [], *range(1, 3 * AT_MOST))
     pages = await pages_of(store, limit=1)
     assert [each.event_id for page in pages for each in page] == [oldest]
     assert len(pages) >= 1 + 3
@@ -90,7 +90,7 @@ async def test_events_without_deliveries_count_as_well(store: Store) -> None:
 
 @pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
 async def test_the_recipients_of_an_event_are_read_only_as_far_as_needed(store: Store, owed_to: int) -> None:
-    await owe(store, [await add(store, f"e{number}") for number in range(owed_to)], *range(12))
+    await queue_events(store, [await add(store, f"e{number}") for number in range(owed_to)], *range(12))
     before = await calls_of(store, "smembers")
     await store.deliveries.page(limit=4, cursor=None, status=DeliveryStatus.EXHAUSTED)
     assert (await calls_of(store, "smembers") - before) * owed_to <= max(AT_MOST, owed_to)

@@ -35,7 +35,7 @@ async def store(runtime: Runtime) -> Store:
     return runtime.store
 
 
-async def owe(store: Store, *numbers: int) -> None:
+async def queue_events(store: Store, *numbers: int) -> None:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
@@ -77,7 +77,7 @@ async def held(store: Store) -> dict[str, str]:
 
 
 async def test_a_renewed_lease_outlives_its_first_end(store: Store) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     claims = await claim(store, lease_seconds=0.2)
     renewal = await store.queue.renew(0, claims, lease_seconds=30, holder=HOLDER)
     assert renewal.claims[0].lease_end - claims[0].lease_end > 29_000
@@ -93,7 +93,7 @@ async def test_a_renewed_lease_outlives_its_first_end(store: Store) -> None:
 
 
 async def test_the_next_renewal_makes_up_for_one_whose_answer_was_lost(store: Store) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     claims = await claim(store)
     await store.queue.renew(0, claims, lease_seconds=40, holder=HOLDER)
     renewal = await store.queue.renew(0, claims, lease_seconds=50, holder=HOLDER)
@@ -101,7 +101,7 @@ async def test_the_next_renewal_makes_up_for_one_whose_answer_was_lost(store: St
 
 
 async def test_a_lost_lease_is_not_renewed(store: Store) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     late = await claim(store, lease_seconds=0.05)
     found: list[Claim] = []
 
@@ -117,7 +117,7 @@ async def test_a_lost_lease_is_not_renewed(store: Store) -> None:
 
 
 async def test_a_renewal_releases_claims_whose_answer_was_lost(store: Store) -> None:
-    await owe(store, 1, 2, 3)
+    await queue_events(store, 1, 2, 3)
     in_hand, *lost = await claim(store)
     renewal = await store.queue.renew(0, [in_hand], lease_seconds=30, holder=HOLDER)
     assert renewal.released == 2
@@ -126,22 +126,22 @@ async def test_a_renewal_releases_claims_whose_answer_was_lost(store: Store) -> 
 
 
 async def test_only_the_claims_of_a_dead_worker_are_released(store: Store) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     await claim(store, lease_seconds=0.01)
-    await owe(store, 2)
+    await queue_events(store, 2)
 
     async def is_taken_over() -> bool:
         return any(each.event_id == numbered_event(1).id for each in await claim(store, holder=None))
 
     await wait_until(is_taken_over, message="another worker has the first one")
-    await owe(store, 3)
+    await queue_events(store, 3)
     await claim(store)
     assert await store.queue.release(HOLDER) == 1
     assert [each.event_id for each in await claim(store, holder=None)] == [numbered_event(3).id]
 
 
 async def test_an_outcome_recorded_twice_is_not_a_lost_lease(store: Store) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     claims = await claim(store)
     assert await settle(store, claims, DeliveryStatus.DELIVERED) == 0
     assert await settle(store, claims, DeliveryStatus.DELIVERED) == 0
@@ -158,7 +158,7 @@ async def test_an_outcome_recorded_twice_is_not_a_lost_lease(store: Store) -> No
 async def test_an_attempt_of_a_deleted_endpoint_is_kept(
     store: Store, outcome: DeliveryStatus, recorded: DeliveryStatus
 ) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     claims = await claim(store)
     await store.endpoints.delete(ENDPOINT.id)
     assert await settle(store, claims, outcome) == 0

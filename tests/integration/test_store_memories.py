@@ -25,7 +25,7 @@ async def add_remembering(store: Store, name: str = "a") -> Endpoint:
     return await add(store, name, url="", target=TARGET, ordering=Ordering.SPACE)
 
 
-async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
+async def queue_events(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
     events = await commit_space_events(store, space, *sequences)
     await dispatch_events(store, [(event, [endpoint]) for event in events])
     return events
@@ -37,7 +37,7 @@ async def claim_one(store: Store) -> Claim:
 
 
 async def remember(store: Store, endpoint: Endpoint, space: str, sequence: int, memory: str) -> None:
-    await owe(store, endpoint, space, sequence)
+    await queue_events(store, endpoint, space, sequence)
     await settle(store, settled(await claim_one(store), memory=memory))
 
 
@@ -49,7 +49,7 @@ async def left(store: Store, endpoint: Endpoint) -> tuple[dict[str, str], set[st
 
 async def test_a_claim_includes_the_memory_of_its_space_and_later_events(store: Store) -> None:
     endpoint = await add_remembering(store)
-    _, second, third = await owe(store, endpoint, "A", 1, 2, 3)
+    _, second, third = await queue_events(store, endpoint, "A", 1, 2, 3)
     first = await claim_one(store)
     assert (first.space_id, first.memory, first.newest) == ("A", "", third)
     await settle(store, settled(first, memory='{"id": 1}'))
@@ -59,7 +59,7 @@ async def test_a_claim_includes_the_memory_of_its_space_and_later_events(store: 
     last = await claim_one(store)
     assert (last.event_id, last.memory, last.newest) == (third, '{"id": 1}', "")
     await settle(store, settled(last))
-    (await owe(store, endpoint, "B", 1))
+    (await queue_events(store, endpoint, "B", 1))
     other = await claim_one(store)
     assert (other.space_id, other.memory) == ("B", "")
     await settle(store, settled(other))
@@ -70,7 +70,7 @@ async def test_a_memory_is_stored_with_any_outcome_but_not_under_a_lost_lease(
     store: Store,
 ) -> None:
     endpoint = await add_remembering(store)
-    await owe(store, endpoint, "A", 1)
+    await queue_events(store, endpoint, "A", 1)
     lost = await claim_one(store)
     await settle(store, settled(lost, DeliveryStatus.PENDING, memory="1", succeeded=False))
     again = await claim_one(store)
@@ -91,7 +91,7 @@ async def test_a_memory_can_be_deleted(store: Store) -> None:
 
 async def test_a_webhook_has_no_memory(store: Store) -> None:
     endpoint = await add(store, "w", ordering=Ordering.SPACE)
-    await owe(store, endpoint, "A", 1, 2)
+    await queue_events(store, endpoint, "A", 1, 2)
     claimed = await claim_one(store)
     assert (claimed.space_id, claimed.memory, claimed.newest) == ("", "", "")
     await settle(store, settled(claimed, memory="1"))
@@ -101,7 +101,7 @@ async def test_a_webhook_has_no_memory(store: Store) -> None:
 async def test_memories_are_deleted_with_their_endpoint(store: Store) -> None:
     endpoint = await add_remembering(store)
     await remember(store, endpoint, "A", 1, "1")
-    await owe(store, endpoint, "A", 2)
+    await queue_events(store, endpoint, "A", 2)
     claimed = await claim_one(store)
     await store.endpoints.delete(endpoint.id)
     await settle(store, settled(claimed, memory="2"))

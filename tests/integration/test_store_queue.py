@@ -15,7 +15,7 @@ from notifier.store import Claim, Store, schema
 from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
-from tests.support.queue import ATTEMPT, add, claim, owe, settle, settled
+from tests.support.queue import ATTEMPT, add, claim, queue_events, settle, settled
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.server
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.server
 
 async def test_dispatching_an_event_repeatedly_makes_one_delivery(store: Store) -> None:
     endpoint = await add(store, "a")
-    events = await owe(store, [endpoint], 1)
+    events = await queue_events(store, [endpoint], 1)
     await dispatch_events(store, [(events[0], [endpoint])])
     assert [each.event_id for each in await claim(store)] == events
     assert await claim(store) == []
@@ -43,18 +43,18 @@ async def test_a_dispatch_wakes_each_partition_once_until_it_is_drained(store: S
 
 async def test_endpoints_take_turns(store: Store) -> None:
     busy, quiet = await add(store, "busy", max_concurrency=100), await add(store, "quiet")
-    await owe(store, [busy], *range(50))
-    await owe(store, [quiet], 100)
+    await queue_events(store, [busy], *range(50))
+    await queue_events(store, [quiet], 100)
     first = await claim(store, limit=4)
     assert {each.endpoint_id for each in first} == {busy.id, quiet.id}
 
 
 async def test_a_new_endpoint_is_served_soon_despite_other_backlogs(store: Store) -> None:
     crowd = [await add(store, f"e{number}", max_concurrency=4) for number in range(30)]
-    await owe(store, crowd, *range(40))
+    await queue_events(store, crowd, *range(40))
     backlog = [await claim(store, limit=8) for _ in range(3)]
     newcomer = await add(store, "new")
-    await owe(store, [newcomer], 1000)
+    await queue_events(store, [newcomer], 1000)
     for _ in range(6):
         await settle(store, *[settled(each) for each in backlog.pop(0)])
         backlog.append(await claim(store, limit=8))
@@ -78,7 +78,7 @@ async def test_an_endpoint_whose_record_an_older_version_wrote_can_be_changed(st
 
 async def test_expired_events_leave_the_indexes(store: Store) -> None:
     endpoint = await add(store, "a")
-    (event,) = await owe(store, [endpoint], 1)
+    (event,) = await queue_events(store, [endpoint], 1)
     await store.database.redis.delete(schema.EVENT(event))
     assert await store.events.trim() == 2
     assert await store.endpoints.trim() == 1
@@ -88,7 +88,7 @@ async def test_expired_events_leave_the_indexes(store: Store) -> None:
 
 async def test_at_most_max_concurrency_deliveries_are_claimed_at_once(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2)
-    await owe(store, [endpoint], 1, 2, 3)
+    await queue_events(store, [endpoint], 1, 2, 3)
     first = await claim(store)
     assert len(first) == 2
     assert await claim(store) == []
@@ -98,7 +98,7 @@ async def test_at_most_max_concurrency_deliveries_are_claimed_at_once(store: Sto
 
 async def test_at_most_a_second_of_the_rate_limit_is_claimed_at_once(store: Store) -> None:
     endpoint = await add(store, "a", rate_limit_per_second=5)
-    await owe(store, [endpoint], *range(12))
+    await queue_events(store, [endpoint], *range(12))
     first = await claim(store)
     assert len(first) == 5
     await settle(store, *[settled(each) for each in first])
@@ -109,7 +109,7 @@ async def test_an_expired_lease_makes_the_delivery_due_and_its_outcome_stale(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (late,) = await claim(store, lease_seconds=0.05)
     second: list[Claim] = []
 
@@ -126,7 +126,7 @@ async def test_an_expired_lease_makes_the_delivery_due_and_its_outcome_stale(
 
 async def test_a_failed_attempt_comes_back_after_its_delay_with_its_count(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (first,) = await claim(store)
     again = settled(first, DeliveryStatus.PENDING, delay=0.05, succeeded=False)
     await settle(store, again)
@@ -148,7 +148,7 @@ async def test_a_failed_attempt_comes_back_after_its_delay_with_its_count(store:
 
 async def test_an_exhausted_delivery_is_redelivered_with_a_full_schedule(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (first,) = await claim(store)
     await settle(store, settled(first, DeliveryStatus.EXHAUSTED, attempts_made=10))
     delivery = delivery_id(first.event_id, endpoint.id)
@@ -161,25 +161,25 @@ async def test_an_exhausted_delivery_is_redelivered_with_a_full_schedule(store: 
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(DeliveryStatus.EXHAUSTED, ATTEMPT.reason), (DeliveryStatus.DELIVERED, None)]
+    ("status", "reason"), [(DeliveryStatus.EXHAUSTED, ATTEMPT.reason), (DeliveryStatus.DELIVERED, None)]
 )
 async def test_a_redelivery_shows_why_it_failed_until_it_arrives(
-    store: Store, status: DeliveryStatus, told: str | None
+    store: Store, status: DeliveryStatus, reason: str | None
 ) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (first,) = await claim(store)
     await settle(store, settled(first, status))
     again = delivery_id(first.event_id, endpoint.id)
     await store.deliveries.redeliver(again)
     delivery = await store.deliveries.get(again)
-    assert (delivery.status, delivery.last_reason, delivery.settled_at) == ("pending", told, None)
+    assert (delivery.status, delivery.last_reason, delivery.settled_at) == ("pending", reason, None)
     assert len(await store.deliveries.attempts(again)) == 1
 
 
 async def test_a_disabled_endpoint_keeps_its_deliveries_until_it_is_enabled(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1, 2)
+    await queue_events(store, [endpoint], 1, 2)
     disabled = replace(endpoint, status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.GONE)
     await store.endpoints.save(disabled, replacing=endpoint)
     assert await claim(store) == []
@@ -190,7 +190,7 @@ async def test_a_disabled_endpoint_keeps_its_deliveries_until_it_is_enabled(stor
 
 async def test_deleting_an_endpoint_discards_its_deliveries(store: Store) -> None:
     endpoint = await add(store, "a")
-    (event,) = await owe(store, [endpoint], 1)
+    (event,) = await queue_events(store, [endpoint], 1)
     await store.endpoints.delete(endpoint.id)
     assert await claim(store) == []
     assert (await store.deliveries.get(delivery_id(event, endpoint.id))).status == "discarded"
@@ -214,7 +214,7 @@ async def test_an_endpoint_is_replaced_only_if_it_is_unchanged_since_the_read(st
 
 async def test_deliveries_are_listed_in_pages_without_gap_or_overlap(store: Store) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(7)]
-    await owe(store, endpoints, 1, 2, 3)
+    await queue_events(store, endpoints, 1, 2, 3)
     seen: list[str] = []
     cursor = None
     while True:
@@ -232,7 +232,7 @@ async def test_deliveries_are_listed_in_pages_without_gap_or_overlap(store: Stor
 
 async def test_deliveries_are_filtered_by_event_and_status(store: Store) -> None:
     endpoints = [await add(store, "a"), await add(store, "b")]
-    events = await owe(store, endpoints, 1, 2)
+    events = await queue_events(store, endpoints, 1, 2)
     claims = await claim(store)
     await settle(store, *[settled(each) for each in claims if each.endpoint_id == endpoints[0].id])
     delivered = await store.deliveries.page(limit=50, cursor=None, status=DeliveryStatus.DELIVERED)
@@ -245,7 +245,7 @@ async def test_deliveries_are_filtered_by_event_and_status(store: Store) -> None
 async def test_changing_the_number_of_partitions_loses_no_endpoint(redis_url: str) -> None:
     async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
         endpoints = [await add(runtime.store, f"e{number}") for number in range(20)]
-        await owe(runtime.store, endpoints, 1)
+        await queue_events(runtime.store, endpoints, 1)
     async with open_runtime(quick_settings(redis_url, delivery_partitions=3)) as runtime:
         claimed = [
             each
@@ -271,7 +271,7 @@ async def test_the_sweep_wakes_each_partition_with_work_once_in_a_while(store: S
 async def test_scripts_are_loaded_again_after_a_server_restart(store: Store) -> None:
     endpoint = await add(store, "a")
     await store.database.redis.script_flush()
-    await owe(store, [endpoint], 1, 2)
+    await queue_events(store, [endpoint], 1, 2)
     (first,) = await claim(store, limit=1)
     # The claim is known by now and the settling is not: the claim must not be made a second time.
     turn = await store.queue.turn(0, [settled(first)], limit=1, lease_seconds=30)

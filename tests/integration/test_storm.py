@@ -43,11 +43,11 @@ STORY: Final[dict[str, list[str]]] = {
 
 INFERRED: Final = {("1StormUnplanB", "ended"), ("1StormVoicesI", "ended"), ("1StormSilentD", "canceled")}
 
-PLAY_SECONDS: Final = 100.0
-"""More than the play takes at this speed; it is left as soon as the story is told."""
+SCENARIO_SECONDS: Final = 100.0
+"""More than the play takes at this speed; it is left as soon as the story is announced."""
 
 
-async def told(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
+async def announced(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
     """Read the log, by Space, oldest first."""
     story: dict[str, list[dict[str, Any]]] = {}
     for space_id in STORY:
@@ -76,12 +76,14 @@ async def test_the_storm_is_announced_correctly(
             async def is_over() -> bool:
                 async with session.get(x.make_url("/_simulator/status")) as status:
                     ended = (await status.json())["ended"]
-                story = await told(runtime)
+                story = await announced(runtime)
                 return bool(ended) and all(len(story[space]) >= len(STORY[space]) for space in STORY)
 
             async with ClientSession() as session:
-                await wait_until(is_over, timeout=PLAY_SECONDS, interval=0.2, message="the story is told")
-            story = await told(runtime)
+                await wait_until(
+                    is_over, timeout=SCENARIO_SECONDS, interval=0.2, message="the story is announced"
+                )
+            story = await announced(runtime)
             event_ids = {event["data"]["id"] for events in story.values() for event in events}
 
             def has_come() -> bool:

@@ -214,10 +214,10 @@ async def test_verification_fails_after_minutes_and_notifies_other_endpoints(red
         assert await worker.runtime.store.waiting_work(now=clock() + 1e6) == ["dispatch"]
     assert failed.verification is not None
     assert failed.verification.status is VerificationStatus.FAILED
-    told = disabled_event(endpoint, failed)
-    assert told is not None
-    assert [each.id for each in page.items] == [told.id]
-    assert told.data["details"]["reason"] == "not_verified"
+    announced = disabled_event(endpoint, failed)
+    assert announced is not None
+    assert [each.id for each in page.items] == [announced.id]
+    assert announced.data["details"]["reason"] == "not_verified"
 
 
 async def test_a_worker_that_dies_leaves_the_challenge_to_another(redis_url: str) -> None:

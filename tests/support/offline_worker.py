@@ -37,7 +37,7 @@ async def offline_worker(redis_url: str, clock: Clock, **settings: Any) -> Async
         yield Worker("fed", runtime, None, client)
 
 
-async def tell(
+async def apply_answer(
     worker: Worker,
     *records: dict[str, Any],
     missing: Iterable[str] = (),
@@ -64,7 +64,7 @@ async def apply_not_found(worker: Worker, clock: Clock, *missing: str) -> None:
     """Apply not-found answers until they are confirmed."""
     for _ in range(2):
         clock.now += 1
-        await tell(worker, missing=missing or (SPACE,), subjects=missing or (SPACE,))
+        await apply_answer(worker, missing=missing or (SPACE,), subjects=missing or (SPACE,))
 
 
 async def run_timers(worker: Worker) -> None:

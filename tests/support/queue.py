@@ -33,7 +33,7 @@ async def add(store: Store, name: str, **changes: Any) -> Endpoint:
     return endpoint
 
 
-async def owe(store: Store, endpoints: list[Endpoint], *numbers: int) -> list[EventId]:
+async def queue_events(store: Store, endpoints: list[Endpoint], *numbers: int) -> list[EventId]:
     """Commit numbered events and dispatch them to the endpoints; return their ids."""
     events = [numbered_event(number) for number in numbers]
     for event in events:

@@ -356,15 +356,15 @@ class TestStates:
 
 class TestInaccessible:
     @pytest.mark.parametrize(
-        ("before", "told", "reason"),
+        ("before", "announced", "reason"),
         [(LIVE, ENDED_EVENT, "inaccessible"), (PLANNED, CANCELED, "inaccessible")],
     )
-    def test_hours_of_inaccessibility_end_the_space(self, before: Space, told: str, reason: str) -> None:
+    def test_hours_of_inaccessibility_end_the_space(self, before: Space, announced: str, reason: str) -> None:
         history = History(seen(0, before))
         for seconds in range(30, 30 + int(2 * HOUR), 600):
             assert history.poll(inaccessible(seconds)) == ()
         (event,) = history.poll(inaccessible(30 + 2 * HOUR))
-        assert (event.type, event.data["inferred"]) == (told, True)
+        assert (event.type, event.data["inferred"]) == (announced, True)
         assert event.data["details"]["reason"] == reason
         assert history.state.gone_since == START + 30
         body_of(event)

@@ -20,13 +20,13 @@ def test_a_signal_ends_the_work_and_a_second_one_does_not_interrupt_the_cleanup(
             os.kill(os.getpid(), number)
             await asyncio.Event().wait()
         finally:
-            steps.append("told")
+            steps.append("signalled")
             os.kill(os.getpid(), number)
             await asyncio.sleep(0.1)  # long enough for the signal, which this process sends itself
             steps.append("cleaned up")
 
     run_until_signal(work())
-    assert steps == ["told", "cleaned up"]
+    assert steps == ["signalled", "cleaned up"]
 
 
 def test_a_failure_of_the_work_is_raised_to_the_caller() -> None:

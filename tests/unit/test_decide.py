@@ -91,7 +91,7 @@ MOVES: dict[tuple[str, str], tuple[int, Phase, list[str]]] = {
     ("canceled, inferred", "ended"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
     ("canceled, inferred", "ended, with its time"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
 }
-"""How many polls it takes, where they lead, and what is told on the way."""
+"""How many polls it takes, where they lead, and what is events on the way."""
 
 STANDSTILLS = [(start, sight) for start in HISTORIES for sight in SIGHTS if (start, sight) not in MOVES]
 
@@ -104,14 +104,14 @@ def the_poll(sight: str, seconds: float) -> Evidence:
 @pytest.mark.parametrize("restart", [False, True], ids=["in one run", "restarted between polls"])
 @pytest.mark.parametrize(("start", "sight"), MOVES)
 def test_a_row_of_the_table(start: str, sight: str, restart: bool) -> None:
-    polls, phase, told = MOVES[start, sight]
+    polls, phase, events = MOVES[start, sight]
     history = History(*HISTORIES[start], restart=restart)
     before = history.known
     for number in range(1, polls):
         assert history.poll(the_poll(sight, 100 + 31 * number)) == ()
         assert before is not None
         assert history.phase is before.phase
-    assert types(history.poll(the_poll(sight, 300))) == told
+    assert types(history.poll(the_poll(sight, 300))) == events
     assert history.phase is phase
     assert history.state.space.state == phase.value
 

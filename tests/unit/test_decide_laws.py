@@ -47,43 +47,43 @@ polls = steps(with_timers=False)
 
 @given(steps(min_size=1), patiences)
 def test_law_1_the_same_observation_again_makes_no_event(history: list[Step], patience: Patience) -> None:
-    told = History(patience=patience, restart=True)
+    announced = History(patience=patience, restart=True)
     for step in history:
-        told.take(step)
-        assert told.take(step) == ()
+        announced.take(step)
+        assert announced.take(step) == ()
 
 
 @given(steps(), patiences)
 def test_law_1_a_repeated_poll_after_a_reminder_makes_no_event(
     history: list[Step], patience: Patience
 ) -> None:
-    told = History(patience=patience)
+    announced = History(patience=patience)
     for step in history:
-        told.take(step)
+        announced.take(step)
         for seconds in (600, 3000, 49_500):
-            told.take(reminder(seconds))
-        assert not isinstance(step, Evidence) or told.take(step) == ()
+            announced.take(reminder(seconds))
+        assert not isinstance(step, Evidence) or announced.take(step) == ()
 
 
 @given(steps(), patiences, st.booleans())
 def test_law_2_replaying_the_changes_produces_the_known_state(
     history: list[Step], patience: Patience, silent: bool
 ) -> None:
-    told = History(*history, patience=patience, silent=silent, restart=True)
-    if told.known is not None:
-        replayed = replay(told.events, told.first_state, erased_after=told.erased_after)
-        assert announced_fields(replayed) == announced_fields(told.known.space)
+    announced = History(*history, patience=patience, silent=silent, restart=True)
+    if announced.known is not None:
+        replayed = replay(announced.events, announced.first_state, erased_after=announced.erased_after)
+        assert announced_fields(replayed) == announced_fields(announced.known.space)
 
 
 @given(steps(), patiences)
 def test_law_2_each_event_shows_its_resulting_state(history: list[Step], patience: Patience) -> None:
-    told = History(*history, patience=patience)
-    for number, event in enumerate(told.events, start=1):
+    announced = History(*history, patience=patience)
+    for number, event in enumerate(announced.events, start=1):
         if event.type is EventType.REDACTED:
             assert event.data["space"] == {"id": SPACE_ID}
             continue
-        before = {place for place in told.erased_after if place < number}
-        replayed = replay(told.events[:number], told.first_state, erased_after=before)
+        before = {place for place in announced.erased_after if place < number}
+        replayed = replay(announced.events[:number], announced.first_state, erased_after=before)
         shown = {
             name: value for name, value in event.data["space"].items() if name in announced_fields(replayed)
         }
@@ -95,10 +95,10 @@ def test_law_2_each_event_shows_its_resulting_state(history: list[Step], patienc
 
 @given(steps(), patiences)
 def test_law_3_sequences_start_at_1_and_are_gapless(history: list[Step], patience: Patience) -> None:
-    told = History(*history, patience=patience, restart=True)
-    assert [event.sequence for event in told.events] == list(range(1, len(told.events) + 1))
-    assert len({event.id for event in told.events}) == len(told.events)
-    assert told.known is None or told.known.sequence == len(told.events)
+    announced = History(*history, patience=patience, restart=True)
+    assert [event.sequence for event in announced.events] == list(range(1, len(announced.events) + 1))
+    assert len({event.id for event in announced.events}) == len(announced.events)
+    assert announced.known is None or announced.known.sequence == len(announced.events)
 
 
 def moved_on(poll: Evidence, seconds: float) -> Evidence:
@@ -114,7 +114,7 @@ def moved_on(poll: Evidence, seconds: float) -> Evidence:
 
 @given(polls, st.integers(1, 10**6))
 def test_law_3_ids_depend_neither_on_time_nor_on_watches(history: list[Evidence], later: int) -> None:
-    told = History(*history, patience=TIMELESS)
+    announced = History(*history, patience=TIMELESS)
     known: KnownSpace | None = None
     ids = []
     for poll in history:
@@ -122,7 +122,7 @@ def test_law_3_ids_depend_neither_on_time_nor_on_watches(history: list[Evidence]
         decision = decide(known, moved, patience=TIMELESS, context=PollContext((WatchId("wch_other"),)))
         known = decision.known
         ids += [event.id for event in decision.events]
-    assert ids == [event.id for event in told.events]
+    assert ids == [event.id for event in announced.events]
 
 
 @given(steps(), spaces, st.integers(1, 25))
@@ -183,11 +183,11 @@ def test_a_phase_moves_backward_only_by_a_correction(history: list[Step], patien
 
 @given(steps(silence=False, with_timers=False))
 def test_a_speaker_once_seen_stays_a_speaker(history: list[Step]) -> None:
-    told = History()
+    announced = History()
     for step in history:
-        before = set((told.known and told.known.space.speaker_ids) or ())
-        told.take(step)
-        assert before <= set((told.known and told.known.space.speaker_ids) or ())
+        before = set((announced.known and announced.known.space.speaker_ids) or ())
+        announced.take(step)
+        assert before <= set((announced.known and announced.known.space.speaker_ids) or ())
 
 
 @given(steps(), patiences)
@@ -227,12 +227,12 @@ def test_a_reminder_comes_before_the_start_and_an_overdue_start_after_it(
 def test_the_content_of_every_ended_space_is_erased_completely(
     history: list[Step], patience: Patience
 ) -> None:
-    told = History(patience=patience, restart=True)
+    announced = History(patience=patience, restart=True)
     for step in history:
-        told.take(step)
-        if told.known is None:
+        announced.take(step)
+        if announced.known is None:
             continue
-        known = told.known
+        known = announced.known
         has_content = bool(known.users) or any(known.space.value(name) is not None for name in CONTENT)
         timers = timers_of(known, patience=patience)
         assert not (known.erased and has_content)
@@ -243,14 +243,14 @@ def test_the_content_of_every_ended_space_is_erased_completely(
 
 @given(steps(min_size=1), patiences)
 def test_every_step_sets_the_next_poll(history: list[Step], patience: Patience) -> None:
-    told = History(patience=patience)
+    announced = History(patience=patience)
     for step in history:
-        told.take(step)
+        announced.take(step)
         now = step.answered_at if isinstance(step, Evidence) else START + step.seconds
-        if told.known is not None:
-            poll = next_poll(told.known, now=now, cadence=Cadence(), patience=patience)
+        if announced.known is not None:
+            poll = next_poll(announced.known, now=now, cadence=Cadence(), patience=patience)
             assert poll is None or now < poll.at <= now + 86_400
-            assert poll is not None or told.phase.is_over
+            assert poll is not None or announced.phase.is_over
 
 
 @given(steps(), patiences)
@@ -279,9 +279,13 @@ def test_the_random_histories_contain_every_event_type() -> None:
 
 def test_the_random_histories_contain_content_that_returns() -> None:
     def comes_back(history: list[Step]) -> bool:
-        told = History(*history)
-        erased = next((n for n, event in enumerate(told.events) if event.type is EventType.REDACTED), None)
-        return erased is not None and any("title" in event.data["space"] for event in told.events[erased:])
+        announced = History(*history)
+        erased = next(
+            (n for n, event in enumerate(announced.events) if event.type is EventType.REDACTED), None
+        )
+        return erased is not None and any(
+            "title" in event.data["space"] for event in announced.events[erased:]
+        )
 
     seed = Random(1)  # noqa: S311  nothing is kept secret here
     find(steps(), comes_back, random=seed, settings=ANY_WILL_DO)

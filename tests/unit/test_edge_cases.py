@@ -56,15 +56,15 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
 def poll_all(
     known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
 ) -> list[str]:
-    """Take one answer in for every Space and return the types of what is told."""
+    """Take one answer in for every Space and return the types of what is announced."""
     context = PollContext(mass_vanish=mass_vanish)
-    told: list[str] = []
+    announced: list[str] = []
     for name, state in known.items():
         decision = decide(state, observation.evidence(SpaceId(name)), patience=PATIENCE, context=context)
         assert decision.known is not None
         known[name] = decision.known
-        told += types(decision.events)
-    return told
+        announced += types(decision.events)
+    return announced
 
 
 def test_case_1_first_run_with_three_live_spaces_makes_no_space_event() -> None:
@@ -209,7 +209,7 @@ def test_case_11_is_seen_across_many_requests_of_a_few_ids_each() -> None:
     names = tuple(f"space{number}" for number in range(20))
     known = tracked(*names)
     cycle = Cycle()
-    told: list[str] = []
+    announced: list[str] = []
     for number in range(4 * len(names)):
         name = names[number % len(names)]
         error = {"type": NOT_FOUND_TYPE, "resource_type": "space", "resource_id": name}
@@ -217,8 +217,8 @@ def test_case_11_is_seen_across_many_requests_of_a_few_ids_each() -> None:
             Question(Call.LOOKUP, (name,)), {"errors": [error]}, START + 2 * number, START + 2 * number + 1
         )
         mass_vanish = cycle.note({name: known[name]}, answer)
-        told += poll_all(known, answer, mass_vanish=mass_vanish)
-    assert told == []
+        announced += poll_all(known, answer, mass_vanish=mass_vanish)
+    assert announced == []
     assert {state.phase for state in known.values()} == {Phase.LIVE}
 
 
@@ -282,11 +282,11 @@ def test_case_15_is_overdue_after_another_poll_and_only_then() -> None:
     assert history.poll(seen(4800, PLANNED)) == ()
 
 
-@pytest.mark.parametrize(("took", "told"), [(1, []), (0.001, []), (0, ["space.start_overdue"])])
-def test_case_15_the_poll_must_be_requested_after_the_overdue_time(took: float, told: list[str]) -> None:
+@pytest.mark.parametrize(("took", "announced"), [(1, []), (0.001, []), (0, ["space.start_overdue"])])
+def test_case_15_the_poll_must_be_requested_after_the_overdue_time(took: float, announced: list[str]) -> None:
     history = History(seen(0, PLANNED), seen(900, PLANNED))
-    assert types(history.poll(seen(1200, PLANNED, took=took))) == told
-    assert types(history.poll(seen(1202, PLANNED))) == (["space.start_overdue"] if not told else [])
+    assert types(history.poll(seen(1200, PLANNED, took=took))) == announced
+    assert types(history.poll(seen(1202, PLANNED))) == (["space.start_overdue"] if not announced else [])
 
 
 @pytest.mark.parametrize(
@@ -317,11 +317,11 @@ def test_case_17_a_reminder_due_in_the_same_tick_as_the_start_is_dropped() -> No
 def test_case_18_ids_that_differ_only_in_case_are_two_spaces() -> None:
     body = {"data": [{"id": "1zqKVXPQhvZJB", "state": "live"}, {"id": "1ZQKVXPQHVZJB", "state": "scheduled"}]}
     answer = read_answer(Question(Call.LOOKUP, ("1zqKVXPQhvZJB", "1ZQKVXPQHVZJB")), body, START, START + 1)
-    told = {}
+    announced = {}
     for space_id in answer.snapshots:
         decision = decide(None, answer.evidence(space_id), patience=PATIENCE, context=PollContext())
-        told[space_id] = decision.events[0]
-    lower, upper = told[SpaceId("1zqKVXPQhvZJB")], told[SpaceId("1ZQKVXPQHVZJB")]
+        announced[space_id] = decision.events[0]
+    lower, upper = announced[SpaceId("1zqKVXPQhvZJB")], announced[SpaceId("1ZQKVXPQHVZJB")]
     assert [lower.type, upper.type] == ["space.started", "space.scheduled"]
     assert lower.id != upper.id
     assert answer.evidence(SpaceId("1zqkvxpqhvzjb")).presence is Presence.ABSENT

@@ -1,4 +1,4 @@
-"""The id of an event can be worked out from its payload, for every type that is told."""
+"""The id of an event can be worked out from its payload, for every type that is announced."""
 
 from __future__ import annotations
 

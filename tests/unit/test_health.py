@@ -1,4 +1,4 @@
-"""How X is doing: what is told of it, and how long it is left alone."""
+"""How X is doing: what is announced of it, and how long it is left alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OF_CALLS = [FailureKind(kind.value) for kind in OutageKind if kind is not Outage
 
 
 class Source:
-    """X as it does and does not answer, and what is told of it."""
+    """X as it does and does not answer, and what is announced of it."""
 
     def __init__(self, *, restart: bool = False) -> None:
         self.health = Health()
@@ -71,12 +71,12 @@ class Source:
         return self._move(after_cycle(self.health, mass_vanish=mass_vanish, now=START + seconds), seconds)
 
     def _move(self, after: Health, seconds: float) -> list[str]:
-        told = news(self.health, after, now=START + seconds)
+        announced = news(self.health, after, now=START + seconds)
         if self.restart:
             after = read_health(json.loads(json.dumps(after.as_json())))
         self.health = after
-        self.events.extend(told)
-        return types(told)
+        self.events.extend(announced)
+        return types(announced)
 
     def pause(self, seconds: float, call: Call = Call.LOOKUP) -> float:
         """How long the call is left alone from ``seconds`` on."""
@@ -357,7 +357,7 @@ def test_an_event_id_depends_only_on_the_kind_and_start_of_an_outage() -> None:
 
 
 @dataclass(frozen=True)
-class Happening:
+class Step:
     """What one step of a random history does: which call, and how it fails (None: it is answered)."""
 
     call: Call
@@ -369,7 +369,7 @@ class Happening:
 
 happenings = st.lists(
     st.builds(
-        Happening,
+        Step,
         st.sampled_from(Call),
         st.none() | st.sampled_from(FailureKind),
         st.sampled_from([0.001, 1.0, 10.0, 5000.0]),
@@ -380,7 +380,7 @@ happenings = st.lists(
 )
 
 
-def play(story: list[Happening], *, restart: bool = False) -> Source:
+def run_story(story: list[Step], *, restart: bool = False) -> Source:
     source = Source(restart=restart)
     seconds = 0.0
     for each in story:
@@ -396,37 +396,39 @@ def play(story: list[Happening], *, restart: bool = False) -> Source:
 
 
 @given(happenings)
-def test_degraded_and_recovered_alternate_for_each_kind(story: list[Happening]) -> None:
-    source = play(story, restart=True)
+def test_degraded_and_recovered_alternate_for_each_kind(story: list[Step]) -> None:
+    source = run_story(story, restart=True)
     for kind in OutageKind:
-        told = [event for event in source.events if event.data["details"]["kind"] == kind]
-        assert types(told) == [(DEGRADED, RECOVERED)[number % 2].value for number in range(len(told))]
-        for degraded, recovered in zip(told[::2], told[1::2], strict=False):
+        announced = [event for event in source.events if event.data["details"]["kind"] == kind]
+        assert types(announced) == [
+            (DEGRADED, RECOVERED)[number % 2].value for number in range(len(announced))
+        ]
+        for degraded, recovered in zip(announced[::2], announced[1::2], strict=False):
             assert recovered.data["details"]["since"] == degraded.data["details"]["since"]
             assert recovered.data["details"]["after_seconds"] >= 0
-        assert (kind in source.health.outages()) is (len(told) % 2 == 1)
+        assert (kind in source.health.outages()) is (len(announced) % 2 == 1)
     assert len({event.id for event in source.events}) == len(source.events)
 
 
 @given(happenings)
-def test_what_is_announced_fits_its_model(story: list[Happening]) -> None:
-    for event in play(story).events:
+def test_what_is_announced_fits_its_model(story: list[Step]) -> None:
+    for event in run_story(story).events:
         described_body_of(event)
         assert event.data["details"]["since"] <= event.data["observed_at"]
 
 
 @given(happenings)
-def test_the_record_survives_the_store(story: list[Happening]) -> None:
-    steady, restarted = play(story), play(story, restart=True)
+def test_the_record_survives_the_store(story: list[Step]) -> None:
+    steady, restarted = run_story(story), run_story(story, restart=True)
     assert steady.health == restarted.health
     assert steady.events == restarted.events
 
 
 @given(happenings)
 def test_the_source_is_healthy_when_every_call_is_answered_and_nothing_vanishes(
-    story: list[Happening],
+    story: list[Step],
 ) -> None:
-    source = play(story)
+    source = run_story(story)
     for call in Call:
         source.answers(10**6, call)
     source.vanishes(10**6, mass_vanish=False)
@@ -435,8 +437,8 @@ def test_the_source_is_healthy_when_every_call_is_answered_and_nothing_vanishes(
 
 
 @given(happenings, st.sampled_from(Call))
-def test_no_call_is_paused_forever(story: list[Happening], call: Call) -> None:
-    source = play(story)
+def test_no_call_is_paused_forever(story: list[Step], call: Call) -> None:
+    source = run_story(story)
     seconds = sum(each.pause for each in story)
     assert source.pause(seconds, call) <= 900.001
 

@@ -41,7 +41,7 @@ BEGIN: Final = 1000.0
 
 
 @dataclass
-class Play:
+class FailingCall:
     """A call whose requests fail whenever they contain one of the bad subjects."""
 
     subjects: list[str]
@@ -122,28 +122,28 @@ def test_up_to_three_bad_subjects_are_found_and_others_wait_at_most_two_cadences
     bad = {str(position % count) for position in positions}
     if len(bad) == count:
         return
-    play = Play(numbered(count), bad, size)
-    play.run(600)
-    assert set(play.standings) == bad
-    assert not play.is_down
-    assert max(wait for subject, wait in play.waits.items() if subject not in bad) <= 120
-    assert all(play.standings[each].not_before > play.now - 1 for each in bad)
-    assert all(play.standings[each].reason == FAILURE.detail for each in bad)
+    call = FailingCall(numbered(count), bad, size)
+    call.run(600)
+    assert set(call.standings) == bad
+    assert not call.is_down
+    assert max(wait for subject, wait in call.waits.items() if subject not in bad) <= 120
+    assert all(call.standings[each].not_before > call.now - 1 for each in bad)
+    assert all(call.standings[each].reason == FAILURE.detail for each in bad)
 
 
 @settings(max_examples=examples(8))
 @given(st.integers(1, 300))
 def test_when_everything_fails_the_call_is_declared_down_after_few_requests(count: int) -> None:
-    play = Play(numbered(count), set(numbered(count)))
-    play.run(30)
-    assert play.is_down
-    assert play.took <= 16
-    play.run(3600)
-    parts = {standing.group for standing in play.standings.values()}
+    call = FailingCall(numbered(count), set(numbered(count)))
+    call.run(30)
+    assert call.is_down
+    assert call.took <= 16
+    call.run(3600)
+    parts = {standing.group for standing in call.standings.values()}
     assert len(parts) <= 40, "each would cost a request when the outage is over"
-    play.bad = set()
-    play.run(120)
-    assert play.standings == {}
+    call.bad = set()
+    call.run(120)
+    assert call.standings == {}
 
 
 def test_a_failed_question_is_repeated_once_before_any_subject_is_suspected() -> None:

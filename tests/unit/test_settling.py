@@ -95,7 +95,7 @@ def test_our_own_fault_uses_no_attempt_and_does_not_count_for_the_receiver() -> 
     assert (ours.status, ours.attempts_made, ours.succeeded) == (DeliveryStatus.PENDING, 2, None)
 
 
-def told(outcome: Outcome, *, before: int = 0) -> Verdict:
+def judged(outcome: Outcome, *, before: int = 0) -> Verdict:
     return judge(outcome, attempts_before=before, base=0, schedule=SCHEDULE, jitter=0.0)
 
 
@@ -111,20 +111,20 @@ def test_a_continued_delivery_is_due_at_once_and_no_failure(
     kind: OutcomeKind, succeeded: bool | None
 ) -> None:
     step = outcome(kind, goes_on=True)
-    assert told(step) == Verdict(DeliveryStatus.PENDING, 0.0, 1, 0.0, succeeded)
+    assert judged(step) == Verdict(DeliveryStatus.PENDING, 0.0, 1, 0.0, succeeded)
 
 
 def test_an_endlessly_continued_delivery_ends() -> None:
     step = outcome(OutcomeKind.DELIVERED, goes_on=True)
-    assert told(step, before=1).status is DeliveryStatus.PENDING
-    assert told(step, before=2).status is DeliveryStatus.EXHAUSTED
+    assert judged(step, before=1).status is DeliveryStatus.PENDING
+    assert judged(step, before=2).status is DeliveryStatus.EXHAUSTED
 
 
 def test_a_delivery_that_cannot_succeed_is_discarded_and_no_failure() -> None:
     ending = outcome(OutcomeKind.REFUSED, ends=True)
-    assert told(ending) == Verdict(DeliveryStatus.DISCARDED, 0.0, 1, 0.0, succeeded=None)
+    assert judged(ending) == Verdict(DeliveryStatus.DISCARDED, 0.0, 1, 0.0, succeeded=None)
 
 
 def test_a_success_may_request_a_pause() -> None:
     delivered = replace(outcome(OutcomeKind.DELIVERED), retry_after_seconds=3.0)
-    assert told(delivered) == Verdict(DeliveryStatus.DELIVERED, 0.0, 1, 3.0, succeeded=True)
+    assert judged(delivered) == Verdict(DeliveryStatus.DELIVERED, 0.0, 1, 3.0, succeeded=True)

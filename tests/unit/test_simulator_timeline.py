@@ -69,18 +69,18 @@ spaces:
   - {id: c, creator_id: 1, timeline: [{at: 0s, set: {state: scheduled}}, {at: 5s, set: {state: canceled}}]}
   - {id: l, creator_id: 1, timeline: [{at: 0s, set: {state: live}}]}
 """
-    told = {
+    answered = {
         line: list(spaces_at(parse_scenario(timeline % line, source="over"), 5.0))
         for line in ("", "ended: state", "ended: gone", "canceled: gone", "ended: gone, canceled: gone")
     }
-    assert told == {
+    assert answered == {
         "": ["e", "c", "l"],
         "ended: state": ["e", "c", "l"],
         "ended: gone": ["c", "l"],
         "canceled: gone": ["e", "l"],
         "ended: gone, canceled: gone": ["l"],
     }
-    for line in told:
+    for line in answered:
         assert list(spaces_at(parse_scenario(timeline % line, source="over"), 4.999)) == ["e", "c", "l"]
 
 

@@ -74,7 +74,7 @@ def test_a_timestamp_needs_its_offset(text: str) -> None:
         parse_moment(text)
 
 
-def _play(speed: float, now: float = 0.0) -> ScenarioTime:
+def _scenario_time(speed: float, now: float = 0.0) -> ScenarioTime:
     return ScenarioTime(started_at=START.timestamp(), speed=speed, clock=lambda: START.timestamp() + now)
 
 
@@ -92,13 +92,13 @@ def _play(speed: float, now: float = 0.0) -> ScenarioTime:
     ],
 )
 def test_moments_are_shown_on_the_real_clock(speed: float, moment: RelativeTime, text: str) -> None:
-    assert _play(speed).timestamp(moment) == text
+    assert _scenario_time(speed).timestamp(moment) == text
 
 
 def test_the_scenario_runs_at_its_speed() -> None:
-    play = _play(speed=10.0, now=2.0)
-    assert play.offset == pytest.approx(20.0)
-    assert play.real_seconds(20.0) == pytest.approx(2.0)
+    scenario_time = _scenario_time(speed=10.0, now=2.0)
+    assert scenario_time.offset == pytest.approx(20.0)
+    assert scenario_time.real_seconds(20.0) == pytest.approx(2.0)
 
 
 @given(
@@ -108,5 +108,5 @@ def test_the_scenario_runs_at_its_speed() -> None:
 )
 def test_shown_times_keep_their_order_at_any_speed(speed: float, one: float, other: float) -> None:
     earlier, later = sorted((one, other))
-    play = _play(speed)
-    assert play.timestamp(RelativeTime(earlier)) <= play.timestamp(RelativeTime(later))
+    scenario_time = _scenario_time(speed)
+    assert scenario_time.timestamp(RelativeTime(earlier)) <= scenario_time.timestamp(RelativeTime(later))

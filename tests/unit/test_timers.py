@@ -213,12 +213,12 @@ class TestTheErasure:
         ],
         ids=["canceled", "ended"],
     )
-    @pytest.mark.parametrize(("silent", "told"), [(False, []), (True, [EventType.REDACTED])])
+    @pytest.mark.parametrize(("silent", "announced"), [(False, []), (True, [EventType.REDACTED])])
     def test_of_a_space_first_seen_ended_is_announced_if_a_baseline_listed_it(
-        self, polls: tuple[Evidence, ...], silent: bool, told: list[EventType]
+        self, polls: tuple[Evidence, ...], silent: bool, announced: list[EventType]
     ) -> None:
         history = History(*polls, silent=silent)
-        assert types(history.take(erasure(90 + ERASE_AFTER_SECONDS))) == told
+        assert types(history.take(erasure(90 + ERASE_AFTER_SECONDS))) == announced
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.state.erased
 
@@ -268,8 +268,8 @@ class TestTheErasure:
         for step in (seen(later, FULL), seen(later + 30, FULL), not_found(later + 60), not_found(later + 90)):
             history.take(step)
         history.take(erasure(later + 60 + ERASE_AFTER_SECONDS))
-        told = [event for event in history.events if event.type is EventType.REDACTED]
-        assert len({event.id for event in told}) == 2
+        announced = [event for event in history.events if event.type is EventType.REDACTED]
+        assert len({event.id for event in announced}) == 2
         assert not any(word in left_of(history.state) for word in CONTENT)
 
 
