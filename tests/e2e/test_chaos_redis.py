@@ -1,4 +1,4 @@
-"""What survives a server that dies or does not answer, and a receiver that is away."""
+"""Chaos tests with a crashing or silent server, and an unreachable receiver."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OUT_OF_REACH_SECONDS = 30.0
 
 
 async def commit_whatever_happens(load: DeliveryLoad, commits: Sequence[Commit]) -> None:
-    """Commit as the poller of X does: what failed or was refused is read and decided on again."""
+    """Commit as the poller does: read and retry whatever failed or conflicted."""
     for each in commits:
         await wait_until(
             partial(_is_committed, load, each), timeout=60, interval=0.05, message="it can be committed"
@@ -46,15 +46,15 @@ async def _is_committed(load: DeliveryLoad, commit: Commit) -> bool:
     spaces = load.runtime.store.spaces
     with suppress(UnavailableError):
         if (await spaces.read_many([space_id]))[space_id].version > commit.version:
-            return True  # It went in before, and the acknowledgement was lost.
+            return True  # It was committed before, but the acknowledgement was lost.
         return await spaces.commit([commit]) == [True]
     return False
 
 
 @pytest.mark.timeout(240)
 async def test_kill_9_of_the_server_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    # A killed process leaves to the system what it wrote, so this shows what our scripts and clients make of
-    # a crash. That it holds for a power cut, too, is what `appendfsync always` adds.
+    # Writes of a killed process survive in the kernel, so this tests how our scripts and clients handle
+    # a crash. With `appendfsync always` the same holds for a power failure.
     with RedisServer(tmp_path / "redis", appendfsync="always") as server:
         worker = worker_process(server.url, tmp_path)
         async with open_load(server.url) as load, restarted_on_exit(worker) as ended:
@@ -95,7 +95,7 @@ async def test_30_s_without_redis_and_an_unreachable_receiver_lose_nothing(tmp_p
             await load.commit_round()
             await load.accepted(load.receiver.accepted + ROUND // 10)
 
-            # The worker stands still while what it has in flight is noted; then it asks a silent server.
+            # The worker is frozen while its attempts in flight are recorded; then its server is silent.
             await freeze(worker)
             assert await load.record_interrupted() > 0
             await freeze(server)
@@ -115,13 +115,13 @@ async def test_30_s_without_redis_and_an_unreachable_receiver_lose_nothing(tmp_p
 
 
 async def freeze(process: NotifierProcess | RedisServer) -> None:
-    """Stop a process, and wait until it stands: a busy machine may let it finish what it is at."""
+    """Stop a process, and wait until it has stopped, which may take time on a busy machine."""
     process.signal(signal.SIGSTOP)
-    await wait_until(lambda: is_stopped(process.pid), message="the process stands still")
+    await wait_until(lambda: is_stopped(process.pid), message="the process is stopped")
 
 
 async def breaker_opens(load: DeliveryLoad, path: str) -> None:
-    """Wait until nothing is sent any more to a receiver that keeps failing."""
+    """Wait until the breaker of a failing receiver opens."""
 
     async def is_open() -> bool:
         return float(await run_of(load, path, "open_until")) > 0
@@ -130,7 +130,7 @@ async def breaker_opens(load: DeliveryLoad, path: str) -> None:
 
 
 async def run_of(load: DeliveryLoad, path: str, name: str) -> str:
-    """Read how an endpoint is doing."""
+    """Return a field of an endpoint's state."""
     store = load.runtime.store
     return str(
         await store.database.redis.hget(store.partitions.key(schema.STATE, load.endpoints[path].id), name)

@@ -1,4 +1,4 @@
-"""What survives workers that die, stop, or lose the time: real processes and a real server."""
+"""Chaos tests with workers that are killed, stopped, or whose clock is stepped."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HOUR = 3600.0
 
 @pytest.mark.timeout(300)
 async def test_kill_9_in_ten_rounds_of_5000_deliveries_loses_none(tmp_path: Path) -> None:
-    moments = random.Random(5)  # noqa: S311  chooses moments, and has to choose the same ones each time
-    # Of two workers one is killed each time; the other goes on while the next one starts.
+    moments = random.Random(5)  # noqa: S311  chooses moments, reproducibly
+    # One of two workers is killed each time; the other continues while it restarts.
     with RedisServer(tmp_path / "redis") as server, ExitStack() as running:
         async with open_load(server.url) as load:
             workers = [
@@ -85,7 +85,7 @@ async def test_stepping_the_clock_by_an_hour_neither_loses_nor_repeats_deliverie
             await load.commit_round()
             await load.settled()
             await load.check()
-            # The receiver sees the clock that the worker goes by.
+            # The receiver sees the worker's clock in the timestamps.
             hours = Counter(
                 round((each.timestamp - began) / HOUR)
                 for arrivals in load.receiver.arrivals.values()

@@ -12,7 +12,7 @@ async def test_watches(terminal: Terminal) -> None:
     watch = await terminal.json("watches", "create", "creator", "2244994945", "--announce", "--label", "devs")
     assert (watch["on_first_sight"], watch["label"]) == ("announce", "devs")
     table = await terminal.run("watches", "list")
-    assert watch["id"] in table  # whole, although the terminal would be narrow
+    assert watch["id"] in table  # complete, although the terminal is narrow
     assert (await terminal.json("watches", "pause", watch["id"]))["paused"] is True
     assert (await terminal.json("watches", "resume", watch["id"]))["paused"] is False
     assert f"{watch['id']}\n" in (await terminal.run("watches", "get", watch["id"])).replace(" ", "")[2:]

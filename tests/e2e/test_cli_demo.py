@@ -1,4 +1,4 @@
-"""``demo``: what ``make demo`` runs, with nothing stood in for."""
+"""``demo``, as run by ``make demo``."""
 
 from __future__ import annotations
 

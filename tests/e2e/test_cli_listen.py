@@ -26,7 +26,7 @@ STARTED = json.dumps(example(ROWS[EventType.STARTED]))
 
 
 class Listener:
-    """A running ``listen`` and what stands for a sender."""
+    """A running ``listen``, and a sender of requests."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         self._port = free_port()
@@ -34,11 +34,11 @@ class Listener:
         self.process = NotifierProcess(*arguments, directory=directory, settings={"WEBHOOK_SECRET": SECRET})
 
     async def post(self, body: str, *, secret: str = SECRET) -> int:
-        """Send a body, signed with ``secret``, and give the status of the answer."""
+        """Send a body signed with ``secret``, and return the status of the response."""
         return (await self.ask(body, secret=secret))[0]
 
     async def ask(self, body: str, *, secret: str = SECRET) -> tuple[int, bytes]:
-        """The same; gives the body of the answer too."""
+        """Send a body signed with ``secret``, and return status and body of the response."""
         now = datetime.now(UTC)
         headers = {
             "webhook-id": "evt_1",

@@ -1,4 +1,4 @@
-"""How commands begin and fail: quickly, on one line, without a traceback."""
+"""Commands start quickly, and fail with one line and without a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Children: started again when they die, never in a storm, and ended for certain."""
+"""Child processes: restarted with pauses after a crash, and always terminated at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.wait import wait_until
 
 
 class Spawner:
-    """Starts Python programs and keeps what it started."""
+    """Starts Python programs and records their processes."""
 
     def __init__(self, program: str) -> None:
         self.program = program

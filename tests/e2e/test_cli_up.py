@@ -69,13 +69,13 @@ def installation(tmp_path: Path) -> Installation:
 
 
 def children_of(pid: int) -> dict[int, str]:
-    """Return the processes that ``pid`` started, with their command lines."""
+    """Return the child processes of ``pid``, with their command lines."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(child): Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ") for child in listed}
 
 
 def end(pid: int) -> None:
-    """End a process that a failed test would leave behind."""
+    """Kill a process that a failed test would leave behind."""
     if is_alive(pid):
         os.kill(pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Workers and API live through whatever happens to their Redis: nobody ends, nothing is lost."""
+"""Workers and API survive outages of Redis: no process exits, nothing is lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def restart(server: RedisServer) -> None:
 
 
 async def load_a_large_file(server: RedisServer) -> None:
-    """Start the server again with a file that takes it seconds to load."""
+    """Restart the server with a file that takes seconds to load."""
     with redis.Redis(port=server.port, decode_responses=True) as client:
         client.bgrewriteaof()
         await wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
@@ -47,21 +47,21 @@ async def load_a_large_file(server: RedisServer) -> None:
 
 
 async def pause(server: RedisServer) -> None:
-    """Have the server take no command for a while."""
+    """Pause the server's command processing for a while."""
     with redis.Redis(port=server.port) as client:
         client.client_pause(3000)
     await asyncio.sleep(3)
 
 
 async def freeze(server: RedisServer) -> None:
-    """Stop the server's process where it is."""
+    """Freeze the server's process for a while."""
     server.signal(signal.SIGSTOP)
     await asyncio.sleep(FROZEN_SECONDS)
     server.signal(signal.SIGCONT)
 
 
 async def refuse_clients(server: RedisServer) -> None:
-    """Have no connection left for anybody."""
+    """Set the client limit so that no connection is left."""
     with redis.Redis(port=server.port) as client:
         client.config_set("maxclients", 1)
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -70,7 +70,7 @@ async def refuse_clients(server: RedisServer) -> None:
 
 
 async def make_a_replica(server: RedisServer) -> None:
-    """Have the server refuse writes, as a primary that was demoted."""
+    """Have the server refuse writes, like a demoted primary."""
     with redis.Redis(port=server.port) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         await asyncio.sleep(AWAY_SECONDS)
@@ -78,7 +78,7 @@ async def make_a_replica(server: RedisServer) -> None:
 
 
 async def fill_the_disk(server: RedisServer) -> None:
-    """Let the server's files grow no more."""
+    """Prevent the server's files from growing."""
     unlimited = resource.RLIM_INFINITY
     with redis.Redis(port=server.port, decode_responses=True) as client:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, unlimited))

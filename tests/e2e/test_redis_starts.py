@@ -1,4 +1,4 @@
-"""Every command that needs Redis ends with one line and the code 2 where that cannot work."""
+"""Every command that needs Redis exits with one line and code 2 if Redis does not work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 
 
 async def run(command: str, url: str, directory: Path) -> tuple[int | None, str]:
-    """Run a command until it ends by itself; returns its exit code and what it printed."""
+    """Run a command until it exits; return its exit code and output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")} | {
         "NOTIFIER_REDIS_URL": url,
         "NOTIFIER_MASTER_KEYS": MASTER_KEY,

@@ -1,4 +1,4 @@
-"""Who may come in: every operation says it, and the table of operations is what is tested."""
+"""Access: every operation in the table of operations enforces its scope."""
 
 from __future__ import annotations
 

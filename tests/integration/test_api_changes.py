@@ -1,4 +1,4 @@
-"""Changes of one record by several at once, If-Match, and merge patches."""
+"""Concurrent changes of one record, If-Match, and merge patches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STALE = '"0123456789abcdef01234567"'
 
 
 async def statuses(calls: list[Any]) -> set[int]:
-    """Make calls at once and return the statuses that they were answered with."""
+    """Make concurrent calls and return their statuses."""
     return {answer.status for answer in await asyncio.gather(*calls)}
 
 
@@ -78,7 +78,7 @@ Interrupt = Callable[[dict[str, Any]], None]
 
 @pytest.fixture
 def interrupt(api_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Interrupt:
-    """Returns a function that has another process change fields between the next read and its save."""
+    """Return a function that has another process change fields between the next read and its save."""
 
     def before_the_next_save(fields: dict[str, Any]) -> None:
         pending = [fields]
@@ -146,7 +146,7 @@ async def test_a_patch_gives_up_on_a_record_that_changes_all_the_time(
 
 
 async def tagged(client: Client, kind: str) -> tuple[str, str]:
-    """Add an endpoint or a watch; gives its path and its ETag."""
+    """Create an endpoint or a watch; return its path and ETag."""
     body = {"url": "https://example.com/"} if kind == ENDPOINTS else WATCH
     response = await client.post(kind, json=body)
     return response.headers["Location"], response.headers["ETag"]

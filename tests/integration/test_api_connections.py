@@ -1,4 +1,4 @@
-"""Clients as they really are: what no library sends, half requests, hang-ups, and very many connections."""
+"""Difficult clients: invalid and incomplete requests, disconnects, and very many connections."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Start = Callable[[ConnectionLimits], Awaitable[int]]
 
 @pytest.fixture
 async def start(api_runtime: Runtime) -> AsyncIterator[Start]:
-    """Serve the API under limits of a test's own; gives the port."""
+    """Return a function that serves the API with given limits and returns the port."""
     async with AsyncExitStack() as stack:
 
         async def serve(limits: ConnectionLimits) -> int:
@@ -52,7 +52,7 @@ async def start(api_runtime: Runtime) -> AsyncIterator[Start]:
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[object]]:
-    """Return what was logged above INFO, by us or by a library."""
+    """Return a function that returns the records logged above INFO."""
     capture = LogCapture()
     before = structlog.get_config()
     structlog.configure(processors=[capture], cache_logger_on_first_use=False)
@@ -131,7 +131,7 @@ async def test_a_broken_chunk_in_the_body_ends_the_call_once(
 ) -> None:
     async with raw_connection(await start(PATIENT)) as client:
         await client.send(POST + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"kin\r\n')
-        await asyncio.sleep(0.05)  # so that the handler has begun to read
+        await asyncio.sleep(0.05)  # so that the handler has started to read
         await client.send(b"zz\r\n")
         answer = await client.answer()
         assert answer.status == 400
@@ -239,13 +239,13 @@ async def test_a_client_that_disconnects_is_not_logged_as_an_error(
     port = await start(PATIENT)
     async with raw_connection(port) as client:
         await client.send(HANG_UPS[name])
-        await asyncio.sleep(0.05)  # so that the call has begun
+        await asyncio.sleep(0.05)  # so that the call has started
         if hard:
             client.reset()
     async with raw_connection(port) as other:
         await other.send(GET)
         assert (await other.answer()).status == 200
-    await asyncio.sleep(0.1)  # for what would be logged late
+    await asyncio.sleep(0.1)  # time for late log records
     assert logged() == []
 
 
@@ -385,7 +385,7 @@ async def test_busy_connections_are_not_closed_for_a_new_one(start: Start) -> No
         for _ in range(2):
             busy.append(await stack.enter_async_context(raw_connection(port)))
             await busy[-1].send(POST + b"Content-Length: %d\r\n\r\n" % len(WATCH))
-        await asyncio.sleep(0.1)  # so that both calls have begun to read
+        await asyncio.sleep(0.1)  # so that both calls have started to read
         late = await stack.enter_async_context(raw_connection(port))
         answer = await late.answer()
         assert answer.status == 503

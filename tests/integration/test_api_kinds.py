@@ -1,4 +1,4 @@
-"""Endpoints of a kind with a target, by the API: what the table says of a kind is all that it knows."""
+"""Endpoints of a kind with a target, in the API, which knows only the table of kinds."""
 
 from __future__ import annotations
 

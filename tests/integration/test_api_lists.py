@@ -1,4 +1,4 @@
-"""Integers, cursors, what OPTIONS says, and the refusals of an idempotency key."""
+"""Integers, cursors, OPTIONS, and the refusals of an idempotency key."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_limit_consists_of_digits_only(api_client: Client, path: str, li
 
 
 async def store(runtime: Runtime, count: int) -> list[str]:
-    """Log events, the oldest first."""
+    """Log events, oldest first."""
     events = [numbered_event(number) for number in range(1, count + 1)]
     for event in events:
         await runtime.store.events.commit(event)
@@ -140,7 +140,7 @@ async def test_after_accepts_every_form_of_log_position(api_client: Client, api_
     for after in (ids[0], first["next_cursor"], str(serial)):
         found = await page(api_client, f"/v1/events?after={after}&type=webhook.test")
         assert [event["id"] for event in found["data"]] == ids[1:]
-    # A place that a filtered list has named is one of the log all the same.
+    # A position from a filtered list is a position in the log as well.
     found = await page(api_client, f"/v1/events?after={listed['next_cursor']}")
     assert [event["id"] for event in found["data"]] == ids[2:]
     await add_endpoint(api_client)
@@ -188,7 +188,7 @@ async def test_a_reused_idempotency_key_and_one_in_use_are_different_problems(
     redis = api_runtime.store.database.redis
     mark = json.loads(await redis.get(key))["fingerprint"]
     await redis.delete(key)
-    await api_runtime.store.idempotency.begin("one", mark)  # as a process leaves it that dies in the middle
+    await api_runtime.store.idempotency.begin("one", mark)  # as left by a process that died in the middle
     again = await api_client.post("/v1/endpoints", json=body, headers=headers)
     assert (await problem(again, 409))["type"] == "/problems/idempotency-in-progress"
     assert again.headers["Retry-After"] == "1"

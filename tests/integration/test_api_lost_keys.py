@@ -1,4 +1,4 @@
-"""``/v1/endpoints`` after a master key is gone: it says so, and there is a way out."""
+"""``/v1/endpoints`` after the loss of a master key: the error names it, and rotation helps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PATH = "/v1/endpoints"
 
 @pytest.fixture
 async def path(api_client: Client) -> str:
-    """An endpoint whose secret is sealed under the key that will be gone."""
+    """An endpoint whose secret is sealed with the key that will be lost."""
     return f"{PATH}/{(await add_endpoint(api_client))['id']}"
 
 
 @pytest.fixture
 async def keyless(serve: Serve, api_runtime: Runtime) -> Client:
-    """A client of an API that has another master key."""
+    """A client of an API with another master key."""
     client = await serve(replace(api_runtime, secrets=SecretBox({"other": bytes(32)})))
     client.session.headers.update(KEY)
     return client

@@ -1,4 +1,4 @@
-"""What holds for every call: keys, problems, bodies, idempotency, health, the OpenAPI document."""
+"""Rules for every call: keys, problems, bodies, idempotency, health, the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ async def test_every_operation_refuses_undocumented_parameters(api_client: Clien
         if path.startswith("/v1/"):
             assert await refused_fields(response) == {"query.surprise"}, path
         else:
-            # A monitor may add what it likes; a 503 says that no worker has reported.
+            # Health checks allow any parameter; the 503 is because no worker has reported.
             assert response.status in {200, 503}, path
 
 

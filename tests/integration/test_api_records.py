@@ -1,4 +1,4 @@
-"""Spaces, events, deliveries and event types, as they are read."""
+"""Reading Spaces, events, deliveries and event types."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_events_are_listed_newest_first_and_polled_oldest_first(
 
 
 async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
-    """Have one event owed to one endpoint, and give up on it after one attempt."""
+    """Create an exhausted delivery after one attempt."""
     endpoint = await add_endpoint(client)
     event = started(1)
     await store(runtime, event)

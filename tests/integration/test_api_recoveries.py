@@ -1,4 +1,4 @@
-"""Recovering and the figures of an endpoint, as callers of the admin API see them."""
+"""Recoveries and statistics of an endpoint in the admin API."""
 
 from __future__ import annotations
 

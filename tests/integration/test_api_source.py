@@ -113,7 +113,7 @@ async def test_without_faults_every_figure_is_correct(redis_url: str, serve: Ser
         await rig.watch(WatchKind.CREATOR, "@seven")
         await rig.pass_time(120, step=10)
         document = await source(rig, serve)
-        await rig.runtime.metrics_text()  # hands over what was counted
+        await rig.runtime.metrics_text()  # flushes the counters
         lag = (await source(rig, serve))["lag"]
     assert (document["status"], document["troubles"]) == ("ok", [])
     lookups, names = (
@@ -137,7 +137,7 @@ async def test_without_faults_every_figure_is_correct(redis_url: str, serve: Ser
         "resets_at": MIDNIGHT,
         "thrift": "none",
     }
-    # Both ends were seen by the poll half a minute after the one before, the starts by the first one.
+    # Both ends were seen half a minute after the previous poll, the starts by the first poll.
     assert lag["looks_seconds"] == 0
     assert lag["detections"] == 2
     assert 0 <= lag["mean_detection_seconds"] <= 30
@@ -230,7 +230,7 @@ async def test_slowed_discovery_is_shown_with_its_forecast(redis_url: str, serve
         document = await source(rig, serve)
     money = document["money"]
     assert (money["space_reads"], money["spent_usd"], money["thrift"]) == (21, 0.105, "discovery_slowed")
-    # Ten cents in the one full hour since the first, and twelve hours are left.
+    # Ten cents in the one full hour after the first, and twelve hours are left.
     assert money["forecast_usd"] == pytest.approx(0.105 + 12 * 0.1)
 
 
@@ -248,7 +248,7 @@ async def test_calls_that_share_a_bucket_are_shown_together(redis_url: str, serv
 
 
 async def run_cli(runtime: Runtime, *arguments: str) -> str:
-    """Run the command in a thread of its own, against the API in this one."""
+    """Run the command in another thread, against the API in this one."""
     async with ApiTestServer(create_server(runtime)) as server:
         url = str(server.make_url("")).rstrip("/")
         result = await asyncio.to_thread(

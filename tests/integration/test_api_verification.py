@@ -1,4 +1,4 @@
-"""``/v1/endpoints`` whose receivers have to answer a challenge."""
+"""``/v1/endpoints`` with verification by a challenge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PENDING = {
 
 
 async def answer(runtime: Runtime, endpoint_id: str, *, good: bool) -> None:
-    """Let an endpoint's receiver answer a challenge, without a worker."""
+    """Record the answer of an endpoint's receiver to a challenge, without a worker."""
     before = await runtime.store.endpoints.get(endpoint_id)
     fault = None if good else fault_of(NOT_FOUND, "token", ())
     answered = Answer(200, None, None, 1.0) if good else NOT_FOUND

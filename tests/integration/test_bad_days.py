@@ -1,4 +1,4 @@
-"""X's bad days before real workers: lists against lookups, few Spaces that vanish together, odd states."""
+"""Bad days of X with real workers: contradicting answers, partial vanishes, unknown states."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GONE = "{at: 100s, gone: true}"
 
 
 def lookups_find_nothing(rig: Rig, since: float, until: float = float("inf")) -> None:
-    """Have X call every Space missing that is asked about by its id; its lists go on as they are."""
+    """Have X's lookups find nothing, while its lists are unchanged."""
 
     async def instead(asked: XRequest) -> web.Response | None:
         if asked.call is not Call.LOOKUP or not since <= asked.at < until:
@@ -59,7 +59,7 @@ async def test_an_inferred_end_is_not_delayed_by_lists(redis_url: str, list_fail
             await rig.pass_time(1)
             assert rig.clock.now - began < 800
         if list_fails:
-            # A list that cannot be asked holds up an end for ten minutes at most.
+            # A list that cannot be polled delays an end for ten minutes at most.
             shown = [asked.at for asked in rig.x.of(Call.CREATORS) if asked.status == 200]
             assert 600 <= rig.clock.now - shown[-1] <= 640
         else:

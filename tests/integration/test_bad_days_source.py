@@ -1,4 +1,4 @@
-"""X's bad days as the source sees them: refusals, limits, credentials, names, and what lists leave open."""
+"""Bad days of X in the source: refusals, limits, credentials, names, and incomplete lists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCENARIO: Final = ONE + spaces(["S1"], LIVE)
 
 
 def once(rig: Rig, call: Call, answer: Callable[[], web.Response]) -> None:
-    """Answer the next request of a call like this, and all others as the stand-in does."""
+    """Override the answer to the next request of a call."""
 
     async def override(asked: XRequest) -> web.Response | None:
         if asked.call is not call:
@@ -58,7 +58,7 @@ async def one_watch(rig: Rig) -> Watch:
 
 
 async def reason(rig: Rig) -> str:
-    """Return what the only watch says of X's answers."""
+    """Return what the only watch shows about X's answers."""
     watch = await one_watch(rig)
     return watch.failure_reason or (await rig.runtime.store.watches.reasons([watch])).get(watch.id, "")
 
@@ -175,7 +175,7 @@ async def test_a_clock_difference_causes_no_refused_requests(redis_url: str, clo
 
 @asynccontextmanager
 async def restarted(rig: Rig, token: str) -> AsyncIterator[None]:
-    """Put another worker in the place of the only one, with this token for the same X."""
+    """Replace the only worker by one with this token for the same X."""
     settings = rig.runtime.settings.model_copy(update={"x_bearer_token": SecretStr(token)})
     async with open_runtime(settings, clock=rig.clock) as runtime:
         x = runtime.x_client()

@@ -21,7 +21,7 @@ from notifier.core.model.poll import Cadence
 
 pytestmark = pytest.mark.no_cover
 
-# An hour of a busy evening's worth of Spaces, among few creators: quick, and everything happens in it.
+# One hour with many Spaces of few creators: quick, and every kind of change happens in it.
 AN_HOUR = Week(days=1 / 24, creators=300, spaces_a_day=600, settle=0.0)
 
 
@@ -37,7 +37,7 @@ def bad() -> Outcome:
 
 @pytest.fixture(scope="module")
 def space() -> SimulatedSpace:
-    """A Space that nobody knew of before it was live, and that X tells the end of."""
+    """A spontaneous Space whose end X reports."""
     return next(
         each
         for each in generate(1, days=1, creators=100, spaces_a_day=50)

@@ -1,4 +1,4 @@
-"""What workers keep of the events that they send, and when they let go of it."""
+"""The workers' cache of event bodies, and when it is invalidated."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 async def stores(redis_url: str) -> AsyncIterator[tuple[Store, Store]]:
-    """Two processes: one that dispatches and delivers, and one that erases."""
+    """The stores of two processes: one dispatches and delivers, the other erases."""
     settings = quick_settings(redis_url, delivery_partitions=1)
     async with open_runtime(settings) as one, open_runtime(settings) as other:
         yield one.store, other.store
 
 
 async def dispatched(store: Store, count: int) -> list[EventId]:
-    """Dispatch events of a Space as a worker does, to an endpoint that takes one at a time."""
+    """Dispatch events of a Space as a worker does, to an endpoint with a concurrency of 1."""
     endpoint = await add(store, "a", max_concurrency=1)
     await claim(store)  # The worker knows that the endpoint was added.
     events = await commit_space_events(store, "A", *range(1, count + 1))

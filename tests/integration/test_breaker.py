@@ -1,4 +1,4 @@
-"""The circuit breaker: an endpoint that keeps failing is probed now and then, and given up after days."""
+"""The circuit breaker: a failing endpoint is probed occasionally, and given up after days."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def set_waits(
     longest_ms: int = 3_600_000,
     given_up_ms: int = GIVEN_UP_MS,
 ) -> None:
-    """Have it wait for its probes for so long, and give an endpoint up after so long."""
+    """Set the waits between probes, and the time after which an endpoint is given up."""
     figures = json.loads(delivery_queue.FIGURES) | {
         "threshold": THRESHOLD,
         "first_wait": first_ms,
@@ -63,7 +63,7 @@ async def fail(store: Store, *claims: Claim) -> None:
 
 
 async def open_breaker(store: Store) -> Endpoint:
-    """Have an endpoint with ten pending deliveries fail until its breaker opens."""
+    """Return an endpoint with ten pending deliveries whose breaker is open."""
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
     await queue_events(store, [endpoint], *range(10))
     await fail(store, *await claim(store))
@@ -71,7 +71,7 @@ async def open_breaker(store: Store) -> Endpoint:
 
 
 async def probe(store: Store) -> list[Claim]:
-    """Wait until something may be claimed again."""
+    """Wait until a delivery can be claimed again, and return the claims."""
     found = await wait_until(lambda: claim(store), message="the next probe may go")
     assert isinstance(found, list)
     return found
@@ -85,7 +85,7 @@ async def run_of(store: Store, endpoint: Endpoint, *fields: str) -> list[str | N
 
 
 async def age(store: Store, endpoint: Endpoint, **milliseconds: int) -> None:
-    """Put moments of an endpoint's record so far into the past."""
+    """Move the times in an endpoint's record into the past."""
     seconds, _ = await store.database.redis.time()
     moments = {field: seconds * 1000 - ago for field, ago in milliseconds.items()}
     await store.database.redis.hset(store.partitions.key(schema.STATE, endpoint.id), mapping=moments)
@@ -268,7 +268,7 @@ async def test_a_manual_redelivery_is_sent_at_once_as_the_probe(
     (sent,) = await claim(store)
     assert sent.event_id == last
     await fail(store, sent)
-    # It has failed like any probe, and so the next one goes later.
+    # It failed like any probe, so the next one comes later.
     assert await claim(store) == []
     assert await run_of(store, endpoint, "probes") == ["1"]
 

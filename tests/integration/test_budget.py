@@ -1,4 +1,4 @@
-"""Whatever X shows, a UTC day costs no more than the budget and one Space with its people."""
+"""Whatever X returns, a UTC day costs at most the budget plus one Space with its people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MIDNIGHT = NOON + DAY_SECONDS / 2
 async def budgeted(
     redis_url: str, budget: float | None, **settings: Any
 ) -> AsyncIterator[tuple[Rig, BillingX]]:
-    """Put workers in front of an X that bills; at the end no day has cost more than it may."""
+    """Open a rig with an X that bills; check at the end that no day exceeded the budget."""
     x = BillingX()
     async with open_rig(redis_url, "spaces: []", daily_budget_usd=budget, **settings) as rig:
         rig.x.override = x.override
@@ -39,7 +39,7 @@ async def budgeted(
 
 
 def full_house(x: BillingX, count: int, *, each_of: int = 1, speakers: int = 20) -> None:
-    """Let so many creators open Spaces."""
+    """Open Spaces by ``count`` creators."""
     for creator in range(1, count + 1):
         for _ in range(each_of):
             x.open_space(str(creator), speakers, guests=2)
@@ -154,7 +154,7 @@ async def test_the_first_polls_after_midnight_pay_for_everything_again_within_th
 
 
 async def test_an_answer_after_midnight_is_paid_from_the_hold_before_it(redis_url: str) -> None:
-    """Twenty seconds before midnight all is paid for, but the answer may be billed to the new day."""
+    """Twenty seconds before midnight everything is billed, but the answer may count for the new day."""
     async with budgeted(redis_url, 1, at=MIDNIGHT - 600) as (rig, x):
         full_house(x, 60, speakers=0)
         await rig.watch(WatchKind.SPACE, *x.spaces)
@@ -262,7 +262,7 @@ async def test_guests_are_requested_only_for_subscribers_and_then_shown(
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_at_any_hour_of_any_two_days_the_budget_holds(redis_url: str, seed: int) -> None:
-    """Spaces are announced, people come and go, and two workers ask by every call."""
+    """Spaces are opened, people join and leave, and two workers use every call."""
     chance = random.Random(seed)  # noqa: S311 - the same history every time
     budget = chance.choice((0.3, 1, 4))
     async with budgeted(redis_url, budget, at=MIDNIGHT - 3600, workers=2) as (rig, x):

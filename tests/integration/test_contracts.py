@@ -1,4 +1,4 @@
-"""Both versions of X's API that are in the wild bring the same news, and a version to come brings no harm."""
+"""Both contracts of X's API produce the same events, and future changes do no harm."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_complete_space_is_announced_alike_with_either_contract(
             "LOST": "active",
             "neverwas": "active",
         }
-        await rig.pass_time(26 * 3600, step=3600)  # until all that is gone has been erased
+        await rig.pass_time(26 * 3600, step=3600)  # until every gone Space has been erased
         counts, asked = await rig.counts(), rig.x.requests
     assert counts == {
         "space.scheduled": 1,
@@ -78,7 +78,7 @@ async def test_a_complete_space_is_announced_alike_with_either_contract(
         "space.started": 2,
         "space.speakers_added": 1,
         "space.participants_milestone": 1,
-        "space.ended": 2,  # one by its own word, one because both versions name it as not found
+        "space.ended": 2,  # one is stated by X, one is inferred because both contracts report it as not found
         "watch.failed": 1,
         "space.redacted": 2,
     }
@@ -105,7 +105,7 @@ async def test_problem_types_of_either_host_are_understood(redis_url: str, contr
 
 
 def refusal(contract: Contract, parameter: str, value: str, asked: str, allowed: list[str]) -> dict[str, Any]:
-    """Write a 400 about one value among those of a parameter, as either version words it."""
+    """Return a 400 about one value of a parameter, in the form of either contract."""
     message = f"The `{parameter}` query parameter value [{value}] is not one of [{','.join(allowed)}]"
     if contract is Contract.LEGACY:
         return {
@@ -143,7 +143,7 @@ async def test_polling_continues_without_a_field_that_x_drops(
         await rig.pass_time(1200, step=10)
         statuses = [asked.status for asked in rig.x.requests]
         refused = [asked.call for asked in rig.x.requests if asked.status == 400]
-        # The older version lists all that it takes, so one refusal says everything; the newer names a value.
+        # The older contract lists all valid values, so one refusal is enough; the newer one names a value.
         times = 1 if contract is Contract.LEGACY else len(gone)
         assert sorted(refused) == sorted([Call.LOOKUP, Call.CREATORS] * times), "each call learns by itself"
         assert 400 not in statuses[2 * times + 2 :]

@@ -191,7 +191,7 @@ async def test_a_stale_connection_is_replaced_once_and_nothing_is_lost() -> None
 
 
 async def test_a_stale_connection_is_replaced_by_a_new_one() -> None:
-    """Where one kept connection is dead, the others are likely to be, too."""
+    """If one kept connection is dead, the others probably are, too."""
     together = asyncio.Event()
     connections = 0
 

@@ -43,7 +43,7 @@ async def test_a_slowly_dripping_answer_ends_at_the_total_time_out(head: bytes) 
 
     async with peer(drip) as url, asyncio.timeout(5):
         answer = await post(url, timeout_seconds=0.2)
-    if b"length" in head:  # the decision had come
+    if b"length" in head:  # the status had arrived
         assert (answer.status, answer.error) == (200, None)
         assert classify(answer, now=0).kind is OutcomeKind.DELIVERED
     else:
@@ -200,7 +200,7 @@ async def test_an_unresolvable_host_has_its_error_class(
     def no_such_name(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    if error is ErrorClass.DNS:  # no test may ask the network
+    if error is ErrorClass.DNS:  # tests must not use the network
         monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
     answer = await post(f"http://{host}/")
     assert (answer.status, answer.error) == (None, error)
@@ -297,7 +297,7 @@ async def test_a_proxy_that_wants_credentials_is_our_fault() -> None:
     ids=lambda value: value[:60] if isinstance(value, bytes) else str(value),
 )
 async def test_failures_behind_a_proxy_do_not_quote_the_answer(raw: bytes, error: ErrorClass | None) -> None:
-    """Where content is erased only the headers and the body of an answer go, and the reason stays."""
+    """An erasure removes only headers and body of an answer, so the reason must not quote them."""
     async with peer(answering(raw)) as proxy_url:
         answer = await post("http://receiver.example/", proxy=proxy_url)
     assert answer.error is error

@@ -1,4 +1,4 @@
-"""Each animal of the zoo is met, on every way to it, while an innocent receiver is served."""
+"""Every hostile receiver, over every route, while a healthy receiver is served."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.no_cover
 
 TIMEOUT = 0.5
-"""Where only the time-out can end a meeting; the others have more."""
+"""For receivers that only the time-out can end; the others have more."""
 
 SLACK = 5.0
-"""For a busy machine; a meeting that nothing bounds is far beyond it."""
+"""For a busy machine; an unbounded attempt takes far longer."""
 
 MAX_PEAK_BYTES = 3_000_000
-"""Of both sides together: the read buffer of the loop and the animal's own are most of it."""
+"""Of both sides together, mostly the read buffers of the loop and of the receiver."""
 
 MAX_BYTES_OUT = 20_000_000
-"""Of a flood in one meeting: the buffers of two sockets, as large as systems make them."""
+"""Of a flood in one attempt: at most the buffers of two sockets."""
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    """The loop of the other tests, and that of the workers."""
+    """The event loop of the other tests, and that of the workers."""
     with asyncio.Runner(loop_factory=request.param) as made:
         yield made
 
 
 async def deliver_to(client: DeliveryClient, request: DeliveryRequest, receiver: HostileReceiver) -> Answer:
-    """Post to an animal and, meanwhile, to somebody innocent."""
+    """Post to a hostile receiver and, at the same time, to a healthy one."""
     async with Receiver() as healthy, client_for() as direct:
         async with asyncio.timeout(TIMEOUT + SLACK):
             answer, *others = await asyncio.gather(
@@ -56,7 +56,7 @@ async def deliver_to(client: DeliveryClient, request: DeliveryRequest, receiver:
 
 
 def check(answer: Answer, receiver: HostileReceiver) -> None:
-    """See that an answer is what the animal deserves, and that it can be recorded."""
+    """Check that an answer has the expected result and can be recorded."""
     assert (answer.status, answer.error) == (receiver.status, receiver.error), answer.detail
     assert len(answer.body) <= 4096
     assert answer.detail.isprintable() or not answer.detail
@@ -80,7 +80,7 @@ def test_every_hostile_receiver_has_its_expected_result(
 
 
 async def deliveries_to(receiver: HostileReceiver, *, is_proxy: bool = False) -> list[Answer]:
-    """Meet it twice, or once where that takes its time; as a proxy it answers for somebody else."""
+    """Post twice, or once if it times out; as a proxy, the receiver answers for another host."""
     times = 1 if receiver.times_out else 2
     async with (
         serve(receiver.behave) as counts,
@@ -88,7 +88,7 @@ async def deliveries_to(receiver: HostileReceiver, *, is_proxy: bool = False) ->
     ):
         request = request_to("http://receiver.example/hook" if is_proxy else f"{counts.url}/hook")
         answers = [await deliver_to(client, request, receiver) for _ in range(times)]
-        # Before the client closes: it must not have kept what it can never use.
+        # Before the client closes, it must not have kept an unusable connection.
         await wait_until(
             lambda: counts.open == int(receiver.keeps_connection), message=lambda: f"{counts.open} are open"
         )
@@ -100,7 +100,7 @@ async def deliveries_to(receiver: HostileReceiver, *, is_proxy: bool = False) ->
 def test_every_hostile_receiver_has_the_same_result_through_a_proxy(receiver: HostileReceiver) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for answer in runner.run(deliveries_to(receiver, is_proxy=True)):
-            if receiver.status == 407:  # said by a proxy, this is about the proxy
+            if receiver.status == 407:  # from a proxy, this status is about the proxy
                 assert answer.error is ErrorClass.PROXY
             else:
                 check(answer, receiver)
@@ -145,7 +145,7 @@ def test_a_flood_is_read_within_bounds(receiver: HostileReceiver, runner: asynci
 async def measure(receiver: HostileReceiver) -> tuple[int, int]:
     async with serve(receiver.behave) as counts, client_for() as client:
         request = request_to(f"{counts.url}/hook")
-        await client.send(request)  # what is made once is not counted
+        await client.send(request)  # one-time allocations are not counted
         counts.bytes_out = 0
         tracemalloc.start()
         try:

@@ -1,4 +1,4 @@
-"""Receivers whose names lead astray."""
+"""Receivers with misleading names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOST = "receiver.example"
 
 
 class Names:
-    """Answers lookups with the addresses that a test put in, one list after the other."""
+    """Answers lookups with the lists of addresses that a test has added, one after the other."""
 
     def __init__(self) -> None:
         self.answers: list[list[str]] = []
@@ -51,7 +51,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 @pytest.fixture
 def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that sockets were asked for."""
+    """The dialled addresses."""
     seen: list[str] = []
 
     async def noting(
@@ -67,7 +67,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @contextmanager
 def swallowing_port(address: str) -> Iterator[int]:
-    """A port that answers no greeting: its queue of connections is full."""
+    """Yield a port that does not respond, because its backlog is full."""
     with socket.socket() as listener:
         listener.bind((address, 0))
         listener.listen(0)
@@ -242,7 +242,7 @@ async def test_receivers_behind_a_dead_name_server_do_not_delay_others(names: Na
 
 
 async def test_open_connections_stay_within_the_limit() -> None:
-    """The idle ones of many hosts count, too: each of them is a socket."""
+    """Idle connections count, too, since each of them is a socket."""
 
     async def good(conn: Conn) -> None:
         while True:

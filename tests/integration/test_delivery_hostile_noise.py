@@ -1,4 +1,4 @@
-"""Whatever is said, and whenever a post ends: an answer comes, and nothing is left behind."""
+"""Whatever a receiver sends and whenever a post ends, there is an answer and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ pieces = st.one_of(
 
 @pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
 def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    """The loop of the other tests, and that of the workers."""
+    """The event loop of the other tests, and that of the workers."""
     with asyncio.Runner(loop_factory=request.param) as made:
         yield made
 
 
 @asynccontextmanager
 async def sender(*, limit: int = 8) -> AsyncIterator[tuple[Sender, Pool]]:
-    """A sender whose pool can be inspected; nothing may be left in it."""
+    """Open a sender and its pool; check at the end that the pool is empty."""
     pool = Pool(limit=limit, limit_per_host=0, keepalive_seconds=30.0)
     resolver = ThreadResolver(timeout_seconds=5.0)
     made = Sender(pool, Dialler(resolver, LOOPBACK, None), resolver)
@@ -67,7 +67,7 @@ async def sender(*, limit: int = 8) -> AsyncIterator[tuple[Sender, Pool]]:
 
 
 def saying(parts: list[bytes], *, stays: bool) -> Behaviour:
-    """Say the parts in answer to each request, and stay or go."""
+    """Answer each request with the parts, and stay or disconnect."""
 
     async def behave(conn: Conn) -> None:
         while True:
@@ -103,7 +103,7 @@ def test_any_bytes_get_an_answer_in_time(
 
 
 def test_a_post_may_time_out_at_any_moment(runner: asyncio.Runner) -> None:
-    """Among them the moment between a connection's being made and its being handed over."""
+    """That includes the moment between opening a connection and returning it."""
     seed = random.Random(1)  # noqa: S311 - picks moments, guards nothing
 
     async def deliver_to() -> None:

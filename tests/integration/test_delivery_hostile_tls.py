@@ -1,4 +1,4 @@
-"""Receivers whose TLS is bad, on the loop of the tests and on that of the workers."""
+"""Receivers with bad TLS, on the event loop of the tests and on that of the workers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SLACK = 5.0
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    """The loop of the other tests, and that of the workers."""
+    """The event loop of the other tests, and that of the workers."""
     with asyncio.Runner(loop_factory=request.param) as made:
         yield made
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Who vouches for a good receiver."""
+    """The authority of a valid receiver."""
     return Authority(tmp_path)
 
 
@@ -45,7 +45,7 @@ async def good(conn: Conn) -> None:
 async def deliver_to(
     behave: Behaviour, authority: Authority, *, timeout_seconds: float = SLACK, times: int = 2, **server: Any
 ) -> tuple[list[Answer], Counts]:
-    """Post some times, and see that no connection outlives that unless it is of use."""
+    """Post several times, and check that only a reusable connection is kept."""
     async with (
         serve(behave, **server) as counts,
         client_for(timeout_seconds=timeout_seconds, ssl_context=authority.trusting) as client,
@@ -98,26 +98,26 @@ def test_an_unknown_authority_is_refused(
 def test_a_receiver_that_requires_a_client_certificate_is_a_tls_failure(
     runner: asyncio.Runner, authority: Authority
 ) -> None:
-    """In TLS 1.3 its alert comes when the request has gone out."""
+    """In TLS 1.3 the alert comes after the request was sent."""
     answers, _ = runner.run(deliver_to(good, authority, ssl=authority.server(asks_for_certificate=True)))
     assert {answer.error for answer in answers} <= {ErrorClass.TLS, ErrorClass.CONNECTION_RESET}
     assert all(answer.status is None for answer in answers)
 
 
 async def never_shakes_hands(conn: Conn) -> None:
-    """Takes the greeting and says nothing."""
+    """Accepts the handshake and stays silent."""
     await conn.hold()
 
 
 async def drips_a_record(conn: Conn) -> None:
-    """Begins a record of TLS and never ends it."""
+    """Starts a TLS record and never ends it."""
     await conn.one_byte()
     await conn.send(b"\x16\x03\x03\x3f\xff")
     await conn.drip(b"\x00")
 
 
 async def shakes_hands_and_says_no_more(conn: Conn) -> None:
-    """Is fine up to the request."""
+    """Completes the handshake and never answers."""
     await conn.hold()
 
 
@@ -144,32 +144,32 @@ def test_silence_behind_tls_ends_at_the_time_out(runner: asyncio.Runner, authori
 
 
 async def hangs_up_on_the_greeting(conn: Conn) -> None:
-    """Ends the connection amid the handshake."""
+    """Closes the connection during the handshake."""
     await conn.one_byte()
 
 
 async def resets_on_the_greeting(conn: Conn) -> None:
-    """Resets the connection amid the handshake."""
+    """Resets the connection during the handshake."""
     await conn.one_byte()
     conn.reset()
 
 
 async def answers_in_plain_http(conn: Conn) -> None:
-    """Does not know that this is TLS."""
+    """Answers the handshake in plain HTTP."""
     await conn.one_byte()
     await conn.send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
     await conn.hold()
 
 
 async def answers_noise(conn: Conn) -> None:
-    """Answers the greeting with anything."""
+    """Answers the handshake with noise."""
     await conn.one_byte()
     await conn.send(bytes(range(256)))
     await conn.hold()
 
 
 async def refuses_by_an_alert(conn: Conn) -> None:
-    """Has no protocol in common with us, and says so."""
+    """Rejects the handshake with an alert."""
     await conn.one_byte()
     await conn.send(b"\x15\x03\x03\x00\x02\x02\x46")
     await conn.hold()
@@ -194,20 +194,20 @@ def test_a_broken_handshake_has_its_error_class(
 
 
 async def breaks_off_behind_tls(conn: Conn) -> None:
-    """Cuts its body short without saying goodbye, as a cut line does."""
+    """Truncates its body without a close_notify."""
     await conn.request()
     await conn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
 
 
 async def floods_behind_tls(conn: Conn) -> None:
-    """Streams without end; its goodbye would never come."""
+    """Streams without end."""
     await conn.request()
     await conn.send(b"HTTP/1.1 200 OK\r\n\r\n")
     await conn.flood(b"x" * 100_000)
 
 
 async def answers_twice_behind_tls(conn: Conn) -> None:
-    """Has an answer ready for the next request."""
+    """Sends an answer in advance for the next request."""
     await conn.request()
     await conn.send(OK + OK)
     await conn.hold()
@@ -235,7 +235,7 @@ def test_plain_http_to_a_tls_port_gets_no_answer(runner: asyncio.Runner, authori
 def test_a_bad_certificate_is_tried_once(
     runner: asyncio.Runner, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the name's: another address would show another one of the kind."""
+    """The certificate belongs to the name, so another address would have the same problem."""
 
     def twice(_host: str, port: int, **_: Any) -> Any:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 2
@@ -262,7 +262,7 @@ def test_a_bad_certificate_is_tried_once(
 
 @pytest.fixture
 def every_name_is_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every name lead to this machine, so that certificates can be for any of them."""
+    """Resolve every name to loopback, so that certificates can have any name."""
 
     def loopback(_host: str, port: int, **_: Any) -> Any:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
@@ -298,7 +298,7 @@ async def deliver_by_name(
 def test_a_wildcard_matches_a_label_with_an_underscore(
     certified: str, name: str, *, is_proxied: bool, runner: asyncio.Runner, authority: Authority
 ) -> None:
-    """As in browsers, curl and Go; OpenSSL alone would refuse it."""
+    """As in browsers, curl and Go; OpenSSL by itself would refuse it."""
     server = authority.server(certified)
     answer, counts = runner.run(deliver_by_name(name, authority, server, is_proxied=is_proxied))
     assert (answer.status, answer.error) == (200, None), answer.detail

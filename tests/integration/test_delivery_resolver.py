@@ -1,4 +1,4 @@
-"""Whose fault it is that a name has no answer, and what one bad name may cost the others."""
+"""Who is to blame for a failed lookup, and how a bad name affects the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = "receiver.example"
 
 
 class Resolver:
-    """Stands in for ``getaddrinfo``: each name does what a test says, the others do not exist."""
+    """Replaces ``getaddrinfo``: each name behaves as a test says, other names do not exist."""
 
     def __init__(self) -> None:
         self.names: dict[str, Callable[[], object]] = {}
@@ -34,13 +34,13 @@ class Resolver:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     def hang(self) -> None:
-        """Say nothing until the test is over, and then that there was nothing."""
+        """Block until the test is over, then return nothing."""
         self.released.wait(20)
         broken()
 
 
 def known() -> None:
-    """A name that has an address."""
+    """Return an address."""
 
 
 def unknown() -> None:

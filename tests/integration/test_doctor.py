@@ -1,4 +1,4 @@
-"""Each thing that must not be so is brought about by hand, and that, and nothing else, is found."""
+"""Every inconsistency is created by hand, and the doctor finds exactly that."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.server
 async def names(redis_url: str) -> AsyncIterator[dict[str, str]]:
     async with Redis.from_url(redis_url) as raw:
         yield (await restore_healthy(redis_url, raw)).names
-        await raw.flushall()  # What a test has broken must not look like a leak.
+        await raw.flushall()  # What a test has broken must not count as a leak.
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ async def runtime(
     redis_url: str, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Runtime]:
     assert names
-    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # Nothing moves here.
+    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # The state is constant here.
     async with open_runtime(quick_settings(redis_url, delivery_partitions=PARTITIONS)) as opened:
         yield opened
 
 
 async def found(runtime: Runtime) -> list[str]:
-    """Return what the doctor finds, and see that it changes nothing."""
+    """Return the doctor's findings, and check that it changes nothing."""
     before = await contents(runtime.store.database.redis)
     texts = [str(finding) for finding in await findings(runtime.store)]
     assert await contents(runtime.store.database.redis) == before
@@ -131,7 +131,7 @@ BROKEN: Final = {
         ["sn:{{p0}}:delivery:{dlv_delivered}: is delivered and has no time of its end"],
     ),
     # Endpoints and partitions
-    "work that nobody is announced of": (
+    "work without a wakeup": (
         "ZREM sn:{{p{partition}}}:ready {plain}",
         ["sn:{{p{partition}}}:ready: {plain} has work and is not in it"],
     ),
@@ -391,7 +391,7 @@ async def change_body(runtime: Runtime, event: str, **data: Any) -> None:
 
 
 PUT_RIGHT_BY_A_CHANGE: Final = (
-    "work that nobody is announced of",
+    "work without a wakeup",
     "filed too late",
     "no generation",
     "another rate",

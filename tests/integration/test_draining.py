@@ -1,4 +1,4 @@
-"""How deliveries get going: in the worker that dispatched them, in the sweep, and in those that join in."""
+"""How deliveries start: in the dispatching worker, in the sweep, and in workers that join in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTITIONS = 2
 
 @asynccontextmanager
 async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
-    """Return a worker that drains by itself, and that arq brings no jobs."""
+    """Return a worker that drains by itself and gets no jobs from arq."""
     settings = quick_settings(redis_url, delivery_partitions=PARTITIONS)
     async with open_runtime(settings) as runtime, runtime.delivery_client(max_connections=64) as client:
         worker = Worker("alone", runtime, None, client, set_off=set_off)
@@ -37,13 +37,13 @@ async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
 
 
 async def ended(worker: Worker) -> None:
-    """Wait until nothing goes on in the background."""
+    """Wait until no background task is running."""
     while worker.background:
         await asyncio.wait(worker.background)
 
 
 async def endpoints_in_each_partition(runtime: Runtime, receiver: Receiver) -> list[Endpoint]:
-    """Register one endpoint in every partition, in their order; their receivers are known."""
+    """Register one endpoint per partition, in order, each with its full concurrency."""
     found: dict[int, Endpoint] = {}
     for number in range(100):
         endpoint = await add_endpoint(
@@ -105,7 +105,7 @@ async def test_the_sweep_delivers_what_is_due(redis_url: str) -> None:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
         await queue_events(worker.runtime, [endpoint], 1)
         flag = schema.PARTITION_WAKEUP(worker.runtime.store.partitions.of(endpoint.id))
-        await worker.runtime.store.database.redis.delete(flag)  # as though the wakeup had been lost
+        await worker.runtime.store.database.redis.delete(flag)  # as if the wakeup had been lost
         await sweep(worker)
         await ended(worker)
         assert len(receiver.received("/hook")) == 1

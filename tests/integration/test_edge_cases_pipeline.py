@@ -1,4 +1,4 @@
-"""The numbered edge cases that take more than one poll: store, workers and stand-in together."""
+"""The numbered edge cases that need several polls: store, workers and simulator together."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_case_1_changes_after_the_baseline_are_announced(redis_url: str) -
 async def test_case_8_gone_from_the_list_while_the_lookup_says_live_announces_nothing(redis_url: str) -> None:
     scenario = "spaces:\n" + spaces(["A"], LIVE, creator="1")
     scenario += "faults: [{at: 50s, for: 20m, kind: vanish_all, calls: [creators]}]"
-    # Live Spaces are polled so rarely here that only the gap in the list can be why one is.
+    # Live Spaces are polled so rarely here that only the missing list entry can cause a poll.
     async with open_rig(redis_url, scenario, poll_live_seconds=3600) as rig:
         await rig.watch(WatchKind.CREATOR, "1")
         await rig.poll()
@@ -150,7 +150,7 @@ async def test_case_19_an_event_names_all_three_watches_that_have_found_the_spac
 async def test_case_20_two_workers_that_observe_the_same_space_at_once_make_one_event(
     redis_url: str,
 ) -> None:
-    """Each worker polls by another call, so both hold an answer about the same Space at the same moment."""
+    """Each worker polls by another call, so both have an answer about the Space at the same time."""
     many = [f"S{number}" for number in range(30)]
     end = "{at: 55s, set: {state: ended, ended_at: +55s}}"
     async with open_rig(redis_url, "spaces:\n" + spaces(many, LIVE, end), workers=2) as rig:

@@ -1,4 +1,4 @@
-"""A change of an endpoint takes two steps; a process that dies in between, or is late, loses nothing."""
+"""A change of an endpoint takes two steps; a process that dies in between loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What X does not have any more is erased from everything that is kept; ids, types and times stay."""
+"""What X no longer has is erased from all records; ids, types and times stay."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ ENDED = {"state": "ended", "started_at": "2023-11-14T21:00:00.000Z", "ended_at":
 
 @pytest.fixture
 def clock() -> Clock:
-    """So long ago that what is signed after the erasure is signed by the real time."""
+    """Long ago, so that signatures after the erasure use the real time."""
     return Clock(int(time.time()) - ERASE_AFTER_SECONDS - 60)
 
 
@@ -96,7 +96,7 @@ async def apply_full_answer(worker: Worker, **fields: Any) -> None:
 
 
 def everything(redis_url: str) -> Iterator[tuple[str, str]]:
-    """Return every key with all that it holds."""
+    """Return every key with its complete content."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         for key in client.scan_iter(count=1000):
             match client.type(key):
@@ -115,13 +115,13 @@ def everything(redis_url: str) -> Iterator[tuple[str, str]]:
 
 
 def left(redis_url: str) -> list[str]:
-    """Return the keys that still hold something of the content."""
+    """Return the keys that still contain erased content."""
     return sorted(key for key, held in everything(redis_url) if any(secret in held for secret in SECRETS))
 
 
 @asynccontextmanager
 async def echoing(*statuses: int) -> AsyncIterator[str]:
-    """Serve a receiver that repeats what it gets, in its body and in a header that is kept."""
+    """Serve a receiver that echoes requests in its body and in a recorded header."""
     numbers = cycle(statuses)
 
     async def handle(request: web.Request) -> web.Response:
@@ -136,7 +136,7 @@ async def echoing(*statuses: int) -> AsyncIterator[str]:
 
 
 async def echo_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer with what came in instead of an answer of HTTP's form."""
+    """Answer with the raw request instead of valid HTTP."""
     request = await read_request(reader)
     writer.write(request.rpartition(b"\r\n\r\n")[2] + b"\r\n\r\n")
     await writer.drain()
@@ -165,7 +165,7 @@ async def enable(worker: Worker, endpoint: Endpoint, *, enabled: bool) -> None:
 
 
 async def come_to_an_end(worker: Worker, clock: Clock, ending: str) -> None:
-    """Let the Space come to one of its ends at X, and be gone."""
+    """Have the Space end at X in the given way, and then disappear."""
     if ending == "canceled":
         await apply_full_answer(worker, state="canceled")
         return
@@ -174,13 +174,13 @@ async def come_to_an_end(worker: Worker, clock: Clock, ending: str) -> None:
     if ending == "ended":
         clock.now += 1
         await apply_full_answer(worker, **ENDED)
-    # While its creator's list shows it, it has not come to an end.
+    # It has not ended while its creator's list shows it.
     await apply_answer(worker, call=Call.CREATORS, subjects=[CREATOR])
     await apply_not_found(worker, clock)
 
 
 async def pass_on(worker: Worker, *, variant: Endpoint) -> None:
-    """Deliver everything that is owed, except that one endpoint is disabled before it gets any of it."""
+    """Deliver everything, except to one endpoint, which is disabled first."""
     await empty_outbox(worker)
     await enable(worker, variant, enabled=False)
     await deliver_all(worker)
@@ -248,7 +248,7 @@ async def test_every_copy_of_the_content_is_erased_and_ids_times_and_types_stay(
 
 
 def check_that_the_frame_is_left(was: LoggedEvent, is_now: LoggedEvent) -> None:
-    """Hold a redacted event against what it was."""
+    """Compare a redacted event with the original."""
     assert (is_now.type, is_now.sequence, is_now.serial, is_now.at) == (
         was.type,
         was.sequence,
@@ -266,7 +266,7 @@ def check_that_the_frame_is_left(was: LoggedEvent, is_now: LoggedEvent) -> None:
 
 
 async def follow(worker: Worker) -> Watch:
-    """Follow the Space, with its first sight already announced."""
+    """Follow the Space, with its first sighting already announced."""
     watch = await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
     await apply_full_answer(worker)
     return watch
@@ -505,7 +505,7 @@ async def test_an_answer_received_during_the_erasure_is_not_kept_either(
             await release.wait()
             return await post(request)
 
-        worker.client.send = held  # type: ignore[method-assign]  # holds the attempt back, no more
+        worker.client.send = held  # type: ignore[method-assign]  # only delays the attempt
         delivering = asyncio.create_task(deliver_all(worker))
 
         async def is_under_way() -> bool:

@@ -1,4 +1,4 @@
-"""What a watch that comes, pauses or goes on means for the Spaces that it follows."""
+"""How new, paused and resumed watches affect the Spaces that they follow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
 
 
 async def discovered(worker: Worker, record: dict[str, Any]) -> Watch:
-    """Follow a creator whose Space is seen."""
+    """Follow a creator whose Space has been seen."""
     watch = await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR)
     await apply_answer(worker, record, call=Call.CREATORS, subjects=[CREATOR])
     return watch
@@ -66,7 +66,7 @@ async def is_polled(worker: Worker) -> bool:
 async def test_a_watch_resumed_while_its_space_is_dropped_keeps_it(worker: Worker, clock: Clock) -> None:
     watch = await discovered(worker, LIVE)
     await pause(worker, watch, paused=True)
-    # A worker has just read that nobody follows the Space, and is slower than the operator.
+    # A worker has just read that no watch follows the Space, and commits after the operator.
     await pause(worker, watch, paused=False)
     await worker.runtime.store.timers.untrack([SPACE], now=clock())
     assert await is_polled(worker)
@@ -135,7 +135,7 @@ async def test_a_baseline_lists_only_the_spaces_of_its_creator(worker: Worker) -
 async def overtaken_baseline(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[object]]
 ) -> None:
-    """Let a creator's watch find what was listed before, and something happen before that is logged."""
+    """Have a creator's baseline overtaken by another change before it is logged."""
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
     await apply_answer(worker, LIVE)
     await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)

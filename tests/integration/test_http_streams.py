@@ -1,4 +1,4 @@
-"""Answers that go on for as long as there is something to send and somebody who reads it."""
+"""Streaming responses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ END: Final = b""
 
 
 class Ticker:
-    """An operation whose chunks a test sends; an exception among them is raised."""
+    """An operation that streams chunks from a test; an exception among them is raised."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[bytes | Exception] = asyncio.Queue()
@@ -64,7 +64,7 @@ async def streaming(
     make: Callable[[], AsyncGenerator[bytes, None]],
     limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[ApiTestServer]:
-    """Serve everything, and an operation that answers with a stream."""
+    """Serve the application with an additional streaming operation."""
 
     async def stream_ticks(_call: Call[None, None]) -> Reply[bytes]:
         """Stream ticks."""
@@ -160,7 +160,7 @@ async def test_a_stopping_server_completes_its_streams(
         await ticker.queue.put(b"one")
         assert await response.content.readany() == b"one"
         reading = asyncio.create_task(response.content.read())
-        await asyncio.wait_for(server.close(), 0.9)  # a second is what it waits before it cancels
+        await asyncio.wait_for(server.close(), 0.9)  # it waits for a second before it cancels
         assert await reading == b""
         assert ticker.closed.is_set()
 

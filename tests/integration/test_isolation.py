@@ -1,4 +1,4 @@
-"""One subject that X chokes on slows itself down, and nobody else; and it does not degrade the source."""
+"""A subject on which X fails is slowed down alone, and does not degrade the source."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def choke(rig: Rig, call: Call, answer: Callable[[XRequest], web.Response], *bad
 
 
 def answered(rig: Rig, call: Call, subject: str, *bad: str) -> list[float]:
-    """Return the seconds since noon at which X answered for a subject, in the company of none of the bad."""
+    """Return when X answered for a subject without any failing ones, in seconds since noon."""
     return [
         asked.at - NOON
         for asked in rig.x.of(call)
@@ -149,7 +149,7 @@ async def test_a_failing_search_is_slowed_down_and_another_is_not(redis_url: str
         assert await rig.announced("source.") == []
         assert longest_wait(answered(rig, Call.SEARCH, "news"), 1200) <= DISCOVERY + 1
         gaps = [b.at - a.at for a, b in pairs(rig, "weather")]
-        # Twice soon, with the other search as a witness in between; then ever more rarely.
+        # Twice soon, with an answer to the other search in between; then ever more rarely.
         assert gaps[:5] == [10, 10, 120, 240, 480]
 
 

@@ -1,4 +1,4 @@
-"""A kind that costs its module and its row, from the API to a receiver on loopback."""
+"""A kind that consists of a module and a row, from the API to a receiver on loopback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.worker import running_worker
 
 TOKEN = "tok_0123456789abcdef"
 LONG = "x" * 9000
-"""So that an id behind it is found only where more is read of an answer than is recorded."""
+"""Padding, so that an id after it is found only if more of an answer is read than is recorded."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class EchoSetup:
         return events
 
     async def becomes(self, event: EventId, status: DeliveryStatus, *, reason: str = "") -> Delivery:
-        """Wait until a delivery has a status, and a reason where one is given."""
+        """Wait until a delivery has a status, and a reason if given."""
         name = delivery_id(event, EndpointId(self.endpoint["id"]))
 
         async def found() -> Delivery | None:
@@ -72,7 +72,7 @@ class EchoSetup:
         return await self.becomes(event, DeliveryStatus.DELIVERED)
 
     async def quiet_for(self, seconds: float) -> float:
-        """Have the endpoint wait from now on; returns until when."""
+        """Start quiet hours of the endpoint; return their end."""
         until = self.runtime.clock() + seconds
         target = {"url": self.receiver.url("/rooms"), "token": TOKEN, "quiet_until": until}
         response = await self.client.patch(f"/v1/endpoints/{self.endpoint['id']}", json={"target": target})
@@ -84,7 +84,7 @@ class EchoSetup:
 
 
 def numbering_messages() -> Callable[[bytes], bytes]:
-    """Answer each request with the id of another message, far behind in the body."""
+    """Return a function that answers with a new message id, deep inside the body."""
     numbers = count(1)
     return lambda _body: json.dumps({"pad": LONG, "id": f"m{next(numbers)}"}).encode()
 

@@ -1,4 +1,4 @@
-"""A database of an older version, of a newer one, and of another number of partitions."""
+"""Databases of an older and a newer version, and with another number of partitions."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ MADE_AGAIN: Final = (
 
 @pytest.fixture
 async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    """A client of a database in which a little of everything has happened."""
-    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # Nothing moves here.
+    """A client of a database with a little of everything in it."""
+    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # The state is constant here.
     async with Redis.from_url(redis_url) as raw:
         await restore_healthy(redis_url, raw)
     async with Redis.from_url(redis_url, decode_responses=True) as client:
@@ -54,7 +54,7 @@ async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def contents(redis: Any) -> dict[str, object]:
-    """Read every key that is not made again."""
+    """Return every key that is not recreated at the start."""
     read = {
         "string": redis.get,
         "hash": redis.hgetall,
@@ -70,7 +70,7 @@ async def contents(redis: Any) -> dict[str, object]:
 
 
 async def make_old(redis: Any) -> None:
-    """Give the keys of a database, and the fields of its Spaces, the names of version 1."""
+    """Rename the keys of a database, and the fields of its Spaces, to those of version 1."""
     for space_id in await redis.zrange(schema.SPACES(), 0, -1):
         document = await redis.hget(schema.SPACE(space_id), "doc")
         await redis.hset(schema.SPACE(space_id), "doc", document.replace('"announced":', '"told":'))
@@ -92,14 +92,14 @@ async def make_old(redis: Any) -> None:
 
 
 async def settle_in(redis_url: str, partitions: int = PARTITIONS) -> None:
-    """Start, as every process does, and see that nothing is wrong."""
+    """Start as every process does, and check that the doctor finds nothing."""
     async with open_runtime(quick_settings(redis_url, delivery_partitions=partitions)) as runtime:
         assert await findings(runtime.store) == []
 
 
 @contextmanager
 def dying_after(renamed: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have a start die when it has renamed so many keys."""
+    """Have a start crash after it has renamed ``renamed`` keys."""
     rename, left = Layout._rename, [renamed]  # noqa: SLF001 - the step at which a process can die
 
     async def dies(self: Layout, name: str, key: Key) -> None:

@@ -1,4 +1,4 @@
-"""What the fixtures hold every test to: each kind of leak is made, and seen."""
+"""Each kind of leak that the fixtures check for is detected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    monkeypatch.setattr(leaks, "CLOSING_SECONDS", 0.05)  # What is to be found here does not go away.
+    monkeypatch.setattr(leaks, "CLOSING_SECONDS", 0.05)  # These leaks do not go away.
     with redis.Redis.from_url(redis_url, decode_responses=True) as opened:
         yield opened
 
@@ -27,7 +27,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
     "key",
     [
         schema.EVENT("evt_1"),
-        schema.SPACE_EVENTS("A"),  # begins like a Space's record, which is permanent
+        schema.SPACE_EVENTS("A"),  # starts like a Space's record, which is permanent
         schema.SPACE_MENTIONS("A"),
         schema.RECIPIENTS(0, "evt_1"),
         schema.DELIVERY(0, "dlv_1"),

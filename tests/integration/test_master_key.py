@@ -35,7 +35,7 @@ async def with_keys(redis_url: str, ring: str) -> AsyncIterator[Runtime]:
 
 
 async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
-    """Seal the secrets of endpoints, and an answer that is kept, under the old key."""
+    """Seal the secrets of endpoints and a stored answer with the old key."""
     async with with_keys(redis_url, OLD) as runtime:
         answer = StoredAnswer(201, runtime.secrets.seal("an answer").encode(), "application/json")
         await runtime.store.idempotency.begin("key", "fingerprint")
@@ -45,7 +45,7 @@ async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
 
 
 async def rotate(directory: Path, **settings: str) -> tuple[int, str, str]:
-    """Run ``rotate-master-key``; returns the exit code and what it printed and complained of."""
+    """Run ``rotate-master-key``; return the exit code, the output and the errors."""
     return await run("rotate-master-key", directory, **settings)
 
 
@@ -161,7 +161,7 @@ async def test_a_concurrent_change_is_not_lost(redis_url: str) -> None:
                 await another.store.endpoints.save(changed, replacing=replacing)
             await save(endpoint, replacing=replacing)
 
-        runtime.store.endpoints.save = interrupted  # type: ignore[method-assign]  # stands in for it
+        runtime.store.endpoints.save = interrupted  # type: ignore[method-assign]  # replaces it
         done = await runtime.store.resealing.reseal(runtime.secrets)
         after = await runtime.store.endpoints.get(endpoint.id)
     assert (done.endpoints, done.left) == (1, 0)
@@ -176,7 +176,7 @@ async def test_an_endpoint_that_changes_all_the_time_is_left_and_reported(redis_
         async def always_late(endpoint: Endpoint, *, replacing: Endpoint, **_more: bool) -> None:
             raise VersionConflictError(f"{endpoint.id} is no longer of {replacing.updated_at}")
 
-        runtime.store.endpoints.save = always_late  # type: ignore[method-assign]  # stands in for it
+        runtime.store.endpoints.save = always_late  # type: ignore[method-assign]  # replaces it
         done = await runtime.store.resealing.reseal(runtime.secrets)
     assert (done.endpoints, done.answers, done.left) == (0, 1, 1)
     assert done.in_use == {"old": 1, "new": 1}

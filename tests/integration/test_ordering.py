@@ -1,4 +1,4 @@
-"""Endpoints that want order: the events of one Space strictly by sequence, Spaces beside each other."""
+"""Ordered endpoints: the events of one Space strictly by sequence, different Spaces concurrently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole workers and receivers that take so much: everything arrives, and little is refused on the way.
+"""Whole workers and rate-limited receivers: everything arrives, with few refusals on the way.
 
 The retry schedule has two attempts, so a refusal that used up a step of it would soon exhaust a delivery.
 """
@@ -61,7 +61,7 @@ async def until_all_are_delivered(runtime: Runtime, endpoint: Endpoint, events: 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A receiver, and how many events it gets at once."""
+    """A receiver, and the number of events that it gets at once."""
 
     limit: Callable[[], Limit]
     count: int

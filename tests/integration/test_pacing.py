@@ -1,4 +1,4 @@
-"""The pace of an endpoint: how it is learned from a receiver's refusals, and kept by the claim."""
+"""Pacing: an endpoint's pace is learned from refusals, and applied when deliveries are claimed."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def _quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_law(monkeypatch: pytest.MonkeyPatch, **figures: Any) -> None:
-    """Have the pace learned by other figures."""
+    """Override the parameters of pacing."""
     quick = json.loads(delivery_queue.FIGURES) | {"pace": replace(PACE_LAW, **figures).as_dict()}
     monkeypatch.setattr(delivery_queue, "FIGURES", json.dumps(quick))
 
 
 async def add_new(store: Store, name: str = "a", **changes: Any) -> Endpoint:
-    """Add an endpoint of whose receiver nothing is known."""
+    """Create an endpoint without a learned pace."""
     identifier = EndpointId("ep_" + name.rjust(16, "0"))
     endpoint = Endpoint(id=identifier, url="https://x.example/", created_at=1.0, updated_at=1.0)
     endpoint = replace(endpoint, **changes)
@@ -51,7 +51,7 @@ async def add_new(store: Store, name: str = "a", **changes: Any) -> Endpoint:
 
 
 def refused(claim: Claim, *, seconds: float = 0.0, took_ms: float = 0.0) -> Settlement:
-    """Answer a delivery by asking for a slower pace, after so many seconds where any are named."""
+    """Return a request for a slower pace, with a retry time if given."""
     attempt = replace(ATTEMPT, duration_ms=took_ms)
     return settled(claim, DeliveryStatus.PENDING, attempt=attempt, succeeded=None)._replace(
         paced=True, resume_after=seconds
@@ -83,7 +83,7 @@ async def now_ms(store: Store) -> float:
 async def set_pace(
     store: Store, endpoint: Endpoint, *, concurrency: float = 16, **pace: float | None
 ) -> None:
-    """Have it learned already."""
+    """Set the learned pace."""
     known = {"calm": 40, "cut_at": await now_ms(store)} | pace
     record = {name: value for name, value in known.items() if value is not None}
     fields = {"pace": json.dumps(record), "concurrency": concurrency}
@@ -91,7 +91,7 @@ async def set_pace(
 
 
 async def next_claims(store: Store) -> list[Claim]:
-    """Wait until something may go out."""
+    """Wait until a delivery can be claimed, and return the claims."""
     found = await wait_until(lambda: claim(store), interval=0.002, message="something may go out")
     assert isinstance(found, list)
     return found
@@ -256,7 +256,7 @@ async def test_a_receiver_that_refuses_soon_after_accepting_gets_a_rate(store: S
     (probe,) = await next_claims(store)
     await settle(store, taken(probe))
     rate = (await pace_of(store, endpoint))["rate"]
-    # Five were taken in about a pause.
+    # Five were accepted in about the length of a pause.
     assert 0 < rate <= 5 * 1000 / PAUSE_MS * PACE_LAW.start
 
 
@@ -391,7 +391,7 @@ STEPS: Final = st.lists(
 def test_the_laws_of_pacing_hold_over_any_history(
     redis_url: str, steps: Sequence[tuple[str, int, int]], most: int, limit: float | None
 ) -> None:
-    """No rate leaves its bounds, no more is in flight than is allowed, and nothing goes out in a pause."""
+    """Rates stay within bounds, concurrency within its limit, and nothing is sent during a pause."""
 
     async def run() -> None:
         async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:

@@ -1,4 +1,4 @@
-"""X has bad days of every kind before a worker that polls it over a real server; the laws hold throughout."""
+"""A state machine: X fails in every way while a worker polls it, and the laws hold throughout."""
 
 from __future__ import annotations
 
@@ -54,21 +54,21 @@ LIVE: Final = st.sets(CREATOR, max_size=6)
 SUBJECT_FAULT: Final = st.sampled_from(sorted(SUBJECT_FAULTS))
 POLLED: Final = st.sampled_from((Call.LOOKUP, Call.CREATORS, Call.SEARCH))
 SOON: Final = st.sampled_from((0, 5, 45, 130))
-"""How many seconds pass after something has happened."""
+"""Seconds that pass after a change."""
 
 AN_HOUR: Final = 3600.0
 MAX_SUBJECT_FAULTS: Final = 2
 STEPS_BETWEEN_RESTS: Final = 5
 RECOVERY_SECONDS: Final = 2 * AN_HOUR
 SECOND_CHANCE_SECONDS: Final = 25 * AN_HOUR
-"""When X is asked again for what it refused by mistake: a value within an hour, a subject once a day."""
+"""When X is asked again for what it refused: a value within an hour, a subject once a day."""
 
 CAUSED: Final = frozenset({EventType.STARTED, EventType.ENDED, EventType.TITLE_CHANGED})
 HARMLESS: Final = frozenset({EventType.SPEAKERS_ADDED, EventType.HOSTS_CHANGED, EventType.UPDATED})
 
 
 class PollMachine(RuleBasedStateMachine):
-    """Directs X and the clock."""
+    """Controls X and the clock."""
 
     url: ClassVar[str]
 
@@ -91,7 +91,7 @@ class PollMachine(RuleBasedStateMachine):
         self.runner.run(self.loop.close())
         self.runner.close()
 
-    # What happens
+    # Rules
 
     @initialize(budget=BUDGETS, at=st.sampled_from((0, 41_000)), on_stage=st.booleans(), live=LIVE)
     def begin(self, budget: float | None, at: int, on_stage: bool, live: set[str]) -> None:
@@ -196,7 +196,7 @@ class PollMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.steps >= STEPS_BETWEEN_RESTS)
     @rule()
     def all_is_well_for_long(self) -> None:
-        """When X has been well for long enough, all that is true is known, and nobody is suspected."""
+        """After X has been healthy for long enough, the true state is known and no subject is suspected."""
         self.x.subject_faults.clear()
         self.x.refused.clear()
         self.x.lag = None
@@ -206,7 +206,7 @@ class PollMachine(RuleBasedStateMachine):
             self.runner.run(self.loop.restart(daily_budget_usd=None))
         self.pass_time(RECOVERY_SECONDS, shortest=300)
         self.pass_time(SECOND_CHANCE_SECONDS, shortest=9000)
-        # Until here the loop has slept for hours at a time, which is no delay of X's making.
+        # So far the loop has slept for hours at a time, which is not a delay caused by X.
         self.something_changes()
         self.pass_time(3 * SETTLING_SECONDS)
         self.runner.run(self.check_that_all_is_known())
@@ -248,7 +248,7 @@ class PollMachine(RuleBasedStateMachine):
             assert self.x.cost(day) <= self.budget * 1000 + highest_price, "the budget was overspent"
 
     def check_that_nobody_waits(self) -> None:
-        """A poisonous subject delays no other: each is answered for once per two cadences."""
+        """A failing subject delays no other: each is answered at least once per two cadences."""
         if self.budget is not None or self.x.outages:
             return
         now = self.x.clock()
@@ -261,7 +261,7 @@ class PollMachine(RuleBasedStateMachine):
             )
 
     def healthy(self) -> Iterator[tuple[Call, str]]:
-        """Yield the subjects that X has always answered for; a Space is one once a lookup has shown it."""
+        """Yield the subjects without faults; a Space counts once a lookup has shown it."""
         for each in self.added:
             if each not in self.suspects:
                 yield each

@@ -1,4 +1,4 @@
-"""Which polls are taken, by whom, in which company, and when they come back."""
+"""How polls are claimed, grouped into requests, and returned."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def file_polls(rig: Rig, call: Call, subjects: Iterable[str], *, at: float
 
 
 class HeldUp:
-    """Makes X wait with its answers until it is let go, and then answer well or not at all."""
+    """Holds back X's answers until released; the answers then have the given status."""
 
     def __init__(self, rig: Rig, *, status: int = 200) -> None:
         self._status = status
@@ -86,13 +86,13 @@ async def test_two_workers_share_the_polls_and_never_poll_a_subject_at_once(redi
     async with open_rig(redis_url, "spaces:\n" + spaces(everything, LIVE), workers=2) as rig:
         await rig.watch(WatchKind.SPACE, *everything)
         x = HeldUp(rig)
-        # A claim that comes too late is left to the next job.
+        # A claim that lost the race is left to the next job.
         jobs = [asyncio.create_task(rig.poll(number)) for number in (0, 1)]
         await x.begun(1)
         jobs += [asyncio.create_task(rig.poll(number)) for number in (0, 1)]
         await x.begun(2)
         queue = await queue_of(rig, Call.LOOKUP)
-        await rig.poll(0)  # one more finds nothing left to ask
+        await rig.poll(0)  # one more finds nothing to ask
         x.release()
         await asyncio.gather(*jobs)
         assert sorted([*x.waiting[0], *x.waiting[1]]) == sorted(everything)
@@ -114,7 +114,7 @@ async def test_a_claim_returns_only_unclaimed_polls(redis_url: str) -> None:
 
 async def test_a_request_takes_urgent_polls_and_keeps_a_tenth_for_patient_ones(redis_url: str) -> None:
     async with open_rig(redis_url, NO_SPACES) as rig:
-        # The patient ones have waited for longer, and still they get no more than their share.
+        # The patient ones have waited longer, but still get no more than their share.
         await file_polls(rig, Call.LOOKUP, names("P", 50), at=rig.clock.now - 3600, urgency=Urgency.PATIENT)
         await file_polls(rig, Call.LOOKUP, names("U", 150), at=rig.clock.now, urgency=Urgency.URGENT)
         await rig.poll()
@@ -216,7 +216,7 @@ async def test_the_poll_of_a_watch_removed_during_a_request_does_not_return(
         x.release()
         await polling
         rig.x.restore()
-        # A Space may be polled once more: that poll finds that nobody follows it.
+        # A Space may be polled once more, which finds that no watch follows it.
         await rig.pass_time(120, step=10)
         asked = len(rig.x.requests)
         assert asked <= 2

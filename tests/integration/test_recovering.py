@@ -1,4 +1,4 @@
-"""Sending an endpoint again what it missed: what is counted, what goes out, and what a crash leaves."""
+"""Recoveries: what is counted, what is sent, and what happens after a crash."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EVERYTHING = "2001-01-01T00:00:00Z"
 
 
 class WorkerCrashedError(Exception):
-    """The worker is gone."""
+    """A worker crashed."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def store(runtime: Runtime) -> AsyncIterator[Store]:
-    """The store, in which nothing may be wrong after a test."""
+    """The store, which must be consistent after a test."""
     yield runtime.store
     assert await findings(runtime.store) == []
 
@@ -58,7 +58,7 @@ async def worker(runtime: Runtime) -> AsyncIterator[Worker]:
 
 
 async def log(store: Store, *numbers: int) -> list[EventId]:
-    """Commit events that nobody is owed."""
+    """Commit events without dispatching them."""
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
@@ -82,7 +82,7 @@ async def due(store: Store, endpoint: Endpoint) -> list[str]:
 
 
 async def drain(store: Store, worker: Worker, recovery: Recovery) -> list[str]:
-    """Let the recovery and an endless receiver take turns; returns what went out, in order."""
+    """Alternate between recovery and delivery; return what was sent, in order."""
     sent: list[str] = []
     while True:
         await store.database.redis.zadd(schema.RECOVERING(), {recovery.id: 0}, xx=True)
@@ -95,7 +95,7 @@ async def drain(store: Store, worker: Worker, recovery: Recovery) -> list[str]:
 
 
 async def subscriber(store: Store, name: str = "s", **changes: Any) -> Endpoint:
-    """Add an endpoint that wants every event."""
+    """Create an endpoint that subscribes to every event."""
     return await add(store, name, event_types=("*",), **changes)
 
 
@@ -128,7 +128,7 @@ async def test_delivered_and_pending_deliveries_are_left_alone(store: Store, wor
     assert await store.database.redis.zscore(store.partitions.key(schema.LEASED, endpoint.id), leased)
     assert (await store.deliveries.get(delivery_id(delivered, endpoint.id))).status == "delivered"
     claims = {each.event_id: each for each in await claim(store)}
-    # Its schedule begins again; what was never tried has no record to say so.
+    # Its schedule restarts; a delivery without an attempt has no record of it.
     assert (claims[exhausted].attempts_made, claims[exhausted].base) == (10, 10)
     assert (claims[exhausted].trigger, claims[never_owed].trigger) == ("manual", "scheduled")
 
@@ -167,7 +167,7 @@ async def test_only_events_committed_in_the_span_are_recovered(store: Store, wor
 async def test_counting_undispatched_events_routes_each_event_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundred thousand are counted while somebody waits for the answer."""
+    """A hundred thousand events are counted while a caller waits for the response."""
     events = await commit_space_events(store, "A", *range(1, 401))
     endpoint = await subscriber(store)
     await dispatch_events(store, [(event, []) for event in events[:-1]])
@@ -226,7 +226,7 @@ async def test_a_line_counts_as_waiting_if_its_first_delivery_waits(
 
     assert await waiting() == 9
     first, second, _ = await claim(store)
-    # What is in flight does not wait any more; what stands behind it does.
+    # A delivery in flight no longer waits, but those behind it do.
     assert await waiting() == 6
     await settle(store, settled(first, DeliveryStatus.PENDING, delay=3600.0))
     assert await waiting() == 4
@@ -251,7 +251,7 @@ async def test_recoveries_take_turns(store: Store) -> None:
 async def test_a_worker_that_dies_during_a_batch_repeats_and_loses_nothing(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    """Before the batch is stored, or after it, when the answer does not arrive any more."""
+    """Either before the batch is stored, or after that but before the answer arrives."""
     events = await log(store, *range(3 * BATCH))
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
@@ -272,7 +272,7 @@ async def test_a_worker_that_dies_during_a_batch_repeats_and_loses_nothing(
     halfway = await store.recoveries.get(endpoint.id, recovery.id)
     assert halfway.queued == (2 if after else 1) * BATCH
     assert halfway.status is RecoveryStatus.RUNNING
-    # The same batch comes again: by a client that repeats what it has no answer to, or a second worker.
+    # The same batch again, from a client that repeats an unanswered call, or from a second worker.
     await original(store.recoveries, *calls[0])
     await original(store.recoveries, *calls[1])
     await run(worker)

@@ -1,4 +1,4 @@
-"""What is said of a server that may lose data: at the start, by the doctor and by ``/v1/system``."""
+"""Reports about a server that may lose data: at the start, by the doctor and by ``/v1/system``."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ FAULTS: Final = {concern.name for _, concern in CONCERNS if concern.severity is 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server of this module's own: its settings are changed."""
+    """A server for this module only, since its settings are changed."""
     with RedisServer(tmp_path_factory.mktemp("concerning")) as running:
         yield running
 
 
 @pytest.fixture
 def admin(server: RedisServer) -> Iterator[redis.Redis]:
-    """A connection that changes the server's settings; they are as before in the end."""
+    """A connection that may change the server's settings, which are restored afterwards."""
     with redis.Redis(port=server.port, decode_responses=True) as client:
         client.flushall()
         before = {name: client.config_get(name)[name] for name in CHANGED}
@@ -58,7 +58,7 @@ def admin(server: RedisServer) -> Iterator[redis.Redis]:
             client.config_set(name, value)
         client.replicaof("NO", "ONE")
         client.acl_deluser("limited")
-        # A server that writes its first append-only file does not end when it is asked to.
+        # A server that writes its first append-only file ignores a request to shut down.
         while (
             persistence_of(client)["aof_rewrite_in_progress"]
             or persistence_of(client)["aof_rewrite_scheduled"]
@@ -67,7 +67,7 @@ def admin(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 def persistence_of(client: redis.Redis) -> dict[str, Any]:
-    """Return what the server says of its files."""
+    """Return the persistence information of the server."""
     said: Any = client.info("persistence")
     return dict(said)
 
@@ -79,7 +79,7 @@ async def runtime_at(url: str) -> AsyncIterator[Runtime]:
 
 
 async def logged(runtime: Runtime) -> list[tuple[str, str]]:
-    """Return what is logged at a start, as level and name."""
+    """Return the log entries of a start, as level and name."""
     with capture_logs() as lines:
         await report_concerns(runtime.store)
     assert all(line["reason"] and line["remedy"] for line in lines)
@@ -96,7 +96,7 @@ async def system(runtime: Runtime, serve: Serve) -> dict[str, Any]:
 
 
 async def run_cli(*arguments: str, url: str) -> Any:
-    """Run a command in a thread of its own, with the server as its setting."""
+    """Run a command in another thread, with the server in its settings."""
     environment = {"NOTIFIER_REDIS_URL": url}
     return await asyncio.to_thread(CliRunner().invoke, cli, [*arguments], env=environment)
 
@@ -154,7 +154,7 @@ async def test_a_replica_is_reported_everywhere(
 async def test_failing_writes_are_reported_everywhere(
     server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
-    """A folder stands where the snapshot belongs; a full disk shows in the same way."""
+    """A directory in place of the snapshot file has the same effect as a full disk."""
     in_the_way = server.data_dir / "dump.rdb"
     in_the_way.mkdir()
     admin.bgsave()

@@ -1,4 +1,4 @@
-"""What stands at the address of Redis and does not serve: one error, soon, in the server's words."""
+"""A server that does not work as Redis causes one prompt error that quotes it."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ each_database = pytest.mark.parametrize("database", [0, 3], ids=["database 0", "
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server of this module's own: its settings are changed."""
+    """A server for this module only, since its settings are changed."""
     with RedisServer(tmp_path_factory.mktemp("refusing")) as running:
         yield running
 
 
 @pytest.fixture
 def admin(server: RedisServer) -> Iterator[redis.Redis]:
-    """A connection that changes the server's settings; they are as before in the end."""
+    """A connection that may change the server's settings, which are restored afterwards."""
     with redis.Redis(port=server.port, decode_responses=True) as client:
         before = {name: client.config_get(name)[name] for name in CHANGED}
         yield client
@@ -65,7 +65,7 @@ CHANGED: Final = ("requirepass", "maxclients", "maxmemory")
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for tenths of what an answer may take; what is waited for never comes in these tests."""
+    """Shorten the time-outs, since the answers never arrive in these tests."""
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.3)
     monkeypatch.setattr(connection, "SENTINEL_SECONDS", 0.2)
@@ -81,7 +81,7 @@ async def database_at(url: str) -> AsyncIterator[Database]:
 
 
 async def fault_at(url: str) -> UnavailableError:
-    """Return the error of a first command."""
+    """Return the error of the first command."""
     async with database_at(url) as database:
         with pytest.raises(UnavailableError) as refused:
             await database.ping()
@@ -213,14 +213,14 @@ async def test_a_closed_port() -> None:
 
 
 def test_a_call_to_a_silent_server_is_bounded() -> None:
-    """Connecting, and the one answer that does not come; it is not sent again."""
+    """The connection and the missing answer each have a time-out, and nothing is sent again."""
     assert CONNECT_SECONDS + ANSWER_SECONDS < PROMISED_SECONDS
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("login", ["", ":word@"], ids=["no password", "password"])
 async def test_a_silent_server_is_given_up_for_all_callers_at_once(login: str) -> None:
-    """Under a lock around connecting they would time out one after the other."""
+    """With a lock around connecting, they would time out one after the other."""
     async with listening(stays_silent) as port, database_at(f"redis://{login}127.0.0.1:{port}/0") as database:
         async with asyncio.timeout(3.0):
             outcomes = await asyncio.gather(*(database.ping() for _ in range(20)), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The client of the workers waits for a server that does not serve, and repeats no more than it must."""
+"""The workers' client waits for a failing server, and repeats only what it must."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def client(server: RedisServer, retrying: Retrying) -> AsyncIterator[Any]:
 
 
 def ask(server: RedisServer, *command: str) -> Any:
-    """Run a command on a connection of its own."""
+    """Run a command on a separate connection."""
     with redis.Redis(port=server.port, decode_responses=True) as other:
         return other.execute_command(*command)
 
@@ -75,14 +75,14 @@ async def test_only_refused_commands_of_a_pipeline_are_repeated(server: RedisSer
     ask(server, "SET", "counted", "0")
     ask(server, "HSET", "hash", "field", "value")
     ask(server, "CONFIG", "SET", "maxmemory", "1")
-    # HDEL needs no memory and goes through; SET does.
+    # HDEL needs no memory and succeeds; SET does not.
     pipeline = client.pipeline(transaction=False)
     pipeline.hdel("hash", "field").set("key", "value").get("counted")
     waiting = asyncio.create_task(pipeline.execute())
     await wait_until(lambda: not ask(server, "HEXISTS", "hash", "field"), message="the first one is done")
     assert not waiting.done()
     ask(server, "CONFIG", "SET", "maxmemory", "0")
-    assert await waiting == [1, True, "0"]  # a second HDEL would have answered 0
+    assert await waiting == [1, True, "0"]  # a second HDEL would have returned 0
 
 
 async def test_a_transaction_waits_as_a_whole(server: RedisServer, client: Any) -> None:

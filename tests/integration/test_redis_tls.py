@@ -1,4 +1,4 @@
-"""``rediss://`` proves who the server is, by its certificate and its name, also by way of Sentinels."""
+"""``rediss://`` checks the server's certificate and name, also through Sentinels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER_NAME = "redis.example"
 
 @dataclass
 class Secured:
-    """Servers behind TLS, each with a certificate for a name; they end with the test."""
+    """Servers behind TLS, each with a certificate for a name; they stop with the test."""
 
     stack: AsyncExitStack
     authority: Authority
@@ -33,12 +33,12 @@ class Secured:
     ca: Path
 
     async def proxy(self, name: str = "127.0.0.1") -> int:
-        """Run TLS in front of the server; returns its port."""
+        """Run TLS in front of the server; return its port."""
         visitor = forwarding(self.redis.port)
         return await self.stack.enter_async_context(listening(visitor, tls=self.authority.server(name)))
 
     async def sentinel(self, primary: int, name: str | None = "127.0.0.1") -> int:
-        """Run a Sentinel, without TLS where ``name`` is None; returns its port."""
+        """Run a Sentinel, without TLS if ``name`` is None; return its port."""
         tls = self.authority.server(name) if name else None
         return await self.stack.enter_async_context(listening(sentinel_of("main", primary), tls=tls))
 
@@ -100,7 +100,7 @@ async def test_a_parameter_turns_all_checks_off(secured: Secured) -> None:
 async def test_the_client_of_arq_checks_as_well(secured: Secured) -> None:
     url = f"rediss://127.0.0.1:{await secured.proxy(OTHER_NAME)}/0?ssl_ca_certs={secured.ca}"
     retrying = Retrying()
-    retrying.end()  # A worker would wait for a proxy that gets its certificate.
+    retrying.end()  # A worker would wait for a proxy to get a valid certificate.
     queue = job_queue(connect(url, decode=False, retrying=retrying))
     try:
         with pytest.raises(RedisError, match="certificate verify failed"):
@@ -128,7 +128,7 @@ async def test_sentinels_may_be_without_tls(secured: Secured) -> None:
 
 
 async def test_a_server_without_tls_is_refused(secured: Secured) -> None:
-    """The server hears a greeting that is no command, and hangs up or says something that is no Redis."""
+    """The server receives a TLS handshake instead of a command, and closes or sends an error."""
     fault = await fault_at(f"redis://127.0.0.1:{await secured.proxy()}/0")
     assert "\n" not in fault.message
 

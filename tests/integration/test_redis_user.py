@@ -1,4 +1,4 @@
-"""A user of Redis with exactly what docs/operations.md allows: everything works, and nothing less does."""
+"""A Redis user with exactly the permissions in docs/operations.md, which are sufficient and necessary."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ spaces:
 
 @pytest.fixture
 def admin(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
-    """A client that may do everything; the user is gone in the end."""
+    """A client with all permissions, which deletes the test user at the end."""
     assert redis_url
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         client.acl_log_reset()
@@ -50,7 +50,7 @@ def admin(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
 
 
 def allow(admin: redis.Redis, rules: str) -> str:
-    """Make the user with these rules alone; returns the URL."""
+    """Create the user with exactly these rules; return the URL."""
     setuser: Any = admin.execute_command
     setuser("ACL", "SETUSER", USER, "reset", "on", ">word", *rules.split())
     port = admin.connection_pool.connection_kwargs["port"]

@@ -1,4 +1,4 @@
-"""A subject that X does not accept fails its own watch and costs the others nothing."""
+"""A subject that X refuses fails its own watch and does not affect others."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def watches(rig: Rig) -> dict[str, Watch]:
 
 
 def asked_about(rig: Rig, call: Call, subject: str) -> list[float]:
-    """Return the seconds since noon at which X was asked about a subject."""
+    """Return when X was asked about a subject, in seconds since noon."""
     named = subject.removeprefix("@")
     return [asked.at - NOON for asked in rig.x.of(call) if named in asked.subjects]
 
@@ -77,7 +77,7 @@ async def test_a_first_refusal_is_not_final_and_the_others_are_polled_at_once(
         found = await watches(rig)
         assert found[bad].status is not WatchStatus.FAILED
         assert (found[good].status, found[good].failure_reason) == (WatchStatus.ACTIVE, None)
-        await rig.pass_time(2)  # creators are asked about once a second, also those that were a name before
+        await rig.pass_time(2)  # creators are polled once a second, also those that were resolved from a name
         assert await rig.types() == ["space.started"], "and X is not said to have an outage"
         rig.x.restore()
         await rig.pass_time(118)
@@ -111,7 +111,7 @@ async def test_a_failed_watch_is_retried_daily_and_resumes_when_x_answers(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
     if call is Call.USERS:
-        bad = good  # X knows the name when it accepts it again
+        bad = good  # X knows the name once it accepts it again
     async with open_rig(redis_url, SCENARIO) as rig:
         refuse(rig, call, bad)
         await rig.watch(kind, bad)
@@ -157,7 +157,7 @@ async def test_a_hundred_are_polled_again_without_three_that_are_refused_in_turn
 async def test_a_watch_changed_by_its_owner_at_that_moment_still_fails(
     redis_url: str, kind: WatchKind, good: str, bad: str, call: Call
 ) -> None:
-    """A change of the label must not leave a watch behind that is active and never polled."""
+    """A change of the label must not leave a watch active that is never polled."""
     async with open_rig(redis_url, SCENARIO) as rig:
         refuse(rig, call, bad)
         await rig.watch(kind, bad, good)
@@ -172,7 +172,7 @@ async def test_a_watch_changed_by_its_owner_at_that_moment_still_fails(
                 await store.watches.save(replace(before, label="mine"), replacing=before, now=rig.clock.now)
             return await commit(event, change=change)
 
-        store.events.commit = commit_too_late  # type: ignore[method-assign]  # a race, made to happen
+        store.events.commit = commit_too_late  # type: ignore[method-assign]  # forces a race
         await rig.pass_time(130, step=5)
         found = await watches(rig)
         assert changed
@@ -216,7 +216,7 @@ async def test_a_400_without_details_is_announced_and_backed_off_from(
         await rig.poll()
         assert await rig.types() == []
         await rig.pass_time(1800, step=10)
-        # The question is put off by the rarest poll: a mistake of ours must not be hammered at X.
+        # The question is postponed by the longest interval, since a mistake of our own must not flood X.
         assert [asked.at - rig.x.requests[0].at for asked in rig.x.requests] == [0, 600, 1200, 1800]
         assert await rig.types() == ["source.degraded"]
         health, _ = await rig.runtime.store.health.read()
@@ -231,7 +231,7 @@ async def test_a_400_without_details_is_announced_and_backed_off_from(
 async def test_a_400_that_repeats_the_whole_question_refuses_only_what_its_message_names(
     redis_url: str, sent: list[str]
 ) -> None:
-    """X repeats all that was sent under ``parameters``; which of it is meant stands in the message."""
+    """X repeats all sent values under ``parameters``; only the message says which one is meant."""
     message = "The `ids` query parameter value [BAD] does not match ^[a-zA-Z0-9]{1,13}$"
     body = {"title": "Invalid Request", "errors": [{"parameters": {"ids": sent}, "message": message}]}
     async with open_rig(redis_url, "spaces:\n" + spaces(["GOOD1", "GOOD2"], LIVE)) as rig:

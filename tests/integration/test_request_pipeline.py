@@ -1,4 +1,4 @@
-"""X's rate limits as X sees them: what the workers together ask, second by second."""
+"""X's rate limits: the requests of all workers together, second by second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ONE_A_SECOND = Behaviour(creators_per_second=1)
 
 
 async def pass_time_at_once(rig: Rig, seconds: float, *, step: float) -> None:
-    """Let time pass for all workers, each step of theirs at the same moment."""
+    """Advance the clock for all workers, which run each step concurrently."""
     until = rig.clock.now + seconds
     while rig.clock.now < until:
         rig.clock.now += step
@@ -33,7 +33,7 @@ async def test_a_shared_bucket_is_used_up_to_nine_tenths_at_most(redis_url: str)
     limits = Limits(requests=100, window_seconds=900)
     shared = Behaviour(buckets=Buckets.SHARED)
     async with open_rig(redis_url, scenario, workers=2, limits=limits, behaviour=shared) as rig:
-        # They would ask about 200 times in a window: lookups 30, creators 15, searches 150.
+        # Without a limit there would be about 200 requests per window: 30 lookups, 15 creators, 150 searches.
         await rig.watch(WatchKind.SPACE, "S1", "S2")
         await rig.watch(WatchKind.CREATOR, "1", "@seven")
         await rig.watch(WatchKind.SEARCH, *(f"news {number}" for number in range(10)))
@@ -42,7 +42,7 @@ async def test_a_shared_bucket_is_used_up_to_nine_tenths_at_most(redis_url: str)
         asked = [(asked.at - start, asked.call, asked.status) for asked in rig.x.requests]
         found = await rig.runtime.store.budget.describe(now=rig.clock.now)
     assert {status for _, _, status in asked} == {200}
-    # The first window begins with the first request, five seconds in; its end is reported rounded up.
+    # The first window starts with the first request, after five seconds; its end is rounded up.
     first = Counter(call for at, call, _ in asked if at < 905)
     second = Counter(call for at, call, _ in asked if 906 < at < 1800)
     for window in (first, second):
@@ -78,7 +78,7 @@ async def test_creators_are_polled_with_one_request_a_second(redis_url: str) -> 
         asked = rig.x.of(Call.CREATORS)
     assert {each.status for each in asked} == {200}
     assert min(later.at - sooner.at for sooner, later in pairwise(asked)) >= 1
-    # Three requests carry all of them, so a round a minute is three requests, or six with some taken ahead.
+    # Three requests cover all of them, so there are three per minute, or six if some are early.
     assert 9 <= len(asked) <= 12
     by_creator = Counter(creator for each in asked for creator in each.subjects)
     assert set(by_creator) == set(creators)
@@ -91,7 +91,7 @@ async def test_people_are_requested_only_while_an_endpoint_needs_them(redis_url:
         await rig.watch(WatchKind.CREATOR, "1")
         await rig.watch(WatchKind.SEARCH, "news")
         for path, payload, people in (
-            (None, None, True),  # nobody subscribes: events are polled, and shown in full
+            (None, None, True),  # without subscribers events are polled, and shown in full
             ("/thin", PayloadForm.THIN, False),
             ("/full", PayloadForm.FULL, True),
         ):

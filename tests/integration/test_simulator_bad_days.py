@@ -1,4 +1,4 @@
-"""Faults that single out a subject, a value, a token or a Space, and answers that only look healthy."""
+"""Faults for single subjects, values, tokens or Spaces, and answers that only look healthy."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class X:
 
 
 async def x_with(aiohttp_client: AiohttpClient, *faults: str, x: str = "", speed: float = 1.0) -> X:
-    """An X at the 65th second, where every fault lasts from the 60th to the 70th."""
+    """Return an X at second 65, where every fault lasts from second 60 to 70."""
     listed = "".join(f"\n  - {{at: 60s, for: 10s, {fault}}}" for fault in faults)
     text = f"{CAST}x: {{creators_per_second: 0, {x}}}\nfaults:{listed or ' []'}"
     clock = Clock()
@@ -375,7 +375,7 @@ async def test_the_bad_days_scenario_runs_to_its_end(aiohttp_client: AiohttpClie
         if second == 25:
             assert await x.status(f"{lookup},1BadPoisonedP") == 503
             assert await x.status(f"{by_creator},3100000099") == 503
-    # Refusals of fields and ids, a stray 403, and the failures that make a good program pause.
+    # Refusals of fields and ids, a single 403, and the failures that make a good program pause.
     assert {second for second, statuses in answered.items() if statuses != {200}} == {
         *range(86, 101),
         198,

@@ -1,4 +1,4 @@
-"""What X does where nobody can be sure: over Spaces, buckets, suspended accounts, the bill."""
+"""Undocumented behaviour of X: ended Spaces, buckets, suspended accounts, the bill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The five calls over HTTP, in both contracts, with the play steered by hand."""
+"""The five calls over HTTP, in both contracts, on a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Clock:
 
 @dataclass
 class X:
-    """A client of the stand-in together with the clock that steers it."""
+    """A client of the stand-in, and the clock that controls it."""
 
     client: TestClient[Request, Application]
     clock: Clock

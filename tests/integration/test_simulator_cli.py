@@ -1,4 +1,4 @@
-"""How commands tell the stand-in what X does."""
+"""Command-line options for the behaviour of the stand-in."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_options_override_the_scenario(lines: tuple[str, ...], shown: list
 )
 def test_a_bad_option_is_named(lines: list[str], message: str) -> None:
     options = [part for line in lines for part in ("--x", line)]
-    # The speed is no good either, so that a command which passes the options over does not run for ever.
+    # The speed is invalid, too, so that a command which ignores the options does not run forever.
     result = CliRunner().invoke(app, ["simulate", "demo", "--port", "0", "--speed", "0", *options])
     assert isinstance(result.exception, ConfigError)
     assert result.exception.message.startswith(message)

@@ -49,7 +49,7 @@ def scenario_with(kind: str, **more: str) -> Scenario:
 async def start(
     aiohttp_client: AiohttpClient, scenario: Scenario, *, speed: float = 1.0, offset: float = 65.0
 ) -> tuple[TestClient[Request, Application], Clock]:
-    """A stand-in whose play stands at ``offset``."""
+    """Return a stand-in whose scenario is at ``offset``."""
     clock = Clock()
     app = create_simulator(scenario, contract=Contract.CURRENT, speed=speed, clock=clock)
     clock.now = START + offset / speed
@@ -153,7 +153,7 @@ async def test_a_slow_answer_shows_the_state_at_the_time_of_the_request(
     client, _ = await start(aiohttp_client, scenario, speed=10.0)
     began = time.monotonic()
     assert await ask(client) == LIVE
-    assert time.monotonic() - began >= 0.09  # one second of the scenario; the timer may fire a tick early
+    assert time.monotonic() - began >= 0.09  # one second of the scenario; the timer may fire slightly early
 
 
 async def test_a_stale_answer_is_half_a_minute_old(aiohttp_client: AiohttpClient) -> None:
@@ -165,7 +165,7 @@ async def test_a_stale_answer_is_half_a_minute_old(aiohttp_client: AiohttpClient
 
 async def test_a_stale_answer_may_be_of_another_age(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("stale", lag="15s"))
-    assert await ask(client) == LIVE  # 50 s: the Space has just gone live
+    assert await ask(client) == LIVE  # at 50 s the Space has just gone live
     client, _ = await start(aiohttp_client, scenario_with("stale", lag="15.5s"))
     assert (await ask(client))[1]["data"]["state"] == "scheduled"
 
@@ -176,7 +176,7 @@ async def test_only_every_third_answer_comes_from_a_lagging_replica(aiohttp_clie
     for number in range(7):
         answered.append((await ask(client))[1]["data"]["state"])
         if number == 3:
-            # Another call in between does not shift the turns of this one.
+            # Another call in between does not affect the count of this one.
             body = (await ask(client, "/2/spaces/search?query=hello"))[1]
             assert body["data"][0]["state"] == "live"
     assert answered == ["live", "live", "scheduled", "live", "live", "scheduled", "live"]

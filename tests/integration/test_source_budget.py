@@ -1,4 +1,4 @@
-"""The client for X's API within its shared budget: what it asks, understands and notes."""
+"""The client for X's API within its shared budget: what it requests, reads and records."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def budget(database: Database) -> SharedBudget:
 
 @asynccontextmanager
 async def asking(budget: SharedBudget, handler: Handler) -> AsyncIterator[XClient]:
-    """Return a client for an X that answers as the handler does, each time a second later."""
+    """Return a client for an X that answers with the handler, each time a second later."""
     app = web.Application()
     for path in ("/2/spaces", "/2/spaces/by/creator_ids", "/2/spaces/search", "/2/users/by"):
         app.router.add_get(path, handler)
@@ -84,7 +84,7 @@ def window(remaining: int, *, limit: int = 300, reset: float = NOW + 600) -> dic
 
 
 class RefusingX:
-    """Refuses some values of each parameter, in the words of one of X's two contracts."""
+    """Refuses some values of each parameter, in the form of one of X's two contracts."""
 
     def __init__(self, contract: str, unknown: Mapping[str, str] | None = None) -> None:
         self.contract = contract
@@ -327,7 +327,7 @@ class TestRefusedValues:
         "case",
         [
             (LOOKUP, "ids", ["B"], ("B",)),
-            (LOOKUP, "ids", ["A,B"], ()),  # the whole question repeated: it names nobody
+            (LOOKUP, "ids", ["A,B"], ()),  # repeats the whole question, so it names no single subject
             (LOOKUP, "ids", ["C"], ()),
             (Question(Call.CREATORS, ("1", "x")), "user_ids", ["x"], ("x",)),
             (Question(Call.USERS, ("a b",)), "usernames", ["a b"], ("a b",)),
@@ -439,7 +439,7 @@ class TestFailures:
         handler = answering(200, raw, Content_Encoding="gzip", **window(200))
         async with asking(budget, handler) as x:
             observation = await x.ask(LOOKUP)
-        # What is lost at the very end of a packed body may be its checksum alone, and the content is whole.
+        # The last bytes of a compressed body may be only its checksum, with the content complete.
         assert kind_of(observation) in {None, FailureKind.UNAVAILABLE}
         assert (kind_of(observation) is None) == bool(observation.snapshots)
         assert (await budget.describe(now=NOW)).of(Call.LOOKUP).unanswered == 0
@@ -470,7 +470,7 @@ class TestFailures:
 
 
 class TestSpending:
-    """The store's record of what was billed."""
+    """The store's record of billed resources."""
 
     async def test_each_resource_costs_once_a_day(self, database: Database) -> None:
         spending = Spending(database)

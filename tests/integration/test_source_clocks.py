@@ -1,4 +1,4 @@
-"""Windows on X's clock, and whose they are: how often X refuses, and for how long nothing is asked."""
+"""Rate windows on X's clock: how often X refuses, and how long requests pause."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ async def database(redis_url: str) -> AsyncIterator[Database]:
 
 @dataclass
 class CountingX:
-    """Counts requests in windows on a clock of its own, and refuses what is beyond the limit.
+    """Counts requests in windows on its own clock, and refuses those beyond the limit.
 
     Attributes:
-        ours: The clock of those who ask.
-        ahead: By how many seconds X's is ahead of it.
-        dated: Whether its answers have a ``Date``.
-        others: How many requests somebody else has taken from each window.
-        day: What is left in 24 hours, where that is limited too.
+        ours: The clock of the client.
+        ahead: By how many seconds X's clock is ahead of it.
+        dated: Whether its answers have a ``Date`` header.
+        others: How many requests other clients have made in each window.
+        day: The remaining requests of the 24-hour window, if there is one.
     """
 
     ours: Clock
@@ -104,7 +104,7 @@ async def served(x_of: CountingX) -> AsyncIterator[str]:
 
 
 async def keep_asking(x_of: CountingX, database: Database, *, seconds: float) -> None:
-    """Ask as often as the budget and X allow, a second apart at least, and wait as long as a failure asks."""
+    """Send requests as often as the budget and X allow, at least a second apart; wait after failures."""
     clock = x_of.ours
     async with served(x_of) as url:
         budget = SharedBudget(database, origin_of(url, "token"))

@@ -1,4 +1,4 @@
-"""Why no answer of X came, in words that help, over real connections that fail in every way."""
+"""Error messages for failed requests to X, over real connections that fail in every way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASS_NAME = re.compile(r"\b\w*(?:Error|Exception|Timeout)\b")
 
 
 class OpenBudget:
-    """Lets every request go."""
+    """Allows every request."""
 
     async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:  # noqa: ARG002 - its form
         return 0.0
@@ -47,7 +47,7 @@ async def failure_of(url: str, *, proxy: str | None = None) -> Failure:
 
 
 async def failure_after(*parts: bytes) -> Failure:
-    """What comes of a peer that writes this and hangs up."""
+    """Return the failure for a server that sends these bytes and closes."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -152,7 +152,7 @@ async def test_a_compressed_body_that_is_too_large_is_reported() -> None:
 
 
 class TestProxy:
-    """X is asked through a proxy, and what is wrong with the proxy is not said of X."""
+    """Requests through a proxy; its faults are not attributed to X."""
 
     async def test_requests_go_through_the_proxy_with_its_credentials(self) -> None:
         heads: list[str] = []

@@ -1,4 +1,4 @@
-"""What subscribers hear when X has a bad day, and how X is asked meanwhile."""
+"""Events about outages of X, and how X is polled during them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def live(count: int) -> list[str]:
 
 
 async def news(rig: Rig) -> list[tuple[str, dict[str, Any]]]:
-    """What was announced of the source: the types and the details."""
+    """Return the types and details of the events about the source."""
     page = await rig.runtime.store.events.page(limit=250, cursor=None, oldest_first=True)
     return [
         (event.type, json.loads(event.body)["data"]["details"])
@@ -54,7 +54,7 @@ class TestAnOutageOfOneCall:
             rig.x.fail(Call.SEARCH, 403)
             await rig.pass_time(1790, step=10)
             assert gaps(rig, Call.LOOKUP) == [30] * 59
-            # Both are asked, for one of them may be at fault; then one is the probe, every five minutes.
+            # Both are asked, since one of them may be at fault; then one is the probe, every five minutes.
             assert gaps(rig, Call.SEARCH) == [0] + [300] * 5
             ((event_type, details),) = await news(rig)
             assert (event_type, details["kind"]) == ("source.degraded", "unauthorized")
@@ -106,8 +106,8 @@ class TestAnOutageOfOneCall:
             await rig.watch(WatchKind.SPACE, *everything)
             rig.x.fail(Call.LOOKUP, 503)
             await rig.pass_time(320)
-            # One of the Spaces may be at fault, so both questions are asked once more and then in parts. When
-            # four that share no Space have failed, X is left alone.
+            # One of the Spaces may be at fault, so both questions are repeated once and then split. When
+            # four without a common Space have failed, the call pauses.
             assert gaps(rig, Call.LOOKUP) == [0, 10, *[0] * 5, 10, 20, 40, 60, 60, 60]
             rig.x.restore()
             await rig.pass_time(61)
@@ -131,7 +131,7 @@ class TestAnOutageOfOneCall:
                 "source.degraded",
                 "source.recovered",
             ]
-            # Were it not over, the end of all credentials would not be announced.
+            # If it were not over, the end of the credentials outage would not be announced.
             rig.x.fail(Call.LOOKUP, 401)
             await rig.pass_time(45)
             assert [details["kind"] for _, details in await news(rig)] == ["unauthorized"] * 3
@@ -279,7 +279,7 @@ class TestMassVanish:
             assert [(event_type, details["kind"]) for event_type, details in await news(rig)] == [
                 ("source.degraded", "mass_vanish")
             ]
-            # A doubt is polled again no more often than what is near, and 120 Spaces are two requests.
+            # A doubt is polled no more often than a near start, and 120 Spaces are two requests.
             assert len(rig.x.of(Call.LOOKUP)) <= 2 * 340 / 10
             await rig.pass_time(120, step=5)
             assert [event_type for event_type, _ in await news(rig)] == [
@@ -309,7 +309,7 @@ class TestMassVanish:
             assert await news(rig) == []
 
     async def test_an_answer_that_comes_in_between_does_not_end_it(self, redis_url: str) -> None:
-        """Lists that answer while lookups find nothing must not make the circuit flutter."""
+        """Lists that answer while lookups find nothing must not make the state alternate."""
         scenario = "spaces:\n" + spaces(live(20), LIVE)
         scenario += "faults: [{at: 45s, for: 300s, kind: vanish_all, calls: [lookup]}]"
         async with open_rig(redis_url, scenario) as rig:

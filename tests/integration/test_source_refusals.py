@@ -1,4 +1,4 @@
-"""What X refuses is left out per call, by all workers, for an hour; then it is asked for again."""
+"""Refused values are left out per call, by all workers, for an hour; then they are retried."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEP = READ_AGAIN_SECONDS
 
 
 class Mood:
-    """X refuses some values of a parameter for as long as it is in the mood."""
+    """Refuses some values of a parameter while it is active."""
 
     def __init__(self, parameter: str, *values: str) -> None:
         self.parameter = parameter
@@ -47,7 +47,7 @@ def in_a_mood(rig: Rig, parameter: str, *values: str) -> Mood:
 
 
 async def ask(rig: Rig, question: Question = LOOKUP, *, worker: int = 0) -> list[int]:
-    """Ask and return the statuses that it took; the answer itself is a good one."""
+    """Ask and return the statuses of the requests; the final answer succeeds."""
     x, before = rig.workers[worker].x, len(rig.x.requests)
     assert x is not None
     assert (await x.ask(question)).failure is None
@@ -68,7 +68,7 @@ async def test_a_refused_value_is_requested_again_after_an_hour(
     async with open_rig(redis_url, SCENARIO) as rig:
         mood = in_a_mood(rig, parameter, *values)
         assert await ask(rig) == [400, 200]
-        mood.values = set()  # it was a slip, and X never knew
+        mood.values = set()  # a temporary mistake of X
         rig.clock.now += REFUSED_FOR_SECONDS - 1
         assert await ask(rig) == [200]
         assert not set(values) & set(rig.x.requests[-1].query.get(parameter, "").split(","))

@@ -1,4 +1,4 @@
-"""X plays any history, faults and all, before two workers over a real server; the laws hold at each step."""
+"""A state machine: X goes through any history with faults, two workers follow, and the laws hold."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ Scenes: TypeAlias = list[tuple[str, int, int, bool]]
 SCENES: Final = st.lists(
     st.tuples(MOVE, VARIETY, st.sampled_from((0, 1, 31, 600)), st.booleans()), min_size=3, max_size=8
 )
-"""What happens to a Space in which variety, after how many seconds, and whether it is seen."""
+"""A move with its variety, the seconds before it, and whether it is polled."""
 
 SCENES_BETWEEN_RESTS: Final = 4
 CONFIRMS_SECONDS: Final = 40.0
@@ -74,7 +74,7 @@ TIMED_EVENTS: Final = frozenset({EventType.REMINDER, EventType.START_OVERDUE, Ev
 
 
 class SpaceMachine(RuleBasedStateMachine):
-    """Directs X, the operator, the clock and death."""
+    """Controls X, the operator, the clock and crashes."""
 
     url: ClassVar[str]
     answers: Bundle[Answer] = Bundle("answers")
@@ -96,7 +96,7 @@ class SpaceMachine(RuleBasedStateMachine):
         self.runner.run(self.pair.close())
         self.runner.close()
 
-    # What happens around the workers
+    # Rules around the workers
 
     @initialize(names=st.sets(WATCHES, min_size=2), first_sight=FIRST_SIGHT, space_id=SPACE, scenes=SCENES)
     def begin(self, names: set[str], first_sight: OnFirstSight, space_id: str, scenes: Scenes) -> None:
@@ -139,7 +139,7 @@ class SpaceMachine(RuleBasedStateMachine):
         else:
             self.step(partial(self.pair.toggle if toggles else self.pair.delete, name))
 
-    # What the workers do
+    # Rules of the workers
 
     @rule(target=answers, worker=WORKERS, call=CALLS, one=ONE, fault=FAULTS, behind=st.integers(1, 5))
     def a_worker_asks(self, worker: int, call: Call, one: str | None, fault: Fault, behind: int) -> Answer:
@@ -203,11 +203,11 @@ class SpaceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.scenes >= SCENES_BETWEEN_RESTS)
     @rule()
     def x_stands_still(self) -> None:
-        """When X has stood still for long enough everything is known, and nothing more is announced."""
+        """After X has been unchanged for long enough, everything is known and nothing more is announced."""
         self.scenes = 0
         self.x.refresh_timestamps()
         settled = {each: settled_phase(self.seen.known[each], self.x.has.get(each)) for each in EVERY}
-        # A list that cannot be asked any more no longer speaks for a Space; what went back often needs more.
+        # A list that cannot be polled no longer counts for a Space; repeated returns need more polls.
         self.clock.now += LISTED_SECONDS
         hardest = max(
             return_factor(known, name) for known in self.known_spaces() for name in ("state", "host_ids")
@@ -239,7 +239,7 @@ class SpaceMachine(RuleBasedStateMachine):
         return answer
 
     def poll_everything(self, worker: int) -> None:
-        """Let a worker ask everything at once, and apply one healthy answer after the other."""
+        """Have a worker make all calls at once, and apply the healthy answers in turn."""
         asked = [
             self.runner.run(self.pair.ask(worker, call, Fault.NONE))
             for call in (Call.LOOKUP, Call.CREATORS, Call.SEARCH)
@@ -253,7 +253,7 @@ class SpaceMachine(RuleBasedStateMachine):
         self.step(apply_all, *asked)
 
     def known_spaces(self) -> list[KnownSpace]:
-        """Return what is known of those Spaces that were seen; the crowd always was."""
+        """Return the known state of the Spaces seen so far; the crowd always is."""
         return [known for known in self.seen.known.values() if known is not None]
 
     def is_followed(self, space_id: SpaceId) -> bool:
@@ -266,7 +266,7 @@ class SpaceMachine(RuleBasedStateMachine):
     # The laws
 
     def step(self, action: Callable[[], Awaitable[object]], *answers: Answer) -> None:
-        """Let something happen in which answers are applied, and hold what comes of it against the laws."""
+        """Run an action that applies answers, and check the result against the laws."""
 
         async def act() -> StoredState:
             async with asyncio.timeout(STEP_SECONDS):
@@ -287,28 +287,30 @@ class SpaceMachine(RuleBasedStateMachine):
     def check_events(self) -> None:
         for event in self.seen.events:
             if event.type.startswith("space."):
-                # What X has lost is reported to everyone who got it, also where nobody follows it by now.
-                assert event.data["watch_ids"] or event.type is EventType.REDACTED, "nobody follows it"
+                # A redaction goes to everyone who received the Space, even if no watch follows it now.
+                assert event.data["watch_ids"] or event.type is EventType.REDACTED, "no watch follows it"
                 self.oracle.check(event, now=self.clock())
             elif event.type is EventType.WATCH_BASELINE:
                 for record in event.data["details"]["spaces"]:
                     self.check_baseline(read_space(record["id"], record))
 
     def check_baseline(self, space: Space) -> None:
-        """A baseline tells of a Space as the events before it left it; one without any begins with it."""
+        """A baseline shows a Space in the state of its earlier events, or introduces it."""
         expected = self.oracle.announced.setdefault(space.id, space)
         known = self.seen.known[space.id]
         assert known is not None
         if known.erased:
             space, expected = space.without_content(), expected.without_content()
-        assert announced_fields(space) == announced_fields(expected), "a baseline tells what is not known"
+        assert announced_fields(space) == announced_fields(expected), (
+            "a baseline differs from the known state"
+        )
 
     def check_polls(self) -> None:
         polling = self.pair.polling()
         for space_id in map(SpaceId, SPACES):
             polls, watches = self.seen.polls.count(space_id), self.seen.watches[space_id]
             assert polls <= 1
-            assert watches or not polls, f"{space_id} is polled for nobody"
+            assert watches or not polls, f"{space_id} is polled without a watch"
             if space_id not in self.seen.forgotten and {watch.id for watch in polling} & set(watches):
                 assert polls, f"{space_id} is not polled any more"
         subjects = [
@@ -323,7 +325,7 @@ class SpaceMachine(RuleBasedStateMachine):
             was = before.known[space_id]
             if was is not None:
                 assert known is not None
-                assert known.began_at >= was.began_at, "an older answer was taken for news (E4)"
+                assert known.began_at >= was.began_at, "an older answer was applied (E4)"
                 speakers = set(known.space.speaker_ids or ())
                 assert known.erased or set(was.space.speaker_ids or ()) <= speakers
 
@@ -334,7 +336,7 @@ class SpaceMachine(RuleBasedStateMachine):
         for space_id, was in before.known.items():
             known = self.seen.known[space_id]
             if was is not None and (space_id not in named or answer.began_at < was.began_at):
-                # That a list does not show a Space any more is remembered, and changes nothing by itself.
+                # A list that no longer shows a Space is recorded, but changes nothing by itself.
                 assert known is not None
                 assert known.listed.keys() <= was.listed.keys()
                 assert replace(known, listed={}) == replace(was, listed={})

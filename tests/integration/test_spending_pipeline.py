@@ -1,4 +1,4 @@
-"""What X bills for a day of polling, and what goes without when the day's money runs out."""
+"""What X bills for a day of polling, and what is skipped when the budget runs out."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ WITH_SEVEN = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n"
 
 
 async def cost(rig: Rig) -> float:
-    """What the stand-in has billed, on all days."""
+    """Return the stand-in's bill over all days."""
     x = rig.workers[0].x
     assert x is not None
-    session: Any = x._session  # noqa: SLF001 - the one connection to the stand-in that the test has
+    session: Any = x._session  # noqa: SLF001 - the test's only connection to the stand-in
     async with session.get(rig.runtime.settings.x_api_url + STATUS_PATH) as answer:
         usd: float = (await answer.json())["cost"]["usd"]
     return usd
 
 
 async def announced_cost(rig: Rig, serve: Serve) -> float:
-    """What /metrics says that X has billed."""
+    """Return X's bill according to /metrics."""
     client = await serve(rig.runtime)
     text = await (await client.get("/metrics")).text()
     found = re.search(r"^notifier_x_cost_usd_total (\S+)$", text, re.MULTILINE)
@@ -93,14 +93,14 @@ async def test_people_of_a_space_cost_once_and_nothing_after_its_end(
 
 
 def discovered(rig: Rig, since: float) -> list[float]:
-    """When creators were asked about after some moment, in seconds from then."""
+    """Return when creators were polled after a time, in seconds from it."""
     return [asked.at - since for asked in rig.x.of(Call.CREATORS) if asked.at > since]
 
 
 async def test_discovery_slows_stops_and_returns_the_next_day_while_live_spaces_continue(
     redis_url: str,
 ) -> None:
-    """Ten Spaces at first, then two more every half hour: forty until midnight, where the money is for 24."""
+    """Ten Spaces, then two more every half hour: forty until midnight, with a budget for 24."""
     hourly = [f"{{at: {minutes}m, set: {{state: live, title: more}}}}" for minutes in range(70, 360, 30)]
     scenario = "spaces:\n" + spaces([f"A{number}" for number in range(10)], LIVE, creator="1")
     for number, entry in enumerate(hourly):
@@ -156,7 +156,7 @@ async def test_due_discovery_waits_when_lookups_have_spent_the_budget(redis_url:
         await spend(rig, 90)
         await rig.pass_time(1799, step=60)
         assert rig.x.requests == []
-        await rig.pass_time(3)  # while one question holds all that is left, the other waits a second
+        await rig.pass_time(3)  # while one question holds the whole rest, the other waits a second
         assert {asked.call for asked in rig.x.requests} >= {Call.CREATORS, Call.SEARCH}
 
 
@@ -197,7 +197,7 @@ async def test_patient_polls_are_skipped_before_live_ones(
         await spend(rig, spent)
         await rig.pass_time(3600, step=120)
         assert {each for asked in rig.x.requests for each in asked.subjects} == asked
-        # What today does not reach for is polled tomorrow.
+        # Polls beyond today's budget are made tomorrow.
         await rig.pass_time(MIDNIGHT + 700 - rig.clock.now, step=700)
         assert {each for asked in rig.x.requests for each in asked.subjects} == {"U", "P"}
 

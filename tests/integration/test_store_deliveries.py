@@ -1,4 +1,4 @@
-"""Lists of deliveries: pages that meet, and no page that reads more than its share of the log."""
+"""Lists of deliveries: pages join without gaps, and each reads a limited part of the log."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ async def store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def calls_of(store: Store, command: str) -> int:
-    """Return how often the server has done a command."""
+    """Return how often the server has run a command."""
     stats = await store.database.redis.info("commandstats")
     return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
 async def pages_of(store: Store, **query: Any) -> list[tuple[Delivery, ...]]:
-    """List to the end, and see that no page reads more records than it may; HMGET reads one."""
+    """List to the end, and check the number of records read per page; each is one HMGET."""
     pages: list[tuple[Delivery, ...]] = []
     cursor = None
     while True:

@@ -1,4 +1,4 @@
-"""Laws of the store, over whatever happens in whatever order, on a real server."""
+"""Laws of the store for any sequence of operations on a real server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ENDS: Final = {
 
 
 class QueueHistory:
-    """One history of a queue of two endpoints."""
+    """A history of operations on a queue of two endpoints."""
 
     def __init__(self, store: Store, endpoints: list[Endpoint]) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""Leases: renewed while their worker lives, released when it is found dead."""
+"""Leases: renewed while their worker is alive, released when it is dead."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def claim(store: Store, *, lease_seconds: float = 30, holder: str | None =
 
 
 async def settle(store: Store, claims: Sequence[Claim], status: DeliveryStatus) -> int:
-    """Settle claims after one attempt each; returns how many leases were lost."""
+    """Settle claims after one attempt each; return how many leases were lost."""
     settlements = [
         Settlement(
             each,

@@ -1,4 +1,4 @@
-"""What kinds remember of a Space: kept with the outcome, returned with the claim, erased in time."""
+"""Memories of kinds: stored with the outcome, returned with the claim, erased in time."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ async def test_a_new_endpoint_is_served_soon_despite_other_backlogs(store: Store
         if any(each.endpoint_id == newcomer.id for each in backlog[-1]):
             break
     else:
-        # Eight go at a time, and thirty are ahead of it in the line.
+        # Eight are claimed at a time, and thirty are ahead of it in the line.
         pytest.fail("the newcomer had no turn within six rounds")
 
 
@@ -273,7 +273,7 @@ async def test_scripts_are_loaded_again_after_a_server_restart(store: Store) -> 
     await store.database.redis.script_flush()
     await queue_events(store, [endpoint], 1, 2)
     (first,) = await claim(store, limit=1)
-    # The claim is known by now and the settling is not: the claim must not be made a second time.
+    # The claim script is loaded but the settle script is not: the claim must not run twice.
     turn = await store.queue.turn(0, [settled(first)], limit=1, lease_seconds=30)
     assert [each.event_id for each in turn.claims] != [first.event_id]
     assert len(turn.claims) == 1

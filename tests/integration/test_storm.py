@@ -1,4 +1,4 @@
-"""The shipped scenario in which everything goes wrong ends with exactly the events of its story."""
+"""The bundled storm scenario ends with exactly the expected events."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ STORY: Final[dict[str, list[str]]] = {
 INFERRED: Final = {("1StormUnplanB", "ended"), ("1StormVoicesI", "ended"), ("1StormSilentD", "canceled")}
 
 SCENARIO_SECONDS: Final = 100.0
-"""More than the play takes at this speed; it is left as soon as the story is announced."""
+"""More than the scenario takes at this speed; the test ends as soon as all events are there."""
 
 
 async def announced(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
-    """Read the log, by Space, oldest first."""
+    """Return the logged events by Space, oldest first."""
     story: dict[str, list[dict[str, Any]]] = {}
     for space_id in STORY:
         page = await runtime.store.events.of_space(space_id, limit=100, cursor=None)
@@ -60,7 +60,7 @@ async def announced(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
 async def test_the_storm_is_announced_correctly(
     redis_url: str, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The play lasts seconds, and so must the pauses after an outage of the account.
+    # The scenario lasts seconds, so the pauses after an outage of the account must be short.
     monkeypatch.setattr(outages, "PAUSE_SECONDS", dict.fromkeys(outages.PAUSE_SECONDS, 0.3))
     scenario = load_scenario("storm")
     simulator = create_simulator(scenario, contract=contract, speed=SPEED, limits=Limits(requests=100_000))
@@ -81,7 +81,7 @@ async def test_the_storm_is_announced_correctly(
 
             async with ClientSession() as session:
                 await wait_until(
-                    is_over, timeout=SCENARIO_SECONDS, interval=0.2, message="the story is announced"
+                    is_over, timeout=SCENARIO_SECONDS, interval=0.2, message="all events are announced"
                 )
             story = await announced(runtime)
             event_ids = {event["data"]["id"] for events in story.values() for event in events}

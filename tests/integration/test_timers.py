@@ -1,4 +1,4 @@
-"""Reminders and missed starts, by real workers over a real server, under a clock that the tests turn."""
+"""Reminders and missed starts, with real workers and a real server, on a controlled clock."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def planned(start: float = START, **fields: Any) -> dict[str, Any]:
 
 
 async def announced(worker: Worker, *types: EventType) -> list[dict[str, Any]]:
-    """Return the details of the reminders, or of these types."""
+    """Return the details of the announced reminders, or of other types."""
     events = await events_of(worker, *(types or (EventType.REMINDER,)))
     return [json.loads(event.body)["data"]["details"] for event in events]
 
@@ -172,7 +172,7 @@ async def test_a_start_wins_over_a_simultaneous_reminder(
         )
     await run_timers(worker)
     types = [event.type for event in await events_of(worker)]
-    # No matter which was first, nobody is reminded of a Space that has begun.
+    # Whichever was first, there is no reminder for a started Space.
     assert types in (
         [EventType.SCHEDULED, EventType.STARTED],
         [EventType.SCHEDULED, EventType.REMINDER, EventType.STARTED],

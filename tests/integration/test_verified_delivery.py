@@ -44,7 +44,7 @@ PUBLIC_URL = "https://notifier.example.org"
 
 
 def proof(secret: str) -> Callable[[bytes], bytes]:
-    """Answer challenges as the documents tell receivers to, with nothing of ours."""
+    """Return a function that answers challenges as documented, without code of the product."""
     raw = base64.b64decode(secret.removeprefix("whsec_"))
 
     def answer(body: bytes) -> bytes:
@@ -173,7 +173,7 @@ async def test_ed25519_is_verified_with_the_public_key_through_a_rotation(redis_
 
 @asynccontextmanager
 async def steered_worker(redis_url: str) -> AsyncIterator[Worker]:
-    """A worker whose jobs and clock are moved by the test."""
+    """A worker whose jobs and clock the test controls."""
     settings = quick_settings(redis_url)
     async with open_runtime(settings, clock=Clock()) as runtime:
         noted = replace(runtime, wakeup=RecordedWakeups(runtime.store.database))
@@ -243,9 +243,9 @@ async def test_concurrent_changes_of_the_owner_are_kept_by_verification(redis_ur
 
         async def changing(request: object) -> object:
             await worker.runtime.store.endpoints.save(described, replacing=endpoint)
-            return await post(request)  # type: ignore[arg-type]  # handed on as it came
+            return await post(request)  # type: ignore[arg-type]  # passed on unchanged
 
-        worker.client.send = changing  # type: ignore[assignment,method-assign]  # stands in for it
+        worker.client.send = changing  # type: ignore[assignment,method-assign]  # replaces it
         await challenge({WORKER: worker})
         after = await current(worker, endpoint)
     assert after.description == "changed"
@@ -264,7 +264,7 @@ async def test_changes_of_the_owner_during_the_save_are_kept_by_verification(red
                 await save(replace(replacing, description=changes.pop()), replacing=replacing)
             await save(endpoint, replacing=replacing)
 
-        store.save = interrupted  # type: ignore[method-assign]  # stands in for it
+        store.save = interrupted  # type: ignore[method-assign]  # replaces it
         await challenge({WORKER: worker})
         after = await current(worker, endpoint)
     assert len(receiver.received("/hook")) == 1
@@ -283,11 +283,11 @@ async def test_an_answer_of_the_old_url_does_not_count(redis_url: str) -> None:
         post = worker.client.send
 
         async def moving(request: object) -> object:
-            answer = await post(request)  # type: ignore[arg-type]  # handed on as it came
+            answer = await post(request)  # type: ignore[arg-type]  # passed on unchanged
             await worker.runtime.store.endpoints.save(moved, replacing=endpoint)
             return answer
 
-        worker.client.send = moving  # type: ignore[assignment,method-assign]  # stands in for it
+        worker.client.send = moving  # type: ignore[assignment,method-assign]  # replaces it
         await challenge({WORKER: worker})
         assert await current(worker, endpoint) == moved
 
@@ -302,7 +302,7 @@ async def test_an_earlier_claim_is_not_sent_to_an_unverified_url(redis_url: str)
         turn = store.queue.turn
 
         async def changed_after_the_claim(*args: object, **options: object) -> object:
-            claimed = await turn(*args, **options)  # type: ignore[arg-type]  # handed on as it came
+            claimed = await turn(*args, **options)  # type: ignore[arg-type]  # passed on unchanged
             if claimed.claims:
                 await store.endpoints.save(moved, replacing=endpoint)
                 return replace(claimed, generation="")

@@ -371,7 +371,7 @@ def test_no_text_crashes_the_check(text: str) -> None:
     ["[fe80::1%25eth0]", "[fe80::1%eth0]", "[::1%25lo]", "[2606:4700::1111%251]", "[::1%]", "[::1%25]:8443"],
 )
 def test_an_ipv6_zone_is_refused(host: str) -> None:
-    """Even where the address is allowed: what the zone means is known on one machine only."""
+    """Even if the address is allowed, because a zone has a meaning on one machine only."""
     with pytest.raises(InvalidInputError, match="must not name a zone"):
         check_url(f"https://{host}/", allowed=[ip_network("::/0")])
 

@@ -1,4 +1,4 @@
-"""The events of a poll: their order, what each tells, and its details."""
+"""The events of a poll: their order, content and details."""
 
 from __future__ import annotations
 

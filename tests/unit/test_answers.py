@@ -1,4 +1,4 @@
-"""Answers of X that are no observation: what they mean, who may be to blame, and when to ask again."""
+"""Failed answers of X: their meaning, the possible cause, and when to ask again."""
 
 from __future__ import annotations
 

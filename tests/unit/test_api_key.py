@@ -1,4 +1,4 @@
-"""What a key may do, and until when."""
+"""The permissions and the expiry of a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that public reports of X's answers tell of: lagging replicas, lists against lookups, odd states."""
+"""Faults from public reports about X: lagging replicas, contradicting answers, unknown states."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ MARKS: Final[dict[str, tuple[str | None, str | None]]] = {
 
 
 def versions(name: str, marks: str) -> tuple[Space, Space]:
-    """An older and a newer version of a Space that differ in one field, and perhaps in X's mark."""
+    """Return an older and a newer version of a Space that differ in one field, and maybe ``updated_at``."""
     base = space("scheduled", title="Talk", scheduled_start=at(90_000), host_ids=("1", "2"))
     (old, new), (old_mark, new_mark) = FIELDS[name], MARKS[marks]
     return (
@@ -116,7 +116,7 @@ class TestLaggingReplicas:
         old, new = versions(name, "the mark stands still")
         history = History(seen(0, old), seen(30, new))
         removes = name == "host_ids"
-        if removes:  # who seems to have left is doubtful anyway; that they are back is a return
+        if removes:  # a departure is doubtful anyway; the reappearance is a return
             old, new = new, old
             history.poll(seen(60, old))
             history.poll(seen(90, new))
@@ -126,7 +126,7 @@ class TestLaggingReplicas:
         assert len(history.poll(seen(180, old))) == 1
         assert history.state.space.value(name) == old.value(name)
 
-    # That a host left takes confirmations whatever the mark says.
+    # A host's departure needs confirmations whatever the timestamp says.
     @pytest.mark.parametrize("name", sorted(FIELDS.keys() - {"host_ids"}))
     def test_a_newer_timestamp_proves_a_return(self, name: str) -> None:
         old, new = versions(name, "the mark moves")
@@ -403,7 +403,7 @@ class TestInaccessible:
 
 
 def goes_on(history: History, shown: Space, seconds: float) -> tuple[Event, ...]:
-    """Show a Space that goes on against X's own word for two minutes, which is when that is believed."""
+    """Show a Space alive for two minutes after a stated end, until that is believed."""
     for later in range(0, 120, 30):
         assert history.poll(seen(seconds + later, shown)) == ()
     return history.poll(seen(seconds + 120, shown))

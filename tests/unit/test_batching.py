@@ -16,7 +16,7 @@ NOW = 1000.0
 
 
 def queue(urgency: Urgency, *moments: float) -> list[DuePoll]:
-    """Polls in the order of their time, as the store shows them."""
+    """Return polls ordered by time, as the store returns them."""
     return [DuePoll(f"{urgency}{number}", at, urgency) for number, at in enumerate(sorted(moments))]
 
 
@@ -90,7 +90,7 @@ def test_the_rules_of_filling_a_request(
     assert len({poll.subject for poll in chosen}) == len(chosen) <= limit
     assert set(chosen) <= set(every)
     assert all(poll.at <= NOW + ahead for poll in chosen)
-    # What is due goes before what is not, and no place stays free while somebody could have it.
+    # Due polls come first, and no place stays free while a poll could use it.
     assert len(taken) == min(len(due), limit)
     soon = [poll for poll in every if NOW < poll.at <= NOW + ahead]
     assert not due or len(chosen) == min(limit, len(due) + len(soon))

@@ -1,4 +1,4 @@
-"""Rate buckets against a simulated X: what is granted, how fast, and what is learned of shared buckets."""
+"""Rate buckets against a simulated X: granted requests, their pace, and the detection of shared buckets."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ START = 1_700_000_000.0
 
 @dataclass
 class SimulatedX:
-    """X's windows, each beginning with its first request; ``bucket_of`` says which calls count together."""
+    """X's windows, each of which starts with its first request; ``bucket_of`` maps calls to buckets."""
 
     limit: int
     bucket_of: Callable[[Call], str]
     windows: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def answer(self, call: Call, now: float) -> tuple[int, float]:
-        """Count a request; returns what remains, and the reset."""
+        """Count a request; return the remaining requests and the reset."""
         used, reset = self.used(call, now), self.reset(call, now)
         self.windows[self.bucket_of(call)] = (used + 1, reset)
         return self.limit - used - 1, reset
@@ -62,7 +62,7 @@ class SimulatedX:
 
 @dataclass
 class Client:
-    """Asks as the product does, with answers that arrive in order, some of them late."""
+    """Sends requests as the product does; answers arrive in order, some of them late."""
 
     x: SimulatedX
     buckets: Buckets = field(default_factory=Buckets)
@@ -85,7 +85,7 @@ class Client:
         return wait(self.buckets, call, urgency, now=self.now)
 
     def ask_in_time(self, call: Call, urgency: Urgency = URGENT, *, at_most_late: int = 0) -> None:
-        """Wait for as long as it takes, in which all answers arrive, then ask."""
+        """Wait as long as necessary, receive all answers, then ask."""
         while (seconds := self.wait(call, urgency)) > 0:
             self.hear()
             self.now += seconds + 1e-6
@@ -133,8 +133,8 @@ class TestOneBucket:
     @pytest.mark.parametrize(
         ("remaining", "reset", "left"),
         [
-            (199, 900.0, 199),  # lower: later
-            (210, 900.0, 200),  # higher: an answer that was overtaken
+            (199, 900.0, 199),  # lower, so later
+            (210, 900.0, 200),  # higher, so an overtaken answer
             (150, 901.0, 150),  # the same window
             (299, 902.0, 299),  # the next one
             (100, 898.0, 200),  # the one before

@@ -1,4 +1,4 @@
-"""X shows any Spaces and people, several workers ask at once, days pass: no day costs more than it may."""
+"""A state machine: with any Spaces, people and concurrent workers, no day exceeds the budget."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WISHES: Final = st.sampled_from((People.CREATOR, People.ON_STAGE, People.WITH_GU
 
 @dataclass(frozen=True)
 class Asking:
-    """A question on its way, and what is held for it until when."""
+    """A question in flight, with the amount held for it and the expiry of the hold."""
 
     question: Question
     mills: int

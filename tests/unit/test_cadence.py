@@ -39,7 +39,7 @@ PLAN = 100_000
 def wait(
     known: KnownSpace, seconds: float, cadence: Cadence = CADENCE, patience: Patience = PATIENCE
 ) -> float | None:
-    """Seconds from ``seconds`` after the start until the next poll."""
+    """Return the seconds from ``seconds`` after the start until the next poll."""
     poll = next_poll(known, now=START + seconds, cadence=cadence, patience=patience)
     return None if poll is None else poll.at - (START + seconds)
 
@@ -51,7 +51,7 @@ def urgency(known: KnownSpace, seconds: float) -> Urgency:
 
 
 def planned() -> KnownSpace:
-    """A Space that starts at ``PLAN`` and of which nobody has been reminded yet."""
+    """Return a Space that is planned to start at ``PLAN``, without a reminder so far."""
     return History(seen(0, variant(PLANNED, scheduled_start=at(PLAN)))).state
 
 

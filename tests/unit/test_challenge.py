@@ -1,4 +1,4 @@
-"""Challenges: what proves that a receiver knows the secret, and what follows from each try."""
+"""Challenges: the proof that a receiver knows the secret, and the result of each attempt."""
 
 from __future__ import annotations
 

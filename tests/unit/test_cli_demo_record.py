@@ -1,4 +1,4 @@
-"""The demo's judge: it must see what is missing, what is too much, and what comes out of order."""
+"""The demo's check of received events: missing, unexpected and out of order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files for containers and monitoring say what the product knows."""
+"""The files for containers and monitoring match the product."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def test_a_signal_ends_the_work_and_a_second_one_does_not_interrupt_the_cleanup(
         finally:
             steps.append("signalled")
             os.kill(os.getpid(), number)
-            await asyncio.sleep(0.1)  # long enough for the signal, which this process sends itself
+            await asyncio.sleep(0.1)  # long enough for the signal, which this process sends to itself
             steps.append("cleaned up")
 
     run_until_signal(work())

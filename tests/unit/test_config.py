@@ -219,7 +219,7 @@ def test_a_zone_in_an_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: 
 
 
 def test_a_zone_in_an_allowed_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would never be matched: what is dialled has no zone."""
+    """It would never match, since dialled addresses have no zone."""
     line = refusal(monkeypatch, "NOTIFIER_ALLOWED_NETWORKS", "10.0.0.0/8,fe80::%eth0/10")
     assert "'fe80::%eth0/10' names a zone" in line
 

@@ -1,4 +1,4 @@
-"""The transition table row by row, and what surrounds a poll."""
+"""The transition table row by row, and the conditions of a poll."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ MOVES: dict[tuple[str, str], tuple[int, Phase, list[str]]] = {
     ("canceled, inferred", "ended"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
     ("canceled, inferred", "ended, with its time"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
 }
-"""How many polls it takes, where they lead, and what is events on the way."""
+"""The number of polls, the resulting phase, and the events on the way."""
 
 STANDSTILLS = [(start, sight) for start in HISTORIES for sight in SIGHTS if (start, sight) not in MOVES]
 

@@ -1,4 +1,4 @@
-"""The laws of docs/architecture.md over random histories of polls and of timers that ring in between."""
+"""The laws of docs/architecture.md over random histories of polls and timers."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_law_3_sequences_start_at_1_and_are_gapless(history: list[Step], patienc
 
 
 def moved_on(poll: Evidence, seconds: float) -> Evidence:
-    """The same poll at a later time. X's mark moves along: whether it lies in the future depends on now."""
+    """Return the same poll at a later time, with ``updated_at`` moved along."""
     snapshot = poll.snapshot
     if snapshot is not None:
         mark = instant(snapshot.space.updated_at)
@@ -271,7 +271,7 @@ def test_the_random_histories_contain_every_event_type() -> None:
         missing.difference_update(History(*history).types)
         return not missing
 
-    seed = Random(1)  # noqa: S311  nothing is kept secret here
+    seed = Random(1)  # noqa: S311  not security-relevant
     with suppress(NoSuchExample):
         find(steps(), completes, random=seed, settings=ANY_WILL_DO)
     assert missing == set()
@@ -287,5 +287,5 @@ def test_the_random_histories_contain_content_that_returns() -> None:
             "title" in event.data["space"] for event in announced.events[erased:]
         )
 
-    seed = Random(1)  # noqa: S311  nothing is kept secret here
+    seed = Random(1)  # noqa: S311  not security-relevant
     find(steps(), comes_back, random=seed, settings=ANY_WILL_DO)

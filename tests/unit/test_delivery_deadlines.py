@@ -7,7 +7,7 @@ from tests.support.wait import wait_until
 
 
 class Exchange:
-    """Stands for a connection; notes when it was expired, by the loop's clock."""
+    """Represents a connection; records when it expired, by the loop's clock."""
 
     def __init__(self) -> None:
         self.expired_at: list[float] = []

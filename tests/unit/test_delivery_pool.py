@@ -1,4 +1,4 @@
-"""The pool with connections that only say whether they are open."""
+"""The pool with fake connections that only have a state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ B = Origin(tls=False, host="b.example", port=80)
 
 
 class Line:
-    """What the pool sees of a connection."""
+    """A connection as the pool sees it."""
 
     def __init__(self, pool: Pool, origin: Origin) -> None:
         self.origin = origin

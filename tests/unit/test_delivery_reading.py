@@ -48,7 +48,7 @@ cuts = st.lists(st.integers(0, 400), max_size=12)
 
 
 def read(pieces: list[bytes]) -> tuple[Reply, bool]:
-    """Read pieces as a connection does, to the end of all: the reply, and whether another may follow."""
+    """Read all pieces as a connection does; return the reply and whether the connection is reusable."""
     reader = AnswerReader()
     for piece in pieces:
         if reader.finished and piece:
@@ -68,7 +68,7 @@ def test_splitting_the_bytes_changes_nothing(said: bytes, places: list[int]) -> 
     whole, reusable = read([said])
     parts, parts_reusable = read(pieces)
     assert parts == whole
-    # Line feeds between answers are passed over, unless they come when nobody waits.
+    # Line feeds between answers are skipped, unless no request is waiting.
     assert reusable or not parts_reusable
 
 

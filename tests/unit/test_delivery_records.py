@@ -1,4 +1,4 @@
-"""What is recorded of a delivery for which no request is made, and what is remembered of its Space."""
+"""Records of deliveries without a request, and the memory of their Space."""
 
 from __future__ import annotations
 

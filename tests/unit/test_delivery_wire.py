@@ -1,4 +1,4 @@
-"""A connection with a transport that only notes what is done to it."""
+"""A connection with a transport that only records calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAR = 60.0
 
 
 class Wire(asyncio.Transport):
-    """Takes what is written; ``unsent`` bytes of it do not go out."""
+    """Accepts written bytes, of which ``unsent`` are not sent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def connected() -> tuple[Connection, Wire]:
 
 
 async def ask(connection: Connection, *said: bytes) -> Reply:
-    """Make a request that is answered piece by piece."""
+    """Make a request that is answered in pieces."""
     asking = asyncio.ensure_future(connection.exchange(b"request", asyncio.get_running_loop().time() + FAR))
     await asyncio.sleep(0)
     for piece in said:
@@ -65,7 +65,7 @@ async def test_a_request_is_sent_and_its_answer_read() -> None:
 
 
 async def test_a_success_before_the_request_does_not_count() -> None:
-    """Taken for an answer, it would have the event count as delivered that was never sent."""
+    """If it counted, an event that was never sent would count as delivered."""
     connection, wire = connected()
     connection.data_received(OK)
     reply = await ask(connection)

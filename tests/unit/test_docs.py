@@ -1,4 +1,4 @@
-"""The documents say what the code does: names, defaults, paths, commands and examples."""
+"""The documents match the code: names, defaults, paths, commands and examples."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class TestNames:
 
     @each_page
     def test_paths_are_the_products_own(self, page: str) -> None:
-        """A path of somebody's machine means nothing to a reader."""
+        """A path on one particular machine means nothing to a reader."""
         absolute = re.findall(r"(?<![\w.)}>/…\]*])/([a-zA-Z0-9_.-]+)/", PAGES[page])
         assert set(absolute) <= {"v1", "2", "hooks", "problems", "_simulator", "i", "usr", "calendar"}
 
@@ -174,14 +174,14 @@ class TestFigures:
 
 
 class TestWhatIsMissing:
-    """The README's list of what is not there yet names nothing that is there."""
+    """The README's list of missing features names nothing that exists."""
 
     missing = section(README, "What it does not do yet")
 
     def test_paths(self) -> None:
         named = set(re.findall(r"`(/[\w/-]+)`", self.missing))
         assert named
-        # Literally: the route of one event would take any last part, also "stream".
+        # Compared literally: the route of a single event would match any last part, also "stream".
         assert named & {each.path for each in DESCRIBED} == set()
 
     def test_every_setting_has_an_effect(self) -> None:

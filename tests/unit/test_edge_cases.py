@@ -1,4 +1,4 @@
-"""The edge cases that docs/architecture.md numbers, as far as a single poll decides them."""
+"""The numbered edge cases of docs/architecture.md that a single poll decides."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOT_FOUND_TYPE = "https://api.x.com/2/problems/resource-not-found"
 
 
 def tracked(*names: str) -> dict[str, KnownSpace]:
-    """Spaces that are live and known."""
+    """Return live, known Spaces."""
     found = {}
     for name in names:
         space_id = SpaceId(name)
@@ -56,7 +56,7 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
 def poll_all(
     known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
 ) -> list[str]:
-    """Take one answer in for every Space and return the types of what is announced."""
+    """Apply one answer for every Space, and return the types of the events."""
     context = PollContext(mass_vanish=mass_vanish)
     announced: list[str] = []
     for name, state in known.items():
@@ -241,7 +241,7 @@ def test_case_12_errors_about_users_do_not_affect_phases() -> None:
     assert {name: state.phase for name, state in known.items()} == {
         name: state.phase for name, state in before.items()
     }
-    # That X leaves the Space itself out is remembered, and says nothing for hours (E7).
+    # That X leaves the Space out is recorded, and has no effect for hours (E7).
     assert known["1zqKVXPQhvZJB"].unclear_since == START + 31
 
 

@@ -1,4 +1,4 @@
-"""What is told when an endpoint is disabled."""
+"""The event about a disabled endpoint."""
 
 from __future__ import annotations
 

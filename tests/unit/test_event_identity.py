@@ -1,4 +1,4 @@
-"""The id of an event can be worked out from its payload, for every type that is announced."""
+"""The id of every type of event can be computed from its payload."""
 
 from __future__ import annotations
 

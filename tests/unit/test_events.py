@@ -1,4 +1,4 @@
-"""The bodies that receivers get: their keys, their ids and their thin form."""
+"""Event bodies: their keys, ids and thin form."""
 
 from __future__ import annotations
 

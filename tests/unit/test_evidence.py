@@ -1,4 +1,4 @@
-"""The rules of evidence: what a poll may change in what is known."""
+"""The rules of evidence: what a poll may change in the known state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator reads when Redis fails, and whether it may pass by itself."""
+"""Error messages for failures of Redis, and whether they are temporary."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LASTS = {
 
 
 def replied(words: str) -> Exception:
-    """Make the client's error for an error reply."""
+    """Return the client's error for an error reply."""
     error = WordsParser.parse_error(words)
     assert isinstance(error, RedisError)
     return error
@@ -93,7 +93,7 @@ def test_a_long_text_is_cut() -> None:
 
 
 def test_the_command_added_by_a_pipeline_is_not_shown() -> None:
-    """redis-py writes the whole command into the error, and that may be a body or a sealed secret."""
+    """redis-py puts the whole command into the error, which may contain a body or a sealed secret."""
     error = replied("MISCONF Errors writing to the AOF file: No space left on device")
     Pipeline.annotate_exception(Pipeline.__new__(Pipeline), error, 1, ["SET", "key", "hunter2"])
     assert "hunter2" in str(error)
@@ -102,7 +102,7 @@ def test_the_command_added_by_a_pipeline_is_not_shown() -> None:
 
 
 def wrapped(cause: Exception, text: str) -> Exception:
-    """Wrap an error as redis-py does while it connects."""
+    """Return an error wrapped as by redis-py while connecting."""
     error = RedisConnectionError(text)
     error.__cause__ = cause
     return error

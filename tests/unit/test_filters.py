@@ -137,7 +137,7 @@ THIN = replace(ENDPOINT, payload=PayloadForm.THIN, event_types=("space.started",
 
 
 class TestThePeople:
-    """Which people of a Space X is to be asked for."""
+    """The people that are requested from X."""
 
     def test_are_all_requested_without_subscribers_because_polled_events_are_full(self) -> None:
         assert people_wanted([]) is People.WITH_GUESTS

@@ -1,4 +1,4 @@
-"""How X is doing: what is announced of it, and how long it is left alone."""
+"""The health of X: its events, and the pauses of calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OF_CALLS = [FailureKind(kind.value) for kind in OutageKind if kind is not Outage
 
 
 class Source:
-    """X as it does and does not answer, and what is announced of it."""
+    """A source with answers and failures, and the resulting events."""
 
     def __init__(self, *, restart: bool = False) -> None:
         self.health = Health()
@@ -79,7 +79,7 @@ class Source:
         return types(announced)
 
     def pause(self, seconds: float, call: Call = Call.LOOKUP) -> float:
-        """How long the call is left alone from ``seconds`` on."""
+        """Return how long the call pauses from ``seconds`` on."""
         return max(self.health.paused_until(call) - START - seconds, 0.0)
 
 
@@ -358,7 +358,7 @@ def test_an_event_id_depends_only_on_the_kind_and_start_of_an_outage() -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of a random history does: which call, and how it fails (None: it is answered)."""
+    """One step of a random history: a call, and its failure (None if answered)."""
 
     call: Call
     kind: FailureKind | None

@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows."""
+"""Project rules that no linter checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_unit_tests_start_no_process() -> None:
 
 
 def test_tests_that_depend_on_the_server_are_marked() -> None:
-    """By the marker `.ci/run` chooses what it repeats on the distribution's Redis."""
+    """`.ci/run` repeats the marked tests on the distribution's Redis."""
     tests = [path for name in ("store", "redis") for path in (ROOT / "tests").rglob(f"test_{name}_*.py")]
     shows = [path for path in tests if path.parent.name != "unit"]
     assert shows

@@ -1,4 +1,4 @@
-"""Who is suspected of what when X fails, and how long it takes to find the one that is at fault."""
+"""Finding the subject at fault when X fails, and how long it takes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BEGIN: Final = 1000.0
 
 @dataclass
 class FailingCall:
-    """A call whose requests fail whenever they contain one of the bad subjects."""
+    """A call whose requests fail if they contain a bad subject."""
 
     subjects: list[str]
     bad: set[str]
@@ -68,7 +68,7 @@ class FailingCall:
             while chosen := self.choose():
                 self.ask([poll.subject for poll in chosen])
                 if self.is_down:
-                    self.now += 59  # as the call is paused then
+                    self.now += 59  # since the call is paused then
                     break
 
     def choose(self) -> list[DuePoll]:

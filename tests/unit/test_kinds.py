@@ -1,4 +1,4 @@
-"""Kinds of endpoints, their targets, and the webhook as the first of them."""
+"""Kinds of endpoints, their targets, and the webhook kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of listeners that are worth an event: each once, on the way up."""
+"""Milestones of listeners: each is announced once, on the way up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading X's answers, in both of its contracts and in no contract at all."""
+"""Reading X's answers, in either contract or malformed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(body: object, question: Question = LOOKUP) -> Observation:
 
 
 def missing(space_id: str, host: str = HOSTS[1], **changes: Any) -> dict[str, Any]:
-    """The error with which X names a Space as not found."""
+    """Return X's error for a Space that is not found."""
     return {
         "value": space_id,
         "detail": f"Could not find space with ids: [{space_id}].",
@@ -199,7 +199,7 @@ def test_a_problem_without_a_type_has_none() -> None:
 
 
 class TestAnswersOfNothingButAnError:
-    """A 200 without data is no empty list where something in it says that the list was not made."""
+    """A 200 without data is not an empty list if it contains an error about the call."""
 
     BODIES: Final = {
         "a numbered error": ({"errors": [{"code": 130, "message": "Over capacity"}]}, "unavailable"),

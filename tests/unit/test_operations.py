@@ -1,4 +1,4 @@
-"""What an operation reads from its handler, and what a handler must say."""
+"""What an operation derives from its handler, and what a handler must declare."""
 
 from __future__ import annotations
 

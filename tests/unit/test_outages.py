@@ -21,7 +21,7 @@ def response(kind: FailureKind, retry_at: float | None = None, *, refusals: int 
 
 
 def pauses(kind: FailureKind, retry_at: float | None = None) -> list[float]:
-    """For how long a call is not made after the first, the second … of refusals that follow each other."""
+    """Return the pauses of a call after consecutive refusals."""
     return [
         (response(kind, retry_at, refusals=each).pause_until or NOW) - NOW
         for each in range(1, len(GROWTH) + 1)

@@ -1,4 +1,4 @@
-"""What follows from a planned start: the reminder before it, and the news that it was missed."""
+"""Planned starts: the reminder before, and the event about an overdue start."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ PLAN = 10_000
 
 
 def planned(start: float | None = PLAN, **fields: object) -> Space:
-    """A Space that is planned to start this long after the start."""
+    """Return a Space that is planned to start this many seconds after ``START``."""
     return variant(PLANNED, scheduled_start=None if start is None else at(start), **fields)
 
 
 def armed(known: KnownSpace) -> float | None:
-    """Seconds after the start at which the reminder rings, None where there is none."""
+    """Return when the reminder is due, in seconds after ``START``, or None."""
     moment = timers_of(known, patience=PATIENCE).get(TimerKind.REMINDER)
     return None if moment is None else moment - START
 

@@ -1,4 +1,4 @@
-"""What a body of X's says of a failed call, whatever the status that it came with."""
+"""The classification of X's error bodies, regardless of their status."""
 
 from __future__ import annotations
 

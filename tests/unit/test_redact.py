@@ -1,4 +1,4 @@
-"""What is left of an event when a Space's content has to go, and of one that may not carry any."""
+"""Redacted events: what is left after the content of a Space is erased."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ private = st.text(st.characters(exclude_categories=["Cs"]), max_size=40).map(lam
 
 
 def bodies(title: str, name: str, *, crowd: int = 0) -> list[bytes]:
-    """The bodies of a busy Space, everything in them that X has us erase marked."""
+    """Return the event bodies of a busy Space, with all erasable content marked."""
     people = [user("1", name), user("2", name)]
     busy = variant(LIVE, title=title, lang=MARK, creator_id="1", speaker_ids=CROWD[:crowd])
     history = History(
@@ -72,7 +72,7 @@ def baseline(*spaces: Space) -> bytes:
 
 
 def facts(body: bytes) -> dict[str, Any]:
-    """What has to stay: ids, type and times."""
+    """Return what must stay: ids, type and times."""
     payload = json.loads(body)
     data = payload["data"]
     names = (

@@ -1,4 +1,4 @@
-"""What ``NOTIFIER_REDIS_URL`` takes, and that everything else is refused without repeating it."""
+"""Valid values of ``NOTIFIER_REDIS_URL``; others are refused without repeating them."""
 
 from __future__ import annotations
 

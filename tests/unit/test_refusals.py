@@ -1,4 +1,4 @@
-"""What X does not accept: left out for an hour, then asked for again."""
+"""Values that X refuses: left out for an hour, then retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of the schema: names made and read back."""
+"""The rows of the schema: building and parsing key names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts as they are sent to Redis, put together from their files and the schema."""
+"""The scripts as sent to Redis, assembled from their files and the schema."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_the_published_test_vectors_match(
 ) -> None:
     key = parse_signing_key(secret)
     assert sign([key], event_id, timestamp, body) == signature
-    assert sign([key], event_id, timestamp, body) == signature  # the kept state is not used up
+    assert sign([key], event_id, timestamp, body) == signature  # the cached state is not consumed
 
 
 CANONICAL = "whsec_" + base64.b64encode(b"\xfb\xff" * 12 + b"\x01").decode()

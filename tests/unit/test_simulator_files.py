@@ -285,7 +285,7 @@ def test_the_day_lasts_a_day() -> None:
 
 
 def _calm_stretches(scenario: Scenario) -> list[tuple[float, float]]:
-    """The times between the faults, but for those that last and strike one subject."""
+    """Return the periods between faults, except lasting faults of single subjects."""
     faults = [fault for fault in scenario.faults if fault.lasts < 60]
     ends = [0.0, *(fault.until for fault in faults)]
     begins = [*(fault.at for fault in faults), math.inf]
@@ -343,7 +343,7 @@ def test_on_the_bad_days_one_creator_and_one_space_always_fail() -> None:
 
 @pytest.mark.parametrize("name", ["storm", "bad-days"])
 def test_no_space_appears_or_disappears_during_a_stale_answer(name: str) -> None:
-    """An old answer must contradict what is known, not what nobody could know better."""
+    """A stale answer must contradict known state, not state that no client could know."""
     scenario = load_scenario(name)
     told_late = [
         (fault.at - fault.lag, fault.until) for fault in scenario.faults if fault.kind is FaultKind.STALE

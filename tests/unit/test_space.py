@@ -31,7 +31,7 @@ from tests.support.space_builders import LIVE, SPACE_ID, START, History, at, see
 
 @dataclass(frozen=True)
 class Row:
-    """One field: a value, the same value written otherwise, and another one, as X's JSON has them."""
+    """A field in X's JSON: a value, the same value in another format, and a different one."""
 
     name: str
     value: Any
@@ -67,7 +67,7 @@ told_rows = pytest.mark.parametrize(
 
 
 def typed(value: Any) -> Value:
-    """The value as a Space holds it."""
+    """Return the value as a Space has it."""
     held: Value = tuple(value) if isinstance(value, list) else value
     return held
 
@@ -152,7 +152,7 @@ WRONG: dict[str, list[Any]] = {
 def test_a_value_of_the_wrong_form_is_unknown(name: str, wrong: Any) -> None:
     read = read_space(SPACE_ID, {"id": SPACE_ID, name: wrong})
     if name == "state" and wrong is not None:
-        # It is no reason to believe that the Space is doing as before (E6).
+        # It does not prove that the Space is unchanged (E6).
         assert has_unknown_state(read)
     else:
         assert read == Space(id=SPACE_ID)

@@ -1,4 +1,4 @@
-"""Money: what is billed, where a day will end, and what goes without first."""
+"""The budget: billing, the forecast of a day, and the order of restrictions."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class TestThrift:
     def test_polls_that_can_wait_are_restricted_first(
         self, spent: int, level: str, stretch: float, may: tuple[bool, bool]
     ) -> None:
-        """Half of the day is over, and the other half will cost the same."""
+        """Half of the day is over, and the forecast for the other half is the same."""
         hourly = (0.001, *[spent / 11] * 11, *[0.0] * 12)
         day = Ledger(space_reads=spent * 200, hourly=hourly)
         assert thrift_level(day, 100.0, now=NOON) == level
@@ -185,7 +185,7 @@ class TestThrift:
         day = ledger(until(now, today), dict(enumerate(yesterday)))
         stretch = discovery_stretch(day, budget, now=now)
         assert stretch >= 1
-        # Whatever is stopped, what can wait longer was stopped before it.
+        # Anything that can wait longer is stopped earlier.
         if not may_read(URGENT, day, budget):
             assert not may_read(PATIENT, day, budget)
         if not may_read(PATIENT, day, budget, spaces=0):

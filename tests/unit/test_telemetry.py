@@ -17,7 +17,7 @@ def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     for handler in handlers:
-        # Else they would be closed when others take their place.
+        # Otherwise they would be closed when replaced.
         root.removeHandler(handler)
     yield
     structlog.reset_defaults()
@@ -43,7 +43,7 @@ def test_a_traceback_shows_where_it_failed_and_no_variables(
     log_format: str,
     get_logger: Callable[[str], structlog.stdlib.BoundLogger | logging.Logger],
 ) -> None:
-    secret = "an admin key".replace(" ", "-")  # not in the source of any frame
+    secret = "an admin key".replace(" ", "-")  # not in the source code of any frame
     configure_logging(log_format, "INFO")
     log = get_logger("notifier.test")
     try:

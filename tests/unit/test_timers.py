@@ -1,4 +1,4 @@
-"""When X is believed not to have a Space any more, and what is left of it then."""
+"""When X is believed to have lost a Space, and what is left after its erasure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ CONTENT = ("private", "user_31337", "31337")
 
 
 def erased_at(known: KnownSpace) -> float | None:
-    """Seconds after the start at which the content goes, None where it stays."""
+    """Return when the content is erased, in seconds after ``START``, or None."""
     moment = timers_of(known, patience=PATIENCE).get(TimerKind.ERASURE)
     return None if moment is None else moment - START
 

@@ -1,4 +1,4 @@
-"""When so much vanishes at once that X is to blame, and not the Spaces."""
+"""Mass vanishes, which are X's fault rather than ends of Spaces."""
 
 from __future__ import annotations
 

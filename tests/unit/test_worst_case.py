@@ -1,4 +1,4 @@
-"""What a question may cost at worst, and how much of it is asked for the money that is left."""
+"""The maximum cost of a question, and the part that the remaining budget allows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FULL = Space(
 
 
 def costs(estimate: CostEstimate) -> list[int]:
-    """What one subject may cost, from nobody's profile to everybody's."""
+    """Return the maximum cost of a subject for each level of people."""
     return [mills([estimate], people) for people in People]
 
 
@@ -53,7 +53,7 @@ class TestALookup:
         assert costs(of_space("S1", FULL, paid, URGENT)) == [0, 0, 10 * NEWCOMERS, 10 * (NEWCOMERS + 2)]
 
     def test_of_a_billed_space_is_free_without_people_even_if_its_creator_was_never_described(self) -> None:
-        """X does not describe an account that is suspended, so it cannot have been paid for."""
+        """X does not describe a suspended account, so it cannot have been billed."""
         assert costs(of_space("S1", FULL, Paid(spaces={"S1"}), URGENT))[:2] == [0, 0]
         assert costs(of_space("S1", None, Paid(spaces={"S1"}), URGENT))[:2] == [0, 0]
 
@@ -95,7 +95,7 @@ def test_people_cost_nothing_where_x_does_not_bill_them() -> None:
 
 
 def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[CostEstimate]:
-    """Prospects of Spaces that are unknown, and of others that are paid for with their people."""
+    """Return estimates for unknown Spaces, and for Spaces billed with their people."""
     known = [Space(id=SpaceId(f"K{each}"), creator_id="1", host_ids=("1",)) for each in range(seen)]
     ids = {space.id for space in known}
     paid = Paid(spaces=ids, users={"1"}, with_people=ids)
@@ -167,7 +167,7 @@ class TestTheChoice:
 
     @pytest.mark.parametrize(("used", "held"), [(850, 60), (899, 60), (980, None), (900, None)])
     def test_asks_about_a_single_creator_with_the_rest(self, used: int, held: int | None) -> None:
-        """Up to nine tenths, as all discovery; the tenth above pays for all that one creator may show."""
+        """Up to nine tenths, like all discovery; the last tenth covers what a single creator may show."""
         choice = choose([of_creator("1", [], Paid())] * 9, CREATOR, used=used, budget=1)
         assert choice == (Choice(1, CREATOR, held, 1000) if held is not None else None)
 
@@ -189,7 +189,7 @@ class TestTheChoice:
 
 
 class TestSpacesThatAreOver:
-    """Their people are read by nobody, so they are asked about in questions of their own."""
+    """They are asked about in separate questions, since nobody reads their people."""
 
     LIVE = (DuePoll("L1", 100.0, URGENT), DuePoll("L2", 130.0, URGENT))
     OVER = (DuePoll("O1", 90.0, PATIENT), DuePoll("O2", 160.0, PATIENT))

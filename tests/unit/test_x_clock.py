@@ -1,4 +1,4 @@
-"""Moments that X names, by our clock."""
+"""Times stated by X, converted to our clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOW = 1_700_000_000.0
 
 
 def after(skew: float, *, took: float = 0.3, clock: XClock | None = None, now: float = NOW) -> XClock:
-    """The clock after an answer that X stamped when it sent it, in whole seconds."""
+    """Return the clock after an answer with a ``Date`` header of whole seconds."""
     stamped = float(int(now + took + skew))
     return (clock or XClock()).heard(stamped, began_at=now, answered_at=now + took)
 
