@@ -46,7 +46,7 @@ async def sweep(worker: Worker) -> None:
 
 
 async def _end_idle_outages(worker: Worker) -> None:
-    """End the outages of calls that are no longer made: no answer could ever show that they are over.
+    """End the outages of calls that are no longer made, since no answer could end them.
 
     Left standing, one would also keep the same kind of outage of another call from being announced.
     """

@@ -189,7 +189,7 @@ async def run_until(
     started: Callable[[Worker], None] | None = None,
     kinds: Kinds = KINDS,
 ) -> None:
-    """Run one worker in this event loop until ``stop`` is set; it waits for a Redis that does not serve.
+    """Run one worker in this event loop until ``stop`` is set; it waits while Redis does not serve.
 
     arq's own way to stop is to cancel its jobs and its main task. A cancelled job can be cut in the middle of
     a delivery, and a cancellation can be swallowed, or leave a connection behind, inside redis-py. So arq is
@@ -243,7 +243,7 @@ async def _finish(worker: ArqWorker, main: asyncio.Task[None]) -> None:
 
 
 def _in_flight(worker: ArqWorker) -> set[asyncio.Task[Any]]:
-    """Return arq's jobs, and what our worker does beside them."""
+    """Return arq's jobs, and our worker's other tasks."""
     background = worker.ctx[WORKER].background if WORKER in worker.ctx else set()
     return {*worker.tasks.values(), *background}
 

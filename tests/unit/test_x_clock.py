@@ -15,11 +15,11 @@ NOW = 1_700_000_000.0
 def after(skew: float, *, took: float = 0.3, clock: XClock | None = None, now: float = NOW) -> XClock:
     """Return the clock after an answer with a ``Date`` header of whole seconds."""
     stamped = float(int(now + took + skew))
-    return (clock or XClock()).heard(stamped, began_at=now, answered_at=now + took)
+    return (clock or XClock()).corrected_by(stamped, began_at=now, answered_at=now + took)
 
 
 def test_an_answer_without_a_date_changes_nothing() -> None:
-    assert XClock(7.0).heard(None, began_at=NOW, answered_at=NOW + 1) == XClock(7.0)
+    assert XClock(7.0).corrected_by(None, began_at=NOW, answered_at=NOW + 1) == XClock(7.0)
 
 
 @pytest.mark.parametrize("took", [0.0, 0.3, 4.0, 10.0])
@@ -49,7 +49,7 @@ def test_no_window_moves_by_more_than_the_answers_took(skew: float, delays: list
 
 @pytest.mark.parametrize("date", [0.0, NOW - 10**8, NOW + 10**8, 253_402_300_799.0])
 def test_an_implausible_date_is_ignored(date: float) -> None:
-    clock = XClock().heard(date, began_at=NOW, answered_at=NOW + 1)
+    clock = XClock().corrected_by(date, began_at=NOW, answered_at=NOW + 1)
     assert clock.ours(NOW + 600, now=NOW, length=WINDOW_SECONDS) == NOW + 600
     assert clock.ours(NOW + 70_000, now=NOW, length=DAY_SECONDS) == NOW + 70_000
 
