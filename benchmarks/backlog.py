@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.fanout import Peak
 from benchmarks.processes import WORKER, can_read_usage, process, usage_of, valkey
-from benchmarks.receiving import SinkClient, running_sink
+from benchmarks.sink_client import SinkClient, running_sink
 from benchmarks.waiting import wait_until
 from benchmarks.workload import (
     COMMITTED_AT_ONCE,
@@ -59,8 +59,8 @@ MIB: Final = 2**20
 
 
 @dataclass(slots=True)
-class Stage:
-    """A database with endpoints, their receiver, and the events to come."""
+class Setup:
+    """A database with endpoints, their receiver, and an endless supply of events."""
 
     runtime: Runtime
     server_pid: int
@@ -75,7 +75,7 @@ class Stage:
 class Turns:
     """Turns that settle and claim a batch: median milliseconds, and CPU milliseconds of each."""
 
-    took: float
+    elapsed: float
     ours: float
     server: float
 
@@ -105,89 +105,89 @@ async def backlog(console: Console, *, pending: int) -> None:
                 async with open_runtime(load(settings)) as runtime:
                     made = subscribers(runtime, sink.url, endpoints)
                     await register(runtime, made)
-                    stage = Stage(
+                    setup = Setup(
                         runtime, server.pid, sink, [each.endpoint for each in made], settings, folder
                     )
-                    measured.append(await _measured(console, stage, pending))
+                    measured.append(await _measured(console, setup, pending))
     console.print(_table(measured))
 
 
-async def _measured(console: Console, stage: Stage, pending: int) -> Backlog:
-    title = f"[dim]{len(stage.endpoints):,} endpoints:"
+async def _measured(console: Console, setup: Setup, pending: int) -> Backlog:
+    title = f"[dim]{len(setup.endpoints):,} endpoints:"
     console.print(f"{title} {FEW:,} pending deliveries[/dim]")
     few = []
     for _ in range(ROUNDS):
-        await _owe(stage, FEW)
-        few.append(await _turns(stage, TURNS))
-        await _turns(stage, FEW)
+        await _commit_events(setup, FEW)
+        few.append(await _turns(setup, TURNS))
+        await _turns(setup, FEW)
     console.print(f"{title} a worker at {DRAINED:,}[/dim]")
-    await _owe(stage, DRAINED)
-    peak_few = await _peak_of_worker(stage)
+    await _commit_events(setup, DRAINED)
+    peak_few = await _peak_of_worker(setup)
     console.print(f"{title} {pending:,}[/dim]")
-    a_delivery, an_event = await _owe(stage, pending)
-    many = [await _turns(stage, TURNS) for _ in range(ROUNDS)]
+    a_delivery, an_event = await _commit_events(setup, pending)
+    many = [await _turns(setup, TURNS) for _ in range(ROUNDS)]
     console.print(f"{title} a worker at {pending:,}[/dim]")
     return Backlog(
-        endpoints=len(stage.endpoints),
+        endpoints=len(setup.endpoints),
         pending=pending,
         a_delivery=a_delivery,
         an_event=an_event,
         few=_together(few),
         many=_together(many),
         peak_few=peak_few,
-        peak_many=await _peak_of_worker(stage),
+        peak_many=await _peak_of_worker(setup),
     )
 
 
-async def _owe(stage: Stage, pending: int) -> tuple[float, float]:
-    """Commit events and make them owed, as dispatch does; return bytes per delivery and per event."""
-    store = stage.runtime.store
-    events = list(islice(stage.events, max(pending // len(stage.endpoints), 1)))
-    empty = await _held(stage)
+async def _commit_events(setup: Setup, pending: int) -> tuple[float, float]:
+    """Commit and dispatch events; return the bytes per delivery and per event."""
+    store = setup.runtime.store
+    events = list(islice(setup.events, max(pending // len(setup.endpoints), 1)))
+    empty = await _memory_used(setup)
     for start in range(0, len(events), COMMITTED_AT_ONCE):
         await store.spaces.commit(events[start : start + COMMITTED_AT_ONCE])
-    logged = await _held(stage)
+    logged = await _memory_used(setup)
     complete: list[EventId] = []
     while entries := await store.events.undispatched(limit=COMMITTED_AT_ONCE, complete=complete):
         complete = [entry.id for entry in entries]
-        async for _ in store.queue.owe([Owed(entry, stage.endpoints) for entry in entries]):
+        async for _ in store.queue.owe([Owed(entry, setup.endpoints) for entry in entries]):
             pass
-    owed = await _held(stage)
-    await _until_rewritten(stage)
-    return (owed - logged) / (len(events) * len(stage.endpoints)), (logged - empty) / len(events)
+    dispatched = await _memory_used(setup)
+    await _until_rewritten(setup)
+    return (dispatched - logged) / (len(events) * len(setup.endpoints)), (logged - empty) / len(events)
 
 
-async def _held(stage: Stage) -> int:
+async def _memory_used(setup: Setup) -> int:
     """Return how much memory the server uses, without buffers for clients and the disk."""
-    memory = await stage.runtime.store.database.redis.info("memory")
+    memory = await setup.runtime.store.database.redis.info("memory")
     return int(memory["used_memory"] - memory["mem_clients_normal"] - memory["mem_aof_buffer"])
 
 
-async def _until_rewritten(stage: Stage) -> None:
+async def _until_rewritten(setup: Setup) -> None:
     """Wait until the server has rewritten its file, which would count as a cost otherwise."""
 
     async def is_written() -> bool:
-        persistence = await stage.runtime.store.database.redis.info("persistence")
+        persistence = await setup.runtime.store.database.redis.info("persistence")
         return not (persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])
 
     await wait_until(is_written, seconds=REWRITE_SECONDS, what="the server has written its file again")
 
 
-async def _turns(stage: Stage, most: int) -> Turns:
+async def _turns(setup: Setup, most: int) -> Turns:
     """Claim batches and settle them as delivered, until none is left or for ``most`` turns."""
-    queue = stage.runtime.store.queue
+    queue = setup.runtime.store.queue
     turn = await queue.turn(PARTITION, (), limit=CONCURRENCY, lease_seconds=LEASE_SECONDS)
-    took: list[float] = []
-    ours, server = time.process_time(), _cpu_seconds(stage.server_pid)
-    while turn.claims and len(took) < most:
+    elapsed: list[float] = []
+    ours, server = time.process_time(), _cpu_seconds(setup.server_pid)
+    while turn.claims and len(elapsed) < most:
         began_at = time.perf_counter()
         done = [_delivered(claim) for claim in turn.claims]
         turn = await queue.turn(PARTITION, done, limit=CONCURRENCY, lease_seconds=LEASE_SECONDS)
-        took.append((time.perf_counter() - began_at) * 1000)
-    ours, server = time.process_time() - ours, _cpu_seconds(stage.server_pid) - server
+        elapsed.append((time.perf_counter() - began_at) * 1000)
+    ours, server = time.process_time() - ours, _cpu_seconds(setup.server_pid) - server
     done = [_delivered(claim) for claim in turn.claims]
     await queue.turn(PARTITION, done, limit=0, lease_seconds=LEASE_SECONDS)
-    return Turns(median(took), ours * 1000 / len(took), server * 1000 / len(took))
+    return Turns(median(elapsed), ours * 1000 / len(elapsed), server * 1000 / len(elapsed))
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -211,35 +211,35 @@ def _delivered(claim: Claim) -> Settlement:
 def _together(rounds: list[Turns]) -> Turns:
     """Combine rounds of equally many turns; the kernel's ticks are too coarse for one of them."""
     return Turns(
-        median(each.took for each in rounds),
+        median(each.elapsed for each in rounds),
         mean(each.ours for each in rounds),
         mean(each.server for each in rounds),
     )
 
 
-async def _peak_of_worker(stage: Stage) -> int:
+async def _peak_of_worker(setup: Setup) -> int:
     """Let a worker deliver for a while; return its peak memory since its start."""
-    await stage.sink.reset()
-    log = stage.folder / "worker.log"
-    async with process(*WORKER, log=log, settings=stage.settings) as worker:
-        await stage.sink.wait_for(DRAINED)
+    await setup.sink.reset()
+    log = setup.folder / "worker.log"
+    async with process(*WORKER, log=log, settings=setup.settings) as worker:
+        await setup.sink.wait_for(DRAINED)
         return Peak(worker.pid).read()
 
 
 def _table(measured: list[Backlog]) -> Table:
     table = Table("", *(f"{each.endpoints:,} endpoints" for each in measured))
-    table.title = f"{measured[0].pending:,} pending deliveries beside {FEW:,}"
+    table.title = f"{measured[0].pending:,} pending deliveries compared with {FEW:,}"
     for column in table.columns[1:]:
         column.justify = "right"
     table.add_row("server: bytes for each pending delivery", *(f"{each.a_delivery:.0f}" for each in measured))
     table.add_row(
-        "server: bytes for each event, beside them", *(f"{each.an_event:,.0f}" for each in measured)
+        "server: bytes for each event, in addition", *(f"{each.an_event:,.0f}" for each in measured)
     )
     pairs = [(each.few, each.many) for each in measured]
     batch = f"settle and claim {CONCURRENCY}, ms"
-    table.add_row(f"{batch}: at {FEW:,}", *(f"{few.took:.2f}" for few, _ in pairs))
-    table.add_row(f"{batch}: at {measured[0].pending:,}", *(f"{many.took:.2f}" for _, many in pairs))
-    table.add_row("ratio", *(f"{many.took / few.took:.2f}" for few, many in pairs))
+    table.add_row(f"{batch}: at {FEW:,}", *(f"{few.elapsed:.2f}" for few, _ in pairs))
+    table.add_row(f"{batch}: at {measured[0].pending:,}", *(f"{many.elapsed:.2f}" for _, many in pairs))
+    table.add_row("ratio", *(f"{many.elapsed / few.elapsed:.2f}" for few, many in pairs))
     if can_read_usage():
         cpu = "the same in CPU ms, ours and the server's"
         table.add_row(f"{cpu}: at {FEW:,}", *(f"{few.ours:.2f}, {few.server:.2f}" for few, _ in pairs))

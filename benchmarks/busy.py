@@ -73,7 +73,7 @@ async def receiving() -> AsyncIterator[tuple[Receivers, str]]:
 
 
 @dataclass(slots=True)
-class Life:
+class Activity:
     """The activity of the day, through the API where it has a call for it.
 
     Attributes:
@@ -99,7 +99,7 @@ class Life:
         for user in load_scenario(SCENARIO).users:
             await self._add_watch(str(user.id))
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Run until cancelled.
 
         Raises:

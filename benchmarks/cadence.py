@@ -13,16 +13,16 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.lives import Ending, Kind, Turn
 from benchmarks.sightings import Lag
+from benchmarks.simulated_spaces import Change, Ending, Kind
 from benchmarks.week import (
     REPLICA_LAG,
     REPLICA_TURN,
     Outcome,
     Week,
     equal_paces,
-    live_fixed,
-    live_ours,
+    run_fixed,
+    run_ours,
 )
 from notifier.core.model.observation import Call
 from notifier.core.polling.buckets import WINDOW_SECONDS
@@ -41,17 +41,17 @@ PLANNED: Final = frozenset({Kind.DAY_AHEAD, Kind.HOUR_AHEAD})
 KINDS: Final = frozenset(Kind)
 ENDINGS: Final = frozenset(Ending)
 
-ROWS: Final[Mapping[str, tuple[Turn, frozenset[Kind], frozenset[Ending]]]] = {
-    "start, scheduled": (Turn.STARTED, PLANNED, ENDINGS),
-    "  planned a day ahead": (Turn.STARTED, frozenset({Kind.DAY_AHEAD}), ENDINGS),
-    "  planned an hour ahead": (Turn.STARTED, frozenset({Kind.HOUR_AHEAD}), ENDINGS),
-    "start, spontaneous": (Turn.STARTED, frozenset({Kind.SPONTANEOUS}), ENDINGS),
-    "end, reported by X": (Turn.ENDED, KINDS, frozenset({Ending.SAID})),
-    "end, not found": (Turn.ENDED, KINDS, frozenset({Ending.GONE})),
-    "announced": (Turn.ANNOUNCED, KINDS, ENDINGS),
-    "rescheduled": (Turn.RESCHEDULED, KINDS, ENDINGS),
-    "canceled, reported by X": (Turn.CANCELED, KINDS, frozenset({Ending.SAID})),
-    "canceled, not found": (Turn.CANCELED, KINDS, frozenset({Ending.GONE})),
+ROWS: Final[Mapping[str, tuple[Change, frozenset[Kind], frozenset[Ending]]]] = {
+    "start, scheduled": (Change.STARTED, PLANNED, ENDINGS),
+    "  planned a day ahead": (Change.STARTED, frozenset({Kind.DAY_AHEAD}), ENDINGS),
+    "  planned an hour ahead": (Change.STARTED, frozenset({Kind.HOUR_AHEAD}), ENDINGS),
+    "start, spontaneous": (Change.STARTED, frozenset({Kind.SPONTANEOUS}), ENDINGS),
+    "end, reported by X": (Change.ENDED, KINDS, frozenset({Ending.REPORTED})),
+    "end, not found": (Change.ENDED, KINDS, frozenset({Ending.GONE})),
+    "announced": (Change.ANNOUNCED, KINDS, ENDINGS),
+    "rescheduled": (Change.RESCHEDULED, KINDS, ENDINGS),
+    "canceled, reported by X": (Change.CANCELED, KINDS, frozenset({Ending.REPORTED})),
+    "canceled, not found": (Change.CANCELED, KINDS, frozenset({Ending.GONE})),
 }
 
 
@@ -65,15 +65,15 @@ async def cadence(console: Console, *, days: float, bad_days: bool = False) -> N
     # A fork would inherit the event loop; the children need nothing but their arguments.
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 2), mp_context=get_context("spawn")) as pool:
         weeks = [Week(days=days, shared=shared) for shared in (False, True)]
-        ours = await asyncio.gather(*(loop.run_in_executor(pool, live_ours, week) for week in weeks))
+        ours = await asyncio.gather(*(loop.run_in_executor(pool, run_ours, week) for week in weeks))
         for week, outcome in zip(weeks, ours, strict=True):
             paces = equal_paces(week, outcome)
-            runs = [loop.run_in_executor(pool, live_fixed, week, pace) for pace in paces.values()]
+            runs = [loop.run_in_executor(pool, run_fixed, week, pace) for pace in paces.values()]
             outcomes = dict(zip([OURS, *paces], [outcome, *await asyncio.gather(*runs)], strict=True))
             _print(console, week, outcomes)
         if bad_days:
             week = Week(days=days, bad=True)
-            outcomes = {GOOD_DAYS: ours[0], BAD_DAYS: await loop.run_in_executor(pool, live_ours, week)}
+            outcomes = {GOOD_DAYS: ours[0], BAD_DAYS: await loop.run_in_executor(pool, run_ours, week)}
             print_bad_days(console, week, outcomes)
 
 
@@ -103,7 +103,7 @@ def print_bad_days(console: Console, week: Week, outcomes: Mapping[str, Outcome]
 def _print_counts(console: Console, ours: Outcome) -> None:
     for what, count in ours.counts.items():
         console.print(f"{what}: {count:,}", highlight=False)
-    starved = [wish for wish, wait in ours.waits.items() if wait.overdue > STARVED_SECONDS]
+    starved = [reason for reason, wait in ours.waits.items() if wait.overdue > STARVED_SECONDS]
     console.print(f"more than {STARVED_SECONDS:g} s overdue: {', '.join(starved) or 'nothing'}\n")
 
 
@@ -125,9 +125,11 @@ def _lags(title: str, outcomes: Mapping[str, Outcome], *, of: str, to: str) -> T
     return table
 
 
-def _of(row: tuple[Turn, frozenset[Kind], frozenset[Ending]], lags: Sequence[Lag]) -> list[float | None]:
-    turn, kinds, endings = row
-    return [lag.seconds for lag in lags if lag.turn is turn and lag.kind in kinds and lag.ending in endings]
+def _of(row: tuple[Change, frozenset[Kind], frozenset[Ending]], lags: Sequence[Lag]) -> list[float | None]:
+    change, kinds, endings = row
+    return [
+        lag.seconds for lag in lags if lag.change is change and lag.kind in kinds and lag.ending in endings
+    ]
 
 
 def _p95(seconds: Sequence[float]) -> float:
@@ -158,7 +160,7 @@ def _waits(title: str, outcome: Outcome) -> Table:
     table = Table("class", *columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
-    for wish, wait in outcome.waits.items():
-        times = (wait.wished, wait.actual, wait.p95, wait.longest, max(wait.overdue, 0.0))
-        table.add_row(wish, f"{wait.polls:,}", *(f"{seconds:,.1f}" for seconds in times))
+    for reason, wait in outcome.waits.items():
+        times = (wait.planned, wait.actual, wait.p95, wait.longest, max(wait.overdue, 0.0))
+        table.add_row(reason, f"{wait.polls:,}", *(f"{seconds:,.1f}" for seconds in times))
     return table

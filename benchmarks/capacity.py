@@ -39,13 +39,13 @@ FAR: Final = 4_000_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class Snapshot:
     """The usage at one moment: ours, the server's, and the server's data in bytes."""
 
     at: float
     worker: Usage
     server: Usage
-    held: int
+    data_bytes: int
 
 
 async def capacity(console: Console, *, spaces: int) -> None:
@@ -57,14 +57,14 @@ async def capacity(console: Console, *, spaces: int) -> None:
     with TemporaryDirectory(prefix="notifier-bench-") as name:
         folder = Path(name)
         async with valkey(folder) as (url, server), _worker(url, folder) as worker:
-            stands = [await _stand(worker, server.pid)]
+            snapshots = [await _take_snapshot(worker, server.pid)]
             for number in range(3):
                 began_at = time.time()
                 for observation in _observations(spaces, began_at):
                     await apply_spaces(worker, observation.question.subjects, observation)
-                stands.append(await _stand(worker, server.pid))
+                snapshots.append(await _take_snapshot(worker, server.pid))
                 console.print(f"[dim]{spaces:,} Spaces, pass {number + 1}[/dim]")
-    console.print(_table(spaces, stands))
+    console.print(_table(spaces, snapshots))
 
 
 def _print_decisions(console: Console) -> None:
@@ -110,9 +110,9 @@ async def _worker(url: str, folder: Path) -> AsyncIterator[Worker]:
         yield Worker("bench", runtime, None, client)
 
 
-async def _stand(worker: Worker, server_pid: int) -> Stand:
+async def _take_snapshot(worker: Worker, server_pid: int) -> Snapshot:
     memory = await worker.runtime.store.database.redis.info("memory")
-    return Stand(time.perf_counter(), usage_of(os.getpid()), usage_of(server_pid), memory["used_memory"])
+    return Snapshot(time.perf_counter(), usage_of(os.getpid()), usage_of(server_pid), memory["used_memory"])
 
 
 def _observations(spaces: int, now: float) -> Iterator[Observation]:
@@ -157,17 +157,17 @@ def _creator(number: int) -> str:
     return str(10**18 - 1 - number)
 
 
-def _table(spaces: int, stands: list[Stand]) -> Table:
+def _table(spaces: int, snapshots: list[Snapshot]) -> Table:
     title = f"{spaces:,} Spaces with {PEOPLE} people each, {WATCHES} watches, one worker"
     columns = ("seen first", "unchanged", "unchanged, again")
     table = Table("", *columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
-    empty, *after = stands
-    steps = list(zip(stands, after, strict=False))
-    held = [stand.held - empty.held for stand in after]
-    table.add_row("server: bytes for each Space", *(f"{each / spaces:,.0f}" for each in held))
-    table.add_row("server: MB in all", *(f"{stand.held / 1e6:.1f}" for stand in after))
+    empty, *after = snapshots
+    steps = list(zip(snapshots, after, strict=False))
+    data_bytes = [snapshot.data_bytes - empty.data_bytes for snapshot in after]
+    table.add_row("server: bytes for each Space", *(f"{each / spaces:,.0f}" for each in data_bytes))
+    table.add_row("server: MB in all", *(f"{snapshot.data_bytes / 1e6:.1f}" for snapshot in after))
     table.add_row("server: resident MiB", *(f"{each.server.resident_bytes / MIB:.1f}" for each in after))
     table.add_row("worker: resident MiB", *(f"{each.worker.resident_bytes / MIB:.1f}" for each in after))
     rates = [spaces / (now.at - then.at) for then, now in steps]

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.processes import WORKER, can_read_usage, process, usage_of, valkey
-from benchmarks.receiving import SinkClient, running_sink
+from benchmarks.sink_client import SinkClient, running_sink
 from benchmarks.waiting import wait_until
 from benchmarks.workload import Subscriber, commits, load, register, settings_of, subscribers
 from notifier.runtime import Runtime, open_runtime

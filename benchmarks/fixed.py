@@ -1,6 +1,6 @@
-"""Pollers that ask about everything at fixed intervals, and believe everything at once.
+"""A poller that asks about everything at fixed intervals, and believes every answer at once.
 
-That is an advantage for not-founds: they take the first one for an end, and we do not.
+That is an advantage for not-founds: it takes the first one for an end, and our cadence does not.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.lives import Turn
+from benchmarks.cadence_poller import LATENCY_SECONDS
 from benchmarks.sightings import Sightings
+from benchmarks.simulated_spaces import Change
 from benchmarks.simulated_x import Answer, SimulatedX
-from benchmarks.watching import LATENCY_SECONDS
 from notifier.core.model.ids import SpaceId
 from notifier.core.model.observation import Call, Snapshot
 from notifier.source import BATCH
 
-BEGINNINGS: Final[Mapping[str | None, Turn]] = {"scheduled": Turn.ANNOUNCED, "live": Turn.STARTED}
+BEGINNINGS: Final[Mapping[str | None, Change]] = {"scheduled": Change.ANNOUNCED, "live": Change.STARTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +90,24 @@ class FixedPoller:
             last = self._alive.get(missing)
             if last is not None:
                 is_live = last.space.state == "live"
-                self._end(missing, last, Turn.ENDED if is_live else Turn.CANCELED, now)
+                self._end(missing, last, Change.ENDED if is_live else Change.CANCELED, now)
 
     def _see(self, space_id: SpaceId, before: Snapshot | None, snapshot: Snapshot, now: float) -> None:
         space, was = snapshot.space, before.space if before else None
         if space.state not in BEGINNINGS:
             if was is not None and was.state == "scheduled" and space.started_at is not None:
-                self._sightings.note(space_id, Turn.STARTED, now)
-            self._end(space_id, snapshot, Turn.ENDED if space.started_at else Turn.CANCELED, now)
+                self._sightings.note(space_id, Change.STARTED, now)
+            self._end(space_id, snapshot, Change.ENDED if space.started_at else Change.CANCELED, now)
             return
         if was is None or was.state != space.state:
             self._sightings.note(space_id, BEGINNINGS[space.state], now)
         elif space.state == "scheduled" and was.scheduled_start != space.scheduled_start:
-            self._sightings.note(space_id, Turn.RESCHEDULED, now)
+            self._sightings.note(space_id, Change.RESCHEDULED, now)
         self._alive[space_id] = snapshot
         self._by_creator[space.creator_id or ""].add(space_id)
 
-    def _end(self, space_id: str, snapshot: Snapshot, turn: Turn, now: float) -> None:
-        self._sightings.note(space_id, turn, now)
+    def _end(self, space_id: str, snapshot: Snapshot, change: Change, now: float) -> None:
+        self._sightings.note(space_id, change, now)
         self._over.add(space_id)
         self._alive.pop(space_id, None)
         self._by_creator[snapshot.space.creator_id or ""].discard(space_id)

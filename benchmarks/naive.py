@@ -49,12 +49,12 @@ async def enqueue(redis_url: str, made: Sequence[Commit], receivers: Sequence[Su
             document = json.dumps({"url": each.endpoint.url, "secret": each.secret})
             pipe.set(f"naive:endpoint:{each.endpoint.id}", document)
         await pipe.execute()
-    owed = [(event.id, each.endpoint.id) for event in events for each in receivers]
-    for start in range(0, len(owed), ENQUEUED_AT_ONCE):
+    deliveries = [(event.id, each.endpoint.id) for event in events for each in receivers]
+    for start in range(0, len(deliveries), ENQUEUED_AT_ONCE):
         await asyncio.gather(
             *(
                 jobs.enqueue_job("deliver_one", *each, _queue_name=QUEUE, _expires=EXPIRES_SECONDS)
-                for each in owed[start : start + ENQUEUED_AT_ONCE]
+                for each in deliveries[start : start + ENQUEUED_AT_ONCE]
             )
         )
     await redis.aclose(close_connection_pool=True)

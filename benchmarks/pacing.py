@@ -164,7 +164,7 @@ async def pacing(console: Console, *, events: int) -> None:
         async with _serving(cases) as url, valkey(folder) as (redis_url, _):
             settings = settings_of(redis_url, folder)
             async with open_runtime(load(settings)) as runtime:
-                await _owe(runtime, url, len(cases), events)
+                await _queue_events(runtime, url, len(cases), events)
                 async with process(*WORKER, log=folder / "worker.log", settings=settings):
                     await _until_all_have(cases, events, longest)
     console.print(_table(cases, events))
@@ -174,8 +174,8 @@ def _limits() -> list[Limit]:
     return [*(Bucket(rate) for rate in RATES), Places(AT_ONCE, WORK_SECONDS)]
 
 
-async def _owe(runtime: Runtime, url: str, count: int, events: int) -> None:
-    """Make every event owed to its endpoint before the worker starts."""
+async def _queue_events(runtime: Runtime, url: str, count: int, events: int) -> None:
+    """Queue every event for its endpoint before the worker starts."""
     made = subscribers(runtime, url, count, max_concurrency=DEFAULT_MAX_CONCURRENCY)
     await register(runtime, made)
     endpoints = [each.endpoint for each in made]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.processes import PYTHON, line_of, piped
-from benchmarks.receiving import SinkClient, running_sink
+from benchmarks.sink_client import SinkClient, running_sink
 from benchmarks.workload import NOW, write_requests
 from notifier.core.delivery.request import build_request
 from notifier.core.delivery.signing import generate_secret, parse_signing_key

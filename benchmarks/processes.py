@@ -1,4 +1,4 @@
-"""The processes that a benchmark starts; each is stopped by its own id."""
+"""Processes for benchmarks; each is stopped by its own id."""
 
 from __future__ import annotations
 

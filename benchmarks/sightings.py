@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from benchmarks.lives import Ending, Kind, Life, Turn
+from benchmarks.simulated_spaces import Change, Ending, Kind, SimulatedSpace
 
 
 class Sightings:
@@ -20,32 +20,32 @@ class Sightings:
         repeated: How many changes were announced more than once.
     """
 
-    def __init__(self, lives: Iterable[Life]) -> None:
-        self._lives = {life.space_id: life for life in lives}
-        self._seen: dict[tuple[str, Turn, float], float] = {}
+    def __init__(self, simulated_spaces: Iterable[SimulatedSpace]) -> None:
+        self._spaces = {space.space_id: space for space in simulated_spaces}
+        self._seen: dict[tuple[str, Change, float], float] = {}
         self.untrue = self.repeated = 0
 
-    def note(self, space_id: str, turn: Turn, now: float) -> None:
+    def note(self, space_id: str, change: Change, now: float) -> None:
         """Record that a change of a Space was announced."""
-        at = self._lives[space_id].latest(turn, now)
+        at = self._spaces[space_id].latest(change, now)
         if at is None:
             self.untrue += 1
         else:
-            self.repeated += (space_id, turn, at) in self._seen
-            self._seen.setdefault((space_id, turn, at), now)
+            self.repeated += (space_id, change, at) in self._seen
+            self._seen.setdefault((space_id, change, at), now)
 
-    def lags(self, *, since: float, until: float, poison: frozenset[str] = frozenset()) -> list[Lag]:
+    def lags(self, *, since: float, until: float, failing: frozenset[str] = frozenset()) -> list[Lag]:
         """Return how late each change in a period was noticed.
 
-        Changes of the Spaces in ``poison``, which has ids of Spaces and of creators, are left out.
+        Changes of failing Spaces are left out; ``failing`` contains ids of Spaces and of creators.
         """
         return [
-            Lag(turn, life.kind, life.ending, None if seen_at is None else seen_at - at)
-            for life in self._lives.values()
-            if poison.isdisjoint((life.space_id, life.creator_id))
-            for turn, at in life.turns()
+            Lag(change, space.kind, space.ending, None if seen_at is None else seen_at - at)
+            for space in self._spaces.values()
+            if failing.isdisjoint((space.space_id, space.creator_id))
+            for change, at in space.changes()
             if since <= at < until
-            for seen_at in [self._seen.get((life.space_id, turn, at))]
+            for seen_at in [self._seen.get((space.space_id, change, at))]
         ]
 
 
@@ -53,13 +53,13 @@ class Sightings:
 class Lag:
     """A change, and how many seconds later it was noticed; None if it never was."""
 
-    turn: Turn
+    change: Change
     kind: Kind
     ending: Ending
     seconds: float | None
 
 
-class Wish(StrEnum):
+class PollReason(StrEnum):
     """Why something is polled again."""
 
     NEAR = "near its start"
@@ -76,13 +76,13 @@ class Wish(StrEnum):
 class Waits:
     """The intervals between polls, in seconds, in order of the polls."""
 
-    wished: array[float] = field(default_factory=lambda: array("d"))
+    planned: array[float] = field(default_factory=lambda: array("d"))
     actual: array[float] = field(default_factory=lambda: array("d"))
 
 
-WaitsByWish: TypeAlias = defaultdict[Wish, Waits]
+WaitsByReason: TypeAlias = defaultdict[PollReason, Waits]
 
 
-def no_waits() -> WaitsByWish:
+def no_waits() -> WaitsByReason:
     """Return an empty record of waits."""
     return defaultdict(Waits)

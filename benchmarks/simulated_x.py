@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.listed import Listed
-from benchmarks.lives import DAY, Life
+from benchmarks.simulated_spaces import DAY, SimulatedSpace
+from benchmarks.x_space import XSpace
 from notifier.core.model.ids import SpaceId
 from notifier.core.model.observation import Call, Snapshot
 from notifier.core.polling.buckets import WINDOW_SECONDS
@@ -49,12 +49,12 @@ class Faults:
     """What is wrong with X.
 
     Attributes:
-        poison: Creators and Spaces; every request that names one of them fails with 503.
+        failing: Creators and Spaces; every request that names one of them fails with 503.
         lag: By how many seconds a replica is behind.
         every: Every n-th answer comes from that replica.
     """
 
-    poison: frozenset[str] = frozenset()
+    failing: frozenset[str] = frozenset()
     lag: float = 0.0
     every: int = 1
 
@@ -97,7 +97,9 @@ class SimulatedX:
         faults: What is wrong.
     """
 
-    def __init__(self, lives: Sequence[Life], *, shared: bool, faults: Faults = NO_FAULTS) -> None:
+    def __init__(
+        self, simulated_spaces: Sequence[SimulatedSpace], *, shared: bool, faults: Faults = NO_FAULTS
+    ) -> None:
         self.requests: Counter[tuple[Call, int]] = Counter()
         self.refused = self.failed = 0
         self.space_reads = 0
@@ -105,9 +107,9 @@ class SimulatedX:
         self.faults = faults
         self._answered = 0
         self._windows = Windows(shared=shared)
-        self._spaces = {life.space_id: Listed(life) for life in lives}
-        self._to_come = [self._spaces[life.space_id] for life in reversed(lives)]
-        self._by_creator: dict[str, list[Listed]] = defaultdict(list)
+        self._spaces = {space.space_id: XSpace(space) for space in simulated_spaces}
+        self._to_come = [self._spaces[space.space_id] for space in reversed(simulated_spaces)]
+        self._by_creator: dict[str, list[XSpace]] = defaultdict(list)
         self._billed_users: set[tuple[int, str]] = set()
 
     @property
@@ -122,7 +124,7 @@ class SimulatedX:
             self.refused += 1
             return Answer(refused, remaining, reset, {}, frozenset())
         self.requests[call, int(now // WINDOW_SECONDS)] += 1
-        if not self.faults.poison.isdisjoint(subjects):
+        if not self.faults.failing.isdisjoint(subjects):
             self.failed += 1
             return Answer(refused, remaining, reset, {}, frozenset(), unavailable=True)
         as_of = self._replica_time(now)
@@ -141,9 +143,9 @@ class SimulatedX:
         return {SpaceId(space_id): snapshot for space_id, snapshot in seen if snapshot is not None}
 
     def _list(self, creators: Sequence[str], now: float) -> dict[SpaceId, Snapshot]:
-        while self._to_come and self._to_come[-1].life.created_at <= now:
+        while self._to_come and self._to_come[-1].simulated.created_at <= now:
             listed = self._to_come.pop()
-            self._by_creator[listed.life.creator_id].append(listed)
+            self._by_creator[listed.simulated.creator_id].append(listed)
         found = {}
         for creator in creators:
             spaces = self._by_creator.get(creator)
@@ -151,7 +153,9 @@ class SimulatedX:
                 continue
             # A lagging replica still lists one that is over now.
             forgotten_at = now - self.faults.lag
-            self._by_creator[creator] = spaces = [each for each in spaces if each.life.over_at > forgotten_at]
+            self._by_creator[creator] = spaces = [
+                each for each in spaces if each.simulated.over_at > forgotten_at
+            ]
             for each in spaces:
                 snapshot = each.snapshot(now) if each.is_listed(now) else None
                 if snapshot is not None:
@@ -165,6 +169,6 @@ class SimulatedX:
             if listed.billed_on != today:
                 listed.billed_on = today
                 self.space_reads += 1
-                users = {(today, each) for each in listed.life.people} - self._billed_users
+                users = {(today, each) for each in listed.simulated.people} - self._billed_users
                 self.user_reads += len(users)
                 self._billed_users |= users

@@ -17,7 +17,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.busy import SCENARIO, Life, receiving
+from benchmarks.busy import SCENARIO, Activity, receiving
 from benchmarks.processes import (
     PYTHON,
     WORKER,
@@ -108,7 +108,7 @@ GAUGES: Final[Mapping[str, Noise]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Installation:
     """An installation whose processes are measured, without the second worker, which is restarted."""
 
     runtime: Runtime
@@ -131,17 +131,17 @@ async def soak(console: Console, *, minutes: float) -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="notifier-bench-")))
         receivers, url = await stack.enter_async_context(receiving())
-        stage = await _installation(stack, folder, seconds)
+        installation = await _installation(stack, folder, seconds)
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-        api = await stack.enter_async_context(aiohttp.ClientSession(stage.url, headers=headers))
-        life = Life(stage.runtime, api, url, seconds)
-        await life.begin()
-        samples = await _lived(console, stage, life, seconds)
-        await life.end()
-        faults = await _faults(stage.runtime)
+        api = await stack.enter_async_context(aiohttp.ClientSession(installation.url, headers=headers))
+        activity = Activity(installation.runtime, api, url, seconds)
+        await activity.begin()
+        samples = await _run_activity(console, installation, activity, seconds)
+        await activity.end()
+        faults = await _faults(installation.runtime)
     console.print(_table(samples, minutes))
     console.print(
-        f"{receivers.received:,} attempts received, {life.calls:,} calls of the API, "
+        f"{receivers.received:,} attempts received, {activity.calls:,} calls of the API, "
         f"a second worker stopped or killed {RESTARTS} times.\n"
         "asyncio's tasks cannot be counted from outside, but what they hold shows as files and memory.",
         highlight=False,
@@ -152,12 +152,12 @@ async def soak(console: Console, *, minutes: float) -> None:
         raise BenchmarkError(f"these grew: {', '.join(grown)}")
 
 
-async def _installation(stack: AsyncExitStack, folder: Path, seconds: float) -> Stage:
+async def _installation(stack: AsyncExitStack, folder: Path, seconds: float) -> Installation:
     """Start the server, the stand-in for X, the API and the measured worker."""
     redis_url, server = await stack.enter_async_context(valkey(folder))
     log = folder / "x.log"
-    play = ("simulate", SCENARIO, "--port", "0", "--speed", str(DAY_SECONDS / seconds))
-    x = await stack.enter_async_context(piped(PYTHON, "-m", "notifier.cli", *play, log=log))
+    simulate = ("simulate", SCENARIO, "--port", "0", "--speed", str(DAY_SECONDS / seconds))
+    x = await stack.enter_async_context(piped(PYTHON, "-m", "notifier.cli", *simulate, log=log))
     more = {
         "x_api_url": (await line_of(x, log)).rpartition(" ")[2],
         "retention_days": str(max(seconds * RETENTION_SHARE, SHORTEST_RETENTION_SECONDS) / DAY_SECONDS),
@@ -170,7 +170,9 @@ async def _installation(stack: AsyncExitStack, folder: Path, seconds: float) -> 
     url = await _url_of(api, log)
     log = folder / "worker.log"
     worker = await stack.enter_async_context(process(*WORKER, log=log, settings=settings))
-    return Stage(runtime, url, {"server": server, "X": x, "API": api, "worker": worker}, settings, folder)
+    return Installation(
+        runtime, url, {"server": server, "X": x, "API": api, "worker": worker}, settings, folder
+    )
 
 
 async def _url_of(api: Process, log: Path) -> str:
@@ -189,17 +191,22 @@ async def _url_of(api: Process, log: Path) -> str:
     return (serving() or {})["url"]
 
 
-async def _lived(console: Console, stage: Stage, life: Life, seconds: float) -> list[Sample]:
+async def _run_activity(
+    console: Console, installation: Installation, activity: Activity, seconds: float
+) -> list[Sample]:
     """Run the activity and the second worker, and return samples."""
     samples = []
-    others = [asyncio.create_task(life.live()), asyncio.create_task(_restless(stage, seconds))]
+    others = [
+        asyncio.create_task(activity.run()),
+        asyncio.create_task(_restart_repeatedly(installation, seconds)),
+    ]
     try:
         for number in range(SAMPLES):
             # A failure of the other tasks ends the wait for the next sample.
             await asyncio.wait(others[:1], timeout=seconds / SAMPLES)
             if others[0].done():
                 others[0].result()
-            samples.append(await _sample(stage))
+            samples.append(await _sample(installation))
             if number % 10 == 9:
                 console.print(f"[dim]soak: {(number + 1) / SAMPLES:.0%} of {seconds:g} s[/dim]")
     finally:
@@ -215,11 +222,11 @@ async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
         await asyncio.wait(running, timeout=1)
 
 
-async def _restless(stage: Stage, seconds: float) -> None:
-    """Restart the second worker again and again; every other time it is killed."""
+async def _restart_repeatedly(installation: Installation, seconds: float) -> None:
+    """Restart the second worker repeatedly; every other time it is killed."""
     for number in range(RESTARTS + 1):
-        log = stage.folder / "restless.log"
-        async with process(*WORKER, log=log, settings=stage.settings) as worker:
+        log = installation.folder / "restless.log"
+        async with process(*WORKER, log=log, settings=installation.settings) as worker:
             await asyncio.sleep(seconds / (RESTARTS + 1))
             if number % 2:
                 worker.kill()
@@ -235,16 +242,18 @@ async def _faults(runtime: Runtime) -> list[Finding]:
     return found
 
 
-async def _sample(stage: Stage) -> Sample:
+async def _sample(installation: Installation) -> Sample:
     """Read every gauge.
 
     Raises:
         BenchmarkError: A process ended.
     """
-    for name, running in stage.processes.items():
+    for name, running in installation.processes.items():
         if running.returncode is not None:
-            raise BenchmarkError(f"{name} ended early:\n{tail_of(stage.folder / f'{name.lower()}.log')}")
-    database = stage.runtime.store.database
+            raise BenchmarkError(
+                f"{name} ended early:\n{tail_of(installation.folder / f'{name.lower()}.log')}"
+            )
+    database = installation.runtime.store.database
     keyspace = await read_keyspace(database)
     permanent = {row: keyspace.names(row) for row in keyspace.places if row.life is not schema.Life.EXPIRES}
     async with database.pipeline() as pipe:
@@ -252,9 +261,9 @@ async def _sample(stage: Stage) -> Sample:
             for name in names:
                 COUNT[row.type](pipe, name)
         counts = await pipe.execute()
-    gauges = await stage.runtime.store.gauges(now=stage.runtime.clock())
+    gauges = await installation.runtime.store.gauges(now=installation.runtime.clock())
     info = await database.redis.info()
-    usage = {name: usage_of(running.pid) for name, running in stage.processes.items()}
+    usage = {name: usage_of(running.pid) for name, running in installation.processes.items()}
     return {
         "keys that are wrong": len(keyspace.findings),
         "permanent keys": sum(map(len, permanent.values())),
@@ -263,7 +272,7 @@ async def _sample(stage: Stage) -> Sample:
         "pending deliveries": gauges.deliveries_pending,
         "server: used MiB": info["used_memory"] / MIB,
         "server: clients": info["connected_clients"],
-        **{f"{name}: open files": _open_files(stage.processes[name].pid) for name in WATCHED},
+        **{f"{name}: open files": _open_files(installation.processes[name].pid) for name in WATCHED},
         **{f"{name}: resident MiB": usage[name].resident_bytes / MIB for name in WATCHED},
     }
 

@@ -28,7 +28,7 @@ from benchmarks.processes import (
     usage_of,
     valkey,
 )
-from benchmarks.receiving import Arrivals, SinkClient, running_sink
+from benchmarks.sink_client import Arrivals, SinkClient, running_sink
 from benchmarks.waiting import wait_until
 from benchmarks.workload import (
     Shape,
@@ -121,10 +121,10 @@ async def measure_naive(shape: Shape, sink: SinkClient, folder: Path) -> Run:
             receivers = subscribers(runtime, sink.url, shape.endpoints)
         await naive.enqueue(url, list(commits(shape.events)), receivers)
         async with process(PYTHON, "-m", "benchmarks.naive", url, log=folder / "naive.log") as worker:
-            begun = await sink.wait_for(1)
+            started = await sink.wait_for(1)
             with _cpu(worker.pid) as of_worker, _cpu(server.pid) as of_server:
                 arrivals = await sink.wait_for(shape.deliveries)
-    left = max(shape.deliveries - begun.distinct, 1)
+    left = max(shape.deliveries - started.distinct, 1)
     return Run(
         _rate(shape, arrivals, arrivals.first_at),
         of_worker.seconds * 1000 / left,
@@ -246,7 +246,7 @@ def _table(shape: Shape, runs: dict[str, list[Run]]) -> Table:
 
 
 def _table_of_two(shape: Shape, one: list[Run], two: list[Run]) -> Table:
-    title = f"Two workers beside one: {shape.endpoints} endpoints x {shape.events} events"
+    title = f"Two workers compared with one: {shape.endpoints} endpoints x {shape.events} events"
     columns = (
         "per second",
         "to one",

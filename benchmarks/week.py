@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from benchmarks.cadence_poller import CadencePoller
 from benchmarks.fixed import FixedPoller, Pace
-from benchmarks.lives import BEGIN, DAY, MINUTE, Life, imagine
-from benchmarks.sightings import Lag, Sightings, Waits, Wish
+from benchmarks.sightings import Lag, PollReason, Sightings, Waits
+from benchmarks.simulated_spaces import BEGIN, DAY, MINUTE, SimulatedSpace, generate
 from benchmarks.simulated_x import LIMIT, NO_FAULTS, Faults, SimulatedX
-from benchmarks.watching import Watching
 from notifier.core.model.observation import Call
 from notifier.core.model.poll import Cadence
 from notifier.core.polling.buckets import WINDOW_SECONDS
@@ -58,22 +58,26 @@ class Week:
         """The ids of all creators."""
         return [str(10_000_000 + number) for number in range(self.creators)]
 
-    def lives(self) -> list[Life]:
+    def simulated_spaces(self) -> list[SimulatedSpace]:
         """Return the Spaces of the week."""
-        return imagine(self.seed, days=self.days, creators=self.creators, spaces_a_day=self.spaces_a_day)
+        return generate(self.seed, days=self.days, creators=self.creators, spaces_a_day=self.spaces_a_day)
 
-    def faults(self, lives: Sequence[Life]) -> Faults:
+    def faults(self, simulated_spaces: Sequence[SimulatedSpace]) -> Faults:
         """Return the faults of X: on bad days, the Space that exists longest makes requests fail."""
         if not self.bad:
             return NO_FAULTS
-        longest = max(lives, key=lambda life: min(life.over_at, self.end) - max(life.created_at, BEGIN))
+        longest = max(
+            simulated_spaces, key=lambda space: min(space.over_at, self.end) - max(space.created_at, BEGIN)
+        )
         creator = next(each for each in self.creator_ids if each != longest.creator_id)
         return Faults(frozenset({longest.space_id, creator}), lag=REPLICA_LAG, every=REPLICA_TURN)
 
     def mean_alive(self) -> float:
         """Return how many Spaces X has at a time, on average."""
-        lived = sum(min(life.over_at, self.end) - max(life.created_at, BEGIN) for life in self.lives())
-        return lived / (self.days * DAY)
+        simulated = sum(
+            min(space.over_at, self.end) - max(space.created_at, BEGIN) for space in self.simulated_spaces()
+        )
+        return simulated / (self.days * DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Wait:
     """How long one class of polls waited, in seconds; ``overdue`` is the longest delay."""
 
     polls: int
-    wished: float
+    planned: float
     actual: float
     p95: float
     longest: float
@@ -104,7 +108,7 @@ class Outcome:
     untrue: int
     space_reads: int
     user_reads: int
-    waits: dict[Wish, Wait] = field(default_factory=dict)
+    waits: dict[PollReason, Wait] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -118,12 +122,15 @@ class Outcome:
         return price(self.space_reads, self.user_reads)
 
 
-def live_ours(week: Week) -> Outcome:
+def run_ours(week: Week) -> Outcome:
     """Simulate a week with our cadence."""
-    lives = week.lives()
-    faults = week.faults(lives)
-    x, sightings = SimulatedX(lives, shared=week.shared, faults=faults), Sightings(lives)
-    ours = Watching(x, sightings, week.creator_ids, now=BEGIN, cadence=Cadence(), poison=faults.poison)
+    simulated_spaces = week.simulated_spaces()
+    faults = week.faults(simulated_spaces)
+    x, sightings = (
+        SimulatedX(simulated_spaces, shared=week.shared, faults=faults),
+        Sightings(simulated_spaces),
+    )
+    ours = CadencePoller(x, sightings, week.creator_ids, now=BEGIN, cadence=Cadence(), failing=faults.failing)
     ours.run(until=week.end)
     counts = {
         "requests held back after they were chosen": ours.held_back,
@@ -139,14 +146,14 @@ def live_ours(week: Week) -> Outcome:
                 ours.longest_open_wait()
             ),
         }
-    waits = {wish: _summary(ours.waits[wish]) for wish in Wish if wish in ours.waits}
+    waits = {reason: _summary(ours.waits[reason]) for reason in PollReason if reason in ours.waits}
     return _outcome(week, x, sightings, waits, counts)
 
 
-def live_fixed(week: Week, pace: Pace) -> Outcome:
+def run_fixed(week: Week, pace: Pace) -> Outcome:
     """Simulate a week with fixed intervals."""
-    lives = week.lives()
-    x, sightings = SimulatedX(lives, shared=week.shared), Sightings(lives)
+    simulated_spaces = week.simulated_spaces()
+    x, sightings = SimulatedX(simulated_spaces, shared=week.shared), Sightings(simulated_spaces)
     FixedPoller(x, sightings, week.creator_ids, now=BEGIN, pace=pace).run(until=week.end)
     return _outcome(week, x, sightings, {}, {})
 
@@ -171,7 +178,7 @@ def equal_paces(week: Week, ours: Outcome) -> dict[str, Pace]:
 
 
 def _outcome(
-    week: Week, x: SimulatedX, sightings: Sightings, waits: dict[Wish, Wait], counts: dict[str, int]
+    week: Week, x: SimulatedX, sightings: Sightings, waits: dict[PollReason, Wait], counts: dict[str, int]
 ) -> Outcome:
     requests: Counter[Call] = Counter()
     quarters: Counter[int] = Counter()
@@ -179,7 +186,9 @@ def _outcome(
         requests[call] += count
         quarters[quarter] += count
     return Outcome(
-        lags=sightings.lags(since=BEGIN + week.settle, until=week.end - week.settle, poison=x.faults.poison),
+        lags=sightings.lags(
+            since=BEGIN + week.settle, until=week.end - week.settle, failing=x.faults.failing
+        ),
         requests=dict(requests),
         busiest=max(quarters.values()),
         refused=x.refused,
@@ -195,9 +204,9 @@ def _summary(waits: Waits) -> Wait:
     actual = sorted(waits.actual)
     return Wait(
         polls=len(actual),
-        wished=median(waits.wished),
+        planned=median(waits.planned),
         actual=median(actual),
         p95=actual[int(len(actual) * 0.95)],
         longest=actual[-1],
-        overdue=max(is_at - wished for is_at, wished in zip(waits.actual, waits.wished, strict=True)),
+        overdue=max(is_at - planned for is_at, planned in zip(waits.actual, waits.planned, strict=True)),
     )

@@ -71,7 +71,7 @@ class UnauthorizedError(NotifierError):
 
 
 class UnknownKeyError(UnauthorizedError):
-    """The key that was sent is none of ours, or has expired."""
+    """The key is unknown or has expired."""
 
 
 class ForbiddenError(NotifierError):

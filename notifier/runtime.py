@@ -214,7 +214,7 @@ async def make_admin_key(runtime: Runtime) -> str | None:
 
 
 def _own_master_key(data_dir: Path) -> tuple[str, bytes]:
-    """Return the master key beside the data, created if missing, which processes on one machine share."""
+    """Return the master key in the data directory, created if missing and shared by local processes."""
     path = data_dir / MASTER_KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The roof of HTTP: what is served where, put together from the applications and a few routes of its own."""
+"""The top of HTTP: mounts the applications, and adds the routes that belong to none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One Redis server for the session, emptied for every test that asks for it."""
+"""One Redis server for the session, emptied for every test that uses it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ WORKERS_PER_CORE: Final = 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the markers known."""
+    """Register the markers."""
     config.addinivalue_line("markers", f"{BREAKS_KEYS}(reason): leaves keys behind that must not be there")
-    config.addinivalue_line("markers", "server: may end differently on another server than the embedded one")
+    config.addinivalue_line(
+        "markers", "server: may behave differently on another server than the embedded one"
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Return how many processes run the tests, unless the environment says so."""
+    """Return the number of test processes, unless the environment sets it."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return WORKERS_PER_CORE * (os.cpu_count() or 1)
@@ -40,7 +42,7 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have no coverage measured by property tests: they would take several times as long."""
+    """Measure no coverage in property tests, which would take several times as long."""
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker("no_cover")
@@ -48,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server of our own: the embedded one, or the one that NOTIFIER_TEST_REDIS_SERVER names."""
+    """The server of the session: the embedded one, or the one that NOTIFIER_TEST_REDIS_SERVER names."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
@@ -57,7 +59,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def redis_url(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty database.
 
-    A test must leave no key there that neither expires nor is meant to stay, and no connection to the server.
+    A test must leave neither unknown or unexpiring keys nor connections to the server.
     """
     with redis.Redis.from_url(redis_server.url, decode_responses=True) as client:
         client.flushall()
@@ -69,7 +71,7 @@ def redis_url(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iter
 
 @pytest.fixture(scope="session")
 def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty directory for the tests that ask for none of their own: making one for each takes long."""
+    """An empty directory shared by tests without ``tmp_path``, since creating one for each is slow."""
     return tmp_path_factory.mktemp("nowhere")
 
 

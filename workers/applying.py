@@ -1,4 +1,4 @@
-"""From an observation to the store: read what is known, decide, commit, and tell of first polls."""
+"""Applies observations: reads the known state, decides, commits, and announces baselines."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def _apply(
     asking: Sequence[Watch],
     context: PollContext,
 ) -> tuple[SpaceId, ...]:
-    """Decide and commit once; returns the Spaces that others changed meanwhile."""
+    """Decide and commit once; return the Spaces that other workers changed in the meantime."""
     store, runtime = worker.runtime.store, worker.runtime
     matched = await _match(worker, space_ids, observation, asking)
     lists = frozenset(lists_asked(asking))
@@ -194,7 +194,7 @@ async def _match(
 
 
 async def _tell_first_poll(worker: Worker, watch: Watch, observation: Observation) -> None:
-    """Tell of what a new watch found, once; from then on its Spaces are news.
+    """Announce once what a new watch found; from then on, changes of its Spaces are announced.
 
     Raises:
         VersionConflictError: Others kept changing the watch or its Spaces.

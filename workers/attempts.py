@@ -66,7 +66,7 @@ async def attempt(worker: Worker, claim: Claim, endpoint: Endpoint) -> Settlemen
 
 
 async def disable(worker: Worker, endpoint: Endpoint, reason: DisabledReason) -> None:
-    """Disable an endpoint whose receiver is gone for good; what it is owed stays in its queue.
+    """Disable an endpoint whose receiver is gone permanently; its deliveries stay in its queue.
 
     Args:
         worker: Who found out.
@@ -146,7 +146,7 @@ def _read(kind: Kind[Any], sending: Sending[Any], answer: Answer, now: float) ->
 
 
 def _not_made(worker: Worker, detail: str) -> Made:
-    """Return what stands for an attempt that could not be made through a fault of ours."""
+    """Return the result of an attempt that our own fault prevented."""
     answer = unsent(detail)
     outcome = classify(answer, now=worker.runtime.clock())
     return Made(answer, Reading(outcome), worker.retry_schedule)

@@ -80,7 +80,7 @@ async def _post(worker: Worker, endpoint: Endpoint, token: str) -> tuple[Answer,
 
 
 async def _keep(worker: Worker, tried: Endpoint, answer: Answer, fault: str | None) -> Endpoint | None:
-    """Keep the outcome, whatever else about the endpoint was changed meanwhile.
+    """Store the outcome, even if the endpoint was changed in the meantime.
 
     Gives the endpoint as it is now, None where the outcome means nothing any more: it was deleted, disabled,
     got another URL, or its verification was begun again.

@@ -166,7 +166,7 @@ class Drain:
         if turn.next_in is not None and 0 < turn.next_in <= FORESIGHT_SECONDS:
             self._worker.set_off_in(self._partition, max(turn.next_in, GATHER_SECONDS))
         self._enough = max(1, min(len(self._in_flight) // 4, TURN_SIZE))
-        # Whatever woke it up meanwhile is judged again.
+        # Whatever woke it up in the meantime is checked again.
         self._changed.clear()
         if self._has_enough():
             self._changed.set()
@@ -179,7 +179,7 @@ class Drain:
             self._wake_within(self._renew_at - self._loop.time())
 
     async def _renew_leases(self) -> None:
-        """Keep what is in hand ours, however long it takes, and release claims whose answer was lost."""
+        """Renew the leases of attempts in progress, and release claims whose answer was lost."""
         repeats = self._store.database.repeats
         if self._loop.time() < self._renew_at and not self._worker.may_have_lost_claims(self._partition):
             return
@@ -197,11 +197,11 @@ class Drain:
         self._may_claim = self._may_claim or renewal.released > 0
 
     def _has_enough(self) -> bool:
-        """Return whether so many attempts have ended that their turn has come."""
+        """Return whether enough attempts have ended to settle them."""
         return len(self._done) >= self._enough or not self._in_flight
 
     def _join_in(self) -> None:
-        """Drain the other partitions, too: there is more to do than one worker does in a moment.
+        """Drain the other partitions, too, since there is more to do than one worker can do at once.
 
         Wakeups are few, and any worker may have taken those for the other partitions.
         """
@@ -252,7 +252,7 @@ class Drain:
             self._wake_within(GATHER_SECONDS)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            # The lease will run out and the delivery be tried again; that this is a fault of ours must show.
+            # The lease will expire and the delivery be retried; the log must show that this is our own fault.
             log.error("delivery.crashed", partition=self._partition, exc_info=error)
 
     def _wake_within(self, seconds: float) -> None:

@@ -15,11 +15,11 @@ from workers.context import Worker, worker_of
 BATCH: Final = 250
 
 WITH_BODIES: Final = 4000
-"""Of how many events in a row the bodies are read ahead: those of a larger backlog would push each other out
-of what is kept before their turn comes."""
+"""The number of events whose bodies are read ahead; those of a larger backlog would evict each other from
+the cache before they are needed."""
 
 CALL_AGAIN_SECONDS: Final = 0.25
-"""A wakeup is a job of arq's, and costs as much as a dozen deliveries."""
+"""A wakeup is an arq job, which costs as much as a dozen deliveries."""
 
 
 async def dispatch(ctx: dict[str, Any]) -> None:
@@ -28,10 +28,10 @@ async def dispatch(ctx: dict[str, Any]) -> None:
 
 
 async def empty_outbox(worker: Worker) -> None:
-    """Make every event in the outbox owed to the endpoints that want it, and have those served.
+    """Dispatch every event in the outbox to its endpoints, and have these deliveries made.
 
-    Doing it twice, or in two workers at once, changes nothing: an event is owed to an endpoint once. Within
-    one worker it is done once at a time; what arrives meanwhile is seen by the one at work.
+    Repeating it, or doing it in two workers at once, makes no second delivery. Within one worker it runs once
+    at a time; events that arrive meanwhile are dispatched by the running call.
     """
     await worker.runtime.store.begin("dispatch")
     worker.outbox_changed = True
@@ -67,7 +67,7 @@ async def _dispatch_all(worker: Worker) -> None:
 async def _dispatch(
     worker: Worker, events: Sequence[OutboxEntry], endpoints: Mapping[EndpointId, Endpoint]
 ) -> set[EndpointId]:
-    """Make events owed to those of the endpoints that want them; return those that no partition knows."""
+    """Dispatch events to subscribed endpoints; return the endpoints unknown to their partition."""
     wanted = [
         Owed(event, [each for each in endpoints.values() if is_wanted(each, event.type, event.routing)])
         for event in events
@@ -82,7 +82,7 @@ async def _dispatch(
 
 
 async def _call_for_help(worker: Worker, partitions: Iterable[int]) -> None:
-    """Wake the other workers, at most so often: one that comes and finds much to do stays."""
+    """Wake the other workers, with a limited frequency; one that finds much to do continues."""
     now = asyncio.get_running_loop().time()
     called = [each for each in partitions if worker.help_asked_until.get(each, now) <= now]
     worker.help_asked_until.update(dict.fromkeys(called, now + CALL_AGAIN_SECONDS))

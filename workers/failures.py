@@ -135,7 +135,7 @@ async def _put_off_call(worker: Worker, poll: ClaimedQuestion, failure: Failure,
     if verdict.ask_at is not None:
         await _schedule(worker, poll, verdict.ask_at)
     elif response.pause_until is not None and is_paused:
-        # The pause holds everybody back. Each keeps its place, for other credentials lift a pause.
+        # The pause applies to all polls. Each keeps its place, because other credentials end a pause.
         await _schedule(worker, poll, {})
     else:
         soon = now + cadence.near if response.pause_until is not None else response.ask_again_at

@@ -1,4 +1,4 @@
-"""Keeping the record of how X is doing, and telling when it changes."""
+"""Keeps the record of the source's health, and announces changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 async def note_health(worker: Worker, alter: Callable[[Health], Health]) -> Health:
-    """Apply a change to the source's health, and log the events that tell of it in the same step.
+    """Apply a change to the source's health, and log its events in the same step.
 
     Raises:
         VersionConflictError: Others kept changing it.

@@ -30,8 +30,8 @@ async def sweep(worker: Worker) -> None:
         name, _, number = job.partition(":")
         if name == "deliver":
             worker.set_off(worker, int(number))
-        elif name == "ring":
-            await runtime.wakeup.ring()
+        elif name == "timers":
+            await runtime.wakeup.fire_timers()
         elif name == "challenge":
             await runtime.wakeup.challenge()
         elif name == "dispatch":
@@ -46,7 +46,7 @@ async def sweep(worker: Worker) -> None:
 
 
 async def _end_idle_outages(worker: Worker) -> None:
-    """End the outages of calls that are no longer made: no answer could ever show that they are over.
+    """End the outages of calls that are no longer made, since no answer could end them.
 
     Left standing, one would also keep the same kind of outage of another call from being announced.
     """

@@ -1,4 +1,4 @@
-"""What follows for a Space from the lists that show it, or do not show it any more (E1, E2)."""
+"""The effects of lists that show a Space or no longer show it (E1, E2)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def poll_absent(worker: Worker, asking: Sequence[Watch], observation: Obse
 
 
 async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> None:
-    """Have lists asked for at once, those that are followed: what they show holds up an end (E2)."""
+    """Poll the watched lists at once, because an end waits for their answers (E2)."""
     subjects: dict[Call, list[str]] = {Call.CREATORS: [], Call.SEARCH: []}
     for call, subject in map(call_and_subject, dict.fromkeys(lists)):
         subjects[call].append(subject)
@@ -57,7 +57,7 @@ async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> No
 async def _leave_out(
     worker: Worker, space_ids: Collection[SpaceId], lists: Sequence[str], *, began_at: float
 ) -> None:
-    """Note in the records of Spaces that lists do not show them any more."""
+    """Record that lists no longer show Spaces."""
     store, remaining = worker.runtime.store, list(space_ids)
     for _ in range(TRIES):
         tracked = await store.spaces.read_many(remaining)

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 async def apply_names(worker: Worker, poll: ClaimedQuestion, observation: Observation) -> None:
-    """Make each watch active whose name X knows, and give up those of whose name X repeatedly says otherwise.
+    """Activate watches whose name X knows, and fail those whose name X repeatedly refuses.
 
     Raises:
         VersionConflictError: One of the watches kept changing.

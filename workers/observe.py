@@ -123,7 +123,7 @@ async def _discovery_stretch(worker: Worker, *, now: float) -> float:
 async def _question(
     worker: Worker, call: Call, claimed: list[DuePoll], *, people: People
 ) -> ClaimedQuestion | None:
-    """Put claimed polls into words; those of watches that are gone are dropped."""
+    """Return the question for claimed polls; those of deleted watches are dropped."""
     subjects = [poll.subject for poll in claimed]
     if call in (Call.LOOKUP, Call.CREATORS):
         return (
@@ -157,7 +157,7 @@ async def _take(worker: Worker, x: XClient, poll: ClaimedQuestion, health: Healt
         else:
             await _apply(worker, poll, observation, health)
     except VersionConflictError as error:
-        # The poll stays leased and comes back; the other polls of this job go on.
+        # The poll stays leased and returns later; the other polls of this job continue.
         log.warning("observe.contended", call=poll.call, reason=error.message)
     await empty_outbox(worker)
 

@@ -71,7 +71,7 @@ def held(claim: Claim, hold: Hold, *, now: float) -> Settlement:
 
 
 def remembering(settled: Settlement, memory: str | None) -> Settlement:
-    """Add what the endpoint's kind remembers of the Space from now on.
+    """Add the new memory of the endpoint's kind.
 
     When the erasure of a Space has been delivered, or given up, nothing is remembered of it any more.
     """
@@ -108,7 +108,7 @@ def _attempt_id() -> AttemptId:
 
 
 def _uncounted_attempt_id(claim: Claim) -> AttemptId:
-    """Return the one id of all attempts at a delivery that do not count.
+    """Return the common id of all attempts at a delivery that do not count.
 
     Each replaces the one before: where a fault of ours lasts, one is made every half minute, and the record
     of the delivery must not grow with it.

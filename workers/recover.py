@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 async def recover(ctx: dict[str, Any]) -> None:
-    """Job: go on with every recovery, a batch of each in turn.
+    """Job: continue every recovery, a batch of each in turn.
 
     Any number of workers may do so at once: a batch is made due once, and counted once.
     """

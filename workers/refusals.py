@@ -47,7 +47,7 @@ async def refuse(
     apart: float | None = None,
     fails_others: bool = True,
 ) -> None:
-    """Count that X refuses subjects, and give up the watches of those of which that is believed by now.
+    """Record that X refuses subjects, and fail the watches of those repeatedly refused.
 
     Args:
         worker: Whose store is meant.
@@ -93,7 +93,7 @@ async def watches_of(worker: Worker, call: Call, subjects: Collection[str]) -> t
 
 
 async def fail_watch(worker: Worker, watch: Watch, reason: str, *, since: float) -> None:
-    """Mark a watch as failed and report it, even if its owner changes it meanwhile; it is polled once a day.
+    """Mark a watch as failed and announce it, even if its owner changes it; it is then polled once a day.
 
     Raises:
         VersionConflictError: It kept changing; its poll's lease makes it due again.

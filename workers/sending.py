@@ -45,5 +45,5 @@ def prepare(
 
 
 def unsent(detail: str) -> Answer:
-    """Return what stands for an answer where nothing could be sent through a fault of ours."""
+    """Return the answer for a request that our own fault prevented."""
     return Answer(None, ErrorClass.LOCAL, None, 0.0, detail=detail)

@@ -37,7 +37,7 @@ from workers.housekeeping import beat, trim
 from workers.observe import observe
 from workers.recover import recover
 from workers.siblings import new_worker_id
-from workers.timers import ring_timers
+from workers.timers import fire_timers
 
 POLL_SECONDS: Final = 0.02
 """How often arq polls for jobs. It is the wait of a wakeup: half of it on average, at about 1 % of a core."""
@@ -134,7 +134,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         raise ConfigError("NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` has its own server")
     retrying = Retrying()
     return {
-        "functions": [observe, dispatch, deliver, challenge, recover, func(ring_timers, name="ring")],
+        "functions": [observe, dispatch, deliver, challenge, recover, func(fire_timers, name="timers")],
         "cron_jobs": [
             cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),
         ],
@@ -189,7 +189,7 @@ async def run_until(
     started: Callable[[Worker], None] | None = None,
     kinds: Kinds = KINDS,
 ) -> None:
-    """Run one worker in this event loop until ``stop`` is set; it waits for a Redis that does not serve.
+    """Run one worker in this event loop until ``stop`` is set; it waits while Redis does not serve.
 
     arq's own way to stop is to cancel its jobs and its main task. A cancelled job can be cut in the middle of
     a delivery, and a cancellation can be swallowed, or leave a connection behind, inside redis-py. So arq is
@@ -243,7 +243,7 @@ async def _finish(worker: ArqWorker, main: asyncio.Task[None]) -> None:
 
 
 def _in_flight(worker: ArqWorker) -> set[asyncio.Task[Any]]:
-    """Return arq's jobs, and what our worker does beside them."""
+    """Return arq's jobs, and our worker's other tasks."""
     background = worker.ctx[WORKER].background if WORKER in worker.ctx else set()
     return {*worker.tasks.values(), *background}
 

@@ -1,4 +1,4 @@
-"""What happens at a moment without a poll: reminders of planned starts, erasure of what X has lost."""
+"""Timers, which need no poll: reminders of planned starts, and erasure of what X has lost."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ MOST_PER_PASS: Final = 10_000
 log = structlog.get_logger(__name__)
 
 
-async def ring_timers(ctx: dict[str, Any]) -> None:
+async def fire_timers(ctx: dict[str, Any]) -> None:
     """Job: handle every timer that is due.
 
     Several workers may do so at once: each timer's outcome is committed against the version of the Space that
-    it was decided on, so it happens once. A timer rings until a commit sets it again; one that rings on
-    waits for the next job, so that no job goes on for ever.
+    it was decided on, so it happens once. A timer stays due until a commit sets it again; if it is still due
+    after that, it waits for the next job, so that every job ends.
     """
     worker = worker_of(ctx)
     store = worker.runtime.store
-    await store.begin("ring")
+    await store.begin("timers")
     for kind in TimerKind:
         health, _ = await store.health.read()
-        # Nobody is reminded of a Space while it is not known how the Spaces are doing.
+        # No reminders while the state of the Spaces is unknown.
         if kind is TimerKind.REMINDER and health.hides_spaces:
             continue
         due = await store.timers.due(kind, now=worker.runtime.clock(), limit=MOST_PER_PASS)
         for start in range(0, len(due), BATCH):
             if worker.stopping.is_set():
                 break
-            ringing = due[start : start + BATCH]
+            batch = due[start : start + BATCH]
             if kind is TimerKind.REMINDER:
-                ringing = await _known_by_now(worker, ringing)
-            await _attend(worker, kind, ringing)
+                batch = await _without_failing(worker, batch)
+            await _handle(worker, kind, batch)
     await empty_outbox(worker)
 
 
-async def _known_by_now(worker: Worker, space_ids: list[SpaceId]) -> list[SpaceId]:
-    """Return the Spaces without those on which X fails: nobody knows how they are doing."""
+async def _without_failing(worker: Worker, space_ids: list[SpaceId]) -> list[SpaceId]:
+    """Return the Spaces without those on which X fails, whose state is unknown."""
     standings = await worker.runtime.store.standings.of(Call.LOOKUP, space_ids)
     unanswered = {subject for subject, standing in standings.items() if standing.failures > 1}
     return [space_id for space_id in space_ids if space_id not in unanswered]
 
 
-async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
-    """Attend to timers of one kind."""
+async def _handle(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
+    """Handle due timers of one kind."""
     store, now = worker.runtime.store, worker.runtime.clock()
     tracked = await store.spaces.read_many(due)
     watches = await store.watches.get_many({each for record in tracked.values() for each in record.watch_ids})
@@ -64,7 +64,7 @@ async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
     commits = []
     for record in tracked.values():
         polling = tuple(each for each in record.watch_ids if each in watches and watches[each].is_polling)
-        commit = await _ring(worker, kind, record, polling, now=now)
+        commit = await _decide(worker, kind, record, polling, now=now)
         if commit is not None:
             commits.append(commit)
     done = await store.spaces.commit(commits)
@@ -73,21 +73,21 @@ async def _attend(worker: Worker, kind: TimerKind, due: list[SpaceId]) -> None:
             count_events(worker, commit.events)
 
 
-async def _ring(
+async def _decide(
     worker: Worker, kind: TimerKind, record: TrackedSpace, polling: tuple[WatchId, ...], *, now: float
 ) -> Commit | None:
-    """Decide what a timer means; None for a Space that is not known any more, or where it has to ring on."""
+    """Decide what a due timer means; None if the Space is unknown, or if the timer has to stay due."""
     known, runtime = record.known, worker.runtime
     if known is None:
         return None
-    telling: int | None = 0
+    erased: int | None = 0
     if kind is TimerKind.ERASURE and is_to_erase(known, now=now, watch_ids=polling):
-        telling = await runtime.store.redaction.redact(known.space.id)
-        if telling is None:
-            return None  # A receiver is just getting the event.
-        log.info("space.erased", space_id=known.space.id, events=telling)
+        erased = await runtime.store.redaction.redact(known.space.id)
+        if erased is None:
+            return None  # A delivery of one of its events is in flight.
+        log.info("space.erased", space_id=known.space.id, events=erased)
     decision = fire(
-        known, kind, now=now, patience=runtime.patience, watch_ids=polling, mentioned=bool(telling)
+        known, kind, now=now, patience=runtime.patience, watch_ids=polling, mentioned=bool(erased)
     )
     known = decision.known or known
     timers = timers_of(known, patience=runtime.patience) if polling else {}

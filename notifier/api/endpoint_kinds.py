@@ -30,7 +30,7 @@ OF_SIGNED_POSTS: Final = frozenset({"url", "payload", "format", "signing", "secr
 
 
 def kind_named(runtime: Runtime, name: str) -> Kind[Any]:
-    """Return the kind that a caller names.
+    """Return the kind with a name.
 
     Raises:
         InvalidInputError: There is none of this name.
@@ -75,7 +75,7 @@ def check_fields(kind: Kind[Any], given: Collection[str], ordering: Ordering) ->
 def seal_target(
     runtime: Runtime, model: type[Target], document: dict[str, Any], *, before: SealedTarget | None = None
 ) -> SealedTarget:
-    """Check a target and seal it; one that says the same as ``before`` stays as it was.
+    """Check a target and seal it; one equal to ``before`` is kept unchanged.
 
     Raises:
         InvalidInputError: It names every refused field.

@@ -80,7 +80,7 @@ def _place_in_log(after: str) -> str:
     Plain numbers are the cursors of earlier versions, which readers have written down.
 
     Raises:
-        BadRequestError: It is none of these.
+        BadRequestError: It is neither.
     """
     if after.startswith(EVENT_PREFIX) or after.isdigit() or not after:
         return after

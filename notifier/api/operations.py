@@ -34,7 +34,7 @@ class Call(Generic[BodyT_co, QueryT_co]):
     """One checked call: ``path`` has the path's parameters, the rest is as the models read it.
 
     Attributes:
-        resource: The path itself, as it names what is asked for.
+        resource: The path itself.
         if_match: The states that the caller wants to change; None where it does not say.
         merge: A merge patch as it was sent. It can only be checked over the record, so ``body`` is None then.
     """
@@ -81,7 +81,7 @@ class Operation:
 
     @property
     def is_public(self) -> bool:
-        """Whether anybody may call it."""
+        """Whether it may be called without a key."""
         return self.access == PUBLIC
 
     @property
@@ -160,7 +160,7 @@ def _misfit(handler: Callable[..., object], text: str) -> TypeError:
 
 
 async def hint(wakeup: Awaitable[None]) -> None:
-    """Wake the workers; a lost wakeup delays work until the next sweep, so the call goes on."""
+    """Wake the workers; the call continues if that fails, since the next sweep makes up for it."""
     try:
         await wakeup
     except UnavailableError as error:

@@ -43,9 +43,9 @@ class Patch(Generic[BodyT]):
         )
 
     def refuse_overwriting(self, record: object, wanted: dict[str, Any]) -> None:
-        """See that nobody has changed the same fields since this PATCH first read the record.
+        """Check that the same fields were not changed since this PATCH first read the record.
 
-        What a merge patch merges is no replacement, and so is never in anybody's way.
+        Members merged by a merge patch do not replace anything, so they never conflict.
 
         Raises:
             VersionConflictError: Somebody has, to other values than these.
@@ -73,12 +73,12 @@ def merged(target: object, patch: object) -> Any:  # noqa: ANN401  any JSON
 
 
 def _overwritten(read: object, current: object, wanted: Mapping[str, object]) -> list[str]:
-    """Return the names of the wanted fields that somebody changed since they were read.
+    """Return the names of the wanted fields that were changed since they were read.
 
-    A field that has become what is wanted is none of them.
+    A field that already has the wanted value does not count.
 
     Args:
-        read: The record as it was when the change was asked for.
+        read: The record as it was when the change was requested.
         current: The same record now.
         wanted: The fields to be changed, with their new values.
     """

@@ -22,7 +22,7 @@ PLAIN_WORDS: Final = {
 def invalid(
     place: str, error: ValidationError, hints: dict[str, str] | None = None, *, within: str | None = None
 ) -> InvalidInputError:
-    """Turn pydantic's refusal into ours, without the refused values.
+    """Convert pydantic's error into an InvalidInputError, without the refused values.
 
     Args:
         place: ``body`` or ``query``.

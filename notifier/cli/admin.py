@@ -134,7 +134,7 @@ def admin_command(group: typer.Typer, name: str) -> Callable[[Callable[..., None
 
 
 def quoted(record_id: str) -> str:
-    """Return an id as one segment of a path, whatever was typed."""
+    """Return any id as one segment of a path."""
     from urllib.parse import quote
 
     return quote(record_id, safe="")
@@ -146,7 +146,7 @@ def given(**fields: object) -> Record:
 
 
 def flat(record: Record) -> Record:
-    """Return a record with the fields of its objects beside its own, like ``money.spent_usd``."""
+    """Return a record with the fields of nested objects under names like ``money.spent_usd``."""
     flat: Record = {}
     for name, value in record.items():
         if isinstance(value, dict):

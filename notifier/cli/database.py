@@ -42,7 +42,7 @@ async def with_database(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _serving(directory: Path) -> str | None:
-    """Return the URL of a server that is running on these files, None if there is none."""
+    """Return the URL of a server that is running on these files, or None."""
     try:
         url = (directory / URL_FILE).read_text()
     except OSError:

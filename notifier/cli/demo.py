@@ -29,14 +29,14 @@ from notifier.errors import UnavailableError
 from notifier.telemetry import configure_logging
 
 DEADLINE_SECONDS: Final = 60.0
-PLAY: Final = Simulation("demo", speed=8)
+SIMULATION: Final = Simulation("demo", speed=8)
 CREATORS: Final = ("2244994945", "6253282", "3100000017")
 SETTINGS: Final[Mapping[str, str]] = {
     "data_dir": ".",
     "host": LOOPBACK,
     "port": "0",
     "log_level": "WARNING",
-    # The play runs eight times as fast as real time, so we poll more often.
+    # The scenario runs eight times as fast as real time, so we poll more often.
     "poll_discovery_seconds": "0.4",
     "poll_near_seconds": "0.3",
     "poll_live_seconds": "0.3",
@@ -48,15 +48,15 @@ SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-def play_demo() -> int:
-    """Play the demo and return the exit code: 0 if exactly the expected events arrived and verified."""
+def run_demo() -> int:
+    """Run the demo and return the exit code: 0 if exactly the expected events arrived and verified."""
     # The settings and data of an existing installation are neither read nor changed.
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         del os.environ[name]
     configure_logging("console", SETTINGS["log_level"])
     demo = Demo(output())
     with TemporaryDirectory(prefix="space-notifier-demo-") as directory, chdir(directory):
-        run_until_signal(demo.play())
+        run_until_signal(demo.run())
     return demo.conclude()
 
 
@@ -72,8 +72,8 @@ class Demo:
         self._began = time.monotonic()
         self._took = 0.0
 
-    async def play(self) -> None:
-        """Start everything, play the scenario, and stop everything when the record is settled."""
+    async def run(self) -> None:
+        """Start everything, run the scenario, and stop everything when the record is settled."""
         async with AsyncExitStack() as stack:
             stack.enter_context(self._status)
             secret, key = generate_secret(secrets.token_bytes(32)), secrets.token_urlsafe()
@@ -86,10 +86,10 @@ class Demo:
             try:
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     await running.ready()
-                    # The play begins when everything is ready, and stops after the workers, which depend on
-                    # it.
+                    # The scenario starts when everything is ready, and stops after the workers, which
+                    # depend on it.
                     self._began = time.monotonic()
-                    await source.enter_async_context(stand_in(PLAY, x))
+                    await source.enter_async_context(stand_in(SIMULATION, x))
                     await api.subscribe(f"http://{LOOPBACK}:{port_of(hook)}/hook", secret)
                     self._show_progress()
                     await self._settled.wait()

@@ -67,7 +67,7 @@ async def _report_risks(store: Store) -> None:
 
 
 def _secret_box(settings: Settings) -> SecretBox | None:
-    """Return the master keys of the settings, or the one beside the data; none is created."""
+    """Return the master keys of the settings, or the one in the data directory; none is created."""
     from notifier.runtime import MASTER_KEY_FILE
     from notifier.store import SecretBox
 

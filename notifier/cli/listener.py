@@ -114,7 +114,7 @@ def _refusal(secret: str, request: web.Request, raw: bytes, now: float) -> str |
 
 
 def _response(secret: str, document: dict[str, Any] | None) -> str | None:
-    """Return the answer to a challenge, None if it is none or only the public key is known."""
+    """Return the answer to a challenge; None if it is not one or only the public key is known."""
     token = token_of(document)
     return None if token is None else respond(secret, token)
 

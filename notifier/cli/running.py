@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Speed: TypeAlias = Annotated[float, typer.Option(help="Seconds of the play in one real second.")]
+Speed: TypeAlias = Annotated[float, typer.Option(help="Seconds of the scenario in one real second.")]
 ContractName: TypeAlias = Annotated[
     str, typer.Option("--contract", help="The version of X's API: current or legacy.")
 ]
@@ -28,7 +28,7 @@ def up(
     simulation: Annotated[
         str | None,
         typer.Option(
-            "--simulate", metavar="SCENARIO", help="Watch a stand-in for X that plays this scenario."
+            "--simulate", metavar="SCENARIO", help="Watch a stand-in for X that runs this scenario."
         ),
     ] = None,
     speed: Speed = 1.0,
@@ -92,7 +92,7 @@ def simulate(
 
 
 def demo() -> None:
-    """Play two minutes of Spaces in 15 seconds through the whole pipeline, and check what arrives."""
-    from notifier.cli.demo import play_demo
+    """Run two minutes of Spaces in 15 seconds through the whole pipeline, and check what arrives."""
+    from notifier.cli.demo import run_demo
 
-    raise typer.Exit(play_demo())
+    raise typer.Exit(run_demo())

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What the stand-in plays: a scenario's name or file, the contract, the speed, and ``--x``."""
+    """What the stand-in runs: a scenario's name or file, the contract, the speed, and ``--x``."""
 
     scenario: str
     contract: str = Contract.CURRENT
@@ -38,7 +38,7 @@ class Simulation:
 
 @asynccontextmanager
 async def stand_in(simulation: Simulation, listening: socket.socket) -> AsyncIterator[None]:
-    """Serve the stand-in for X; the play starts now.
+    """Serve the stand-in for X; the scenario starts now.
 
     Raises:
         ConfigError: The contract, the speed or the behaviour is invalid.
@@ -100,7 +100,7 @@ async def run_simulator(simulation: Simulation, *, host: str, port: int) -> None
         async with stand_in(simulation, listening):
             address = f"[{host}]" if ":" in host else host
             output().print(
-                f"Playing {simulation.scenario} at speed {simulation.speed:g} "
+                f"Running {simulation.scenario} at speed {simulation.speed:g} "
                 f"on http://{address}:{port_of(listening)}",
                 markup=False,
             )

@@ -1,4 +1,4 @@
-"""The embedded server: Valkey as a child process, with its data in a directory of ours."""
+"""The embedded server: Valkey as a child process, with its data in our data directory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def embedded_valkey(directory: Path) -> AsyncIterator[str]:
     """Run a server on the data in ``directory`` and yield its URL; stop it cleanly at the end.
 
     The server is bound to loopback and requires a password, which is in the URL and, for people who want to
-    look inside, in the file ``url`` beside the data. A server that a killed run left behind is stopped first.
+    connect, in the file ``url`` in the data directory. A server left behind by a killed run is stopped first.
 
     Raises:
         ConfigError: The directory cannot be used, another process uses it, or there is no server to run.
@@ -77,7 +77,7 @@ def _open_locks(directory: Path) -> tuple[int, int]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Return whether the lock was free and is now ours, until every process that has it open is gone."""
+    """Return whether the lock was acquired; it lasts until every process that has it open has exited."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

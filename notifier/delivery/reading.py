@@ -59,7 +59,7 @@ class AnswerReader:
         self.expect()
 
     def expect(self, excerpt: Excerpt = RECORDED) -> None:
-        """Start with the next answer, and read so much of it."""
+        """Start with the next answer, and set how much of it is read."""
         self._excerpt = excerpt
         self.reply = Reply()
         self.finished = False

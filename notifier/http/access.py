@@ -38,11 +38,11 @@ def key(scope: Scope) -> Access:
 
 
 Gate: TypeAlias = Callable[[web.Request, Runtime, Scope | None], Awaitable[None]]
-"""Lets a request through, or raises one of our errors: it shows nothing good, or what is not enough."""
+"""Accepts a request, or raises one of our errors for missing or insufficient credentials."""
 
 
 async def _let_in(_request: web.Request, _runtime: Runtime, _scope: Scope | None) -> None:
-    """Let anybody through."""
+    """Accept every request."""
 
 
 async def check_key(request: web.Request, runtime: Runtime, scope: Scope | None = None) -> None:

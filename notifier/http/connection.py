@@ -95,7 +95,7 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def close(self) -> None:
-        """Take no further request, and let the one in hand end: a stream does so now."""
+        """Take no further request, and let the current one end; a stream ends now."""
         super().close()
         self._end_stream()
 
@@ -191,7 +191,7 @@ class Connection(RequestHandler):
             self._break_body(web.RequestPayloadError("the body is not framed as HTTP/1.1 requires"))
 
     def _break_body(self, error: Exception) -> None:
-        """End the reading of a body; where its request has been answered, nobody reads it any more."""
+        """End the reading of a body; once its request has been answered, it is no longer read."""
         self._broken = True
         if not self.has_request:
             self.force_close()
@@ -210,7 +210,7 @@ class Connection(RequestHandler):
             self._break_body(RequestTimeoutError("The body did not arrive in time."))
 
     def _hang_up(self, error: NotifierError) -> None:
-        """Answer while no request is in hand, and close."""
+        """Answer while no request is in progress, and close."""
         log.debug("api.refused", status=error.status)
         if self.transport is not None:
             self.transport.write(problem_bytes(error))

@@ -25,7 +25,7 @@ class ConnectionLimits:
         idle: Between two requests.
         answer: Until the client has taken an answer.
         linger: How long what a refused client still sends is discarded, so that it can read why.
-        connections: At one time. One more takes the place of the oldest that has no request in hand.
+        connections: At one time. One more replaces the oldest one without a request in progress.
     """
 
     head: float = 15.0

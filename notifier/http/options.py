@@ -1,4 +1,4 @@
-"""``OPTIONS``: which methods there are, for anybody.
+"""``OPTIONS``: the methods of a path, without a key.
 
 No CORS headers go out, here or elsewhere: the API is for servers. A page in a browser that held an admin key
 would show it to everybody who opens the page, so browsers are left to refuse calls from other origins.

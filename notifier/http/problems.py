@@ -62,7 +62,7 @@ class Problem(BaseModel):
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every failure with a problem document; what is unexpected is logged and stays inside."""
+    """Answer every failure with a problem document; unexpected errors are logged and not shown."""
     try:
         return await handler(request)
     except NotifierError as error:

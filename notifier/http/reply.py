@@ -55,14 +55,14 @@ class Reply(Generic[AnswerT_co]):
     def content(
         body: bytes, content_type: str, *, etag: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply[bytes]:
-        """Answer with bytes of some media type; ``etag`` stands for just these bytes."""
+        """Answer with bytes of some media type; ``etag`` identifies exactly these bytes."""
         return Reply(body=body, content_type=content_type, etag=etag, headers=headers or {})
 
     @staticmethod
     def stream(
         chunks: AsyncGenerator[bytes, None], content_type: str, *, headers: Mapping[str, str] | None = None
     ) -> Reply[bytes]:
-        """Answer with bytes as they come, for as long as the generator goes on and the connection lasts."""
+        """Answer with a stream of bytes until the generator ends or the connection closes."""
         return Reply(chunks=chunks, content_type=content_type, headers=headers or {})
 
     def unless_held(self, tags: Iterable[ETag] | None) -> Reply[AnswerT_co]:

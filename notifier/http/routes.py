@@ -30,7 +30,7 @@ class Route:
 
 
 def add_routes(app: web.Application, routes: Iterable[Route], *, refuse: Middleware | None = None) -> None:
-    """Add routes to an application; GET brings HEAD along, and each path answers OPTIONS, to anybody.
+    """Add routes to an application, with HEAD for each GET, and OPTIONS for each path without a key.
 
     Args:
         app: An application with a runtime.
@@ -49,7 +49,7 @@ def add_routes(app: web.Application, routes: Iterable[Route], *, refuse: Middlew
             resource.add_route(method, handler)
         if "GET" in handlers:
             resource.add_route("HEAD", handlers["GET"])
-        # What there is stands in the OpenAPI document, which needs no key either.
+        # The same information is in the OpenAPI document, which needs no key either.
         resource.add_route(OPTIONS, options_handler(list(handlers)))
 
 

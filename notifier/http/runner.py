@@ -1,4 +1,4 @@
-"""An application on sockets: aiohttp's runner with connections of ours."""
+"""An application on sockets: aiohttp's runner with our own connections."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class HttpServer(web.Server):
         )
 
     def admits(self, newcomer: Connection) -> bool:
-        """Make room for one more connection, if need be by closing the oldest that has no request in hand.
+        """Make room for one more connection, if necessary by closing the oldest idle one.
 
-        So half-sent and idle connections, however many, keep nobody out who has something to ask.
+        So half-sent and idle connections, however many, cannot keep other clients out.
         """
         if len(self.connections) <= self.limits.connections:
             return True
@@ -74,7 +74,7 @@ class HttpRunner(web.AppRunner):
         app: web.Application,
         *,
         limits: ConnectionLimits | None = None,
-        **options: Any,  # noqa: ANN401  those of aiohttp's runner
+        **options: Any,  # noqa: ANN401  the options of aiohttp's runner
     ) -> None:
         super().__init__(app, **options)
         self._limits = limits or ConnectionLimits()

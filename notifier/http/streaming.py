@@ -25,7 +25,7 @@ async def stream(
     """
     connection = request.protocol
     if not isinstance(connection, Connection):
-        raise TypeError("streams are served on connections of ours")
+        raise TypeError("streams need our own connections")
     async with aclosing(chunks):
         await response.prepare(request)
         if request.method == "HEAD":

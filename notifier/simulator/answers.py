@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from notifier.simulator.contracts import Contract
     from notifier.simulator.parameters import ParameterReader
-    from notifier.simulator.play import Play
     from notifier.simulator.scenario import Scenario
-    from notifier.simulator.timeline import PlayedSpace, Scene
+    from notifier.simulator.scenario_time import ScenarioTime
+    from notifier.simulator.timeline import Scene, SpaceState
 
     Responder = Callable[["AnswerContext", ParameterReader, str], Answer]
     Error = dict[str, str]
@@ -35,7 +35,7 @@ class AnswerContext:
     scenario: Scenario
     scene: Scene
     contract: Contract
-    play: Play
+    time: ScenarioTime
 
 
 def lookup(context: AnswerContext, reader: ParameterReader, _path_id: str) -> Answer:
@@ -137,22 +137,22 @@ def _space_view(context: AnswerContext, reader: ParameterReader) -> SpaceView:
         people={user.id: user for user in context.scenario.users if user.id not in context.scene.suspended},
         suspended=context.scene.suspended,
         topics={topic.id: topic for topic in context.scenario.topics},
-        timestamp=context.play.timestamp,
+        timestamp=context.time.timestamp,
     )
 
 
-def _listed(context: AnswerContext) -> list[PlayedSpace]:
+def _listed(context: AnswerContext) -> list[SpaceState]:
     """Return the Spaces that X includes in lists."""
     return [space for space in context.scene.spaces.values() if context.scenario.x.lists(space.state)]
 
 
-def _title_has(space: PlayedSpace, words: Sequence[str]) -> bool:
+def _title_has(space: SpaceState, words: Sequence[str]) -> bool:
     title = str(space.fields.get("title", "")).casefold()
     return all(word in title for word in words)
 
 
 def _listing(
-    context: AnswerContext, found: Sequence[PlayedSpace], view: SpaceView, errors: Sequence[Error] = ()
+    context: AnswerContext, found: Sequence[SpaceState], view: SpaceView, errors: Sequence[Error] = ()
 ) -> Answer:
     data, includes = render_spaces(found, view)
     all_errors = [*errors, *_suspensions(context, found, view)]
@@ -171,7 +171,7 @@ def _absences(context: AnswerContext, parameter: str, space_ids: Sequence[str]) 
     return errors
 
 
-def _suspensions(context: AnswerContext, found: Sequence[PlayedSpace], view: SpaceView) -> list[Error]:
+def _suspensions(context: AnswerContext, found: Sequence[SpaceState], view: SpaceView) -> list[Error]:
     """Return the ``errors`` for people that an expansion asked for and X does not describe."""
     named = suspended_references(found, view)
     return [suspended(context.contract, expansion, user_id) for expansion, user_id in named]

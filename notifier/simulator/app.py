@@ -22,8 +22,8 @@ from notifier.simulator.faults import FAULTS
 from notifier.simulator.limits import Limits, Pace, RateBuckets
 from notifier.simulator.meter import CostMeter
 from notifier.simulator.parameters import ParameterReader
-from notifier.simulator.play import Play
 from notifier.simulator.problems import plain_problem
+from notifier.simulator.scenario_time import ScenarioTime
 from notifier.simulator.timeline import active_fault, scene_at
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _ENDPOINTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """The running stand-in: the play, the rate limits, and what was asked and answered so far.
+    """The running stand-in: the scenario, its time, the rate limits, and what was asked and answered so far.
 
     Attributes:
         pace: How many requests by creator are answered in a second.
@@ -68,7 +68,7 @@ class Simulator:
 
     scenario: Scenario
     contract: Contract
-    play: Play
+    time: ScenarioTime
     limits: Limits
     buckets: RateBuckets
     pace: Pace
@@ -78,7 +78,7 @@ class Simulator:
     async def serve(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
         """Answer one call: check credentials, rate limits and faults, then the question."""
         self.requests[endpoint.call] += 1
-        now = self.play.x_now
+        now = self.time.x_now
         if not _bearer_token(request):
             response = http_response(plain_problem(HTTPStatus.UNAUTHORIZED))
         elif not self._take(endpoint, now):
@@ -91,11 +91,11 @@ class Simulator:
 
     async def date(self, _request: web.Request, response: web.StreamResponse) -> None:
         """Set X's own time on an answer, which aiohttp would date by the machine's clock."""
-        response.headers["Date"] = formatdate(self.play.x_now, usegmt=True)
+        response.headers["Date"] = formatdate(self.time.x_now, usegmt=True)
 
     async def status(self, _request: web.Request) -> web.Response:
-        """``GET /_simulator/status``: the position of the play and the requests so far."""
-        offset = self.play.offset
+        """``GET /_simulator/status``: the position in the scenario and the requests so far."""
+        offset = self.time.offset
         duration = self.scenario.duration_seconds
         return web.json_response(
             {
@@ -115,12 +115,12 @@ class Simulator:
         return self.buckets.take(endpoint.path, now)
 
     async def _answer(self, endpoint: _Endpoint, request: web.Request) -> web.Response:
-        offset, path_id = self.play.offset, request.match_info.get("id", "")
+        offset, path_id = self.time.offset, request.match_info.get("id", "")
 
         def answer(scene: Scene) -> Answer:
-            context = AnswerContext(self.scenario, scene, self.contract, self.play)
+            context = AnswerContext(self.scenario, scene, self.contract, self.time)
             result = endpoint.respond(context, ParameterReader(request.query), path_id)
-            self.meter.note(endpoint.call, result.body, self.play.clock())
+            self.meter.note(endpoint.call, result.body, self.time.clock())
             return result
 
         asked = read_asked(
@@ -137,7 +137,7 @@ class Simulator:
             fault=fault,
             scenario=self.scenario,
             contract=self.contract,
-            play=self.play,
+            time=self.time,
             offset=offset,
             limit=self.limits.requests,
             asked=asked,
@@ -160,16 +160,16 @@ def create_simulator(
     started_at: float | None = None,
     behaviour: Behaviour | None = None,
 ) -> web.Application:
-    """Return the stand-in for X as an application; the play starts now, or at ``started_at``.
+    """Return the stand-in for X as an application; it starts now, or at ``started_at``.
 
     Args:
         scenario: What happens at X.
         contract: The version of X's API to speak.
-        speed: How many seconds of the play pass in one real second. Answers use the real clock: at speed 10,
+        speed: How many scenario seconds pass in one real second. Answers use the real clock: at speed 10,
             ``+20s`` of the scenario becomes start + 2 s.
-        clock: Returns the real time in Unix seconds; tests control the play with it.
+        clock: Returns the real time in Unix seconds; tests control time with it.
         limits: The request windows, in real seconds.
-        started_at: The start of the play in Unix seconds; the clock's present value if not given.
+        started_at: The start of the scenario in Unix seconds; the clock's present value if not given.
         behaviour: Replaces the ``x`` block of the scenario.
 
     Raises:
@@ -179,11 +179,11 @@ def create_simulator(
         raise ConfigError(f"speed: must be above 0, not {speed}")
     x = behaviour or scenario.x
     begins_at = clock() if started_at is None else started_at
-    play = Play(started_at=begins_at, speed=speed, clock=clock, ahead=x.clock)
+    scenario_time = ScenarioTime(started_at=begins_at, speed=speed, clock=clock, ahead=x.clock)
     simulator = Simulator(
         scenario.model_copy(update={"x": x}),
         contract,
-        play,
+        scenario_time,
         limits,
         RateBuckets(limits, shared=x.buckets is Buckets.SHARED),
         Pace(x.creators_per_second),

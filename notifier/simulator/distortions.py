@@ -25,7 +25,7 @@ _ALWAYS_SHOWN: Final = ("id", "state")
 async def slow(faulted: FaultedRequest) -> web.Response:
     """Answer late, with the state at the time of the request."""
     response = http_response(faulted.true_answer())
-    await asyncio.sleep(faulted.play.real_seconds(faulted.fault.delay))
+    await asyncio.sleep(faulted.time.real_seconds(faulted.fault.delay))
     return response
 
 

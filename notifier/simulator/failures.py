@@ -136,12 +136,12 @@ async def reset(faulted: FaultedRequest) -> web.Response:
 
 def _reset(faulted: FaultedRequest) -> int:
     """Return the end of the fault by X's own clock, in whole Unix seconds."""
-    return math.ceil(faulted.play.x_time(faulted.fault.until))
+    return math.ceil(faulted.time.x_time(faulted.fault.until))
 
 
 def _retry_after(faulted: FaultedRequest) -> dict[str, str]:
     wait = faulted.fault.retry_after
-    return {} if wait is None else {"Retry-After": str(math.ceil(faulted.play.real_seconds(wait)))}
+    return {} if wait is None else {"Retry-After": str(math.ceil(faulted.time.real_seconds(wait)))}
 
 
 def _typed(faulted: FaultedRequest, answer: Answer) -> Answer:

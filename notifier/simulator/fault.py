@@ -133,17 +133,17 @@ NEEDED_OPTIONS: Final[Mapping[FaultKind, str]] = MappingProxyType(
 
 
 class Fault(BaseModel):
-    """From ``at``, for ``lasts`` seconds of the play, the named calls (default: all) fail.
+    """From ``at``, for ``lasts`` seconds of the scenario, the named calls (default: all) fail.
 
     Attributes:
         every: Which requests of a call are affected: every n-th; 1 means all of them.
         subjects: The subjects whose requests are affected; none means any. For the kinds that change what is
             said about single Spaces, the ids of these Spaces.
         tokens: The bearer tokens whose requests are affected; none means any.
-        delay: How many seconds of the play a slow answer takes.
-        lag: How many seconds of the play a stale answer is old.
+        delay: How many seconds of the scenario a slow answer takes.
+        lag: How many seconds of the scenario a stale answer is old.
         remaining: How many requests the window of a 429 claims to have left.
-        retry_after: How many seconds of the play a ``Retry-After`` asks for.
+        retry_after: How many seconds of the scenario a ``Retry-After`` asks for.
         typed: Whether a problem has a type.
         values: Which values of ``parameter`` are refused; none means everything that was sent.
     """
@@ -172,7 +172,7 @@ class Fault(BaseModel):
 
     @property
     def until(self) -> float:
-        """The second of the play at which the fault ends."""
+        """The second of the scenario at which the fault ends."""
         return self.at + self.lasts
 
     @property
@@ -186,7 +186,7 @@ class Fault(BaseModel):
         return self.status or STATUSES[self.kind][0]
 
     def is_on(self, offset: float) -> bool:
-        """Return whether the fault is active at a second of the play."""
+        """Return whether the fault is active at a second of the scenario."""
         return self.at <= offset < self.until
 
     def affects(self, asked: Asked) -> bool:

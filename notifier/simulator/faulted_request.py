@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from notifier.simulator.asked import Asked
     from notifier.simulator.contracts import Contract
     from notifier.simulator.fault import Fault
-    from notifier.simulator.play import Play
     from notifier.simulator.problems import Answer
     from notifier.simulator.scenario import Scenario
+    from notifier.simulator.scenario_time import ScenarioTime
     from notifier.simulator.timeline import Scene
 
     Handler = Callable[["FaultedRequest"], Awaitable[web.Response]]
@@ -37,7 +37,7 @@ class FaultedRequest:
     fault: Fault
     scenario: Scenario
     contract: Contract
-    play: Play
+    time: ScenarioTime
     offset: float
     limit: int
     asked: Asked
@@ -45,7 +45,7 @@ class FaultedRequest:
     answer: Callable[[Scene], Answer]
 
     def scene(self, seconds_ago: float = 0.0) -> Scene:
-        """Return the state at X, now or ``seconds_ago`` seconds of the play earlier."""
+        """Return the state at X, now or ``seconds_ago`` seconds of the scenario earlier."""
         return scene_at(self.scenario, self.offset - seconds_ago)
 
     def true_answer(self) -> Answer:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from notifier.simulator.scenario import FieldValue, Topic, User
-    from notifier.simulator.timeline import PlayedSpace
+    from notifier.simulator.timeline import SpaceState
     from notifier.simulator.times import Moment
 
 
@@ -35,7 +35,7 @@ class SpaceView:
 
 
 def render_spaces(
-    spaces: Sequence[PlayedSpace], view: SpaceView
+    spaces: Sequence[SpaceState], view: SpaceView
 ) -> tuple[list[dict[str, object]], dict[str, list[dict[str, str]]]]:
     """Return the ``data`` list and the ``includes`` object; people not in the scenario are left out."""
     topic_ids = _referenced(spaces, view.expansions & {"topic_ids"})
@@ -48,7 +48,7 @@ def render_spaces(
     return [_render_space(space, view) for space in spaces], filled
 
 
-def suspended_references(spaces: Sequence[PlayedSpace], view: SpaceView) -> list[tuple[str, str]]:
+def suspended_references(spaces: Sequence[SpaceState], view: SpaceView) -> list[tuple[str, str]]:
     """Return each suspended account that the Spaces name, with the expansion that asked for it."""
     return [
         (field, user_id)
@@ -63,7 +63,7 @@ def render_user(user: User) -> dict[str, str]:
     return {"id": user.id, "name": user.name, "username": user.username}
 
 
-def _render_space(space: PlayedSpace, view: SpaceView) -> dict[str, object]:
+def _render_space(space: SpaceState, view: SpaceView) -> dict[str, object]:
     """Return the requested fields that have a value; an empty list counts as no value, as at X."""
     everything = {"id": space.id, "creator_id": space.creator_id, **space.fields}
     return {
@@ -86,7 +86,7 @@ def _render_topic(topic: Topic, view: SpaceView) -> dict[str, str]:
     }
 
 
-def _referenced(spaces: Iterable[PlayedSpace], fields: frozenset[str]) -> list[str]:
+def _referenced(spaces: Iterable[SpaceState], fields: frozenset[str]) -> list[str]:
     """Return every id that the Spaces name in ``fields``, once, in the order of the Spaces."""
     ids: dict[str, None] = {}
     for space in spaces:

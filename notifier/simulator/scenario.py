@@ -88,7 +88,7 @@ class Absence(StrEnum):
 
 
 class TimelineEntry(_Model):
-    """At ``at`` seconds of the play the Space changes, or X stops answering for it."""
+    """At ``at`` seconds of the scenario the Space changes, or X stops answering for it."""
 
     at: Duration
     change: SpaceChange | None = Field(default=None, alias="set")
@@ -149,7 +149,7 @@ class Scenario(_Model):
 
     @property
     def duration_seconds(self) -> float:
-        """The second of the play after which nothing changes."""
+        """The second of the scenario after which nothing changes."""
         changes = (entry.at for space in self.spaces for entry in space.timeline)
         moments = (at for user in self.users for at in (user.suspended_at, user.protected_at))
         of_people = (at for at in moments if at is not None)

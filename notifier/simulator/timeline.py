@@ -1,6 +1,6 @@
-"""The play as a pure function: the state at X for a scenario and an offset.
+"""The timeline as a pure function: the state at X for a scenario and an offset.
 
-Offsets are seconds of the play since its start. There is no clock here.
+Offsets are seconds of the scenario since its start. There is no clock here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The state at X at one second of the play.
+    """The state at X at one second of the scenario.
 
     Attributes:
         spaces: The visible Spaces by id, in the order of the scenario.
@@ -30,7 +30,7 @@ class Scene:
         withheld: The Spaces that X neither shows nor reports missing, and how it leaves out each.
     """
 
-    spaces: Mapping[str, PlayedSpace]
+    spaces: Mapping[str, SpaceState]
     suspended: frozenset[str] = frozenset()
     protected: frozenset[str] = frozenset()
     withheld: Mapping[str, Absence] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class PlayedSpace:
-    """A Space at one second of the play; ``fields`` has only known values, always including ``state``."""
+class SpaceState:
+    """A Space at one second of the scenario; ``fields`` has only known values, always including ``state``."""
 
     id: str
     creator_id: str
@@ -77,10 +77,10 @@ def scene_at(scenario: Scenario, offset: float) -> Scene:
     )
 
 
-def spaces_at(scenario: Scenario, offset: float) -> dict[str, PlayedSpace]:
+def spaces_at(scenario: Scenario, offset: float) -> dict[str, SpaceState]:
     """Return the visible Spaces at ``offset``, by id, in the order of the scenario."""
-    played = (_space_at(script, offset) for script in scenario.spaces)
-    return {space.id: space for space in played if space is not None and not scenario.x.hides(space.state)}
+    states = (_space_at(script, offset) for script in scenario.spaces)
+    return {space.id: space for space in states if space is not None and not scenario.x.hides(space.state)}
 
 
 def active_fault(scenario: Scenario, offset: float, asked: Asked) -> Fault | None:
@@ -100,7 +100,7 @@ def _withheld_at(scenario: Scenario, offset: float) -> Iterator[tuple[str, Absen
             yield script.id, absence
 
 
-def _space_at(script: ScriptedSpace, offset: float) -> PlayedSpace | None:
+def _space_at(script: ScriptedSpace, offset: float) -> SpaceState | None:
     past = _past(script, offset)
     if not past or past[-1].absence is not None:
         return None
@@ -109,4 +109,4 @@ def _space_at(script: ScriptedSpace, offset: float) -> PlayedSpace | None:
         if entry.change is not None:
             fields |= entry.change.values
     known = {name: value for name, value in fields.items() if value is not None}
-    return PlayedSpace(id=script.id, creator_id=script.creator_id, fields=known)
+    return SpaceState(id=script.id, creator_id=script.creator_id, fields=known)

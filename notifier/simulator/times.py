@@ -16,12 +16,12 @@ _DURATION = re.compile(
 _UNITS = (3600.0, 60.0, 1.0)
 _DURATION_HELP = "write a duration such as 5s, 1.5s, 2m or 1h30m"
 _SHIFT_HELP = "write how far a clock is off, such as -5m or +1.5s"
-_MOMENT_HELP = "write a time of the play such as +20s or -10s, or RFC 3339 such as 2021-07-06T18:40:40Z"
+_MOMENT_HELP = "write a time of the scenario such as +20s or -10s, or RFC 3339 such as 2021-07-06T18:40:40Z"
 
 
 @dataclass(frozen=True, slots=True)
 class RelativeTime:
-    """A moment ``seconds`` of the play after its start; negative is before it."""
+    """A moment ``seconds`` after the start of the scenario; negative is before it."""
 
     seconds: float
 
@@ -61,7 +61,7 @@ def parse_shift(text: object) -> float:
 
 
 def parse_moment(text: object) -> Moment:
-    """Return ``+20s`` and ``-10s`` as relative to the start of the play, anything else as RFC 3339.
+    """Return ``+20s`` and ``-10s`` as relative to the start of the scenario, anything else as RFC 3339.
 
     Raises:
         PydanticCustomError: ``text`` is neither, or a timestamp without an offset.

@@ -1,4 +1,4 @@
-"""The client for X's API: one question in, one observation out, whatever happens in between."""
+"""The client for X's API: it turns a question into an observation, whatever happens."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class XClient:
             await self._budget.note_nothing(question.call, now=answered_at)
             return failed(question, answer, began_at, answered_at)
         date = parse_http_date(answer.headers.get("Date", ""))
-        self._x_clock = self._x_clock.heard(date, began_at=began_at, answered_at=answered_at)
+        self._x_clock = self._x_clock.corrected_by(date, began_at=began_at, answered_at=answered_at)
         observation, failure = self._judge(question, answer, began_at, answered_at)
         await self._note_windows(question.call, answer, failure, answered_at)
         if failure is None:
@@ -244,7 +244,7 @@ class XClient:
         """Pass on what an answer says about its windows, by our clock.
 
         When the monthly cap is reached, the headers describe another window. A window of 24 hours closes the
-        call only when X refuses it for that reason: before, nobody would learn why the call is not made.
+        call only when X refuses it for that reason; before that, the reason for the pause would be hidden.
         """
         kind = failure.kind if failure else None
         windows = read_windows(answer.headers)

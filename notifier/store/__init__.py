@@ -107,7 +107,7 @@ class Store:
         await self.database.ping()
 
     async def waiting_work(self, *, now: float) -> Sequence[str]:
-        """Name the jobs that have work and no wakeup on its way; that of a partition is ``deliver:<n>``."""
+        """Return the jobs with work but no pending wakeup; that of a partition is ``deliver:<n>``."""
         partitions = range(self.partitions.count)
         calls: list[ScriptCall[Any]] = [
             ScriptCall(WAITING_WORK, [schema.OUTBOX()], [int(now * 1000), *Call]),
@@ -126,7 +126,7 @@ class Store:
         return await stats_of(self.database, self.partitions, endpoint_id)
 
     async def counts(self) -> dict[str, int]:
-        """Count what is kept: watches, Spaces, events, endpoints and pending deliveries."""
+        """Return the numbers of watches, Spaces, events, endpoints and pending deliveries."""
         async with self.database.pipeline() as pipe:
             for key in (schema.WATCHES(), schema.SPACES(), schema.EVENTS()):
                 pipe.zcard(key)
@@ -142,7 +142,7 @@ class Store:
         }
 
     async def gauges(self, *, now: float) -> Gauges:
-        """Measure what is shown and not counted."""
+        """Return the values of the gauges."""
         endpoints = await self.endpoints.all()
         health = await self.endpoints.health_of(list(endpoints))
         oldest = min((each.oldest_due_at for each in health if each.oldest_due_at is not None), default=now)

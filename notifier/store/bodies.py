@@ -19,7 +19,7 @@ Body: TypeAlias = tuple[bytes, float]
 
 MAX_KEPT_BYTES: Final = 8 * 2**20
 ENTRY_BYTES: Final = 256
-"""What an entry takes beside its payload, about."""
+"""The approximate overhead of an entry in addition to its payload."""
 
 
 class Bodies:

@@ -76,12 +76,12 @@ class SharedBudget:
         await self._note(lambda record: buckets.learn_nothing(record, call, now=now))
 
     async def describe(self, *, now: float) -> Buckets:
-        """Return what is known of all buckets."""
+        """Return the known state of all buckets."""
         _, record = await self._read()
         return record.at(now)
 
     async def remaining(self, *, now: float) -> dict[Call, int]:
-        """Return what is left in each bucket whose window X has described."""
+        """Return the remaining requests of each bucket whose window X has described."""
         return {call: bucket.remaining for call, bucket in (await self.describe(now=now)).by_call.items()}
 
     async def _note(self, change: Callable[[Buckets], Buckets]) -> None:

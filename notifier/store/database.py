@@ -101,7 +101,7 @@ class Database:
 
     @asynccontextmanager
     async def translated(self) -> AsyncIterator[None]:
-        """Turn the errors of the connection and of a server that cannot serve into ours (``faults.py``)."""
+        """Convert errors of the connection and of a failing server into our own (``faults.py``)."""
         try:
             yield
         except (RedisError, OSError) as error:

@@ -32,12 +32,12 @@ EXAMINED_AT_MOST: Final = 2_500
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A piece of the way back through the log.
+    """A stretch of the log, read backward.
 
     Attributes:
-        owed: The deliveries on it, each with the cursor that goes on behind it.
+        owed: The deliveries on it, each with the cursor that continues after it.
         examined: How many events or deliveries it counts for.
-        end: The cursor that goes on behind all of it.
+        end: The cursor that continues after all of it.
     """
 
     owed: Sequence[tuple[str, tuple[EventId, EndpointId]]]
@@ -173,7 +173,7 @@ class Deliveries:
     async def _owed(
         self, rows: Sequence[tuple[str, int]], endpoint_id: str | None, space_id: str | None
     ) -> list[tuple[EventId, int, list[EndpointId]]]:
-        """Read whom the first of these events are owed to: as many of them as are not too much at once."""
+        """Read the recipients of the first of these events, as many as one read may return."""
         async with self._database.pipeline() as pipe:
             for event, _ in rows:
                 pipe.hget(schema.EVENT(event), "space")
@@ -214,7 +214,7 @@ class Deliveries:
         return [(event_id, int(serial))] if is_there else []
 
     async def _read(self, owed: Sequence[tuple[EventId, EndpointId]]) -> list[Delivery]:
-        """Read the records of deliveries."""
+        """Return the records of deliveries."""
         async with self._database.pipeline() as pipe:
             for event_id, endpoint_id in owed:
                 pipe.hmget(
@@ -240,7 +240,7 @@ def _delivery(
     *,
     endpoint: Sequence[Any],
 ) -> Delivery:
-    """Put a delivery together; one without a record was never attempted.
+    """Return a delivery from its record; one without a record was never attempted.
 
     What is due while its endpoint is paused goes out when the pause ends. ``endpoint`` says whether it
     exists, and until when it is paused, in ms.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class StateField(StrEnum):
-    """A field of the record; times are epoch milliseconds, and what is missing counts as 0."""
+    """A field of the record; times are epoch milliseconds, and a missing field counts as 0."""
 
     # Taken over from the endpoint's record
     CHANGE = "change"  # serial of the change that was taken over last

@@ -1,4 +1,4 @@
-"""How an endpoint is doing: what is pending, how the rest ended, and its circuit breaker."""
+"""Statistics of an endpoint: pending deliveries, outcomes, and its circuit breaker."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Events:
         return bool(await self._database.run(LOG_PLAIN, keys=named, args=[json.dumps(asked)]))
 
     async def get_many(self, event_ids: list[str]) -> dict[EventId, LoggedEvent]:
-        """Read those of the events that are still kept."""
+        """Return those of the events that still exist."""
         async with self._database.pipeline() as pipe:
             for event_id in event_ids:
                 pipe.hmget(schema.EVENT(event_id), FIELDS)

@@ -1,4 +1,4 @@
-"""From an error of the Redis client to one of ours, in the server's own words where it said something.
+"""Converts errors of the Redis client into our own, with the server's words if it sent any.
 
 The words of a server begin with a code (``MISCONF``, ``NOPERM``, ``LOADING``), and operators search for them.
 redis-py cuts some codes off, and writes the whole command into the error of a pipeline, payload and all. So
@@ -27,7 +27,7 @@ WORDS: Final = "server_words"
 SETTING_CODES: Final = frozenset(
     {"NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "NOPROTO", "MOVED", "ASK", "CROSSSLOT"}
 )
-"""Codes after which nothing serves until somebody changes a setting, here or at the server."""
+"""Error codes that need a change of a setting, here or on the server."""
 
 SETTING_WORDS: Final = re.compile(
     r"unknown (redis |sub)?command|db index is out of range|invalid db index|no password is set"
@@ -69,7 +69,7 @@ class NoPrimaryError(MasterNotFoundError):
 
 
 def fault_of(error: Exception) -> UnavailableError:
-    """Return the error of ours for one of redis-py, a socket, TLS or asyncio.
+    """Return our error for one of redis-py, a socket, TLS or asyncio.
 
     It is an :class:`UnusableServerError` where nothing serves until a setting has changed. Its message is one
     line of bounded length, without arguments of commands.
@@ -90,7 +90,7 @@ def code_of(error: Exception) -> str:
 
 
 def _said(error: Exception) -> tuple[str, bool]:
-    """Return what is known of a failure, and whether a setting must change first."""
+    """Return the description of a failure, and whether a setting must change first."""
     chain = list(_chain(error))
     for each in chain:
         reply = getattr(each, WORDS, None)

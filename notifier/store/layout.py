@@ -123,7 +123,7 @@ class Layout:
                     await self._rename(name, key)
 
     async def _names(self) -> AsyncIterator[list[str]]:
-        """Walk the names of all keys of ours; one that is renamed meanwhile may come under both names."""
+        """Yield the names of all our keys; one renamed in the meantime may appear under both names."""
         cursor = 0
         while True:
             async with self._database.translated():
@@ -178,7 +178,7 @@ class Layout:
         return place.row(self._partitions.of(_endpoint_of(place)), *place.parts[1:])
 
     async def _file_endpoints(self) -> None:
-        """File every endpoint in its partition by what is due."""
+        """Index every endpoint in its partition by its due deliveries."""
         async with self._database.translated():
             endpoint_ids = await self._database.redis.zrange(schema.ENDPOINTS(), 0, -1)
         by_partition: dict[int, list[str]] = defaultdict(list)
@@ -200,7 +200,7 @@ def _endpoint_of(place: Place) -> str:
 
 
 def _place_in_first(name: str) -> Place | None:
-    """Return what a key of version 1 is; None for what is no such key."""
+    """Return the meaning of a key of version 1, or None for another key."""
     for pattern, row in _FIRST_PATTERNS:
         if match := pattern.fullmatch(name):
             return _place(row, match.groups())

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some records and where to go on, None at the end."""
+    """Some records and the cursor of the next page, None at the end."""
 
     items: tuple[T, ...]
     next_cursor: str | None

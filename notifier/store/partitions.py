@@ -24,7 +24,7 @@ class Partitions:
         return row(self.of(endpoint_id), endpoint_id, *rest)
 
     def recipients(self, event_id: str) -> list[Key]:
-        """Return the keys under which the partitions keep whom an event goes to."""
+        """Return the keys of an event's recipients, one per partition."""
         return [schema.RECIPIENTS(partition, event_id) for partition in range(self.count)]
 
     def delivery(self, event_id: EventId, endpoint_id: EndpointId) -> Key:

@@ -1,4 +1,4 @@
-"""Replacing a JSON record only as it was read, and reading it again where it has changed."""
+"""Optimistic changes of JSON records: replace one only if unchanged, or read it again."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Changes(Generic[T]):
         decide: Callable[[T], T],
         save: Callable[[Change[T]], Awaitable[None]],
     ) -> Change[T]:
-        """Read a record, decide on it and save it; again where the record has changed meanwhile.
+        """Read a record, decide on it and save it; repeat if the record was changed in the meantime.
 
         Args:
             record_id: Whose turn is waited for in this process.
             read: Reads the record.
             decide: Returns what becomes of it. It may be asked again, and may refuse by raising.
-            save: Saves a change; raises VersionConflictError where the record is no longer as it was read.
+            save: Saves a change; raises VersionConflictError if the record has changed since it was read.
 
         Raises:
             VersionConflictError: Others kept changing it.
@@ -85,10 +85,10 @@ def version_of(record: DataclassInstance) -> str:
 
 
 async def text_of(database: Database, key: str, adapter: TypeAdapter[T], record: T) -> str | None:
-    """Return the stored text of a record, for a script to compare; None where it is not this record any more.
+    """Return the stored text of a record, for a script to compare; or None if it has changed.
 
-    The text is not written again from the record: one that an earlier version stored may lack a field that
-    has a default by now, and would never compare equal.
+    The text is not recreated from the record: one stored by an earlier version may lack a field that has a
+    default now, and would never compare equal.
     """
     async with database.translated():
         text: str | None = await database.redis.get(key)

@@ -1,4 +1,4 @@
-"""Erasing what X does not have any more from what is kept of events and deliveries."""
+"""Erases what X no longer has from stored events and deliveries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Redaction:
         is_quiet = True
         for start in range(0, len(event_ids), EVENTS_AT_ONCE):
             chunk = event_ids[start : start + EVENTS_AT_ONCE]
-            # In this order: whatever is claimed from here on carries the reduced body (bodies.py).
+            # In this order, so that every later claim has the reduced body (bodies.py).
             owed = await self._redact_bodies(space_id, chunk)
             await self._forget_bodies()
             is_quiet = await self._redact_attempts(owed) and is_quiet
@@ -62,7 +62,7 @@ class Redaction:
     async def _redact_bodies(
         self, space_id: SpaceId, event_ids: list[EventId]
     ) -> list[tuple[EventId, EndpointId]]:
-        """Reduce the bodies of events; returns whom each of them is owed to."""
+        """Reduce the bodies of events; return the recipients of each."""
         async with self._database.pipeline() as pipe:
             for event_id in event_ids:
                 pipe.hget(schema.EVENT(event_id), "body")
@@ -91,10 +91,10 @@ class Redaction:
             await pipe.execute()
 
     async def _redact_attempts(self, owed: list[tuple[EventId, EndpointId]]) -> bool:
-        """Remove the answers of receivers, which may repeat what they got; return whether none is open."""
+        """Remove the answers of receivers, which may repeat the event; return whether no attempt is open."""
         records = [self._partitions.delivery(event_id, endpoint_id) for event_id, endpoint_id in owed]
         async with self._database.pipeline() as pipe:
-            # The leases are read first: an attempt that ends meanwhile is among those that are read then.
+            # Leases are read first, so that an attempt that ends meanwhile is among the attempts read next.
             for event_id, endpoint_id in owed:
                 pipe.zscore(self._partitions.key(schema.LEASED, endpoint_id), event_id)
             for record in records:
@@ -111,7 +111,7 @@ class Redaction:
         return not any(rows[: len(owed)])
 
     async def _end_memories(self, space_id: SpaceId, endpoint_ids: Iterable[EndpointId], *, now: int) -> None:
-        """Have what is remembered of a Space erased soon; doing it again puts nothing off."""
+        """Have the memories of a Space erased soon; repeating it does not postpone that."""
         end = (now + LAST_WORD_SECONDS) * 1000
         async with self._database.pipeline() as pipe:
             for endpoint_id in endpoint_ids:

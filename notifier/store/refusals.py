@@ -14,11 +14,11 @@ from notifier.store.records import REPLACE
 REFUSALS = TypeAdapter(Refusals)
 
 TTL_SECONDS: Final = int(2 * REFUSED_FOR_SECONDS)
-"""Long enough for every value to be asked for again; of calls that nobody makes any more nothing stays."""
+"""Long enough for every value to be retried; records of unused calls expire."""
 
 
 class SharedRefusals:
-    """One record of text, replaced only as it was read."""
+    """A record of text that is replaced only if unchanged since it was read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,14 +30,14 @@ class SharedRefusals:
         return REFUSALS.validate_json(text) if text else Refusals()
 
     async def replace(self, before: Refusals, after: Refusals) -> bool:
-        """Replace the record as it was read; returns False where another worker has changed it."""
+        """Replace the record if unchanged; return False if another worker has changed it."""
         replaced = await self._database.run(
             REPLACE, keys=[schema.REFUSALS()], args=[_text(after), _text(before), TTL_SECONDS]
         )
         return bool(replaced)
 
     async def current(self, now: float) -> tuple[Refusal, ...]:
-        """Return what is left out of the questions at a moment, in epoch seconds."""
+        """Return the values that are left out at a time, in epoch seconds."""
         return (await self.read()).current(now)
 
 

@@ -1,4 +1,4 @@
-"""Sealing again what old master keys have sealed, while everything runs.
+"""Reseals what old master keys have sealed, while everything runs.
 
 What is sealed are the signing secrets and targets of endpoints and, for a day, the answers kept for repeated
 requests.

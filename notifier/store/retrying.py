@@ -1,4 +1,4 @@
-"""A client for processes that must not give up: it waits for a Redis that does not serve at the moment.
+"""A client for processes that must not give up: it waits while Redis does not serve.
 
 A restart, a failover, a full disk or a frozen server are moments in the life of a worker. Every command
 waits until the server takes it again, so whatever a worker has in hand is recorded then, and no step above
@@ -105,7 +105,7 @@ class Retrying:
         pause, is_lost = 0.0, False
         try:
             while True:
-                # The first time at once: of a broken connection alone nobody needs to hear.
+                # The first retry is immediate: a single broken connection is not worth a log line.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, guards nothing
                 try:
                     return await command()
@@ -197,7 +197,7 @@ class RetryingPipeline(Pipeline):
         return await self.retrying.persist(send)
 
     async def reset(self) -> None:
-        """Let go of the connection, also of one that does not take the UNWATCH any more."""
+        """Release the connection, even one that no longer accepts UNWATCH."""
         reset: Any = super().reset
         try:
             await reset()
@@ -223,7 +223,7 @@ class RetryingRedis(Redis):
     pipeline_class = RetryingPipeline
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Send a command, again and again where need be."""
+        """Send a command, repeatedly if necessary."""
         execute: Any = super().execute_command
 
         async def send() -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""The Lua scripts: each put together from its file, what it includes, and what the schema says.
+"""The Lua scripts: each is assembled from its file, its includes, and the schema.
 
 A script names no key. It begins with a ``#!lua`` line, under which a server in cluster mode refuses
 every key that is not in the slot of its ``KEYS``; all of them are of one tag, which is taken from the
@@ -42,7 +42,7 @@ CONSTANTS: Final[Mapping[str, Any]] = {
     "POLL_PARTS": POLL_PARTS,
     "TIMER_KINDS": tuple(TimerKind),
     "FINAL_STATUSES": tuple(status for status in DeliveryStatus if status is not DeliveryStatus.PENDING),
-    "WAKEUP_MS": 5_000,  # for how long a wakeup that nobody took keeps another from being sent
+    "WAKEUP_MS": 5_000,  # how long an unanswered wakeup prevents another one
     "LEASES_SECONDS": 3_600,  # the memory of what ends in seconds
     "CYCLE_SECONDS": 7_200,
 }

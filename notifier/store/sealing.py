@@ -63,7 +63,7 @@ class SecretBox:
             ) from None
 
     def reseal(self, sealed: str) -> str:
-        """Seal again with the key that seals now; what is sealed with it already stays as it is.
+        """Reseal with the current key; texts already sealed with it are unchanged.
 
         Raises:
             ConfigError: As in :meth:`open`.
@@ -72,7 +72,7 @@ class SecretBox:
 
 
 def sealed_target(target: Target, box: SecretBox, *, now: float) -> SealedTarget:
-    """Seal a target for its record, beside what can be shown of it."""
+    """Return a target sealed for its record, with its masked form."""
     return SealedTarget(box.seal(written(target)), masked(target), now)
 
 

@@ -129,7 +129,7 @@ def refuse_unusable(state: ServerState) -> None:
 
 
 def _hello(answer: Sequence[Any]) -> dict[str, Any]:
-    """Return what HELLO lists as a name and its value in turn."""
+    """Return the alternating names and values of HELLO as a dictionary."""
     return dict(zip(answer[::2], answer[1::2], strict=True))
 
 

@@ -35,7 +35,7 @@ class Cycle:
 
 
 class SourceHealth:
-    """One record for all workers, replaced only as it was read."""
+    """One record for all workers, replaced only if unchanged since it was read."""
 
     def __init__(self, database: Database, *, ttl_seconds: int) -> None:
         self._database = database

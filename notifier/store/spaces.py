@@ -1,4 +1,4 @@
-"""Spaces in Redis: what is known of each, and the atomic commit."""
+"""Spaces in Redis: the known state of each, and the atomic commit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RECENT_SPACES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class TrackedSpace:
-    """A Space's record: what is known, the version that a commit must name, and the watches that match it.
+    """A Space's record: the known state, the version that a commit must name, and the matching watches.
 
     ``known`` is None and ``version`` 0 for a Space that is watched and was never seen.
     """
@@ -129,7 +129,7 @@ class Spaces:
         return {SpaceId(space_id) for space_id, phase in phases.items() if not phase.is_over}
 
     async def phases(self, space_ids: Sequence[str]) -> dict[str, Phase]:
-        """Return the phases of those of the Spaces that have been seen, in one round trip."""
+        """Return the phases of those Spaces that have been seen, in one round trip."""
         async with self._database.pipeline() as pipe:
             for space_id in space_ids:
                 pipe.hget(schema.SPACE(space_id), "phase")
@@ -157,7 +157,7 @@ class Spaces:
         return dropped
 
     async def commit(self, commits: Iterable[Commit]) -> list[bool]:
-        """Store decisions, each wholly or not at all, in one round trip.
+        """Store decisions, each atomically, in one round trip.
 
         Returns:
             For each, whether it went in; where not, the Space or one of its watches changed meanwhile.
@@ -173,7 +173,7 @@ class Spaces:
             "doc": json.dumps(commit.known.as_json(), ensure_ascii=False, separators=(",", ":")),
             "phase": commit.known.phase,
             "poll": _poll(commit),
-            # Rounded up: a timer that was due too early would be due again and again until its moment.
+            # Rounded up: a timer that is due too early would stay due until its time.
             "timers": {kind: math.ceil(at * 1000) for kind, at in commit.timers.items()},
             "ttl": self._ttl,
             "watches": commit.watch_ids,

@@ -1,4 +1,4 @@
-"""What X has billed: which resources on which UTC day, and how many in each hour; and what is held."""
+"""X's bill: the resources per UTC day, the counts per hour, and the amounts held."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Spending:
         self._database = database
 
     async def hold(self, mills: int, *, limit: int, now: float) -> Holding:
-        """Hold money for a question, where no more than ``limit`` is spent and held with it.
+        """Hold money for a question, if the total spent and held stays within ``limit``.
 
         It stays held until :meth:`bill` releases it or :data:`HOLD_SECONDS` have passed, also over midnight.
         Sums are thousandths of a US dollar.
@@ -114,7 +114,7 @@ class Spending:
         return Paid(spaces=found["s"], users=found["u"], with_people=found["p"])
 
     async def ledger(self, *, now: float) -> Ledger:
-        """Sum up today, beside yesterday and what is held at the moment."""
+        """Return the sums of today and yesterday, and the amount held."""
         async with self._database.pipeline() as pipe:
             pipe.hgetall(schema.SPENT(_day(now)))
             pipe.hgetall(schema.SPENT(_day(now - DAY_SECONDS)))

@@ -28,7 +28,7 @@ class Standings:
         return {subject: STANDING.validate_json(text) for subject, text in found.items()}
 
     async def of(self, call: Call, subjects: Collection[str]) -> dict[str, Standing]:
-        """Return the standings of those of the subjects that have one."""
+        """Return the standings of those subjects that have one."""
         if not subjects:
             return {}
         async with self._database.translated():
@@ -60,7 +60,7 @@ class Standings:
             await pipe.execute()
 
     async def note_answer(self, call: Call, *, now: float) -> None:
-        """Note that a call was answered, for those of its subjects that are under suspicion."""
+        """Record that a call was answered, for the suspected subjects."""
         async with self._database.translated():
             await self._database.redis.hset(schema.ANSWERED(), call, now)
 

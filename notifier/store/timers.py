@@ -31,7 +31,7 @@ class Timers:
             ]
 
     async def drop(self, kind: TimerKind, space_ids: Collection[str]) -> None:
-        """Drop the timers of Spaces that are not known any more."""
+        """Remove the timers of Spaces that are no longer known."""
         if space_ids:
             async with self._database.translated():
                 await self._database.redis.zrem(schema.TIMERS(kind), *space_ids)

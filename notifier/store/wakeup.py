@@ -19,7 +19,7 @@ from notifier.store.database import Database
 from notifier.store.retrying import RetryingPipeline, RetryingRedis
 
 JOB_EXPIRES_MS: Final = 60_000
-"""A job that nobody took within a minute is dropped: the sweep will have made another."""
+"""A job not taken within a minute is dropped, since the sweep will have enqueued another."""
 
 
 def to_job(record: dict[str, Any]) -> bytes:
@@ -83,11 +83,11 @@ class Wakeup:
         self._jobs = job_queue(database.redis)
 
     async def observe(self) -> None:
-        """Have what is due polled."""
+        """Have due polls made."""
         await self._enqueue("observe")
 
     async def observe_at(self, moment: float) -> None:
-        """Have what is due polled, at an epoch second; the same moment twice is one job."""
+        """Have due polls made at an epoch second; the same time twice is one job."""
         async with self._database.translated():
             await self._jobs.enqueue_job(
                 "observe",
@@ -99,9 +99,9 @@ class Wakeup:
         """Have the outbox dispatched."""
         await self._enqueue("dispatch")
 
-    async def ring(self) -> None:
+    async def fire_timers(self) -> None:
         """Have the timers that are due handled."""
-        await self._enqueue("ring")
+        await self._enqueue("timers")
 
     async def recover(self) -> None:
         """Have the running recoveries continued."""

@@ -30,7 +30,7 @@ NO_POLL: Final = ("", "")
 
 
 class Watches:
-    """The records of what is followed; each change starts or stops the polls that go with it."""
+    """The records of watches; each change starts or stops the corresponding polls."""
 
     def __init__(self, database: Database, *, ttl_seconds: int) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class Watches:
         await self._save(watch, before=None, now=now)
 
     async def save(self, watch: Watch, *, replacing: Watch, now: float) -> None:
-        """Put a watch in the place of what was read before.
+        """Replace a watch, if unchanged since it was read.
 
         Raises:
             NotFoundError: It has been deleted.
@@ -118,7 +118,7 @@ class Watches:
         return found[WatchId(watch_id)]
 
     async def get_many(self, watch_ids: Collection[str]) -> dict[WatchId, Watch]:
-        """Read those of the watches that exist."""
+        """Return those of the watches that exist."""
         if not watch_ids:
             return {}
         async with self._database.translated():

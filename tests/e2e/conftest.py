@@ -1,4 +1,4 @@
-"""What the tests of whole processes share."""
+"""Fixtures for tests of whole processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.terminal import KEY, Terminal
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    """A terminal beside an installation, which takes seconds to start: the tests of a module share it."""
+    """A terminal with a running installation, shared by the tests of a module because its start is slow."""
     port = free_port()
     settings = {
         "PORT": str(port),

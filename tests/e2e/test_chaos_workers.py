@@ -1,4 +1,4 @@
-"""What survives workers that die, stop, or lose the time: real processes and a real server."""
+"""Chaos tests with workers that are killed, stopped, or whose clock is stepped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chaos import ROUND, open_world, worker_process
+from tests.support.chaos import ROUND, open_load, worker_process
 from tests.support.chaos_clock import SteppedClock
 from tests.support.processes import RedisServer
 
@@ -21,10 +21,10 @@ HOUR = 3600.0
 
 @pytest.mark.timeout(300)
 async def test_kill_9_in_ten_rounds_of_5000_deliveries_loses_none(tmp_path: Path) -> None:
-    moments = random.Random(5)  # noqa: S311  chooses moments, and has to choose the same ones each time
-    # Of two workers one is killed each time; the other goes on while the next one starts.
+    moments = random.Random(5)  # noqa: S311  chooses moments, reproducibly
+    # One of two workers is killed each time; the other continues while it restarts.
     with RedisServer(tmp_path / "redis") as server, ExitStack() as running:
-        async with open_world(server.url) as world:
+        async with open_load(server.url) as load:
             workers = [
                 running.enter_context(worker_process(server.url, tmp_path, name=f"worker{number}"))
                 for number in range(2)
@@ -32,33 +32,33 @@ async def test_kill_9_in_ten_rounds_of_5000_deliveries_loses_none(tmp_path: Path
             for number in range(ROUNDS):
                 victim, survivor = workers[number % 2], workers[1 - number % 2]
                 await victim.wait_for("worker.started", timeout=60)
-                await world.owe_round()
-                await world.accepted(world.receiver.accepted + moments.randrange(1, ROUND))
+                await load.commit_round()
+                await load.accepted(load.receiver.accepted + moments.randrange(1, ROUND))
                 victim.signal(signal.SIGKILL)
                 await victim.wait()
-                assert await world.note_cut() > 0
+                assert await load.record_interrupted() > 0
                 assert survivor.exit_code is None
                 victim.start()
-            await world.settled()
-            assert len(world.events) * len(world.endpoints) == ROUNDS * ROUND
-            await world.check()
-            assert world.receiver.verified > 0
+            await load.settled()
+            assert len(load.events) * len(load.endpoints) == ROUNDS * ROUND
+            await load.check()
+            assert load.receiver.verified > 0
 
 
-async def test_sigterm_in_the_middle_finishes_what_is_in_flight_and_sends_nothing_twice(
+async def test_sigterm_finishes_attempts_in_flight_and_sends_nothing_twice(
     tmp_path: Path,
 ) -> None:
     with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:
-        async with open_world(server.url) as world:
-            await world.owe_round()
-            await world.accepted(ROUND // 4)
+        async with open_load(server.url) as load:
+            await load.commit_round()
+            await load.accepted(ROUND // 4)
             worker.signal(signal.SIGTERM)
             assert await worker.wait() == 0
-            assert world.receiver.accepted < ROUND
-            assert await world.note_cut() == 0
+            assert load.receiver.accepted < ROUND
+            assert await load.record_interrupted() == 0
             worker.start()
-            await world.settled()
-            await world.check()
+            await load.settled()
+            await load.check()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ async def test_sigterm_in_the_middle_finishes_what_is_in_flight_and_sends_nothin
         pytest.param(-HOUR, id="backward"),
     ],
 )
-async def test_a_clock_stepped_by_an_hour_in_the_middle_neither_loses_nor_repeats(
+async def test_stepping_the_clock_by_an_hour_neither_loses_nor_repeats_deliveries(
     tmp_path: Path, step: float
 ) -> None:
     clock = SteppedClock(tmp_path / "offset")
@@ -77,18 +77,18 @@ async def test_a_clock_stepped_by_an_hour_in_the_middle_neither_loses_nor_repeat
         RedisServer(tmp_path / "redis") as server,
         worker_process(server.url, tmp_path, variables=clock.variables) as worker,
     ):
-        async with open_world(server.url, verifies=False) as world:
-            await world.owe_round()
-            await world.accepted(ROUND // 4)
+        async with open_load(server.url, verifies=False) as load:
+            await load.commit_round()
+            await load.accepted(ROUND // 4)
             clock.step(step)
-            assert world.receiver.accepted < ROUND
-            await world.owe_round()
-            await world.settled()
-            await world.check()
-            # The receiver sees the clock that the worker goes by.
+            assert load.receiver.accepted < ROUND
+            await load.commit_round()
+            await load.settled()
+            await load.check()
+            # The receiver sees the worker's clock in the timestamps.
             hours = Counter(
                 round((each.timestamp - began) / HOUR)
-                for arrivals in world.receiver.arrivals.values()
+                for arrivals in load.receiver.arrivals.values()
                 for each in arrivals
             )
             assert hours.keys() == {0, step / HOUR}

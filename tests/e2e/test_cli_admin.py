@@ -12,7 +12,7 @@ async def test_watches(terminal: Terminal) -> None:
     watch = await terminal.json("watches", "create", "creator", "2244994945", "--announce", "--label", "devs")
     assert (watch["on_first_sight"], watch["label"]) == ("announce", "devs")
     table = await terminal.run("watches", "list")
-    assert watch["id"] in table  # whole, although the terminal would be narrow
+    assert watch["id"] in table  # complete, although the terminal is narrow
     assert (await terminal.json("watches", "pause", watch["id"]))["paused"] is True
     assert (await terminal.json("watches", "resume", watch["id"]))["paused"] is False
     assert f"{watch['id']}\n" in (await terminal.run("watches", "get", watch["id"])).replace(" ", "")[2:]
@@ -44,7 +44,7 @@ async def test_the_log_has_pages_in_both_directions(terminal: Terminal) -> None:
     assert [event["id"] for event in rest["data"]][:2] == [events[1], events[0]]
 
 
-async def test_the_process_answers_what_is_no_request_with_a_problem(terminal: Terminal) -> None:
+async def test_the_process_answers_an_invalid_request_with_a_problem(terminal: Terminal) -> None:
     async with raw_connection(terminal.port) as client:
         await client.send(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = await client.answer()
@@ -53,8 +53,8 @@ async def test_the_process_answers_what_is_no_request_with_a_problem(terminal: T
         assert await client.rest() == b""
 
 
-async def test_refusals_are_one_line_and_exit_code_1(terminal: Terminal) -> None:
-    for arguments, told in (
+async def test_a_refusal_is_one_line_with_exit_code_1(terminal: Terminal) -> None:
+    for arguments, message in (
         (("watches", "get", "wch_none"), "Not found: There is no watch wch_none."),
         (("watches", "get", "../../healthz"), "Not found: "),
         (("watches", "create", "band", "Queen"), "The request is not valid: body.kind: "),
@@ -62,7 +62,7 @@ async def test_refusals_are_one_line_and_exit_code_1(terminal: Terminal) -> None
         (("watches", "list", "--key", "wrong"), "A valid API key is needed: This key is not known."),
     ):
         complaint = await terminal.run(*arguments, exit_code=1)
-        assert complaint.startswith(f"space-notifier: {told}")
+        assert complaint.startswith(f"space-notifier: {message}")
         assert complaint.count("\n") == 1
 
 
@@ -105,7 +105,7 @@ async def test_endpoints_events_and_deliveries(terminal: Terminal) -> None:
     assert endpoint["id"] not in await terminal.run("endpoints", "list")
 
 
-async def test_an_endpoint_is_changed_and_has_headers_and_a_secret_of_its_owner(terminal: Terminal) -> None:
+async def test_an_endpoint_is_updated_and_has_custom_headers_and_a_custom_secret(terminal: Terminal) -> None:
     secret = "whsec_dHJ5aW5nIG91dCBzcGFjZS1ub3RpZmllcg=="
     async with Receiver() as receiver:
         options = ("--secret", secret, "--header", "Authorization: Bearer a:b", "--metadata", "team=a=b")

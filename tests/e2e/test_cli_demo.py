@@ -1,4 +1,4 @@
-"""``demo``: what ``make demo`` runs, with nothing stood in for."""
+"""``demo``, as run by ``make demo``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def installation(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_the_demo_brings_every_event_and_ends_well(installation: Path) -> None:
+async def test_the_demo_delivers_every_event_and_exits_0(installation: Path) -> None:
     settings = {"REDIS_URL": "redis://127.0.0.1:1", "PORT": "none", "ALLOW_HTTP": "false"}
     with NotifierProcess("demo", directory=installation, settings=settings, name="demo") as demo:
         assert await demo.wait(timeout=90) == 0, demo.output

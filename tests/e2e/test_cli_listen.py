@@ -26,7 +26,7 @@ STARTED = json.dumps(example(ROWS[EventType.STARTED]))
 
 
 class Listener:
-    """A running ``listen`` and what stands for a sender."""
+    """A running ``listen``, and a sender of requests."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         self._port = free_port()
@@ -34,11 +34,11 @@ class Listener:
         self.process = NotifierProcess(*arguments, directory=directory, settings={"WEBHOOK_SECRET": SECRET})
 
     async def post(self, body: str, *, secret: str = SECRET) -> int:
-        """Send a body, signed with ``secret``, and give the status of the answer."""
+        """Send a body signed with ``secret``, and return the status of the response."""
         return (await self.ask(body, secret=secret))[0]
 
     async def ask(self, body: str, *, secret: str = SECRET) -> tuple[int, bytes]:
-        """The same; gives the body of the answer too."""
+        """Send a body signed with ``secret``, and return status and body of the response."""
         now = datetime.now(UTC)
         headers = {
             "webhook-id": "evt_1",
@@ -52,7 +52,7 @@ class Listener:
             return answer.status, await answer.read()
 
 
-async def test_it_verifies_and_prints_what_came(tmp_path: Path) -> None:
+async def test_listen_verifies_and_prints_requests(tmp_path: Path) -> None:
     listener = Listener(tmp_path)
     with listener.process as process:
         await process.wait_for("listening on http://127.0.0.1:")
@@ -70,7 +70,7 @@ async def test_it_verifies_and_prints_what_came(tmp_path: Path) -> None:
         assert SECRET not in process.output
 
 
-async def test_as_json_only_what_verifies_is_a_result(tmp_path: Path) -> None:
+async def test_json_output_contains_only_verified_events(tmp_path: Path) -> None:
     listener = Listener(tmp_path, "--json")
     with listener.process as process:
         await process.wait_for("listening")
@@ -83,7 +83,7 @@ async def test_as_json_only_what_verifies_is_a_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 410, 500])
-async def test_it_can_answer_with_a_given_status(tmp_path: Path, status: int) -> None:
+async def test_listen_can_answer_with_a_given_status(tmp_path: Path, status: int) -> None:
     listener = Listener(tmp_path, "--status", str(status))
     with listener.process as process:
         await process.wait_for("listening")
@@ -92,7 +92,7 @@ async def test_it_can_answer_with_a_given_status(tmp_path: Path, status: int) ->
 
 
 @pytest.mark.parametrize("prefix", ["", "com.x."])
-async def test_it_answers_challenges_that_verify(tmp_path: Path, prefix: str) -> None:
+async def test_listen_answers_signed_challenges(tmp_path: Path, prefix: str) -> None:
     challenge = json.dumps({"type": f"{prefix}webhook.challenge", "data": {"token": "a-token"}})
     listener = Listener(tmp_path, "--status", "503")
     with listener.process as process:
@@ -125,14 +125,14 @@ async def test_either_half_of_a_pair_of_keys_verifies(tmp_path: Path) -> None:
                 assert (await session.post(url, data=b"{}", headers=headers)).status == 401
 
 
-async def test_the_stand_in_alone(tmp_path: Path) -> None:
+async def test_simulate_runs_the_stand_in_alone(tmp_path: Path) -> None:
     port = free_port()
     arguments = ("simulate", "demo", "--port", str(port), "--contract", "legacy", "--speed", "1000000")
     with NotifierProcess(*arguments, directory=tmp_path) as process:
         await process.wait_for(f"http://127.0.0.1:{port}")
         async with aiohttp.ClientSession() as session:
             answer = await session.get(f"http://127.0.0.1:{port}/_simulator/status")
-            told = await answer.json()
-        assert (told["contract"], told["ended"]) == ("legacy", True)
+            document = await answer.json()
+        assert (document["contract"], document["ended"]) == ("legacy", True)
         process.signal(signal.SIGTERM)
         assert await process.wait() == 0

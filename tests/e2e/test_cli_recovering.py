@@ -1,4 +1,4 @@
-"""Recovering, figures and the doctor from a terminal, against a real installation."""
+"""Recoveries, statistics and the doctor from a terminal, against a real installation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def doctor(directory: Path) -> tuple[int | None, str]:
     return process.returncode, printed.decode()
 
 
-async def test_what_an_endpoint_missed_is_sent_and_counted(terminal: Terminal) -> None:
+async def test_missed_events_are_recovered_and_counted(terminal: Terminal) -> None:
     async with Receiver() as receiver:
         away = await terminal.json("endpoints", "create", receiver.url("/away"), "--event-type", "*")
         other = await terminal.json("endpoints", "create", receiver.url("/other"), "--event-type", "*")
@@ -43,5 +43,5 @@ async def test_what_an_endpoint_missed_is_sent_and_counted(terminal: Terminal) -
     url = (terminal.directory / "data" / "valkey" / "url").read_text()
     async with Redis.from_url(url) as redis:
         await redis.set("sn:stranger", 1)
-    told = "sn:stranger: no key of ours has this form\n    keep other programs out of this database\n"
-    assert await doctor(terminal.directory) == (1, told)
+    report = "sn:stranger: no key of ours has this form\n    keep other programs out of this database\n"
+    assert await doctor(terminal.directory) == (1, report)

@@ -1,4 +1,4 @@
-"""How commands begin and fail: quickly, on one line, without a traceback."""
+"""Commands start quickly, and fail with one line and without a traceback."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_version(tmp_path: Path) -> None:
         (["sign", "--secret", "hunter2", "--id", "evt_1", "file"], {}, "whsec_"),
     ],
 )
-def test_what_cannot_run_says_so_on_one_line(
+def test_a_command_that_cannot_run_fails_with_one_line(
     tmp_path: Path, arguments: list[str], settings: dict[str, str], named: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -85,6 +85,6 @@ def test_a_call_without_a_key_or_an_answer_fails_with_code_1(tmp_path: Path) -> 
     assert "http://127.0.0.1:1 does not answer" in deaf.stderr
 
 
-def test_texts_cannot_steer_the_terminal() -> None:
+def test_output_contains_no_terminal_control_sequences() -> None:
     assert printable("a\x1b[2Jb\u202ec\ud800\n") == "a�[2Jb�c��"
     assert printable("👨\u200d👩\u200d👧 café") == "👨\u200d👩\u200d👧 café"

@@ -1,4 +1,4 @@
-"""Children: started again when they die, never in a storm, and ended for certain."""
+"""Child processes: restarted with pauses after a crash, and always terminated at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.wait import wait_until
 
 
 class Spawner:
-    """Starts Python programs and keeps what it started."""
+    """Starts Python programs and records their processes."""
 
     def __init__(self, program: str) -> None:
         self.program = program
@@ -42,7 +42,7 @@ IGNORES_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @given(st.lists(st.floats(0, 59), min_size=1, max_size=30))
-def test_pauses_only_grow_while_a_process_keeps_dying_young_and_have_a_limit(lives: list[float]) -> None:
+def test_restart_pauses_grow_up_to_a_limit_while_a_process_keeps_crashing(lives: list[float]) -> None:
     pauses = [pause_after(lives[0], None)]
     for lived in lives[1:]:
         pauses.append(pause_after(lived, pauses[-1]))
@@ -51,7 +51,7 @@ def test_pauses_only_grow_while_a_process_keeps_dying_young_and_have_a_limit(liv
     assert max(pauses) <= LONGEST_PAUSE_SECONDS
 
 
-def test_after_a_steady_life_the_pauses_begin_again() -> None:
+def test_a_long_run_resets_the_restart_pauses() -> None:
     assert pause_after(60.0, 16.0) == FIRST_PAUSE_SECONDS
 
 
@@ -61,7 +61,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_process_that_dies_is_started_again() -> None:
+async def test_a_crashed_process_is_restarted() -> None:
     spawner = Spawner(WAITS)
     child = await Child.start("sleeper", spawner)
     os.kill(spawner.processes[0].pid, signal.SIGKILL)
@@ -71,7 +71,7 @@ async def test_a_process_that_dies_is_started_again() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_it_goes_on_when_a_start_fails() -> None:
+async def test_supervision_continues_when_a_start_fails() -> None:
     spawner = Spawner(WAITS)
     child = await Child.start("sleeper", spawner)
     spawner.fails = True
@@ -82,7 +82,7 @@ async def test_it_goes_on_when_a_start_fails() -> None:
     await child.stop(patience=10)
 
 
-async def test_the_end_does_not_wait_for_a_pause() -> None:
+async def test_the_shutdown_does_not_wait_for_a_pause() -> None:
     spawner = Spawner("raise SystemExit(3)")
     child = await Child.start("broken", spawner)
     await spawner.processes[0].wait()

@@ -69,13 +69,13 @@ def installation(tmp_path: Path) -> Installation:
 
 
 def children_of(pid: int) -> dict[int, str]:
-    """Return the processes that ``pid`` started, with their command lines."""
+    """Return the child processes of ``pid``, with their command lines."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(child): Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ") for child in listed}
 
 
 def end(pid: int) -> None:
-    """End a process that a failed test would leave behind."""
+    """Kill a process that a failed test would leave behind."""
     if is_alive(pid):
         os.kill(pid, signal.SIGKILL)
 
@@ -85,7 +85,7 @@ def child_like(pid: int, text: str) -> int:
     return child
 
 
-async def test_an_event_goes_all_the_way(installation: Installation) -> None:
+async def test_an_event_passes_through_the_whole_installation(installation: Installation) -> None:
     async with Receiver() as receiver:
         with installation.up("--simulate", "hello.yaml") as up:
             await up.wait_for("ready")
@@ -99,7 +99,7 @@ async def test_an_event_goes_all_the_way(installation: Installation) -> None:
     assert request.verified
 
 
-async def test_it_ends_in_order_and_leaves_nothing_running(installation: Installation) -> None:
+async def test_up_shuts_down_cleanly_and_leaves_nothing_running(installation: Installation) -> None:
     with installation.up("--workers", "2") as up:
         await up.wait_for("ready")
         children = children_of(up.pid)
@@ -113,7 +113,7 @@ async def test_it_ends_in_order_and_leaves_nothing_running(installation: Install
     assert not [pid for pid in children if is_alive(pid)]
 
 
-async def test_asked_to_stop_while_it_starts_it_leaves_nothing_running(installation: Installation) -> None:
+async def test_up_stopped_during_its_start_leaves_nothing_running(installation: Installation) -> None:
     with installation.up() as up:
         url = installation.directory / "data" / "valkey" / "url"
         await wait_until(url.exists, interval=0.001)
@@ -159,7 +159,7 @@ async def test_after_a_kill_the_next_run_takes_over(installation: Installation) 
             assert (await installation.call("GET", "/v1/watches"))["data"][0]["id"] == watch["id"]
 
 
-async def test_one_data_directory_is_for_one_run(installation: Installation) -> None:
+async def test_a_data_directory_is_locked_by_one_run(installation: Installation) -> None:
     with installation.up() as first:
         await first.wait_for("ready")
         with installation.up(PORT="0") as second:
@@ -169,7 +169,7 @@ async def test_one_data_directory_is_for_one_run(installation: Installation) -> 
 
 
 @pytest.mark.parametrize(("part", "goes_on"), [("valkey", "redis.back"), ("worker", "worker.started")])
-async def test_what_dies_is_started_again(installation: Installation, part: str, goes_on: str) -> None:
+async def test_a_crashed_child_is_restarted(installation: Installation, part: str, goes_on: str) -> None:
     with installation.up() as up:
         await up.wait_for("ready")
         watch = await installation.call("POST", "/v1/watches", {"kind": "creator", "target": "2244994945"})
@@ -188,7 +188,7 @@ def appended(installation: Installation, text: str) -> bool:
     return any(text.encode() in path.read_bytes() for path in folder.glob("*.incr.aof"))
 
 
-async def test_the_first_start_shows_a_key_that_works_and_no_later_start_shows_it(
+async def test_only_the_first_start_prints_the_admin_key(
     installation: Installation,
 ) -> None:
     with installation.up(ADMIN_KEY="") as up:
@@ -205,13 +205,13 @@ async def test_the_first_start_shows_a_key_that_works_and_no_later_start_shows_i
     assert key.encode() not in stored
 
 
-async def test_without_a_token_it_runs_and_says_that_nothing_is_observed(installation: Installation) -> None:
+async def test_up_without_a_token_runs_and_logs_that_nothing_is_observed(installation: Installation) -> None:
     with installation.up() as up:
         await up.wait_for("ready")
         assert "nothing is observed until NOTIFIER_X_BEARER_TOKEN is set" in up.output
 
 
-async def test_the_embedded_server_lets_nobody_else_in(installation: Installation) -> None:
+async def test_the_embedded_server_refuses_other_users(installation: Installation) -> None:
     with installation.up() as up:
         await up.wait_for("ready")
         folder = installation.directory / "data" / "valkey"

@@ -1,4 +1,4 @@
-"""Workers and API live through whatever happens to their Redis: nobody ends, nothing is lost."""
+"""Workers and API survive outages of Redis: no process exits, nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import redis
 from tests.support.chaos import worker_process
 from tests.support.flow import flowing
 from tests.support.processes import RedisServer
-from tests.support.sentinel import watched_servers
+from tests.support.sentinel import sentinel_setup
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.server
@@ -38,7 +38,7 @@ async def restart(server: RedisServer) -> None:
 
 
 async def load_a_large_file(server: RedisServer) -> None:
-    """Start the server again with a file that takes it seconds to load."""
+    """Restart the server with a file that takes seconds to load."""
     with redis.Redis(port=server.port, decode_responses=True) as client:
         client.bgrewriteaof()
         await wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
@@ -47,21 +47,21 @@ async def load_a_large_file(server: RedisServer) -> None:
 
 
 async def pause(server: RedisServer) -> None:
-    """Have the server take no command for a while."""
+    """Pause the server's command processing for a while."""
     with redis.Redis(port=server.port) as client:
         client.client_pause(3000)
     await asyncio.sleep(3)
 
 
 async def freeze(server: RedisServer) -> None:
-    """Stop the server's process where it is."""
+    """Freeze the server's process for a while."""
     server.signal(signal.SIGSTOP)
     await asyncio.sleep(FROZEN_SECONDS)
     server.signal(signal.SIGCONT)
 
 
 async def refuse_clients(server: RedisServer) -> None:
-    """Have no connection left for anybody."""
+    """Set the client limit so that no connection is left."""
     with redis.Redis(port=server.port) as client:
         client.config_set("maxclients", 1)
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -70,7 +70,7 @@ async def refuse_clients(server: RedisServer) -> None:
 
 
 async def make_a_replica(server: RedisServer) -> None:
-    """Have the server refuse writes, as a primary that was demoted."""
+    """Have the server refuse writes, like a demoted primary."""
     with redis.Redis(port=server.port) as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         await asyncio.sleep(AWAY_SECONDS)
@@ -78,7 +78,7 @@ async def make_a_replica(server: RedisServer) -> None:
 
 
 async def fill_the_disk(server: RedisServer) -> None:
-    """Let the server's files grow no more."""
+    """Prevent the server's files from growing."""
     unlimited = resource.RLIM_INFINITY
     with redis.Redis(port=server.port, decode_responses=True) as client:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, unlimited))
@@ -110,7 +110,7 @@ async def kill_connections(server: RedisServer) -> None:
         kill_connections,
     ],
 )
-async def test_a_worker_and_the_api_live_through(
+async def test_a_worker_and_the_api_survive(
     happens: Callable[[RedisServer], Awaitable[None]], tmp_path: Path
 ) -> None:
     with RedisServer(tmp_path / "redis", options=SLOW_TO_LOAD) as server:
@@ -123,7 +123,7 @@ async def test_a_worker_and_the_api_live_through(
             assert lost == back <= 1, "\n".join(log)
 
 
-async def test_a_worker_that_is_asked_to_stop_while_redis_is_away_ends_in_order(tmp_path: Path) -> None:
+async def test_a_worker_stopped_without_redis_shuts_down_cleanly(tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server, worker_process(server.url, tmp_path) as worker:
         await worker.wait_for("worker.started")
         await asyncio.to_thread(server.stop)
@@ -135,10 +135,10 @@ async def test_a_worker_that_is_asked_to_stop_while_redis_is_away_ends_in_order(
 
 
 @pytest.mark.timeout(180)
-async def test_two_workers_and_the_api_live_through_two_failovers_by_sentinel(tmp_path: Path) -> None:
-    with watched_servers(tmp_path) as servers:
+async def test_two_workers_and_the_api_survive_two_sentinel_failovers(tmp_path: Path) -> None:
+    with sentinel_setup(tmp_path) as servers:
         await wait_until(
-            servers.is_in_step, timeout=30, interval=0.1, message="the Sentinels know each other"
+            servers.is_replicating, timeout=30, interval=0.1, message="the Sentinels know each other"
         )
         async with flowing(servers.url, tmp_path, workers=2, deliveries=THROUGH_FAILOVERS) as flow:
             for _ in range(2):
@@ -152,5 +152,7 @@ async def test_two_workers_and_the_api_live_through_two_failovers_by_sentinel(tm
                 )
                 await flow.goes_on()
                 await asyncio.to_thread(old.start)
-                await wait_until(servers.is_in_step, timeout=30, interval=0.1, message="the old one follows")
+                await wait_until(
+                    servers.is_replicating, timeout=30, interval=0.1, message="the old one follows"
+                )
             await flow.check()

@@ -1,4 +1,4 @@
-"""Every command that needs Redis ends with one line and the code 2 where that cannot work."""
+"""Every command that needs Redis exits with one line and code 2 if Redis does not work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 
 
 async def run(command: str, url: str, directory: Path) -> tuple[int | None, str]:
-    """Run a command until it ends by itself; returns its exit code and what it printed."""
+    """Run a command until it exits; return its exit code and output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")} | {
         "NOTIFIER_REDIS_URL": url,
         "NOTIFIER_MASTER_KEYS": MASTER_KEY,
@@ -62,14 +62,16 @@ async def see_one_line(command: str, url: str, directory: Path, says: str) -> No
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_a_url_that_is_wrong(command: str, tmp_path: Path) -> None:
+async def test_a_wrong_url(command: str, tmp_path: Path) -> None:
     says = "has a database that is not a number"
     await see_one_line(command, "redis://:hunter2@127.0.0.1:1/abc", tmp_path, says)
 
 
 @pytest.mark.server
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_a_password_that_is_wrong(command: str, redis_server: RedisServer, tmp_path: Path) -> None:
+async def test_a_command_with_a_wrong_password(
+    command: str, redis_server: RedisServer, tmp_path: Path
+) -> None:
     with redis.Redis(port=redis_server.port) as admin:
         admin.config_set("requirepass", "word")
         try:
@@ -94,7 +96,9 @@ FULL = answering({"PING": b"-ERR max number of clients reached\r\n"})
     ],
     ids=["hangs up", "a web server", "loading", "too many clients"],
 )
-async def test_what_does_not_serve(command: str, visitor: Visitor, says: str, tmp_path: Path) -> None:
+async def test_a_server_that_does_not_serve(
+    command: str, visitor: Visitor, says: str, tmp_path: Path
+) -> None:
     async with listening(visitor) as port:
         await see_one_line(command, f"redis://127.0.0.1:{port}/0", tmp_path, says)
 

@@ -1,4 +1,4 @@
-"""The admin API in front of a real server, and nothing left behind by any test."""
+"""Fixtures: the admin API on a real server, and a check that tests leave no tasks behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.pipeline import quick_settings
 
 @pytest.fixture(autouse=True)
 async def no_task_is_left() -> AsyncIterator[None]:
-    """See that everything that a test started has ended with it; being the first, this fixture ends last."""
+    """Check that a test's tasks have ended; as the first fixture, this one is torn down last."""
     yield
     assert await tasks_left() == []
 
@@ -31,20 +31,20 @@ async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 def store(runtime: Runtime) -> Store:
-    """The store of that runtime."""
+    """The store of the runtime."""
     return runtime.store
 
 
 @pytest.fixture
 async def api_runtime(redis_url: str) -> AsyncIterator[Runtime]:
-    """A runtime on an empty database, away from any ``.env``."""
+    """A runtime for the API on an empty database."""
     async with open_test_runtime(redis_url) as runtime:
         yield runtime
 
 
 @pytest.fixture
 def serve(aiohttp_client: Callable[[ApiTestServer], Awaitable[Client]]) -> Serve:
-    """Put the API in front of a runtime; returns a client without a key."""
+    """Return a function that serves the API of a runtime, and returns a client without a key."""
 
     async def start(runtime: Runtime) -> Client:
         return await aiohttp_client(ApiTestServer(create_server(runtime)))

@@ -1,4 +1,4 @@
-"""Who may come in: every operation says it, and the table of operations is what is tested."""
+"""Access: every operation in the table of operations enforces its scope."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifier.http.access import GATES, AccessKind
 from notifier.runtime import Runtime
 from notifier.server import DESCRIBED
 from tests.support.admin_api import KEY, Client, Serve, problem
-from tests.support.api_runtime import clock_of, narrowed
+from tests.support.api_runtime import clock_of, with_scopes
 
 GUARDED = [operation for operation in DESCRIBED if not operation.is_public]
 SUMMARY_SCOPES = {Scope.ADMIN, Scope.READ}
@@ -41,15 +41,15 @@ def needing(scope: Scope) -> list[Operation]:
     return found
 
 
-def test_only_what_monitors_ask_is_public() -> None:
+def test_only_monitoring_endpoints_are_public() -> None:
     assert {each.path for each in DESCRIBED if each.is_public} == {"/healthz", "/readyz", "/metrics"}
 
 
-def test_every_kind_of_access_has_its_gate() -> None:
+def test_every_kind_of_access_is_enforced() -> None:
     assert set(GATES) == set(AccessKind)
 
 
-async def test_without_a_good_key_nothing_is_answered_and_nothing_done(
+async def test_a_request_without_a_valid_key_is_refused_and_changes_nothing(
     bare_client: Client, api_runtime: Runtime
 ) -> None:
     before = await stored(api_runtime)
@@ -61,10 +61,10 @@ async def test_without_a_good_key_nothing_is_answered_and_nothing_done(
 
 
 @each_scope
-async def test_a_key_without_the_scope_is_refused_and_nothing_done(
+async def test_a_key_without_the_scope_is_refused_and_changes_nothing(
     scope: Scope, serve: Serve, api_runtime: Runtime
 ) -> None:
-    client = await serve(narrowed(api_runtime, *(set(Scope) - PERMITTING[scope])))
+    client = await serve(with_scopes(api_runtime, *(set(Scope) - PERMITTING[scope])))
     before = await stored(api_runtime)
     for operation in needing(scope):
         document = await problem(await call(client, operation, KEY), 403)
@@ -74,15 +74,17 @@ async def test_a_key_without_the_scope_is_refused_and_nothing_done(
 
 
 @each_scope
-async def test_a_key_with_just_the_scope_is_let_in(scope: Scope, serve: Serve, api_runtime: Runtime) -> None:
-    client = await serve(narrowed(api_runtime, scope))
+async def test_a_key_with_exactly_the_scope_is_accepted(
+    scope: Scope, serve: Serve, api_runtime: Runtime
+) -> None:
+    client = await serve(with_scopes(api_runtime, scope))
     for operation in needing(scope):
         assert (await call(client, operation, KEY)).status not in {401, 403, 405}
 
 
-async def test_an_expired_key_is_none(serve: Serve, api_runtime: Runtime) -> None:
+async def test_an_expired_key_is_refused(serve: Serve, api_runtime: Runtime) -> None:
     now = clock_of(api_runtime).now
-    client = await serve(narrowed(api_runtime, Scope.ADMIN, expires_at=now + 1))
+    client = await serve(with_scopes(api_runtime, Scope.ADMIN, expires_at=now + 1))
     assert (await client.get("/v1/watches", headers=KEY)).status == 200
     clock_of(api_runtime).now = now + 1
     response = await client.get("/v1/watches", headers=KEY)
@@ -90,17 +92,17 @@ async def test_an_expired_key_is_none(serve: Serve, api_runtime: Runtime) -> Non
     assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
 
-async def test_any_key_may_know_that_there_is_no_such_path(serve: Serve, api_runtime: Runtime) -> None:
-    client = await serve(narrowed(api_runtime))
+async def test_an_unknown_path_is_a_404_for_any_key(serve: Serve, api_runtime: Runtime) -> None:
+    client = await serve(with_scopes(api_runtime))
     await problem(await client.get("/v1/nothing", headers=KEY), 404)
     await problem(await client.put("/v1/watches", headers=KEY), 405)
 
 
-def test_scopes_and_operations_fit_each_other() -> None:
+def test_every_scope_is_used_by_an_operation() -> None:
     assert {needed(operation) for operation in GUARDED} == set(Scope) - SUMMARY_SCOPES
 
 
-def test_what_changes_or_shows_a_secret_is_not_for_readers() -> None:
+def test_read_scopes_neither_change_anything_nor_show_secrets() -> None:
     reading = {(each.method, each.path) for each in GUARDED if Scope.READ in PERMITTING[needed(each)]}
     assert {method for method, _ in reading} == {"GET"}
     assert {each.path for each in GUARDED if each.method == "GET"} - {path for _, path in reading} == {

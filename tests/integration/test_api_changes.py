@@ -1,4 +1,4 @@
-"""Changes of one record by several at once, If-Match, and merge patches."""
+"""Concurrent changes of one record, If-Match, and merge patches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STALE = '"0123456789abcdef01234567"'
 
 
 async def statuses(calls: list[Any]) -> set[int]:
-    """Make calls at once and return the statuses that they were answered with."""
+    """Make concurrent calls and return their statuses."""
     return {answer.status for answer in await asyncio.gather(*calls)}
 
 
@@ -30,7 +30,7 @@ def endpoint_path(record: dict[str, Any]) -> str:
     return f"{ENDPOINTS}/{record['id']}"
 
 
-async def test_40_parallel_patches_of_two_fields_are_all_taken(api_client: Client) -> None:
+async def test_40_parallel_patches_of_two_fields_all_take_effect(api_client: Client) -> None:
     path = endpoint_path(await add_endpoint(api_client))
     bodies: list[dict[str, Any]] = [{"description": f"number {n}"} for n in range(20)]
     bodies += [{"max_concurrency": n} for n in range(1, 21)]
@@ -40,7 +40,7 @@ async def test_40_parallel_patches_of_two_fields_are_all_taken(api_client: Clien
     assert after["max_concurrency"] in range(1, 21)
 
 
-async def test_parallel_patches_of_a_watch_are_all_taken(api_client: Client) -> None:
+async def test_parallel_patches_of_a_watch_all_take_effect(api_client: Client) -> None:
     path = f"{WATCHES}/{(await create(api_client, WATCHES, **WATCH))['id']}"
     bodies: list[dict[str, Any]] = [{"label": f"number {n}"} for n in range(20)] + [{"paused": True}] * 20
     assert await statuses([api_client.patch(path, json=body) for body in bodies]) == {200}
@@ -78,7 +78,7 @@ Interrupt = Callable[[dict[str, Any]], None]
 
 @pytest.fixture
 def interrupt(api_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Interrupt:
-    """Returns a function that has another process change fields between the next read and its save."""
+    """Return a function that has another process change fields between the next read and its save."""
 
     def before_the_next_save(fields: dict[str, Any]) -> None:
         pending = [fields]
@@ -94,7 +94,7 @@ def interrupt(api_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Interrup
     return before_the_next_save
 
 
-async def test_what_others_change_in_between_is_kept(api_client: Client, interrupt: Interrupt) -> None:
+async def test_a_concurrent_change_of_another_field_is_kept(api_client: Client, interrupt: Interrupt) -> None:
     path = endpoint_path(await add_endpoint(api_client))
     interrupt({"max_concurrency": 3})
     assert (await api_client.patch(path, json={"description": "mine"})).status == 200
@@ -102,7 +102,7 @@ async def test_what_others_change_in_between_is_kept(api_client: Client, interru
     assert (after["description"], after["max_concurrency"]) == ("mine", 3)
 
 
-async def test_the_same_field_changed_in_between_to_another_value_is_a_conflict(
+async def test_a_concurrent_change_of_the_same_field_is_a_conflict(
     api_client: Client, interrupt: Interrupt
 ) -> None:
     path = endpoint_path(await add_endpoint(api_client))
@@ -113,7 +113,7 @@ async def test_the_same_field_changed_in_between_to_another_value_is_a_conflict(
     assert (await (await api_client.get(path)).json())["description"] == "theirs"
 
 
-async def test_the_same_field_changed_in_between_to_the_same_value_is_none(
+async def test_a_concurrent_change_to_the_same_value_is_no_conflict(
     api_client: Client, interrupt: Interrupt
 ) -> None:
     path = endpoint_path(await add_endpoint(api_client))
@@ -121,14 +121,14 @@ async def test_the_same_field_changed_in_between_to_the_same_value_is_none(
     assert (await api_client.patch(path, json={"description": "the same"})).status == 200
 
 
-async def test_members_that_are_merged_are_in_nobodys_way(api_client: Client, interrupt: Interrupt) -> None:
+async def test_merging_different_members_is_no_conflict(api_client: Client, interrupt: Interrupt) -> None:
     path = endpoint_path(await add_endpoint(api_client))
     interrupt({"metadata": {"theirs": "1"}})
     answer = await api_client.patch(path, data='{"metadata": {"mine": "2"}}', headers=MERGE)
     assert (await answer.json())["metadata"] == {"theirs": "1", "mine": "2"}
 
 
-async def test_a_record_that_never_keeps_still_is_given_up(
+async def test_a_patch_gives_up_on_a_record_that_changes_all_the_time(
     api_client: Client, api_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = endpoint_path(await add_endpoint(api_client))
@@ -146,7 +146,7 @@ async def test_a_record_that_never_keeps_still_is_given_up(
 
 
 async def tagged(client: Client, kind: str) -> tuple[str, str]:
-    """Add an endpoint or a watch; gives its path and its ETag."""
+    """Create an endpoint or a watch; return its path and ETag."""
     body = {"url": "https://example.com/"} if kind == ENDPOINTS else WATCH
     response = await client.post(kind, json=body)
     return response.headers["Location"], response.headers["ETag"]
@@ -192,7 +192,7 @@ async def test_actions_honour_if_match(api_client: Client, action: str) -> None:
         ('"a" "b"', 422),
     ],
 )
-async def test_if_match_is_read_as_rfc_9110_has_it(api_client: Client, form: str, status: int) -> None:
+async def test_if_match_is_parsed_according_to_rfc_9110(api_client: Client, form: str, status: int) -> None:
     path, etag = await tagged(api_client, WATCHES)
     headers = {"If-Match": form.replace("{}", etag)}
     response = await api_client.patch(path, json={"label": "x"}, headers=headers)
@@ -201,7 +201,7 @@ async def test_if_match_is_read_as_rfc_9110_has_it(api_client: Client, form: str
         assert await refused_fields(response) == {"header.If-Match"}
 
 
-async def test_of_40_parallel_changes_of_one_state_one_is_made(api_client: Client) -> None:
+async def test_only_one_of_40_parallel_changes_with_the_same_etag_succeeds(api_client: Client) -> None:
     path, etag = await tagged(api_client, ENDPOINTS)
     calls = [
         api_client.patch(path, json={"description": f"{n}"}, headers={"If-Match": etag}) for n in range(40)
@@ -233,7 +233,7 @@ async def test_null_in_a_merge_patch_resets_to_the_default(api_client: Client) -
     assert {name: after[name] for name in CHOICES} == {name: fresh[name] for name in CHOICES}
 
 
-async def test_a_merge_patch_goes_down_into_objects(api_client: Client) -> None:
+async def test_a_merge_patch_merges_nested_objects(api_client: Client) -> None:
     path = endpoint_path(await add_endpoint(api_client, **CHOICES))
     patch = {
         "filters": {"languages": None, "watch_ids": ["wch_1"]},
@@ -270,14 +270,14 @@ async def test_a_merge_patch_of_a_watch(api_client: Client) -> None:
         ({"max_concurrency": "5"}, "max_concurrency"),
     ],
 )
-async def test_a_merge_patch_is_checked_as_any_other(
+async def test_a_merge_patch_is_validated_like_any_patch(
     api_client: Client, patch: dict[str, Any], field: str
 ) -> None:
     path = endpoint_path(await add_endpoint(api_client))
     assert await refused_fields(await merge(api_client, path, patch)) == {f"body.{field}"}
 
 
-async def test_null_in_json_is_what_it_was(api_client: Client) -> None:
+async def test_null_in_a_plain_json_patch_keeps_its_meaning(api_client: Client) -> None:
     path = endpoint_path(await add_endpoint(api_client, **CHOICES))
     assert (await api_client.patch(path, json={"description": None})).status == 200
     assert await refused_fields(await api_client.patch(path, json={"metadata": None})) == {"body.metadata"}

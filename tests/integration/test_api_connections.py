@@ -1,4 +1,4 @@
-"""Clients as they really are: what no library sends, half requests, hang-ups, and very many connections."""
+"""Difficult clients: invalid and incomplete requests, disconnects, and very many connections."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Start = Callable[[ConnectionLimits], Awaitable[int]]
 
 @pytest.fixture
 async def start(api_runtime: Runtime) -> AsyncIterator[Start]:
-    """Serve the API under limits of a test's own; gives the port."""
+    """Return a function that serves the API with given limits and returns the port."""
     async with AsyncExitStack() as stack:
 
         async def serve(limits: ConnectionLimits) -> int:
@@ -52,7 +52,7 @@ async def start(api_runtime: Runtime) -> AsyncIterator[Start]:
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[object]]:
-    """Return what was logged above INFO, by us or by a library."""
+    """Return a function that returns the records logged above INFO."""
     capture = LogCapture()
     before = structlog.get_config()
     structlog.configure(processors=[capture], cache_logger_on_first_use=False)
@@ -103,7 +103,7 @@ REFUSED_BY_THE_PARSER = {
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_THE_PARSER)
-async def test_what_is_no_request_is_answered_with_a_problem_and_closed(
+async def test_an_invalid_request_gets_a_problem_and_the_connection_is_closed(
     name: str, start: Start, logged: Callable[[], list[object]]
 ) -> None:
     sent, status = REFUSED_BY_THE_PARSER[name]
@@ -117,7 +117,7 @@ async def test_what_is_no_request_is_answered_with_a_problem_and_closed(
     assert logged() == []
 
 
-async def test_a_refused_client_that_goes_on_sending_gets_no_reset(start: Start) -> None:
+async def test_a_refused_client_that_keeps_sending_gets_no_reset(start: Start) -> None:
     async with raw_connection(await start(PATIENT)) as client:
         await client.send(b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 20_000)
         assert (await client.answer()).status == 431
@@ -126,12 +126,12 @@ async def test_a_refused_client_that_goes_on_sending_gets_no_reset(start: Start)
             await asyncio.sleep(0.02)
 
 
-async def test_a_chunk_that_breaks_while_the_body_is_read_ends_the_call_once(
+async def test_a_broken_chunk_in_the_body_ends_the_call_once(
     start: Start, logged: Callable[[], list[object]]
 ) -> None:
     async with raw_connection(await start(PATIENT)) as client:
         await client.send(POST + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"kin\r\n')
-        await asyncio.sleep(0.05)  # so that the handler has begun to read
+        await asyncio.sleep(0.05)  # so that the handler has started to read
         await client.send(b"zz\r\n")
         answer = await client.answer()
         assert answer.status == 400
@@ -153,7 +153,7 @@ async def test_an_expectation_that_cannot_be_met_is_417_on_every_path(
     assert logged() == []
 
 
-async def test_100_continue_is_met(start: Start) -> None:
+async def test_100_continue_is_sent(start: Start) -> None:
     async with raw_connection(await start(PATIENT)) as client:
         length = str(len(WATCH)).encode()
         await client.send(POST + b"Expect: 100-continue\r\nContent-Length: " + length + b"\r\n\r\n")
@@ -163,7 +163,9 @@ async def test_100_continue_is_met(start: Start) -> None:
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "gzip2", "é"])
-async def test_a_coding_that_is_not_read_is_415_with_those_that_are(api_client: Client, coding: str) -> None:
+async def test_an_unsupported_content_coding_is_415_and_lists_the_supported_ones(
+    api_client: Client, coding: str
+) -> None:
     response = await api_client.post(
         "/v1/watches",
         data=WATCH,
@@ -191,7 +193,7 @@ async def test_a_compressed_body_is_read(api_client: Client, coding: str, body: 
 
 
 @pytest.mark.parametrize("body", [b"no gzip", GZIPPED[:-9], GZIPPED[:12]])
-async def test_a_compressed_body_that_is_not_whole_is_400(api_client: Client, body: bytes) -> None:
+async def test_an_incomplete_compressed_body_is_400(api_client: Client, body: bytes) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     assert (await api_client.post("/v1/watches", data=body, headers=headers)).status == 400
 
@@ -211,7 +213,7 @@ async def test_a_body_that_is_too_large_is_413_however_it_comes(start: Start, fr
         answer.problem()
 
 
-async def test_only_chunked_is_undone_as_a_transfer_coding(start: Start) -> None:
+async def test_only_the_chunked_transfer_coding_is_decoded(start: Start) -> None:
     async with raw_connection(await start(PATIENT)) as client:
         await client.send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
         answer = await client.answer()
@@ -231,23 +233,23 @@ HANG_UPS = {
 
 @pytest.mark.parametrize("name", HANG_UPS)
 @pytest.mark.parametrize("hard", [True, False])
-async def test_a_client_that_hangs_up_is_no_error_of_ours(
+async def test_a_client_that_disconnects_is_not_logged_as_an_error(
     name: str, *, hard: bool, start: Start, logged: Callable[[], list[object]]
 ) -> None:
     port = await start(PATIENT)
     async with raw_connection(port) as client:
         await client.send(HANG_UPS[name])
-        await asyncio.sleep(0.05)  # so that the call has begun
+        await asyncio.sleep(0.05)  # so that the call has started
         if hard:
             client.reset()
     async with raw_connection(port) as other:
         await other.send(GET)
         assert (await other.answer()).status == 200
-    await asyncio.sleep(0.1)  # for what would be logged late
+    await asyncio.sleep(0.1)  # time for late log records
     assert logged() == []
 
 
-async def test_what_breaks_in_our_own_code_is_still_an_error(
+async def test_an_exception_in_a_handler_is_still_logged_as_an_error(
     api_client: Client,
     api_runtime: Runtime,
     monkeypatch: pytest.MonkeyPatch,
@@ -262,16 +264,14 @@ async def test_what_breaks_in_our_own_code_is_still_an_error(
 
 
 @pytest.mark.parametrize("first", [b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: 1"])
-async def test_a_head_that_does_not_end_is_waited_for_so_long_and_no_longer(
-    start: Start, first: bytes
-) -> None:
+async def test_an_unfinished_request_head_times_out(start: Start, first: bytes) -> None:
     async with raw_connection(await start(replace(PATIENT, head=0.3))) as client:
         await client.send(first)
         rest = await client.rest()
     assert rest.startswith(b"HTTP/1.1 408 ") if first else rest == b""
 
 
-async def test_half_a_head_that_comes_along_with_the_connection_is_answered_as_well(start: Start) -> None:
+async def test_half_a_head_sent_before_the_accept_is_answered_as_well(start: Start) -> None:
     port = await start(replace(PATIENT, head=0.3))
     with socket.create_connection(("127.0.0.1", port)) as early:
         early.sendall(b"GET /healthz HT")  # before the server can have accepted the connection
@@ -281,7 +281,7 @@ async def test_half_a_head_that_comes_along_with_the_connection_is_answered_as_w
         await writer.wait_closed()
 
 
-async def test_a_head_that_drips_does_not_begin_its_time_again(start: Start) -> None:
+async def test_a_slowly_dripped_head_does_not_restart_the_timeout(start: Start) -> None:
     async with raw_connection(await start(replace(PATIENT, head=0.4))) as client:
         await client.send(b"GET /healthz HTTP/1.1\r\n")
 
@@ -296,7 +296,7 @@ async def test_a_head_that_drips_does_not_begin_its_time_again(start: Start) -> 
         await asyncio.gather(dripping, return_exceptions=True)
 
 
-async def test_the_head_of_a_later_request_is_bounded_as_well(start: Start) -> None:
+async def test_the_head_of_a_later_request_times_out_as_well(start: Start) -> None:
     async with raw_connection(await start(replace(PATIENT, head=0.3))) as client:
         await client.send(GET)
         assert (await client.answer()).status == 200
@@ -305,7 +305,7 @@ async def test_the_head_of_a_later_request_is_bounded_as_well(start: Start) -> N
         assert await client.rest() == b""
 
 
-async def test_a_body_that_does_not_come_is_408(start: Start, logged: Callable[[], list[object]]) -> None:
+async def test_a_missing_body_is_408(start: Start, logged: Callable[[], list[object]]) -> None:
     async with raw_connection(await start(replace(PATIENT, body=0.3))) as client:
         await client.send(HALF_BODY)
         answer = await client.answer()
@@ -315,7 +315,7 @@ async def test_a_body_that_does_not_come_is_408(start: Start, logged: Callable[[
     assert logged() == []
 
 
-async def test_a_body_that_nobody_reads_keeps_no_connection_open(start: Start) -> None:
+async def test_an_unread_body_does_not_keep_the_connection_open(start: Start) -> None:
     async with raw_connection(await start(SHORT)) as client:
         await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         assert (await client.answer()).status == 200
@@ -329,7 +329,7 @@ async def test_an_idle_connection_is_closed(start: Start) -> None:
         assert await client.rest() == b""
 
 
-async def test_a_connection_in_use_outlives_every_deadline(start: Start) -> None:
+async def test_a_connection_in_use_is_not_closed_by_idle_timeouts(start: Start) -> None:
     async with raw_connection(await start(replace(PATIENT, head=0.4, body=0.4, idle=0.4))) as client:
         for _ in range(6):
             await client.send(GET)
@@ -337,7 +337,7 @@ async def test_a_connection_in_use_outlives_every_deadline(start: Start) -> None
             await asyncio.sleep(0.15)
 
 
-async def test_who_does_not_read_an_answer_is_cut_off(
+async def test_a_client_that_does_not_read_the_response_is_disconnected(
     api_runtime: Runtime, logged: Callable[[], list[object]]
 ) -> None:
     app = create_server(api_runtime)
@@ -367,7 +367,7 @@ def connections_of(server: ApiTestServer) -> list[object]:
 
 
 @pytest.mark.parametrize("first", [b"", b"GET /v1/wat", GET])
-async def test_any_number_of_slow_connections_keeps_nobody_out(start: Start, first: bytes) -> None:
+async def test_slow_connections_do_not_keep_other_clients_out(start: Start, first: bytes) -> None:
     port = await start(replace(PATIENT, connections=10))
     async with AsyncExitStack() as stack:
         for _ in range(40):
@@ -378,14 +378,14 @@ async def test_any_number_of_slow_connections_keeps_nobody_out(start: Start, fir
             assert (await client.answer()).status == 200
 
 
-async def test_connections_that_are_all_at_work_are_not_cut_for_another(start: Start) -> None:
+async def test_busy_connections_are_not_closed_for_a_new_one(start: Start) -> None:
     port = await start(replace(PATIENT, connections=2))
     async with AsyncExitStack() as stack:
         busy: list[RawConnection] = []
         for _ in range(2):
             busy.append(await stack.enter_async_context(raw_connection(port)))
             await busy[-1].send(POST + b"Content-Length: %d\r\n\r\n" % len(WATCH))
-        await asyncio.sleep(0.1)  # so that both calls have begun to read
+        await asyncio.sleep(0.1)  # so that both calls have started to read
         late = await stack.enter_async_context(raw_connection(port))
         answer = await late.answer()
         assert answer.status == 503

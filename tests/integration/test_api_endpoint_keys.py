@@ -19,7 +19,7 @@ SEED_ALONE = "whsk_" + base64.b64encode(bytes(range(32))).decode()
 OTHERS_HALF = "whsk_" + base64.b64encode(bytes(range(32)) + bytes(32)).decode()
 
 
-async def test_the_public_key_is_shown_freely_and_the_private_one_only_where_it_is_asked_for(
+async def test_the_public_key_is_always_shown_and_the_private_key_only_on_request(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     created = await add_endpoint(api_client, signing="ed25519")
@@ -35,7 +35,7 @@ async def test_the_public_key_is_shown_freely_and_the_private_one_only_where_it_
 
 
 @pytest.mark.parametrize("own", [OWN, SEED_ALONE])
-async def test_an_own_key_is_taken(api_client: Client, own: str) -> None:
+async def test_a_key_of_the_callers_own_is_accepted(api_client: Client, own: str) -> None:
     created = await add_endpoint(api_client, signing="ed25519", secret=own)
     assert (created["secret"], created["public_key"]) == (own, receiver_secret(OWN))
 
@@ -82,7 +82,7 @@ async def test_a_pair_of_keys_is_kept_in_its_canonical_spelling(api_client: Clie
     assert (created["secret"], created["public_key"]) == (SEED_ALONE, receiver_secret(OWN))
 
 
-async def test_a_rotation_stays_with_the_scheme(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_rotation_keeps_the_signing_scheme(api_client: Client, api_runtime: Runtime) -> None:
     created = await add_endpoint(api_client, signing="ed25519", secret=OWN)
     path = f"{PATH}/{created['id']}/rotate-secret"
     hmac = await api_client.post(path, json={"secret": generate_secret(bytes(32))})
@@ -100,7 +100,7 @@ async def test_a_rotation_stays_with_the_scheme(api_client: Client, api_runtime:
     ]
 
 
-async def test_a_challenge_that_nobody_could_answer_is_refused(api_client: Client) -> None:
+async def test_verification_with_ed25519_is_refused(api_client: Client) -> None:
     body = {"url": URL, "signing": "ed25519", "verify": "challenge"}
     document = await problem(await api_client.post(PATH, json=body), 422)
     assert document["errors"][0]["loc"] == ["body", "verify"]

@@ -83,7 +83,7 @@ CHOICES: dict[str, Any] = {
 }
 
 
-async def test_what_is_chosen_is_kept_and_the_secret_is_not_shown_again(api_client: Client) -> None:
+async def test_chosen_values_are_kept_and_the_secret_is_not_shown_again(api_client: Client) -> None:
     created = await add_endpoint(api_client, **CHOICES)
     secret = created.pop("secret")
     one = await api_client.get(f"{PATH}/{created['id']}")
@@ -96,7 +96,7 @@ async def test_what_is_chosen_is_kept_and_the_secret_is_not_shown_again(api_clie
     assert await shown.json() == {"secret": secret, "public_key": None}
 
 
-async def test_an_own_secret_is_taken(api_client: Client) -> None:
+async def test_a_secret_of_the_callers_own_is_accepted(api_client: Client) -> None:
     assert (await add_endpoint(api_client, secret=whsec(24)))["secret"] == whsec(24)
 
 
@@ -154,7 +154,7 @@ async def test_an_own_secret_is_taken(api_client: Client) -> None:
         ({"id": "ep_mine"}, "id"),
     ],
 )
-async def test_what_this_version_does_not_take_is_named(
+async def test_unsupported_values_are_refused_by_name(
     api_client: Client, body: dict[str, Any], field: str
 ) -> None:
     response = await api_client.post(PATH, json={"url": URL, **body})
@@ -165,7 +165,7 @@ async def test_what_this_version_does_not_take_is_named(
     assert {name.split(".")[1] for name in await refused_fields(response)} == {field.partition(".")[0]}
 
 
-async def test_a_refused_choice_names_those_that_there_are(api_client: Client) -> None:
+async def test_a_refused_choice_lists_the_valid_ones(api_client: Client) -> None:
     response = await api_client.post(PATH, json={"url": URL, "ordering": "random"})
     assert "'none' or 'space'" in (await problem(response, 422))["errors"][0]["msg"]
 
@@ -203,7 +203,7 @@ async def test_a_zone_in_a_url_is_refused(api_client: Client, host: str) -> None
         assert "must not name a zone" in document["errors"][0]["msg"]
 
 
-async def test_a_filter_takes_an_id_in_its_one_spelling(api_client: Client) -> None:
+async def test_a_filter_accepts_only_the_canonical_form_of_an_id(api_client: Client) -> None:
     body = {"url": URL, "filters": {"creator_ids": ["02244994945"]}}
     assert await refused_fields(await api_client.post(PATH, json=body)) == {"body.filters.creator_ids.0"}
 
@@ -247,7 +247,7 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
         ({"verification": {"status": "passed"}}, "/verify"),
     ],
 )
-async def test_a_patch_points_to_the_way_to_change_the_rest(
+async def test_a_patch_of_another_field_says_how_to_change_it(
     api_client: Client, body: dict[str, Any], advice: str
 ) -> None:
     endpoint = await add_endpoint(api_client)
@@ -292,7 +292,7 @@ async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> N
     assert set(wakeups_of(api_runtime).jobs) == {("deliver", api_runtime.store.partitions.of(endpoint["id"]))}
 
 
-async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
+async def test_the_old_secret_keeps_signing_during_the_grace_period(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     created = await add_endpoint(api_client)
@@ -305,7 +305,7 @@ async def test_a_rotated_secret_leaves_the_old_one_signing_for_the_grace_period(
     shown = await (await api_client.get(f"{path}/secret")).json()
     assert shown == {"secret": rotated["secret"], "public_key": None}
     stored = await api_runtime.store.endpoints.get(created["id"])
-    assert [(api_runtime.secrets.open(it.sealed), it.expires_at) for it in stored.secrets] == [
+    assert [(api_runtime.secrets.open(each.sealed), each.expires_at) for each in stored.secrets] == [
         (rotated["secret"], None),
         (created["secret"], api_runtime.clock() + 60),
     ]
@@ -323,7 +323,7 @@ async def test_without_grace_the_old_secret_goes_at_once(api_client: Client, api
     assert len((await api_runtime.store.endpoints.get(endpoint["id"])).secrets) == 1
 
 
-async def test_five_secrets_sign_at_once_and_no_more(api_client: Client, api_runtime: Runtime) -> None:
+async def test_at_most_five_secrets_sign_at_once(api_client: Client, api_runtime: Runtime) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client))['id']}/rotate-secret"
     for _ in range(4):
         assert (await api_client.post(path)).status == 200
@@ -346,7 +346,7 @@ async def test_a_grace_period_is_0_to_7_days(api_client: Client, grace: object) 
     assert await refused_fields(response) == {"body.grace_seconds"}
 
 
-async def test_a_test_event_is_for_this_endpoint_alone(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_test_event_goes_only_to_its_endpoint(api_client: Client, api_runtime: Runtime) -> None:
     endpoint = await add_endpoint(api_client)
     ids = set()
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Endpoints of a kind with a target, by the API: what the table says of a kind is all that it knows."""
+"""Endpoints of a kind with a target, in the API, which knows only the table of kinds."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_an_endpoint_has_the_defaults_of_its_kind_and_its_target_masked(
     assert (await target_of(api_runtime, endpoint["id"]))["token"] == TOKEN
 
 
-async def test_what_a_caller_chooses_goes_before_the_defaults_of_the_kind(client: Client) -> None:
+async def test_chosen_values_override_the_defaults_of_the_kind(client: Client) -> None:
     endpoint = await add(client, event_types=["*"], max_concurrency=3, ordering="space", metadata={"a": "b"})
     assert (endpoint["event_types"], endpoint["max_concurrency"]) == (["*"], 3)
     assert endpoint["metadata"] == {"a": "b"}
@@ -92,7 +92,7 @@ async def test_what_a_caller_chooses_goes_before_the_defaults_of_the_kind(client
         ({"kind": "discord"}, {"kind"}),
     ],
 )
-async def test_what_a_kind_does_not_have_is_refused_by_name(
+async def test_fields_that_a_kind_does_not_have_are_refused_by_name(
     client: Client, body: dict[str, Any], fields: set[str]
 ) -> None:
     response = await client.post(PATH, json={"kind": "echo", "target": TARGET, **body})
@@ -100,8 +100,8 @@ async def test_what_a_kind_does_not_have_is_refused_by_name(
     assert TOKEN not in await response.text()
 
 
-async def test_a_refusal_says_what_would_do_in_the_words_of_the_kind(client: Client) -> None:
-    for body, told in (
+async def test_a_refusal_contains_the_explanation_of_the_kind(client: Client) -> None:
+    for body, detail in (
         (
             {"kind": "echo", "target": TARGET, "secret": "x"},
             "secret: an endpoint of the kind echo has none; leave it out",
@@ -113,10 +113,10 @@ async def test_a_refusal_says_what_would_do_in_the_words_of_the_kind(client: Cli
             "target: an endpoint of the kind webhook has none; leave it out",
         ),
     ):
-        assert (await problem(await client.post(PATH, json=body), 422))["detail"] == told
+        assert (await problem(await client.post(PATH, json=body), 422))["detail"] == detail
 
 
-async def test_a_kind_that_the_table_does_not_have_is_refused(api_client: Client) -> None:
+async def test_an_unknown_kind_is_refused(api_client: Client) -> None:
     response = await api_client.post(PATH, json={"kind": "echo", "target": TARGET})
     assert await refused_fields(response) == {"body.kind"}
 
@@ -138,9 +138,7 @@ async def test_a_target_is_replaced_as_a_whole(client: Client, api_runtime: Runt
     assert (await target_of(api_runtime, endpoint["id"]))["token"] == "t" * 12
 
 
-async def test_a_merge_patch_goes_down_into_the_target_that_nobody_is_shown(
-    client: Client, api_runtime: Runtime
-) -> None:
+async def test_a_merge_patch_merges_into_the_unmasked_target(client: Client, api_runtime: Runtime) -> None:
     endpoint = await add(client, event_types=["*"], target=TARGET | {"room": "one"})
     response = await patched(
         client, endpoint["id"], {"target": {"quiet_until": 5.0, "room": None}}, merge=True
@@ -151,7 +149,7 @@ async def test_a_merge_patch_goes_down_into_the_target_that_nobody_is_shown(
     assert (await response.json())["event_types"] == list(ECHO.event_types)
 
 
-async def test_what_a_kind_does_not_have_cannot_be_changed(client: Client) -> None:
+async def test_fields_that_a_kind_does_not_have_cannot_be_patched(client: Client) -> None:
     endpoint = await add(client)
     response = await patched(client, endpoint["id"], {"url": "https://example.com/", "ordering": "none"})
     assert await refused_fields(response) == {"body.url", "body.ordering"}
@@ -185,7 +183,7 @@ async def test_an_endpoint_without_signing_has_no_secret_and_nothing_to_verify(c
         assert response.status in {200, 202}, await response.text()
 
 
-async def test_where_the_master_key_is_lost_a_target_can_be_shown_and_replaced(
+async def test_without_the_master_key_a_target_can_still_be_shown_and_replaced(
     client: Client, serve: Serve, api_runtime: Runtime
 ) -> None:
     endpoint = await add(client)
@@ -200,7 +198,7 @@ async def test_where_the_master_key_is_lost_a_target_can_be_shown_and_replaced(
     assert json.loads(box.open(stored.sealed))["token"] == TOKEN
 
 
-async def test_an_endpoint_of_a_later_version_can_be_seen_and_removed_but_not_changed(
+async def test_an_endpoint_of_a_newer_version_can_be_read_and_deleted_but_not_changed(
     client: Client, api_client: Client, api_runtime: Runtime
 ) -> None:
     endpoint = await add(client)

@@ -1,4 +1,4 @@
-"""Integers, cursors, what OPTIONS says, and the refusals of an idempotency key."""
+"""Integers, cursors, OPTIONS, and the refusals of an idempotency key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_number_without_a_fraction_is_an_integer(api_client: Client, num
 
 
 @pytest.mark.parametrize("number", ["16.5", "true", '"16"', "null", "1e400", "-0.5", "[16]", "1e-2"])
-async def test_what_has_a_fraction_or_is_no_number_is_no_integer(api_client: Client, number: str) -> None:
+async def test_a_fraction_or_a_non_number_is_not_an_integer(api_client: Client, number: str) -> None:
     body = f'{{"url": "https://example.com/", "max_concurrency": {number}}}'
     response = await api_client.post("/v1/endpoints", data=body, headers=JSON)
     assert await refused_fields(response) == {"body.max_concurrency"}
@@ -43,13 +43,13 @@ async def test_what_has_a_fraction_or_is_no_number_is_no_integer(api_client: Cli
     ["5.0", "1_0", "%2B5", "%205", "5%20", "05", "0x5", "5e0", "-5", "%EF%BC%95", "9" * 5_000, "true"],
 )
 @pytest.mark.parametrize("path", ["/v1/watches", "/v1/events", "/v1/deliveries"])
-async def test_a_limit_is_plain_digits(api_client: Client, path: str, limit: str) -> None:
+async def test_a_limit_consists_of_digits_only(api_client: Client, path: str, limit: str) -> None:
     response = await api_client.get(f"{path}?limit={limit}")
     assert await refused_fields(response) == {"query.limit"}
 
 
 async def store(runtime: Runtime, count: int) -> list[str]:
-    """Log events, the oldest first."""
+    """Log events, oldest first."""
     events = [numbered_event(number) for number in range(1, count + 1)]
     for event in events:
         await runtime.store.events.commit(event)
@@ -63,7 +63,7 @@ async def page(client: Client, path: str) -> dict[str, Any]:
     return document
 
 
-async def test_a_cursor_fits_its_own_list_alone(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_cursor_is_valid_only_for_its_own_list(api_client: Client, api_runtime: Runtime) -> None:
     await store(api_runtime, 3)
     endpoint, *_ = [await add_endpoint(api_client) for _ in range(3)]
     for user in "123":
@@ -85,7 +85,7 @@ async def test_a_cursor_fits_its_own_list_alone(api_client: Client, api_runtime:
                 assert (await problem(response, 400))["detail"].startswith("cursor: "), (origin, path)
 
 
-async def test_a_cursor_fits_its_own_filters_alone(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_cursor_is_valid_only_for_its_own_filters(api_client: Client, api_runtime: Runtime) -> None:
     await store(api_runtime, 3)
     cursor = (await page(api_client, "/v1/events?limit=1&type=webhook.test"))["next_cursor"]
     rest = await page(api_client, f"/v1/events?limit=2&type=webhook.test&cursor={cursor}&space_id=")
@@ -111,18 +111,18 @@ async def test_a_cursor_that_was_tampered_with_is_refused(
 
 
 @pytest.mark.parametrize("position", ["", "x", "-1", "1.5", "\u0665", "9" * 30])
-async def test_a_made_up_position_is_refused(api_client: Client, position: str) -> None:
+async def test_an_invented_position_is_refused(api_client: Client, position: str) -> None:
     cursor = replace(Place("/v1/watches", "", ""), position=position).cursor()
     await problem(await api_client.get(f"/v1/watches?cursor={cursor}"), 400)
 
 
-async def test_plain_numbers_are_no_cursors_any_more(api_client: Client) -> None:
+async def test_plain_numbers_are_no_longer_cursors(api_client: Client) -> None:
     for path in ("/v1/watches", "/v1/events", "/v1/deliveries"):
         await problem(await api_client.get(f"{path}?cursor=5"), 400)
 
 
 @pytest.mark.parametrize("after", ["", "0", "evt_1"])
-async def test_after_and_cursor_are_not_taken_together(
+async def test_after_and_cursor_cannot_be_combined(
     api_client: Client, api_runtime: Runtime, after: str
 ) -> None:
     await store(api_runtime, 3)
@@ -132,7 +132,7 @@ async def test_after_and_cursor_are_not_taken_together(
     assert len((await page(api_client, "/v1/events?after=0&cursor="))["data"]) == 3
 
 
-async def test_after_takes_every_form_of_a_place_in_the_log(api_client: Client, api_runtime: Runtime) -> None:
+async def test_after_accepts_every_form_of_log_position(api_client: Client, api_runtime: Runtime) -> None:
     ids = await store(api_runtime, 4)
     first = await page(api_client, "/v1/events?after=&limit=1")
     listed = await page(api_client, "/v1/events?limit=3&type=webhook.test")
@@ -140,7 +140,7 @@ async def test_after_takes_every_form_of_a_place_in_the_log(api_client: Client, 
     for after in (ids[0], first["next_cursor"], str(serial)):
         found = await page(api_client, f"/v1/events?after={after}&type=webhook.test")
         assert [event["id"] for event in found["data"]] == ids[1:]
-    # A place that a filtered list has named is one of the log all the same.
+    # A position from a filtered list is a position in the log as well.
     found = await page(api_client, f"/v1/events?after={listed['next_cursor']}")
     assert [event["id"] for event in found["data"]] == ids[2:]
     await add_endpoint(api_client)
@@ -149,7 +149,7 @@ async def test_after_takes_every_form_of_a_place_in_the_log(api_client: Client, 
     await problem(await api_client.get(f"/v1/events?after={other}"), 400)
 
 
-async def test_options_says_what_there_is_without_a_key(bare_client: Client) -> None:
+async def test_options_lists_the_methods_without_a_key(bare_client: Client) -> None:
     document = await (await bare_client.get("/openapi.json")).json()
     for path, methods in document["paths"].items():
         response = await bare_client.options(path.replace("{", "").replace("}", ""))
@@ -165,7 +165,7 @@ async def test_options_says_what_there_is_without_a_key(bare_client: Client) -> 
     await problem(await bare_client.options("/nothing"), 404)
 
 
-async def test_no_cors_headers_go_out(api_client: Client) -> None:
+async def test_no_cors_headers_are_sent(api_client: Client) -> None:
     headers = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
     for response in (
         await api_client.options("/v1/watches", headers=headers),
@@ -175,7 +175,7 @@ async def test_no_cors_headers_go_out(api_client: Client) -> None:
         assert not [name for name in response.headers if name.lower().startswith("access-control-")]
 
 
-async def test_a_key_used_otherwise_and_one_in_use_are_two_problems(
+async def test_a_reused_idempotency_key_and_one_in_use_are_different_problems(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     body, headers = {"url": "https://example.com/"}, {"Idempotency-Key": "one"}
@@ -188,7 +188,7 @@ async def test_a_key_used_otherwise_and_one_in_use_are_two_problems(
     redis = api_runtime.store.database.redis
     mark = json.loads(await redis.get(key))["fingerprint"]
     await redis.delete(key)
-    await api_runtime.store.idempotency.begin("one", mark)  # as a process leaves it that dies in the middle
+    await api_runtime.store.idempotency.begin("one", mark)  # as left by a process that died in the middle
     again = await api_client.post("/v1/endpoints", json=body, headers=headers)
     assert (await problem(again, 409))["type"] == "/problems/idempotency-in-progress"
     assert again.headers["Retry-After"] == "1"
@@ -205,7 +205,7 @@ async def test_a_repeated_answer_has_its_etag(api_client: Client) -> None:
     assert first.headers["ETag"] == again.headers["ETag"]
 
 
-async def test_the_document_tells_of_headers_statuses_and_types(bare_client: Client) -> None:
+async def test_the_openapi_document_describes_headers_statuses_and_types(bare_client: Client) -> None:
     paths = (await (await bare_client.get("/openapi.json")).json())["paths"]
     patch = paths["/v1/endpoints/{endpoint_id}"]["patch"]
     assert "If-Match" in {each["name"] for each in patch["parameters"]}

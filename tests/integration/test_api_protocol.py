@@ -1,4 +1,4 @@
-"""What holds for every call: keys, problems, bodies, idempotency, health, the OpenAPI document."""
+"""Rules for every call: keys, problems, bodies, idempotency, health, the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WATCH = {"kind": "space", "target": "1zqKVXPQhvZJB"}
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic test-key", "test-key"]
 )
-async def test_without_the_key_nothing_under_v1_answers(
+async def test_every_path_under_v1_needs_the_key(
     bare_client: Client, path: str, authorization: str | None
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -38,12 +38,12 @@ async def test_without_the_key_nothing_under_v1_answers(
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_the_key_opens(bare_client: Client, scheme: str) -> None:
+async def test_the_key_is_accepted(bare_client: Client, scheme: str) -> None:
     response = await bare_client.get("/v1/watches", headers={"Authorization": f"{scheme} test-key"})
     assert response.status == 200
 
 
-async def test_the_key_of_the_first_start_is_known_by_its_hash(api_runtime: Runtime, serve: Serve) -> None:
+async def test_the_generated_key_is_checked_against_its_hash(api_runtime: Runtime, serve: Serve) -> None:
     runtime = replace(api_runtime, settings=api_runtime.settings.model_copy(update={"admin_key": None}))
     client = await serve(runtime)
     assert (await client.get("/v1/watches", headers=KEY)).status == 401
@@ -87,12 +87,12 @@ async def test_head_is_answered_like_get(api_client: Client) -> None:
         b'{"target": ' + b"9" * 5_000 + b"}",
     ],
 )
-async def test_what_is_no_json_object_cannot_be_read(api_client: Client, body: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(api_client: Client, body: bytes) -> None:
     response = await api_client.post("/v1/watches", data=body, headers={"Content-Type": "application/json"})
     await problem(response, 400)
 
 
-async def test_a_broken_encoding_cannot_be_read(api_client: Client) -> None:
+async def test_a_body_with_a_broken_encoding_is_refused(api_client: Client) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     await problem(await api_client.post("/v1/watches", data=b"no gzip", headers=headers), 400)
 
@@ -118,7 +118,7 @@ async def test_a_body_may_have_64_kib_and_no_more(api_client: Client) -> None:
     await problem(await api_client.post("/v1/watches", data=body + b" ", headers=headers), 413)
 
 
-async def test_half_a_character_is_refused_wherever_it_stands(api_client: Client) -> None:
+async def test_a_lone_surrogate_is_refused_everywhere(api_client: Client) -> None:
     for body, field in (
         (rb'{"kind": "search", "target": "\ud800"}', "body.target"),
         (rb'{"kind": "space", "target": "1a", "\udc00": 1}', "body.\udc00"),
@@ -148,7 +148,7 @@ async def test_a_wrong_parameter_is_named(api_client: Client, query: str, field:
     assert await refused_fields(await api_client.get(f"/v1/watches?{query}")) == {f"query.{field}"}
 
 
-async def test_no_operation_takes_a_parameter_that_it_does_not_describe(api_client: Client) -> None:
+async def test_every_operation_refuses_undocumented_parameters(api_client: Client) -> None:
     document = await (await api_client.get("/openapi.json")).json()
     operations = [(method, path) for path, methods in document["paths"].items() for method in methods]
     assert len(operations) == len(DESCRIBED)
@@ -157,11 +157,11 @@ async def test_no_operation_takes_a_parameter_that_it_does_not_describe(api_clie
         if path.startswith("/v1/"):
             assert await refused_fields(response) == {"query.surprise"}, path
         else:
-            # A monitor may add what it likes; a 503 says that no worker has reported.
+            # Health checks allow any parameter; the 503 is because no worker has reported.
             assert response.status in {200, 503}, path
 
 
-async def test_a_broken_cursor_cannot_be_read(api_client: Client) -> None:
+async def test_a_malformed_cursor_is_refused(api_client: Client) -> None:
     await problem(await api_client.get("/v1/watches?cursor=x"), 400)
 
 
@@ -178,7 +178,7 @@ async def test_pages_follow_each_other_to_the_end(api_client: Client) -> None:
     assert seen == added[::-1]
 
 
-async def test_the_same_post_again_gets_the_same_answer_and_does_nothing(api_client: Client) -> None:
+async def test_a_repeated_post_gets_the_same_answer_and_does_nothing(api_client: Client) -> None:
     headers = {"Idempotency-Key": "one"}
     body = {"url": "https://example.com/", "description": "x"}
     first = await api_client.post("/v1/endpoints", json=body, headers=headers)
@@ -195,7 +195,7 @@ async def test_the_same_post_again_gets_the_same_answer_and_does_nothing(api_cli
     await problem(elsewhere, 409)
 
 
-async def test_no_secret_is_stored_as_it_is(api_client: Client, api_runtime: Runtime) -> None:
+async def test_no_secret_is_stored_in_clear_text(api_client: Client, api_runtime: Runtime) -> None:
     response = await api_client.post(
         "/v1/endpoints", json={"url": "https://example.com/"}, headers={"Idempotency-Key": "one"}
     )
@@ -206,7 +206,7 @@ async def test_no_secret_is_stored_as_it_is(api_client: Client, api_runtime: Run
     assert not any(secret.encode() in content for content in stored)
 
 
-async def test_a_refused_post_may_be_mended_under_the_same_key(api_client: Client) -> None:
+async def test_a_refused_post_may_be_corrected_under_the_same_key(api_client: Client) -> None:
     headers = {"Idempotency-Key": "one"}
     bad = await api_client.post("/v1/watches", json={"kind": "space", "target": "-"}, headers=headers)
     await problem(bad, 422)
@@ -219,7 +219,7 @@ async def test_an_idempotency_key_has_1_to_255_printable_characters(api_client: 
     assert await refused_fields(response) == {"header.Idempotency-Key"}
 
 
-async def test_two_posts_with_one_key_at_once_do_the_work_once(api_client: Client) -> None:
+async def test_concurrent_posts_with_the_same_key_do_the_work_once(api_client: Client) -> None:
     headers = {"Idempotency-Key": "one"}
     body = {"url": "https://example.com/"}
     answers = await asyncio.gather(
@@ -234,7 +234,7 @@ async def test_a_lost_wakeup_does_not_fail_the_call(api_client: Client, api_runt
     assert (await api_client.post("/v1/watches", json=WATCH)).status == 201
 
 
-async def test_what_breaks_inside_stays_inside(
+async def test_an_internal_error_reveals_no_details(
     api_client: Client, api_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(**_: object) -> None:
@@ -254,7 +254,7 @@ async def test_without_redis_the_api_says_so(api_runtime: Runtime, serve: Serve)
         assert (await client.get("/healthz")).status == 200
 
 
-async def test_ready_is_who_has_redis_and_a_worker(bare_client: Client, api_runtime: Runtime) -> None:
+async def test_readyz_needs_redis_and_a_worker(bare_client: Client, api_runtime: Runtime) -> None:
     assert await (await bare_client.get("/healthz")).json() == {"status": "ok"}
     assert "no worker" in (await problem(await bare_client.get("/readyz"), 503))["detail"]
     await api_runtime.store.workers.report("one", now=api_runtime.clock())
@@ -277,12 +277,12 @@ async def test_the_openapi_document_describes_every_operation(bare_client: Clien
     assert described == {(operation.method, operation.path) for operation in DESCRIBED}
     assert "space.started" in document["webhooks"]
     secured = {
-        path for path, methods in document["paths"].items() for it in methods.values() if "security" in it
+        path for path, methods in document["paths"].items() for each in methods.values() if "security" in each
     }
     assert secured == {path for path in document["paths"] if path.startswith("/v1/")}
 
 
-async def test_every_reference_in_the_openapi_document_leads_somewhere(bare_client: Client) -> None:
+async def test_every_reference_in_the_openapi_document_resolves(bare_client: Client) -> None:
     text = await (await bare_client.get("/openapi.json")).text()
     schemas = json.loads(text)["components"]["schemas"]
     references = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', text))
@@ -292,7 +292,7 @@ async def test_every_reference_in_the_openapi_document_leads_somewhere(bare_clie
     assert len(operation_ids) == len(set(operation_ids)) == len(DESCRIBED)
 
 
-async def test_the_openapi_document_is_sent_once_to_who_keeps_it(bare_client: Client) -> None:
+async def test_the_openapi_document_supports_conditional_requests(bare_client: Client) -> None:
     first = await bare_client.get("/openapi.json")
     etag = first.headers["ETag"]
     for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):

@@ -1,4 +1,4 @@
-"""Spaces, events, deliveries and event types, as they are read."""
+"""Reading Spaces, events, deliveries and event types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from notifier.runtime import Runtime
 from notifier.store import Commit, Settlement
 from tests.support.admin_api import Client, add_endpoint, create, problem, refused_fields
 from tests.support.api_runtime import wakeups_of
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 
 
 def started(sequence: int) -> Event:
@@ -40,7 +40,9 @@ async def store(runtime: Runtime, *events: Event, watch_ids: tuple[WatchId, ...]
     return known
 
 
-async def test_a_space_has_xs_names_and_what_we_know(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_space_has_the_field_names_of_x_and_the_known_state(
+    api_client: Client, api_runtime: Runtime
+) -> None:
     watch = await create(api_client, "/v1/watches", kind="creator", target="2244994945")
     known = await store(api_runtime, watch_ids=(watch["id"],))
     space = await (await api_client.get(f"/v1/spaces/{LIVE.id}")).json()
@@ -128,11 +130,11 @@ async def test_events_are_listed_newest_first_and_polled_oldest_first(
 
 
 async def exhaust(client: Client, runtime: Runtime) -> DeliveryId:
-    """Have one event owed to one endpoint, and give up on it after one attempt."""
+    """Create an exhausted delivery after one attempt."""
     endpoint = await add_endpoint(client)
     event = started(1)
     await store(runtime, event)
-    (partition,) = await make_owed(
+    (partition,) = await dispatch_events(
         runtime.store, [(event.id, [await runtime.store.endpoints.get(endpoint["id"])])]
     )
     (claim,) = (await runtime.store.queue.turn(partition, [], limit=10, lease_seconds=30)).claims
@@ -210,7 +212,7 @@ async def test_a_delivery_is_sent_again(api_client: Client, api_runtime: Runtime
     await problem(await api_client.post("/v1/deliveries/dlv_none/redeliver"), 404)
 
 
-async def test_what_was_owed_to_a_removed_endpoint_cannot_be_sent_again(
+async def test_a_delivery_of_a_deleted_endpoint_cannot_be_redelivered(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     delivery = await exhaust(api_client, api_runtime)

@@ -1,4 +1,4 @@
-"""Recovering and the figures of an endpoint, as callers of the admin API see them."""
+"""Recoveries and statistics of an endpoint in the admin API."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from notifier.runtime import Runtime
 from notifier.store import schema
 from tests.support.admin_api import Client, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import open_test_runtime
-from tests.support.owing import make_known, make_owed
+from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import numbered_event
-from tests.support.queue import owe, settled
+from tests.support.queue import queue_events, settled
 
 PATH = "/v1/endpoints"
 LONG_AGO = "2001-01-01T00:00:00Z"
@@ -33,7 +33,7 @@ async def log(runtime: Runtime, *numbers: int) -> None:
     for number in numbers:
         event = numbered_event(number)
         await runtime.store.events.commit(event)
-        await make_owed(runtime.store, [(event.id, [])])
+        await dispatch_events(runtime.store, [(event.id, [])])
 
 
 async def recover(client: Client, endpoint_id: str, status: int = 202, **body: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ async def test_a_recovery_is_a_job_with_progress(api_client: Client, api_runtime
     assert (await canceled.json())["status"] == "canceled"
 
 
-async def test_what_is_done_cannot_be_canceled(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_finished_recovery_cannot_be_canceled(api_client: Client, api_runtime: Runtime) -> None:
     endpoint = await add_endpoint(api_client)
     job = await recover(api_client, endpoint["id"])
     await api_runtime.store.database.redis.hset(schema.RECOVERY(job["id"]), "status", RecoveryStatus.DONE)
@@ -99,7 +99,7 @@ async def test_a_bad_time_is_refused_by_name(api_client: Client, body: dict[str,
     assert await refused_fields(response) == {field}
 
 
-async def test_more_than_is_kept_is_cut_and_the_answer_says_so(api_client: Client) -> None:
+async def test_a_span_beyond_the_retention_is_cut_and_the_answer_says_so(api_client: Client) -> None:
     endpoint = await add_endpoint(api_client)
     counted = await recover(api_client, endpoint["id"], since=LONG_AGO, dry_run=True)
     kept_days = (datetime.now(UTC) - datetime.fromisoformat(counted["since"])) / timedelta(days=1)
@@ -110,7 +110,7 @@ async def test_more_than_is_kept_is_cut_and_the_answer_says_so(api_client: Clien
     assert before["count"] == 0
 
 
-async def test_a_disabled_endpoint_is_counted_for_and_not_sent_to(
+async def test_a_recovery_of_a_disabled_endpoint_only_counts(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     endpoint = await add_endpoint(api_client, event_types=["webhook.test"])
@@ -143,7 +143,9 @@ async def test_an_unknown_endpoint_or_recovery_is_not_found(
         await problem(await api_client.request(method, f"{PATH}/{endpoint['id']}{tail}"), 404)
 
 
-async def test_what_was_missed_since_a_moment(api_client: Client, api_runtime: Runtime) -> None:
+async def test_a_recovery_counts_what_was_missed_since_a_time(
+    api_client: Client, api_runtime: Runtime
+) -> None:
     created = await add_endpoint(api_client, event_types=["webhook.test"])
     endpoint = await api_runtime.store.endpoints.get(created["id"])
     await log(api_runtime, 1, 2)
@@ -152,7 +154,7 @@ async def test_what_was_missed_since_a_moment(api_client: Client, api_runtime: R
     assert found.recover == f"POST {PATH}/{endpoint.id}/recover"
 
 
-async def test_enabling_tells_what_was_missed_and_how_to_get_it(
+async def test_enabling_reports_what_was_missed_and_how_to_recover_it(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     endpoint = await add_endpoint(api_client, event_types=["webhook.test"])
@@ -173,7 +175,7 @@ async def stats(client: Client, endpoint_id: str) -> dict[str, Any]:
     return answer
 
 
-async def test_stats_of_an_endpoint_that_nothing_was_sent_to(api_client: Client) -> None:
+async def test_stats_of_an_endpoint_without_deliveries(api_client: Client) -> None:
     endpoint = await add_endpoint(api_client)
     shown = await stats(api_client, endpoint["id"])
     assert shown["pending"] == {
@@ -188,15 +190,15 @@ async def test_stats_of_an_endpoint_that_nothing_was_sent_to(api_client: Client)
     assert shown["breaker"] == {"state": "closed", "open_until": None}
 
 
-async def test_stats_count_what_became_of_deliveries(redis_url: str, serve: Any) -> None:
+async def test_stats_count_deliveries_by_outcome(redis_url: str, serve: Any) -> None:
     async with open_test_runtime(redis_url) as runtime:
         client = await serve(runtime)
         client.session.headers.update({"Authorization": "Bearer test-key"})
         created = await add_endpoint(client, max_concurrency=6)
         endpoint = await runtime.store.endpoints.get(created["id"])
         store = runtime.store
-        await make_known(store, endpoint)
-        await owe(store, [endpoint], *range(8))
+        await allow_full_concurrency(store, endpoint)
+        await queue_events(store, [endpoint], *range(8))
         partition = store.partitions.of(endpoint.id)
         turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
         first, second, third, fourth, *_ = turn.claims
@@ -226,8 +228,8 @@ async def test_stats_show_the_breaker(api_client: Client, api_runtime: Runtime) 
     run = store.partitions.key(schema.STATE, created["id"])
     endpoint = await store.endpoints.get(created["id"])
     partition = store.partitions.of(endpoint.id)
-    await make_known(store, endpoint)
-    await owe(store, [endpoint], *range(breaker.FAILURES_IN_A_ROW))
+    await allow_full_concurrency(store, endpoint)
+    await queue_events(store, [endpoint], *range(breaker.FAILURES_IN_A_ROW))
     turn = await store.queue.turn(partition, [], limit=100, lease_seconds=30)
     failed = [settled(each, DeliveryStatus.PENDING, delay=1, succeeded=False) for each in turn.claims]
     await store.queue.turn(partition, failed, limit=0, lease_seconds=30)

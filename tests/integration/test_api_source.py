@@ -22,9 +22,9 @@ from notifier.runtime import Runtime
 from notifier.server import create_server
 from notifier.simulator import Behaviour, Buckets, Limits
 from tests.support.admin_api import KEY, ApiTestServer, Client, Serve, problem
-from tests.support.steered import NOON, Steered, spaces, steered
+from tests.support.rig import NOON, Rig, open_rig, spaces
 
-PLAY = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(
+SCENARIO = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(
     ["S1", "S2"],
     "{at: 0s, set: {state: live, title: news, started_at: -60s}}",
     "{at: 90s, set: {state: ended, ended_at: +90s}}",
@@ -33,8 +33,8 @@ MIDNIGHT = rfc3339(NOON + 43_200)
 IDLE = {"waiting": 0, "due": 0, "under_way": 0, "next_at": None, "paused_until": None}
 
 
-async def source(it: Steered, serve: Serve) -> dict[str, Any]:
-    client = await serve(it.runtime)
+async def source(rig: Rig, serve: Serve) -> dict[str, Any]:
+    client = await serve(rig.runtime)
     response = await client.get("/v1/source", headers=KEY)
     assert response.status == 200
     document: dict[str, Any] = await response.json()
@@ -51,7 +51,7 @@ async def test_it_needs_a_key(bare_client: Client) -> None:
     await problem(await bare_client.get("/v1/source"), 401)
 
 
-async def test_it_is_described_by_the_model_that_makes_it(api_client: Client) -> None:
+async def test_the_openapi_schema_is_that_of_the_model(api_client: Client) -> None:
     document = await (await api_client.get("/openapi.json")).json()
     operation = document["paths"]["/v1/source"]["get"]
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
@@ -62,7 +62,7 @@ async def test_it_is_described_by_the_model_that_makes_it(api_client: Client) ->
     assert operation["security"] == [{"key": []}]
 
 
-def test_the_document_shows_every_field_and_names_every_word() -> None:
+def test_the_docs_show_every_field_and_value() -> None:
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     section = page.partition("\n## Source\n")[2].partition("\n## ")[0]
     example = json.loads(section.partition("```json\n")[2].partition("```")[0])
@@ -72,13 +72,13 @@ def test_the_document_shows_every_field_and_names_every_word() -> None:
         assert {word for word in words if f"`{word}`" not in section} == set()
 
 
-async def test_without_a_token_nothing_is_polled_and_that_is_told(redis_url: str, serve: Serve) -> None:
-    async with steered(redis_url, PLAY, x_bearer_token=None) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        it.clock.now += 90
-        await it.poll()
-        document = await source(it, serve)
-    assert it.x.asked == []
+async def test_without_a_token_nothing_is_polled_and_the_answer_says_so(redis_url: str, serve: Serve) -> None:
+    async with open_rig(redis_url, SCENARIO, x_bearer_token=None) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        rig.clock.now += 90
+        await rig.poll()
+        document = await source(rig, serve)
+    assert rig.x.requests == []
     assert document == {
         "status": "no_credentials",
         "troubles": [],
@@ -107,24 +107,24 @@ async def test_without_a_token_nothing_is_polled_and_that_is_told(redis_url: str
     }
 
 
-async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, serve: Serve) -> None:
-    async with steered(redis_url, PLAY, daily_budget_usd=1) as it:
-        await it.watch(WatchKind.SPACE, "S1", "S2")
-        await it.watch(WatchKind.CREATOR, "@seven")
-        await it.pass_time(120, step=10)
-        document = await source(it, serve)
-        await it.runtime.metrics_text()  # hands over what was counted
-        lag = (await source(it, serve))["lag"]
+async def test_without_faults_every_figure_is_correct(redis_url: str, serve: Serve) -> None:
+    async with open_rig(redis_url, SCENARIO, daily_budget_usd=1) as rig:
+        await rig.watch(WatchKind.SPACE, "S1", "S2")
+        await rig.watch(WatchKind.CREATOR, "@seven")
+        await rig.pass_time(120, step=10)
+        document = await source(rig, serve)
+        await rig.runtime.metrics_text()  # flushes the counters
+        lag = (await source(rig, serve))["lag"]
     assert (document["status"], document["troubles"]) == ("ok", [])
     lookups, names = (
         next(each for each in document["requests"] if each["calls"] == [call]) for call in ("lookup", "users")
     )
-    asked = len(it.x.of(Call.LOOKUP))
+    asked = len(rig.x.of(Call.LOOKUP))
     assert lookups == {
         "calls": ["lookup"],
         "limit": 100_000,
         "remaining": 100_000 - asked,
-        "resets_at": rfc3339(it.x.of(Call.LOOKUP)[0].at + 900),
+        "resets_at": rfc3339(rig.x.of(Call.LOOKUP)[0].at + 900),
     }
     assert names["remaining"] == 99_999
     assert document["money"] == {
@@ -137,7 +137,7 @@ async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, ser
         "resets_at": MIDNIGHT,
         "thrift": "none",
     }
-    # Both ends were seen by the poll half a minute after the one before, the starts by the first one.
+    # Both ends were seen half a minute after the previous poll, the starts by the first poll.
     assert lag["looks_seconds"] == 0
     assert lag["detections"] == 2
     assert 0 <= lag["mean_detection_seconds"] <= 30
@@ -146,13 +146,13 @@ async def test_on_a_good_day_every_figure_is_that_of_the_day(redis_url: str, ser
 
 
 async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, serve: Serve) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.watch(WatchKind.SEARCH, "news")
-        it.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "not in your plan"})
-        await it.pass_time(12)
-        since, told_at = (asked.at for asked in it.x.of(Call.SEARCH))
-        document = await source(it, serve)
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.watch(WatchKind.SEARCH, "news")
+        rig.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "not in your plan"})
+        await rig.pass_time(12)
+        since, announced_at = (asked.at for asked in rig.x.of(Call.SEARCH))
+        document = await source(rig, serve)
         assert document["status"] == "degraded"
         assert document["troubles"] == [
             {"kind": "unauthorized", "since": rfc3339(since), "detail": "HTTP 403: not in your plan"}
@@ -161,41 +161,39 @@ async def test_a_call_with_an_outage_is_named_with_its_pause(redis_url: str, ser
             **IDLE,
             "waiting": 1,
             "due": 1,
-            "next_at": rfc3339(told_at + 300),
-            "paused_until": rfc3339(told_at + 300),
+            "next_at": rfc3339(announced_at + 300),
+            "paused_until": rfc3339(announced_at + 300),
         }
         assert polls_of(document, Call.LOOKUP)["paused_until"] is None
         assert document["lag"]["looks_seconds"] == 0, "nobody waits for a call that waits for X"
-        it.x.heal()
-        await it.pass_time(300, step=10)
-        document = await source(it, serve)
+        rig.x.restore()
+        await rig.pass_time(300, step=10)
+        document = await source(rig, serve)
     assert (document["status"], document["troubles"]) == ("ok", [])
     assert polls_of(document, Call.SEARCH)["paused_until"] is None
 
 
-async def test_an_outage_that_is_not_announced_yet_pauses_and_degrades_nothing(
-    redis_url: str, serve: Serve
-) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        it.x.fail(Call.LOOKUP, 503)
-        await it.poll()
-        document = await source(it, serve)
+async def test_an_unannounced_outage_neither_pauses_nor_degrades(redis_url: str, serve: Serve) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        rig.x.fail(Call.LOOKUP, 503)
+        await rig.poll()
+        document = await source(rig, serve)
         assert (document["status"], document["troubles"]) == ("ok", [])
         assert polls_of(document, Call.LOOKUP)["paused_until"] is None
-        await it.pass_time(11)
-        assert (await source(it, serve))["status"] == "degraded"
+        await rig.pass_time(11)
+        assert (await source(rig, serve))["status"] == "degraded"
 
 
-async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: Serve) -> None:
-    async with steered(redis_url, PLAY) as it:
-        polls, now = it.runtime.store.polls, it.clock.now
+async def test_requests_in_flight_and_waiting_polls_are_shown(redis_url: str, serve: Serve) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        polls, now = rig.runtime.store.polls, rig.clock.now
         await polls.add(Call.LOOKUP, ["A", "B", "C"], at=now - 40)
         await polls.schedule(Call.LOOKUP, {"C": NextPoll(now + 60, Urgency.PATIENT)})
         first = await polls.first(Call.LOOKUP, now=now, limit=1)
         urgent = first.urgent
         await polls.claim(Call.LOOKUP, urgent, now=now)
-        document = await source(it, serve)
+        document = await source(rig, serve)
     assert polls_of(document, Call.LOOKUP) == {
         "waiting": 2,
         "due": 1,
@@ -215,44 +213,42 @@ async def test_what_is_under_way_and_what_waits_is_told(redis_url: str, serve: S
         (100, "everything_stopped"),
     ],
 )
-async def test_what_goes_without_for_want_of_money_is_named(
+async def test_polls_skipped_for_the_budget_are_shown(
     redis_url: str, serve: Serve, spent: int, thrift: str
 ) -> None:
-    async with steered(redis_url, PLAY, daily_budget_usd=0.5) as it:
-        await it.runtime.store.spending.bill([f"x{each}" for each in range(spent)], [], now=it.clock.now)
-        money = (await source(it, serve))["money"]
+    async with open_rig(redis_url, SCENARIO, daily_budget_usd=0.5) as rig:
+        await rig.runtime.store.spending.bill([f"x{each}" for each in range(spent)], [], now=rig.clock.now)
+        money = (await source(rig, serve))["money"]
     assert (money["spent_usd"], money["thrift"]) == (spent / 200, thrift)
 
 
-async def test_discovery_that_is_slowed_is_named_with_the_forecast_that_slows_it(
-    redis_url: str, serve: Serve
-) -> None:
-    async with steered(redis_url, PLAY, daily_budget_usd=0.5) as it:
-        bill = it.runtime.store.spending.bill
+async def test_slowed_discovery_is_shown_with_its_forecast(redis_url: str, serve: Serve) -> None:
+    async with open_rig(redis_url, SCENARIO, daily_budget_usd=0.5) as rig:
+        bill = rig.runtime.store.spending.bill
         await bill(["x0"], [], now=NOON - 7200)
         await bill([f"x{each}" for each in range(1, 21)], [], now=NOON - 1800)
-        document = await source(it, serve)
+        document = await source(rig, serve)
     money = document["money"]
     assert (money["space_reads"], money["spent_usd"], money["thrift"]) == (21, 0.105, "discovery_slowed")
-    # Ten cents in the one full hour since the first, and twelve hours are left.
+    # Ten cents in the one full hour after the first, and twelve hours are left.
     assert money["forecast_usd"] == pytest.approx(0.105 + 12 * 0.1)
 
 
-async def test_calls_that_share_a_bucket_are_told_together(redis_url: str, serve: Serve) -> None:
+async def test_calls_that_share_a_bucket_are_shown_together(redis_url: str, serve: Serve) -> None:
     shared, limits = Behaviour(buckets=Buckets.SHARED, creators_per_second=0), Limits(requests=300)
-    async with steered(redis_url, PLAY, behaviour=shared, limits=limits) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.watch(WatchKind.SEARCH, "news", "more")
-        await it.pass_time(120, step=10)
-        requests = (await source(it, serve))["requests"]
+    async with open_rig(redis_url, SCENARIO, behaviour=shared, limits=limits) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.watch(WatchKind.SEARCH, "news", "more")
+        await rig.pass_time(120, step=10)
+        requests = (await source(rig, serve))["requests"]
         assert [each["calls"] for each in requests] == [["lookup", "search"]]
-        assert requests[0]["remaining"] == 300 - len(it.x.asked)
-        it.clock.now += 900
-        assert (await source(it, serve))["requests"] == [], "of the next window nothing is known"
+        assert requests[0]["remaining"] == 300 - len(rig.x.requests)
+        rig.clock.now += 900
+        assert (await source(rig, serve))["requests"] == [], "of the next window nothing is known"
 
 
 async def run_cli(runtime: Runtime, *arguments: str) -> str:
-    """Run the command in a thread of its own, against the API in this one."""
+    """Run the command in another thread, against the API in this one."""
     async with ApiTestServer(create_server(runtime)) as server:
         url = str(server.make_url("")).rstrip("/")
         result = await asyncio.to_thread(
@@ -262,15 +258,15 @@ async def run_cli(runtime: Runtime, *arguments: str) -> str:
     return result.stdout
 
 
-async def test_the_command_prints_the_same(redis_url: str, serve: Serve) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.watch(WatchKind.SEARCH, "news")
-        it.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "\x1b[31mnot in your plan"})
-        await it.pass_time(12)
-        document = await source(it, serve)
-        assert json.loads(await run_cli(it.runtime, "--json")) == document
-        printed = await run_cli(it.runtime)
+async def test_the_command_prints_the_same_information(redis_url: str, serve: Serve) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.watch(WatchKind.SEARCH, "news")
+        rig.x.fail(Call.SEARCH, 403, {"title": "Forbidden", "detail": "\x1b[31mnot in your plan"})
+        await rig.pass_time(12)
+        document = await source(rig, serve)
+        assert json.loads(await run_cli(rig.runtime, "--json")) == document
+        printed = await run_cli(rig.runtime)
     lines = [line.split() for line in printed.splitlines()]
     assert ["status", "degraded"] in lines
     assert ["money.spent_usd", "0.005"] in lines
@@ -283,9 +279,9 @@ async def test_the_command_prints_the_same(redis_url: str, serve: Serve) -> None
     assert "\x1b" not in printed, "what X says cannot steer the terminal"
 
 
-async def test_the_command_leaves_out_tables_without_a_line(redis_url: str) -> None:
-    async with steered(redis_url, PLAY, x_bearer_token=None) as it:
-        printed = await run_cli(it.runtime)
+async def test_the_command_leaves_out_empty_tables(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO, x_bearer_token=None) as rig:
+        printed = await run_cli(rig.runtime)
     assert "no_credentials" in printed
     assert "troubles" not in printed
     assert "resets_at" in printed

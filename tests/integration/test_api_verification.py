@@ -1,4 +1,4 @@
-"""``/v1/endpoints`` whose receivers have to answer a challenge."""
+"""``/v1/endpoints`` with verification by a challenge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PENDING = {
 
 
 async def answer(runtime: Runtime, endpoint_id: str, *, good: bool) -> None:
-    """Let an endpoint's receiver answer a challenge, without a worker."""
+    """Record the answer of an endpoint's receiver to a challenge, without a worker."""
     before = await runtime.store.endpoints.get(endpoint_id)
     fault = None if good else fault_of(NOT_FOUND, "token", ())
     answered = Answer(200, None, None, 1.0) if good else NOT_FOUND
@@ -39,7 +39,9 @@ async def fail(runtime: Runtime, endpoint_id: str) -> None:
         await answer(runtime, endpoint_id, good=False)
 
 
-async def test_it_is_pending_until_a_challenge_is_answered(api_client: Client, api_runtime: Runtime) -> None:
+async def test_verification_is_pending_until_a_challenge_is_answered(
+    api_client: Client, api_runtime: Runtime
+) -> None:
     created = await add_endpoint(api_client, verify="challenge")
     assert created["verification"] == PENDING
     assert created["status"] == "enabled"
@@ -52,7 +54,7 @@ async def test_it_is_pending_until_a_challenge_is_answered(api_client: Client, a
     assert (await api_client.post(f"{path}/test")).status == 202
 
 
-async def test_it_can_be_started_again(api_client: Client, api_runtime: Runtime) -> None:
+async def test_verification_can_be_restarted(api_client: Client, api_runtime: Runtime) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client, verify='challenge'))['id']}"
     await answer(api_runtime, path.rpartition("/")[2], good=True)
     response = await api_client.post(f"{path}/verify")
@@ -61,7 +63,7 @@ async def test_it_can_be_started_again(api_client: Client, api_runtime: Runtime)
     assert wakeups_of(api_runtime).jobs == ["challenge", "challenge"]
 
 
-async def test_a_failed_one_is_disabled_and_enabled_by_a_new_start(
+async def test_a_failed_verification_disables_and_a_new_one_enables(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client, verify='challenge'))['id']}"
@@ -93,14 +95,14 @@ async def test_another_url_is_verified_again(api_client: Client, api_runtime: Ru
     assert (moved["status"], moved["verification"]) == ("enabled", PENDING)
 
 
-async def test_without_verification_another_url_is_just_used(api_client: Client) -> None:
+async def test_without_verification_another_url_is_used_at_once(api_client: Client) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client))['id']}"
     moved = await (await api_client.patch(path, json={"url": "https://example.org/"})).json()
     assert moved["verification"] is None
     await problem(await api_client.post(f"{path}/verify"), 409)
 
 
-async def test_who_enables_does_not_get_around_it(api_client: Client, api_runtime: Runtime) -> None:
+async def test_enabling_does_not_bypass_verification(api_client: Client, api_runtime: Runtime) -> None:
     path = f"{PATH}/{(await add_endpoint(api_client, verify='challenge'))['id']}"
     held = await (await api_client.post(f"{path}/disable")).json()
     assert held["verification"] == PENDING | {"next_try_at": None}
@@ -111,7 +113,7 @@ async def test_who_enables_does_not_get_around_it(api_client: Client, api_runtim
     assert enabled["verification"] == PENDING | {"started_at": later, "next_try_at": later}
 
 
-async def test_what_was_disabled_for_another_reason_stays_so_at_another_url(
+async def test_an_endpoint_disabled_for_another_reason_stays_disabled_at_another_url(
     api_client: Client, api_runtime: Runtime
 ) -> None:
     created = await add_endpoint(api_client, verify="challenge")

@@ -33,7 +33,7 @@ async def test_a_creator_by_id_is_active_at_once(api_client: Client, api_runtime
     assert wakeups_of(api_runtime).jobs == ["observe"]
 
 
-async def test_a_name_is_left_to_the_workers(api_client: Client) -> None:
+async def test_a_name_is_resolved_by_the_workers(api_client: Client) -> None:
     watch = await create(api_client, PATH, kind="creator", target="@TwitterDev", on_first_sight="announce")
     assert (watch["status"], watch["user_id"], watch["on_first_sight"]) == ("resolving", None, "announce")
 
@@ -73,7 +73,7 @@ async def test_ids_that_differ_in_case_are_two_spaces(api_client: Client) -> Non
     await create(api_client, PATH, kind="space", target="1ABC")
 
 
-async def test_list_and_one_tell_the_same(api_client: Client) -> None:
+async def test_the_list_and_the_single_watch_agree(api_client: Client) -> None:
     watch = await create(api_client, PATH, kind="search", target="python")
     one = await (await api_client.get(f"{PATH}/{watch['id']}")).json()
     page = await (await api_client.get(PATH)).json()
@@ -106,7 +106,7 @@ async def test_resuming_wakes_the_workers(api_client: Client, api_runtime: Runti
         ({"label": "x" * 201}, "label"),
     ],
 )
-async def test_a_patch_refuses_the_rest(api_client: Client, body: dict[str, Any], field: str) -> None:
+async def test_a_patch_refuses_other_fields(api_client: Client, body: dict[str, Any], field: str) -> None:
     watch = await create(api_client, PATH, kind="space", target="1abc")
     response = await api_client.patch(f"{PATH}/{watch['id']}", json=body)
     assert await refused_fields(response) == {f"body.{field}"}

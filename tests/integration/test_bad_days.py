@@ -1,4 +1,4 @@
-"""X's bad days before real workers: lists against lookups, few Spaces that vanish together, odd states."""
+"""Bad days of X with real workers: contradicting answers, partial vanishes, unknown states."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
 from notifier.metrics import UNKNOWN_STATES
 from tests.support.api_runtime import Clock
-from tests.support.fed_worker import SPACE, events_of, fed_worker, known, ring, tell
+from tests.support.offline_worker import SPACE, apply_answer, events_of, known, offline_worker, run_timers
 from tests.support.pipeline import add_watch
-from tests.support.steered import Asked, Steered, spaces, steered
+from tests.support.rig import Rig, XRequest, open_rig, spaces
 from workers.applying import MOST_UNKNOWN_WORDS, OTHER_WORDS
 from workers.context import Worker
 
@@ -24,80 +24,80 @@ LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 GONE = "{at: 100s, gone: true}"
 
 
-def lookups_find_nothing(it: Steered, since: float, until: float = float("inf")) -> None:
-    """Have X call every Space missing that is asked about by its id; its lists go on as they are."""
+def lookups_find_nothing(rig: Rig, since: float, until: float = float("inf")) -> None:
+    """Have X's lookups find nothing, while its lists are unchanged."""
 
-    async def instead(asked: Asked) -> web.Response | None:
+    async def instead(asked: XRequest) -> web.Response | None:
         if asked.call is not Call.LOOKUP or not since <= asked.at < until:
             return None
         kind = {"type": "https://api.x.com/2/problems/resource-not-found", "resource_type": "space"}
         return web.json_response({"errors": [{**kind, "resource_id": each} for each in asked.subjects]})
 
-    it.x.instead = instead
+    rig.x.override = instead
 
 
 @pytest.mark.parametrize(("kind", "target"), [(WatchKind.CREATOR, "1"), (WatchKind.SEARCH, "news")])
 async def test_a_list_that_shows_a_space_outweighs_lookups(
     redis_url: str, kind: WatchKind, target: str
 ) -> None:
-    async with steered(redis_url, "spaces:\n" + spaces(["S1"], LIVE)) as it:
-        await it.watch(kind, target)
-        lookups_find_nothing(it, since=it.clock.now + 20)
-        await it.pass_time(1200, step=5)
-        assert await it.announced("space.") == ["space.started"]
+    async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], LIVE)) as rig:
+        await rig.watch(kind, target)
+        lookups_find_nothing(rig, since=rig.clock.now + 20)
+        await rig.pass_time(1200, step=5)
+        assert await rig.announced("space.") == ["space.started"]
 
 
 @pytest.mark.parametrize("list_fails", [False, True])
-async def test_an_end_by_silence_is_not_late_for_the_sake_of_lists(redis_url: str, list_fails: bool) -> None:
-    async with steered(redis_url, "spaces:\n" + spaces(["S1"], LIVE, GONE)) as it:
-        await it.watch(WatchKind.CREATOR, "1")
+async def test_an_inferred_end_is_not_delayed_by_lists(redis_url: str, list_fails: bool) -> None:
+    async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], LIVE, GONE)) as rig:
+        await rig.watch(WatchKind.CREATOR, "1")
         if list_fails:
-            await it.pass_time(95)
-            it.x.fail(Call.CREATORS, 503)
-        began = it.clock.now
-        while EventType.ENDED not in await it.types():
-            await it.pass_time(1)
-            assert it.clock.now - began < 800
+            await rig.pass_time(95)
+            rig.x.fail(Call.CREATORS, 503)
+        began = rig.clock.now
+        while EventType.ENDED not in await rig.types():
+            await rig.pass_time(1)
+            assert rig.clock.now - began < 800
         if list_fails:
-            # A list that cannot be asked holds up an end for ten minutes at most.
-            shown = [asked.at for asked in it.x.of(Call.CREATORS) if asked.status == 200]
-            assert 600 <= it.clock.now - shown[-1] <= 640
+            # A list that cannot be polled delays an end for ten minutes at most.
+            shown = [asked.at for asked in rig.x.of(Call.CREATORS) if asked.status == 200]
+            assert 600 <= rig.clock.now - shown[-1] <= 640
         else:
-            gone = [asked.at for asked in it.x.of(Call.LOOKUP) if asked.at >= began + 100]
-            assert it.clock.now - gone[0] <= 31
+            gone = [asked.at for asked in rig.x.of(Call.LOOKUP) if asked.at >= began + 100]
+            assert rig.clock.now - gone[0] <= 31
 
 
-async def test_a_wrong_end_is_corrected_by_lists_while_lookups_go_on(redis_url: str) -> None:
-    async with steered(redis_url, "spaces:\n" + spaces(["S1"], LIVE)) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        lookups_find_nothing(it, since=it.clock.now + 20)
-        await it.pass_time(120)
-        assert await it.announced("space.") == ["space.started", "space.ended"]
-        await it.watch(WatchKind.CREATOR, "1")
-        await it.pass_time(600, step=5)
-        assert await it.announced("space.") == ["space.started", "space.ended", "space.corrected"]
+async def test_lists_correct_a_wrong_end_while_lookups_still_miss_the_space(redis_url: str) -> None:
+    async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], LIVE)) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        lookups_find_nothing(rig, since=rig.clock.now + 20)
+        await rig.pass_time(120)
+        assert await rig.announced("space.") == ["space.started", "space.ended"]
+        await rig.watch(WatchKind.CREATOR, "1")
+        await rig.pass_time(600, step=5)
+        assert await rig.announced("space.") == ["space.started", "space.ended", "space.corrected"]
 
 
 @pytest.mark.parametrize(
-    ("creators", "told"),
+    ("creators", "announced"),
     [(("1", "2"), ["source.degraded", "source.recovered"]), (("1", "1"), [])],
 )
-async def test_a_few_that_vanish_together_are_held_where_they_are_several_creators(
-    redis_url: str, creators: tuple[str, str], told: list[str]
+async def test_a_few_spaces_of_several_creators_that_vanish_together_are_held(
+    redis_url: str, creators: tuple[str, str], announced: list[str]
 ) -> None:
-    play = "spaces:\n" + "".join(
+    scenario = "spaces:\n" + "".join(
         spaces([f"S{number}"], LIVE, creator=creator) for number, creator in enumerate(creators)
     )
-    async with steered(redis_url, play) as it:
-        await it.watch(WatchKind.SPACE, "S0", "S1")
-        lookups_find_nothing(it, since=it.clock.now + 20, until=it.clock.now + 500)
-        await it.pass_time(490, step=5)
-        ended = [] if told else ["space.ended", "space.ended"]
-        assert await it.announced("space.") == ["space.started", "space.started", *ended]
-        await it.pass_time(100, step=5)
-        assert await it.announced("source.") == told
-        if told:
-            assert await it.announced("space.") == ["space.started", "space.started"]
+    async with open_rig(redis_url, scenario) as rig:
+        await rig.watch(WatchKind.SPACE, "S0", "S1")
+        lookups_find_nothing(rig, since=rig.clock.now + 20, until=rig.clock.now + 500)
+        await rig.pass_time(490, step=5)
+        ended = [] if announced else ["space.ended", "space.ended"]
+        assert await rig.announced("space.") == ["space.started", "space.started", *ended]
+        await rig.pass_time(100, step=5)
+        assert await rig.announced("source.") == announced
+        if announced:
+            assert await rig.announced("space.") == ["space.started", "space.started"]
 
 
 @pytest.fixture
@@ -107,17 +107,17 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
-    async with fed_worker(redis_url, clock) as started:
+    async with offline_worker(redis_url, clock) as started:
         await add_watch(started.runtime, WatchKind.SPACE, SPACE)
         yield started
 
 
-async def test_an_unknown_word_is_logged_once_and_always_counted(
+async def test_an_unknown_state_is_logged_once_and_always_counted(
     worker: Worker, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for word in ("running", "running", *(f"word {number}" for number in range(MOST_UNKNOWN_WORDS + 3))):
         clock.now += 1
-        await tell(worker, {"id": SPACE, "state": word})
+        await apply_answer(worker, {"id": SPACE, "state": word})
     said = capsys.readouterr()
     lines = [line for line in (said.out + said.err).splitlines() if "source.unknown_state" in line]
     assert len(lines) == MOST_UNKNOWN_WORDS
@@ -132,25 +132,25 @@ async def test_a_reminder_waits_while_the_state_is_unclear(
 ) -> None:
     planned = {"id": SPACE, "state": "scheduled", "scheduled_start": "2023-11-15T00:13:20Z"}
     start = 1_700_007_200.0
-    await tell(worker, planned)
+    await apply_answer(worker, planned)
     clock.now = start - 905
-    await tell(worker, *unclear)
+    await apply_answer(worker, *unclear)
     clock.now = start - 890
-    await ring(worker)
-    assert "ring" not in await worker.runtime.store.waiting_work(now=clock.now)
+    await run_timers(worker)
+    assert "timers" not in await worker.runtime.store.waiting_work(now=clock.now)
     assert await events_of(worker, EventType.REMINDER) == []
     clock.now = start - 600
-    await tell(worker, planned)
-    await ring(worker)
+    await apply_answer(worker, planned)
+    await run_timers(worker)
     (event,) = await events_of(worker, EventType.REMINDER)
     assert json.loads(event.body)["data"]["details"] == {"minutes_before": 10}
 
 
-async def test_a_list_that_leaves_a_space_out_is_struck_from_its_record(worker: Worker, clock: Clock) -> None:
+async def test_a_list_that_omits_a_space_is_removed_from_its_record(worker: Worker, clock: Clock) -> None:
     live = {"id": SPACE, "state": "live", "creator_id": "1"}
     await add_watch(worker.runtime, WatchKind.CREATOR, "1")
-    await tell(worker, live, call=Call.CREATORS, subjects=["1"])
+    await apply_answer(worker, live, call=Call.CREATORS, subjects=["1"])
     assert set((await known(worker)).listed) == {"creators:1"}
     clock.now += 1
-    await tell(worker, call=Call.CREATORS, subjects=["1"])
+    await apply_answer(worker, call=Call.CREATORS, subjects=["1"])
     assert (await known(worker)).listed == {}

@@ -1,4 +1,4 @@
-"""X's bad days as the source sees them: refusals, limits, credentials, names, and what lists leave open."""
+"""Bad days of X in the source: refusals, limits, credentials, names, and incomplete lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from notifier.runtime import open_runtime
 from notifier.simulator import Limits
 from tests.support.admin_api import KEY, Serve
 from tests.support.pipeline import add_watch
-from tests.support.steered import NOON, Asked, Steered, spaces, steered
+from tests.support.rig import NOON, Rig, XRequest, open_rig, spaces
 from workers.context import Worker
 from workers.failures import adopt_standings
 
@@ -26,68 +26,68 @@ pytestmark = pytest.mark.no_cover
 
 LIVE: Final = "{at: 0s, set: {state: live, title: news, started_at: -60s}}"
 ONE: Final = "users: [{id: 1, name: One, username: one}, {id: 2, name: Two, username: two}]\nspaces:\n"
-PLAY: Final = ONE + spaces(["S1"], LIVE)
+SCENARIO: Final = ONE + spaces(["S1"], LIVE)
 
 
-def once(it: Steered, call: Call, answer: Callable[[], web.Response]) -> None:
-    """Answer the next request of a call like this, and all others as the stand-in does."""
+def once(rig: Rig, call: Call, answer: Callable[[], web.Response]) -> None:
+    """Override the answer to the next request of a call."""
 
-    async def instead(asked: Asked) -> web.Response | None:
+    async def override(asked: XRequest) -> web.Response | None:
         if asked.call is not call:
             return None
-        it.x.instead = None
+        rig.x.override = None
         return answer()
 
-    it.x.instead = instead
+    rig.x.override = override
 
 
-def always(it: Steered, call: Call, answer: Callable[[], web.Response]) -> None:
-    async def instead(asked: Asked) -> web.Response | None:
+def always(rig: Rig, call: Call, answer: Callable[[], web.Response]) -> None:
+    async def override(asked: XRequest) -> web.Response | None:
         return answer() if asked.call is call else None
 
-    it.x.instead = instead
+    rig.x.override = override
 
 
-def seconds(it: Steered, call: Call) -> list[float]:
-    return [asked.at - NOON for asked in it.x.of(call)]
+def seconds(rig: Rig, call: Call) -> list[float]:
+    return [asked.at - NOON for asked in rig.x.of(call)]
 
 
-async def one_watch(it: Steered) -> Watch:
-    (watch,) = (await it.runtime.store.watches.page(limit=10, cursor=None)).items
+async def one_watch(rig: Rig) -> Watch:
+    (watch,) = (await rig.runtime.store.watches.page(limit=10, cursor=None)).items
     return watch
 
 
-async def reason(it: Steered) -> str:
-    """Return what the only watch says of X's answers."""
-    watch = await one_watch(it)
-    return watch.failure_reason or (await it.runtime.store.watches.reasons([watch])).get(watch.id, "")
+async def reason(rig: Rig) -> str:
+    """Return what the only watch shows about X's answers."""
+    watch = await one_watch(rig)
+    return watch.failure_reason or (await rig.runtime.store.watches.reasons([watch])).get(watch.id, "")
 
 
-async def degradations(it: Steered) -> list[str]:
-    page = await it.runtime.store.events.page(limit=100, cursor=None, event_type="source.degraded")
+async def degradations(rig: Rig) -> list[str]:
+    page = await rig.runtime.store.events.page(limit=100, cursor=None, event_type="source.degraded")
     return [json.loads(event.body)["data"]["details"]["kind"] for event in page.items]
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_one_stray_refusal_of_the_credentials_is_asked_again_soon(redis_url: str, status: int) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        once(it, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
-        await it.poll()
-        await it.pass_time(60)
-        assert seconds(it, Call.LOOKUP)[:2] == [0, 10]
-        assert await it.types() == ["space.started"]
+async def test_a_single_refusal_of_the_credentials_is_retried_soon(redis_url: str, status: int) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        once(rig, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
+        await rig.poll()
+        await rig.pass_time(60)
+        assert seconds(rig, Call.LOOKUP)[:2] == [0, 10]
+        assert await rig.types() == ["space.started"]
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_the_second_in_a_row_pauses_and_is_announced(redis_url: str, status: int) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        always(it, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
-        await it.poll()
-        await it.pass_time(400)
-        assert seconds(it, Call.LOOKUP) == [0, 10, 310]
-        assert await degradations(it) == ["unauthorized"]
+async def test_the_second_refusal_in_a_row_pauses_and_is_announced(redis_url: str, status: int) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        always(rig, Call.LOOKUP, lambda: web.json_response({"title": "no"}, status=status))
+        await rig.poll()
+        await rig.pass_time(400)
+        assert seconds(rig, Call.LOOKUP) == [0, 10, 310]
+        assert await degradations(rig) == ["unauthorized"]
 
 
 FORMS: Final[dict[str, tuple[int, Any, str]]] = {
@@ -104,39 +104,39 @@ FORMS: Final[dict[str, tuple[int, Any, str]]] = {
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), FORMS.values(), ids=FORMS)
-async def test_a_failure_is_what_it_says_whatever_its_status(
+async def test_a_failure_is_classified_by_its_content_not_its_status(
     redis_url: str, status: int, body: Any, kind: str
 ) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
 
         def answer() -> web.Response:
             if isinstance(body, str):
                 return web.Response(text=body, status=status, content_type="text/html")
             return web.json_response(body, status=status)
 
-        always(it, Call.LOOKUP, answer)
-        await it.pass_time(60)
-        assert await degradations(it) == [kind]
+        always(rig, Call.LOOKUP, answer)
+        await rig.pass_time(60)
+        assert await degradations(rig) == [kind]
 
 
-async def test_a_429_with_requests_left_is_waited_out_ever_longer_and_announced(redis_url: str) -> None:
+async def test_repeated_429s_with_requests_left_wait_longer_and_are_announced(redis_url: str) -> None:
     headers = {"x-rate-limit-limit": "300", "x-rate-limit-remaining": "290"}
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
         reset = {"x-rate-limit-reset": str(int(NOON) + 900)}
         always(
-            it,
+            rig,
             Call.LOOKUP,
             lambda: web.json_response({"title": "Too Many Requests"}, status=429, headers=headers | reset),
         )
-        await it.poll()
-        await it.pass_time(300)
-        assert seconds(it, Call.LOOKUP) == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
-        assert await degradations(it) == ["rate_limited"]
-        it.x.heal()
-        await it.pass_time(61)
-        assert "source.recovered" in await it.types()
+        await rig.poll()
+        await rig.pass_time(300)
+        assert seconds(rig, Call.LOOKUP) == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+        assert await degradations(rig) == ["rate_limited"]
+        rig.x.restore()
+        await rig.pass_time(61)
+        assert "source.recovered" in await rig.types()
 
 
 async def test_a_used_up_day_is_waited_out(redis_url: str) -> None:
@@ -148,136 +148,138 @@ async def test_a_used_up_day_is_waited_out(redis_url: str) -> None:
         "x-app-limit-24hour-remaining": "0",
         "x-app-limit-24hour-reset": str(int(NOON) + 7200),
     }
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        always(it, Call.LOOKUP, lambda: web.json_response({"title": "Too Many"}, status=429, headers=headers))
-        await it.poll()
-        await it.pass_time(7000, step=10)
-        assert seconds(it, Call.LOOKUP) == [0]
-        assert await degradations(it) == ["rate_limited"]
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        always(
+            rig, Call.LOOKUP, lambda: web.json_response({"title": "Too Many"}, status=429, headers=headers)
+        )
+        await rig.poll()
+        await rig.pass_time(7000, step=10)
+        assert seconds(rig, Call.LOOKUP) == [0]
+        assert await degradations(rig) == ["rate_limited"]
 
 
 @pytest.mark.parametrize("clock", ["-5m", "5m", "-1h"])
-async def test_a_clock_that_is_off_costs_no_refused_requests(redis_url: str, clock: str) -> None:
-    play = f"x: {{clock: {clock}}}\n" + PLAY
-    async with steered(redis_url, play, behaviour=None, limits=Limits(requests=5, window_seconds=900)) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.poll()
-        await it.pass_time(1800, step=5)
-        refused = [asked for asked in it.x.of(Call.LOOKUP) if asked.status == 429]
+async def test_a_clock_difference_causes_no_refused_requests(redis_url: str, clock: str) -> None:
+    scenario = f"x: {{clock: {clock}}}\n" + SCENARIO
+    async with open_rig(
+        redis_url, scenario, behaviour=None, limits=Limits(requests=5, window_seconds=900)
+    ) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.poll()
+        await rig.pass_time(1800, step=5)
+        refused = [asked for asked in rig.x.of(Call.LOOKUP) if asked.status == 429]
         assert len(refused) <= 2
-        assert len(it.x.of(Call.LOOKUP)) - len(refused) >= 8, "and no window is lost"
+        assert len(rig.x.of(Call.LOOKUP)) - len(refused) >= 8, "and no window is lost"
 
 
 @asynccontextmanager
-async def restarted(it: Steered, token: str) -> AsyncIterator[None]:
-    """Put another worker in the place of the only one, with this token for the same X."""
-    settings = it.runtime.settings.model_copy(update={"x_bearer_token": SecretStr(token)})
-    async with open_runtime(settings, clock=it.clock) as runtime:
+async def restarted(rig: Rig, token: str) -> AsyncIterator[None]:
+    """Replace the only worker by one with this token for the same X."""
+    settings = rig.runtime.settings.model_copy(update={"x_bearer_token": SecretStr(token)})
+    async with open_runtime(settings, clock=rig.clock) as runtime:
         x = runtime.x_client()
         assert x is not None
         async with x:
-            steered_runtime = replace(runtime, wakeup=it.runtime.wakeup)
-            it.workers[0] = Worker("restarted", steered_runtime, x, it.workers[0].client)
-            await adopt_standings(it.workers[0])
+            steered_runtime = replace(runtime, wakeup=rig.runtime.wakeup)
+            rig.workers[0] = Worker("restarted", steered_runtime, x, rig.workers[0].client)
+            await adopt_standings(rig.workers[0])
             yield
 
 
-async def test_another_token_does_not_wait_out_the_pause_of_the_old_one(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        always(it, Call.LOOKUP, lambda: web.json_response({"title": "CreditsDepleted"}, status=402))
-        await it.pass_time(10)
-        assert len(it.x.asked) == 1
-        it.x.heal()
-        async with restarted(it, "token"):
-            await it.pass_time(20)
-            assert len(it.x.asked) == 1, "the same token waits"
-        async with restarted(it, "new"):
-            await it.pass_time(2)
-            assert len(it.x.asked) == 2
-            assert await it.types() == ["source.degraded", "source.recovered", "space.started"]
+async def test_a_new_token_ignores_the_pause_of_the_old_one(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        always(rig, Call.LOOKUP, lambda: web.json_response({"title": "CreditsDepleted"}, status=402))
+        await rig.pass_time(10)
+        assert len(rig.x.requests) == 1
+        rig.x.restore()
+        async with restarted(rig, "token"):
+            await rig.pass_time(20)
+            assert len(rig.x.requests) == 1, "the same token waits"
+        async with restarted(rig, "new"):
+            await rig.pass_time(2)
+            assert len(rig.x.requests) == 2
+            assert await rig.types() == ["source.degraded", "source.recovered", "space.started"]
 
 
-async def test_another_token_does_not_wait_for_the_window_of_the_old_one(redis_url: str) -> None:
-    async with steered(redis_url, PLAY, limits=Limits(requests=2, window_seconds=900)) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.pass_time(120)
-        used = len(it.x.asked)
-        always(it, Call.LOOKUP, lambda: web.json_response({"data": []}))
-        async with restarted(it, "new"):
-            await it.pass_time(60)
-            assert len(it.x.asked) > used
+async def test_a_new_token_ignores_the_window_of_the_old_one(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO, limits=Limits(requests=2, window_seconds=900)) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.pass_time(120)
+        used = len(rig.x.requests)
+        always(rig, Call.LOOKUP, lambda: web.json_response({"data": []}))
+        async with restarted(rig, "new"):
+            await rig.pass_time(60)
+            assert len(rig.x.requests) > used
 
 
-async def test_another_token_tries_again_what_the_old_one_was_refused(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.SPACE, "S1", "S2")
+async def test_a_new_token_retries_what_the_old_one_was_refused(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.SPACE, "S1", "S2")
         body = {"errors": [{"parameters": {"ids": ["S1"]}, "message": "[S1] is not yours"}]}
 
-        async def instead(asked: Asked) -> web.Response | None:
+        async def override(asked: XRequest) -> web.Response | None:
             return web.json_response(body, status=400) if "S1" in asked.subjects else None
 
-        it.x.instead = instead
-        await it.pass_time(130)
-        assert await it.types() == ["watch.failed"]
-        it.x.heal()
-        async with restarted(it, "token"):
-            await it.pass_time(600, step=10)
-            assert await it.types() == ["watch.failed"]
-        async with restarted(it, "new"):
-            await it.pass_time(5)
-            assert await it.types() == ["watch.failed", "space.started"]
-            page = await it.runtime.store.watches.page(limit=10, cursor=None)
+        rig.x.override = override
+        await rig.pass_time(130)
+        assert await rig.types() == ["watch.failed"]
+        rig.x.restore()
+        async with restarted(rig, "token"):
+            await rig.pass_time(600, step=10)
+            assert await rig.types() == ["watch.failed"]
+        async with restarted(rig, "new"):
+            await rig.pass_time(5)
+            assert await rig.types() == ["watch.failed", "space.started"]
+            page = await rig.runtime.store.watches.page(limit=10, cursor=None)
             assert {str(watch.status) for watch in page.items} == {"active"}
 
 
-async def test_a_space_that_x_does_not_know_yet_is_asked_about_soon_and_then_less_and_less_often(
+async def test_an_unknown_space_is_polled_soon_and_then_less_and_less_often(
     redis_url: str,
 ) -> None:
-    async with steered(redis_url, ONE + spaces(["S9"], LIVE)) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.poll()
-        await it.pass_time(3600, step=5)
-        assert seconds(it, Call.LOOKUP)[:9] == [0, 10, 20, 40, 80, 160, 320, 640, 1240]
+    async with open_rig(redis_url, ONE + spaces(["S9"], LIVE)) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.poll()
+        await rig.pass_time(3600, step=5)
+        assert seconds(rig, Call.LOOKUP)[:9] == [0, 10, 20, 40, 80, 160, 320, 640, 1240]
 
 
 @pytest.mark.parametrize(("word", "state"), [("suspended", "suspended_at"), ("protected", "protected_at")])
-async def test_a_name_of_which_x_says_more_than_that_it_is_unknown_fails_with_that(
-    redis_url: str, word: str, state: str
-) -> None:
-    play = f"users: [{{id: 1, name: One, username: one, {state}: 0s}}]\nspaces: []"
-    async with steered(redis_url, play) as it:
-        await it.watch(WatchKind.CREATOR, "@one")
-        await it.poll()
-        assert word in await reason(it), "also while it is still resolving"
-        await it.pass_time(60)
-        watch = await one_watch(it)
+async def test_a_name_fails_with_the_reason_that_x_states(redis_url: str, word: str, state: str) -> None:
+    scenario = f"users: [{{id: 1, name: One, username: one, {state}: 0s}}]\nspaces: []"
+    async with open_rig(redis_url, scenario) as rig:
+        await rig.watch(WatchKind.CREATOR, "@one")
+        await rig.poll()
+        assert word in await reason(rig), "also while it is still resolving"
+        await rig.pass_time(60)
+        watch = await one_watch(rig)
         assert str(watch.status) == "failed"
         assert word in str(watch.failure_reason)
         assert "knows no user" not in str(watch.failure_reason)
-        assert await it.types() == ["watch.failed"]
+        assert await rig.types() == ["watch.failed"]
 
 
-async def test_names_that_x_does_not_know_share_their_requests(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.CREATOR, "@nobody", "@noone", "@nemo")
-        await it.pass_time(120)
-        assert await it.types() == ["watch.failed"] * 3
-        assert [len(asked.subjects) for asked in it.x.of(Call.USERS)] == [3, 3]
+async def test_unknown_names_share_their_requests(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.CREATOR, "@nobody", "@noone", "@nemo")
+        await rig.pass_time(120)
+        assert await rig.types() == ["watch.failed"] * 3
+        assert [len(asked.subjects) for asked in rig.x.of(Call.USERS)] == [3, 3]
 
 
-async def test_a_name_of_which_an_answer_says_nothing_shows_that_in_the_watch(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.CREATOR, "@Silent")
-        always(it, Call.USERS, lambda: web.json_response({"meta": {}}))
-        await it.pass_time(130)
-        assert str((await one_watch(it)).status) == "resolving"
-        assert "does not mention @Silent" in await reason(it)
-        assert len(it.x.of(Call.USERS)) == 3
+async def test_a_name_missing_from_an_answer_is_shown_in_the_watch(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.CREATOR, "@Silent")
+        always(rig, Call.USERS, lambda: web.json_response({"meta": {}}))
+        await rig.pass_time(130)
+        assert str((await one_watch(rig)).status) == "resolving"
+        assert "does not mention @Silent" in await reason(rig)
+        assert len(rig.x.of(Call.USERS)) == 3
 
 
-async def test_a_name_that_x_repeats_in_another_case_is_that_name(redis_url: str) -> None:
+async def test_names_are_matched_case_insensitively(redis_url: str) -> None:
     error = {
         "resource_type": "user",
         "parameter": "usernames",
@@ -286,23 +288,23 @@ async def test_a_name_that_x_repeats_in_another_case_is_that_name(redis_url: str
         "type": "https://api.x.com/2/problems/resource-not-found",
         "title": "Not Found Error",
     }
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.CREATOR, "@CaseLow")
-        always(it, Call.USERS, lambda: web.json_response({"errors": [error]}))
-        await it.pass_time(60)
-        watch = await one_watch(it)
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.CREATOR, "@CaseLow")
+        always(rig, Call.USERS, lambda: web.json_response({"errors": [error]}))
+        await rig.pass_time(60)
+        watch = await one_watch(rig)
         assert (str(watch.status), watch.failure_reason) == ("failed", "X knows no user @CaseLow")
 
 
-async def test_a_creator_who_is_suspended_later_shows_it_in_the_watch(redis_url: str, serve: Serve) -> None:
-    play = "users: [{id: 1, name: One, username: one, suspended_at: 5m}]\nspaces: []"
-    async with steered(redis_url, play) as it:
-        await it.watch(WatchKind.CREATOR, "1")
-        await it.pass_time(200)
-        assert await reason(it) == ""
-        await it.pass_time(200)
-        assert "suspended" in await reason(it)
-        client = await serve(it.runtime)
+async def test_a_later_suspension_of_a_creator_is_shown_in_the_watch(redis_url: str, serve: Serve) -> None:
+    scenario = "users: [{id: 1, name: One, username: one, suspended_at: 5m}]\nspaces: []"
+    async with open_rig(redis_url, scenario) as rig:
+        await rig.watch(WatchKind.CREATOR, "1")
+        await rig.pass_time(200)
+        assert await reason(rig) == ""
+        await rig.pass_time(200)
+        assert "suspended" in await reason(rig)
+        client = await serve(rig.runtime)
         document = await (await client.get("/v1/watches", headers=KEY)).json()
         assert "suspended" in document["data"][0]["failure_reason"]
         assert document["data"][0]["status"] == "active"
@@ -311,40 +313,38 @@ async def test_a_creator_who_is_suspended_later_shows_it_in_the_watch(redis_url:
         assert source["status"] == "ok"
 
 
-async def test_a_first_answer_of_nothing_but_an_error_is_no_empty_baseline(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.CREATOR, "1", on_first_sight=OnFirstSight.BASELINE)
-        once(it, Call.CREATORS, lambda: web.json_response({"meta": {"result_count": 1}}))
-        await it.poll()
-        assert await it.types() == []
-        await it.pass_time(30)
-        assert await it.types() == ["watch.baseline"]
-        page = await it.runtime.store.events.page(limit=1, cursor=None)
+async def test_a_first_answer_with_only_an_error_makes_no_empty_baseline(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.CREATOR, "1", on_first_sight=OnFirstSight.BASELINE)
+        once(rig, Call.CREATORS, lambda: web.json_response({"meta": {"result_count": 1}}))
+        await rig.poll()
+        assert await rig.types() == []
+        await rig.pass_time(30)
+        assert await rig.types() == ["watch.baseline"]
+        page = await rig.runtime.store.events.page(limit=1, cursor=None)
         listed = json.loads(page.items[0].body)["data"]["details"]["spaces"]
         assert [space["id"] for space in listed] == ["S1"]
 
 
 @pytest.mark.parametrize("status", [503, 403])
-async def test_a_creator_for_whom_x_answers_with_an_error_has_no_baseline_yet(
-    redis_url: str, status: int
-) -> None:
+async def test_a_creator_with_an_error_has_no_baseline_yet(redis_url: str, status: int) -> None:
     error = {"resource_type": "user", "parameter": "user_ids", "value": "1", "title": "no", "status": status}
-    async with steered(redis_url, PLAY) as it:
-        await it.watch(WatchKind.CREATOR, "1", "2", on_first_sight=OnFirstSight.BASELINE)
-        once(it, Call.CREATORS, lambda: web.json_response({"errors": [error], "meta": {"result_count": 0}}))
-        await it.poll()
-        assert await it.types() == ["watch.baseline"], "that of the other one"
-        await it.pass_time(70)
-        assert await it.types() == ["watch.baseline"] * 2
-        assert await it.announced("space.") == []
+    async with open_rig(redis_url, SCENARIO) as rig:
+        await rig.watch(WatchKind.CREATOR, "1", "2", on_first_sight=OnFirstSight.BASELINE)
+        once(rig, Call.CREATORS, lambda: web.json_response({"errors": [error], "meta": {"result_count": 0}}))
+        await rig.poll()
+        assert await rig.types() == ["watch.baseline"], "that of the other one"
+        await rig.pass_time(70)
+        assert await rig.types() == ["watch.baseline"] * 2
+        assert await rig.announced("space.") == []
 
 
-async def test_a_search_that_is_full_says_so_in_the_source(redis_url: str, serve: Serve) -> None:
-    play = ONE + spaces([f"S{number}" for number in range(120)], LIVE)
-    async with steered(redis_url, play) as it:
-        await it.watch(WatchKind.SEARCH, "news", "nothing")
-        await it.pass_time(5)
-        client = await serve(it.runtime)
+async def test_a_full_search_is_shown_in_the_source(redis_url: str, serve: Serve) -> None:
+    scenario = ONE + spaces([f"S{number}" for number in range(120)], LIVE)
+    async with open_rig(redis_url, scenario) as rig:
+        await rig.watch(WatchKind.SEARCH, "news", "nothing")
+        await rig.pass_time(5)
+        client = await serve(rig.runtime)
         source = await (await client.get("/v1/source", headers=KEY)).json()
         assert source["truncated"] == ["wch_search_news"]
         assert source["unanswered"] == []
@@ -353,25 +353,25 @@ async def test_a_search_that_is_full_says_so_in_the_source(redis_url: str, serve
 class TestHosts:
     CO_HOSTED: Final = "{at: 0s, set: {state: live, title: news, host_ids: [1, 2]}}"
 
-    async def watch(self, it: Steered, *roles: WatchRole) -> None:
+    async def watch(self, rig: Rig, *roles: WatchRole) -> None:
         watch = await add_watch(
-            it.runtime, WatchKind.CREATOR, "2", on_first_sight=OnFirstSight.ANNOUNCE, roles=roles
+            rig.runtime, WatchKind.CREATOR, "2", on_first_sight=OnFirstSight.ANNOUNCE, roles=roles
         )
         assert watch.roles == roles
 
     async def test_a_co_host_is_matched_in_what_the_poll_of_the_creator_shows(self, redis_url: str) -> None:
-        async with steered(redis_url, ONE + spaces(["S1"], self.CO_HOSTED)) as it:
-            await self.watch(it, WatchRole.CREATOR, WatchRole.HOST)
-            await it.watch(WatchKind.CREATOR, "1")
-            await it.pass_time(5)
-            page = await it.runtime.store.events.page(limit=1, cursor=None, event_type="space.started")
+        async with open_rig(redis_url, ONE + spaces(["S1"], self.CO_HOSTED)) as rig:
+            await self.watch(rig, WatchRole.CREATOR, WatchRole.HOST)
+            await rig.watch(WatchKind.CREATOR, "1")
+            await rig.pass_time(5)
+            page = await rig.runtime.store.events.page(limit=1, cursor=None, event_type="space.started")
             data = json.loads(page.items[0].body)["data"]
             assert data["watch_ids"] == ["wch_creator_1", "wch_creator_2"]
 
-    async def test_who_is_followed_as_a_creator_is_not(self, redis_url: str) -> None:
-        async with steered(redis_url, ONE + spaces(["S1"], self.CO_HOSTED)) as it:
-            await self.watch(it, WatchRole.CREATOR)
-            await it.watch(WatchKind.CREATOR, "1")
-            await it.pass_time(5)
-            page = await it.runtime.store.events.page(limit=1, cursor=None, event_type="space.started")
+    async def test_a_creator_watch_does_not_match_co_hosts(self, redis_url: str) -> None:
+        async with open_rig(redis_url, ONE + spaces(["S1"], self.CO_HOSTED)) as rig:
+            await self.watch(rig, WatchRole.CREATOR)
+            await rig.watch(WatchKind.CREATOR, "1")
+            await rig.pass_time(5)
+            page = await rig.runtime.store.events.page(limit=1, cursor=None, event_type="space.started")
             assert json.loads(page.items[0].body)["data"]["watch_ids"] == ["wch_creator_1"]

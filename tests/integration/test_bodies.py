@@ -1,4 +1,4 @@
-"""What workers keep of the events that they send, and when they let go of it."""
+"""The workers' cache of event bodies, and when it is invalidated."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 async def stores(redis_url: str) -> AsyncIterator[tuple[Store, Store]]:
-    """Two processes: one that dispatches and delivers, and one that erases."""
+    """The stores of two processes: one dispatches and delivers, the other erases."""
     settings = quick_settings(redis_url, delivery_partitions=1)
     async with open_runtime(settings) as one, open_runtime(settings) as other:
         yield one.store, other.store
 
 
 async def dispatched(store: Store, count: int) -> list[EventId]:
-    """Dispatch events of a Space as a worker does, to an endpoint that takes one at a time."""
+    """Dispatch events of a Space as a worker does, to an endpoint with a concurrency of 1."""
     endpoint = await add(store, "a", max_concurrency=1)
     await claim(store)  # The worker knows that the endpoint was added.
     events = await commit_space_events(store, "A", *range(1, count + 1))
@@ -35,7 +35,7 @@ async def dispatched(store: Store, count: int) -> list[EventId]:
     return events
 
 
-async def test_what_was_dispatched_is_not_read_again(
+async def test_the_bodies_of_dispatched_events_are_not_read_again(
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, _ = stores
@@ -55,7 +55,7 @@ async def test_what_was_dispatched_is_not_read_again(
     assert asked == []
 
 
-async def test_what_is_claimed_after_an_erasure_is_erased(stores: tuple[Store, Store]) -> None:
+async def test_a_claim_after_an_erasure_has_the_erased_body(stores: tuple[Store, Store]) -> None:
     store, other = stores
     await dispatched(store, 3)
     (first,) = await claim(store)
@@ -70,7 +70,7 @@ async def test_what_is_claimed_after_an_erasure_is_erased(stores: tuple[Store, S
     assert b"number 3" not in third.body
 
 
-async def test_an_answer_from_before_an_erasure_is_not_kept(stores: tuple[Store, Store]) -> None:
+async def test_a_read_that_started_before_an_erasure_is_not_cached(stores: tuple[Store, Store]) -> None:
     store, _ = stores
     bodies = Bodies(store.database)
     asked = bodies.forgotten
@@ -79,7 +79,7 @@ async def test_an_answer_from_before_an_erasure_is_not_kept(stores: tuple[Store,
     assert await bodies.of([EventId("evt_1")], partition=0, generation="1") == {EventId("evt_1"): (b"", 0.0)}
 
 
-async def test_one_that_is_larger_than_the_room_is_not_kept(stores: tuple[Store, Store]) -> None:
+async def test_a_body_larger_than_the_cache_is_not_kept(stores: tuple[Store, Store]) -> None:
     store, _ = stores
     bodies = Bodies(store.database)
     await bodies.of([], partition=0, generation="1")

@@ -1,4 +1,4 @@
-"""The circuit breaker: an endpoint that keeps failing is probed now and then, and given up after days."""
+"""The circuit breaker: a failing endpoint is probed occasionally, and given up after days."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, delivery_queue, schema
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
-from tests.support.queue import add, claim, owe, settle, settled
+from tests.support.queue import add, claim, queue_events, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
@@ -45,7 +45,7 @@ def set_waits(
     longest_ms: int = 3_600_000,
     given_up_ms: int = GIVEN_UP_MS,
 ) -> None:
-    """Have it wait for its probes for so long, and give an endpoint up after so long."""
+    """Set the waits between probes, and the time after which an endpoint is given up."""
     figures = json.loads(delivery_queue.FIGURES) | {
         "threshold": THRESHOLD,
         "first_wait": first_ms,
@@ -63,15 +63,15 @@ async def fail(store: Store, *claims: Claim) -> None:
 
 
 async def open_breaker(store: Store) -> Endpoint:
-    """Have an endpoint with ten pending deliveries fail until its breaker opens."""
+    """Return an endpoint with ten pending deliveries whose breaker is open."""
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     await fail(store, *await claim(store))
     return endpoint
 
 
 async def probe(store: Store) -> list[Claim]:
-    """Wait until something may be claimed again."""
+    """Wait until a delivery can be claimed again, and return the claims."""
     found = await wait_until(lambda: claim(store), message="the next probe may go")
     assert isinstance(found, list)
     return found
@@ -85,7 +85,7 @@ async def run_of(store: Store, endpoint: Endpoint, *fields: str) -> list[str | N
 
 
 async def age(store: Store, endpoint: Endpoint, **milliseconds: int) -> None:
-    """Put moments of an endpoint's record so far into the past."""
+    """Move the times in an endpoint's record into the past."""
     seconds, _ = await store.database.redis.time()
     moments = {field: seconds * 1000 - ago for field, ago in milliseconds.items()}
     await store.database.redis.hset(store.partitions.key(schema.STATE, endpoint.id), mapping=moments)
@@ -96,12 +96,12 @@ def test_the_figures_are_those_of_the_documents() -> None:
     assert breaker.GIVEN_UP_SECONDS == 5 * 86_400
 
 
-def test_one_that_is_down_all_the_while_is_not_silent_for_so_long() -> None:
+def test_an_endpoint_that_is_always_down_is_probed_within_the_silence_limit() -> None:
     longest_wait = max(DEFAULT_SCHEDULE.delays) * (1 + MAX_JITTER)
     assert longest_wait + breaker.LONGEST_PROBE_SECONDS < breaker.SILENCE_SECONDS < breaker.GIVEN_UP_SECONDS
 
 
-async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(store: Store) -> None:
+async def test_after_consecutive_failures_one_probe_at_a_time_is_sent(store: Store) -> None:
     await open_breaker(store)
     assert await claim(store) == []
     (first,) = await probe(store)
@@ -111,9 +111,9 @@ async def test_after_so_many_failures_in_a_row_one_probe_at_a_time_goes_out(stor
     assert len(await probe(store)) == 1
 
 
-async def test_failures_after_a_success_count_also_where_they_are_announced_together(store: Store) -> None:
+async def test_failures_after_a_success_count_even_if_recorded_together(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     good, *bad = (await claim(store))[: THRESHOLD + 1]
     delivered = settled(good, DeliveryStatus.DELIVERED, succeeded=True)
     failed = [settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False) for each in bad]
@@ -122,9 +122,9 @@ async def test_failures_after_a_success_count_also_where_they_are_announced_toge
     assert float(open_until or 0) > 0
 
 
-async def test_failures_before_a_success_are_not_in_a_row_with_those_after_it(store: Store) -> None:
+async def test_a_success_interrupts_consecutive_failures(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     good, *bad = (await claim(store))[: THRESHOLD + 1]
     delivered = settled(good, DeliveryStatus.DELIVERED, succeeded=True)
     first, *others = [settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False) for each in bad]
@@ -134,7 +134,7 @@ async def test_failures_before_a_success_are_not_in_a_row_with_those_after_it(st
     assert failures == str(THRESHOLD - 1)
 
 
-async def test_what_is_put_off_uses_up_no_attempt(store: Store) -> None:
+async def test_a_postponed_delivery_uses_no_attempt(store: Store) -> None:
     endpoint = await open_breaker(store)
     for _ in range(3):
         await fail(store, *await probe(store))
@@ -143,7 +143,7 @@ async def test_what_is_put_off_uses_up_no_attempt(store: Store) -> None:
     assert {each.status for each in rows.items} == {DeliveryStatus.PENDING}
 
 
-async def test_each_failed_probe_puts_the_next_one_farther_off_up_to_a_limit(store: Store) -> None:
+async def test_each_failed_probe_delays_the_next_one_up_to_a_limit(store: Store) -> None:
     endpoint = await open_breaker(store)
     waits = []
     for _ in range(4):
@@ -157,9 +157,9 @@ async def test_each_failed_probe_puts_the_next_one_farther_off_up_to_a_limit(sto
     assert waits[3] <= LONGEST_MS
 
 
-async def test_failures_that_were_in_flight_when_it_opened_do_not_move_the_probe(store: Store) -> None:
+async def test_failures_in_flight_when_the_breaker_opened_do_not_move_the_probe(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     claims = await claim(store)
     await fail(store, *claims[:THRESHOLD])
     before = await run_of(store, endpoint, "open_until", "probes")
@@ -167,9 +167,9 @@ async def test_failures_that_were_in_flight_when_it_opened_do_not_move_the_probe
     assert await run_of(store, endpoint, "open_until", "probes") == before
 
 
-async def test_a_short_pause_ends_no_longer_one(store: Store) -> None:
+async def test_a_short_pause_does_not_end_a_longer_one(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     long, short, *_ = await claim(store)
     await settle(store, settled(long, DeliveryStatus.PENDING, succeeded=None, resume_after=300.0))
     before = await run_of(store, endpoint, "resume_at")
@@ -177,9 +177,9 @@ async def test_a_short_pause_ends_no_longer_one(store: Store) -> None:
     assert await run_of(store, endpoint, "resume_at") == before
 
 
-async def test_a_pause_that_is_asked_for_while_it_is_open_brings_no_probe_forward(store: Store) -> None:
+async def test_a_requested_pause_does_not_bring_the_probe_forward(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     claims = await claim(store)
     await fail(store, *claims[:THRESHOLD])
     before = await run_of(store, endpoint, "open_until", "resume_at")
@@ -188,11 +188,11 @@ async def test_a_pause_that_is_asked_for_while_it_is_open_brings_no_probe_forwar
     assert await run_of(store, endpoint, "open_until", "resume_at") == before
 
 
-async def test_a_success_ends_its_pause_and_not_the_longer_one_that_the_receiver_asked_for(
+async def test_a_success_ends_the_breakers_pause_but_not_a_longer_requested_one(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a", max_concurrency=2 * THRESHOLD)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     *failing, asking, good = await claim(store)
     await fail(store, *failing)
     await settle(
@@ -210,9 +210,9 @@ async def test_a_success_closes_it(store: Store) -> None:
     assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
 
 
-async def test_failures_that_are_not_in_a_row_leave_it_closed(store: Store) -> None:
+async def test_non_consecutive_failures_leave_the_breaker_closed(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=1)
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     for number in range(2 * THRESHOLD):
         claims = await claim(store)
         if number % 2:
@@ -222,9 +222,9 @@ async def test_failures_that_are_not_in_a_row_leave_it_closed(store: Store) -> N
     assert len(await claim(store)) == 1
 
 
-async def test_what_says_nothing_of_the_receiver_does_not_count(store: Store) -> None:
+async def test_outcomes_that_say_nothing_about_the_receiver_do_not_count(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], *range(10))
+    await queue_events(store, [endpoint], *range(10))
     await settle(
         store, *[settled(each, DeliveryStatus.PENDING, succeeded=None) for each in await claim(store)]
     )
@@ -250,34 +250,34 @@ async def test_another_url_closes_it_and_another_description_does_not(store: Sto
     assert await run_of(store, endpoint, "failures", "open_until", "failing_since") == ["0", "0", ""]
 
 
-async def test_whoever_says_that_it_is_mended_closes_it(store: Store) -> None:
+async def test_saving_an_endpoint_as_repaired_closes_the_breaker(store: Store) -> None:
     endpoint = await open_breaker(store)
     await store.endpoints.save(endpoint, replacing=endpoint, repaired=True)
     assert len(await claim(store)) == FIRST_CONCURRENCY
 
 
-async def test_what_is_sent_again_by_hand_goes_at_once_as_the_probe(
+async def test_a_manual_redelivery_is_sent_at_once_as_the_probe(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_waits(monkeypatch, first_ms=3_600_000)
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
-    *_, last = await owe(store, [endpoint], *range(10))
+    *_, last = await queue_events(store, [endpoint], *range(10))
     await fail(store, *await claim(store))
     assert await claim(store) == []
     await store.deliveries.redeliver(delivery_id(last, endpoint.id))
     (sent,) = await claim(store)
     assert sent.event_id == last
     await fail(store, sent)
-    # It has failed like any probe, and so the next one goes later.
+    # It failed like any probe, so the next one comes later.
     assert await claim(store) == []
     assert await run_of(store, endpoint, "probes") == ["1"]
 
 
-async def test_what_is_sent_again_by_hand_keeps_to_a_longer_pause_that_the_receiver_asked_for(
+async def test_a_manual_redelivery_respects_a_longer_requested_pause(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a", max_concurrency=THRESHOLD)
-    *_, last = await owe(store, [endpoint], *range(10))
+    *_, last = await queue_events(store, [endpoint], *range(10))
     failed = [
         settled(each, DeliveryStatus.PENDING, delay=0.0, succeeded=False, resume_after=300.0)
         for each in await claim(store)
@@ -289,9 +289,9 @@ async def test_what_is_sent_again_by_hand_keeps_to_a_longer_pause_that_the_recei
     assert await claim(store) == []
 
 
-async def test_one_that_has_only_failed_for_days_is_given_up(store: Store) -> None:
+async def test_an_endpoint_that_only_failed_for_days_is_given_up(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1, 2)
+    await queue_events(store, [endpoint], 1, 2)
     first, second = await claim(store)
     await fail(store, first)
     await age(store, endpoint, failing_since=GIVEN_UP_MS + 1000, failure_at=SILENCE_MS - 60_000)
@@ -300,9 +300,9 @@ async def test_one_that_has_only_failed_for_days_is_given_up(store: Store) -> No
     assert list(turn.given_up) == [endpoint.id]
 
 
-async def test_one_that_failed_days_ago_and_now_again_has_not_failed_all_through_them(store: Store) -> None:
+async def test_a_failure_days_ago_and_one_now_do_not_count_as_continuous(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1, 2, 3)
+    await queue_events(store, [endpoint], 1, 2, 3)
     first, second, third = await claim(store)
     await settle(store, settled(first, DeliveryStatus.EXHAUSTED, succeeded=False))
     await age(store, endpoint, failing_since=GIVEN_UP_MS + 1000, failure_at=SILENCE_MS + 1000)
@@ -314,7 +314,7 @@ async def test_one_that_failed_days_ago_and_now_again_has_not_failed_all_through
     assert int(at or 0) - int(since or 0) < SILENCE_MS
 
 
-async def test_the_worker_disables_what_is_given_up_and_notifies_others(
+async def test_the_worker_disables_a_given_up_endpoint_and_notifies_others(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_waits(monkeypatch, first_ms=50, longest_ms=50, given_up_ms=300)
@@ -326,10 +326,10 @@ async def test_the_worker_disables_what_is_given_up_and_notifies_others(
         event = numbered_event(1)
         await runtime.store.events.commit(event)
         await runtime.wakeup.dispatch()
-        await wait_until(lambda: bool(receiver.received("/other")), message="the others are told")
+        await wait_until(lambda: bool(receiver.received("/other")), message="the others are notified")
         disabled = await runtime.store.endpoints.get(endpoint.id)
         delivery = await runtime.store.deliveries.get(delivery_id(event.id, endpoint.id))
     assert (disabled.status, disabled.disabled_reason) == (EndpointStatus.DISABLED, DisabledReason.FAILING)
     assert delivery.status is DeliveryStatus.PENDING
-    (told,) = receiver.received("/other")
-    assert told.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "failing"}
+    (notified,) = receiver.received("/other")
+    assert notified.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "failing"}

@@ -1,4 +1,4 @@
-"""Each script keeps to one tag: on a cluster with a node for each tag, a foreign key is an error."""
+"""Each script uses keys of one tag only: on a cluster with a node per tag, others are an error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from notifier.store.resealing import RESEAL_ANSWER
 from notifier.store.scripts import Script
 from tests.support.cluster import ClusterDatabase, cluster_store, running_cluster
 from tests.support.cluster import settled as met
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import commit_space_events, numbered_event
 from tests.support.queue import settled
 
@@ -86,7 +86,7 @@ def a_watch(name: str) -> Watch:
 
 
 async def watch_and_poll(store: Store) -> None:
-    """Everything of the deciding side before there is an endpoint."""
+    """Run the scripts of the deciding side that need no endpoint."""
     watch = a_watch("first")
     await store.watches.create(watch, now=NOW)
     await store.polls.add(Call.LOOKUP, ["A"], at=NOW)
@@ -124,9 +124,9 @@ async def add(store: Store, name: str, **changes: Any) -> Endpoint:
 
 
 async def deliver(store: Store, endpoints: list[Endpoint]) -> None:
-    """Dispatch, deliver, fail, send again."""
+    """Run the scripts of dispatch, delivery, failure and redelivery."""
     waiting = await store.events.undispatched(limit=10)
-    await make_owed(store, [(entry.id, endpoints) for entry in waiting])
+    await dispatch_events(store, [(entry.id, endpoints) for entry in waiting])
     jobs = await store.waiting_work(now=NOW)
     assert "dispatch" not in jobs
     claims: list[Claim] = []
@@ -145,11 +145,11 @@ async def deliver(store: Store, endpoints: list[Endpoint]) -> None:
 
 
 async def recover(store: Store, endpoint: Endpoint) -> None:
-    """Recover what was never owed."""
+    """Run the scripts of a recovery."""
     missed: list[Event] = [numbered_event(number) for number in (10, 11)]
     for event in missed:
         await store.events.commit(event)
-    await make_owed(store, [(event.id, []) for event in missed])
+    await dispatch_events(store, [(event.id, []) for event in missed])
     span = await store.recoveries.read_span("2001-01-01T00:00:00Z", None)
     assert await store.recoveries.count(endpoint, span) == 2
     recovery = await store.recoveries.start(RecoveryId("rec_1"), endpoint, span, count=2)
@@ -160,7 +160,7 @@ async def recover(store: Store, endpoint: Endpoint) -> None:
 
 
 async def examine(database: ClusterDatabase, endpoint: Endpoint) -> None:
-    """The scripts of the doctor; what it reads in transactions beside them needs one server."""
+    """Run the doctor's scripts; its transactions need a single server."""
     await database.run(EXAMINE_EVENTS, keys=[schema.EVENTS()], args=["evt_1"])
     await database.run(EXAMINE_SPACES, keys=[schema.SPACES()], args=["A"])
     state = schema.STATE(0, endpoint.id)
@@ -169,7 +169,7 @@ async def examine(database: ClusterDatabase, endpoint: Endpoint) -> None:
 
 
 async def end(store: Store, endpoints: list[Endpoint]) -> None:
-    """Change, erase, delete, trim."""
+    """Run the scripts of changes, erasure, deletion and trimming."""
     first = endpoints[0]
     await store.endpoints.save(replace(first, status=EndpointStatus.DISABLED), replacing=first)
     await store.endpoints.claim_challenges(due_at=NOW, lease_end=NOW, limit=1)

@@ -1,4 +1,4 @@
-"""Both versions of X's API that are in the wild bring the same news, and a version to come brings no harm."""
+"""Both contracts of X's API produce the same events, and future changes do no harm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notifier.core.model.observation import Call
 from notifier.core.model.space import Space
 from notifier.core.model.watch import OnFirstSight, WatchKind, WatchStatus
 from notifier.simulator import Contract
-from tests.support.steered import Asked, steered
+from tests.support.rig import XRequest, open_rig
 
 pytestmark = pytest.mark.no_cover
 
@@ -53,32 +53,32 @@ spaces:
 
 
 @both
-async def test_a_whole_life_is_announced_alike_whichever_version_x_speaks(
+async def test_a_complete_space_is_announced_alike_with_either_contract(
     redis_url: str, contract: Contract
 ) -> None:
-    async with steered(redis_url, FULL, contract=contract) as it:
-        await it.watch(WatchKind.CREATOR, "@one", "@nobody")
-        await it.watch(WatchKind.SPACE, "LOST", "neverwas")
-        await it.pass_time(2.5 * 3600, step=60)
-        known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
+    async with open_rig(redis_url, FULL, contract=contract) as rig:
+        await rig.watch(WatchKind.CREATOR, "@one", "@nobody")
+        await rig.watch(WatchKind.SPACE, "LOST", "neverwas")
+        await rig.pass_time(2.5 * 3600, step=60)
+        known = (await rig.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
         assert known is not None
         assert {each.name for each in fields(Space) if known.space.value(each.name) is None} == set()
-        page = await it.runtime.store.watches.page(limit=10, cursor=None)
+        page = await rig.runtime.store.watches.page(limit=10, cursor=None)
         assert {watch.target: str(watch.status) for watch in page.items} == {
             "@one": "active",
             "@nobody": "failed",
             "LOST": "active",
             "neverwas": "active",
         }
-        await it.pass_time(26 * 3600, step=3600)  # until all that is gone has been erased
-        counts, asked = await it.counts(), it.x.asked
+        await rig.pass_time(26 * 3600, step=3600)  # until every gone Space has been erased
+        counts, asked = await rig.counts(), rig.x.requests
     assert counts == {
         "space.scheduled": 1,
         "space.reminder": 1,
         "space.started": 2,
         "space.speakers_added": 1,
         "space.participants_milestone": 1,
-        "space.ended": 2,  # one by its own word, one because both versions name it as not found
+        "space.ended": 2,  # one is stated by X, one is inferred because both contracts report it as not found
         "watch.failed": 1,
         "space.redacted": 2,
     }
@@ -86,16 +86,16 @@ async def test_a_whole_life_is_announced_alike_whichever_version_x_speaks(
 
 
 @both
-async def test_problems_of_either_host_are_understood(redis_url: str, contract: Contract) -> None:
-    play = (
+async def test_problem_types_of_either_host_are_understood(redis_url: str, contract: Contract) -> None:
+    scenario = (
         FULL + "faults: [{at: 1m, for: 1m, kind: usage_capped}, {at: 20m, for: 1m, kind: credits_depleted}]"
     )
-    async with steered(redis_url, play, contract=contract) as it:
-        await it.watch(WatchKind.SPACE, "LOST", on_first_sight=OnFirstSight.BASELINE)
-        await it.pass_time(1700, step=10)
-        page = await it.runtime.store.events.page(limit=10, cursor=None, oldest_first=True)
-    told = [(event.type, json.loads(event.body)["data"]["details"].get("kind")) for event in page.items]
-    assert told == [
+    async with open_rig(redis_url, scenario, contract=contract) as rig:
+        await rig.watch(WatchKind.SPACE, "LOST", on_first_sight=OnFirstSight.BASELINE)
+        await rig.pass_time(1700, step=10)
+        page = await rig.runtime.store.events.page(limit=10, cursor=None, oldest_first=True)
+    announced = [(event.type, json.loads(event.body)["data"]["details"].get("kind")) for event in page.items]
+    assert announced == [
         ("watch.baseline", None),
         ("source.degraded", "usage_capped"),
         ("source.recovered", "usage_capped"),
@@ -105,7 +105,7 @@ async def test_problems_of_either_host_are_understood(redis_url: str, contract: 
 
 
 def refusal(contract: Contract, parameter: str, value: str, asked: str, allowed: list[str]) -> dict[str, Any]:
-    """Write a 400 about one value among those of a parameter, as either version words it."""
+    """Return a 400 about one value of a parameter, in the form of either contract."""
     message = f"The `{parameter}` query parameter value [{value}] is not one of [{','.join(allowed)}]"
     if contract is Contract.LEGACY:
         return {
@@ -123,12 +123,12 @@ def refusal(contract: Contract, parameter: str, value: str, asked: str, allowed:
     ("parameter", "gone"),
     [("space.fields", ["subscriber_count", "is_ticketed"]), ("expansions", ["topic_ids"])],
 )
-async def test_a_field_that_a_later_version_drops_is_done_without(
+async def test_polling_continues_without_a_field_that_x_drops(
     redis_url: str, contract: Contract, parameter: str, gone: list[str]
 ) -> None:
-    async with steered(redis_url, FULL, contract=contract) as it:
+    async with open_rig(redis_url, FULL, contract=contract) as rig:
 
-        async def without(asked: Asked) -> web.Response | None:
+        async def without(asked: XRequest) -> web.Response | None:
             sent = asked.query.get(parameter, "").split(",")
             refused = next((each for each in gone if each in sent), None)
             if refused is None:
@@ -137,33 +137,33 @@ async def test_a_field_that_a_later_version_drops_is_done_without(
             body = refusal(contract, parameter, refused, ",".join(sent), allowed)
             return web.json_response(body, status=400)
 
-        it.x.instead = without
-        await it.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")
-        await it.watch(WatchKind.CREATOR, "1")
-        await it.pass_time(1200, step=10)
-        statuses = [asked.status for asked in it.x.asked]
-        refused = [asked.call for asked in it.x.asked if asked.status == 400]
-        # The older version lists all that it takes, so one refusal says everything; the newer names a value.
+        rig.x.override = without
+        await rig.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")
+        await rig.watch(WatchKind.CREATOR, "1")
+        await rig.pass_time(1200, step=10)
+        statuses = [asked.status for asked in rig.x.requests]
+        refused = [asked.call for asked in rig.x.requests if asked.status == 400]
+        # The older contract lists all valid values, so one refusal is enough; the newer one names a value.
         times = 1 if contract is Contract.LEGACY else len(gone)
         assert sorted(refused) == sorted([Call.LOOKUP, Call.CREATORS] * times), "each call learns by itself"
         assert 400 not in statuses[2 * times + 2 :]
-        assert await it.counts() == {"space.scheduled": 1}, "and X is not said to have an outage"
-        known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
+        assert await rig.counts() == {"space.scheduled": 1}, "and X is not said to have an outage"
+        known = (await rig.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
         assert known is not None
         assert known.space.title == "Say hello"
         assert [known.space.value(each) for each in gone] == [None] * len(gone)
-        page = await it.runtime.store.watches.page(limit=10, cursor=None)
+        page = await rig.runtime.store.watches.page(limit=10, cursor=None)
         assert {watch.status for watch in page.items} == {WatchStatus.ACTIVE}
 
 
 @both
-async def test_without_people_the_older_version_shows_none_either(redis_url: str, contract: Contract) -> None:
-    async with steered(redis_url, FULL, contract=contract) as it:
-        await it.endpoint("/thin", PayloadForm.THIN)
-        await it.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")
-        await it.poll()
-        known = (await it.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
+async def test_thin_payloads_request_no_people_in_either_contract(redis_url: str, contract: Contract) -> None:
+    async with open_rig(redis_url, FULL, contract=contract) as rig:
+        await rig.endpoint("/thin", PayloadForm.THIN)
+        await rig.watch(WatchKind.SPACE, "1zqKVXPQhvZJB")
+        await rig.poll()
+        known = (await rig.runtime.store.spaces.get("1zqKVXPQhvZJB")).known
         assert known is not None
         assert (known.space.host_ids, known.space.invited_user_ids, known.space.speaker_ids) == (None,) * 3
         assert (known.space.creator_id, known.space.topic_ids) == ("1", ("848920371311001600",))
-        assert {asked.call for asked in it.x.asked} == {Call.LOOKUP}
+        assert {asked.call for asked in rig.x.requests} == {Call.LOOKUP}

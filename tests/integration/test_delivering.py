@@ -54,7 +54,7 @@ def settings_for(redis_url: str, **changes: Any) -> Settings:
     return quick_settings(redis_url, retry_schedule_seconds=(0.05, 0.05, 0.05), **changes)
 
 
-async def test_a_receiver_that_fails_is_tried_again_until_it_takes_it(redis_url: str) -> None:
+async def test_a_failing_receiver_is_retried_until_it_accepts(redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
         endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
@@ -70,7 +70,7 @@ async def test_a_receiver_that_fails_is_tried_again_until_it_takes_it(redis_url:
     assert all(each.verified for each in requests)
 
 
-async def test_a_schedule_that_is_used_up_leaves_the_delivery_exhausted(redis_url: str) -> None:
+async def test_a_used_up_schedule_exhausts_the_delivery(redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
         endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
@@ -84,7 +84,7 @@ async def test_a_schedule_that_is_used_up_leaves_the_delivery_exhausted(redis_ur
     assert [each.trigger for each in attempts] == ["scheduled"] * 4 + ["manual"]
 
 
-async def test_410_disables_the_endpoint_notifies_others_and_keeps_what_it_is_owed(redis_url: str) -> None:
+async def test_410_disables_the_endpoint_notifies_others_and_keeps_its_deliveries(redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
         endpoint = await add_endpoint(runtime, receiver, "/hook", event_types=("webhook.test",))
@@ -97,15 +97,15 @@ async def test_410_disables_the_endpoint_notifies_others_and_keeps_what_it_is_ow
         receiver.answer("/hook", statuses=[200])
         await runtime.store.endpoints.save(endpoint, replacing=disabled)
         await becomes(runtime, event, endpoint, DeliveryStatus.DELIVERED, attempts=2)
-        await wait_until(lambda: bool(receiver.received("/other")), message="the other endpoint is told")
+        await wait_until(lambda: bool(receiver.received("/other")), message="the other endpoint is notified")
     assert len(receiver.received("/hook")) == 2
-    (told,) = receiver.received("/other")
-    assert told.json["type"] == "endpoint.disabled"
-    assert told.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "gone"}
+    (notified,) = receiver.received("/other")
+    assert notified.json["type"] == "endpoint.disabled"
+    assert notified.json["data"]["details"] == {"endpoint_id": endpoint.id, "reason": "gone"}
 
 
 @pytest.mark.parametrize("reason", [DisabledReason.GONE, DisabledReason.FAILING])
-async def test_disabling_keeps_what_its_owner_changes_meanwhile(
+async def test_disabling_keeps_concurrent_changes_of_the_owner(
     redis_url: str, reason: DisabledReason
 ) -> None:
     async with Receiver() as receiver, running_worker(settings_for(redis_url)) as worker:
@@ -118,7 +118,7 @@ async def test_disabling_keeps_what_its_owner_changes_meanwhile(
     assert after.description == "changed"
 
 
-async def test_another_url_by_now_is_not_disabled_for_the_former_one(redis_url: str) -> None:
+async def test_a_new_url_is_not_disabled_for_the_old_one(redis_url: str) -> None:
     async with Receiver() as receiver, running_worker(settings_for(redis_url)) as worker:
         endpoints = worker.runtime.store.endpoints
         tried = await add_endpoint(worker.runtime, receiver, "/hook")
@@ -167,7 +167,7 @@ async def test_a_lost_master_key_is_our_fault_and_costs_no_attempt(redis_url: st
     assert (attempt.outcome, "NOTIFIER_MASTER_KEYS" in attempt.reason) == ("ours", True)
 
 
-async def test_attempts_that_fail_through_our_own_fault_do_not_pile_up(redis_url: str) -> None:
+async def test_attempts_that_fail_by_our_own_fault_do_not_accumulate(redis_url: str) -> None:
     settings = settings_for(redis_url)
     other = settings_for(redis_url, master_keys="other:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(other):
@@ -198,7 +198,7 @@ async def test_thin_endpoints_get_ids_only_and_signed(redis_url: str) -> None:
     assert "users" not in got.json["data"]
 
 
-async def test_a_hanging_endpoint_holds_up_nobody_else(redis_url: str) -> None:
+async def test_a_hanging_endpoint_does_not_delay_others(redis_url: str) -> None:
     settings = settings_for(redis_url, delivery_partitions=1, request_timeout_seconds=3, lease_seconds=8)
     async with Receiver() as receiver, open_runtime(settings) as runtime, running_worker(settings):
         await add_endpoint(runtime, receiver, "/hangs", event_types=("*",))
@@ -221,7 +221,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_is_in_flight(redis_u
     assert (delivery.status, delivery.attempts_made) == (DeliveryStatus.DELIVERED, 1)
 
 
-async def test_a_worker_whose_queue_fails_records_what_is_in_flight_and_goes_on(
+async def test_a_worker_with_a_failing_queue_records_attempts_in_flight_and_continues(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(redis_url)
@@ -257,7 +257,7 @@ async def test_two_workers_send_no_delivery_twice(redis_url: str) -> None:
         assert sorted(ids) == sorted(events)
 
 
-async def test_a_worker_says_at_its_start_which_master_keys_are_missing(
+async def test_a_worker_logs_missing_master_keys_at_its_start(
     redis_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = settings_for(redis_url)

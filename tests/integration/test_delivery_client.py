@@ -26,7 +26,7 @@ from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until
 
 
-async def test_a_receiver_gets_exactly_what_was_built_and_verifies_it() -> None:
+async def test_a_receiver_gets_exactly_the_built_request_and_verifies_it() -> None:
     async with Receiver() as receiver, client_for() as client:
         receiver.verify("/hook", SECRET)
         receiver.answer(
@@ -57,14 +57,14 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert classify(answer, now=0).kind is OutcomeKind.RETRY
 
 
-async def test_kept_headers_are_short_and_can_be_written_down() -> None:
+async def test_recorded_headers_are_short_and_printable() -> None:
     raw = b"HTTP/1.1 200 OK\r\nserver: \xe9\xff\r\nvia: %b\r\ncontent-length: 0\r\n\r\n" % (b"v" * 5000)
     async with peer(answering(raw)) as url:
         answer = await post(url)
     assert answer.headers == {"server": "??", "via": "v" * 256}
 
 
-async def test_a_compressed_body_stays_compressed_and_is_cut() -> None:
+async def test_a_compressed_body_stays_compressed_and_is_truncated() -> None:
     bomb = gzip.compress(bytes(8 * 1024 * 1024))
     raw = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(bomb), bomb)
     async with peer(answering(raw)) as url:
@@ -73,7 +73,7 @@ async def test_a_compressed_body_stays_compressed_and_is_cut() -> None:
     assert answer.body == bomb[:4096]
 
 
-async def test_an_endless_body_is_cut_and_its_connection_closed() -> None:
+async def test_an_endless_body_is_truncated_and_its_connection_closed() -> None:
     ended = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,7 +93,7 @@ async def test_an_endless_body_is_cut_and_its_connection_closed() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096])
-async def test_a_body_that_ends_in_time_leaves_the_connection_open(size: int) -> None:
+async def test_a_body_within_the_limit_leaves_the_connection_open(size: int) -> None:
     connections = 0
 
     async def keep_alive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,7 +109,7 @@ async def test_a_body_that_ends_in_time_leaves_the_connection_open(size: int) ->
     assert connections == 1
 
 
-async def test_a_body_beyond_the_limit_is_not_read_and_costs_the_connection() -> None:
+async def test_a_body_beyond_the_limit_is_not_read_and_closes_the_connection() -> None:
     connections = 0
 
     async def long_winded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -126,7 +126,7 @@ async def test_a_body_beyond_the_limit_is_not_read_and_costs_the_connection() ->
     assert connections == 2
 
 
-async def test_the_resolver_gives_every_address_of_a_name() -> None:
+async def test_the_resolver_returns_every_address_of_a_name() -> None:
     resolver = ThreadResolver(timeout_seconds=5)
     found = await resolver.lookup("localhost", 8080)
     await resolver.close()
@@ -191,8 +191,8 @@ async def test_a_stale_connection_is_replaced_once_and_nothing_is_lost() -> None
     assert len(requests) == 3
 
 
-async def test_a_stale_connection_is_replaced_by_a_fresh_one() -> None:
-    """Where one kept connection is dead, the others are likely to be, too."""
+async def test_a_stale_connection_is_replaced_by_a_new_one() -> None:
+    """If one kept connection is dead, the others probably are, too."""
     together = asyncio.Event()
     connections = 0
 
@@ -230,7 +230,7 @@ async def test_a_stale_connection_that_resets_is_replaced() -> None:
     assert connections == 2
 
 
-async def test_a_late_end_on_a_reused_connection_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_close_of_a_reused_connection_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifier.delivery.client.STALE_WINDOW_SECONDS", 0.0)
     connections = 0
 
@@ -247,7 +247,7 @@ async def test_a_late_end_on_a_reused_connection_is_not_tried_again(monkeypatch:
     assert connections == 1
 
 
-async def test_a_fresh_connection_that_closes_is_not_tried_twice() -> None:
+async def test_a_new_connection_that_closes_is_not_retried() -> None:
     connections = 0
 
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -279,7 +279,7 @@ async def test_a_replaced_connection_that_fails_too_ends_the_attempt() -> None:
     assert connections == 2
 
 
-async def test_an_answer_that_breaks_off_on_a_reused_connection_is_not_tried_again() -> None:
+async def test_a_truncated_answer_on_a_reused_connection_is_not_retried() -> None:
     connections = 0
 
     async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -318,7 +318,7 @@ async def test_a_proxy_gets_the_request_and_keeps_the_rule_itself() -> None:
     assert heads[0].startswith(b"POST http://10.0.0.1/hook HTTP/1.1\r\n")
 
 
-async def test_cancelling_goes_through_and_frees_the_connection() -> None:
+async def test_cancelling_a_request_frees_the_connection() -> None:
     arrived, ended = asyncio.Event(), asyncio.Event()
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -337,7 +337,7 @@ async def test_cancelling_goes_through_and_frees_the_connection() -> None:
         await asyncio.wait_for(ended.wait(), 5)
 
 
-async def test_many_posts_at_once_share_the_client() -> None:
+async def test_many_concurrent_posts_share_the_client() -> None:
     async with Receiver() as receiver, client_for(max_connections=8) as client:
         receiver.verify("/hook", SECRET)
         answers = await asyncio.gather(*(client.send(request_to(receiver.url("/hook"))) for _ in range(100)))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         b"HTTP/1.1 100 Continue\r\n\r\n",
     ],
 )
-async def test_a_slow_drip_ends_at_the_total_time_out(head: bytes) -> None:
+async def test_a_slowly_dripping_answer_ends_at_the_total_time_out(head: bytes) -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(head)
@@ -43,7 +43,7 @@ async def test_a_slow_drip_ends_at_the_total_time_out(head: bytes) -> None:
 
     async with peer(drip) as url, asyncio.timeout(5):
         answer = await post(url, timeout_seconds=0.2)
-    if b"length" in head:  # the decision had come
+    if b"length" in head:  # the status had arrived
         assert (answer.status, answer.error) == (200, None)
         assert classify(answer, now=0).kind is OutcomeKind.DELIVERED
     else:
@@ -87,7 +87,7 @@ async def test_the_status_and_retry_after_of_a_broken_answer_are_kept() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else value[:24],
 )
-async def test_an_answer_that_is_none_has_its_class(raw: bytes, error: ErrorClass) -> None:
+async def test_an_invalid_answer_has_its_error_class(raw: bytes, error: ErrorClass) -> None:
     async with peer(answering(raw)) as url:
         answer = await post(url)
     assert answer.error is error
@@ -131,7 +131,7 @@ async def test_a_proxy_that_cannot_be_reached_in_time_is_our_fault(
     assert not classify(answer, now=0).counted
 
 
-async def test_a_reset_is_a_reset() -> None:
+async def test_a_reset_is_classified_as_a_reset() -> None:
     async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         reset(writer)
@@ -141,7 +141,7 @@ async def test_a_reset_is_a_reset() -> None:
     assert (answer.status, answer.error) == (None, ErrorClass.CONNECTION_RESET)
 
 
-async def test_a_closed_port_refuses() -> None:
+async def test_a_closed_port_is_a_refused_connection() -> None:
     answer = await post(f"http://127.0.0.1:{free_port()}/")
     assert (answer.status, answer.error) == (None, ErrorClass.CONNECTION_REFUSED)
     assert answer.detail
@@ -172,7 +172,7 @@ async def test_tls_on_a_plain_port_is_a_tls_failure() -> None:
     assert answer.error is ErrorClass.TLS
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_a_tls_failure(tmp_path: Path) -> None:
     server, _ = tls_contexts(tmp_path)
     async with peer(answering(OK), ssl=server) as url:
         answer = await post(url)
@@ -180,7 +180,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure(tmp_path: 
     assert "certificate" in answer.detail
 
 
-async def test_a_trusted_certificate_is_taken(tmp_path: Path) -> None:
+async def test_a_trusted_certificate_is_accepted(tmp_path: Path) -> None:
     server, trusting = tls_contexts(tmp_path)
     async with peer(answering(OK), ssl=server) as url:
         answer = await post(url, ssl_context=trusting)
@@ -197,13 +197,13 @@ async def test_a_trusted_certificate_is_taken(tmp_path: Path) -> None:
         ("2130706433", ErrorClass.INVALID_URL),
     ],
 )
-async def test_a_host_that_leads_nowhere_has_its_class(
+async def test_an_unresolvable_host_has_its_error_class(
     host: str, error: ErrorClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_such_name(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    if error is ErrorClass.DNS:  # no test may ask the network
+    if error is ErrorClass.DNS:  # tests must not use the network
         monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
     answer = await post(f"http://{host}/")
     assert (answer.status, answer.error) == (None, error)
@@ -218,7 +218,7 @@ async def test_a_url_that_cannot_be_dialled_is_refused(url: str) -> None:
     assert classify(answer, now=0).kind is OutcomeKind.REFUSED
 
 
-async def test_a_resolver_that_fails_for_now_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_temporary_failure_of_the_resolver_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def try_again(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
@@ -261,7 +261,9 @@ async def test_a_proxy_that_is_down_is_our_fault(scheme: str) -> None:
         (504, ErrorClass.UNREACHABLE),
     ],
 )
-async def test_a_refused_tunnel_is_the_proxy_s_or_the_receiver_s(status: int, error: ErrorClass) -> None:
+async def test_a_refused_tunnel_is_blamed_on_the_proxy_or_the_receiver(
+    status: int, error: ErrorClass
+) -> None:
     async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 %d No\r\ncontent-length: 0\r\n\r\n" % status)
@@ -298,8 +300,8 @@ async def test_a_proxy_that_wants_credentials_is_our_fault() -> None:
     ],
     ids=lambda value: value[:60] if isinstance(value, bytes) else str(value),
 )
-async def test_no_failure_behind_a_proxy_quotes_the_answer(raw: bytes, error: ErrorClass | None) -> None:
-    """Where content is erased only the headers and the body of an answer go, and the reason stays."""
+async def test_failures_behind_a_proxy_do_not_quote_the_answer(raw: bytes, error: ErrorClass | None) -> None:
+    """An erasure removes only headers and body of an answer, so the reason must not quote them."""
     async with peer(answering(raw)) as proxy_url:
         answer = await post("http://receiver.example/", proxy=proxy_url)
     assert answer.error is error

@@ -13,6 +13,7 @@ import uvloop
 
 from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery.resolver import Destination
+from tests.support.hostile.certificates import Authority
 from tests.support.peers import (
     OK,
     Peer,
@@ -28,7 +29,6 @@ from tests.support.peers import (
 from tests.support.proxies import Proxy, each_proxy
 from tests.support.receiver import Receiver
 from tests.support.relay import relay
-from tests.support.zoo.certificates import Authority
 
 PATHS: Final = (
     "/hook?sp=%2Ftriggers%2Fmanual&sig=a%2Bb%2f%3D",

@@ -1,4 +1,4 @@
-"""Whose fault it is that a name has no answer, and what one bad name may cost the others."""
+"""Who is to blame for a failed lookup, and how a bad name affects the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = "receiver.example"
 
 
 class Resolver:
-    """Stands in for ``getaddrinfo``: each name does what a test says, the others do not exist."""
+    """Replaces ``getaddrinfo``: each name behaves as a test says, other names do not exist."""
 
     def __init__(self) -> None:
         self.names: dict[str, Callable[[], object]] = {}
@@ -34,13 +34,13 @@ class Resolver:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     def hang(self) -> None:
-        """Say nothing until the test is over, and then that there was nothing."""
+        """Block until the test is over, then return nothing."""
         self.released.wait(20)
         broken()
 
 
 def known() -> None:
-    """A name that has an address."""
+    """Return an address."""
 
 
 def unknown() -> None:
@@ -61,7 +61,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 
 @pytest.mark.parametrize("neighbour", [known, unknown])
-async def test_a_name_whose_servers_fail_is_the_receivers_where_our_resolver_works(
+async def test_a_failing_name_is_the_receivers_fault_if_our_resolver_works(
     resolver: Resolver, neighbour: Callable[[], object]
 ) -> None:
     resolver.names = {DEAD: broken, "nic.example": neighbour}
@@ -75,7 +75,7 @@ async def test_a_name_whose_servers_fail_is_the_receivers_where_our_resolver_wor
     )
 
 
-async def test_a_name_whose_servers_hang_is_the_receivers_too(resolver: Resolver) -> None:
+async def test_a_hanging_name_server_is_the_receivers_fault(resolver: Resolver) -> None:
     resolver.names = {DEAD: resolver.hang}
     answer = await post(f"https://{DEAD}/", resolve_timeout_seconds=0.1)
     assert answer.error is ErrorClass.DNS
@@ -83,20 +83,20 @@ async def test_a_name_whose_servers_hang_is_the_receivers_too(resolver: Resolver
 
 
 @pytest.mark.parametrize("host", [DEAD, "a-single-label"])
-async def test_where_nothing_is_answered_it_is_our_fault(resolver: Resolver, host: str) -> None:
+async def test_a_resolver_without_any_answer_is_our_fault(resolver: Resolver, host: str) -> None:
     resolver.names = {host: broken, "nic.example": broken}
     answer = await post(f"https://{host}/")
     assert answer.error is ErrorClass.RESOLVER
     assert not classify(answer, now=0).counted
 
 
-async def test_a_short_time_out_of_requests_leaves_time_to_see_whose_fault_it_is(resolver: Resolver) -> None:
+async def test_a_short_request_time_out_leaves_time_to_find_whose_fault_it_is(resolver: Resolver) -> None:
     resolver.names = {DEAD: resolver.hang, "nic.example": resolver.hang}
     answer = await post(f"https://{DEAD}/", timeout_seconds=0.9)
     assert answer.error is ErrorClass.RESOLVER
 
 
-async def test_a_name_that_hangs_takes_one_thread_however_many_deliveries_wait_for_it(
+async def test_a_hanging_name_uses_one_thread_for_all_waiting_deliveries(
     resolver: Resolver,
 ) -> None:
     resolver.names = {DEAD: resolver.hang, GOOD: known}
@@ -113,7 +113,7 @@ async def test_a_name_that_hangs_takes_one_thread_however_many_deliveries_wait_f
     assert {answer.error for answer in answers} == {ErrorClass.DNS}
 
 
-async def test_whoever_gives_up_leaves_the_lookup_to_the_others(resolver: Resolver) -> None:
+async def test_a_cancelled_waiter_leaves_the_lookup_running_for_the_others(resolver: Resolver) -> None:
     go_on = threading.Event()
     resolver.names = {GOOD: lambda: bool(go_on.wait(20))}
     async with Receiver() as receiver, client_for() as client:
@@ -127,7 +127,7 @@ async def test_whoever_gives_up_leaves_the_lookup_to_the_others(resolver: Resolv
     assert (first.cancelled(), answer.status, resolver.asked[GOOD]) == (True, 200, 1)
 
 
-async def test_nothing_is_kept_from_one_lookup_to_the_next(resolver: Resolver) -> None:
+async def test_lookups_are_not_cached(resolver: Resolver) -> None:
     resolver.names = {DEAD: unknown}
     async with client_for() as client:
         errors = [(await client.send(request_to(f"https://{DEAD}/"))).error for _ in range(2)]

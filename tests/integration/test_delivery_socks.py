@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from notifier.core.delivery.outcome import Answer, ErrorClass, OutcomeKind, classify
 from tests.support.examples import examples
+from tests.support.hostile.certificates import Authority
 from tests.support.peers import OK, answering, client_for, free_port, peer, post, read_request, request_to
 from tests.support.receiver import Receiver
 from tests.support.socks import (
@@ -28,7 +29,6 @@ from tests.support.socks import (
     socks_proxy,
 )
 from tests.support.wait import wait_until
-from tests.support.zoo.certificates import Authority
 
 USER = (b"me", b"p@ss:/word")
 CREDENTIALS = "me:p%40ss%3A%2Fword@"

@@ -1,4 +1,4 @@
-"""Each thing that must not be so is brought about by hand, and that, and nothing else, is found."""
+"""Every inconsistency is created by hand, and the doctor finds exactly that."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, doctor, schema
 from notifier.store.doctor import findings
 from notifier.store.endpoint_state import StateField
-from tests.support.contents import contents, differences
-from tests.support.healthy import PARTITIONS, put_back
+from tests.support.database_contents import contents, differences
+from tests.support.healthy_database import PARTITIONS, restore_healthy
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add
 from tests.support.receiver import Receiver
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.server
 @pytest.fixture
 async def names(redis_url: str) -> AsyncIterator[dict[str, str]]:
     async with Redis.from_url(redis_url) as raw:
-        yield (await put_back(redis_url, raw)).names
-        await raw.flushall()  # What a test has broken must not look like a leak.
+        yield (await restore_healthy(redis_url, raw)).names
+        await raw.flushall()  # What a test has broken must not count as a leak.
 
 
 @pytest.fixture
@@ -40,20 +40,20 @@ async def runtime(
     redis_url: str, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Runtime]:
     assert names
-    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # Nothing moves here.
+    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # The state is constant here.
     async with open_runtime(quick_settings(redis_url, delivery_partitions=PARTITIONS)) as opened:
         yield opened
 
 
 async def found(runtime: Runtime) -> list[str]:
-    """Return what the doctor finds, and see that it changes nothing."""
+    """Return the doctor's findings, and check that it changes nothing."""
     before = await contents(runtime.store.database.redis)
     texts = [str(finding) for finding in await findings(runtime.store)]
     assert await contents(runtime.store.database.redis) == before
     return texts
 
 
-async def test_nothing_is_found_where_all_is_well(runtime: Runtime) -> None:
+async def test_nothing_is_found_in_a_healthy_database(runtime: Runtime) -> None:
     assert await found(runtime) == []
 
 
@@ -131,7 +131,7 @@ BROKEN: Final = {
         ["sn:{{p0}}:delivery:{dlv_delivered}: is delivered and has no time of its end"],
     ),
     # Endpoints and partitions
-    "work that nobody is told of": (
+    "work without a wakeup": (
         "ZREM sn:{{p{partition}}}:ready {plain}",
         ["sn:{{p{partition}}}:ready: {plain} has work and is not in it"],
     ),
@@ -391,7 +391,7 @@ async def change_body(runtime: Runtime, event: str, **data: Any) -> None:
 
 
 PUT_RIGHT_BY_A_CHANGE: Final = (
-    "work that nobody is told of",
+    "work without a wakeup",
     "filed too late",
     "no generation",
     "another rate",
@@ -399,7 +399,7 @@ PUT_RIGHT_BY_A_CHANGE: Final = (
 
 
 @pytest.mark.parametrize("what", PUT_RIGHT_BY_A_CHANGE)
-async def test_what_a_change_puts_right_is_put_right_by_one(
+async def test_a_change_repairs_what_it_is_said_to_repair(
     runtime: Runtime, names: dict[str, str], what: str
 ) -> None:
     endpoints, command = runtime.store.endpoints, BROKEN[what][0]
@@ -420,7 +420,7 @@ async def test_what_a_change_puts_right_is_put_right_by_one(
     assert await endpoints.get(endpoint.id) == replace(endpoint, description="changed")
 
 
-async def test_what_will_never_be_sent_is_put_right_by_sending_it_again(
+async def test_a_redelivery_repairs_a_delivery_that_would_never_be_sent(
     runtime: Runtime, names: dict[str, str]
 ) -> None:
     redis, deliveries = runtime.store.database.redis, runtime.store.deliveries
@@ -462,7 +462,7 @@ async def test_a_secret_that_cannot_be_opened(runtime: Runtime, names: dict[str,
     assert finding.remedy.endswith(f"give {endpoint.id} its target again, PATCH /v1/endpoints/{endpoint.id}")
 
 
-async def test_an_event_under_an_id_that_is_not_its_contents(runtime: Runtime, names: dict[str, str]) -> None:
+async def test_an_event_whose_id_does_not_match_its_content(runtime: Runtime, names: dict[str, str]) -> None:
     event = names["live_last"]
     redis = runtime.store.database.redis
     payload = json.loads(await redis.hget(schema.EVENT(event), "body"))
@@ -485,7 +485,7 @@ async def test_a_body_of_another_sequence(runtime: Runtime, names: dict[str, str
     ]
 
 
-async def test_content_that_was_to_be_erased(runtime: Runtime) -> None:
+async def test_content_that_should_have_been_erased(runtime: Runtime) -> None:
     redis = runtime.store.database.redis
     (event, *_) = await redis.zrange(schema.SPACE_EVENTS("GONE"), 0, 0)
     assert json.loads(await redis.hget(schema.SPACE("GONE"), "doc"))["erased"]
@@ -527,7 +527,7 @@ async def test_a_poll_whose_lease_never_ends(runtime: Runtime) -> None:
     ]
 
 
-async def test_busy_workers_raise_no_false_alarm(redis_url: str) -> None:
+async def test_busy_workers_cause_no_false_alarm(redis_url: str) -> None:
     settings = quick_settings(redis_url, delivery_partitions=2, retry_schedule_seconds=(0.02,) * 3)
     async with Receiver() as receiver, open_runtime(settings) as runtime:
         receiver.answer("/bad", statuses=[500])

@@ -1,4 +1,4 @@
-"""How deliveries get going: in the worker that dispatched them, in the sweep, and in those that join in."""
+"""How deliveries start: in the dispatching worker, in the sweep, and in workers that join in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import schema
-from tests.support.owing import make_known, make_owed
+from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from workers import dispatch
@@ -28,7 +28,7 @@ PARTITIONS = 2
 
 @asynccontextmanager
 async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
-    """Return a worker that drains by itself, and that arq brings no jobs."""
+    """Return a worker that drains by itself and gets no jobs from arq."""
     settings = quick_settings(redis_url, delivery_partitions=PARTITIONS)
     async with open_runtime(settings) as runtime, runtime.delivery_client(max_connections=64) as client:
         worker = Worker("alone", runtime, None, client, set_off=set_off)
@@ -37,19 +37,19 @@ async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
 
 
 async def ended(worker: Worker) -> None:
-    """Wait until nothing goes on in the background."""
+    """Wait until no background task is running."""
     while worker.background:
         await asyncio.wait(worker.background)
 
 
 async def endpoints_in_each_partition(runtime: Runtime, receiver: Receiver) -> list[Endpoint]:
-    """Register one endpoint in every partition, in their order; their receivers are known."""
+    """Register one endpoint per partition, in order, each with its full concurrency."""
     found: dict[int, Endpoint] = {}
     for number in range(100):
         endpoint = await add_endpoint(
             runtime, receiver, f"/hook{number}", event_types=("*",), max_concurrency=WINDOW
         )
-        await make_known(runtime.store, endpoint)
+        await allow_full_concurrency(runtime.store, endpoint)
         found.setdefault(runtime.store.partitions.of(endpoint.id), endpoint)
         if len(found) == PARTITIONS:
             return [found[partition] for partition in range(PARTITIONS)]
@@ -60,11 +60,11 @@ def path_of(endpoint: Endpoint) -> str:
     return "/" + endpoint.url.rpartition("/")[2]
 
 
-async def owe(runtime: Runtime, endpoints: list[Endpoint], *numbers: int) -> None:
+async def queue_events(runtime: Runtime, endpoints: list[Endpoint], *numbers: int) -> None:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await runtime.store.events.commit(event)
-    await make_owed(runtime.store, [(event.id, endpoints) for event in events])
+    await dispatch_events(runtime.store, [(event.id, endpoints) for event in events])
 
 
 async def waiting_jobs(runtime: Runtime) -> int:
@@ -80,7 +80,7 @@ async def test_a_worker_delivers_what_it_dispatched_without_a_job(redis_url: str
         assert len(receiver.received("/hook")) == 1
 
 
-async def test_the_others_are_called_once_for_a_while(
+async def test_other_workers_are_woken_once_in_a_while(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
@@ -103,22 +103,22 @@ async def test_the_others_are_called_once_for_a_while(
 async def test_the_sweep_delivers_what_is_due(redis_url: str) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
-        await owe(worker.runtime, [endpoint], 1)
+        await queue_events(worker.runtime, [endpoint], 1)
         flag = schema.PARTITION_WAKEUP(worker.runtime.store.partitions.of(endpoint.id))
-        await worker.runtime.store.database.redis.delete(flag)  # as though the wakeup had been lost
+        await worker.runtime.store.database.redis.delete(flag)  # as if the wakeup had been lost
         await sweep(worker)
         await ended(worker)
         assert len(receiver.received("/hook")) == 1
 
 
 @pytest.mark.parametrize(("pending", "joins"), [(1, False), (WINDOW + 1, True)])
-async def test_who_finds_much_to_do_in_one_partition_joins_in_at_the_others(
+async def test_a_worker_with_a_busy_partition_also_drains_others(
     redis_url: str, pending: int, joins: bool
 ) -> None:
     async with Receiver() as receiver, draining_worker(redis_url) as worker:
         first, second = await endpoints_in_each_partition(worker.runtime, receiver)
-        await owe(worker.runtime, [second], 0)
-        await owe(worker.runtime, [first], *range(1, pending + 1))
+        await queue_events(worker.runtime, [second], 0)
+        await queue_events(worker.runtime, [first], *range(1, pending + 1))
         await deliver({WORKER: worker}, 0)
         await ended(worker)
         assert bool(receiver.received(path_of(second))) is joins

@@ -1,4 +1,4 @@
-"""A change of an endpoint takes two steps; a process that dies in between, or is late, loses nothing."""
+"""A change of an endpoint takes two steps; a process that dies in between loses nothing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from notifier.store.doctor import findings
 from notifier.store.endpoint_state import StateField
 from notifier.store.endpoints import Endpoints
 from tests.support.pipeline import numbered_event, quick_settings
-from tests.support.queue import add, claim, owe
-from tests.support.stage import WorkerDiedError
+from tests.support.queue import add, claim, queue_events
+from tests.support.two_workers import WorkerCrashedError
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 from workers.context import Worker
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.server
 @contextmanager
 def dying_before_it_is_applied(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     async def die(_: Endpoints, __: str) -> bool:
-        raise WorkerDiedError
+        raise WorkerCrashedError
 
     with monkeypatch.context() as patch:
         patch.setattr(Endpoints, "apply", die)
-        with pytest.raises(WorkerDiedError):
+        with pytest.raises(WorkerCrashedError):
             yield
 
 
@@ -50,11 +50,9 @@ async def disable(store: Store, endpoint: Endpoint) -> Endpoint:
     return after
 
 
-async def test_a_change_that_was_not_applied_is_applied_later(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unapplied_change_is_applied_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     with dying_before_it_is_applied(monkeypatch):
         await disable(store, endpoint)
     assert await store.endpoints.apply_changes() == 1
@@ -62,9 +60,7 @@ async def test_a_change_that_was_not_applied_is_applied_later(
     assert await store.endpoints.apply_changes() == 0
 
 
-async def test_what_says_that_it_is_repaired_is_not_lost(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_repaired_mark_is_not_lost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = await add(store, "a")
     state = store.partitions.key(schema.STATE, endpoint.id)
     await store.database.redis.hset(state, StateField.FAILURES, 7)
@@ -75,7 +71,7 @@ async def test_what_says_that_it_is_repaired_is_not_lost(
     assert await state_of(store, endpoint, StateField.FAILURES) == "0"
 
 
-async def test_a_worker_applies_what_nobody_has(
+async def test_a_worker_applies_an_unapplied_change(
     runtime: Runtime, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = runtime.store
@@ -90,7 +86,7 @@ async def test_a_worker_applies_what_nobody_has(
         await wait_until(is_paused, message="the sweep applies the change")
 
 
-async def test_an_endpoint_that_its_partition_does_not_know_yet_gets_its_first_event(
+async def test_an_endpoint_not_yet_known_in_its_partition_gets_its_first_event(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = runtime.store
@@ -103,12 +99,12 @@ async def test_an_endpoint_that_its_partition_does_not_know_yet_gets_its_first_e
     assert [each.event_id for each in await claim(store)] == [event.id]
 
 
-async def test_a_deleted_endpoint_that_is_still_known_there_leaves_nothing(
+async def test_a_deleted_endpoint_still_known_in_its_partition_leaves_nothing(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = runtime.store
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     with dying_before_it_is_applied(monkeypatch):
         await store.endpoints.delete(endpoint.id)
     await store.endpoints.apply_changes()
@@ -116,7 +112,7 @@ async def test_a_deleted_endpoint_that_is_still_known_there_leaves_nothing(
     assert await state_of(store, endpoint, StateField.MAX_CONCURRENCY) is None
 
 
-async def test_one_that_is_deleted_while_a_change_is_applied_leaves_nothing(
+async def test_an_endpoint_deleted_while_a_change_is_applied_leaves_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = await add(store, "a")
@@ -133,7 +129,7 @@ async def test_one_that_is_deleted_while_a_change_is_applied_leaves_nothing(
     assert await state_of(store, endpoint, StateField.MAX_CONCURRENCY) is None
 
 
-async def test_an_earlier_change_that_is_applied_later_does_not_win(
+async def test_an_older_change_applied_later_does_not_win(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = await add(store, "a")
@@ -149,6 +145,6 @@ async def test_an_earlier_change_that_is_applied_later_does_not_win(
     assert await state_of(store, endpoint, StateField.PAUSED) == "1"
 
 
-async def test_there_is_nothing_to_apply_of_what_never_was(store: Store) -> None:
+async def test_a_change_of_an_unknown_endpoint_applies_nothing(store: Store) -> None:
     assert not await store.endpoints.apply(EndpointId("ep_nobody"))
     assert await findings(store) == []

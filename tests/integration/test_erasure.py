@@ -1,4 +1,4 @@
-"""What X does not have any more is erased from everything that is kept; ids, types and times stay."""
+"""What X no longer has is erased from all records; ids, types and times stay."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from notifier.core.spaces.next_poll import FORGOTTEN_SECONDS
 from notifier.core.spaces.timers import ERASE_AFTER_SECONDS
 from notifier.store import LoggedEvent, schema
 from tests.support.api_runtime import Clock
-from tests.support.fed_worker import (
+from tests.support.offline_worker import (
     SPACE,
+    apply_answer,
+    apply_not_found,
     deliver_all,
     events_of,
-    fed_worker,
     known,
-    ring,
-    tell,
-    tell_lost,
+    offline_worker,
+    run_timers,
 )
 from tests.support.peers import peer, read_request
 from tests.support.pipeline import SECRET, add_endpoint, add_watch
@@ -62,13 +62,13 @@ ENDED = {"state": "ended", "started_at": "2023-11-14T21:00:00.000Z", "ended_at":
 
 @pytest.fixture
 def clock() -> Clock:
-    """So long ago that what is signed after the erasure is signed by the real time."""
+    """Long ago, so that signatures after the erasure use the real time."""
     return Clock(int(time.time()) - ERASE_AFTER_SECONDS - 60)
 
 
 @pytest.fixture
 async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
-    async with fed_worker(redis_url, clock, retry_schedule_seconds=str(RETRY_SECONDS)) as started:
+    async with offline_worker(redis_url, clock, retry_schedule_seconds=str(RETRY_SECONDS)) as started:
         yield started
 
 
@@ -91,12 +91,12 @@ def record(space_id: str = SPACE, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-async def tell_all(worker: Worker, **fields: Any) -> None:
-    await tell(worker, record(**fields), users=PEOPLE)
+async def apply_full_answer(worker: Worker, **fields: Any) -> None:
+    await apply_answer(worker, record(**fields), users=PEOPLE)
 
 
 def everything(redis_url: str) -> Iterator[tuple[str, str]]:
-    """Return every key with all that it holds."""
+    """Return every key with its complete content."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         for key in client.scan_iter(count=1000):
             match client.type(key):
@@ -115,13 +115,13 @@ def everything(redis_url: str) -> Iterator[tuple[str, str]]:
 
 
 def left(redis_url: str) -> list[str]:
-    """Return the keys that still hold something of the content."""
+    """Return the keys that still contain erased content."""
     return sorted(key for key, held in everything(redis_url) if any(secret in held for secret in SECRETS))
 
 
 @asynccontextmanager
 async def echoing(*statuses: int) -> AsyncIterator[str]:
-    """Serve a receiver that repeats what it gets, in its body and in a header that is kept."""
+    """Serve a receiver that echoes requests in its body and in a recorded header."""
     numbers = cycle(statuses)
 
     async def handle(request: web.Request) -> web.Response:
@@ -136,7 +136,7 @@ async def echoing(*statuses: int) -> AsyncIterator[str]:
 
 
 async def echo_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer with what came in instead of an answer of HTTP's form."""
+    """Answer with the raw request instead of valid HTTP."""
     request = await read_request(reader)
     writer.write(request.rpartition(b"\r\n\r\n")[2] + b"\r\n\r\n")
     await writer.drain()
@@ -165,31 +165,31 @@ async def enable(worker: Worker, endpoint: Endpoint, *, enabled: bool) -> None:
 
 
 async def come_to_an_end(worker: Worker, clock: Clock, ending: str) -> None:
-    """Let the Space come to one of its ends at X, and be gone."""
+    """Have the Space end at X in the given way, and then disappear."""
     if ending == "canceled":
-        await tell_all(worker, state="canceled")
+        await apply_full_answer(worker, state="canceled")
         return
     if ending != "not found before its start":
-        await tell_all(worker, **STARTED)
+        await apply_full_answer(worker, **STARTED)
     if ending == "ended":
         clock.now += 1
-        await tell_all(worker, **ENDED)
-    # While its creator's list shows it, it has not come to an end.
-    await tell(worker, call=Call.CREATORS, subjects=[CREATOR])
-    await tell_lost(worker, clock)
+        await apply_full_answer(worker, **ENDED)
+    # It has not ended while its creator's list shows it.
+    await apply_answer(worker, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_not_found(worker, clock)
 
 
-async def pass_on(worker: Worker, *, but: Endpoint) -> None:
-    """Deliver everything that is owed, except that one endpoint is disabled before it gets any of it."""
+async def pass_on(worker: Worker, *, variant: Endpoint) -> None:
+    """Deliver everything, except to one endpoint, which is disabled first."""
     await empty_outbox(worker)
-    await enable(worker, but, enabled=False)
+    await enable(worker, variant, enabled=False)
     await deliver_all(worker)
 
 
-async def redeliver_all(worker: Worker, *, but: Endpoint) -> None:
+async def redeliver_all(worker: Worker, *, variant: Endpoint) -> None:
     page = await worker.runtime.store.deliveries.page(limit=250, cursor=None)
     for delivery in page.items:
-        if delivery.endpoint_id != but.id:
+        if delivery.endpoint_id != variant.id:
             await worker.runtime.store.deliveries.redeliver(delivery.id)
     await deliver_all(worker)
 
@@ -197,7 +197,7 @@ async def redeliver_all(worker: Worker, *, but: Endpoint) -> None:
 @pytest.mark.parametrize(
     "ending", ["canceled", "not found before its start", "ended", "not found while live"]
 )
-async def test_every_copy_of_the_content_goes_and_ids_times_and_types_stay(
+async def test_every_copy_of_the_content_is_erased_and_ids_times_and_types_stay(
     redis_url: str, worker: Worker, clock: Clock, receiver: Receiver, ending: str
 ) -> None:
     pending = await add_endpoint(worker.runtime, receiver, "/pending", event_types=("*",))
@@ -207,28 +207,28 @@ async def test_every_copy_of_the_content_goes_and_ids_times_and_types_stay(
         for name, url in {"good": good, "bad": bad, "nonsense": nonsense}.items():
             await add_echo(worker, name, url)
         await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
-        await tell_all(worker)
+        await apply_full_answer(worker)
         clock.now += 1
         await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
-        await tell(worker, record(), users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
-        await tell_all(worker, title="Evening riddle", scheduled_start="2023-11-14T21:30:00.000Z")
+        await apply_answer(worker, record(), users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
+        await apply_full_answer(worker, title="Evening riddle", scheduled_start="2023-11-14T21:30:00.000Z")
         await come_to_an_end(worker, clock, ending)
         before = await events_of(worker)
-        await pass_on(worker, but=pending)
-        await redeliver_all(worker, but=pending)
+        await pass_on(worker, variant=pending)
+        await redeliver_all(worker, variant=pending)
         kinds = {key.split(":")[2] for key in left(redis_url)}
         assert kinds == {"space", "event", "delivery"}, "not everything is tried"
 
         clock.now += ERASE_AFTER_SECONDS - 5
-        await ring(worker)
+        await run_timers(worker)
         assert {key.split(":")[2] for key in left(redis_url)} == kinds
         clock.now = time.time()
-        await ring(worker)
+        await run_timers(worker)
         assert left(redis_url) == []
 
         await deliver_all(worker)
         await enable(worker, pending, enabled=True)
-        await redeliver_all(worker, but=pending)
+        await redeliver_all(worker, variant=pending)
         late = await receiver.wait_for("/pending", len(before))
         assert left(redis_url) == []
     after = {event.id: event for event in await events_of(worker)}
@@ -236,19 +236,19 @@ async def test_every_copy_of_the_content_goes_and_ids_times_and_types_stay(
         check_that_the_frame_is_left(was, after[was.id])
     assert {request.event_id for request in late} == {event.id for event in before}
     assert not any(secret in request.body.decode() for request in late for secret in SECRETS)
-    told, *again = receiver.received("/redacted")
-    assert {request.event_id for request in again} == {told.event_id}
-    assert (told.json["type"], told.json["data"]["space"]) == ("space.redacted", {"id": SPACE})
-    assert told.json["data"]["sequence"] == 1 + max(event.sequence or 0 for event in before)
+    announced, *again = receiver.received("/redacted")
+    assert {request.event_id for request in again} == {announced.event_id}
+    assert (announced.json["type"], announced.json["data"]["space"]) == ("space.redacted", {"id": SPACE})
+    assert announced.json["data"]["sequence"] == 1 + max(event.sequence or 0 for event in before)
     assert {request.json["type"] for request in receiver.received("/others")} == {"space.title_changed"}
-    assert all(request.verified for request in (*late, told))
+    assert all(request.verified for request in (*late, announced))
     kept = (await known(worker)).space
     assert (kept.title, kept.host_ids, kept.lang) == (None, None, None)
     assert (kept.creator_id, kept.created_at) == (CREATOR, "2023-11-14T20:00:00.000Z")
 
 
 def check_that_the_frame_is_left(was: LoggedEvent, is_now: LoggedEvent) -> None:
-    """Hold a redacted event against what it was."""
+    """Compare a redacted event with the original."""
     assert (is_now.type, is_now.sequence, is_now.serial, is_now.at) == (
         was.type,
         was.sequence,
@@ -266,9 +266,9 @@ def check_that_the_frame_is_left(was: LoggedEvent, is_now: LoggedEvent) -> None:
 
 
 async def follow(worker: Worker) -> Watch:
-    """Follow the Space, with its first sight already told."""
+    """Follow the Space, with its first sighting already announced."""
     watch = await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
-    await tell_all(worker)
+    await apply_full_answer(worker)
     return watch
 
 
@@ -278,58 +278,56 @@ async def pause(worker: Worker, watch: Watch, *, paused: bool) -> None:
     await store.watches.save(replace(before, paused=paused), replacing=before, now=worker.runtime.clock())
 
 
-async def test_a_space_that_nobody_follows_any_more_is_erased_without_a_word(
+async def test_an_unfollowed_space_is_erased_without_an_event(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     watch = await follow(worker)
-    await tell_all(worker, **STARTED)
+    await apply_full_answer(worker, **STARTED)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     clock.now += ERASE_AFTER_SECONDS - 1
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) != []
     clock.now += 1
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert await events_of(worker, EventType.REDACTED) == []
 
 
-async def test_a_space_whose_watches_are_all_paused_is_erased_once_that_shows(
+async def test_a_space_whose_watches_are_all_paused_is_erased(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     watch = await follow(worker)
     await pause(worker, watch, paused=True)
-    await tell_all(worker)
+    await apply_full_answer(worker)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert await events_of(worker, EventType.REDACTED) == []
 
 
-async def test_a_space_that_somebody_follows_again_in_time_is_not_erased(
-    worker: Worker, clock: Clock
-) -> None:
+async def test_a_space_followed_again_in_time_is_not_erased(worker: Worker, clock: Clock) -> None:
     watch = await follow(worker)
-    await tell_all(worker, **STARTED)
+    await apply_full_answer(worker, **STARTED)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     clock.now += 60
     await follow(worker)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
 
 
-async def test_what_is_forgotten_is_erased_although_x_still_has_it(
+async def test_a_forgotten_space_is_erased_although_x_still_has_it(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += FORGOTTEN_SECONDS - 1
-    await tell_all(worker, **ENDED)
-    await ring(worker)
+    await apply_full_answer(worker, **ENDED)
+    await run_timers(worker)
     assert left(redis_url) != []
     clock.now += 1
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert await events_of(worker, EventType.REDACTED) == []
 
@@ -338,51 +336,51 @@ async def test_a_space_first_seen_at_its_end_is_erased_too(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **ENDED)
     assert left(redis_url) == [schema.SPACE(SPACE)]
     clock.now += FORGOTTEN_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
 
 
 @pytest.mark.parametrize("over", [{"state": "canceled"}, ENDED], ids=["canceled", "ended"])
 @pytest.mark.parametrize("first_sight", OnFirstSight)
-async def test_only_receivers_that_know_of_a_space_learn_that_x_has_lost_it(
+async def test_only_receivers_that_know_a_space_are_told_to_erase_it(
     redis_url: str, worker: Worker, clock: Clock, over: dict[str, Any], first_sight: OnFirstSight
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=first_sight)
-    await tell_all(worker, **over)
-    await tell_lost(worker, clock)
+    await apply_full_answer(worker, **over)
+    await apply_not_found(worker, clock)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
-    told = [] if first_sight is OnFirstSight.ANNOUNCE else [EventType.WATCH_BASELINE, EventType.REDACTED]
-    assert [event.type for event in await events_of(worker)] == told
+    announced = [] if first_sight is OnFirstSight.ANNOUNCE else [EventType.WATCH_BASELINE, EventType.REDACTED]
+    assert [event.type for event in await events_of(worker)] == announced
 
 
 @pytest.mark.parametrize("state", [{}, STARTED])
-async def test_nothing_is_erased_while_the_space_lives(
+async def test_nothing_is_erased_while_the_space_is_live_or_scheduled(
     worker: Worker, clock: Clock, state: dict[str, Any]
 ) -> None:
     await follow(worker)
-    await tell_all(worker, **state)
+    await apply_full_answer(worker, **state)
     clock.now += 5 * ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
     assert not (await known(worker)).erased
 
 
-async def test_a_space_that_comes_back_is_not_erased(worker: Worker, clock: Clock) -> None:
+async def test_a_space_that_reappears_is_not_erased(worker: Worker, clock: Clock) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_lost(worker, clock)
+    await apply_full_answer(worker, **STARTED)
+    await apply_not_found(worker, clock)
     assert (await known(worker)).phase is Phase.ENDED
     for _ in range(2):
         clock.now += 1
-        await tell_all(worker, **STARTED)
+        await apply_full_answer(worker, **STARTED)
     assert (await known(worker)).phase is Phase.LIVE
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
     assert await events_of(worker, EventType.REDACTED) == []
 
@@ -391,46 +389,46 @@ async def test_an_ended_space_that_x_shows_again_is_kept_until_it_is_forgotten(
     worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
-    await tell_lost(worker, clock)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
+    await apply_not_found(worker, clock)
     clock.now += 60
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
 
 
 async def test_a_single_not_found_after_the_end_erases_nothing(worker: Worker, clock: Clock) -> None:
     await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += 1
-    await tell(worker, missing=[SPACE])
+    await apply_answer(worker, missing=[SPACE])
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert (await known(worker)).space.title == "Quarterly riddle"
 
 
 @pytest.mark.parametrize("ending", ["canceled", "ended", "not found while live"])
-async def test_content_that_came_back_after_an_erasure_is_erased_again(
+async def test_content_that_reappears_after_an_erasure_is_erased_again(
     redis_url: str, worker: Worker, clock: Clock, ending: str
 ) -> None:
     watch = await follow(worker)
     if ending != "canceled":
-        await tell_all(worker, **STARTED)
+        await apply_full_answer(worker, **STARTED)
     await pause(worker, watch, paused=True)
-    await tell_all(worker)
+    await apply_full_answer(worker)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     await pause(worker, watch, paused=False)
-    await tell_all(worker, **(STARTED if ending != "canceled" else {}))
+    await apply_full_answer(worker, **(STARTED if ending != "canceled" else {}))
     assert left(redis_url) != []
     clock.now += 1
     await come_to_an_end(worker, clock, ending)
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert len(await events_of(worker, EventType.REDACTED)) == 1
 
@@ -438,11 +436,11 @@ async def test_content_that_came_back_after_an_erasure_is_erased_again(
 async def test_other_spaces_of_a_baseline_keep_their_content(worker: Worker, clock: Clock) -> None:
     await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
     spaces = [record(), record(OTHER, title="Morning news")]
-    await tell(worker, *spaces, users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_answer(worker, *spaces, users=PEOPLE, call=Call.CREATORS, subjects=[CREATOR])
     clock.now += 1
-    await tell_all(worker, state="canceled")
+    await apply_full_answer(worker, state="canceled")
     clock.now += ERASE_AFTER_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     (baseline,) = await events_of(worker, EventType.WATCH_BASELINE)
     listed = {space["id"]: space for space in json.loads(baseline.body)["data"]["details"]["spaces"]}
     assert listed[SPACE] == {"id": SPACE}
@@ -454,14 +452,14 @@ async def test_a_new_watch_does_not_bring_erased_content_back(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     watch = await follow(worker)
-    await tell_all(worker, **STARTED)
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **STARTED)
+    await apply_full_answer(worker, **ENDED)
     clock.now += FORGOTTEN_SECONDS
-    await ring(worker)
+    await run_timers(worker)
     await worker.runtime.store.watches.delete(watch.id, now=clock())
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
     clock.now += 1
-    await tell_all(worker, **ENDED)
+    await apply_full_answer(worker, **ENDED)
     assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
     assert left(redis_url) == []
 
@@ -472,13 +470,13 @@ async def test_two_workers_that_erase_at_once_announce_it_once(
     await follow(worker)
     await come_to_an_end(worker, clock, "ended")
     clock.now += ERASE_AFTER_SECONDS
-    async with fed_worker(redis_url, clock) as other:
-        await asyncio.gather(*(ring(each) for each in (worker, other) * 3))
+    async with offline_worker(redis_url, clock) as other:
+        await asyncio.gather(*(run_timers(each) for each in (worker, other) * 3))
     assert len(await events_of(worker, EventType.REDACTED)) == 1
     assert left(redis_url) == []
 
 
-async def test_an_erasure_that_was_cut_off_is_done_by_the_next_worker(
+async def test_an_interrupted_erasure_is_completed_by_the_next_worker(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     await follow(worker)
@@ -486,12 +484,12 @@ async def test_an_erasure_that_was_cut_off_is_done_by_the_next_worker(
     clock.now += ERASE_AFTER_SECONDS
     await worker.runtime.store.redaction.redact(SPACE)
     assert left(redis_url) == [schema.SPACE(SPACE)]
-    await ring(worker)
+    await run_timers(worker)
     assert left(redis_url) == []
     assert len(await events_of(worker, EventType.REDACTED)) == 1
 
 
-async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_either(
+async def test_an_answer_received_during_the_erasure_is_not_kept_either(
     redis_url: str, worker: Worker, clock: Clock
 ) -> None:
     store = worker.runtime.store
@@ -507,18 +505,18 @@ async def test_what_a_receiver_answers_while_the_content_is_erased_is_not_kept_e
             await release.wait()
             return await post(request)
 
-        worker.client.send = held  # type: ignore[method-assign]  # holds the attempt back, no more
+        worker.client.send = held  # type: ignore[method-assign]  # only delays the attempt
         delivering = asyncio.create_task(deliver_all(worker))
 
         async def is_under_way() -> bool:
             return bool(await store.database.redis.zcard(store.partitions.key(schema.LEASED, endpoint.id)))
 
         await wait_until(is_under_way, message="the attempts are in flight")
-        async with fed_worker(redis_url, clock) as other:
-            await ring(other)
+        async with offline_worker(redis_url, clock) as other:
+            await run_timers(other)
             release.set()
             await delivering
             assert left(redis_url) != []
-            await ring(other)
+            await run_timers(other)
     assert left(redis_url) == []
     assert len(await events_of(worker, EventType.REDACTED)) == 1

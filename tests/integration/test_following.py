@@ -1,4 +1,4 @@
-"""What a watch that comes, pauses or goes on means for the Spaces that it follows."""
+"""How new, paused and resumed watches affect the Spaces that they follow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.errors import VersionConflictError
 from notifier.store.events import Events
 from tests.support.api_runtime import Clock
-from tests.support.fed_worker import SPACE, events_of, fed_worker, known, tell, tell_lost
+from tests.support.offline_worker import (
+    SPACE,
+    apply_answer,
+    apply_not_found,
+    events_of,
+    known,
+    offline_worker,
+)
 from tests.support.pipeline import add_watch
 from workers.context import Worker
 
@@ -33,14 +40,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def worker(redis_url: str, clock: Clock) -> AsyncIterator[Worker]:
-    async with fed_worker(redis_url, clock) as started:
+    async with offline_worker(redis_url, clock) as started:
         yield started
 
 
 async def discovered(worker: Worker, record: dict[str, Any]) -> Watch:
-    """Follow a creator whose Space is seen."""
+    """Follow a creator whose Space has been seen."""
     watch = await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR)
-    await tell(worker, record, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_answer(worker, record, call=Call.CREATORS, subjects=[CREATOR])
     return watch
 
 
@@ -56,83 +63,81 @@ async def is_polled(worker: Worker) -> bool:
     return SPACE in [poll.subject for poll in (*urgent, *patient)]
 
 
-async def test_a_watch_that_goes_on_while_its_space_is_given_up_keeps_it(
-    worker: Worker, clock: Clock
-) -> None:
+async def test_a_watch_resumed_while_its_space_is_dropped_keeps_it(worker: Worker, clock: Clock) -> None:
     watch = await discovered(worker, LIVE)
     await pause(worker, watch, paused=True)
-    # A worker has just read that nobody follows the Space, and is slower than the operator.
+    # A worker has just read that no watch follows the Space, and commits after the operator.
     await pause(worker, watch, paused=False)
     await worker.runtime.store.timers.untrack([SPACE], now=clock())
     assert await is_polled(worker)
 
 
-async def test_a_space_is_given_up_when_all_its_watches_are_paused(worker: Worker) -> None:
+async def test_a_space_is_dropped_when_all_its_watches_are_paused(worker: Worker) -> None:
     watch = await discovered(worker, LIVE)
     await pause(worker, watch, paused=True)
-    await tell(worker, LIVE)
+    await apply_answer(worker, LIVE)
     assert not await is_polled(worker)
     await pause(worker, watch, paused=False)
     assert await is_polled(worker)
 
 
-async def test_a_space_that_ended_meanwhile_is_polled_again_when_its_watch_goes_on(
+async def test_a_space_that_ended_during_a_pause_is_polled_when_its_watch_resumes(
     worker: Worker, clock: Clock
 ) -> None:
     watch = await discovered(worker, LIVE)
-    await tell_lost(worker, clock)
+    await apply_not_found(worker, clock)
     await pause(worker, watch, paused=True)
-    await tell(worker, missing=[SPACE])
+    await apply_answer(worker, missing=[SPACE])
     assert not await is_polled(worker)
     await pause(worker, watch, paused=False)
     assert await is_polled(worker), "it may come back, and then its end is to be taken back"
 
 
 @pytest.mark.parametrize("cut_short", [{"id": SPACE, "state": "live"}, LIVE | {"title": "As it was"}])
-async def test_a_baseline_lists_what_is_known_whatever_the_answer_was_like(
+async def test_a_baseline_lists_the_known_state_not_the_answer(
     worker: Worker, clock: Clock, cut_short: dict[str, Any]
 ) -> None:
     await discovered(worker, LIVE)
     late = clock.now
     clock.now += 60
-    await tell(worker, LIVE | {"title": "As it is"})
+    await apply_answer(worker, LIVE | {"title": "As it is"})
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
     clock.now = late - 1
-    await tell(worker, cut_short)
+    await apply_answer(worker, cut_short)
     (baseline,) = await events_of(worker, EventType.WATCH_BASELINE)
     (listed,) = json.loads(baseline.body)["data"]["details"]["spaces"]
     assert listed == (await known(worker)).space.as_json()
     assert listed["title"] == "As it is"
 
 
-async def test_a_baseline_leaves_out_what_is_not_known_yet_and_is_announced_when_it_is(
+async def test_a_baseline_omits_unknown_spaces_which_are_announced_later(
     worker: Worker, clock: Clock
 ) -> None:
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE, on_first_sight=OnFirstSight.BASELINE)
-    await tell(worker, LIVE | {"state": "rehearsing"})
+    await apply_answer(worker, LIVE | {"state": "rehearsing"})
     (baseline,) = await events_of(worker, EventType.WATCH_BASELINE)
     assert json.loads(baseline.body)["data"]["details"]["spaces"] == []
     clock.now += 60
-    await tell(worker, LIVE)
+    await apply_answer(worker, LIVE)
     assert [event.type for event in await events_of(worker)] == [EventType.WATCH_BASELINE, EventType.STARTED]
 
 
-async def test_a_baseline_lists_the_spaces_of_its_own_creator_alone(worker: Worker) -> None:
+async def test_a_baseline_lists_only_the_spaces_of_its_creator(worker: Worker) -> None:
     for creator in (CREATOR, "783214"):
         await add_watch(worker.runtime, WatchKind.CREATOR, creator, on_first_sight=OnFirstSight.BASELINE)
     other = {"id": "1yNGaNLjEYbGj", "state": "live", "creator_id": "783214"}
-    await tell(worker, LIVE, other, call=Call.CREATORS, subjects=[CREATOR, "783214"])
+    await apply_answer(worker, LIVE, other, call=Call.CREATORS, subjects=[CREATOR, "783214"])
     details = [json.loads(event.body)["data"]["details"] for event in await events_of(worker)]
-    told = {each["watch"]["target"]: [space["id"] for space in each["spaces"]] for each in details}
-    assert told == {CREATOR: [SPACE], "783214": ["1yNGaNLjEYbGj"]}
+    listed = {each["watch"]["target"]: [space["id"] for space in each["spaces"]] for each in details}
+    assert listed == {CREATOR: [SPACE], "783214": ["1yNGaNLjEYbGj"]}
 
 
 async def overtaken_baseline(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[object]]
 ) -> None:
-    """Let a creator's watch find what was told before, and something happen before that is logged."""
+    """Have a creator's baseline overtaken by another change before it is logged."""
     await add_watch(worker.runtime, WatchKind.SPACE, SPACE)
-    await tell(worker, LIVE)
+    await apply_answer(worker, LIVE)
     await add_watch(worker.runtime, WatchKind.CREATOR, CREATOR, on_first_sight=OnFirstSight.BASELINE)
     commit, todo = Events.commit, [meanwhile]
 
@@ -142,18 +147,18 @@ async def overtaken_baseline(
         return await commit(self, event, **options)
 
     monkeypatch.setattr(Events, "commit", overtake)
-    await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_answer(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
     assert not todo
 
 
-async def test_a_baseline_never_lists_what_is_older_than_an_event_before_it(
+async def test_a_baseline_never_lists_older_state_than_earlier_events(
     redis_url: str, worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with fed_worker(redis_url, clock) as other:
+    async with offline_worker(redis_url, clock) as other:
 
         async def retitle() -> None:
             clock.now += 1
-            await tell(other, LIVE | {"title": "Renamed"})
+            await apply_answer(other, LIVE | {"title": "Renamed"})
 
         await overtaken_baseline(worker, monkeypatch, retitle)
     *_, changed, baseline = await events_of(worker)
@@ -173,11 +178,11 @@ async def test_a_baseline_waits_while_its_watch_is_paused_before_it_is_announced
     await overtaken_baseline(worker, monkeypatch, pause_it)
     assert not await events_of(worker, EventType.WATCH_BASELINE)
     await pause(worker, await worker.runtime.store.watches.get(watch_id), paused=False)
-    await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_answer(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
     assert len(await events_of(worker, EventType.WATCH_BASELINE)) == 1
 
 
-async def test_a_baseline_is_announced_although_its_watch_gets_another_label_meanwhile(
+async def test_a_baseline_is_announced_even_if_its_watch_is_relabelled_meanwhile(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def relabel() -> None:
@@ -190,7 +195,7 @@ async def test_a_baseline_is_announced_although_its_watch_gets_another_label_mea
     assert (await worker.runtime.store.watches.get(f"wch_creator_{CREATOR}")).label == "Mine"
 
 
-async def test_a_baseline_whose_spaces_never_rest_is_left_to_the_next_poll(
+async def test_a_baseline_of_constantly_changing_spaces_is_left_to_the_next_poll(
     worker: Worker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: object, **__: object) -> bool:
@@ -200,7 +205,7 @@ async def test_a_baseline_whose_spaces_never_rest_is_left_to_the_next_poll(
     with monkeypatch.context() as busy:
         busy.setattr(Events, "commit", never)
         with pytest.raises(VersionConflictError, match="kept changing"):
-            await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+            await apply_answer(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
     clock.now += 1
-    await tell(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
+    await apply_answer(worker, LIVE, call=Call.CREATORS, subjects=[CREATOR])
     assert [event.type for event in await events_of(worker)] == [EventType.WATCH_BASELINE]

@@ -1,4 +1,4 @@
-"""Answers that go on for as long as there is something to send and somebody who reads it."""
+"""Streaming responses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ END: Final = b""
 
 
 class Ticker:
-    """An operation whose chunks a test sends; an exception among them is raised."""
+    """An operation that streams chunks from a test; an exception among them is raised."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[bytes | Exception] = asyncio.Queue()
@@ -64,7 +64,7 @@ async def streaming(
     make: Callable[[], AsyncGenerator[bytes, None]],
     limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[ApiTestServer]:
-    """Serve everything, and an operation that answers with a stream."""
+    """Serve the application with an additional streaming operation."""
 
     async def stream_ticks(_call: Call[None, None]) -> Reply[bytes]:
         """Stream ticks."""
@@ -104,7 +104,7 @@ async def test_chunks_are_sent_as_they_come(
         assert ticker.closed.is_set()
 
 
-async def test_a_connection_serves_on_after_a_stream(api_runtime: Runtime, ticker: Ticker) -> None:
+async def test_a_connection_is_reusable_after_a_stream(api_runtime: Runtime, ticker: Ticker) -> None:
     async with streaming(api_runtime, ticker.chunks) as server:
         assert server.port is not None
         async with raw_connection(server.port) as client:
@@ -117,7 +117,7 @@ async def test_a_connection_serves_on_after_a_stream(api_runtime: Runtime, ticke
             assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-async def test_a_stream_needs_a_key_as_its_route_says(
+async def test_a_stream_needs_the_key_of_its_route(
     api_runtime: Runtime, ticker: Ticker, client: aiohttp.ClientSession
 ) -> None:
     async with streaming(api_runtime, ticker.chunks) as server:
@@ -126,7 +126,7 @@ async def test_a_stream_needs_a_key_as_its_route_says(
         assert not ticker.begun.is_set()
 
 
-async def test_head_begins_no_stream(
+async def test_head_starts_no_stream(
     api_runtime: Runtime, ticker: Ticker, client: aiohttp.ClientSession
 ) -> None:
     async with streaming(api_runtime, ticker.chunks) as server:
@@ -136,7 +136,7 @@ async def test_head_begins_no_stream(
 
 
 @pytest.mark.parametrize("hard", [True, False])
-async def test_a_client_that_hangs_up_ends_its_stream_though_nothing_comes(
+async def test_a_disconnected_client_ends_its_idle_stream(
     api_runtime: Runtime, ticker: Ticker, *, hard: bool
 ) -> None:
     async with streaming(api_runtime, ticker.chunks) as server:
@@ -152,7 +152,7 @@ async def test_a_client_that_hangs_up_ends_its_stream_though_nothing_comes(
         assert [entry for entry in logs if entry["log_level"] not in {"debug", "info"}] == []
 
 
-async def test_a_server_that_stops_ends_its_streams_as_whole_answers(
+async def test_a_stopping_server_completes_its_streams(
     api_runtime: Runtime, ticker: Ticker, client: aiohttp.ClientSession
 ) -> None:
     async with streaming(api_runtime, ticker.chunks) as server:
@@ -160,7 +160,7 @@ async def test_a_server_that_stops_ends_its_streams_as_whole_answers(
         await ticker.queue.put(b"one")
         assert await response.content.readany() == b"one"
         reading = asyncio.create_task(response.content.read())
-        await asyncio.wait_for(server.close(), 0.9)  # a second is what it waits before it cancels
+        await asyncio.wait_for(server.close(), 0.9)  # it waits for a second before it cancels
         assert await reading == b""
         assert ticker.closed.is_set()
 
@@ -182,7 +182,9 @@ async def test_a_stream_that_fails_is_cut_off_and_logged(
         assert errors == ["api.failed"]
 
 
-async def test_who_does_not_read_a_stream_is_cut_off(api_runtime: Runtime, ticker: Ticker) -> None:
+async def test_a_client_that_does_not_read_its_stream_is_disconnected(
+    api_runtime: Runtime, ticker: Ticker
+) -> None:
     async with streaming(api_runtime, ticker.flood, ConnectionLimits(answer=0.3)) as server:
         assert server.port is not None
         async with raw_connection(server.port, receive_buffer=4096) as client:

@@ -1,4 +1,4 @@
-"""A kind that costs its module and its row, from the API to a receiver on loopback."""
+"""A kind that consists of a module and a row, from the API to a receiver on loopback."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from tests.support.worker import running_worker
 
 TOKEN = "tok_0123456789abcdef"
 LONG = "x" * 9000
-"""So that an id behind it is found only where more is read of an answer than is recorded."""
+"""Padding, so that an id after it is found only if more of an answer is read than is recorded."""
 
 
 @dataclass
-class Stage:
+class EchoSetup:
     """A receiver, the API, a worker, and an endpoint of the kind ``echo``."""
 
     runtime: Runtime
@@ -53,7 +53,7 @@ class Stage:
         return events
 
     async def becomes(self, event: EventId, status: DeliveryStatus, *, reason: str = "") -> Delivery:
-        """Wait until a delivery has a status, and a reason where one is given."""
+        """Wait until a delivery has a status, and a reason if given."""
         name = delivery_id(event, EndpointId(self.endpoint["id"]))
 
         async def found() -> Delivery | None:
@@ -72,7 +72,7 @@ class Stage:
         return await self.becomes(event, DeliveryStatus.DELIVERED)
 
     async def quiet_for(self, seconds: float) -> float:
-        """Have the endpoint wait from now on; returns until when."""
+        """Start quiet hours of the endpoint; return their end."""
         until = self.runtime.clock() + seconds
         target = {"url": self.receiver.url("/rooms"), "token": TOKEN, "quiet_until": until}
         response = await self.client.patch(f"/v1/endpoints/{self.endpoint['id']}", json={"target": target})
@@ -84,13 +84,13 @@ class Stage:
 
 
 def numbering_messages() -> Callable[[bytes], bytes]:
-    """Answer each request with the id of another message, far behind in the body."""
+    """Return a function that answers with a new message id, deep inside the body."""
     numbers = count(1)
     return lambda _body: json.dumps({"pad": LONG, "id": f"m{next(numbers)}"}).encode()
 
 
 @asynccontextmanager
-async def staged(redis_url: str, *, kinds: Kinds = WITH_ECHO) -> AsyncIterator[Stage]:
+async def open_setup(redis_url: str, *, kinds: Kinds = WITH_ECHO) -> AsyncIterator[EchoSetup]:
     settings = quick_settings(redis_url, retry_schedule_seconds=(600,))
     async with (
         Receiver() as receiver,
@@ -101,24 +101,24 @@ async def staged(redis_url: str, *, kinds: Kinds = WITH_ECHO) -> AsyncIterator[S
         receiver.answer("/rooms", body=numbering_messages())
         target = {"url": receiver.url("/rooms"), "token": TOKEN}
         endpoint = await create(client, "/v1/endpoints", kind="echo", target=target)
-        yield Stage(runtime, receiver, client, endpoint)
+        yield EchoSetup(runtime, receiver, client, endpoint)
         assert await findings(runtime.store) == []
 
 
-async def test_a_space_lives_in_one_message_that_follows_it(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        first = await stage.delivered(1)
-        await stage.delivered(2)
-        await stage.delivered(3, EventType.STARTED)
-        await stage.delivered(4)
-        memories = stage.runtime.store.partitions.key(schema.MEMORIES, stage.endpoint["id"])
-        assert json.loads(await stage.runtime.store.database.redis.hget(memories, "A")) == {
+async def test_a_space_has_one_message_that_is_kept_current(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        first = await setup.delivered(1)
+        await setup.delivered(2)
+        await setup.delivered(3, EventType.STARTED)
+        await setup.delivered(4)
+        memories = setup.runtime.store.partitions.key(schema.MEMORIES, setup.endpoint["id"])
+        assert json.loads(await setup.runtime.store.database.redis.hget(memories, "A")) == {
             "id": "m2",
             "shown": 4,
         }
-        await stage.delivered(5, EventType.REDACTED)
-        assert not await stage.runtime.store.database.redis.exists(memories)
-        assert stage.requests() == [
+        await setup.delivered(5, EventType.REDACTED)
+        assert not await setup.runtime.store.database.redis.exists(memories)
+        assert setup.requests() == [
             ("POST", "/rooms"),
             ("PATCH", "/rooms/m1"),
             ("POST", "/rooms"),
@@ -126,138 +126,138 @@ async def test_a_space_lives_in_one_message_that_follows_it(redis_url: str) -> N
             ("PATCH", "/rooms/m2"),
             ("DELETE", "/rooms/m2"),
         ]
-        assert {each.headers["authorization"] for each in stage.receiver.received()} == {f"Bearer {TOKEN}"}
-        assert stage.receiver.received("/rooms/m1")[0].json == {"room": "lobby", "text": "number 2"}
-        (attempt,) = await stage.runtime.store.deliveries.attempts(first.id)
+        assert {each.headers["authorization"] for each in setup.receiver.received()} == {f"Bearer {TOKEN}"}
+        assert setup.receiver.received("/rooms/m1")[0].json == {"room": "lobby", "text": "number 2"}
+        (attempt,) = await setup.runtime.store.deliveries.attempts(first.id)
         assert (attempt.status_code, len(attempt.body)) == (200, 4096)
 
 
-async def test_one_request_shows_the_newest_of_what_waits(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        first, second, third = await stage.announce(1, 2, 3)
-        await stage.becomes(third, DeliveryStatus.DELIVERED)
+async def test_one_request_shows_the_newest_of_several_waiting_events(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        first, second, third = await setup.announce(1, 2, 3)
+        await setup.becomes(third, DeliveryStatus.DELIVERED)
         for event in (first, second):
-            skipped = await stage.becomes(event, DeliveryStatus.DISCARDED)
+            skipped = await setup.becomes(event, DeliveryStatus.DISCARDED)
             assert skipped.last_reason == f"superseded by {third}"
             assert skipped.attempts_made == 0
-        (request,) = stage.receiver.received()
+        (request,) = setup.receiver.received()
         assert request.json["text"] == "number 3"
 
 
-async def test_what_is_held_stays_pending_and_counts_no_attempt(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        until = await stage.quiet_for(600)
-        (event,) = await stage.announce(1)
-        held = await stage.becomes(event, DeliveryStatus.PENDING, reason="quiet hours")
+async def test_a_held_delivery_stays_pending_and_counts_no_attempt(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        until = await setup.quiet_for(600)
+        (event,) = await setup.announce(1)
+        held = await setup.becomes(event, DeliveryStatus.PENDING, reason="quiet hours")
         assert held.attempts_made == 0
         assert held.next_attempt_at == pytest.approx(until, abs=0.5)
-        (attempt,) = await stage.runtime.store.deliveries.attempts(held.id)
+        (attempt,) = await setup.runtime.store.deliveries.attempts(held.id)
         assert (attempt.outcome, attempt.status_code) == ("held", None)
-        health = await stage.runtime.store.endpoints.health(stage.endpoint["id"])
+        health = await setup.runtime.store.endpoints.health(setup.endpoint["id"])
         assert (health.pending, health.consecutive_failures) == (1, 0)
-        assert stage.requests() == []
+        assert setup.requests() == []
 
 
-async def test_what_was_held_goes_out_at_its_moment(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        until = await stage.quiet_for(2)
-        (event,) = await stage.announce(1)
-        sent = await stage.becomes(event, DeliveryStatus.DELIVERED)
+async def test_a_held_delivery_is_sent_when_its_hold_ends(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        until = await setup.quiet_for(2)
+        (event,) = await setup.announce(1)
+        sent = await setup.becomes(event, DeliveryStatus.DELIVERED)
         assert sent.attempts_made == 1
-        (request,) = stage.receiver.received()
+        (request,) = setup.receiver.received()
         assert request.received_at >= until
 
 
-async def test_a_message_that_somebody_deleted_is_posted_again(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        await stage.delivered(1)
-        stage.receiver.answer("/rooms/m1", statuses=[404])
-        again = await stage.delivered(2)
-        assert stage.requests() == [("POST", "/rooms"), ("PATCH", "/rooms/m1"), ("POST", "/rooms")]
+async def test_a_deleted_message_is_posted_again(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        await setup.delivered(1)
+        setup.receiver.answer("/rooms/m1", statuses=[404])
+        again = await setup.delivered(2)
+        assert setup.requests() == [("POST", "/rooms"), ("PATCH", "/rooms/m1"), ("POST", "/rooms")]
         assert again.attempts_made == 2
-        health = await stage.runtime.store.endpoints.health(stage.endpoint["id"])
+        health = await setup.runtime.store.endpoints.health(setup.endpoint["id"])
         assert health.consecutive_failures == 0
 
 
-async def test_failures_are_tried_again_on_the_schedule_of_the_kind(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        stage.receiver.answer("/rooms", statuses=[500])
-        (event,) = await stage.announce(1)
-        exhausted = await stage.becomes(event, DeliveryStatus.EXHAUSTED)
-        assert exhausted.attempts_made == len(stage.requests()) == 3
+async def test_failures_are_retried_on_the_schedule_of_the_kind(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        setup.receiver.answer("/rooms", statuses=[500])
+        (event,) = await setup.announce(1)
+        exhausted = await setup.becomes(event, DeliveryStatus.EXHAUSTED)
+        assert exhausted.attempts_made == len(setup.requests()) == 3
 
 
-async def test_a_code_in_the_answer_may_say_that_nobody_is_there_any_more(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        stage.receiver.answer("/rooms", statuses=[403], body=b'{"code": "no_such_room"}')
-        (event,) = await stage.announce(1)
-        await stage.becomes(event, DeliveryStatus.PENDING, reason="no_such_room")
-        endpoint = await stage.runtime.store.endpoints.get(stage.endpoint["id"])
+async def test_a_code_in_the_answer_may_mean_gone(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        setup.receiver.answer("/rooms", statuses=[403], body=b'{"code": "no_such_room"}')
+        (event,) = await setup.announce(1)
+        await setup.becomes(event, DeliveryStatus.PENDING, reason="no_such_room")
+        endpoint = await setup.runtime.store.endpoints.get(setup.endpoint["id"])
         assert (endpoint.status, endpoint.disabled_reason) == (EndpointStatus.DISABLED, "gone")
 
 
-async def test_a_code_in_the_answer_may_say_that_the_destination_has_moved(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
+async def test_a_code_in_the_answer_may_mean_that_the_destination_has_moved(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
         moved = b'{"code": "moved", "moved_to": "attic"}'
-        stage.receiver.answer(
+        setup.receiver.answer(
             "/rooms", statuses=[400, 200], body=lambda body: moved if b"lobby" in body else b""
         )
-        await stage.delivered(1)
-        assert [each.json["room"] for each in stage.receiver.received()] == ["lobby", "attic"]
-        response = await stage.client.get(f"/v1/endpoints/{stage.endpoint['id']}")
+        await setup.delivered(1)
+        assert [each.json["room"] for each in setup.receiver.received()] == ["lobby", "attic"]
+        response = await setup.client.get(f"/v1/endpoints/{setup.endpoint['id']}")
         endpoint = await response.json()
-        assert endpoint["target"] == stage.endpoint["target"] | {"room": "attic"}
+        assert endpoint["target"] == setup.endpoint["target"] | {"room": "attic"}
         assert endpoint["health"]["consecutive_failures"] == 0
 
 
-async def test_a_code_in_the_answer_may_say_that_it_is_of_no_use(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        stage.receiver.answer("/rooms", statuses=[400], body=b'{"code": "blocked"}')
-        (event,) = await stage.announce(1)
-        discarded = await stage.becomes(event, DeliveryStatus.DISCARDED)
+async def test_a_code_in_the_answer_may_mean_that_retrying_is_useless(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        setup.receiver.answer("/rooms", statuses=[400], body=b'{"code": "blocked"}')
+        (event,) = await setup.announce(1)
+        discarded = await setup.becomes(event, DeliveryStatus.DISCARDED)
         assert (discarded.last_reason, discarded.attempts_made) == ("blocked", 1)
-        endpoint = await stage.runtime.store.endpoints.get(stage.endpoint["id"])
+        endpoint = await setup.runtime.store.endpoints.get(setup.endpoint["id"])
         assert endpoint.status is EndpointStatus.ENABLED
-        health = await stage.runtime.store.endpoints.health(endpoint.id)
+        health = await setup.runtime.store.endpoints.health(endpoint.id)
         assert health.consecutive_failures == 0
 
 
 async def test_a_header_that_only_the_kind_reads_may_ask_for_a_pause(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        stage.receiver.answer("/rooms", headers={"X-Pause": "60"}, body=b'{"id": "m1"}')
-        first = await stage.delivered(1)
-        health = await stage.runtime.store.endpoints.health(stage.endpoint["id"])
-        assert health.paused_until == pytest.approx(stage.runtime.clock() + 60, abs=5)
-        (attempt,) = await stage.runtime.store.deliveries.attempts(first.id)
+    async with open_setup(redis_url) as setup:
+        setup.receiver.answer("/rooms", headers={"X-Pause": "60"}, body=b'{"id": "m1"}')
+        first = await setup.delivered(1)
+        health = await setup.runtime.store.endpoints.health(setup.endpoint["id"])
+        assert health.paused_until == pytest.approx(setup.runtime.clock() + 60, abs=5)
+        (attempt,) = await setup.runtime.store.deliveries.attempts(first.id)
         assert "x-pause" not in attempt.headers
 
 
-async def test_a_kind_that_fails_to_read_an_answer_does_not_send_again_and_again(redis_url: str) -> None:
+async def test_a_kind_that_fails_to_read_an_answer_does_not_resend_forever(redis_url: str) -> None:
     def fail(_sending: Sending[EchoTarget], _answer: Answer, _now: float) -> Reading:
         raise KeyError("id")
 
     broken = table_of(*KINDS.values(), replace(ECHO, read=fail))
-    async with staged(redis_url, kinds=broken) as stage:
-        await stage.delivered(1)
-        stage.receiver.answer("/rooms", statuses=[500])
-        (event,) = await stage.announce(2)
-        await stage.becomes(event, DeliveryStatus.EXHAUSTED)
-        assert len(stage.requests()) == 4
+    async with open_setup(redis_url, kinds=broken) as setup:
+        await setup.delivered(1)
+        setup.receiver.answer("/rooms", statuses=[500])
+        (event,) = await setup.announce(2)
+        await setup.becomes(event, DeliveryStatus.EXHAUSTED)
+        assert len(setup.requests()) == 4
 
 
-async def test_what_is_not_about_one_space_is_sent_without_a_memory(redis_url: str) -> None:
-    async with staged(redis_url) as stage:
-        response = await stage.client.post(f"/v1/endpoints/{stage.endpoint['id']}/test")
+async def test_an_event_about_no_space_is_sent_without_a_memory(redis_url: str) -> None:
+    async with open_setup(redis_url) as setup:
+        response = await setup.client.post(f"/v1/endpoints/{setup.endpoint['id']}/test")
         event = EventId((await response.json())["event_id"])
-        await stage.becomes(event, DeliveryStatus.DELIVERED)
-        (request,) = stage.receiver.received()
+        await setup.becomes(event, DeliveryStatus.DELIVERED)
+        (request,) = setup.receiver.received()
         assert request.json["text"] == "webhook.test"
-        assert not await stage.runtime.store.database.redis.exists(
-            stage.runtime.store.partitions.key(schema.MEMORIES, stage.endpoint["id"])
+        assert not await setup.runtime.store.database.redis.exists(
+            setup.runtime.store.partitions.key(schema.MEMORIES, setup.endpoint["id"])
         )
 
 
-async def test_a_worker_of_an_earlier_version_leaves_the_delivery_to_a_later_one(redis_url: str) -> None:
+async def test_a_worker_of_an_older_version_leaves_the_delivery_to_a_newer_one(redis_url: str) -> None:
     settings = quick_settings(redis_url)
     async with (
         Receiver() as receiver,
@@ -267,8 +267,8 @@ async def test_a_worker_of_an_earlier_version_leaves_the_delivery_to_a_later_one
     ):
         target = {"url": receiver.url("/rooms"), "token": TOKEN}
         endpoint = await create(client, "/v1/endpoints", kind="echo", target=target)
-        stage = Stage(runtime, receiver, client, endpoint)
-        (event,) = await stage.announce(1)
-        waiting = await stage.becomes(event, DeliveryStatus.PENDING, reason="this version has no kind 'echo'")
+        setup = EchoSetup(runtime, receiver, client, endpoint)
+        (event,) = await setup.announce(1)
+        waiting = await setup.becomes(event, DeliveryStatus.PENDING, reason="this version has no kind 'echo'")
         assert waiting.attempts_made == 0
-        assert stage.requests() == []
+        assert setup.requests() == []

@@ -1,4 +1,4 @@
-"""A database of an older version, of a newer one, and of another number of partitions."""
+"""Databases of an older and a newer version, and with another number of partitions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from notifier.store import doctor, layout, schema
 from notifier.store.doctor import findings
 from notifier.store.layout import Layout
 from notifier.store.schema import Key, place_of
-from tests.support.healthy import PARTITIONS, put_back
+from tests.support.healthy_database import PARTITIONS, restore_healthy
 from tests.support.pipeline import quick_settings
-from tests.support.stage import WorkerDiedError
+from tests.support.two_workers import WorkerCrashedError
 
 pytestmark = pytest.mark.server
 
@@ -45,16 +45,16 @@ MADE_AGAIN: Final = (
 
 @pytest.fixture
 async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    """A client of a database in which a little of everything has happened."""
-    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # Nothing moves here.
+    """A client of a database with a little of everything in it."""
+    monkeypatch.setattr(doctor, "POLL_AGAIN_SECONDS", 0.0)  # The state is constant here.
     async with Redis.from_url(redis_url) as raw:
-        await put_back(redis_url, raw)
+        await restore_healthy(redis_url, raw)
     async with Redis.from_url(redis_url, decode_responses=True) as client:
         yield client
 
 
 async def contents(redis: Any) -> dict[str, object]:
-    """Read every key that is not made again."""
+    """Return every key that is not recreated at the start."""
     read = {
         "string": redis.get,
         "hash": redis.hgetall,
@@ -70,7 +70,7 @@ async def contents(redis: Any) -> dict[str, object]:
 
 
 async def make_old(redis: Any) -> None:
-    """Give the keys of a database, and the fields of its Spaces, the names of version 1."""
+    """Rename the keys of a database, and the fields of its Spaces, to those of version 1."""
     for space_id in await redis.zrange(schema.SPACES(), 0, -1):
         document = await redis.hget(schema.SPACE(space_id), "doc")
         await redis.hset(schema.SPACE(space_id), "doc", document.replace('"announced":', '"told":'))
@@ -92,25 +92,25 @@ async def make_old(redis: Any) -> None:
 
 
 async def settle_in(redis_url: str, partitions: int = PARTITIONS) -> None:
-    """Start, as every process does, and see that nothing is wrong."""
+    """Start as every process does, and check that the doctor finds nothing."""
     async with open_runtime(quick_settings(redis_url, delivery_partitions=partitions)) as runtime:
         assert await findings(runtime.store) == []
 
 
 @contextmanager
 def dying_after(renamed: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have a start die when it has renamed so many keys."""
+    """Have a start crash after it has renamed ``renamed`` keys."""
     rename, left = Layout._rename, [renamed]  # noqa: SLF001 - the step at which a process can die
 
     async def dies(self: Layout, name: str, key: Key) -> None:
         if not left[0]:
-            raise WorkerDiedError
+            raise WorkerCrashedError
         left[0] -= 1
         await rename(self, name, key)
 
     with monkeypatch.context() as patch:
         patch.setattr(Layout, "_rename", dies)
-        with pytest.raises(WorkerDiedError):
+        with pytest.raises(WorkerCrashedError):
             yield
 
 
@@ -128,7 +128,7 @@ async def test_a_database_of_a_newer_version_is_refused(redis_url: str) -> None:
         await settle_in(redis_url)
 
 
-async def test_a_database_of_version_1_is_brought_up(redis_url: str, redis: Any) -> None:
+async def test_a_database_of_version_1_is_migrated(redis_url: str, redis: Any) -> None:
     before = await contents(redis)
     await make_old(redis)
     await settle_in(redis_url)
@@ -136,7 +136,7 @@ async def test_a_database_of_version_1_is_brought_up(redis_url: str, redis: Any)
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 10, 30])
-async def test_bringing_up_can_be_broken_off_and_begun_again(
+async def test_an_interrupted_migration_can_be_restarted(
     redis_url: str, redis: Any, monkeypatch: pytest.MonkeyPatch, renamed: int
 ) -> None:
     before = await contents(redis)
@@ -149,7 +149,7 @@ async def test_bringing_up_can_be_broken_off_and_begun_again(
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 3])
-async def test_a_move_that_was_broken_off_can_be_taken_back(
+async def test_an_interrupted_move_can_be_reverted(
     redis_url: str, redis: Any, monkeypatch: pytest.MonkeyPatch, renamed: int
 ) -> None:
     before = await contents(redis)
@@ -159,15 +159,13 @@ async def test_a_move_that_was_broken_off_can_be_taken_back(
     assert await contents(redis) == before
 
 
-async def test_the_generation_of_a_partition_never_begins_again(redis_url: str, redis: Any) -> None:
+async def test_the_generation_of_a_partition_never_restarts(redis_url: str, redis: Any) -> None:
     before = await redis.get(schema.PARTITION_GENERATION(0))
     await settle_in(redis_url, partitions=5)
     assert int(await redis.get(schema.PARTITION_GENERATION(0))) >= int(before) > 0
 
 
-async def test_endpoints_move_with_all_that_is_theirs_when_there_are_more_partitions(
-    redis_url: str, redis: Any
-) -> None:
+async def test_endpoints_move_with_all_their_records_to_more_partitions(redis_url: str, redis: Any) -> None:
     before = await contents(redis)
     await settle_in(redis_url, partitions=5)
     moved = await contents(redis)

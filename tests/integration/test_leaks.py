@@ -1,4 +1,4 @@
-"""What the fixtures hold every test to: each kind of leak is made, and seen."""
+"""Each kind of leak that the fixtures check for is detected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    monkeypatch.setattr(leaks, "CLOSING_SECONDS", 0.05)  # What is to be found here does not go away.
+    monkeypatch.setattr(leaks, "CLOSING_SECONDS", 0.05)  # These leaks do not go away.
     with redis.Redis.from_url(redis_url, decode_responses=True) as opened:
         yield opened
 
@@ -27,7 +27,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
     "key",
     [
         schema.EVENT("evt_1"),
-        schema.SPACE_EVENTS("A"),  # begins like a Space's record, which is permanent
+        schema.SPACE_EVENTS("A"),  # starts like a Space's record, which is permanent
         schema.SPACE_MENTIONS("A"),
         schema.RECIPIENTS(0, "evt_1"),
         schema.DELIVERY(0, "dlv_1"),
@@ -38,7 +38,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
         schema.WATCHES(),  # another type
     ],
 )
-def test_a_key_that_must_not_stay_is_found(redis_url: str, client: redis.Redis, key: str) -> None:
+def test_an_unknown_key_is_found(redis_url: str, client: redis.Redis, key: str) -> None:
     assert stray_keys(redis_url) == []
     if key == schema.WAKEUP("observe"):
         client.set(key, 1)
@@ -67,7 +67,7 @@ def test_a_connection_that_was_not_closed_is_found(redis_url: str, client: redis
     forgotten.close()
 
 
-async def test_a_task_that_goes_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_running_task_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "CLOSING_SECONDS", 0.05)
     assert await tasks_left() == []
     forgotten = asyncio.create_task(asyncio.Event().wait(), name="forgotten")

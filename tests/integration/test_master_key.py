@@ -35,7 +35,7 @@ async def with_keys(redis_url: str, ring: str) -> AsyncIterator[Runtime]:
 
 
 async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
-    """Seal the secrets of endpoints, and an answer that is kept, under the old key."""
+    """Seal the secrets of endpoints and a stored answer with the old key."""
     async with with_keys(redis_url, OLD) as runtime:
         answer = StoredAnswer(201, runtime.secrets.seal("an answer").encode(), "application/json")
         await runtime.store.idempotency.begin("key", "fingerprint")
@@ -45,7 +45,7 @@ async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
 
 
 async def rotate(directory: Path, **settings: str) -> tuple[int, str, str]:
-    """Run ``rotate-master-key``; returns the exit code and what it printed and complained of."""
+    """Run ``rotate-master-key``; return the exit code, the output and the errors."""
     return await run("rotate-master-key", directory, **settings)
 
 
@@ -67,7 +67,7 @@ def contents(directory: Path) -> list[Path]:
 
 
 @pytest.mark.server
-async def test_the_old_key_can_go_afterwards(redis_url: str, tmp_path: Path) -> None:
+async def test_the_old_key_can_be_removed_afterwards(redis_url: str, tmp_path: Path) -> None:
     endpoints = await fill(redis_url, "/one", "/two")
     async with with_keys(redis_url, BOTH) as runtime:
         ttl = await runtime.store.database.redis.pttl(schema.IDEMPOTENCY("key"))
@@ -104,7 +104,7 @@ async def test_a_second_run_changes_nothing(redis_url: str, tmp_path: Path) -> N
     ("ring", "named"),
     [(NEW, "keys that are missing: 'old' (2)"), (f"{NEW},old:" + "A" * 43 + "=", "'old'")],
 )
-async def test_a_missing_or_other_key_is_one_line_and_changes_nothing(
+async def test_a_missing_or_wrong_key_is_reported_in_one_line_and_changes_nothing(
     redis_url: str, tmp_path: Path, ring: str, named: str
 ) -> None:
     (endpoint,) = await fill(redis_url, "/one")
@@ -117,7 +117,7 @@ async def test_a_missing_or_other_key_is_one_line_and_changes_nothing(
         assert await runtime.store.endpoints.get(endpoint.id) == endpoint
 
 
-async def test_a_target_is_sealed_again_and_stays_the_same_destination(redis_url: str) -> None:
+async def test_a_target_is_resealed_and_stays_the_same_destination(redis_url: str) -> None:
     (webhook,) = await fill(redis_url, "/one")
     async with with_keys(redis_url, BOTH) as runtime:
         old = SecretBox({"old": b"o" * 32})
@@ -150,7 +150,7 @@ async def test_expired_secrets_and_public_halves_stay_with_their_endpoint(redis_
     assert done.in_use == {"new": 3}
 
 
-async def test_what_is_changed_meanwhile_is_not_lost(redis_url: str) -> None:
+async def test_a_concurrent_change_is_not_lost(redis_url: str) -> None:
     (endpoint,) = await fill(redis_url, "/one")
     async with with_keys(redis_url, BOTH) as runtime, with_keys(redis_url, BOTH) as another:
         save, changes = runtime.store.endpoints.save, iter(["a change"])
@@ -161,7 +161,7 @@ async def test_what_is_changed_meanwhile_is_not_lost(redis_url: str) -> None:
                 await another.store.endpoints.save(changed, replacing=replacing)
             await save(endpoint, replacing=replacing)
 
-        runtime.store.endpoints.save = interrupted  # type: ignore[method-assign]  # stands in for it
+        runtime.store.endpoints.save = interrupted  # type: ignore[method-assign]  # replaces it
         done = await runtime.store.resealing.reseal(runtime.secrets)
         after = await runtime.store.endpoints.get(endpoint.id)
     assert (done.endpoints, done.left) == (1, 0)
@@ -169,20 +169,20 @@ async def test_what_is_changed_meanwhile_is_not_lost(redis_url: str) -> None:
     assert key_id_of(after.secrets[0].sealed) == "new"
 
 
-async def test_what_is_changed_all_the_time_is_left_and_reported(redis_url: str) -> None:
+async def test_an_endpoint_that_changes_all_the_time_is_left_and_reported(redis_url: str) -> None:
     await fill(redis_url, "/one")
     async with with_keys(redis_url, BOTH) as runtime:
 
         async def always_late(endpoint: Endpoint, *, replacing: Endpoint, **_more: bool) -> None:
             raise VersionConflictError(f"{endpoint.id} is no longer of {replacing.updated_at}")
 
-        runtime.store.endpoints.save = always_late  # type: ignore[method-assign]  # stands in for it
+        runtime.store.endpoints.save = always_late  # type: ignore[method-assign]  # replaces it
         done = await runtime.store.resealing.reseal(runtime.secrets)
     assert (done.endpoints, done.answers, done.left) == (0, 1, 1)
     assert done.in_use == {"old": 1, "new": 1}
 
 
-async def test_deliveries_go_on_through_it(redis_url: str) -> None:
+async def test_deliveries_continue_during_the_rotation(redis_url: str) -> None:
     settings = quick_settings(redis_url, master_keys=BOTH)
     async with Receiver() as receiver:
         async with with_keys(redis_url, OLD) as runtime:
@@ -199,7 +199,7 @@ async def test_deliveries_go_on_through_it(redis_url: str) -> None:
     assert {int(each.json["data"]["details"]["message"].split()[1]) for each in requests} == set(range(30))
 
 
-async def test_it_finds_the_server_of_up_running_or_not(tmp_path: Path) -> None:
+async def test_the_command_finds_the_server_of_up_whether_it_runs_or_not(tmp_path: Path) -> None:
     settings = {"PORT": str(free_port()), "ADMIN_KEY": "key", "MASTER_KEYS": NEW}
     with NotifierProcess("up", directory=tmp_path, settings=settings) as up:
         await up.wait_for("ready")
@@ -212,20 +212,18 @@ async def test_it_finds_the_server_of_up_running_or_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"), [("rotate-master-key", "In use: none"), ("doctor", "Nothing is")]
+    ("command", "message"), [("rotate-master-key", "In use: none"), ("doctor", "Nothing is")]
 )
-async def test_what_is_left_of_a_server_that_was_killed_is_no_obstacle(
-    tmp_path: Path, command: str, told: str
-) -> None:
+async def test_leftovers_of_a_killed_server_do_not_matter(tmp_path: Path, command: str, message: str) -> None:
     (tmp_path / "data" / "valkey").mkdir(parents=True)
     (tmp_path / "data" / "valkey" / "url").write_text(f"redis://:password@127.0.0.1:{free_port()}/0")
     code, printed, complaint = await run(command, tmp_path, MASTER_KEYS=NEW)
     assert (code, complaint) == (0, "")
-    assert told in printed
+    assert message in printed
 
 
 @pytest.mark.parametrize("command", ["rotate-master-key", "doctor"])
-async def test_where_nothing_was_ever_stored_nothing_is_made(tmp_path: Path, command: str) -> None:
+async def test_without_any_data_nothing_is_created(tmp_path: Path, command: str) -> None:
     code, printed, complaint = await run(command, tmp_path)
     assert (code, printed) == (2, "")
     assert "no `space-notifier up` has stored anything in data" in complaint

@@ -8,14 +8,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from notifier.core.model.watch import WatchKind
 from notifier.metrics import METRICS
 from notifier.runtime import Runtime, open_runtime
-from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
+from tests.support.pipeline import add_endpoint, add_watch, quick_settings, running_simulator
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
 pytestmark = pytest.mark.server
 
-PLAY = """
+SCENARIO = """
 spaces:
   - id: A
     creator_id: "1"
@@ -38,7 +38,7 @@ async def moved(runtime: Runtime) -> set[str]:
 
 
 async def test_every_metric_moves(redis_url: str) -> None:
-    async with playing(PLAY) as x_url, Receiver() as receiver:
+    async with running_simulator(SCENARIO) as x_url, Receiver() as receiver:
         settings = quick_settings(redis_url, x_url=x_url, confirm_seconds=0.1)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/open")

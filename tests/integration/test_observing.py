@@ -10,7 +10,7 @@ from notifier.core.model.watch import WatchKind
 from notifier.metrics import OBSERVATIONS
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Store
-from tests.support.pipeline import add_watch, playing, quick_settings
+from tests.support.pipeline import add_watch, quick_settings, running_simulator
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 
@@ -34,15 +34,15 @@ async def observations(runtime: Runtime, result: str) -> float:
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "html", "truncated", "reset", "stale", "vanish_all"])
-async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwards(
+async def test_no_fault_of_x_makes_an_event_and_true_changes_follow_afterwards(
     redis_url: str, fault: str
 ) -> None:
-    play = (
+    scenario = (
         SIX_LIVE
         + f'  - {{id: LAST, creator_id: "9", timeline: [{LIVE}, {END}]}}\n'
         + f"faults: [{{at: 1s, for: 1.5s, kind: {fault}}}]\n"
     )
-    async with playing(play) as x_url:
+    async with running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url, confirm_seconds=0.1)
         async with open_runtime(settings) as runtime, running_worker(settings):
             for number in range(6):
@@ -62,9 +62,9 @@ async def test_no_fault_of_x_makes_an_event_and_the_truth_comes_through_afterwar
     assert about_source[1::2] == ["source.recovered"] * (len(about_source) // 2)
 
 
-async def test_a_rate_limit_is_obeyed_until_it_ends(redis_url: str) -> None:
-    play = SIX_LIVE + "faults: [{at: 0s, for: 1.5s, kind: rate_limited}]\n"
-    async with playing(play) as x_url:
+async def test_a_rate_limit_is_respected_until_it_ends(redis_url: str) -> None:
+    scenario = SIX_LIVE + "faults: [{at: 0s, for: 1.5s, kind: rate_limited}]\n"
+    async with running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_watch(runtime, WatchKind.SPACE, "S1")
@@ -81,9 +81,9 @@ async def test_a_rate_limit_is_obeyed_until_it_ends(redis_url: str) -> None:
             assert await observations(runtime, "rate_limited") <= 2
 
 
-async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> None:
-    play = SIX_LIVE + "faults: [{at: 0s, for: 1h, kind: unauthorized}]\n"
-    async with playing(play) as x_url:
+async def test_insufficient_credentials_stop_the_polling(redis_url: str) -> None:
+    scenario = SIX_LIVE + "faults: [{at: 0s, for: 1h, kind: unauthorized}]\n"
+    async with running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_watch(runtime, WatchKind.SPACE, "S1")
@@ -98,8 +98,8 @@ async def test_credentials_that_do_not_reach_stop_the_asking(redis_url: str) -> 
             assert await types_of(runtime) == ["source.degraded"]
 
 
-async def test_a_paused_watch_is_not_asked_about_and_goes_on_when_resumed(redis_url: str) -> None:
-    async with playing(SIX_LIVE) as x_url:
+async def test_a_paused_watch_is_not_polled_until_resumed(redis_url: str) -> None:
+    async with running_simulator(SIX_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime:
             store: Store = runtime.store

@@ -1,4 +1,4 @@
-"""Endpoints that want order: the events of one Space strictly by sequence, Spaces beside each other."""
+"""Ordered endpoints: the events of one Space strictly by sequence, different Spaces concurrently."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.model.ids import EventId, delivery_id
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import add_endpoint, commit_space_events, quick_settings
 from tests.support.queue import add, claim, settle, settled
 from tests.support.receiver import Receiver
@@ -29,16 +29,16 @@ async def add_ordered(store: Store, name: str = "a") -> Endpoint:
     return await add(store, name, ordering=Ordering.SPACE, max_concurrency=100)
 
 
-async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
+async def queue_events(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
     events = await commit_space_events(store, space, *sequences)
-    await make_owed(store, [(event, [endpoint]) for event in events])
+    await dispatch_events(store, [(event, [endpoint]) for event in events])
     return events
 
 
-async def test_only_the_first_event_of_a_space_goes_out(store: Store) -> None:
+async def test_only_the_first_event_of_a_space_is_sent(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second, third = await owe(store, endpoint, "A", 1, 2, 3)
-    (other,) = await owe(store, endpoint, "B", 1)
+    first, second, third = await queue_events(store, endpoint, "A", 1, 2, 3)
+    (other,) = await queue_events(store, endpoint, "B", 1)
     claims = await claim(store)
     assert {each.event_id for each in claims} == {first, other}
     assert await claim(store) == []
@@ -51,10 +51,10 @@ async def test_only_the_first_event_of_a_space_goes_out(store: Store) -> None:
 
 async def test_a_head_that_keeps_failing_blocks_only_its_own_space(store: Store) -> None:
     endpoint = await add_ordered(store)
-    head, *_ = await owe(store, endpoint, "A", 1, 2)
-    others = await owe(store, endpoint, "B", 1, 2, 3)
+    head, *_ = await queue_events(store, endpoint, "A", 1, 2)
+    others = await queue_events(store, endpoint, "B", 1, 2, 3)
     other_endpoint = await add_ordered(store, "b")
-    await make_owed(store, [(head, [other_endpoint])])
+    await dispatch_events(store, [(head, [other_endpoint])])
     seen: list[EventId] = []
     for _ in range(4):
         for each in await claim(store):
@@ -67,17 +67,17 @@ async def test_a_head_that_keeps_failing_blocks_only_its_own_space(store: Store)
 
 
 @pytest.mark.parametrize("end", [DeliveryStatus.EXHAUSTED, DeliveryStatus.DISCARDED])
-async def test_what_is_given_up_makes_room_for_the_next(store: Store, end: DeliveryStatus) -> None:
+async def test_a_given_up_delivery_makes_room_for_the_next(store: Store, end: DeliveryStatus) -> None:
     endpoint = await add_ordered(store)
-    _, second = await owe(store, endpoint, "A", 1, 2)
+    _, second = await queue_events(store, endpoint, "A", 1, 2)
     (head,) = await claim(store)
     await settle(store, settled(head, end))
     assert [each.event_id for each in await claim(store)] == [second]
 
 
-async def test_an_event_that_has_expired_does_not_hold_up_its_line(store: Store) -> None:
+async def test_an_expired_event_does_not_block_its_line(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second = await owe(store, endpoint, "A", 1, 2)
+    first, second = await queue_events(store, endpoint, "A", 1, 2)
     await store.database.redis.delete(schema.EVENT(first))
     (head,) = await claim(store)
     assert (head.event_id, head.body) == (first, b"")
@@ -85,9 +85,9 @@ async def test_an_event_that_has_expired_does_not_hold_up_its_line(store: Store)
     assert [each.event_id for each in await claim(store)] == [second]
 
 
-async def test_what_is_sent_again_goes_ahead_of_later_ones(store: Store) -> None:
+async def test_a_redelivery_goes_ahead_of_later_events(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second, third = await owe(store, endpoint, "A", 1, 2, 3)
+    first, second, third = await queue_events(store, endpoint, "A", 1, 2, 3)
     (head,) = await claim(store)
     await settle(store, settled(head))
     await store.deliveries.redeliver(delivery_id(first, endpoint.id))
@@ -99,10 +99,10 @@ async def test_what_is_sent_again_goes_ahead_of_later_ones(store: Store) -> None
     assert order == [first, second, third]
 
 
-async def test_a_line_is_counted_as_pending_and_goes_with_its_endpoint(store: Store) -> None:
+async def test_a_line_counts_as_pending_and_is_removed_with_its_endpoint(store: Store) -> None:
     endpoint = await add_ordered(store)
-    await owe(store, endpoint, "A", 1, 2, 3)
-    await owe(store, endpoint, "B", 1, 2)
+    await queue_events(store, endpoint, "A", 1, 2, 3)
+    await queue_events(store, endpoint, "B", 1, 2)
     assert (await store.endpoints.health(endpoint.id)).pending == 5
     await claim(store, limit=1)
     assert (await store.endpoints.health(endpoint.id)).pending == 5
@@ -111,9 +111,9 @@ async def test_a_line_is_counted_as_pending_and_goes_with_its_endpoint(store: St
     assert left == []
 
 
-async def test_lines_are_drained_in_order_after_the_endpoint_wants_none_any_more(store: Store) -> None:
+async def test_lines_are_drained_in_order_after_ordering_is_turned_off(store: Store) -> None:
     endpoint = await add_ordered(store)
-    first, second = await owe(store, endpoint, "A", 1, 2)
+    first, second = await queue_events(store, endpoint, "A", 1, 2)
     await store.endpoints.save(replace(endpoint, ordering=Ordering.NONE), replacing=endpoint)
     for expected in (first, second):
         (head,) = await claim(store)
@@ -124,11 +124,11 @@ async def test_lines_are_drained_in_order_after_the_endpoint_wants_none_any_more
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choices=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=10, max_size=60))
-async def test_first_sendings_ascend_whatever_fails(store: Store, choices: Sequence[tuple[int, int]]) -> None:
+async def test_first_attempts_ascend_whatever_fails(store: Store, choices: Sequence[tuple[int, int]]) -> None:
     await store.database.redis.flushall()
     endpoint = await add_ordered(store)
     for space in ("A", "B"):
-        await owe(store, endpoint, space, 1, 2, 3, 4)
+        await queue_events(store, endpoint, space, 1, 2, 3, 4)
     sent: dict[str, list[int]] = {"A": [], "B": []}
     under_way: list[Claim] = []
     places = {}
@@ -150,7 +150,7 @@ async def test_first_sendings_ascend_whatever_fails(store: Store, choices: Seque
     assert len(under_way) <= 2
 
 
-async def test_an_ordered_endpoint_sees_ascending_sequences_through_a_bad_time(redis_url: str) -> None:
+async def test_an_ordered_endpoint_sees_ascending_sequences_despite_failures(redis_url: str) -> None:
     configured = quick_settings(redis_url, retry_schedule_seconds=(0.02,) * 20)
     async with Receiver() as receiver, open_runtime(configured) as runtime, running_worker(configured):
         await add_endpoint(runtime, receiver, "/hook", event_types=("*",), ordering=Ordering.SPACE)
@@ -164,8 +164,8 @@ async def test_an_ordered_endpoint_sees_ascending_sequences_through_a_bad_time(r
             return len({each.event_id for each in receiver.received("/hook")}) == 40
 
         await wait_until(is_done, message="everything has come")
-        told = [each.json["data"] for each in receiver.received("/hook")]
+        payloads = [each.json["data"] for each in receiver.received("/hook")]
     for space in spaces:
-        sequences = [data["sequence"] for data in told if data["space"]["id"] == space]
+        sequences = [data["sequence"] for data in payloads if data["space"]["id"] == space]
         assert sequences == sorted(sequences)
         assert set(sequences) == set(range(1, 9))

@@ -1,4 +1,4 @@
-"""Whole workers and receivers that take so much: everything arrives, and little is refused on the way.
+"""Whole workers and rate-limited receivers: everything arrives, with few refusals on the way.
 
 The retry schedule has two attempts, so a refusal that used up a step of it would soon exhaust a delivery.
 """
@@ -61,7 +61,7 @@ async def until_all_are_delivered(runtime: Runtime, endpoint: Endpoint, events: 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A receiver, and how many events it gets at once."""
+    """A receiver, and the number of events that it gets at once."""
 
     limit: Callable[[], Limit]
     count: int
@@ -81,9 +81,7 @@ CASES: Final = {
 
 
 @pytest.mark.parametrize(("name", "workers"), [(name, 1) for name in CASES] + [("20 a second", 2)])
-async def test_everything_arrives_at_a_receiver_that_takes_so_much(
-    redis_url: str, name: str, workers: int
-) -> None:
+async def test_everything_arrives_at_a_rate_limited_receiver(redis_url: str, name: str, workers: int) -> None:
     case = CASES[name]
     settings = quick_settings(redis_url, retry_schedule_seconds=TWO_ATTEMPTS, delivery_partitions=1)
     async with AsyncExitStack() as stack:
@@ -103,7 +101,7 @@ async def test_everything_arrives_at_a_receiver_that_takes_so_much(
     assert stats.failing_since is None
 
 
-async def test_a_refused_delivery_has_every_attempt_on_record_and_used_one_step(redis_url: str) -> None:
+async def test_a_refused_delivery_records_every_attempt_and_uses_one_step(redis_url: str) -> None:
     settings = quick_settings(redis_url, retry_schedule_seconds=TWO_ATTEMPTS)
     async with (
         limited(Closed(4)) as receiver,

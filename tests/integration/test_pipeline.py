@@ -6,7 +6,7 @@ from notifier.core.delivery.endpoint import Filters
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import OnFirstSight, WatchKind, WatchStatus
 from notifier.runtime import open_runtime
-from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
+from tests.support.pipeline import add_endpoint, add_watch, quick_settings, running_simulator
 from tests.support.receiver import ReceivedRequest, Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
@@ -35,19 +35,19 @@ spaces:
 """
 
 
-def told(requests: list[ReceivedRequest]) -> list[tuple[int, str]]:
+def announced(requests: list[ReceivedRequest]) -> list[tuple[int, str]]:
     return sorted((each.json["data"]["sequence"], each.json["type"]) for each in requests)
 
 
-async def test_a_life_of_a_space_arrives_signed_and_each_change_once(redis_url: str) -> None:
-    async with Receiver() as receiver, playing(A_LIFE) as x_url:
+async def test_a_complete_space_arrives_signed_with_each_change_once(redis_url: str) -> None:
+    async with Receiver() as receiver, running_simulator(A_LIFE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/hook")
             await add_watch(runtime, WatchKind.CREATOR, "1")
             got = await receiver.wait_for("/hook", 6)
             events = await runtime.store.events.of_space("SPACE1", limit=10, cursor=None)
-    assert told(got) == [
+    assert announced(got) == [
         (1, "space.scheduled"),
         (2, "space.rescheduled"),
         (3, "space.title_changed"),
@@ -59,8 +59,8 @@ async def test_a_life_of_a_space_arrives_signed_and_each_change_once(redis_url: 
     assert {each.event_id: each.body for each in got} == {event.id: event.body for event in events.items}
 
 
-async def test_a_new_watch_lists_what_is_there_in_one_event(redis_url: str) -> None:
-    async with Receiver() as receiver, playing(THREE_LIVE) as x_url:
+async def test_a_new_watch_lists_existing_spaces_in_one_event(redis_url: str) -> None:
+    async with Receiver() as receiver, running_simulator(THREE_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/hook", event_types=("*",))
@@ -74,8 +74,8 @@ async def test_a_new_watch_lists_what_is_there_in_one_event(redis_url: str) -> N
     assert len(log.items) == 1
 
 
-async def test_a_name_is_resolved_and_a_name_that_nobody_has_fails(redis_url: str) -> None:
-    async with playing(THREE_LIVE) as x_url:
+async def test_a_name_is_resolved_and_an_unknown_name_fails(redis_url: str) -> None:
+    async with running_simulator(THREE_LIVE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             known = await add_watch(runtime, WatchKind.CREATOR, "@Host")
@@ -96,8 +96,8 @@ async def test_a_name_is_resolved_and_a_name_that_nobody_has_fails(redis_url: st
 async def test_one_space_matched_by_three_watches_is_one_event_that_each_endpoint_gets_once(
     redis_url: str,
 ) -> None:
-    play = THREE_LIVE.replace("0s", "2s", 1)
-    async with Receiver() as receiver, playing(play) as x_url:
+    scenario = THREE_LIVE.replace("0s", "2s", 1)
+    async with Receiver() as receiver, running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             await add_endpoint(runtime, receiver, "/one", filters=Filters(space_ids=("A",)))
@@ -116,7 +116,7 @@ async def test_one_space_matched_by_three_watches_is_one_event_that_each_endpoin
 
 
 async def test_two_workers_that_see_the_same_space_make_one_event_of_each_change(redis_url: str) -> None:
-    async with Receiver() as receiver, playing(A_LIFE) as x_url:
+    async with Receiver() as receiver, running_simulator(A_LIFE) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings), running_worker(settings):
             await add_endpoint(runtime, receiver, "/hook")
@@ -130,11 +130,11 @@ async def test_two_workers_that_see_the_same_space_make_one_event_of_each_change
 async def test_a_watch_removed_during_a_live_space_ends_the_polling_and_announces_no_end(
     redis_url: str,
 ) -> None:
-    play = """
+    scenario = """
 spaces:
   - {id: A, creator_id: "1", timeline: [{at: 0s, set: {state: live, title: one}}, {at: 2s, gone: true}]}
 """
-    async with playing(play) as x_url:
+    async with running_simulator(scenario) as x_url:
         settings = quick_settings(redis_url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             watch = await add_watch(runtime, WatchKind.SPACE, "A")

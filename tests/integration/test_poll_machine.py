@@ -1,4 +1,4 @@
-"""X has bad days of every kind before a worker that polls it over a real server; the laws hold throughout."""
+"""A state machine: X fails in every way while a worker polls it, and the laws hold throughout."""
 
 from __future__ import annotations
 
@@ -33,42 +33,42 @@ from tests.support.poll_machine import (
     LONGEST_TICK_SECONDS,
     MAX_AT_ONCE,
     OUTAGES,
-    POISONS,
     REFUSABLE,
     SEARCHES,
     SETTLING_SECONDS,
     STEADY,
+    SUBJECT_FAULTS,
     UNWATCHED,
     WATCHED,
     Broadcast,
     Loop,
 )
 from tests.support.processes import RedisServer
-from tests.support.steered import NOON
+from tests.support.rig import NOON
 
 pytestmark = pytest.mark.no_cover
 
 BUDGETS: Final = st.none() | st.sampled_from((0.02, 0.05, 0.2, 0.5, 2.0))
 CREATOR: Final = st.sampled_from((*WATCHED, *UNWATCHED[3:]))
-LIVING: Final = st.sets(CREATOR, max_size=6)
-POISON: Final = st.sampled_from(sorted(POISONS))
+LIVE: Final = st.sets(CREATOR, max_size=6)
+SUBJECT_FAULT: Final = st.sampled_from(sorted(SUBJECT_FAULTS))
 POLLED: Final = st.sampled_from((Call.LOOKUP, Call.CREATORS, Call.SEARCH))
 SOON: Final = st.sampled_from((0, 5, 45, 130))
-"""How many seconds pass after something has happened."""
+"""Seconds that pass after a change."""
 
 AN_HOUR: Final = 3600.0
-MAX_POISONS: Final = 2
+MAX_SUBJECT_FAULTS: Final = 2
 STEPS_BETWEEN_RESTS: Final = 5
 RECOVERY_SECONDS: Final = 2 * AN_HOUR
 SECOND_CHANCE_SECONDS: Final = 25 * AN_HOUR
-"""When X is asked again for what it refused by mistake: a value within an hour, a subject once a day."""
+"""When X is asked again for what it refused: a value within an hour, a subject once a day."""
 
 CAUSED: Final = frozenset({EventType.STARTED, EventType.ENDED, EventType.TITLE_CHANGED})
 HARMLESS: Final = frozenset({EventType.SPEAKERS_ADDED, EventType.HOSTS_CHANGED, EventType.UPDATED})
 
 
 class PollMachine(RuleBasedStateMachine):
-    """Directs X and the clock."""
+    """Controls X and the clock."""
 
     url: ClassVar[str]
 
@@ -83,7 +83,7 @@ class PollMachine(RuleBasedStateMachine):
         self.outages: list[tuple[float, float]] = []
         self.suspects: set[tuple[Call, str]] = set()
         self.added: dict[tuple[Call, str], float] = {}
-        self.told: dict[str, str] = {}
+        self.announced: dict[str, str] = {}
         self.over: set[str] = set()
         self.steps = 0
 
@@ -91,23 +91,23 @@ class PollMachine(RuleBasedStateMachine):
         self.runner.run(self.loop.close())
         self.runner.close()
 
-    # What happens
+    # Rules
 
-    @initialize(budget=BUDGETS, at=st.sampled_from((0, 41_000)), on_stage=st.booleans(), living=LIVING)
-    def begin(self, budget: float | None, at: int, on_stage: bool, living: set[str]) -> None:
+    @initialize(budget=BUDGETS, at=st.sampled_from((0, 41_000)), on_stage=st.booleans(), live=LIVE)
+    def begin(self, budget: float | None, at: int, on_stage: bool, live: set[str]) -> None:
         self.budget = budget
         self.x = self.runner.run(self.loop.open(at=NOON + at, budget=budget))
         for creator, space_id in zip(UNWATCHED, BY_ID, strict=False):
             self.x.start(creator, space_id, ago=AN_HOUR)
-        for creator in sorted(living):
+        for creator in sorted(live):
             self.x.start(creator, ago=AN_HOUR)
-        wished = "*" if on_stage else "space.started"
+        event_type = "*" if on_stage else "space.started"
 
         async def watch() -> None:
-            await self.loop.it.endpoint("/hook", PayloadForm.THIN, (wished,))
-            await self.loop.it.watch(WatchKind.CREATOR, *WATCHED)
-            await self.loop.it.watch(WatchKind.SPACE, *BY_ID)
-            await self.loop.it.watch(WatchKind.SEARCH, *SEARCHES)
+            await self.loop.rig.endpoint("/hook", PayloadForm.THIN, (event_type,))
+            await self.loop.rig.watch(WatchKind.CREATOR, *WATCHED)
+            await self.loop.rig.watch(WatchKind.SPACE, *BY_ID)
+            await self.loop.rig.watch(WatchKind.SEARCH, *SEARCHES)
 
         self.runner.run(watch())
         subjects = [(Call.CREATORS, each) for each in WATCHED] + [(Call.SEARCH, each) for each in SEARCHES]
@@ -121,30 +121,30 @@ class PollMachine(RuleBasedStateMachine):
 
     @rule(creator=CREATOR, move=st.sampled_from(("end", "retitle", "speak")), seconds=SOON)
     def x_moves(self, creator: str, move: str, seconds: int) -> None:
-        living = self.x.live_of([creator])
-        if not living:
+        live = self.x.live_of([creator])
+        if not live:
             self.x.start(creator)
         elif move == "end":
-            living[0].ended_at = self.x.clock()
+            live[0].ended_at = self.x.clock()
         else:
-            (self.x.retitle if move == "retitle" else self.x.let_speak)(living[0])
+            (self.x.retitle if move == "retitle" else self.x.add_speaker)(live[0])
         self.pass_time(seconds)
 
-    @precondition(lambda self: len(self.x.poisons) < MAX_POISONS)
-    @rule(call=POLLED, number=st.integers(0, 11), poison=POISON, seconds=SOON)
-    def x_chokes_on_a_subject(self, call: Call, number: int, poison: str, seconds: int) -> None:
-        living = [each.id for each in self.x.spaces.values() if each.is_live and each.id not in STEADY]
-        subjects = {Call.CREATORS: WATCHED, Call.SEARCH: (*SEARCHES,), Call.LOOKUP: living}[call]
-        poisoned = [each for each in self.x.poisons if each[0] is call]
-        if not subjects or (call is Call.SEARCH and poisoned):
+    @precondition(lambda self: len(self.x.subject_faults) < MAX_SUBJECT_FAULTS)
+    @rule(call=POLLED, number=st.integers(0, 11), fault=SUBJECT_FAULT, seconds=SOON)
+    def x_chokes_on_a_subject(self, call: Call, number: int, fault: str, seconds: int) -> None:
+        live = [each.id for each in self.x.spaces.values() if each.is_live and each.id not in STEADY]
+        subjects = {Call.CREATORS: WATCHED, Call.SEARCH: (*SEARCHES,), Call.LOOKUP: live}[call]
+        faulty = [each for each in self.x.subject_faults if each[0] is call]
+        if not subjects or (call is Call.SEARCH and faulty):
             return
-        self.choke(call, subjects[number % len(subjects)], poison)
+        self.fail_subject(call, subjects[number % len(subjects)], fault)
         self.pass_time(seconds)
 
-    @precondition(lambda self: self.x.poisons)
-    @rule(number=st.integers(0, MAX_POISONS - 1), seconds=SOON)
+    @precondition(lambda self: self.x.subject_faults)
+    @rule(number=st.integers(0, MAX_SUBJECT_FAULTS - 1), seconds=SOON)
     def x_answers_for_a_subject_again(self, number: int, seconds: int) -> None:
-        del self.x.poisons[sorted(self.x.poisons)[number % len(self.x.poisons)]]
+        del self.x.subject_faults[sorted(self.x.subject_faults)[number % len(self.x.subject_faults)]]
         self.something_changes()
         self.pass_time(seconds)
 
@@ -168,7 +168,7 @@ class PollMachine(RuleBasedStateMachine):
         self.x.lag = lag
         self.pass_time(seconds)
 
-    @precondition(lambda self: self.budget is None and not self.x.poisons)
+    @precondition(lambda self: self.budget is None and not self.x.subject_faults)
     @rule(creator=st.sampled_from(WATCHED), seconds=st.sampled_from((45, 130, 700)))
     def lookups_do_not_find_what_lists_show(self, creator: str, seconds: int) -> None:
         if (Call.CREATORS, creator) in self.suspects:
@@ -177,14 +177,14 @@ class PollMachine(RuleBasedStateMachine):
         self.pass_time(seconds)
         self.x.lost = set()
 
-    @rule(poison=st.none() | POISON, seconds=SOON)
-    def names_are_to_be_resolved(self, poison: str | None, seconds: int) -> None:
+    @rule(fault=st.none() | SUBJECT_FAULT, seconds=SOON)
+    def names_are_to_be_resolved(self, fault: str | None, seconds: int) -> None:
         number = len(self.x.users)
         self.x.users |= {f"known{number}": str(500 + number), f"dear{number}": str(501 + number)}
-        if poison is not None and len(self.x.poisons) < MAX_POISONS:
-            self.choke(Call.USERS, f"dear{number}", poison)
+        if fault is not None and len(self.x.subject_faults) < MAX_SUBJECT_FAULTS:
+            self.fail_subject(Call.USERS, f"dear{number}", fault)
         names = [f"@{each}{number}" for each in ("known", "dear", "nobody")]
-        self.runner.run(self.loop.it.watch(WatchKind.CREATOR, *names))
+        self.runner.run(self.loop.rig.watch(WatchKind.CREATOR, *names))
         self.pass_time(seconds)
 
     @rule(seconds=SOON)
@@ -196,8 +196,8 @@ class PollMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.steps >= STEPS_BETWEEN_RESTS)
     @rule()
     def all_is_well_for_long(self) -> None:
-        """When X has been well for long enough, all that is true is known, and nobody is suspected."""
-        self.x.poisons.clear()
+        """After X has been healthy for long enough, the true state is known and no subject is suspected."""
+        self.x.subject_faults.clear()
         self.x.refused.clear()
         self.x.lag = None
         self.something_changes()
@@ -206,7 +206,7 @@ class PollMachine(RuleBasedStateMachine):
             self.runner.run(self.loop.restart(daily_budget_usd=None))
         self.pass_time(RECOVERY_SECONDS, shortest=300)
         self.pass_time(SECOND_CHANCE_SECONDS, shortest=9000)
-        # Until here the loop has slept for hours at a time, which is no delay of X's making.
+        # So far the loop has slept for hours at a time, which is not a delay caused by X.
         self.something_changes()
         self.pass_time(3 * SETTLING_SECONDS)
         self.runner.run(self.check_that_all_is_known())
@@ -214,8 +214,8 @@ class PollMachine(RuleBasedStateMachine):
         self.suspects.clear()
         self.steps = 0
 
-    def choke(self, call: Call, subject: str, poison: str) -> None:
-        self.x.poisons[call, subject] = poison
+    def fail_subject(self, call: Call, subject: str, fault: str) -> None:
+        self.x.subject_faults[call, subject] = fault
         self.suspects.add((call, subject))
         self.something_changes()
 
@@ -225,7 +225,7 @@ class PollMachine(RuleBasedStateMachine):
     # The laws
 
     def pass_time(self, seconds: float, *, shortest: float = 0.25) -> None:
-        before = Counter(asked.call for asked in self.loop.it.x.asked)
+        before = Counter(asked.call for asked in self.loop.rig.x.requests)
         after_each = self.check_that_nobody_waits if shortest < 1 else lambda: None
         self.runner.run(self.loop.run(seconds, after_each, shortest=shortest))
         self.steps += 1
@@ -234,7 +234,7 @@ class PollMachine(RuleBasedStateMachine):
         self.runner.run(self.check_events())
 
     def check_requests(self, before: Counter[Call], seconds: float) -> None:
-        asked = self.loop.it.x.asked
+        asked = self.loop.rig.x.requests
         for call, count in (Counter(each.call for each in asked) - before).items():
             assert count <= seconds + MAX_AT_ONCE, f"{count} requests of {call} in {seconds} s"
         at_once = Counter((each.call, int(each.at)) for each in asked[sum(before.values()) :])
@@ -243,12 +243,12 @@ class PollMachine(RuleBasedStateMachine):
     def check_money(self) -> None:
         if self.budget is None:
             return
-        dearest = max(each.price for each in self.x.spaces.values())
+        highest_price = max(each.price for each in self.x.spaces.values())
         for day in self.x.billed:
-            assert self.x.cost(day) <= self.budget * 1000 + dearest, "the budget was overspent"
+            assert self.x.cost(day) <= self.budget * 1000 + highest_price, "the budget was overspent"
 
     def check_that_nobody_waits(self) -> None:
-        """A poisonous subject delays no other: each is answered for once per two cadences."""
+        """A failing subject delays no other: each is answered at least once per two cadences."""
         if self.budget is not None or self.x.outages:
             return
         now = self.x.clock()
@@ -261,7 +261,7 @@ class PollMachine(RuleBasedStateMachine):
             )
 
     def healthy(self) -> Iterator[tuple[Call, str]]:
-        """Yield the subjects that X has always answered for; a Space is one once a lookup has shown it."""
+        """Yield the subjects without faults; a Space counts once a lookup has shown it."""
         for each in self.added:
             if each not in self.suspects:
                 yield each
@@ -271,7 +271,7 @@ class PollMachine(RuleBasedStateMachine):
                 yield subject
 
     async def check_events(self) -> None:
-        for event in await self.loop.news():
+        for event in await self.loop.new_events():
             data = json.loads(event.body)["data"]
             if event.space_id is not None:
                 assert event.type in CAUSED | HARMLESS, f"{event.type} without a cause: {data}"
@@ -287,39 +287,39 @@ class PollMachine(RuleBasedStateMachine):
     def check_cause(self, space: Broadcast, event_type: str, title: str | None) -> None:
         titles = [each for _, each in space.titles]
         if event_type == EventType.STARTED:
-            assert space.id not in self.told, f"{space.id} was announced twice"
-            self.told[space.id] = title or ""
+            assert space.id not in self.announced, f"{space.id} was announced twice"
+            self.announced[space.id] = title or ""
         elif event_type == EventType.ENDED:
             assert not space.is_live, f"{space.id} lives"
             assert space.id not in self.over, f"the end of {space.id} was announced twice"
             self.over.add(space.id)
         elif event_type == EventType.TITLE_CHANGED:
-            before = self.told[space.id]
+            before = self.announced[space.id]
             assert title in titles, f"{space.id} never had the title {title}"
             assert not before or titles.index(title) > titles.index(before), f"{title} is older than {before}"
-            self.told[space.id] = title
+            self.announced[space.id] = title
 
     async def check_that_all_is_known(self) -> None:
         spaces = {each.id: each for each in self.x.spaces.values()}
-        tracked = await self.loop.it.runtime.store.spaces.read_many(list(spaces))
+        tracked = await self.loop.rig.runtime.store.spaces.read_many(list(spaces))
         for space_id, space in spaces.items():
             known = tracked[SpaceId(space_id)].known
             if space.is_live:
                 assert known is not None, f"{space_id} is not known"
                 assert (known.phase, known.space.title) == (Phase.LIVE, space.titles[-1][1])
-                assert space_id in self.told
+                assert space_id in self.announced
             elif known is not None:
                 assert known.phase is Phase.ENDED, f"{space_id} is {known.phase}"
-                assert (space_id in self.told) == (space_id in self.over)
+                assert (space_id in self.announced) == (space_id in self.over)
 
     async def check_that_nothing_is_left(self) -> None:
-        store, now = self.loop.it.runtime.store, self.x.clock()
+        store, now = self.loop.rig.runtime.store, self.x.clock()
         health, _ = await store.health.read()
         assert (health.calls, health.vanish_since) == ({}, None)
         assert await store.refusals.current(now) == ()
         for call in CADENCE_SECONDS:
             assert await store.standings.all(call) == {}
-            last = self.loop.it.x.of(call)[-1].query
+            last = self.loop.rig.x.of(call)[-1].query
             assert "title" in last["space.fields"]
             assert "creator_id" in last["expansions"]
         page = await store.watches.page(limit=250, cursor=None)
@@ -329,7 +329,7 @@ class PollMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-def test_bad_days_of_x_delay_cost_and_announce_nothing_that_they_should_not(
+def test_the_laws_hold_on_bad_days_of_x(
     redis_server: RedisServer,
 ) -> None:
     class OverThisServer(PollMachine):

@@ -1,4 +1,4 @@
-"""Sending an endpoint again what it missed: what is counted, what goes out, and what a crash leaves."""
+"""Recoveries: what is counted, what is sent, and what happens after a crash."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from notifier.store.doctor import findings
 from notifier.store.events import read_routing
 from notifier.store.recoveries import ADVANCE_RECOVERY, BATCH, Advance, Recoveries
 from notifier.store.scripts import Script
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
-from tests.support.queue import add, claim, owe, settle, settled
+from tests.support.queue import add, claim, queue_events, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.server
 EVERYTHING = "2001-01-01T00:00:00Z"
 
 
-class WorkerDiedError(Exception):
-    """The worker is gone."""
+class WorkerCrashedError(Exception):
+    """A worker crashed."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def store(runtime: Runtime) -> AsyncIterator[Store]:
-    """The store, in which nothing may be wrong after a test."""
+    """The store, which must be consistent after a test."""
     yield runtime.store
     assert await findings(runtime.store) == []
 
@@ -58,11 +58,11 @@ async def worker(runtime: Runtime) -> AsyncIterator[Worker]:
 
 
 async def log(store: Store, *numbers: int) -> list[EventId]:
-    """Commit events that nobody is owed."""
+    """Commit events without dispatching them."""
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
-    await make_owed(store, [(event.id, []) for event in events])
+    await dispatch_events(store, [(event.id, []) for event in events])
     return [event.id for event in events]
 
 
@@ -82,7 +82,7 @@ async def due(store: Store, endpoint: Endpoint) -> list[str]:
 
 
 async def drain(store: Store, worker: Worker, recovery: Recovery) -> list[str]:
-    """Let the recovery and an endless receiver take turns; returns what went out, in order."""
+    """Alternate between recovery and delivery; return what was sent, in order."""
     sent: list[str] = []
     while True:
         await store.database.redis.zadd(schema.RECOVERING(), {recovery.id: 0}, xx=True)
@@ -95,11 +95,11 @@ async def drain(store: Store, worker: Worker, recovery: Recovery) -> list[str]:
 
 
 async def subscriber(store: Store, name: str = "s", **changes: Any) -> Endpoint:
-    """Add an endpoint that wants every event."""
+    """Create an endpoint that subscribes to every event."""
     return await add(store, name, event_types=("*",), **changes)
 
 
-async def test_what_was_never_owed_goes_out_in_the_order_of_the_log(store: Store, worker: Worker) -> None:
+async def test_never_dispatched_events_are_sent_in_log_order(store: Store, worker: Worker) -> None:
     events = await log(store, *range(20))
     endpoint = await subscriber(store, max_concurrency=100)
     recovery = await start(store, endpoint)
@@ -111,12 +111,12 @@ async def test_what_was_never_owed_goes_out_in_the_order_of_the_log(store: Store
     assert done.finished_at is not None
 
 
-async def test_what_was_delivered_or_is_on_its_way_is_left_alone(store: Store, worker: Worker) -> None:
+async def test_delivered_and_pending_deliveries_are_left_alone(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, max_concurrency=100)
-    delivered, exhausted, leased = await owe(store, [endpoint], 1, 2, 3)
+    delivered, exhausted, leased = await queue_events(store, [endpoint], 1, 2, 3)
     first, second, _ = await claim(store)
     await settle(store, settled(first), settled(second, DeliveryStatus.EXHAUSTED, attempts_made=10))
-    (pending,) = await owe(store, [endpoint], 4)
+    (pending,) = await queue_events(store, [endpoint], 4)
     undispatched = numbered_event(5)
     await store.events.commit(undispatched)
     (never_owed,) = await log(store, 6)
@@ -128,16 +128,18 @@ async def test_what_was_delivered_or_is_on_its_way_is_left_alone(store: Store, w
     assert await store.database.redis.zscore(store.partitions.key(schema.LEASED, endpoint.id), leased)
     assert (await store.deliveries.get(delivery_id(delivered, endpoint.id))).status == "delivered"
     claims = {each.event_id: each for each in await claim(store)}
-    # Its schedule begins again; what was never tried has no record to say so.
+    # Its schedule restarts; a delivery without an attempt has no record of it.
     assert (claims[exhausted].attempts_made, claims[exhausted].base) == (10, 10)
     assert (claims[exhausted].trigger, claims[never_owed].trigger) == ("manual", "scheduled")
 
 
-async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker: Worker) -> None:
+async def test_only_currently_subscribed_events_are_recovered_and_no_tests(
+    store: Store, worker: Worker
+) -> None:
     await commit_space_events(store, "A", 1, 2)
     await commit_space_events(store, "B", 1)
     await log(store, 1)
-    await make_owed(store, [(event.id, []) for event in await store.events.undispatched(limit=10)])
+    await dispatch_events(store, [(event.id, []) for event in await store.events.undispatched(limit=10)])
     endpoint = await add(store, "f", filters=Filters(space_ids=("A",)))
     recovery = await start(store, endpoint)
     await run(worker)
@@ -149,7 +151,7 @@ async def test_only_what_the_endpoint_wants_now_and_no_test(store: Store, worker
     assert (done.count, done.considered, done.queued) == (2, 4, 2)
 
 
-async def test_only_what_was_committed_in_that_time(store: Store, worker: Worker) -> None:
+async def test_only_events_committed_in_the_span_are_recovered(store: Store, worker: Worker) -> None:
     events = await log(store, *range(6))
     for number, event in enumerate(events):
         await store.database.redis.hset(schema.EVENT(event), "at", 1_900_000_000_000 + number * 100_000)
@@ -162,13 +164,13 @@ async def test_only_what_was_committed_in_that_time(store: Store, worker: Worker
     assert await due(store, endpoint) == events[1:4]
 
 
-async def test_to_count_what_was_never_owed_takes_one_question_an_event(
+async def test_counting_undispatched_events_routes_each_event_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundred thousand are counted while somebody waits for the answer."""
+    """A hundred thousand events are counted while a caller waits for the response."""
     events = await commit_space_events(store, "A", *range(1, 401))
     endpoint = await subscriber(store)
-    await make_owed(store, [(event, []) for event in events[:-1]])
+    await dispatch_events(store, [(event, []) for event in events[:-1]])
     span = await store.recoveries.read_span(EVERYTHING, None)
     read: list[str] = []
 
@@ -185,7 +187,7 @@ async def test_to_count_what_was_never_owed_takes_one_question_an_event(
     assert len(read) == 1
 
 
-async def test_three_thousand_events_go_out_once_and_never_crowd_the_queue(
+async def test_three_thousand_events_are_sent_once_without_flooding_the_queue(
     store: Store, worker: Worker
 ) -> None:
     events = await log(store, *range(3_000))
@@ -200,9 +202,9 @@ async def test_three_thousand_events_go_out_once_and_never_crowd_the_queue(
     assert (done.considered, done.queued) == (3_000, 3_000)
 
 
-async def test_what_waits_for_its_next_attempt_holds_no_recovery_up(store: Store, worker: Worker) -> None:
+async def test_a_delivery_waiting_for_a_retry_does_not_delay_a_recovery(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, max_concurrency=2 * MOST_WAITING)
-    await owe(store, [endpoint], *range(MOST_WAITING + 1))
+    await queue_events(store, [endpoint], *range(MOST_WAITING + 1))
     tried = await claim(store, limit=2 * MOST_WAITING)
     await settle(store, *[settled(each, DeliveryStatus.PENDING, delay=3600.0) for each in tried])
     missed = await log(store, *range(5_000, 5_010))
@@ -211,12 +213,12 @@ async def test_what_waits_for_its_next_attempt_holds_no_recovery_up(store: Store
     assert [each.event_id for each in await claim(store)] == missed
 
 
-async def test_what_stands_in_line_waits_for_the_receiver_if_the_first_of_its_line_does(
+async def test_a_line_counts_as_waiting_if_its_first_delivery_waits(
     store: Store,
 ) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE)
     events = [await commit_space_events(store, space, 1, 2, 3) for space in "ABC"]
-    await make_owed(store, [(event, [endpoint]) for line in events for event in line])
+    await dispatch_events(store, [(event, [endpoint]) for line in events for event in line])
     recovery = await start(store, endpoint)
 
     async def waiting() -> int:
@@ -224,7 +226,7 @@ async def test_what_stands_in_line_waits_for_the_receiver_if_the_first_of_its_li
 
     assert await waiting() == 9
     first, second, _ = await claim(store)
-    # What is in flight does not wait any more; what stands behind it does.
+    # A delivery in flight no longer waits, but those behind it do.
     assert await waiting() == 6
     await settle(store, settled(first, DeliveryStatus.PENDING, delay=3600.0))
     assert await waiting() == 4
@@ -246,10 +248,10 @@ async def test_recoveries_take_turns(store: Store) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
+async def test_a_worker_that_dies_during_a_batch_repeats_and_loses_nothing(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    """Before the batch is stored, or after it, when the answer does not arrive any more."""
+    """Either before the batch is stored, or after that but before the answer arrives."""
     events = await log(store, *range(3 * BATCH))
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
@@ -261,16 +263,16 @@ async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
         if len(calls) == 2:
             if after:
                 await original(self, *args)
-            raise WorkerDiedError
+            raise WorkerCrashedError
         return await original(self, *args)
 
     monkeypatch.setattr(Recoveries, "advance", dies)
-    with pytest.raises(WorkerDiedError):
+    with pytest.raises(WorkerCrashedError):
         await run(worker)
     halfway = await store.recoveries.get(endpoint.id, recovery.id)
     assert halfway.queued == (2 if after else 1) * BATCH
     assert halfway.status is RecoveryStatus.RUNNING
-    # The same batch comes again: by a client that repeats what it has no answer to, or a second worker.
+    # The same batch again, from a client that repeats an unanswered call, or from a second worker.
     await original(store.recoveries, *calls[0])
     await original(store.recoveries, *calls[1])
     await run(worker)
@@ -279,7 +281,7 @@ async def test_a_worker_that_dies_at_a_batch_repeats_nothing_and_loses_nothing(
     assert (done.status, done.considered, done.queued) == ("done", len(events), len(events))
 
 
-async def test_what_expires_meanwhile_is_passed_over(store: Store, worker: Worker) -> None:
+async def test_events_that_expire_meanwhile_are_skipped(store: Store, worker: Worker) -> None:
     events = await log(store, *range(10))
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
@@ -323,7 +325,9 @@ async def test_a_disabled_endpoint_ends_its_recovery_and_another_finishes_it(
     assert [each.status for each in page.items] == ["done", "failed"]
 
 
-async def test_one_at_a_time_and_it_can_be_canceled(store: Store, worker: Worker) -> None:
+async def test_an_endpoint_has_one_recovery_at_a_time_which_can_be_canceled(
+    store: Store, worker: Worker
+) -> None:
     await log(store, 1)
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
@@ -342,15 +346,15 @@ async def test_one_at_a_time_and_it_can_be_canceled(store: Store, worker: Worker
         await store.recoveries.get(other.id, recovery.id)
 
 
-async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store, worker: Worker) -> None:
+async def test_an_ordered_endpoint_gets_missed_events_by_sequence(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)
     expected: dict[str, list[EventId]] = {}
     for space in ("A", "B", "C"):
         expected[space] = await commit_space_events(store, space, *range(1, 8))
     missed = {space: events[:5] for space, events in expected.items()}
     later = {space: events[5:] for space, events in expected.items()}
-    await make_owed(store, [(event, []) for events in missed.values() for event in events])
-    await make_owed(store, [(event, [endpoint]) for events in later.values() for event in events])
+    await dispatch_events(store, [(event, []) for events in missed.values() for event in events])
+    await dispatch_events(store, [(event, [endpoint]) for events in later.values() for event in events])
     recovery = await start(store, endpoint)
     sent: list[str] = []
     await run(worker)
@@ -363,7 +367,7 @@ async def test_an_ordered_endpoint_gets_what_it_missed_by_sequence(store: Store,
     assert (await store.recoveries.get(endpoint.id, recovery.id)).queued == 15
 
 
-async def test_a_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> None:
+async def test_the_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> None:
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
     assert await store.waiting_work(now=1.0) == ["recover"]
@@ -372,7 +376,7 @@ async def test_a_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) -> N
     assert await store.waiting_work(now=1.0) == []
 
 
-async def test_a_record_that_is_gone_stops_nobody(store: Store, worker: Worker) -> None:
+async def test_a_missing_recovery_record_stops_no_other_recovery(store: Store, worker: Worker) -> None:
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
     await store.database.redis.delete(schema.RECOVERY(recovery.id))
@@ -401,7 +405,7 @@ async def test_through_the_whole_pipeline_each_missed_event_arrives_once(redis_u
     assert all(each.verified for each in got)
 
 
-async def test_a_batch_that_was_queued_and_not_recorded_is_counted_once(
+async def test_a_batch_queued_but_not_recorded_is_counted_once(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = await log(store, 1, 2, 3)
@@ -411,12 +415,12 @@ async def test_a_batch_that_was_queued_and_not_recorded_is_counted_once(
 
     async def dies(script: Script[Any], **given: Any) -> Any:
         if script is ADVANCE_RECOVERY:
-            raise WorkerDiedError
+            raise WorkerCrashedError
         return await run_script(script, **given)
 
     with monkeypatch.context() as patch:
         patch.setattr(store.database, "run", dies)
-        with pytest.raises(WorkerDiedError):
+        with pytest.raises(WorkerCrashedError):
             await run(worker)
     assert await due(store, endpoint) == events
     await run(worker)
@@ -426,12 +430,12 @@ async def test_a_batch_that_was_queued_and_not_recorded_is_counted_once(
 
 
 @pytest.mark.parametrize("dies", [False, True])
-async def test_what_fails_while_an_earlier_event_is_recovered_waits_behind_it(
+async def test_a_failed_delivery_waits_behind_an_earlier_recovered_event(
     store: Store, worker: Worker, dies: bool
 ) -> None:
     endpoint = await subscriber(store, ordering=Ordering.SPACE, max_concurrency=100)
     first, second = await commit_space_events(store, "A", 1, 2)
-    await make_owed(store, [(first, []), (second, [endpoint])])
+    await dispatch_events(store, [(first, []), (second, [endpoint])])
     (under_way,) = await claim(store)
     await start(store, endpoint)
     await run(worker)

@@ -1,4 +1,4 @@
-"""What is said of a server that may lose data: at the start, by the doctor and by ``/v1/system``."""
+"""Reports about a server that may lose data: at the start, by the doctor and by ``/v1/system``."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ FAULTS: Final = {concern.name for _, concern in CONCERNS if concern.severity is 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server of this module's own: its settings are changed."""
+    """A server for this module only, since its settings are changed."""
     with RedisServer(tmp_path_factory.mktemp("concerning")) as running:
         yield running
 
 
 @pytest.fixture
 def admin(server: RedisServer) -> Iterator[redis.Redis]:
-    """A connection that changes the server's settings; they are as before in the end."""
+    """A connection that may change the server's settings, which are restored afterwards."""
     with redis.Redis(port=server.port, decode_responses=True) as client:
         client.flushall()
         before = {name: client.config_get(name)[name] for name in CHANGED}
@@ -58,7 +58,7 @@ def admin(server: RedisServer) -> Iterator[redis.Redis]:
             client.config_set(name, value)
         client.replicaof("NO", "ONE")
         client.acl_deluser("limited")
-        # A server that writes its first append-only file does not end when it is asked to.
+        # A server that writes its first append-only file ignores a request to shut down.
         while (
             persistence_of(client)["aof_rewrite_in_progress"]
             or persistence_of(client)["aof_rewrite_scheduled"]
@@ -67,7 +67,7 @@ def admin(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 def persistence_of(client: redis.Redis) -> dict[str, Any]:
-    """Return what the server says of its files."""
+    """Return the persistence information of the server."""
     said: Any = client.info("persistence")
     return dict(said)
 
@@ -79,7 +79,7 @@ async def runtime_at(url: str) -> AsyncIterator[Runtime]:
 
 
 async def logged(runtime: Runtime) -> list[tuple[str, str]]:
-    """Return what is logged at a start, as level and name."""
+    """Return the log entries of a start, as level and name."""
     with capture_logs() as lines:
         await report_concerns(runtime.store)
     assert all(line["reason"] and line["remedy"] for line in lines)
@@ -96,12 +96,12 @@ async def system(runtime: Runtime, serve: Serve) -> dict[str, Any]:
 
 
 async def run_cli(*arguments: str, url: str) -> Any:
-    """Run a command in a thread of its own, with the server as its setting."""
+    """Run a command in another thread, with the server in its settings."""
     environment = {"NOTIFIER_REDIS_URL": url}
     return await asyncio.to_thread(CliRunner().invoke, cli, [*arguments], env=environment)
 
 
-async def test_of_a_good_server_nothing_is_said(
+async def test_a_correctly_configured_server_raises_no_concern(
     server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
     assert admin.ping()
@@ -113,7 +113,7 @@ async def test_of_a_good_server_nothing_is_said(
 
 
 @pytest.mark.parametrize(("name", "settings"), SETTINGS.items(), ids=SETTINGS.keys())
-async def test_a_setting_that_loses_data_is_said_everywhere(
+async def test_a_setting_that_loses_data_is_reported_everywhere(
     name: str, settings: dict[str, str], server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
     for setting, value in settings.items():
@@ -138,7 +138,9 @@ async def test_every_policy_that_evicts_is_named(
         assert await logged(runtime) == [("warning", "redis.evicts")]
 
 
-async def test_a_replica_is_said_everywhere(server: RedisServer, admin: redis.Redis, serve: Serve) -> None:
+async def test_a_replica_is_reported_everywhere(
+    server: RedisServer, admin: redis.Redis, serve: Serve
+) -> None:
     async with runtime_at(server.url) as runtime:
         admin.replicaof("127.0.0.1", "1")
         assert ("warning", "redis.is_replica") in await logged(runtime)
@@ -149,10 +151,10 @@ async def test_a_replica_is_said_everywhere(server: RedisServer, admin: redis.Re
     assert (result.exit_code, "redis.is_replica" in result.output) == (0, True)
 
 
-async def test_writes_that_fail_are_said_everywhere(
+async def test_failing_writes_are_reported_everywhere(
     server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
-    """A folder stands where the snapshot belongs; a full disk shows in the same way."""
+    """A directory in place of the snapshot file has the same effect as a full disk."""
     in_the_way = server.data_dir / "dump.rdb"
     in_the_way.mkdir()
     admin.bgsave()
@@ -167,7 +169,7 @@ async def test_writes_that_fail_are_said_everywhere(
         admin.save()
 
 
-async def test_what_the_user_may_not_ask_is_not_known(
+async def test_settings_that_the_user_may_not_read_are_unknown(
     server: RedisServer, admin: redis.Redis, serve: Serve
 ) -> None:
     setuser: Any = admin.execute_command
@@ -229,7 +231,9 @@ async def test_it_needs_a_key_and_is_described_by_its_model(
     assert set(described["properties"]) == set(SystemView.model_fields) == set(described["required"])
 
 
-async def test_the_command_prints_the_same(server: RedisServer, admin: redis.Redis, serve: Serve) -> None:
+async def test_the_command_prints_the_same_information(
+    server: RedisServer, admin: redis.Redis, serve: Serve
+) -> None:
     admin.config_set("appendonly", "no")
     async with runtime_at(server.url) as runtime:
         document = await system(runtime, serve)
@@ -246,7 +250,7 @@ async def test_the_command_prints_the_same(server: RedisServer, admin: redis.Red
     assert any(line[:2] == ["risk", "redis.without_aof"] for line in lines)
 
 
-def test_the_document_shows_every_field_and_names_every_concern() -> None:
+def test_the_docs_show_every_field_and_concern() -> None:
     docs = Path(__file__).parents[2] / "docs"
     section = (docs / "api.md").read_text().partition("\n## System\n")[2].partition("\n## ")[0]
     example = json.loads(section.partition("```json\n")[2].partition("```")[0])

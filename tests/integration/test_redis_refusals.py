@@ -1,4 +1,4 @@
-"""What stands at the address of Redis and does not serve: one error, soon, in the server's words."""
+"""A server that does not work as Redis causes one prompt error that quotes it."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ each_database = pytest.mark.parametrize("database", [0, 3], ids=["database 0", "
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server of this module's own: its settings are changed."""
+    """A server for this module only, since its settings are changed."""
     with RedisServer(tmp_path_factory.mktemp("refusing")) as running:
         yield running
 
 
 @pytest.fixture
 def admin(server: RedisServer) -> Iterator[redis.Redis]:
-    """A connection that changes the server's settings; they are as before in the end."""
+    """A connection that may change the server's settings, which are restored afterwards."""
     with redis.Redis(port=server.port, decode_responses=True) as client:
         before = {name: client.config_get(name)[name] for name in CHANGED}
         yield client
@@ -65,7 +65,7 @@ CHANGED: Final = ("requirepass", "maxclients", "maxmemory")
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for tenths of what an answer may take; what is waited for never comes in these tests."""
+    """Shorten the time-outs, since the answers never arrive in these tests."""
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.3)
     monkeypatch.setattr(connection, "SENTINEL_SECONDS", 0.2)
@@ -81,7 +81,7 @@ async def database_at(url: str) -> AsyncIterator[Database]:
 
 
 async def fault_at(url: str) -> UnavailableError:
-    """Return the error of a first command."""
+    """Return the error of the first command."""
     async with database_at(url) as database:
         with pytest.raises(UnavailableError) as refused:
             await database.ping()
@@ -107,9 +107,7 @@ async def ping_for_ever(database: Database) -> None:
 
 
 @each_database
-async def test_a_server_that_wants_a_password_and_gets_none(
-    database: int, server: RedisServer, admin: redis.Redis
-) -> None:
+async def test_a_missing_password(database: int, server: RedisServer, admin: redis.Redis) -> None:
     admin.config_set("requirepass", "word")
     fault = await fault_at(f"redis://127.0.0.1:{server.port}/{database}")
     assert isinstance(fault, UnusableServerError)
@@ -124,14 +122,14 @@ async def test_a_wrong_password(server: RedisServer, admin: redis.Redis) -> None
     assert "hunter2" not in fault.message
 
 
-async def test_a_password_where_none_is_set(server: RedisServer) -> None:
+async def test_an_unexpected_password(server: RedisServer) -> None:
     fault = await fault_at(f"redis://:hunter2@127.0.0.1:{server.port}/0")
     assert isinstance(fault, UnusableServerError)
     assert "called without any password configured" in fault.message
     assert "hunter2" not in fault.message
 
 
-async def test_a_database_that_the_server_does_not_have(server: RedisServer) -> None:
+async def test_a_database_number_that_does_not_exist(server: RedisServer) -> None:
     fault = await fault_at(f"redis://127.0.0.1:{server.port}/99")
     assert isinstance(fault, UnusableServerError)
     assert fault.message == "Redis does not serve: ERR DB index is out of range"
@@ -144,7 +142,7 @@ async def test_too_many_clients(server: RedisServer, admin: redis.Redis) -> None
     assert fault.message == "Redis does not serve: ERR max number of clients reached"
 
 
-async def test_no_memory_left(server: RedisServer, admin: redis.Redis) -> None:
+async def test_a_server_without_free_memory(server: RedisServer, admin: redis.Redis) -> None:
     admin.config_set("maxmemory", "1")
     async with database_at(server.url) as database:
         with pytest.raises(
@@ -189,7 +187,7 @@ async def test_a_script_that_does_not_end(server: RedisServer, admin: redis.Redi
     [(closes, "Connection", False), (speaks_http, "what is there does not speak Redis's protocol", True)],
     ids=["hangs up", "a web server"],
 )
-async def test_what_else_may_stand_there(
+async def test_other_servers_at_the_address(
     visitor: Visitor, says: str, lasts: bool, login: str, database: int
 ) -> None:
     async with listening(visitor) as port:
@@ -201,28 +199,28 @@ async def test_what_else_may_stand_there(
 @pytest.mark.parametrize(
     "words", ["LOADING Redis is loading the dataset in memory", "MISCONF Errors writing"]
 )
-async def test_a_server_that_cannot_serve_yet(words: str) -> None:
+async def test_a_server_that_is_not_ready_yet(words: str) -> None:
     async with listening(answering({"PING": f"-{words}\r\n".encode()})) as port:
         fault = await fault_at(f"redis://127.0.0.1:{port}/0")
     assert type(fault) is UnavailableError
     assert fault.message == f"Redis does not serve: {words}"
 
 
-async def test_nobody_listens() -> None:
+async def test_a_closed_port() -> None:
     fault = await fault_at("redis://127.0.0.1:1/0")
     assert type(fault) is UnavailableError
     assert "127.0.0.1:1" in fault.message
 
 
-def test_one_call_is_bounded_whatever_is_silent() -> None:
-    """Connecting, and the one answer that does not come; it is not sent again."""
+def test_a_call_to_a_silent_server_is_bounded() -> None:
+    """The connection and the missing answer each have a time-out, and nothing is sent again."""
     assert CONNECT_SECONDS + ANSWER_SECONDS < PROMISED_SECONDS
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("login", ["", ":word@"], ids=["no password", "password"])
 async def test_a_silent_server_is_given_up_for_all_callers_at_once(login: str) -> None:
-    """Under a lock around connecting they would time out one after the other."""
+    """With a lock around connecting, they would time out one after the other."""
     async with listening(stays_silent) as port, database_at(f"redis://{login}127.0.0.1:{port}/0") as database:
         async with asyncio.timeout(3.0):
             outcomes = await asyncio.gather(*(database.ping() for _ in range(20)), return_exceptions=True)
@@ -257,7 +255,7 @@ async def test_the_api_answers_503_in_the_servers_words(
     ],
     ids=["unknown service", "its primary is away"],
 )
-async def test_what_a_sentinel_says(service: str, says: str, lasts: bool) -> None:
+async def test_errors_of_a_sentinel(service: str, says: str, lasts: bool) -> None:
     async with listening(sentinel_of("main", 1)) as port:
         fault = await fault_at(f"redis+sentinel://127.0.0.1:{port}/{service}")
     assert says in fault.message
@@ -265,7 +263,7 @@ async def test_what_a_sentinel_says(service: str, says: str, lasts: bool) -> Non
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_sentinel_that_is_away_does_not_hide_the_others(server: RedisServer) -> None:
+async def test_an_unreachable_sentinel_does_not_hide_the_others(server: RedisServer) -> None:
     async with (
         listening(stays_silent) as silent,
         listening(sentinel_of("main", server.port)) as knowing,
@@ -274,7 +272,7 @@ async def test_a_sentinel_that_is_away_does_not_hide_the_others(server: RedisSer
         await database.ping()
 
 
-async def test_sentinels_that_are_all_away_may_come_back() -> None:
+async def test_unreachable_sentinels_are_a_temporary_failure() -> None:
     fault = await fault_at("redis+sentinel://127.0.0.1:1,127.0.0.1:2/main")
     assert type(fault) is UnavailableError
     assert "no Sentinel names a primary for 'main'" in fault.message

@@ -1,4 +1,4 @@
-"""The client of the workers waits for a server that does not serve, and repeats no more than it must."""
+"""The workers' client waits for a failing server, and repeats only what it must."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def client(server: RedisServer, retrying: Retrying) -> AsyncIterator[Any]:
 
 
 def ask(server: RedisServer, *command: str) -> Any:
-    """Run a command on a connection of its own."""
+    """Run a command on a separate connection."""
     with redis.Redis(port=server.port, decode_responses=True) as other:
         return other.execute_command(*command)
 
@@ -62,7 +62,7 @@ async def test_commands_and_pipelines_wait_for_a_restart_and_log_it_once(
     assert f"connecting to 127.0.0.1:{server.port}" in logs[0]["reason"]
 
 
-async def test_a_connection_that_was_cut_alone_is_not_logged(server: RedisServer, client: Any) -> None:
+async def test_a_single_broken_connection_is_not_logged(server: RedisServer, client: Any) -> None:
     await client.set("key", 1)
     with capture_logs() as logs:
         for _ in range(5):
@@ -71,18 +71,18 @@ async def test_a_connection_that_was_cut_alone_is_not_logged(server: RedisServer
     assert logs == []
 
 
-async def test_of_a_pipeline_only_what_was_refused_goes_again(server: RedisServer, client: Any) -> None:
+async def test_only_refused_commands_of_a_pipeline_are_repeated(server: RedisServer, client: Any) -> None:
     ask(server, "SET", "counted", "0")
     ask(server, "HSET", "hash", "field", "value")
     ask(server, "CONFIG", "SET", "maxmemory", "1")
-    # HDEL needs no memory and goes through; SET does.
+    # HDEL needs no memory and succeeds; SET does not.
     pipeline = client.pipeline(transaction=False)
     pipeline.hdel("hash", "field").set("key", "value").get("counted")
     waiting = asyncio.create_task(pipeline.execute())
     await wait_until(lambda: not ask(server, "HEXISTS", "hash", "field"), message="the first one is done")
     assert not waiting.done()
     ask(server, "CONFIG", "SET", "maxmemory", "0")
-    assert await waiting == [1, True, "0"]  # a second HDEL would have answered 0
+    assert await waiting == [1, True, "0"]  # a second HDEL would have returned 0
 
 
 async def test_a_transaction_waits_as_a_whole(server: RedisServer, client: Any) -> None:
@@ -93,7 +93,7 @@ async def test_a_transaction_waits_as_a_whole(server: RedisServer, client: Any) 
     assert await waiting == [1, 1]
 
 
-async def test_a_watch_whose_connection_broke_is_made_again(server: RedisServer, client: Any) -> None:
+async def test_a_watch_with_a_broken_connection_is_repeated(server: RedisServer, client: Any) -> None:
     async with client.pipeline(transaction=True) as pipeline:
         await pipeline.watch("watched")
         ask(server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -107,7 +107,7 @@ async def test_a_watch_whose_connection_broke_is_made_again(server: RedisServer,
 
 
 @pytest.mark.parametrize("fault", ["NOREPLICAS", "READONLY"])
-async def test_a_server_that_does_not_write_is_waited_for(
+async def test_the_client_waits_for_a_server_that_does_not_accept_writes(
     server: RedisServer, client: Any, fault: str
 ) -> None:
     if fault == "READONLY":
@@ -131,20 +131,20 @@ async def test_a_refusal_is_raised_at_once_and_remembered(server: RedisServer, c
     assert client.retrying.refused.is_set()
 
 
-async def test_a_wrong_command_is_raised_and_is_no_refusal(client: Any) -> None:
+async def test_a_wrong_command_is_raised_but_is_not_a_refusal(client: Any) -> None:
     await client.set("key", "text")
     with pytest.raises(ResponseError, match="wrong kind"):
         await client.lpush("key", 1)
     assert not client.retrying.refused.is_set()
 
 
-async def test_what_cannot_be_sent_is_raised_at_once(client: Any) -> None:
+async def test_an_unserializable_command_is_raised_at_once(client: Any) -> None:
     with pytest.raises(DataError):
         await client.set("key", object())
     assert client.retrying.repeats == 0
 
 
-async def test_nothing_waits_after_the_end(server: RedisServer, client: Any) -> None:
+async def test_nothing_waits_after_the_shutdown(server: RedisServer, client: Any) -> None:
     await client.set("key", 1)
     await asyncio.to_thread(server.stop)
     waiting = asyncio.create_task(client.get("key"))

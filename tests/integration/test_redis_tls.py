@@ -1,4 +1,4 @@
-"""``rediss://`` proves who the server is, by its certificate and its name, also by way of Sentinels."""
+"""``rediss://`` checks the server's certificate and name, also through Sentinels."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from notifier.errors import ConfigError, UnavailableError, UnusableServerError
 from notifier.store import Database, connect
 from notifier.store.retrying import Retrying
 from notifier.store.wakeup import job_queue
+from tests.support.hostile.certificates import Authority
 from tests.support.processes import RedisServer
 from tests.support.stand_ins import closes, forwarding, listening, sentinel_of, speaks_http
-from tests.support.zoo.certificates import Authority
 
 pytestmark = pytest.mark.server
 
@@ -25,7 +25,7 @@ OTHER_NAME = "redis.example"
 
 @dataclass
 class Secured:
-    """Servers behind TLS, each with a certificate for a name; they end with the test."""
+    """Servers behind TLS, each with a certificate for a name; they stop with the test."""
 
     stack: AsyncExitStack
     authority: Authority
@@ -33,12 +33,12 @@ class Secured:
     ca: Path
 
     async def proxy(self, name: str = "127.0.0.1") -> int:
-        """Run TLS in front of the server; returns its port."""
+        """Run TLS in front of the server; return its port."""
         visitor = forwarding(self.redis.port)
         return await self.stack.enter_async_context(listening(visitor, tls=self.authority.server(name)))
 
     async def sentinel(self, primary: int, name: str | None = "127.0.0.1") -> int:
-        """Run a Sentinel, without TLS where ``name`` is None; returns its port."""
+        """Run a Sentinel, without TLS if ``name`` is None; return its port."""
         tls = self.authority.server(name) if name else None
         return await self.stack.enter_async_context(listening(sentinel_of("main", primary), tls=tls))
 
@@ -76,14 +76,14 @@ async def test_a_certificate_for_another_name_is_refused(secured: Secured) -> No
     assert "its certificate is refused: IP address mismatch" in fault.message
 
 
-async def test_an_authority_that_nobody_knows_is_refused(secured: Secured) -> None:
+async def test_an_unknown_authority_is_refused_by_the_client(secured: Secured) -> None:
     fault = await fault_at(f"rediss://127.0.0.1:{await secured.proxy()}/0")
     assert isinstance(fault, UnusableServerError)
     assert "its certificate is refused: " in fault.message
 
 
 @pytest.mark.parametrize("off", [f"ssl_check_hostname={word}" for word in ("false", "False", "0")])
-async def test_the_check_of_the_name_is_turned_off_by_a_parameter(secured: Secured, off: str) -> None:
+async def test_a_parameter_turns_the_host_name_check_off(secured: Secured, off: str) -> None:
     port = await secured.proxy(OTHER_NAME)
     await ping(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={secured.ca}&{off}")
 
@@ -93,14 +93,14 @@ async def test_without_the_name_the_certificate_is_still_checked(secured: Secure
     assert isinstance(fault, UnusableServerError)
 
 
-async def test_all_checks_are_turned_off_by_a_parameter(secured: Secured) -> None:
+async def test_a_parameter_turns_all_checks_off(secured: Secured) -> None:
     await ping(f"rediss://127.0.0.1:{await secured.proxy(OTHER_NAME)}/0?ssl_cert_reqs=none")
 
 
 async def test_the_client_of_arq_checks_as_well(secured: Secured) -> None:
     url = f"rediss://127.0.0.1:{await secured.proxy(OTHER_NAME)}/0?ssl_ca_certs={secured.ca}"
     retrying = Retrying()
-    retrying.end()  # A worker would wait for a proxy that gets its certificate.
+    retrying.end()  # A worker would wait for a proxy to get a valid certificate.
     queue = job_queue(connect(url, decode=False, retrying=retrying))
     try:
         with pytest.raises(RedisError, match="certificate verify failed"):
@@ -109,7 +109,7 @@ async def test_the_client_of_arq_checks_as_well(secured: Secured) -> None:
         await queue.aclose(close_connection_pool=True)
 
 
-async def test_by_way_of_sentinels_both_are_checked(secured: Secured) -> None:
+async def test_certificates_are_checked_through_sentinels(secured: Secured) -> None:
     good, bad = await secured.proxy(), await secured.proxy(OTHER_NAME)
     ca = f"ssl_ca_certs={secured.ca}"
     sentinel = await secured.sentinel(good)
@@ -122,25 +122,25 @@ async def test_by_way_of_sentinels_both_are_checked(secured: Secured) -> None:
         await ping(f"rediss+sentinel://127.0.0.1:{sentinel}/main?{ca}&ssl_check_hostname=false")
 
 
-async def test_sentinels_may_do_without_tls(secured: Secured) -> None:
+async def test_sentinels_may_be_without_tls(secured: Secured) -> None:
     sentinel = await secured.sentinel(await secured.proxy(), name=None)
     await ping(f"rediss+sentinel://127.0.0.1:{sentinel}/main?sentinel_ssl=false&ssl_ca_certs={secured.ca}")
 
 
-async def test_no_tls_where_it_is_wanted(secured: Secured) -> None:
-    """The server hears a greeting that is no command, and hangs up or says something that is no Redis."""
+async def test_a_server_without_tls_is_refused(secured: Secured) -> None:
+    """The server receives a TLS handshake instead of a command, and closes or sends an error."""
     fault = await fault_at(f"redis://127.0.0.1:{await secured.proxy()}/0")
     assert "\n" not in fault.message
 
 
-async def test_tls_where_a_web_server_stands() -> None:
+async def test_tls_to_a_web_server_is_refused() -> None:
     async with listening(speaks_http) as port:
         fault = await fault_at(f"rediss://127.0.0.1:{port}/0")
     assert isinstance(fault, UnusableServerError)
     assert "no TLS with what is there" in fault.message
 
 
-async def test_a_port_that_hangs_up_on_tls_may_come_back() -> None:
+async def test_a_port_that_closes_on_tls_is_a_temporary_failure() -> None:
     async with listening(closes) as port:
         assert type(await fault_at(f"rediss://127.0.0.1:{port}/0")) is UnavailableError
 

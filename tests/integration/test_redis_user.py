@@ -1,4 +1,4 @@
-"""A user of Redis with exactly what docs/operations.md allows: everything works, and nothing less does."""
+"""A Redis user with exactly the permissions in docs/operations.md, which are sufficient and necessary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from notifier.errors import UnusableServerError
 from notifier.runtime import open_runtime
 from notifier.store.doctor import findings
 from notifier.store.needs import COMMANDS, KEYS, TRANSACTION_COMMANDS, acl_rules
-from tests.support.pipeline import add_endpoint, add_watch, playing, quick_settings
+from tests.support.pipeline import add_endpoint, add_watch, quick_settings, running_simulator
 from tests.support.processes import RedisServer
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -27,7 +27,7 @@ from tests.support.worker import running_worker
 pytestmark = pytest.mark.server
 
 USER = "notifier"
-PLAY = """
+SCENARIO = """
 users: [{id: "1", name: Host, username: host}]
 spaces:
   - id: SPACE1
@@ -40,7 +40,7 @@ spaces:
 
 @pytest.fixture
 def admin(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
-    """A client that may do everything; the user is gone in the end."""
+    """A client with all permissions, which deletes the test user at the end."""
     assert redis_url
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         client.acl_log_reset()
@@ -50,7 +50,7 @@ def admin(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
 
 
 def allow(admin: redis.Redis, rules: str) -> str:
-    """Make the user with these rules alone; returns the URL."""
+    """Create the user with exactly these rules; return the URL."""
     setuser: Any = admin.execute_command
     setuser("ACL", "SETUSER", USER, "reset", "on", ">word", *rules.split())
     port = admin.connection_pool.connection_kwargs["port"]
@@ -59,7 +59,7 @@ def allow(admin: redis.Redis, rules: str) -> str:
 
 async def test_the_whole_pipeline_works_for_the_user_of_the_docs(admin: redis.Redis) -> None:
     url = allow(admin, acl_rules())
-    async with Receiver() as receiver, playing(PLAY) as x_url:
+    async with Receiver() as receiver, running_simulator(SCENARIO) as x_url:
         settings = quick_settings(url, x_url=x_url)
         async with open_runtime(settings) as runtime, running_worker(settings):
             endpoint = await add_endpoint(runtime, receiver, "/hook")
@@ -85,7 +85,7 @@ async def test_the_whole_pipeline_works_for_the_user_of_the_docs(admin: redis.Re
     assert refused <= {"info", "dbsize"}, "asked for where it is allowed, and done without"
 
 
-async def test_without_what_is_dangerous_the_pipeline_starts(admin: redis.Redis) -> None:
+async def test_the_pipeline_starts_without_dangerous_commands(admin: redis.Redis) -> None:
     settings = quick_settings(allow(admin, "~* &* +@all -@dangerous"))
     async with open_runtime(settings), running_worker(settings):
         pass

@@ -1,4 +1,4 @@
-"""Faults that single out a subject, a value, a token or a Space, and answers that only look healthy."""
+"""Faults for single subjects, values, tokens or Spaces, and answers that only look healthy."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class X:
 
 
 async def x_with(aiohttp_client: AiohttpClient, *faults: str, x: str = "", speed: float = 1.0) -> X:
-    """An X at the 65th second, where every fault lasts from the 60th to the 70th."""
+    """Return an X at second 65, where every fault lasts from second 60 to 70."""
     listed = "".join(f"\n  - {{at: 60s, for: 10s, {fault}}}" for fault in faults)
     text = f"{CAST}x: {{creators_per_second: 0, {x}}}\nfaults:{listed or ' []'}"
     clock = Clock()
@@ -82,7 +82,9 @@ async def x_with(aiohttp_client: AiohttpClient, *faults: str, x: str = "", speed
     return X(await aiohttp_client(app), clock)
 
 
-async def test_one_subject_upsets_every_request_that_it_is_in(aiohttp_client: AiohttpClient) -> None:
+async def test_a_failing_subject_affects_every_request_that_contains_it(
+    aiohttp_client: AiohttpClient,
+) -> None:
     x = await x_with(aiohttp_client, "kind: unavailable, subjects: [b, 2, bob, rust]")
     struck = [LOOKUP + "a,b", "/2/spaces/b", CREATORS + "1,2", USERS + "Bob,ada", SEARCH + "Rust+nightly"]
     spared = [LOOKUP + "a,c", "/2/spaces/a", CREATORS + "1", USERS + "ada", SEARCH + "go"]
@@ -92,7 +94,9 @@ async def test_one_subject_upsets_every_request_that_it_is_in(aiohttp_client: Ai
     assert [await x.status(path) for path in struck] == [200] * 5
 
 
-async def test_a_fault_that_spares_a_request_leaves_it_to_the_next_one(aiohttp_client: AiohttpClient) -> None:
+async def test_a_request_not_affected_by_one_fault_may_be_affected_by_the_next(
+    aiohttp_client: AiohttpClient,
+) -> None:
     x = await x_with(aiohttp_client, "kind: unavailable, every: 3", "kind: forbidden, subjects: [b]")
     asked = [await x.status(LOOKUP + each) for each in ("a", "b", "b", "b", "a", "a")]
     assert asked == [200, 403, 503, 403, 200, 503]
@@ -112,7 +116,7 @@ async def test_a_token_may_be_refused_and_another_one_accepted(aiohttp_client: A
         ("message", [["host_ids,speaker_ids,creator_id"]] * 2),
     ],
 )
-async def test_a_refusal_names_its_values_in_one_way_or_another(
+async def test_a_refusal_names_its_values_in_the_chosen_form(
     aiohttp_client: AiohttpClient, naming: str, named: list[list[str]]
 ) -> None:
     refusal = f"kind: refused, parameter: expansions, values: [creator_id, host_ids], naming: {naming}"
@@ -165,7 +169,7 @@ async def test_a_rate_limit_may_claim_that_requests_are_left(aiohttp_client: Aio
 
 
 @pytest.mark.parametrize(("window", "prefix"), [("day", "x-app-limit"), ("user_day", "x-user-limit")])
-async def test_a_day_may_be_used_up_while_the_window_is_not(
+async def test_a_daily_limit_may_be_used_up_while_the_window_is_not(
     aiohttp_client: AiohttpClient, window: str, prefix: str
 ) -> None:
     x = await x_with(aiohttp_client, f"kind: rate_limited, window: {window}")
@@ -194,7 +198,7 @@ async def test_a_day_may_be_used_up_while_the_window_is_not(
         ("kind: unavailable, status: 520", 520, {"title": "Error", "type": "about:blank"}),
     ],
 )
-async def test_a_failure_may_come_under_another_status_or_without_its_type(
+async def test_a_failure_may_have_another_status_or_no_type(
     aiohttp_client: AiohttpClient, kind: str, status: int, problem: dict[str, object]
 ) -> None:
     x = await x_with(aiohttp_client, kind)
@@ -204,9 +208,7 @@ async def test_a_failure_may_come_under_another_status_or_without_its_type(
 
 
 @pytest.mark.parametrize("status", [200, 403, 404, 520])
-async def test_the_page_of_the_edge_comes_under_any_status(
-    aiohttp_client: AiohttpClient, status: int
-) -> None:
+async def test_an_edge_page_may_have_any_status(aiohttp_client: AiohttpClient, status: int) -> None:
     x = await x_with(aiohttp_client, f"kind: html, status: {status}")
     response = await x.get(LOOKUP + "a")
     assert (response.status, response.content_type) == (status, "text/html")
@@ -221,7 +223,7 @@ async def test_the_page_of_the_edge_comes_under_any_status(
     ],
 )
 @pytest.mark.parametrize("path", [LOOKUP + "a", CREATORS + "1", SEARCH + "rust", USERS + "ada"])
-async def test_an_answer_of_200_may_hold_nothing_but_an_error(
+async def test_a_200_may_contain_only_an_error(
     aiohttp_client: AiohttpClient, shape: str, inside: object, path: str
 ) -> None:
     x = await x_with(aiohttp_client, f"kind: inner_error, shape: {shape}")
@@ -241,7 +243,7 @@ async def test_the_error_inside_may_be_a_problem_of_another_status(aiohttp_clien
     assert await x.body(CREATORS + "1") == problem
 
 
-async def test_null_stands_where_something_would_be_left_out(aiohttp_client: AiohttpClient) -> None:
+async def test_omitted_fields_may_be_null(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client, "kind: nulls")
     asked = "&space.fields=title,ended_at&expansions=speaker_ids"
     space = {"id": "a", "state": "live", "title": "Rust", "ended_at": None, "speaker_ids": None}
@@ -252,7 +254,7 @@ async def test_null_stands_where_something_would_be_left_out(aiohttp_client: Aio
     assert "data" not in await x.body("/2/spaces/a?mood=good", 400)
 
 
-async def test_a_space_may_stand_in_an_answer_twice(aiohttp_client: AiohttpClient) -> None:
+async def test_a_space_may_appear_twice_in_an_answer(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client, "kind: twins, subjects: [b]")
     body = await x.body(CREATORS + "1,2&space.fields=title")
     doubled = [space for space in body["data"] if space["id"] == "b"]
@@ -264,7 +266,7 @@ async def test_a_space_may_stand_in_an_answer_twice(aiohttp_client: AiohttpClien
     assert await x.ids(LOOKUP + "a,b") == ["a", "b", "a", "b"]
 
 
-async def test_lookups_may_miss_what_the_lists_go_on_showing(aiohttp_client: AiohttpClient) -> None:
+async def test_lookups_may_miss_spaces_that_lists_show(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client, "kind: vanish, subjects: [b], calls: [lookup]")
     body = await x.body(LOOKUP + "a,b")
     assert [space["id"] for space in body["data"]] == ["a"]
@@ -273,7 +275,7 @@ async def test_lookups_may_miss_what_the_lists_go_on_showing(aiohttp_client: Aio
     assert await x.ids(SEARCH + "too") == ["b"]
 
 
-async def test_lists_may_miss_what_lookups_go_on_finding(aiohttp_client: AiohttpClient) -> None:
+async def test_lists_may_miss_spaces_that_lookups_find(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client, "kind: vanish, subjects: [b], calls: [creators, search]")
     assert await x.ids(LOOKUP + "a,b") == ["a", "b"]
     assert await x.ids(CREATORS + "2") == await x.ids(SEARCH + "too") == []
@@ -298,14 +300,14 @@ async def test_lookups_may_not_be_authorized_for_a_space(aiohttp_client: Aiohttp
     assert await x.ids(CREATORS + "2") == ["b"]
 
 
-async def test_lookups_may_say_nothing_of_a_space(aiohttp_client: AiohttpClient) -> None:
+async def test_lookups_may_not_mention_a_space(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client, "kind: left_out, subjects: [b]")
     assert await x.body(LOOKUP + "a,b") == {"data": [{"id": "a", "state": "live"}]}
     assert await x.body("/2/spaces/b") == {}
     assert await x.ids(CREATORS + "2") == []
 
 
-async def test_a_timeline_may_hide_a_space_and_leave_it_out(aiohttp_client: AiohttpClient) -> None:
+async def test_a_timeline_may_hide_or_omit_a_space(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client)
     x.clock.now = START + 90
     assert await x.body(LOOKUP + "c") == {"errors": [hidden("c")]}
@@ -316,7 +318,7 @@ async def test_a_timeline_may_hide_a_space_and_leave_it_out(aiohttp_client: Aioh
     assert await x.ids(LOOKUP + "c") == ["c"]
 
 
-async def test_a_protected_account_is_not_for_everybody(aiohttp_client: AiohttpClient) -> None:
+async def test_a_protected_account_is_not_public(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client)
     assert [user["id"] for user in (await x.body(USERS + "ada,bob"))["data"]] == ["1", "2"]
     x.clock.now = START + 90
@@ -331,7 +333,7 @@ async def test_a_protected_account_is_not_for_everybody(aiohttp_client: AiohttpC
     assert [user["id"] for user in includes["users"]] == ["2"]
 
 
-async def test_lists_may_show_a_state_that_is_no_word_of_x(aiohttp_client: AiohttpClient) -> None:
+async def test_lists_may_show_an_undocumented_state(aiohttp_client: AiohttpClient) -> None:
     x = await x_with(aiohttp_client)
     assert await x.ids(CREATORS + "1") == ["a", "c", "LOUD"]
     x = await x_with(aiohttp_client, x="other_states: listed")
@@ -354,7 +356,7 @@ async def test_dates_and_resets_are_on_the_clock_of_x(
     assert (await x.get(LOOKUP + "a")).headers["x-rate-limit-remaining"] == "299"
 
 
-async def test_the_bad_days_play_from_beginning_to_end(aiohttp_client: AiohttpClient) -> None:
+async def test_the_bad_days_scenario_runs_to_its_end(aiohttp_client: AiohttpClient) -> None:
     scenario, clock = load_scenario("bad-days"), Clock()
     behaviour = scenario.x.model_copy(update={"creators_per_second": 0})
     limits = Limits(requests=10_000)
@@ -366,15 +368,15 @@ async def test_the_bad_days_play_from_beginning_to_end(aiohttp_client: AiohttpCl
     spaces = [space.id for space in scenario.spaces if space.id != "1BadPoisonedP"]
     lookup, by_creator = LOOKUP + ",".join(spaces), CREATORS + creators
     everything = "&space.fields=title&expansions=creator_id,host_ids"
-    told = {}
+    answered = {}
     for second in range(int(scenario.duration_seconds)):
         clock.now = START + second
-        told[second] = {await x.status(path + everything) for path in (lookup, by_creator)}
+        answered[second] = {await x.status(path + everything) for path in (lookup, by_creator)}
         if second == 25:
             assert await x.status(f"{lookup},1BadPoisonedP") == 503
             assert await x.status(f"{by_creator},3100000099") == 503
-    # Refusals of fields and ids, a stray 403, and the failures that make a good program pause.
-    assert {second for second, statuses in told.items() if statuses != {200}} == {
+    # Refusals of fields and ids, a single 403, and the failures that make a good program pause.
+    assert {second for second, statuses in answered.items() if statuses != {200}} == {
         *range(86, 101),
         198,
         *range(200, 214),

@@ -1,4 +1,4 @@
-"""What X does where nobody can be sure: over Spaces, buckets, suspended accounts, the bill."""
+"""Undocumented behaviour of X: ended Spaces, buckets, suspended accounts, the bill."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def serve(aiohttp_client: AiohttpClient) -> Serve:
 CREATORS = "/2/spaces/by/creator_ids?user_ids="
 
 
-async def test_what_is_over_keeps_its_state(serve: Serve) -> None:
+async def test_an_ended_space_keeps_its_state(serve: Serve) -> None:
     x = await serve()
     x.clock.now = START + 50
     body = await x.json("/2/spaces?ids=one,two")
     assert body == {"data": [{"id": "one", "state": "ended"}, {"id": "two", "state": "canceled"}]}
 
 
-async def test_what_is_over_may_be_gone(serve: Serve) -> None:
+async def test_an_ended_space_may_be_gone(serve: Serve) -> None:
     x = await serve("x: {ended: gone, canceled: gone}" + SCENARIO)
     assert "errors" not in await x.json("/2/spaces?ids=one,two")
     x.clock.now = START + 50
@@ -99,13 +99,13 @@ async def test_what_is_over_may_be_gone(serve: Serve) -> None:
     assert "data" not in await x.json("/2/spaces/one")
 
 
-async def test_a_caller_may_decide_instead_of_the_scenario(serve: Serve) -> None:
+async def test_a_caller_may_override_the_scenario(serve: Serve) -> None:
     x = await serve("x: {ended: gone}" + SCENARIO, behaviour=Behaviour(canceled=Ending.GONE))
     x.clock.now = START + 50
     assert (await x.json("/2/spaces?ids=one,two"))["data"] == [{"id": "one", "state": "ended"}]
 
 
-async def test_a_word_that_nobody_knows_is_shown_by_id_and_not_listed(serve: Serve) -> None:
+async def test_an_unknown_state_is_shown_by_lookups_but_not_in_lists(serve: Serve) -> None:
     x = await serve()
     assert await x.json("/2/spaces/odd") == {"data": {"id": "odd", "state": "postponed"}}
     assert await x.json(CREATORS + "3") == {"meta": {"result_count": 0}}
@@ -135,21 +135,21 @@ async def test_a_second_request_by_creator_in_a_second_is_refused_and_uses_up_no
 
 
 @pytest.mark.parametrize("speed", [0.5, 100.0])
-async def test_the_second_is_a_real_one(serve: Serve, speed: float) -> None:
+async def test_the_limit_per_second_uses_real_time(serve: Serve, speed: float) -> None:
     x = await serve(speed=speed)
-    told = []
+    statuses = []
     for later in (0.0, 0.5, 1.0):
         x.clock.now = START + later
-        told.append((await x.get(CREATORS + "2")).status)
-    assert told == [200, 429, 200]
+        statuses.append((await x.get(CREATORS + "2")).status)
+    assert statuses == [200, 429, 200]
 
 
-@pytest.mark.parametrize(("pace", "told"), [(0, [200] * 5), (3, [200, 200, 200, 429, 429])])
-async def test_more_requests_by_creator_may_fit_into_a_second(
-    serve: Serve, pace: int, told: list[int]
+@pytest.mark.parametrize(("pace", "statuses"), [(0, [200] * 5), (3, [200, 200, 200, 429, 429])])
+async def test_the_number_of_creator_requests_per_second_is_configurable(
+    serve: Serve, pace: int, statuses: list[int]
 ) -> None:
     x = await serve(f"x: {{creators_per_second: {pace}}}" + SCENARIO)
-    assert [(await x.get(CREATORS + "2")).status for _ in range(5)] == told
+    assert [(await x.get(CREATORS + "2")).status for _ in range(5)] == statuses
 
 
 def suspension(parameter: str, value: str, contract: Contract = Contract.CURRENT) -> dict[str, str]:
@@ -168,7 +168,7 @@ def suspension(parameter: str, value: str, contract: Contract = Contract.CURRENT
 @pytest.mark.parametrize(
     "path", ["/2/spaces?ids=one", "/2/spaces/one", "/2/spaces/search?query=rust&state=live"]
 )
-async def test_a_suspended_account_is_an_error_beside_its_space(
+async def test_a_suspended_account_is_an_error_in_addition_to_its_space(
     serve: Serve, contract: Contract, path: str
 ) -> None:
     x = await serve(contract=contract)
@@ -241,7 +241,7 @@ async def test_the_bill_counts_each_space_and_each_person_once_a_day(serve: Serv
 @pytest.mark.parametrize(
     "path", ["/2/spaces/none", "/2/spaces/one?foo=1", "/2/users/by?usernames=nobody", CREATORS + "9"]
 )
-async def test_what_is_not_shown_costs_nothing(serve: Serve, path: str) -> None:
+async def test_resources_that_are_not_shown_cost_nothing(serve: Serve, path: str) -> None:
     x = await serve()
     await x.get(path)
     await x.client.get("/2/spaces/one")

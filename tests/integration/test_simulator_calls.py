@@ -1,4 +1,4 @@
-"""The five calls over HTTP, in both contracts, with the play steered by hand."""
+"""The five calls over HTTP, in both contracts, on a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Clock:
 
 @dataclass
 class X:
-    """A client of the stand-in together with the clock that steers it."""
+    """A client of the stand-in, and the clock that controls it."""
 
     client: TestClient[Request, Application]
     clock: Clock
@@ -281,7 +281,7 @@ async def test_creators_list_only_live_and_scheduled(serve: Serve) -> None:
         ({"query": "rust", "max_results": "1"}, ["live1"]),
     ],
 )
-async def test_search_wants_every_word_in_the_title(
+async def test_search_matches_titles_with_every_word(
     serve: Serve, query: dict[str, str], found: list[str]
 ) -> None:
     x = await serve()
@@ -403,7 +403,7 @@ async def test_a_used_up_window_is_a_429_until_its_reset(serve: Serve) -> None:
     assert (await x.get("/2/spaces/live1")).status == 200
 
 
-async def test_the_play_runs_faster_but_its_times_are_real(serve: Serve) -> None:
+async def test_a_faster_scenario_still_shows_real_times(serve: Serve) -> None:
     x = await serve(speed=10.0)
     x.clock.now = START + 6
     body = await x.json("/2/spaces/live1", space_fields="ended_at,created_at")
@@ -412,7 +412,7 @@ async def test_the_play_runs_faster_but_its_times_are_real(serve: Serve) -> None
     assert body["data"]["created_at"] == "2021-07-06T18:40:39.000Z"
 
 
-async def test_a_play_may_start_at_a_given_time(serve: Serve) -> None:
+async def test_a_scenario_may_start_at_a_given_time(serve: Serve) -> None:
     x = await serve(started_at=START + 5)
     assert "data" not in await x.json("/2/spaces/live1")
     x.clock.now = START + 5
@@ -420,7 +420,7 @@ async def test_a_play_may_start_at_a_given_time(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, float("nan")])
-def test_a_play_must_move_forward(speed: float) -> None:
+def test_the_speed_must_be_positive(speed: float) -> None:
     with pytest.raises(ConfigError, match="speed"):
         create_simulator(SCENARIO, contract=Contract.CURRENT, speed=speed)
 

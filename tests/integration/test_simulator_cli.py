@@ -1,4 +1,4 @@
-"""How commands tell the stand-in what X does."""
+"""Command-line options for the behaviour of the stand-in."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ENDED, CALLED_OFF = "1YqKDqWqdPLsV", "1zqKVXPQhvZJB"
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "shown"),
     [
         ((), [ENDED, CALLED_OFF]),
         (("ended=gone",), [CALLED_OFF]),
         (("ended=gone", "canceled=gone", "ended=state"), [ENDED]),
     ],
 )
-async def test_options_change_what_the_scenario_says(lines: tuple[str, ...], told: list[str]) -> None:
+async def test_options_override_the_scenario(lines: tuple[str, ...], shown: list[str]) -> None:
     listening = bind("127.0.0.1", 0, names="test")
     url = f"http://127.0.0.1:{port_of(listening)}/2/spaces?ids={ENDED},{CALLED_OFF}"
     async with (
@@ -31,7 +31,7 @@ async def test_options_change_what_the_scenario_says(lines: tuple[str, ...], tol
         session.get(url, headers={"Authorization": "Bearer token"}) as response,
     ):
         body = await response.json()
-    assert [space["id"] for space in body.get("data", ())] == told
+    assert [space["id"] for space in body.get("data", ())] == shown
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ async def test_options_change_what_the_scenario_says(lines: tuple[str, ...], tol
 )
 def test_a_bad_option_is_named(lines: list[str], message: str) -> None:
     options = [part for line in lines for part in ("--x", line)]
-    # The speed is no good either, so that a command which passes the options over does not run for ever.
+    # The speed is invalid, too, so that a command which ignores the options does not run forever.
     result = CliRunner().invoke(app, ["simulate", "demo", "--port", "0", "--speed", "0", *options])
     assert isinstance(result.exception, ConfigError)
     assert result.exception.message.startswith(message)

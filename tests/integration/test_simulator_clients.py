@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote must be able to read the stand-in: tweepy the old contract, xdk the new."""
+"""Independent clients can read the stand-in: tweepy the old contract, xdk the new one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Serve = Callable[..., Awaitable[str]]
 
 
 class Redirected(HTTPAdapter):
-    """Sends what is meant for X's fixed host to the stand-in."""
+    """Redirects requests for X's fixed host to the stand-in."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__()

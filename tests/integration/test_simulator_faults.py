@@ -49,7 +49,7 @@ def scenario_with(kind: str, **more: str) -> Scenario:
 async def start(
     aiohttp_client: AiohttpClient, scenario: Scenario, *, speed: float = 1.0, offset: float = 65.0
 ) -> tuple[TestClient[Request, Application], Clock]:
-    """A stand-in whose play stands at ``offset``."""
+    """Return a stand-in whose scenario is at ``offset``."""
     clock = Clock()
     app = create_simulator(scenario, contract=Contract.CURRENT, speed=speed, clock=clock)
     clock.now = START + offset / speed
@@ -85,8 +85,8 @@ async def test_a_refusal_lasts_as_long_as_its_fault(
     assert await ask(client) == LIVE
     for offset in (60.0, 69.9):
         clock.now = START + offset
-        told, body = await ask(client)
-        assert told == status
+        answered, body = await ask(client)
+        assert answered == status
         assert problem.items() <= body.items()
         assert body["detail"]
     clock.now = START + 70
@@ -113,7 +113,7 @@ async def test_a_rate_limit_may_have_the_old_shape(aiohttp_client: AiohttpClient
     assert await ask(client) == LIVE
 
 
-async def test_a_usage_cap_leaves_the_window_polling_free(aiohttp_client: AiohttpClient) -> None:
+async def test_a_usage_cap_leaves_the_rate_limit_window_unused(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("usage_capped"))
     async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
         assert response.headers["x-rate-limit-remaining"] == "39999"
@@ -127,7 +127,7 @@ async def test_the_edge_answers_with_a_page(aiohttp_client: AiohttpClient) -> No
         assert "<html>" in await response.text()
 
 
-async def test_a_truncated_body_is_complete_but_no_json(aiohttp_client: AiohttpClient) -> None:
+async def test_a_truncated_body_is_complete_but_not_json(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("truncated"))
     async with client.get("/2/spaces/live1", headers=AUTHORIZED) as response:
         body = await response.read()
@@ -146,12 +146,14 @@ async def test_a_reset_connection_gives_no_answer(aiohttp_client: AiohttpClient)
     assert await ask(client) == LIVE
 
 
-async def test_a_slow_answer_shows_what_was_true_when_it_was_asked(aiohttp_client: AiohttpClient) -> None:
+async def test_a_slow_answer_shows_the_state_at_the_time_of_the_request(
+    aiohttp_client: AiohttpClient,
+) -> None:
     scenario = scenario_with("slow", delay="1s")
     client, _ = await start(aiohttp_client, scenario, speed=10.0)
     began = time.monotonic()
     assert await ask(client) == LIVE
-    assert time.monotonic() - began >= 0.09  # one second of the play; the timer may fire a tick early
+    assert time.monotonic() - began >= 0.09  # one second of the scenario; the timer may fire slightly early
 
 
 async def test_a_stale_answer_is_half_a_minute_old(aiohttp_client: AiohttpClient) -> None:
@@ -163,21 +165,21 @@ async def test_a_stale_answer_is_half_a_minute_old(aiohttp_client: AiohttpClient
 
 async def test_a_stale_answer_may_be_of_another_age(aiohttp_client: AiohttpClient) -> None:
     client, _ = await start(aiohttp_client, scenario_with("stale", lag="15s"))
-    assert await ask(client) == LIVE  # 50 s: the Space has just gone live
+    assert await ask(client) == LIVE  # at 50 s the Space has just gone live
     client, _ = await start(aiohttp_client, scenario_with("stale", lag="15.5s"))
     assert (await ask(client))[1]["data"]["state"] == "scheduled"
 
 
-async def test_only_every_third_answer_comes_from_a_replica_that_lags(aiohttp_client: AiohttpClient) -> None:
+async def test_only_every_third_answer_comes_from_a_lagging_replica(aiohttp_client: AiohttpClient) -> None:
     client, clock = await start(aiohttp_client, scenario_with("stale", every="3"))
-    told = []
+    answered = []
     for number in range(7):
-        told.append((await ask(client))[1]["data"]["state"])
+        answered.append((await ask(client))[1]["data"]["state"])
         if number == 3:
-            # Another call in between does not shift the turns of this one.
+            # Another call in between does not affect the count of this one.
             body = (await ask(client, "/2/spaces/search?query=hello"))[1]
             assert body["data"][0]["state"] == "live"
-    assert told == ["live", "live", "scheduled", "live", "live", "scheduled", "live"]
+    assert answered == ["live", "live", "scheduled", "live", "live", "scheduled", "live"]
     clock.now = START + 70
     assert [await ask(client) for _ in range(3)] == [LIVE] * 3
 
@@ -196,7 +198,7 @@ async def test_when_all_vanish_lookups_find_nothing_and_lists_are_empty(
     assert (await ask(client, "/2/users/by?usernames=ada"))[1]["data"][0]["id"] == "1"
 
 
-async def test_a_fault_may_strike_only_some_calls(aiohttp_client: AiohttpClient) -> None:
+async def test_a_fault_may_affect_only_some_calls(aiohttp_client: AiohttpClient) -> None:
     scenario = scenario_with("unavailable", calls="[lookup, users]")
     client, _ = await start(aiohttp_client, scenario)
     answers = {

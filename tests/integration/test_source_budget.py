@@ -1,4 +1,4 @@
-"""The client for X's API within its shared budget: what it asks, understands and notes."""
+"""The client for X's API within its shared budget: what it requests, reads and records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from notifier.store import Database, connect, schema
 from notifier.store.budget import CONTENDED_SECONDS, SharedBudget
 from notifier.store.scripts import Script
 from notifier.store.spending import Holding, Spending
-from tests.support.own_refusals import OwnRefusals
+from tests.support.local_refusals import LocalRefusals
 
 pytestmark = pytest.mark.server
 
@@ -51,13 +51,13 @@ def budget(database: Database) -> SharedBudget:
 
 @asynccontextmanager
 async def asking(budget: SharedBudget, handler: Handler) -> AsyncIterator[XClient]:
-    """Return a client for an X that answers as the handler does, each time a second later."""
+    """Return a client for an X that answers with the handler, each time a second later."""
     app = web.Application()
     for path in ("/2/spaces", "/2/spaces/by/creator_ids", "/2/spaces/search", "/2/users/by"):
         app.router.add_get(path, handler)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with XClient(url, "token", budget, OwnRefusals(), clock=count(NOW, 1.0).__next__) as x:
+        async with XClient(url, "token", budget, LocalRefusals(), clock=count(NOW, 1.0).__next__) as x:
             yield x
 
 
@@ -84,7 +84,7 @@ def window(remaining: int, *, limit: int = 300, reset: float = NOW + 600) -> dic
 
 
 class RefusingX:
-    """Refuses some values of each parameter, in the words of one of X's two contracts."""
+    """Refuses some values of each parameter, in the form of one of X's two contracts."""
 
     def __init__(self, contract: str, unknown: Mapping[str, str] | None = None) -> None:
         self.contract = contract
@@ -125,7 +125,7 @@ class TestBudget:
         assert waits == [0.0] * 10
         assert await other.remaining(now=NOW) == {Call.LOOKUP: 290}
 
-    async def test_to_ask_how_long_takes_nothing(self, budget: SharedBudget) -> None:
+    async def test_asking_for_the_wait_takes_no_request(self, budget: SharedBudget) -> None:
         await budget.note(Call.LOOKUP, limit=300, remaining=30, reset=NOW + 90, now=NOW)
         assert await budget.wait(Call.LOOKUP, URGENT, now=NOW) == 90
         assert await budget.take(Call.LOOKUP, URGENT, now=NOW) == 90
@@ -150,13 +150,11 @@ class TestBudget:
         }
         assert (await budget.describe(now=NOW + 900)).by_call == {}
 
-    async def test_a_record_that_nobody_uses_goes_away(
-        self, database: Database, budget: SharedBudget
-    ) -> None:
+    async def test_an_unused_record_expires(self, database: Database, budget: SharedBudget) -> None:
         await budget.take(Call.LOOKUP, URGENT, now=NOW)
         assert 0 < await database.redis.ttl(schema.BUCKETS()) <= 3600
 
-    async def test_a_record_that_is_always_busy_is_waited_for_and_not_overwritten(
+    async def test_a_contended_record_is_never_overwritten(
         self, database: Database, budget: SharedBudget, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run = database.run
@@ -173,7 +171,7 @@ class TestBudget:
 
 
 class TestAsking:
-    async def test_what_x_states_of_its_bucket_is_noted_whatever_else_it_says(
+    async def test_the_rate_limit_headers_are_recorded_whatever_the_answer(
         self, budget: SharedBudget
     ) -> None:
         for number, status in enumerate((200, 401, 503, 400, 404)):
@@ -181,19 +179,19 @@ class TestAsking:
                 await x.ask(LOOKUP)
             assert await budget.remaining(now=NOW) == {Call.LOOKUP: 200 - number}
 
-    async def test_the_figures_of_a_used_up_month_describe_no_bucket(self, budget: SharedBudget) -> None:
+    async def test_the_headers_of_a_monthly_cap_describe_no_bucket(self, budget: SharedBudget) -> None:
         problem = {"type": "https://api.twitter.com/2/problems/usage-capped", "title": "UsageCapExceeded"}
         async with asking(budget, answering(429, problem, **window(39_999, limit=40_000))) as x:
             observation = await x.ask(LOOKUP)
         assert kind_of(observation) is FailureKind.USAGE_CAPPED
         assert await budget.remaining(now=NOW) == {}
 
-    async def test_an_answer_without_figures_ends_its_request(self, budget: SharedBudget) -> None:
+    async def test_an_answer_without_rate_limit_headers_ends_its_request(self, budget: SharedBudget) -> None:
         async with asking(budget, answering(200, {"data": []})) as x:
             await x.ask(LOOKUP)
         assert (await budget.describe(now=NOW)).of(Call.LOOKUP).unanswered == 0
 
-    async def test_nothing_is_asked_without_a_request_from_the_budget(self, budget: SharedBudget) -> None:
+    async def test_nothing_is_requested_beyond_the_budget(self, budget: SharedBudget) -> None:
         x_of = RefusingX("2.167")
         await budget.note(Call.LOOKUP, limit=300, remaining=30, reset=NOW + 90, now=NOW)
         async with asking(budget, x_of.answer) as x:
@@ -203,16 +201,16 @@ class TestAsking:
         assert observation.failure.retry_at == NOW + 90
         assert x_of.asked == []
 
-    async def test_an_urgent_question_goes_where_a_patient_one_is_held(self, budget: SharedBudget) -> None:
+    async def test_an_urgent_request_is_sent_where_a_patient_one_is_held_back(
+        self, budget: SharedBudget
+    ) -> None:
         await budget.note(Call.LOOKUP, limit=300, remaining=200, reset=NOW + 900, now=NOW)
         await budget.take(Call.LOOKUP, PATIENT, now=NOW)
         async with asking(budget, RefusingX("2.167").answer) as x:
             assert kind_of(await x.ask(LOOKUP)) is FailureKind.HELD_BACK
             assert kind_of(await x.ask(LOOKUP, urgency=URGENT)) is None
 
-    async def test_a_question_names_the_people_that_it_asks_for_and_no_others(
-        self, budget: SharedBudget
-    ) -> None:
+    async def test_a_question_requests_exactly_the_people_that_it_names(self, budget: SharedBudget) -> None:
         x_of = RefusingX("2.167")
         async with asking(budget, x_of.answer) as x:
             for people in People:
@@ -224,7 +222,7 @@ class TestAsking:
             ",".join(EXPANSIONS),
         ]
 
-    async def test_a_search_names_how_many_spaces_it_may_show(self, budget: SharedBudget) -> None:
+    async def test_a_search_states_its_maximum_number_of_results(self, budget: SharedBudget) -> None:
         x_of = RefusingX("2.167")
         async with asking(budget, x_of.answer) as x:
             await x.ask(Question(Call.SEARCH, ("news",), max_results=7))
@@ -277,13 +275,13 @@ class TestRefusedValues:
         assert len(x_of.asked) == questions + 1
         assert {"title", "lang"}.isdisjoint(x_of.asked[-1]["space.fields"].split(","))
 
-    async def test_questions_that_run_at_once_all_go_on_without_the_value(self, budget: SharedBudget) -> None:
+    async def test_concurrent_questions_all_continue_without_the_value(self, budget: SharedBudget) -> None:
         x_of = RefusingX("2.167", {"expansions": "topic_ids"})
         async with asking(budget, x_of.answer) as x:
             observations = await asyncio.gather(*(x.ask(LOOKUP) for _ in range(5)))
         assert [kind_of(each) for each in observations] == [None] * 5
 
-    async def test_a_list_in_one_text_loses_only_what_the_message_does_not_allow(
+    async def test_of_a_comma_separated_list_only_the_refused_values_are_dropped(
         self, budget: SharedBudget
     ) -> None:
         asked: list[str] = []
@@ -329,7 +327,7 @@ class TestRefusedValues:
         "case",
         [
             (LOOKUP, "ids", ["B"], ("B",)),
-            (LOOKUP, "ids", ["A,B"], ()),  # the whole question repeated: it names nobody
+            (LOOKUP, "ids", ["A,B"], ()),  # repeats the whole question, so it names no single subject
             (LOOKUP, "ids", ["C"], ()),
             (Question(Call.CREATORS, ("1", "x")), "user_ids", ["x"], ("x",)),
             (Question(Call.USERS, ("a b",)), "usernames", ["a b"], ("a b",)),
@@ -342,7 +340,7 @@ class TestRefusedValues:
         contract: str,
         case: tuple[Question, str, list[str], tuple[str, ...]],
     ) -> None:
-        question, name, refused, told = case
+        question, name, refused, expected = case
         asked = 0
 
         async def answer(_: web.Request) -> web.Response:
@@ -354,11 +352,11 @@ class TestRefusedValues:
             observation = await x.ask(question)
         assert observation.failure is not None
         assert observation.failure.kind is FailureKind.REFUSED
-        assert observation.failure.refused == told
+        assert observation.failure.refused == expected
         assert refused[0] in observation.failure.detail
         assert asked == 1
 
-    async def test_beside_a_refused_subject_a_refused_value_is_dropped_for_the_next_question(
+    async def test_a_value_refused_together_with_a_subject_is_dropped_next_time(
         self, budget: SharedBudget
     ) -> None:
         asked: list[str] = []
@@ -374,7 +372,9 @@ class TestRefusedValues:
                 assert len(asked) == number
         assert ["topic_ids" in each for each in asked] == [True, False]
 
-    async def test_a_value_that_was_never_asked_for_changes_nothing(self, budget: SharedBudget) -> None:
+    async def test_refusing_a_value_that_was_not_requested_changes_nothing(
+        self, budget: SharedBudget
+    ) -> None:
         problem = RefusingX("2.167").problem("space.fields", ["created_athost_ids"])
         async with asking(budget, answering(400, problem)) as x:
             assert kind_of(await x.ask(LOOKUP)) is FailureKind.REFUSED
@@ -414,7 +414,7 @@ class TestFailures:
             (200, "", FailureKind.UNAVAILABLE),
         ],
     )
-    async def test_every_answer_of_x_that_is_none_is_a_failed_call(
+    async def test_every_invalid_answer_is_a_failed_call(
         self, budget: SharedBudget, status: int, body: bytes | str, kind: FailureKind
     ) -> None:
         async with asking(budget, answering(status, body)) as x:
@@ -433,13 +433,13 @@ class TestFailures:
         ],
         ids=["half", "without-its-end", "garbage", "another-format", "too-large"],
     )
-    async def test_a_packed_body_that_does_not_unpack_is_a_failed_call(
+    async def test_a_compressed_body_that_cannot_be_decompressed_is_a_failed_call(
         self, budget: SharedBudget, raw: bytes
     ) -> None:
         handler = answering(200, raw, Content_Encoding="gzip", **window(200))
         async with asking(budget, handler) as x:
             observation = await x.ask(LOOKUP)
-        # What is lost at the very end of a packed body may be its checksum alone, and the content is whole.
+        # The last bytes of a compressed body may be only its checksum, with the content complete.
         assert kind_of(observation) in {None, FailureKind.UNAVAILABLE}
         assert (kind_of(observation) is None) == bool(observation.snapshots)
         assert (await budget.describe(now=NOW)).of(Call.LOOKUP).unanswered == 0
@@ -449,7 +449,7 @@ class TestFailures:
         [(0, FailureKind.RATE_LIMITED, NOW + 600), (120, FailureKind.TOO_FAST, None)],
         ids=["window", "another-limit"],
     )
-    async def test_a_rate_limit_is_over_at_the_reset_of_a_window_that_is_used_up(
+    async def test_a_rate_limit_ends_at_the_reset_of_the_used_up_window(
         self, budget: SharedBudget, remaining: int, kind: FailureKind, retry_at: float | None
     ) -> None:
         async with asking(budget, answering(429, {"type": "about:blank"}, **window(remaining))) as x:
@@ -470,7 +470,7 @@ class TestFailures:
 
 
 class TestSpending:
-    """The store's record of what was billed."""
+    """The store's record of billed resources."""
 
     async def test_each_resource_costs_once_a_day(self, database: Database) -> None:
         spending = Spending(database)
@@ -500,16 +500,14 @@ class TestSpending:
         assert await spending.paid([], ["1"], now=NOON) == Paid(users={"1"})
         assert await spending.paid([], [], now=NOON) == Paid()
 
-    async def test_what_came_with_its_people_is_remembered_and_costs_no_more(
-        self, database: Database
-    ) -> None:
+    async def test_a_space_billed_with_its_people_costs_no_more(self, database: Database) -> None:
         spending = Spending(database)
         assert await spending.bill(["A"], ["1"], now=NOON, with_people=True) == Bill(1, 1)
         assert await spending.bill(["B"], ["1"], now=NOON) == Bill(1, 0)
         assert await spending.paid(["A", "B"], ["1"], now=NOON) == Paid({"A", "B"}, {"1"}, {"A"})
         assert (await spending.ledger(now=NOON)).spent == pytest.approx(0.02)
 
-    async def test_what_is_held_is_not_there_for_others_until_it_is_billed(self, database: Database) -> None:
+    async def test_a_hold_is_unavailable_to_others_until_it_is_billed(self, database: Database) -> None:
         spending = Spending(database)
         await spending.bill(["A", "B"], [], now=NOON)
         first = await spending.hold(60, limit=100, now=NOON)
@@ -525,14 +523,14 @@ class TestSpending:
         assert (await spending.ledger(now=NOON)).held == 0
         assert (await spending.hold(85, limit=100, now=NOON)).id is not None
 
-    async def test_what_a_dead_worker_held_is_released_by_itself(self, database: Database) -> None:
+    async def test_the_hold_of_a_dead_worker_expires(self, database: Database) -> None:
         spending = Spending(database)
         assert (await spending.hold(100, limit=100, now=NOON)).id is not None
         assert await spending.hold(1, limit=100, now=NOON + 29.9) == Holding(None, 0, 100)
         assert (await spending.ledger(now=NOON + 30)).held == 0
         assert (await spending.hold(100, limit=100, now=NOON + 30)).id is not None
 
-    async def test_what_is_held_before_midnight_counts_after_it_too(self, database: Database) -> None:
+    async def test_a_hold_before_midnight_counts_after_it_too(self, database: Database) -> None:
         spending, midnight = Spending(database), next_day(NOON)
         await spending.bill(["A"], [], now=midnight - 2)
         held = await spending.hold(95, limit=100, now=midnight - 1)
@@ -541,15 +539,13 @@ class TestSpending:
         await spending.bill(["A"], [], now=midnight + 1, hold=held.id)
         assert (await spending.hold(95, limit=100, now=midnight + 1)).id is not None
 
-    async def test_of_many_who_hold_at_once_no_more_get_through_than_there_is_money_for(
-        self, database: Database
-    ) -> None:
+    async def test_concurrent_holds_never_exceed_the_budget(self, database: Database) -> None:
         holdings = await asyncio.gather(
             *(Spending(database).hold(30, limit=100, now=NOON) for _ in range(20))
         )
         assert len([each for each in holdings if each.id is not None]) == 3
 
-    async def test_workers_that_see_the_same_at_once_pay_once(self, database: Database) -> None:
+    async def test_workers_that_see_the_same_resource_pay_once(self, database: Database) -> None:
         spaces = [f"S{number}" for number in range(100)]
         bills = await asyncio.gather(*(Spending(database).bill(spaces, ["1"], now=NOW) for _ in range(8)))
         assert sum(bill.space_reads for bill in bills) == 100

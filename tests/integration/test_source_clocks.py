@@ -1,4 +1,4 @@
-"""Windows on X's clock, and whose they are: how often X refuses, and for how long nothing is asked."""
+"""Rate windows on X's clock: how often X refuses, and how long requests pause."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from notifier.source import XClient, origin_of
 from notifier.store import Database, connect
 from notifier.store.budget import SharedBudget
 from tests.support.api_runtime import Clock
-from tests.support.own_refusals import OwnRefusals
+from tests.support.local_refusals import LocalRefusals
 
 NOW = 1_700_000_000.0
 LOOKUP = Question(Call.LOOKUP, ("A",))
@@ -38,14 +38,14 @@ async def database(redis_url: str) -> AsyncIterator[Database]:
 
 @dataclass
 class CountingX:
-    """Counts requests in windows on a clock of its own, and refuses what is beyond the limit.
+    """Counts requests in windows on its own clock, and refuses those beyond the limit.
 
     Attributes:
-        ours: The clock of those who ask.
-        ahead: By how many seconds X's is ahead of it.
-        dated: Whether its answers have a ``Date``.
-        others: How many requests somebody else has taken from each window.
-        day: What is left in 24 hours, where that is limited too.
+        ours: The clock of the client.
+        ahead: By how many seconds X's clock is ahead of it.
+        dated: Whether its answers have a ``Date`` header.
+        others: How many requests other clients have made in each window.
+        day: The remaining requests of the 24-hour window, if there is one.
     """
 
     ours: Clock
@@ -80,19 +80,19 @@ class CountingX:
 
     def headers(self) -> dict[str, str]:
         stamped = format_datetime(datetime.fromtimestamp(self.now, UTC), usegmt=True)
-        told = {
+        values = {
             "x-rate-limit-limit": str(self.limit),
             "x-rate-limit-remaining": str(self.limit - self.used),
             "x-rate-limit-reset": str(int(self.reset)),
             "Date": stamped if self.dated else "some day",
         }
         if self.day is not None:
-            told |= {
+            values |= {
                 "x-app-limit-24hour-limit": "1000",
                 "x-app-limit-24hour-remaining": str(self.day),
                 "x-app-limit-24hour-reset": str(int(NOW + self.ahead + DAY)),
             }
-        return told
+        return values
 
 
 @asynccontextmanager
@@ -104,11 +104,11 @@ async def served(x_of: CountingX) -> AsyncIterator[str]:
 
 
 async def keep_asking(x_of: CountingX, database: Database, *, seconds: float) -> None:
-    """Ask as often as the budget and X allow, a second apart at least, and wait as long as a failure asks."""
+    """Send requests as often as the budget and X allow, at least a second apart; wait after failures."""
     clock = x_of.ours
     async with served(x_of) as url:
         budget = SharedBudget(database, origin_of(url, "token"))
-        async with XClient(url, "token", budget, OwnRefusals(), clock=clock) as x:
+        async with XClient(url, "token", budget, LocalRefusals(), clock=clock) as x:
             until, refusals = clock.now + seconds, 0
             while clock.now < until:
                 observation = await x.ask(LOOKUP, urgency=Urgency.URGENT)
@@ -121,7 +121,7 @@ async def keep_asking(x_of: CountingX, database: Database, *, seconds: float) ->
 
 
 @pytest.mark.parametrize("ahead", [-3600.0, -300.0, 0.0, 300.0, 3600.0])
-async def test_with_any_two_clocks_windows_are_neither_overrun_nor_left_empty(
+async def test_with_any_clock_difference_windows_are_neither_exceeded_nor_unused(
     database: Database, ahead: float
 ) -> None:
     x_of = CountingX(Clock(NOW), ahead=ahead, limit=60)
@@ -132,16 +132,14 @@ async def test_with_any_two_clocks_windows_are_neither_overrun_nor_left_empty(
 
 
 @pytest.mark.parametrize("ahead", [-300.0, 300.0])
-async def test_a_window_that_others_used_up_is_waited_out_with_a_handful_of_refusals(
-    database: Database, ahead: float
-) -> None:
+async def test_a_window_used_up_by_others_costs_only_a_few_refusals(database: Database, ahead: float) -> None:
     x_of = CountingX(Clock(NOW), ahead=ahead, limit=60, others=60)
     await keep_asking(x_of, database, seconds=2 * WINDOW_SECONDS)
     assert set(x_of.statuses) == {429}
     assert len(x_of.statuses) <= 4
 
 
-async def test_without_a_date_a_clock_that_is_ahead_is_refused_less_and_less_often(
+async def test_without_a_date_header_refusals_become_rarer(
     database: Database,
 ) -> None:
     x_of = CountingX(Clock(NOW), ahead=-300.0, dated=False, limit=60, others=60)
@@ -149,7 +147,7 @@ async def test_without_a_date_a_clock_that_is_ahead_is_refused_less_and_less_oft
     assert len(x_of.statuses) <= 15
 
 
-async def test_429_with_requests_left_is_asked_about_less_and_less_often(database: Database) -> None:
+async def test_a_429_with_requests_left_is_retried_less_and_less_often(database: Database) -> None:
     x_of = CountingX(Clock(NOW))
 
     async def refuse(_request: web.Request) -> web.Response:
@@ -163,11 +161,11 @@ async def test_429_with_requests_left_is_asked_about_less_and_less_often(databas
     assert gaps == [2, 3, 5, 9, 17, 33, 61, 61, 61]
 
 
-async def test_a_window_of_24_hours_that_is_used_up_is_asked_about_once(database: Database) -> None:
+async def test_a_used_up_24_hour_window_is_tried_once(database: Database) -> None:
     x_of = CountingX(Clock(NOW), day=0)
     async with served(x_of) as url:
         budget = SharedBudget(database, origin_of(url, "token"))
-        async with XClient(url, "token", budget, OwnRefusals(), clock=x_of.ours) as x:
+        async with XClient(url, "token", budget, LocalRefusals(), clock=x_of.ours) as x:
             failure = (await x.ask(LOOKUP)).failure
             assert failure is not None
             assert (failure.kind, failure.retry_at) == (FailureKind.RATE_LIMITED, NOW + DAY)
@@ -181,11 +179,13 @@ async def test_a_window_of_24_hours_that_is_used_up_is_asked_about_once(database
     assert x_of.statuses == [429, 200]
 
 
-async def test_a_new_token_does_not_wait_out_the_windows_of_the_old_one(database: Database) -> None:
+async def test_a_new_token_ignores_the_windows_of_the_old_one(database: Database) -> None:
     x_of = CountingX(Clock(NOW), day=0)
     async with served(x_of) as url:
         clients = [
-            XClient(url, token, SharedBudget(database, origin_of(url, token)), OwnRefusals(), clock=x_of.ours)
+            XClient(
+                url, token, SharedBudget(database, origin_of(url, token)), LocalRefusals(), clock=x_of.ours
+            )
             for token in ("old", "new")
         ]
         async with clients[0] as old, clients[1] as new:

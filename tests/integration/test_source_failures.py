@@ -1,4 +1,4 @@
-"""Why no answer of X came, in words that help, over real connections that fail in every way."""
+"""Error messages for failed requests to X, over real connections that fail in every way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from notifier.core.model.poll import Urgency
 from notifier.core.model.problems import FailureKind
 from notifier.source import XClient
 from notifier.source import client as client_module
-from tests.support.own_refusals import OwnRefusals
+from tests.support.local_refusals import LocalRefusals
 from tests.support.peers import free_port, peer, tls_contexts
 
 LOOKUP = Question(Call.LOOKUP, ("A",))
@@ -24,7 +24,7 @@ CLASS_NAME = re.compile(r"\b\w*(?:Error|Exception|Timeout)\b")
 
 
 class OpenBudget:
-    """Lets every request go."""
+    """Allows every request."""
 
     async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:  # noqa: ARG002 - its form
         return 0.0
@@ -37,7 +37,7 @@ class OpenBudget:
 
 
 async def failure_of(url: str, *, proxy: str | None = None) -> Failure:
-    async with XClient(url, SECRET, OpenBudget(), OwnRefusals(), proxy=proxy) as x:
+    async with XClient(url, SECRET, OpenBudget(), LocalRefusals(), proxy=proxy) as x:
         observation = await x.ask(LOOKUP)
     assert observation.failure is not None
     assert observation.failure.kind is FailureKind.UNAVAILABLE
@@ -47,7 +47,7 @@ async def failure_of(url: str, *, proxy: str | None = None) -> Failure:
 
 
 async def failure_after(*parts: bytes) -> Failure:
-    """What comes of a peer that writes this and hangs up."""
+    """Return the failure for a server that sends these bytes and closes."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -60,20 +60,20 @@ async def failure_after(*parts: bytes) -> Failure:
         return await failure_of(url)
 
 
-async def test_a_refused_connection_names_where_it_was_to_go_and_suspects_no_subject() -> None:
+async def test_a_refused_connection_names_its_address_and_suspects_no_subject() -> None:
     port = free_port()
     found = await failure_of(f"http://127.0.0.1:{port}")
     assert found.detail == f"no answer from X: could not connect to 127.0.0.1:{port}: connection refused"
     assert found.suspects_subjects is False
 
 
-async def test_a_name_that_leads_nowhere_is_named() -> None:
+async def test_an_unresolvable_name_is_reported() -> None:
     found = await failure_of("http://x.invalid:8081")
     assert found.detail.startswith("no answer from X: the address of x.invalid could not be found: ")
     assert found.suspects_subjects is False
 
 
-async def test_a_certificate_that_nobody_vouches_for_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_explained(tmp_path: Path) -> None:
     server_tls, _ = tls_contexts(tmp_path)
 
     async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None: ...
@@ -86,7 +86,7 @@ async def test_a_certificate_that_nobody_vouches_for_says_what_is_wrong_with_it(
     assert found.suspects_subjects is False
 
 
-async def test_tls_where_none_is_spoken_is_no_secure_connection() -> None:
+async def test_a_server_without_tls_is_reported_as_such() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -98,7 +98,7 @@ async def test_tls_where_none_is_spoken_is_no_secure_connection() -> None:
     assert found.suspects_subjects is False
 
 
-async def test_an_answer_that_does_not_come_says_after_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_answer_is_reported_with_the_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))
     hold = asyncio.Event()
 
@@ -137,7 +137,7 @@ async def test_an_answer_that_does_not_come_says_after_how_long(monkeypatch: pyt
     ],
     ids=["nothing", "half-a-head", "half-a-body", "another-protocol", "headers", "gzip", "size"],
 )
-async def test_a_broken_answer_says_what_is_broken_and_may_be_of_a_subject(
+async def test_a_broken_answer_is_explained_and_may_be_the_fault_of_a_subject(
     parts: list[bytes], said: str
 ) -> None:
     found = await failure_after(*parts)
@@ -145,16 +145,16 @@ async def test_a_broken_answer_says_what_is_broken_and_may_be_of_a_subject(
     assert found.suspects_subjects is True
 
 
-async def test_a_packed_body_that_is_too_large_says_so() -> None:
+async def test_a_compressed_body_that_is_too_large_is_reported() -> None:
     packed = gzip.compress(b" " * (9 * 2**20))
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
     assert (await failure_after(head, packed)).detail == "no answer from X: the answer is larger than 8 MiB"
 
 
 class TestProxy:
-    """X is asked through a proxy, and what is wrong with the proxy is not said of X."""
+    """Requests through a proxy; its faults are not attributed to X."""
 
-    async def test_a_question_goes_through_it_with_its_credentials(self) -> None:
+    async def test_requests_go_through_the_proxy_with_its_credentials(self) -> None:
         heads: list[str] = []
 
         async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -169,7 +169,7 @@ class TestProxy:
                 "http://x.invalid",
                 SECRET,
                 OpenBudget(),
-                OwnRefusals(),
+                LocalRefusals(),
                 proxy=url.replace("://", "://user:p%40ss@"),
             ) as x,
         ):
@@ -178,7 +178,7 @@ class TestProxy:
         assert heads[0].startswith("GET http://x.invalid/2/spaces?ids=A&")
         assert "proxy-authorization: basic dxnlcjpwqhnz" in heads[0].lower()  # user:p@ss
 
-    async def test_where_it_does_not_run_it_is_named_without_its_password(self) -> None:
+    async def test_an_unreachable_proxy_is_named_without_its_password(self) -> None:
         port = free_port()
         for x_url in ("http://x.invalid", "https://x.invalid"):
             found = await failure_of(x_url, proxy=f"http://user:{SECRET}@127.0.0.1:{port}")
@@ -187,7 +187,7 @@ class TestProxy:
             )
             assert found.suspects_subjects is False
 
-    async def test_where_its_name_leads_nowhere_it_is_the_proxy_that_cannot_be_used(self) -> None:
+    async def test_an_unresolvable_proxy_is_blamed(self) -> None:
         found = await failure_of("http://127.0.0.1:9", proxy=f"http://user:{SECRET}@proxy.invalid:3128")
         assert found.detail.startswith(
             "no answer from X: the proxy cannot be used: the address of proxy.invalid could not be found"
@@ -211,7 +211,7 @@ class TestProxy:
         assert found.detail == f"no answer from X: {said}"
         assert found.suspects_subjects is False
 
-    async def test_credentials_that_it_wants_for_a_plain_request_are_its_own(self) -> None:
+    async def test_missing_proxy_credentials_are_blamed_on_the_proxy(self) -> None:
         async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
@@ -222,7 +222,7 @@ class TestProxy:
         assert found.detail == "the proxy does not accept the credentials (HTTP 407)"
         assert found.suspects_subjects is False
 
-    async def test_the_environment_chooses_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_the_environment_does_not_set_a_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         port, other = free_port(), free_port()
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{other}")

@@ -1,4 +1,4 @@
-"""What subscribers hear when X has a bad day, and how X is asked meanwhile."""
+"""Events about outages of X, and how X is polled during them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from notifier.core.model.reasons import OutageKind
 from notifier.core.model.watch import WatchKind
 from notifier.core.polling.health import Health, Outage
 from notifier.core.polling.health import news as news_of
-from tests.support.steered import Asked, Steered, spaces, steered
+from tests.support.rig import Rig, XRequest, open_rig, spaces
 
 pytestmark = pytest.mark.no_cover
 
@@ -30,9 +30,9 @@ def live(count: int) -> list[str]:
     return [f"L{number}" for number in range(count)]
 
 
-async def news(it: Steered) -> list[tuple[str, dict[str, Any]]]:
-    """What was told of the source: the types and the details."""
-    page = await it.runtime.store.events.page(limit=250, cursor=None, oldest_first=True)
+async def news(rig: Rig) -> list[tuple[str, dict[str, Any]]]:
+    """Return the types and details of the events about the source."""
+    page = await rig.runtime.store.events.page(limit=250, cursor=None, oldest_first=True)
     return [
         (event.type, json.loads(event.body)["data"]["details"])
         for event in page.items
@@ -40,120 +40,122 @@ async def news(it: Steered) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def gaps(it: Steered, call: Call) -> list[float]:
-    return [round(later.at - sooner.at) for sooner, later in pairwise(it.x.of(call))]
+def gaps(rig: Rig, call: Call) -> list[float]:
+    return [round(later.at - sooner.at) for sooner, later in pairwise(rig.x.of(call))]
 
 
 class TestAnOutageOfOneCall:
     async def test_a_forbidden_search_is_announced_once_and_asked_rarely_while_lookups_go_on(
         self, redis_url: str
     ) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            await it.watch(WatchKind.SPACE, "S1")
-            await it.watch(WatchKind.SEARCH, "news", "weather")
-            it.x.fail(Call.SEARCH, 403)
-            await it.pass_time(1790, step=10)
-            assert gaps(it, Call.LOOKUP) == [30] * 59
-            # Both are asked, for one of them may be at fault; then one is the probe, every five minutes.
-            assert gaps(it, Call.SEARCH) == [0] + [300] * 5
-            ((event_type, details),) = await news(it)
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            await rig.watch(WatchKind.SPACE, "S1")
+            await rig.watch(WatchKind.SEARCH, "news", "weather")
+            rig.x.fail(Call.SEARCH, 403)
+            await rig.pass_time(1790, step=10)
+            assert gaps(rig, Call.LOOKUP) == [30] * 59
+            # Both are asked, since one of them may be at fault; then one is the probe, every five minutes.
+            assert gaps(rig, Call.SEARCH) == [0] + [300] * 5
+            ((event_type, details),) = await news(rig)
             assert (event_type, details["kind"]) == ("source.degraded", "unauthorized")
-            it.x.heal()
-            await it.pass_time(310, step=5)
-            assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
+            rig.x.restore()
+            await rig.pass_time(310, step=5)
+            assert [event_type for event_type, _ in await news(rig)] == [
+                "source.degraded",
+                "source.recovered",
+            ]
 
     async def test_a_reminder_waits_for_lookups_and_not_for_a_search(self, redis_url: str) -> None:
         planned = "{at: 0s, set: {state: scheduled, title: talk, scheduled_start: +1h}}"
         for failing, reminded_at in ((Call.SEARCH, 2700), (Call.LOOKUP, None)):
-            async with steered(redis_url, "spaces:\n" + spaces(["S1"], planned)) as it:
-                await it.runtime.store.database.redis.flushdb()
-                await it.watch(WatchKind.SPACE, "S1")
-                await it.watch(WatchKind.SEARCH, "nothing")
-                await it.pass_time(2400, step=60)
-                it.x.fail(failing, 503)
-                await it.pass_time(299, step=10)
-                assert "space.reminder" not in await it.types()
-                await it.pass_time(301, step=10)
-                assert ("space.reminder" in await it.types()) is (reminded_at is not None)
-                it.x.heal()
-                await it.pass_time(120, step=10)
-                assert (await it.types()).count("space.reminder") == 1
+            async with open_rig(redis_url, "spaces:\n" + spaces(["S1"], planned)) as rig:
+                await rig.runtime.store.database.redis.flushdb()
+                await rig.watch(WatchKind.SPACE, "S1")
+                await rig.watch(WatchKind.SEARCH, "nothing")
+                await rig.pass_time(2400, step=60)
+                rig.x.fail(failing, 503)
+                await rig.pass_time(299, step=10)
+                assert "space.reminder" not in await rig.types()
+                await rig.pass_time(301, step=10)
+                assert ("space.reminder" in await rig.types()) is (reminded_at is not None)
+                rig.x.restore()
+                await rig.pass_time(120, step=10)
+                assert (await rig.types()).count("space.reminder") == 1
 
     async def test_a_single_503_is_not_announced_and_two_in_a_row_are(self, redis_url: str) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            await it.watch(WatchKind.SPACE, "S1")
-            await it.poll()
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            await rig.watch(WatchKind.SPACE, "S1")
+            await rig.poll()
             for _ in range(3):
-                await it.pass_time(29)
-                it.x.fail(Call.LOOKUP, 503)
-                await it.pass_time(1)
-                it.x.heal()
-                await it.pass_time(10)
-            assert [asked.status for asked in it.x.asked] == [200] + [503, 200] * 3
-            assert await news(it) == []
-            it.x.fail(Call.LOOKUP, 503)
-            await it.pass_time(40)
-            ((event_type, details),) = await news(it)
+                await rig.pass_time(29)
+                rig.x.fail(Call.LOOKUP, 503)
+                await rig.pass_time(1)
+                rig.x.restore()
+                await rig.pass_time(10)
+            assert [asked.status for asked in rig.x.requests] == [200] + [503, 200] * 3
+            assert await news(rig) == []
+            rig.x.fail(Call.LOOKUP, 503)
+            await rig.pass_time(40)
+            ((event_type, details),) = await news(rig)
             assert (event_type, details["kind"]) == ("source.degraded", "unavailable")
-            assert instant(details["since"]) == it.clock.now - 10, "since the first of the two"
+            assert instant(details["since"]) == rig.clock.now - 10, "since the first of the two"
 
-    async def test_the_longer_x_is_away_the_less_it_is_asked_up_to_once_a_minute(
-        self, redis_url: str
-    ) -> None:
+    async def test_the_backoff_grows_during_an_outage_up_to_a_minute(self, redis_url: str) -> None:
         everything = live(150)
-        async with steered(redis_url, "spaces:\n" + spaces(everything, LIVE)) as it:
-            await it.watch(WatchKind.SPACE, *everything)
-            it.x.fail(Call.LOOKUP, 503)
-            await it.pass_time(320)
-            # One of the Spaces may be at fault, so both questions are asked once more and then in parts. When
-            # four that share no Space have failed, X is left alone.
-            assert gaps(it, Call.LOOKUP) == [0, 10, *[0] * 5, 10, 20, 40, 60, 60, 60]
-            it.x.heal()
-            await it.pass_time(61)
-            assert (await it.counts())["space.started"] == 150
+        async with open_rig(redis_url, "spaces:\n" + spaces(everything, LIVE)) as rig:
+            await rig.watch(WatchKind.SPACE, *everything)
+            rig.x.fail(Call.LOOKUP, 503)
+            await rig.pass_time(320)
+            # One of the Spaces may be at fault, so both questions are repeated once and then split. When
+            # four without a common Space have failed, the call pauses.
+            assert gaps(rig, Call.LOOKUP) == [0, 10, *[0] * 5, 10, 20, 40, 60, 60, 60]
+            rig.x.restore()
+            await rig.pass_time(61)
+            assert (await rig.counts())["space.started"] == 150
 
     @pytest.mark.parametrize("taken", ["deleted", "paused"])
-    async def test_an_outage_of_a_call_that_nobody_needs_any_more_is_over(
-        self, redis_url: str, taken: str
-    ) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            await it.watch(WatchKind.SEARCH, "news")
-            it.x.fail(Call.SEARCH, 403)
-            await it.pass_time(15)
-            (watch,) = (await it.runtime.store.watches.page(limit=1, cursor=None)).items
-            watches = it.runtime.store.watches
+    async def test_an_outage_of_an_unused_call_ends(self, redis_url: str, taken: str) -> None:
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            await rig.watch(WatchKind.SEARCH, "news")
+            rig.x.fail(Call.SEARCH, 403)
+            await rig.pass_time(15)
+            (watch,) = (await rig.runtime.store.watches.page(limit=1, cursor=None)).items
+            watches = rig.runtime.store.watches
             if taken == "deleted":
-                await watches.delete(watch.id, now=it.clock.now)
+                await watches.delete(watch.id, now=rig.clock.now)
             else:
-                await watches.save(replace(watch, paused=True), replacing=watch, now=it.clock.now)
-            await it.watch(WatchKind.SPACE, "S1")
-            await it.pass_time(5)
-            assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
-            # Were it not over, the end of all credentials would not be told.
-            it.x.fail(Call.LOOKUP, 401)
-            await it.pass_time(45)
-            assert [details["kind"] for _, details in await news(it)] == ["unauthorized"] * 3
+                await watches.save(replace(watch, paused=True), replacing=watch, now=rig.clock.now)
+            await rig.watch(WatchKind.SPACE, "S1")
+            await rig.pass_time(5)
+            assert [event_type for event_type, _ in await news(rig)] == [
+                "source.degraded",
+                "source.recovered",
+            ]
+            # If it were not over, the end of the credentials outage would not be announced.
+            rig.x.fail(Call.LOOKUP, 401)
+            await rig.pass_time(45)
+            assert [details["kind"] for _, details in await news(rig)] == ["unauthorized"] * 3
 
-    async def test_an_outage_is_not_over_while_the_only_poll_is_in_flight(self, redis_url: str) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            await it.watch(WatchKind.SPACE, "S1")
-            it.x.fail(Call.LOOKUP, 401)
-            await it.poll()
+    async def test_an_outage_does_not_end_while_the_only_poll_is_in_flight(self, redis_url: str) -> None:
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            await rig.watch(WatchKind.SPACE, "S1")
+            rig.x.fail(Call.LOOKUP, 401)
+            await rig.poll()
             reached, released = asyncio.Event(), asyncio.Event()
 
-            async def hold(_asked: Asked) -> web.Response:
+            async def hold(_asked: XRequest) -> web.Response:
                 reached.set()
                 await released.wait()
                 return web.Response(status=401)
 
-            it.x.instead = hold
-            it.clock.now += 300
-            probe = asyncio.create_task(it.poll())
+            rig.x.override = hold
+            rig.clock.now += 300
+            probe = asyncio.create_task(rig.poll())
             await reached.wait()
-            await it.sweep()
+            await rig.sweep()
             released.set()
             await probe
-            assert await it.types() == ["source.degraded"]
+            assert await rig.types() == ["source.degraded"]
 
 
 class TestEachKind:
@@ -175,22 +177,22 @@ class TestEachKind:
     async def test_is_announced_once_when_it_begins_and_once_when_it_ends_by_two_workers_with_every_call(
         self, redis_url: str, fault: str, kind: str, longest: int
     ) -> None:
-        play = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(live(12), LIVE)
-        play += f"faults: [{{at: 60s, for: 120s, kind: {fault}}}]"
-        async with steered(redis_url, play, workers=2) as it:
-            await it.watch(WatchKind.SPACE, *live(12))
-            await it.watch(WatchKind.CREATOR, "1", "2")
-            await it.watch(WatchKind.SEARCH, "news")
-            start = it.clock.now
+        scenario = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n" + spaces(live(12), LIVE)
+        scenario += f"faults: [{{at: 60s, for: 120s, kind: {fault}}}]"
+        async with open_rig(redis_url, scenario, workers=2) as rig:
+            await rig.watch(WatchKind.SPACE, *live(12))
+            await rig.watch(WatchKind.CREATOR, "1", "2")
+            await rig.watch(WatchKind.SEARCH, "news")
+            start = rig.clock.now
             for passed in range(10, 180 + longest + 120, 10):
-                it.clock.now = start + passed
+                rig.clock.now = start + passed
                 if passed == 70:
-                    await it.watch(WatchKind.CREATOR, "@seven")
-                await asyncio.gather(it.poll(0), it.poll(1))
-                await it.sweep()
-            told = await news(it)
-            seen = await it.counts()
-        (began, degraded), (ended, recovered) = told
+                    await rig.watch(WatchKind.CREATOR, "@seven")
+                await asyncio.gather(rig.poll(0), rig.poll(1))
+                await rig.sweep()
+            announced = await news(rig)
+            seen = await rig.counts()
+        (began, degraded), (ended, recovered) = announced
         assert (began, ended) == ("source.degraded", "source.recovered")
         assert degraded["kind"] == recovered["kind"] == kind
         assert degraded["since"] == recovered["since"]
@@ -201,28 +203,26 @@ class TestEachKind:
         assert degraded["detail"]
         assert (seen["space.started"], seen["space.ended"]) == (12, 0)
 
-    async def test_calls_that_fail_at_the_same_moment_are_all_noted_and_announced_once(
-        self, redis_url: str
-    ) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            await it.watch(WatchKind.SPACE, "S1")
-            await it.watch(WatchKind.CREATOR, "1", "@seven")
-            await it.watch(WatchKind.SEARCH, "news", "weather")
+    async def test_calls_that_fail_at_once_are_all_recorded_and_announced_once(self, redis_url: str) -> None:
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            await rig.watch(WatchKind.SPACE, "S1")
+            await rig.watch(WatchKind.CREATOR, "1", "@seven")
+            await rig.watch(WatchKind.SEARCH, "news", "weather")
             meeting = asyncio.Barrier(len(Call))
 
-            async def fail_together(_asked: Asked) -> web.Response:
+            async def fail_together(_asked: XRequest) -> web.Response:
                 await meeting.wait()
                 return web.json_response({"title": "CreditsDepleted"}, status=402)
 
-            it.x.instead = fail_together
-            await it.poll()
-            health, _ = await it.runtime.store.health.read()
+            rig.x.override = fail_together
+            await rig.poll()
+            health, _ = await rig.runtime.store.health.read()
             assert set(health.calls) == set(Call)
-            assert await it.types() == ["source.degraded"]
+            assert await rig.types() == ["source.degraded"]
 
     async def test_a_record_that_was_changed_since_it_was_read_is_not_replaced(self, redis_url: str) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            store, now = it.runtime.store.health, it.clock.now
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            store, now = rig.runtime.store.health, rig.clock.now
             _, unread = await store.read()
             sooner = Health({Call.SEARCH: Outage(OutageKind.UNAUTHORIZED, "no", now, now, is_announced=True)})
             later = Health(
@@ -231,89 +231,92 @@ class TestEachKind:
             assert await store.replace(unread, sooner, news_of(Health(), sooner, now=now))
             assert not await store.replace(unread, later, news_of(Health(), later, now=now))
             assert (await store.read())[0] == sooner
-            assert [details["kind"] for _, details in await news(it)] == ["unauthorized"]
+            assert [details["kind"] for _, details in await news(rig)] == ["unauthorized"]
 
-    async def test_one_kind_that_turns_into_another_ends_where_the_other_begins(self, redis_url: str) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            await it.watch(WatchKind.SPACE, "S1")
-            it.x.fail(Call.LOOKUP, 503)
-            await it.pass_time(30)
-            it.x.fail(Call.LOOKUP, 401)
-            await it.pass_time(120)
-            assert [(event_type, details["kind"]) for event_type, details in await news(it)] == [
+    async def test_an_outage_that_changes_its_kind_ends_one_and_starts_another(self, redis_url: str) -> None:
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            await rig.watch(WatchKind.SPACE, "S1")
+            rig.x.fail(Call.LOOKUP, 503)
+            await rig.pass_time(30)
+            rig.x.fail(Call.LOOKUP, 401)
+            await rig.pass_time(120)
+            assert [(event_type, details["kind"]) for event_type, details in await news(rig)] == [
                 ("source.degraded", "unavailable"),
                 ("source.recovered", "unavailable"),
                 ("source.degraded", "unauthorized"),
             ]
 
-    async def test_a_kind_goes_on_until_the_last_call_is_out_of_it(self, redis_url: str) -> None:
-        async with steered(redis_url, ONE_LIVE) as it:
-            await it.watch(WatchKind.SPACE, "S1")
-            await it.watch(WatchKind.SEARCH, "news")
-            it.x.fail(Call.LOOKUP, 503)
-            await it.pass_time(60)
-            since = (await news(it))[0][1]["since"]
-            it.x.fail(Call.SEARCH, 503)  # and lookups are answered again
-            await it.pass_time(30)
-            it.x.fail(Call.SEARCH, 503)
-            await it.pass_time(120)
-            before = [event_type for event_type, _ in await news(it)]
-            it.x.heal()
-            await it.pass_time(70)
-            told = await news(it)
-        assert before.count("source.degraded") == len(told) - before.count("source.recovered") - 1
-        assert told[-1][0] == "source.recovered"
-        assert told[0][1]["since"] == since
+    async def test_an_outage_lasts_until_its_last_call_recovers(self, redis_url: str) -> None:
+        async with open_rig(redis_url, ONE_LIVE) as rig:
+            await rig.watch(WatchKind.SPACE, "S1")
+            await rig.watch(WatchKind.SEARCH, "news")
+            rig.x.fail(Call.LOOKUP, 503)
+            await rig.pass_time(60)
+            since = (await news(rig))[0][1]["since"]
+            rig.x.fail(Call.SEARCH, 503)  # and lookups are answered again
+            await rig.pass_time(30)
+            rig.x.fail(Call.SEARCH, 503)
+            await rig.pass_time(120)
+            before = [event_type for event_type, _ in await news(rig)]
+            rig.x.restore()
+            await rig.pass_time(70)
+            announced = await news(rig)
+        assert before.count("source.degraded") == len(announced) - before.count("source.recovered") - 1
+        assert announced[-1][0] == "source.recovered"
+        assert announced[0][1]["since"] == since
 
 
 class TestMassVanish:
-    async def test_two_requests_that_find_nothing_open_the_circuit_and_no_space_ends(
+    async def test_two_requests_that_find_nothing_are_a_mass_vanish_and_end_no_space(
         self, redis_url: str
     ) -> None:
         everything = live(120)
-        play = "spaces:\n" + spaces(everything, LIVE) + "faults: [{at: 45s, for: 300s, kind: vanish_all}]"
-        async with steered(redis_url, play) as it:
-            await it.watch(WatchKind.SPACE, *everything)
-            await it.poll()
-            await it.pass_time(340, step=5)
-            assert [(event_type, details["kind"]) for event_type, details in await news(it)] == [
+        scenario = "spaces:\n" + spaces(everything, LIVE) + "faults: [{at: 45s, for: 300s, kind: vanish_all}]"
+        async with open_rig(redis_url, scenario) as rig:
+            await rig.watch(WatchKind.SPACE, *everything)
+            await rig.poll()
+            await rig.pass_time(340, step=5)
+            assert [(event_type, details["kind"]) for event_type, details in await news(rig)] == [
                 ("source.degraded", "mass_vanish")
             ]
-            # A doubt is polled again no more often than what is near, and 120 Spaces are two requests.
-            assert len(it.x.of(Call.LOOKUP)) <= 2 * 340 / 10
-            await it.pass_time(120, step=5)
-            assert [event_type for event_type, _ in await news(it)] == ["source.degraded", "source.recovered"]
-            assert (await it.announced("space.")) == ["space.started"] * 120
+            # A doubt is polled no more often than a near start, and 120 Spaces are two requests.
+            assert len(rig.x.of(Call.LOOKUP)) <= 2 * 340 / 10
+            await rig.pass_time(120, step=5)
+            assert [event_type for event_type, _ in await news(rig)] == [
+                "source.degraded",
+                "source.recovered",
+            ]
+            assert (await rig.announced("space.")) == ["space.started"] * 120
 
-    async def test_six_of_ten_open_the_circuit(self, redis_url: str) -> None:
-        play = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
-        async with steered(redis_url, play) as it:
-            await it.watch(WatchKind.SPACE, *live(10))
-            await it.poll()
-            await it.pass_time(600, step=5)
-            assert (await it.counts())["space.ended"] == 0
-            assert [details["kind"] for _, details in await news(it)] == ["mass_vanish"]
+    async def test_six_of_ten_are_a_mass_vanish(self, redis_url: str) -> None:
+        scenario = "spaces:\n" + spaces(live(10)[:6], LIVE, GONE) + spaces(live(10)[6:], LIVE)
+        async with open_rig(redis_url, scenario) as rig:
+            await rig.watch(WatchKind.SPACE, *live(10))
+            await rig.poll()
+            await rig.pass_time(600, step=5)
+            assert (await rig.counts())["space.ended"] == 0
+            assert [details["kind"] for _, details in await news(rig)] == ["mass_vanish"]
 
     async def test_five_of_ten_end_after_the_confirmations(self, redis_url: str) -> None:
-        play = "spaces:\n" + spaces(live(10)[:5], LIVE, GONE) + spaces(live(10)[5:], LIVE)
-        async with steered(redis_url, play) as it:
-            await it.watch(WatchKind.SPACE, *live(10))
-            await it.poll()
-            await it.pass_time(89)
-            assert (await it.counts())["space.ended"] == 0, "one poll is no proof"
-            await it.pass_time(31)
-            assert (await it.counts())["space.ended"] == 5
-            assert await news(it) == []
+        scenario = "spaces:\n" + spaces(live(10)[:5], LIVE, GONE) + spaces(live(10)[5:], LIVE)
+        async with open_rig(redis_url, scenario) as rig:
+            await rig.watch(WatchKind.SPACE, *live(10))
+            await rig.poll()
+            await rig.pass_time(89)
+            assert (await rig.counts())["space.ended"] == 0, "one poll is no proof"
+            await rig.pass_time(31)
+            assert (await rig.counts())["space.ended"] == 5
+            assert await news(rig) == []
 
     async def test_an_answer_that_comes_in_between_does_not_end_it(self, redis_url: str) -> None:
-        """Lists that answer while lookups find nothing must not make the circuit flutter."""
-        play = "spaces:\n" + spaces(live(20), LIVE)
-        play += "faults: [{at: 45s, for: 300s, kind: vanish_all, calls: [lookup]}]"
-        async with steered(redis_url, play) as it:
-            await it.watch(WatchKind.SPACE, *live(20))
-            await it.watch(WatchKind.SEARCH, "news")
-            await it.poll()
-            await it.pass_time(700, step=5)
-            told = [(event_type, details["kind"]) for event_type, details in await news(it)]
-            assert told == [("source.degraded", "mass_vanish"), ("source.recovered", "mass_vanish")]
-            assert (await it.announced("space.")) == ["space.started"] * 20
+        """Lists that answer while lookups find nothing must not make the state alternate."""
+        scenario = "spaces:\n" + spaces(live(20), LIVE)
+        scenario += "faults: [{at: 45s, for: 300s, kind: vanish_all, calls: [lookup]}]"
+        async with open_rig(redis_url, scenario) as rig:
+            await rig.watch(WatchKind.SPACE, *live(20))
+            await rig.watch(WatchKind.SEARCH, "news")
+            await rig.poll()
+            await rig.pass_time(700, step=5)
+            announced = [(event_type, details["kind"]) for event_type, details in await news(rig)]
+            assert announced == [("source.degraded", "mass_vanish"), ("source.recovered", "mass_vanish")]
+            assert (await rig.announced("space.")) == ["space.started"] * 20

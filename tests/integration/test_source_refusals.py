@@ -1,4 +1,4 @@
-"""What X refuses is left out per call, by all workers, for an hour; then it is asked for again."""
+"""Refused values are left out per call, by all workers, for an hour; then they are retried."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from notifier.core.polling.refusals import REFUSED_FOR_SECONDS, Refusals
 from notifier.source.refusals import READ_AGAIN_SECONDS
 from notifier.store import schema
 from tests.support.admin_api import KEY, Serve
-from tests.support.steered import Asked, Steered, spaces, steered
+from tests.support.rig import Rig, XRequest, open_rig, spaces
 
-PLAY = "spaces:\n" + spaces(["S1"], "{at: 0s, set: {state: live, title: news, started_at: -60s}}")
+SCENARIO = "spaces:\n" + spaces(["S1"], "{at: 0s, set: {state: live, title: news, started_at: -60s}}")
 LOOKUP = Question(Call.LOOKUP, ("S1",))
 SEARCH = Question(Call.SEARCH, ("news",))
 STEP = READ_AGAIN_SECONDS
 
 
 class Mood:
-    """X refuses some values of a parameter for as long as it is in the mood."""
+    """Refuses some values of a parameter while it is active."""
 
     def __init__(self, parameter: str, *values: str) -> None:
         self.parameter = parameter
         self.values = set(values)
 
-    async def __call__(self, asked: Asked) -> web.Response | None:
+    async def __call__(self, asked: XRequest) -> web.Response | None:
         sent = asked.query.get(self.parameter, "").split(",")
         refused = sorted(self.values & set(sent))
         if not refused:
@@ -41,17 +41,17 @@ class Mood:
         return web.json_response({"title": "Invalid Request", "errors": [error]}, status=400)
 
 
-def in_a_mood(it: Steered, parameter: str, *values: str) -> Mood:
-    it.x.instead = mood = Mood(parameter, *values)
+def in_a_mood(rig: Rig, parameter: str, *values: str) -> Mood:
+    rig.x.override = mood = Mood(parameter, *values)
     return mood
 
 
-async def ask(it: Steered, question: Question = LOOKUP, *, worker: int = 0) -> list[int]:
-    """Ask and return the statuses that it took; the answer itself is a good one."""
-    x, before = it.workers[worker].x, len(it.x.asked)
+async def ask(rig: Rig, question: Question = LOOKUP, *, worker: int = 0) -> list[int]:
+    """Ask and return the statuses of the requests; the final answer succeeds."""
+    x, before = rig.workers[worker].x, len(rig.x.requests)
     assert x is not None
     assert (await x.ask(question)).failure is None
-    return [asked.status for asked in it.x.asked[before:]]
+    return [asked.status for asked in rig.x.requests[before:]]
 
 
 REFUSED = [
@@ -62,62 +62,62 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("parameter", "values"), REFUSED)
-async def test_it_is_asked_for_again_after_an_hour(
+async def test_a_refused_value_is_requested_again_after_an_hour(
     redis_url: str, parameter: str, values: tuple[str, ...]
 ) -> None:
-    async with steered(redis_url, PLAY) as it:
-        mood = in_a_mood(it, parameter, *values)
-        assert await ask(it) == [400, 200]
-        mood.values = set()  # it was a slip, and X never knew
-        it.clock.now += REFUSED_FOR_SECONDS - 1
-        assert await ask(it) == [200]
-        assert not set(values) & set(it.x.asked[-1].query.get(parameter, "").split(","))
-        it.clock.now += 1
-        assert await ask(it) == [200]
-        assert set(values) <= set(it.x.asked[-1].query[parameter].split(","))
-        assert await it.runtime.store.refusals.read() == Refusals()
+    async with open_rig(redis_url, SCENARIO) as rig:
+        mood = in_a_mood(rig, parameter, *values)
+        assert await ask(rig) == [400, 200]
+        mood.values = set()  # a temporary mistake of X
+        rig.clock.now += REFUSED_FOR_SECONDS - 1
+        assert await ask(rig) == [200]
+        assert not set(values) & set(rig.x.requests[-1].query.get(parameter, "").split(","))
+        rig.clock.now += 1
+        assert await ask(rig) == [200]
+        assert set(values) <= set(rig.x.requests[-1].query[parameter].split(","))
+        assert await rig.runtime.store.refusals.read() == Refusals()
 
 
-async def test_one_400_an_hour_renews_it_for_as_long_as_x_refuses(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        in_a_mood(it, "space.fields", "title")
+async def test_one_400_an_hour_renews_a_refusal(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        in_a_mood(rig, "space.fields", "title")
         for _ in range(5 * 60):
-            await ask(it)
-            it.clock.now += 60
-        assert [asked.status for asked in it.x.asked].count(400) == 5
+            await ask(rig)
+            rig.clock.now += 60
+        assert [asked.status for asked in rig.x.requests].count(400) == 5
 
 
-async def test_a_call_that_takes_the_value_goes_on_with_it(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        mood = in_a_mood(it, "space.fields", "title")
-        await ask(it)
+async def test_a_call_that_accepts_the_value_keeps_it(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        mood = in_a_mood(rig, "space.fields", "title")
+        await ask(rig)
         mood.values = set()
-        assert await ask(it, SEARCH) == [200]
-        assert "title" in it.x.asked[-1].query["space.fields"]
-        await ask(it)
-        assert "title" not in it.x.asked[-1].query["space.fields"]
+        assert await ask(rig, SEARCH) == [200]
+        assert "title" in rig.x.requests[-1].query["space.fields"]
+        await ask(rig)
+        assert "title" not in rig.x.requests[-1].query["space.fields"]
 
 
-async def test_what_one_worker_has_learned_the_others_know(redis_url: str) -> None:
-    async with steered(redis_url, PLAY, workers=2) as it:
-        await ask(it, worker=1)
-        mood = in_a_mood(it, "space.fields", "title")
-        assert await ask(it) == [400, 200]
-        it.clock.now += STEP
-        assert await ask(it, worker=1) == [200]
+async def test_refusals_are_shared_between_workers(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO, workers=2) as rig:
+        await ask(rig, worker=1)
+        mood = in_a_mood(rig, "space.fields", "title")
+        assert await ask(rig) == [400, 200]
+        rig.clock.now += STEP
+        assert await ask(rig, worker=1) == [200]
         mood.values = set()
-        it.clock.now += REFUSED_FOR_SECONDS
-        assert await ask(it, worker=1) == [200]
-        it.clock.now += STEP
-        assert await ask(it) == [200]
-        assert all("title" in asked.query["space.fields"] for asked in it.x.asked[-2:])
+        rig.clock.now += REFUSED_FOR_SECONDS
+        assert await ask(rig, worker=1) == [200]
+        rig.clock.now += STEP
+        assert await ask(rig) == [200]
+        assert all("title" in asked.query["space.fields"] for asked in rig.x.requests[-2:])
 
 
-async def test_while_nothing_is_refused_a_question_costs_no_round_trip_for_it(
+async def test_without_refusals_a_question_needs_no_extra_round_trip(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with steered(redis_url, PLAY) as it:
-        record, reads = it.runtime.store.refusals, 0
+    async with open_rig(redis_url, SCENARIO) as rig:
+        record, reads = rig.runtime.store.refusals, 0
         read = record.read
 
         async def counted() -> Refusals:
@@ -127,64 +127,64 @@ async def test_while_nothing_is_refused_a_question_costs_no_round_trip_for_it(
 
         monkeypatch.setattr(record, "read", counted)
         for _ in range(29):
-            await ask(it)
-            it.clock.now += 1
+            await ask(rig)
+            rig.clock.now += 1
         assert reads == 1
 
 
-async def test_it_is_logged_once_when_it_begins_and_once_when_it_is_over(redis_url: str) -> None:
-    async with steered(redis_url, PLAY, workers=2) as it:
+async def test_a_refusal_is_logged_once_at_its_start_and_once_at_its_end(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO, workers=2) as rig:
         with capture_logs() as logs:
-            mood = in_a_mood(it, "space.fields", "title")
+            mood = in_a_mood(rig, "space.fields", "title")
             for _ in range(150):
-                await ask(it)
-                await ask(it, worker=1)
-                it.clock.now += 60
+                await ask(rig)
+                await ask(rig, worker=1)
+                rig.clock.now += 60
             mood.values = set()
-            it.clock.now += REFUSED_FOR_SECONDS
+            rig.clock.now += REFUSED_FOR_SECONDS
             for _ in range(3):
-                await ask(it)
-                await ask(it, worker=1)
-                it.clock.now += 60
+                await ask(rig)
+                await ask(rig, worker=1)
+                rig.clock.now += 60
     assert [(each["event"], each["call"], each["parameter"], each["value"]) for each in logs] == [
         ("source.value_refused", "lookup", "space.fields", "title"),
         ("source.value_accepted", "lookup", "space.fields", "title"),
     ]
 
 
-async def test_the_source_says_what_is_missing_for_as_long_as_it_is(redis_url: str, serve: Serve) -> None:
+async def test_the_source_shows_refused_values_while_they_last(redis_url: str, serve: Serve) -> None:
     async def shown() -> Any:
         document = await (await client.get("/v1/source", headers=KEY)).json()
         return document["status"], document["refused"]
 
-    async with steered(redis_url, PLAY) as it:
-        client = await serve(it.runtime)
-        mood = in_a_mood(it, "space.fields", "title", "lang")
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.poll()
-        until = rfc3339(it.clock.now + REFUSED_FOR_SECONDS)
+    async with open_rig(redis_url, SCENARIO) as rig:
+        client = await serve(rig.runtime)
+        mood = in_a_mood(rig, "space.fields", "title", "lang")
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.poll()
+        until = rfc3339(rig.clock.now + REFUSED_FOR_SECONDS)
         refused = {"call": "lookup", "parameter": "space.fields", "values": ["lang", "title"], "until": until}
         assert await shown() == ("ok", [refused])
         mood.values = set()
-        it.clock.now += REFUSED_FOR_SECONDS
-        await it.poll()
+        rig.clock.now += REFUSED_FOR_SECONDS
+        await rig.poll()
         assert await shown() == ("ok", [])
 
 
-async def test_the_record_goes_by_itself_and_outlasts_the_hour(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        in_a_mood(it, "space.fields", "title")
-        await ask(it)
-        redis = it.runtime.store.database.redis
+async def test_the_record_expires_but_outlasts_the_hour(redis_url: str) -> None:
+    async with open_rig(redis_url, SCENARIO) as rig:
+        in_a_mood(rig, "space.fields", "title")
+        await ask(rig)
+        redis = rig.runtime.store.database.redis
         assert REFUSED_FOR_SECONDS < await redis.ttl(schema.REFUSALS()) <= 2 * REFUSED_FOR_SECONDS
         assert json.loads(await redis.get(schema.REFUSALS()))
 
 
 async def test_a_record_that_was_changed_since_it_was_read_is_not_replaced(redis_url: str) -> None:
-    async with steered(redis_url, PLAY) as it:
-        record = it.runtime.store.refusals
-        one = Refusals().refuse(Call.LOOKUP, {"expansions": {"topic_ids"}}, now=it.clock.now)
-        other = Refusals().refuse(Call.SEARCH, {"state": {"all"}}, now=it.clock.now)
+    async with open_rig(redis_url, SCENARIO) as rig:
+        record = rig.runtime.store.refusals
+        one = Refusals().refuse(Call.LOOKUP, {"expansions": {"topic_ids"}}, now=rig.clock.now)
+        other = Refusals().refuse(Call.SEARCH, {"state": {"all"}}, now=rig.clock.now)
         assert await record.replace(Refusals(), one)
         assert not await record.replace(Refusals(), other)
         assert await record.read() == one

@@ -1,4 +1,4 @@
-"""X plays any history, faults and all, before two workers over a real server; the laws hold at each step."""
+"""A state machine: X goes through any history with faults, two workers follow, and the laws hold."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from notifier.core.spaces.known import KnownSpace
 from notifier.core.spaces.lists import LISTED_SECONDS
 from notifier.core.spaces.returns import return_factor
 from tests.support.api_runtime import Clock
-from tests.support.chronicle import Chronicle
+from tests.support.event_oracle import EventOracle
 from tests.support.examples import examples
 from tests.support.processes import RedisServer
-from tests.support.space_builders import told_part
+from tests.support.space_builders import announced_fields
 from tests.support.space_machine import (
     CHANGES,
     CROWD,
@@ -43,17 +43,17 @@ from tests.support.space_machine import (
     Answer,
     Fault,
     X,
+    matches_x,
     settled_phase,
-    tells_the_truth,
 )
-from tests.support.stage import CROWD_WATCH, EVERY, TARGETS, Glimpse, Stage
+from tests.support.two_workers import CROWD_WATCH, EVERY, TARGETS, StoredState, WorkerPair
 
 pytestmark = [pytest.mark.server, pytest.mark.no_cover]
 
 CALLS: Final = st.sampled_from((Call.LOOKUP, Call.CREATORS, Call.SEARCH))
 FAULTS: Final = st.sampled_from(Fault)
 FIRST_SIGHT: Final = st.sampled_from(OnFirstSight)
-LIVES: Final = st.none() | st.integers(0, 3)
+STEPS_LEFT: Final = st.none() | st.integers(0, 3)
 SPACE: Final = st.sampled_from(SPACES)
 ONE: Final = st.none() | SPACE
 SECONDS: Final = st.sampled_from((1, 11, 31, 61, 600, 3600, 13 * 3600))
@@ -65,16 +65,16 @@ Scenes: TypeAlias = list[tuple[str, int, int, bool]]
 SCENES: Final = st.lists(
     st.tuples(MOVE, VARIETY, st.sampled_from((0, 1, 31, 600)), st.booleans()), min_size=3, max_size=8
 )
-"""What happens to a Space in which variety, after how many seconds, and whether it is seen."""
+"""A move with its variety, the seconds before it, and whether it is polled."""
 
 SCENES_BETWEEN_RESTS: Final = 4
 CONFIRMS_SECONDS: Final = 40.0
 STEP_SECONDS: Final = 30.0
-TOLD_BY_TIME: Final = frozenset({EventType.REMINDER, EventType.START_OVERDUE, EventType.REDACTED})
+TIMED_EVENTS: Final = frozenset({EventType.REMINDER, EventType.START_OVERDUE, EventType.REDACTED})
 
 
 class SpaceMachine(RuleBasedStateMachine):
-    """Directs X, the operator, the clock and death."""
+    """Controls X, the operator, the clock and crashes."""
 
     url: ClassVar[str]
     answers: Bundle[Answer] = Bundle("answers")
@@ -85,25 +85,25 @@ class SpaceMachine(RuleBasedStateMachine):
             client.flushall()
         self.clock = Clock()
         self.x = X(self.clock)
-        self.stage = Stage(self.url, self.clock, self.x)
-        self.chronicle = Chronicle()
-        self.seen = Glimpse()
+        self.pair = WorkerPair(self.url, self.clock, self.x)
+        self.oracle = EventOracle()
+        self.seen = StoredState()
         self.scenes = 0
         self.runner = asyncio.Runner()
-        self.runner.run(self.stage.open())
+        self.runner.run(self.pair.open())
 
     def teardown(self) -> None:
-        self.runner.run(self.stage.close())
+        self.runner.run(self.pair.close())
         self.runner.close()
 
-    # What happens around the workers
+    # Rules around the workers
 
     @initialize(names=st.sets(WATCHES, min_size=2), first_sight=FIRST_SIGHT, space_id=SPACE, scenes=SCENES)
     def begin(self, names: set[str], first_sight: OnFirstSight, space_id: str, scenes: Scenes) -> None:
         for each in CROWD:
             self.x.move(each, "start", 0)
         for name in (*sorted(names), CROWD_WATCH):
-            self.step(partial(self.stage.add, name, first_sight))
+            self.step(partial(self.pair.add, name, first_sight))
         self.poll_everything(0)
         self.x_plays(space_id, scenes)
 
@@ -122,22 +122,24 @@ class SpaceMachine(RuleBasedStateMachine):
         one = self.ask(0, Call.LOOKUP, None, Fault.NONE, 0)
         self.x.move(space_id, second, variety)
         other = self.ask(1, Call.LOOKUP, None, Fault.NONE, 0)
-        self.both_apply(one, other, timers_ring=False)
+        self.both_apply(one, other, with_timers=False)
 
-    @rule(seconds=SECONDS, worker=st.none() | WORKERS, lives=LIVES)
-    def time_passes(self, seconds: int, worker: int | None, lives: int | None) -> None:
+    @rule(seconds=SECONDS, worker=st.none() | WORKERS, steps_left=STEPS_LEFT)
+    def time_passes(self, seconds: int, worker: int | None, steps_left: int | None) -> None:
         self.clock.now += seconds
         if worker is not None:
-            self.step(partial(self.stage.live, worker, lives, partial(self.stage.ring, worker)))
+            self.step(
+                partial(self.pair.run_with_crash, worker, steps_left, partial(self.pair.run_timers, worker))
+            )
 
     @rule(name=WATCHES, first_sight=FIRST_SIGHT, toggles=st.booleans())
     def somebody_changes_a_watch(self, name: str, first_sight: OnFirstSight, toggles: bool) -> None:
-        if name not in self.stage.watches:
-            self.step(partial(self.stage.add, name, first_sight))
+        if name not in self.pair.watches:
+            self.step(partial(self.pair.add, name, first_sight))
         else:
-            self.step(partial(self.stage.toggle if toggles else self.stage.delete, name))
+            self.step(partial(self.pair.toggle if toggles else self.pair.delete, name))
 
-    # What the workers do
+    # Rules of the workers
 
     @rule(target=answers, worker=WORKERS, call=CALLS, one=ONE, fault=FAULTS, behind=st.integers(1, 5))
     def a_worker_asks(self, worker: int, call: Call, one: str | None, fault: Fault, behind: int) -> Answer:
@@ -149,29 +151,29 @@ class SpaceMachine(RuleBasedStateMachine):
     ) -> Answer:
         return self.ask_and_apply(worker, call, one, fault, behind)
 
-    @rule(answer=answers, worker=WORKERS, lives=LIVES)
-    def a_worker_applies_an_answer(self, answer: Answer, worker: int, lives: int | None) -> None:
-        apply = partial(self.stage.apply, worker, answer)
-        self.step(partial(self.stage.live, worker, lives, apply), answer)
+    @rule(answer=answers, worker=WORKERS, steps_left=STEPS_LEFT)
+    def a_worker_applies_an_answer(self, answer: Answer, worker: int, steps_left: int | None) -> None:
+        apply = partial(self.pair.apply, worker, answer)
+        self.step(partial(self.pair.run_with_crash, worker, steps_left, apply), answer)
 
-    @rule(one=answers, other=answers, timers_ring=st.booleans())
-    def both_workers_apply_an_answer(self, one: Answer, other: Answer, timers_ring: bool) -> None:
-        self.both_apply(one, other, timers_ring=timers_ring)
+    @rule(one=answers, other=answers, with_timers=st.booleans())
+    def both_workers_apply_an_answer(self, one: Answer, other: Answer, with_timers: bool) -> None:
+        self.both_apply(one, other, with_timers=with_timers)
 
     @rule(answer=answers, name=WATCHES)
     def a_watch_is_paused_or_resumed_meanwhile(self, answer: Answer, name: str) -> None:
-        if name in self.stage.watches:
-            self.step(lambda: asyncio.gather(self.stage.apply(0, answer), self.stage.toggle(name)), answer)
+        if name in self.pair.watches:
+            self.step(lambda: asyncio.gather(self.pair.apply(0, answer), self.pair.toggle(name)), answer)
 
     @rule(rounds=st.integers(1, 3), after_restart=st.booleans())
     def all_is_well_for_a_while(self, rounds: int, after_restart: bool) -> None:
         if after_restart:
-            self.runner.run(self.stage.close())
-            self.runner.run(self.stage.open())
+            self.runner.run(self.pair.close())
+            self.runner.run(self.pair.open())
         for number in range(rounds):
             self.clock.now += CONFIRMS_SECONDS
             self.poll_everything(number % 2)
-            self.step(partial(self.stage.ring, 1))
+            self.step(partial(self.pair.run_timers, 1))
 
     @rule(worker=WORKERS, fault=FAULTS, rounds=st.integers(2, 4))
     def a_fault_lasts(self, worker: int, fault: Fault, rounds: int) -> None:
@@ -201,11 +203,11 @@ class SpaceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.scenes >= SCENES_BETWEEN_RESTS)
     @rule()
     def x_stands_still(self) -> None:
-        """When X has stood still for long enough everything is known, and nothing more is told."""
+        """After X has been unchanged for long enough, everything is known and nothing more is announced."""
         self.scenes = 0
-        self.x.mend_the_clock()
+        self.x.refresh_timestamps()
         settled = {each: settled_phase(self.seen.known[each], self.x.has.get(each)) for each in EVERY}
-        # A list that cannot be asked any more no longer speaks for a Space; what went back often needs more.
+        # A list that cannot be polled no longer counts for a Space; repeated returns need more polls.
         self.clock.now += LISTED_SECONDS
         hardest = max(
             return_factor(known, name) for known in self.known_spaces() for name in ("state", "host_ids")
@@ -213,69 +215,69 @@ class SpaceMachine(RuleBasedStateMachine):
         self.all_is_well_for_a_while(3 + 2 * hardest, after_restart=False)
         serial = self.seen.serial
         self.poll_everything(1)
-        assert self.seen.serial == serial or {event.type for event in self.seen.events} <= TOLD_BY_TIME
+        assert self.seen.serial == serial or {event.type for event in self.seen.events} <= TIMED_EVENTS
         for space_id in filter(self.is_followed, EVERY):
             known, record = self.seen.known[space_id], self.x.has.get(space_id)
             assert (known and known.phase) == settled[space_id], f"{space_id} is {known}, X has {record}"
             if known and record and not known.phase.is_over and record["state"] in (known.phase, "paused"):
-                assert tells_the_truth(known, record), f"{known.space} is not {record}"
+                assert matches_x(known, record), f"{known.space} is not {record}"
 
-    def both_apply(self, one: Answer, other: Answer, *, timers_ring: bool) -> None:
-        work = [partial(self.stage.apply, 0, one), partial(self.stage.apply, 1, other)]
-        if timers_ring:
-            work += [partial(self.stage.ring, 0), partial(self.stage.ring, 1)]
+    def both_apply(self, one: Answer, other: Answer, *, with_timers: bool) -> None:
+        work = [partial(self.pair.apply, 0, one), partial(self.pair.apply, 1, other)]
+        if with_timers:
+            work += [partial(self.pair.run_timers, 0), partial(self.pair.run_timers, 1)]
         self.step(lambda: asyncio.gather(*(each() for each in work)), one, other)
 
     def ask(self, worker: int, call: Call, one: str | None, fault: Fault, behind: int) -> Answer:
-        answer = self.runner.run(self.stage.ask(worker, call, fault, one=one, behind=behind))
+        answer = self.runner.run(self.pair.ask(worker, call, fault, one=one, behind=behind))
         self.clock.now += 1
         return answer
 
     def ask_and_apply(self, worker: int, call: Call, one: str | None, fault: Fault, behind: int) -> Answer:
         answer = self.ask(worker, call, one, fault, behind)
-        self.step(partial(self.stage.apply, worker, answer), answer)
+        self.step(partial(self.pair.apply, worker, answer), answer)
         return answer
 
     def poll_everything(self, worker: int) -> None:
-        """Let a worker ask everything at once, and apply one healthy answer after the other."""
+        """Have a worker make all calls at once, and apply the healthy answers in turn."""
         asked = [
-            self.runner.run(self.stage.ask(worker, call, Fault.NONE))
+            self.runner.run(self.pair.ask(worker, call, Fault.NONE))
             for call in (Call.LOOKUP, Call.CREATORS, Call.SEARCH)
         ]
         self.clock.now += 1
 
         async def apply_all() -> None:
             for answer in asked:
-                await self.stage.apply(worker, answer)
+                await self.pair.apply(worker, answer)
 
         self.step(apply_all, *asked)
 
     def known_spaces(self) -> list[KnownSpace]:
-        """Return what is known of those Spaces that were seen; the crowd always was."""
+        """Return the known state of the Spaces seen so far; the crowd always is."""
         return [known for known in self.seen.known.values() if known is not None]
 
     def is_followed(self, space_id: SpaceId) -> bool:
         return any(
             watch.id in self.seen.watches[space_id]
             or (watch.kind, watch.subject) == (WatchKind.SPACE, space_id)
-            for watch in self.stage.polling()
+            for watch in self.pair.polling()
         )
 
     # The laws
 
     def step(self, action: Callable[[], Awaitable[object]], *answers: Answer) -> None:
-        """Let something happen in which answers are applied, and hold what comes of it against the laws."""
+        """Run an action that applies answers, and check the result against the laws."""
 
-        async def act() -> Glimpse:
+        async def act() -> StoredState:
             async with asyncio.timeout(STEP_SECONDS):
                 await action()
-            return await self.stage.glimpse(self.seen)
+            return await self.pair.read_state(self.seen)
 
         before, self.seen = self.seen, self.runner.run(act())
         for answer in answers:
-            self.chronicle.hear(answer, before.known, self.seen.known)
+            self.oracle.record(answer, before.known, self.seen.known)
         self.check_events()
-        self.chronicle.agree(self.seen.known)
+        self.oracle.check_known(self.seen.known)
         self.check_polls()
         self.check_that_nothing_goes_back(before)
         if len(answers) == 1:
@@ -285,28 +287,30 @@ class SpaceMachine(RuleBasedStateMachine):
     def check_events(self) -> None:
         for event in self.seen.events:
             if event.type.startswith("space."):
-                # What X has lost is reported to everyone who got it, also where nobody follows it by now.
-                assert event.data["watch_ids"] or event.type is EventType.REDACTED, "nobody follows it"
-                self.chronicle.check(event, now=self.clock())
+                # A redaction goes to everyone who received the Space, even if no watch follows it now.
+                assert event.data["watch_ids"] or event.type is EventType.REDACTED, "no watch follows it"
+                self.oracle.check(event, now=self.clock())
             elif event.type is EventType.WATCH_BASELINE:
                 for record in event.data["details"]["spaces"]:
                     self.check_baseline(read_space(record["id"], record))
 
     def check_baseline(self, space: Space) -> None:
-        """A baseline tells of a Space as the events before it left it; one without any begins with it."""
-        believed = self.chronicle.told.setdefault(space.id, space)
+        """A baseline shows a Space in the state of its earlier events, or introduces it."""
+        expected = self.oracle.announced.setdefault(space.id, space)
         known = self.seen.known[space.id]
         assert known is not None
         if known.erased:
-            space, believed = space.without_content(), believed.without_content()
-        assert told_part(space) == told_part(believed), "a baseline tells what is not known"
+            space, expected = space.without_content(), expected.without_content()
+        assert announced_fields(space) == announced_fields(expected), (
+            "a baseline differs from the known state"
+        )
 
     def check_polls(self) -> None:
-        polling = self.stage.polling()
+        polling = self.pair.polling()
         for space_id in map(SpaceId, SPACES):
             polls, watches = self.seen.polls.count(space_id), self.seen.watches[space_id]
             assert polls <= 1
-            assert watches or not polls, f"{space_id} is polled for nobody"
+            assert watches or not polls, f"{space_id} is polled without a watch"
             if space_id not in self.seen.forgotten and {watch.id for watch in polling} & set(watches):
                 assert polls, f"{space_id} is not polled any more"
         subjects = [
@@ -316,33 +320,35 @@ class SpaceMachine(RuleBasedStateMachine):
         ]
         assert sorted(self.seen.discovery) == sorted(subjects)
 
-    def check_that_nothing_goes_back(self, before: Glimpse) -> None:
+    def check_that_nothing_goes_back(self, before: StoredState) -> None:
         for space_id, known in self.seen.known.items():
             was = before.known[space_id]
             if was is not None:
                 assert known is not None
-                assert known.began_at >= was.began_at, "an older answer was taken for news (E4)"
+                assert known.began_at >= was.began_at, "an older answer was applied (E4)"
                 speakers = set(known.space.speaker_ids or ())
                 assert known.erased or set(was.space.speaker_ids or ()) <= speakers
 
-    def check_that_silence_and_what_is_outdated_change_nothing(self, answer: Answer, before: Glimpse) -> None:
-        named = answer.seen().keys() | answer.missing() | answer.left_open()
+    def check_that_silence_and_what_is_outdated_change_nothing(
+        self, answer: Answer, before: StoredState
+    ) -> None:
+        named = answer.seen().keys() | answer.missing() | answer.unaccounted_for()
         for space_id, was in before.known.items():
             known = self.seen.known[space_id]
             if was is not None and (space_id not in named or answer.began_at < was.began_at):
-                # That a list does not show a Space any more is remembered, and changes nothing by itself.
+                # A list that no longer shows a Space is recorded, but changes nothing by itself.
                 assert known is not None
                 assert known.listed.keys() <= was.listed.keys()
                 assert replace(known, listed={}) == replace(was, listed={})
 
     def check_that_a_mass_vanish_ends_nothing(self, answer: Answer) -> None:
-        words = [self.chronicle.words[space_id] for space_id in (*answer.seen(), *answer.missing())]
-        if any(said[-1].in_a_crowd for said in words):
+        statements = [self.oracle.statements[space_id] for space_id in (*answer.seen(), *answer.missing())]
+        if any(said[-1].in_mass_vanish for said in statements):
             ends = (EventType.ENDED, EventType.CANCELED)
             assert not [e for e in self.seen.events if e.type in ends and e.data["inferred"]]
 
 
-def test_any_history_of_x_is_announced_as_it_was(redis_server: RedisServer) -> None:
+def test_the_laws_hold_for_any_history_of_x(redis_server: RedisServer) -> None:
     class OverThisServer(SpaceMachine):
         url = redis_server.url
 

@@ -1,4 +1,4 @@
-"""What X bills for a day of polling, and what goes without when the day's money runs out."""
+"""What X bills for a day of polling, and what is skipped when the budget runs out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifier.core.model.poll import NextPoll, Urgency
 from notifier.core.model.watch import WatchKind
 from notifier.simulator.app import STATUS_PATH
 from tests.support.admin_api import Serve
-from tests.support.steered import NOON, Steered, spaces, steered
+from tests.support.rig import NOON, Rig, open_rig, spaces
 
 pytestmark = [pytest.mark.server, pytest.mark.no_cover]
 
@@ -23,190 +23,188 @@ LIVE = "{at: 0s, set: {state: live, title: news, started_at: -60s, speaker_ids: 
 WITH_SEVEN = "users: [{id: 7, name: Seven, username: seven}]\nspaces:\n"
 
 
-async def cost(it: Steered) -> float:
-    """What the stand-in has billed, on all days."""
-    x = it.workers[0].x
+async def cost(rig: Rig) -> float:
+    """Return the stand-in's bill over all days."""
+    x = rig.workers[0].x
     assert x is not None
-    session: Any = x._session  # noqa: SLF001 - the one connection to the stand-in that the test has
-    async with session.get(it.runtime.settings.x_api_url + STATUS_PATH) as answer:
+    session: Any = x._session  # noqa: SLF001 - the test's only connection to the stand-in
+    async with session.get(rig.runtime.settings.x_api_url + STATUS_PATH) as answer:
         usd: float = (await answer.json())["cost"]["usd"]
     return usd
 
 
-async def told_cost(it: Steered, serve: Serve) -> float:
-    """What /metrics says that X has billed."""
-    client = await serve(it.runtime)
+async def announced_cost(rig: Rig, serve: Serve) -> float:
+    """Return X's bill according to /metrics."""
+    client = await serve(rig.runtime)
     text = await (await client.get("/metrics")).text()
     found = re.search(r"^notifier_x_cost_usd_total (\S+)$", text, re.MULTILINE)
     assert found is not None
     return round(float(found[1]), 6)
 
 
-async def test_each_resource_is_counted_once_a_utc_day_as_x_bills_it(redis_url: str, serve: Serve) -> None:
-    play = WITH_SEVEN + spaces(["S1", "S2", "S3"], LIVE)
-    async with steered(redis_url, play, at=MIDNIGHT - 1800, workers=2) as it:
-        await it.watch(WatchKind.SPACE, "S1", "S2", "S3")
-        await it.watch(WatchKind.CREATOR, "1", "@seven")
-        await it.watch(WatchKind.SEARCH, "news")
-        await it.pass_time(1780, step=20)
-        today = await it.runtime.store.spending.ledger(now=it.clock.now)
+async def test_each_resource_is_billed_once_per_utc_day(redis_url: str, serve: Serve) -> None:
+    scenario = WITH_SEVEN + spaces(["S1", "S2", "S3"], LIVE)
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 1800, workers=2) as rig:
+        await rig.watch(WatchKind.SPACE, "S1", "S2", "S3")
+        await rig.watch(WatchKind.CREATOR, "1", "@seven")
+        await rig.watch(WatchKind.SEARCH, "news")
+        await rig.pass_time(1780, step=20)
+        today = await rig.runtime.store.spending.ledger(now=rig.clock.now)
         assert (today.space_reads, today.user_reads, today.spent) == (3, 1, 0.025)
-        assert await told_cost(it, serve) == await cost(it) == 0.025
-        await it.pass_time(60, step=10)  # over midnight
-        tomorrow = await it.runtime.store.spending.ledger(now=it.clock.now)
+        assert await announced_cost(rig, serve) == await cost(rig) == 0.025
+        await rig.pass_time(60, step=10)  # over midnight
+        tomorrow = await rig.runtime.store.spending.ledger(now=rig.clock.now)
         assert (tomorrow.space_reads, tomorrow.user_reads, tomorrow.spent) == (3, 1, 0.025)
         assert sum(tomorrow.yesterday) == pytest.approx(0.025)
-        assert await told_cost(it, serve) == await cost(it) == 0.05
+        assert await announced_cost(rig, serve) == await cost(rig) == 0.05
 
 
-async def test_people_who_come_along_cost_nothing_where_the_setting_says_so(
-    redis_url: str, serve: Serve
-) -> None:
-    play = WITH_SEVEN + spaces(["S1"], LIVE)
-    async with steered(redis_url, play, x_expanded_users_billed=False) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.poll()
-        assert await told_cost(it, serve) == 0.005
-        await it.watch(WatchKind.CREATOR, "@seven")
-        await it.poll()
-        assert await told_cost(it, serve) == 0.015, "a user who was asked for by name always costs"
+async def test_expanded_people_are_free_if_the_setting_says_so(redis_url: str, serve: Serve) -> None:
+    scenario = WITH_SEVEN + spaces(["S1"], LIVE)
+    async with open_rig(redis_url, scenario, x_expanded_users_billed=False) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.poll()
+        assert await announced_cost(rig, serve) == 0.005
+        await rig.watch(WatchKind.CREATOR, "@seven")
+        await rig.poll()
+        assert await announced_cost(rig, serve) == 0.015, "a user who was asked for by name always costs"
 
 
 TWELVE = [*range(11, 23)]
 
 
-async def test_a_space_with_twelve_speakers_costs_its_people_once_and_nobody_after_its_end(
+async def test_people_of_a_space_cost_once_and_nothing_after_its_end(
     redis_url: str,
 ) -> None:
     users = ", ".join(f"{{id: {each}, name: N{each}, username: n{each}}}" for each in TWELVE)
     live = f"{{at: 0s, set: {{state: live, title: news, started_at: -60s, speaker_ids: {TWELVE}}}}}"
     ended = "{at: 600s, set: {state: ended, ended_at: +600s}}"
-    play = f"users: [{users}]\nspaces:\n" + spaces(["S1"], live, ended, creator="11")
-    async with steered(redis_url, play, at=MIDNIGHT - 1800) as it:
-        await it.watch(WatchKind.SPACE, "S1")
-        await it.pass_time(590, step=30)
-        assert await cost(it) == 0.125, "twelve people and a Space, however often it is polled"
-        await it.pass_time(120, step=30)
-        assert await it.counts() == {"space.started": 1, "space.ended": 1}
-        polls = len(it.x.asked)
-        await it.pass_time(DAY + 1800, step=1800)
-        assert len(it.x.asked) - polls == 1, "once more, a day after its end"
-        assert await cost(it) == 0.13, "for which the Space alone is paid again"
+    scenario = f"users: [{users}]\nspaces:\n" + spaces(["S1"], live, ended, creator="11")
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 1800) as rig:
+        await rig.watch(WatchKind.SPACE, "S1")
+        await rig.pass_time(590, step=30)
+        assert await cost(rig) == 0.125, "twelve people and a Space, however often it is polled"
+        await rig.pass_time(120, step=30)
+        assert await rig.counts() == {"space.started": 1, "space.ended": 1}
+        polls = len(rig.x.requests)
+        await rig.pass_time(DAY + 1800, step=1800)
+        assert len(rig.x.requests) - polls == 1, "once more, a day after its end"
+        assert await cost(rig) == 0.13, "for which the Space alone is paid again"
 
 
-def discovered(it: Steered, since: float) -> list[float]:
-    """When creators were asked about after some moment, in seconds from then."""
-    return [asked.at - since for asked in it.x.of(Call.CREATORS) if asked.at > since]
+def discovered(rig: Rig, since: float) -> list[float]:
+    """Return when creators were polled after a time, in seconds from it."""
+    return [asked.at - since for asked in rig.x.of(Call.CREATORS) if asked.at > since]
 
 
-async def test_discovery_slows_stops_and_comes_back_the_next_day_and_live_spaces_go_on(
+async def test_discovery_slows_stops_and_returns_the_next_day_while_live_spaces_continue(
     redis_url: str,
 ) -> None:
-    """Ten Spaces at first, then two more every half hour: forty until midnight, where the money is for 24."""
+    """Ten Spaces, then two more every half hour: forty until midnight, with a budget for 24."""
     hourly = [f"{{at: {minutes}m, set: {{state: live, title: more}}}}" for minutes in range(70, 360, 30)]
-    play = "spaces:\n" + spaces([f"A{number}" for number in range(10)], LIVE, creator="1")
+    scenario = "spaces:\n" + spaces([f"A{number}" for number in range(10)], LIVE, creator="1")
     for number, entry in enumerate(hourly):
-        play += spaces([f"B{number}", f"C{number}"], entry, creator="1")
+        scenario += spaces([f"B{number}", f"C{number}"], entry, creator="1")
     start = MIDNIGHT - 6 * 3600
     usual: dict[str, Any] = {
         "poll_discovery_seconds": 240,
         "poll_live_seconds": 240,
         "x_expanded_users_billed": False,
     }
-    async with steered(redis_url, play, at=start, daily_budget_usd=0.12, **usual) as it:
-        store = it.runtime.store
-        await it.watch(WatchKind.CREATOR, "1")
-        await it.pass_time(3600 + 960, step=120)
-        assert {later - sooner for sooner, later in pairwise(discovered(it, start))} == {240}
-        await it.pass_time(5400, step=120)
-        slowed = [later - sooner for sooner, later in pairwise(discovered(it, start))]
+    async with open_rig(redis_url, scenario, at=start, daily_budget_usd=0.12, **usual) as rig:
+        store = rig.runtime.store
+        await rig.watch(WatchKind.CREATOR, "1")
+        await rig.pass_time(3600 + 960, step=120)
+        assert {later - sooner for sooner, later in pairwise(discovered(rig, start))} == {240}
+        await rig.pass_time(5400, step=120)
+        slowed = [later - sooner for sooner, later in pairwise(discovered(rig, start))]
         assert 240 < slowed[-1] <= 2400
-        await it.pass_time(start + 5.5 * 3600 - it.clock.now, step=120)
-        stopped_at = it.clock.now
+        await rig.pass_time(start + 5.5 * 3600 - rig.clock.now, step=120)
+        stopped_at = rig.clock.now
         before = await store.spending.ledger(now=stopped_at)
         assert 0.9 * 0.12 <= before.spent <= 0.12
-        await it.pass_time(MIDNIGHT - 60 - stopped_at, step=120)
-        assert discovered(it, stopped_at) == []
-        lookups = [asked for asked in it.x.of(Call.LOOKUP) if asked.at > stopped_at]
+        await rig.pass_time(MIDNIGHT - 60 - stopped_at, step=120)
+        assert discovered(rig, stopped_at) == []
+        lookups = [asked for asked in rig.x.of(Call.LOOKUP) if asked.at > stopped_at]
         assert len(lookups) >= 6, "what was paid for today is polled as ever"
         assert all(len(asked.subjects) == before.space_reads for asked in lookups)
-        assert await store.spending.ledger(now=it.clock.now) == before
-        await it.pass_time(1800, step=60)
-        (first, *_) = discovered(it, stopped_at)
+        assert await store.spending.ledger(now=rig.clock.now) == before
+        await rig.pass_time(1800, step=60)
+        (first, *_) = discovered(rig, stopped_at)
         assert 0 <= stopped_at + first - MIDNIGHT <= 60
-        assert (await store.spending.ledger(now=it.clock.now)).space_reads > before.space_reads
+        assert (await store.spending.ledger(now=rig.clock.now)).space_reads > before.space_reads
 
 
-async def test_the_very_answer_that_uses_the_money_up_stops_discovery_only_until_midnight(
+async def test_the_answer_that_uses_up_the_budget_stops_discovery_until_midnight(
     redis_url: str,
 ) -> None:
-    play = "spaces:\n" + spaces([f"A{number}" for number in range(20)], LIVE, creator="1")
+    scenario = "spaces:\n" + spaces([f"A{number}" for number in range(20)], LIVE, creator="1")
     usual: dict[str, Any] = {"poll_live_seconds": 7200, "x_expanded_users_billed": False}
-    async with steered(redis_url, play, at=MIDNIGHT - 3600, daily_budget_usd=0.1, **usual) as it:
-        await it.watch(WatchKind.CREATOR, "1")
-        await it.pass_time(3599, step=60)
-        assert len(it.x.of(Call.CREATORS)) == 1
-        await it.pass_time(121, step=10)
-        assert len(it.x.of(Call.CREATORS)) >= 2
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 3600, daily_budget_usd=0.1, **usual) as rig:
+        await rig.watch(WatchKind.CREATOR, "1")
+        await rig.pass_time(3599, step=60)
+        assert len(rig.x.of(Call.CREATORS)) == 1
+        await rig.pass_time(121, step=10)
+        assert len(rig.x.of(Call.CREATORS)) >= 2
 
 
-async def test_discovery_that_is_due_already_waits_when_lookups_have_spent_the_money(redis_url: str) -> None:
-    play = "spaces:\n" + spaces(["A", "B"], LIVE)
-    async with steered(redis_url, play, at=MIDNIGHT - 1800, daily_budget_usd=0.5) as it:
-        await it.watch(WatchKind.CREATOR, "1")
-        await it.watch(WatchKind.SEARCH, "news")
-        await spend(it, 90)
-        await it.pass_time(1799, step=60)
-        assert it.x.asked == []
-        await it.pass_time(3)  # while one question holds all that is left, the other waits a second
-        assert {asked.call for asked in it.x.asked} >= {Call.CREATORS, Call.SEARCH}
+async def test_due_discovery_waits_when_lookups_have_spent_the_budget(redis_url: str) -> None:
+    scenario = "spaces:\n" + spaces(["A", "B"], LIVE)
+    async with open_rig(redis_url, scenario, at=MIDNIGHT - 1800, daily_budget_usd=0.5) as rig:
+        await rig.watch(WatchKind.CREATOR, "1")
+        await rig.watch(WatchKind.SEARCH, "news")
+        await spend(rig, 90)
+        await rig.pass_time(1799, step=60)
+        assert rig.x.requests == []
+        await rig.pass_time(3)  # while one question holds the whole rest, the other waits a second
+        assert {asked.call for asked in rig.x.requests} >= {Call.CREATORS, Call.SEARCH}
 
 
-async def due(it: Steered, urgency: Urgency, ids: list[str]) -> None:
-    polls, now = it.runtime.store.polls, it.clock.now
+async def due(rig: Rig, urgency: Urgency, ids: list[str]) -> None:
+    polls, now = rig.runtime.store.polls, rig.clock.now
     await polls.add(Call.LOOKUP, ids, at=now)
     await polls.schedule(Call.LOOKUP, dict.fromkeys(ids, NextPoll(now, urgency)))
 
 
-async def spend(it: Steered, spaces_read: int) -> None:
-    await it.runtime.store.spending.bill([f"x{each}" for each in range(spaces_read)], [], now=it.clock.now)
+async def spend(rig: Rig, spaces_read: int) -> None:
+    await rig.runtime.store.spending.bill([f"x{each}" for each in range(spaces_read)], [], now=rig.clock.now)
 
 
-async def test_what_is_urgent_and_what_is_patient_share_the_money_that_is_left(redis_url: str) -> None:
+async def test_urgent_and_patient_polls_share_the_remaining_budget(redis_url: str) -> None:
     urgent, patient = [f"U{number}" for number in range(30)], [f"P{number}" for number in range(30)]
-    play = "spaces:\n" + spaces([*urgent, *patient], LIVE)
-    async with steered(redis_url, play, daily_budget_usd=0.5, x_expanded_users_billed=False) as it:
-        await it.watch(WatchKind.SPACE, *urgent, *patient)
-        await due(it, Urgency.URGENT, urgent)
-        await due(it, Urgency.PATIENT, patient)
-        await spend(it, 60)  # 40 are left, 35 for the patient
-        await it.poll()
-        asked = [each for asked in it.x.asked for each in asked.subjects]
+    scenario = "spaces:\n" + spaces([*urgent, *patient], LIVE)
+    async with open_rig(redis_url, scenario, daily_budget_usd=0.5, x_expanded_users_billed=False) as rig:
+        await rig.watch(WatchKind.SPACE, *urgent, *patient)
+        await due(rig, Urgency.URGENT, urgent)
+        await due(rig, Urgency.PATIENT, patient)
+        await spend(rig, 60)  # 40 are left, 35 for the patient
+        await rig.poll()
+        asked = [each for asked in rig.x.requests for each in asked.subjects]
         assert set(urgent) <= set(asked), "what is urgent comes first"
-        ledger = await it.runtime.store.spending.ledger(now=it.clock.now)
+        ledger = await rig.runtime.store.spending.ledger(now=rig.clock.now)
         assert 0.45 <= ledger.spent <= 0.5
 
 
 @pytest.mark.parametrize(("spent", "asked"), [(93, {"U", "P"}), (94, {"U"}), (99, {"U"}), (100, set[str]())])
-async def test_patient_spaces_go_without_before_live_ones(
+async def test_patient_polls_are_skipped_before_live_ones(
     redis_url: str, spent: int, asked: set[str]
 ) -> None:
-    play = "spaces:\n" + spaces(["U", "P"], LIVE)
-    async with steered(redis_url, play, daily_budget_usd=0.5, x_expanded_users_billed=False) as it:
-        await it.watch(WatchKind.SPACE, "U", "P")
-        await due(it, Urgency.URGENT, ["U"])
-        await due(it, Urgency.PATIENT, ["P"])
-        await spend(it, spent)
-        await it.pass_time(3600, step=120)
-        assert {each for asked in it.x.asked for each in asked.subjects} == asked
-        # What today does not reach for is polled tomorrow.
-        await it.pass_time(MIDNIGHT + 700 - it.clock.now, step=700)
-        assert {each for asked in it.x.asked for each in asked.subjects} == {"U", "P"}
+    scenario = "spaces:\n" + spaces(["U", "P"], LIVE)
+    async with open_rig(redis_url, scenario, daily_budget_usd=0.5, x_expanded_users_billed=False) as rig:
+        await rig.watch(WatchKind.SPACE, "U", "P")
+        await due(rig, Urgency.URGENT, ["U"])
+        await due(rig, Urgency.PATIENT, ["P"])
+        await spend(rig, spent)
+        await rig.pass_time(3600, step=120)
+        assert {each for asked in rig.x.requests for each in asked.subjects} == asked
+        # Polls beyond today's budget are made tomorrow.
+        await rig.pass_time(MIDNIGHT + 700 - rig.clock.now, step=700)
+        assert {each for asked in rig.x.requests for each in asked.subjects} == {"U", "P"}
 
 
-async def test_without_a_budget_nothing_goes_without(redis_url: str) -> None:
-    async with steered(redis_url, "spaces:\n" + spaces(["U", "P"], LIVE)) as it:
-        await it.watch(WatchKind.SPACE, "U", "P")
-        await spend(it, 100_000)
-        await it.poll()
-        assert [set(asked.subjects) for asked in it.x.asked] == [{"U", "P"}]
+async def test_without_a_budget_nothing_is_skipped(redis_url: str) -> None:
+    async with open_rig(redis_url, "spaces:\n" + spaces(["U", "P"], LIVE)) as rig:
+        await rig.watch(WatchKind.SPACE, "U", "P")
+        await spend(rig, 100_000)
+        await rig.poll()
+        assert [set(asked.subjects) for asked in rig.x.requests] == [{"U", "P"}]

@@ -1,4 +1,4 @@
-"""Lists of deliveries: pages that meet, and no page that reads more than its share of the log."""
+"""Lists of deliveries: pages join without gaps, and each reads a limited part of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.core.model.ids import delivery_id
 from notifier.runtime import open_runtime
 from notifier.store import Store, deliveries
 from tests.support.pipeline import quick_settings
-from tests.support.queue import add, claim, owe, settle, settled
+from tests.support.queue import add, claim, queue_events, settle, settled
 
 pytestmark = pytest.mark.server
 
@@ -29,13 +29,13 @@ async def store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def calls_of(store: Store, command: str) -> int:
-    """Return how often the server has done a command."""
+    """Return how often the server has run a command."""
     stats = await store.database.redis.info("commandstats")
     return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
 async def pages_of(store: Store, **query: Any) -> list[tuple[Delivery, ...]]:
-    """List to the end, and see that no page reads more records than it may; HMGET reads one."""
+    """List to the end, and check the number of records read per page; each is one HMGET."""
     pages: list[tuple[Delivery, ...]] = []
     cursor = None
     while True:
@@ -50,12 +50,12 @@ async def pages_of(store: Store, **query: Any) -> list[tuple[Delivery, ...]]:
 
 
 @pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
-async def test_a_page_is_cut_short_where_hardly_anything_is_wanted(store: Store, owed_to: int) -> None:
+async def test_a_page_is_cut_short_where_few_deliveries_match(store: Store, owed_to: int) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(owed_to)]
-    await owe(store, endpoints[:1], 0)
+    await queue_events(store, endpoints[:1], 0)
     claims = await claim(store)
     await settle(store, *[settled(each, DeliveryStatus.EXHAUSTED) for each in claims])
-    await owe(store, endpoints, *range(1, 12))
+    await queue_events(store, endpoints, *range(1, 12))
     pages = await pages_of(store, limit=4, status=DeliveryStatus.EXHAUSTED)
     assert [each.event_id for page in pages for each in page] == [claims[0].event_id]
     assert len(pages) > 1
@@ -63,9 +63,9 @@ async def test_a_page_is_cut_short_where_hardly_anything_is_wanted(store: Store,
 
 
 @pytest.mark.parametrize("limit", [1, 3, 250])
-async def test_pages_that_are_cut_short_meet_without_gap_or_overlap(store: Store, limit: int) -> None:
+async def test_short_pages_join_without_gap_or_overlap(store: Store, limit: int) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(3)]
-    events = await owe(store, endpoints, *range(9))
+    events = await queue_events(store, endpoints, *range(9))
     every = [delivery_id(event, each.id) for event in reversed(events) for each in endpoints]
     claims = await claim(store)
     await settle(store, *[settled(each) for each in claims if each.endpoint_id == endpoints[1].id])
@@ -79,18 +79,18 @@ async def test_pages_that_are_cut_short_meet_without_gap_or_overlap(store: Store
         assert [each.id for page in pages for each in page] == wanted
 
 
-async def test_events_that_are_owed_to_nobody_count_as_well(store: Store) -> None:
+async def test_events_without_deliveries_count_as_well(store: Store) -> None:
     endpoint = await add(store, "a")
-    (oldest,) = await owe(store, [endpoint], 0)
-    await owe(store, [], *range(1, 3 * AT_MOST))
+    (oldest,) = await queue_events(store, [endpoint], 0)
+    await queue_events(store, [], *range(1, 3 * AT_MOST))
     pages = await pages_of(store, limit=1)
     assert [each.event_id for page in pages for each in page] == [oldest]
     assert len(pages) >= 1 + 3
 
 
 @pytest.mark.parametrize("owed_to", [1, 2, 3, 25])
-async def test_no_more_is_read_of_who_is_owed_an_event_than_is_polled(store: Store, owed_to: int) -> None:
-    await owe(store, [await add(store, f"e{number}") for number in range(owed_to)], *range(12))
+async def test_the_recipients_of_an_event_are_read_only_as_far_as_needed(store: Store, owed_to: int) -> None:
+    await queue_events(store, [await add(store, f"e{number}") for number in range(owed_to)], *range(12))
     before = await calls_of(store, "smembers")
     await store.deliveries.page(limit=4, cursor=None, status=DeliveryStatus.EXHAUSTED)
     assert (await calls_of(store, "smembers") - before) * owed_to <= max(AT_MOST, owed_to)

@@ -1,4 +1,4 @@
-"""Laws of the store, over whatever happens in whatever order, on a real server."""
+"""Laws of the store for any sequence of operations on a real server."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from notifier.core.model.ids import EventId, delivery_id
 from notifier.errors import ConflictError, NotFoundError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import quick_settings
-from tests.support.queue import add, claim, owe, settle, settled
+from tests.support.queue import add, claim, queue_events, settle, settled
 
 pytestmark = pytest.mark.server
 
@@ -45,8 +45,8 @@ ENDS: Final = {
 """How each way to end an attempt settles its delivery."""
 
 
-class Play:
-    """One history of a queue of two endpoints."""
+class QueueHistory:
+    """A history of operations on a queue of two endpoints."""
 
     def __init__(self, store: Store, endpoints: list[Endpoint]) -> None:
         self.store = store
@@ -58,9 +58,9 @@ class Play:
         deliveries = self.store.deliveries
         ids = [endpoint.id for endpoint in self.endpoints]
         if operation == "owe" and number not in self.events:
-            (self.events[number],) = await owe(self.store, self.endpoints, number)
+            (self.events[number],) = await queue_events(self.store, self.endpoints, number)
         elif operation == "owe again" and number in self.events:
-            await make_owed(self.store, [(self.events[number], self.endpoints)])
+            await dispatch_events(self.store, [(self.events[number], self.endpoints)])
         elif operation == "claim":
             self.claims += await claim(self.store, limit=number)
         elif operation == "redeliver" and number in self.events:
@@ -105,15 +105,15 @@ class Play:
 def test_law_5_a_delivery_is_in_exactly_one_of_due_leased_and_terminal(
     redis_url: str, operations: Sequence[tuple[str, int]]
 ) -> None:
-    async def play() -> None:
+    async def run() -> None:
         async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
-            played = Play(runtime.store, [await add(runtime.store, name) for name in ("a", "b")])
+            history = QueueHistory(runtime.store, [await add(runtime.store, name) for name in ("a", "b")])
             for operation, number in operations:
-                await played.do(operation, number)
-                for event in played.events.values():
-                    for endpoint in played.endpoints:
-                        assert len(await played.places_of(event, endpoint)) == 1, (operation, number)
+                await history.do(operation, number)
+                for event in history.events.values():
+                    for endpoint in history.endpoints:
+                        assert len(await history.places_of(event, endpoint)) == 1, (operation, number)
 
     with blocking_redis.Redis.from_url(redis_url) as client:
         client.flushall()
-    asyncio.run(play())
+    asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Leases: renewed while their worker lives, released when it is found dead."""
+"""Leases: renewed while their worker is alive, released when it is dead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.model.ids import AttemptId, EndpointId, delivery_id
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Claim, Settlement, Store, schema
-from tests.support.owing import make_known, make_owed
+from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -31,15 +31,15 @@ HOLDER = "elsewhere/1:1:abcdef"
 @pytest.fixture
 async def store(runtime: Runtime) -> Store:
     await runtime.store.endpoints.create(ENDPOINT)
-    await make_known(runtime.store, ENDPOINT)
+    await allow_full_concurrency(runtime.store, ENDPOINT)
     return runtime.store
 
 
-async def owe(store: Store, *numbers: int) -> None:
+async def queue_events(store: Store, *numbers: int) -> None:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await store.events.commit(event)
-    await make_owed(store, [(event.id, [ENDPOINT]) for event in events])
+    await dispatch_events(store, [(event.id, [ENDPOINT]) for event in events])
 
 
 async def claim(store: Store, *, lease_seconds: float = 30, holder: str | None = HOLDER) -> list[Claim]:
@@ -48,7 +48,7 @@ async def claim(store: Store, *, lease_seconds: float = 30, holder: str | None =
 
 
 async def settle(store: Store, claims: Sequence[Claim], status: DeliveryStatus) -> int:
-    """Settle claims after one attempt each; returns how many leases were lost."""
+    """Settle claims after one attempt each; return how many leases were lost."""
     settlements = [
         Settlement(
             each,
@@ -77,7 +77,7 @@ async def held(store: Store) -> dict[str, str]:
 
 
 async def test_a_renewed_lease_outlives_its_first_end(store: Store) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     claims = await claim(store, lease_seconds=0.2)
     renewal = await store.queue.renew(0, claims, lease_seconds=30, holder=HOLDER)
     assert renewal.claims[0].lease_end - claims[0].lease_end > 29_000
@@ -92,16 +92,16 @@ async def test_a_renewed_lease_outlives_its_first_end(store: Store) -> None:
     assert await held(store) == {}
 
 
-async def test_a_renewal_whose_answer_was_lost_is_made_up_for_by_the_next(store: Store) -> None:
-    await owe(store, 1)
+async def test_the_next_renewal_makes_up_for_one_whose_answer_was_lost(store: Store) -> None:
+    await queue_events(store, 1)
     claims = await claim(store)
     await store.queue.renew(0, claims, lease_seconds=40, holder=HOLDER)
     renewal = await store.queue.renew(0, claims, lease_seconds=50, holder=HOLDER)
     assert await settle(store, renewal.claims, DeliveryStatus.DELIVERED) == 0
 
 
-async def test_a_lease_that_was_lost_is_not_renewed(store: Store) -> None:
-    await owe(store, 1)
+async def test_a_lost_lease_is_not_renewed(store: Store) -> None:
+    await queue_events(store, 1)
     late = await claim(store, lease_seconds=0.05)
     found: list[Claim] = []
 
@@ -117,7 +117,7 @@ async def test_a_lease_that_was_lost_is_not_renewed(store: Store) -> None:
 
 
 async def test_a_renewal_releases_claims_whose_answer_was_lost(store: Store) -> None:
-    await owe(store, 1, 2, 3)
+    await queue_events(store, 1, 2, 3)
     in_hand, *lost = await claim(store)
     renewal = await store.queue.renew(0, [in_hand], lease_seconds=30, holder=HOLDER)
     assert renewal.released == 2
@@ -125,23 +125,23 @@ async def test_a_renewal_releases_claims_whose_answer_was_lost(store: Store) -> 
     assert await settle(store, renewal.claims, DeliveryStatus.DELIVERED) == 0
 
 
-async def test_what_a_dead_worker_held_is_released_and_nothing_of_others(store: Store) -> None:
-    await owe(store, 1)
+async def test_only_the_claims_of_a_dead_worker_are_released(store: Store) -> None:
+    await queue_events(store, 1)
     await claim(store, lease_seconds=0.01)
-    await owe(store, 2)
+    await queue_events(store, 2)
 
     async def is_taken_over() -> bool:
         return any(each.event_id == numbered_event(1).id for each in await claim(store, holder=None))
 
     await wait_until(is_taken_over, message="another worker has the first one")
-    await owe(store, 3)
+    await queue_events(store, 3)
     await claim(store)
     assert await store.queue.release(HOLDER) == 1
     assert [each.event_id for each in await claim(store, holder=None)] == [numbered_event(3).id]
 
 
-async def test_an_outcome_that_is_recorded_twice_is_no_lost_lease(store: Store) -> None:
-    await owe(store, 1)
+async def test_an_outcome_recorded_twice_is_not_a_lost_lease(store: Store) -> None:
+    await queue_events(store, 1)
     claims = await claim(store)
     assert await settle(store, claims, DeliveryStatus.DELIVERED) == 0
     assert await settle(store, claims, DeliveryStatus.DELIVERED) == 0
@@ -155,10 +155,10 @@ async def test_an_outcome_that_is_recorded_twice_is_no_lost_lease(store: Store) 
         (DeliveryStatus.EXHAUSTED, DeliveryStatus.EXHAUSTED),
     ],
 )
-async def test_an_attempt_whose_endpoint_was_deleted_meanwhile_is_kept(
+async def test_an_attempt_of_a_deleted_endpoint_is_kept(
     store: Store, outcome: DeliveryStatus, recorded: DeliveryStatus
 ) -> None:
-    await owe(store, 1)
+    await queue_events(store, 1)
     claims = await claim(store)
     await store.endpoints.delete(ENDPOINT.id)
     assert await settle(store, claims, outcome) == 0
@@ -172,7 +172,7 @@ async def test_an_attempt_whose_endpoint_was_deleted_meanwhile_is_kept(
     )
 
 
-async def test_a_request_that_outlasts_the_lease_is_made_once(redis_url: str) -> None:
+async def test_a_request_longer_than_the_lease_is_sent_once(redis_url: str) -> None:
     settings = quick_settings(redis_url, request_timeout_seconds=10, lease_seconds=5)
     async with Receiver() as receiver, open_runtime(settings) as runtime:
         await add_endpoint(runtime, receiver, "/slow", event_types=("*",))
@@ -191,7 +191,7 @@ async def test_a_request_that_outlasts_the_lease_is_made_once(redis_url: str) ->
         assert (await runtime.store.deliveries.get(name)).attempts_made == 1
 
 
-async def test_a_worker_takes_over_what_a_dead_one_of_its_machine_held(redis_url: str) -> None:
+async def test_a_worker_takes_over_the_claims_of_a_dead_one_on_its_machine(redis_url: str) -> None:
     settings = quick_settings(redis_url, lease_seconds=60)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await process.wait()
@@ -204,7 +204,7 @@ async def test_a_worker_takes_over_what_a_dead_one_of_its_machine_held(redis_url
         for number, (endpoint, holder) in enumerate([(mine, dead), (other, alive_elsewhere)]):
             event = numbered_event(number)
             await store.events.commit(event)
-            await make_owed(store, [(event.id, [endpoint])])
+            await dispatch_events(store, [(event.id, [endpoint])])
             partition = store.partitions.of(endpoint.id)
             turn = await store.queue.turn(partition, [], limit=1, lease_seconds=60, holder=holder)
             assert len(turn.claims) == 1

@@ -1,4 +1,4 @@
-"""What kinds remember of a Space: kept with the outcome, returned with the claim, erased in time."""
+"""Memories of kinds: stored with the outcome, returned with the claim, erased in time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from notifier.core.model.ids import EventId, SpaceId
 from notifier.store import Claim, Store, schema
 from notifier.store.doctor import findings
 from notifier.store.redaction import LAST_WORD_SECONDS
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import commit_space_events
 from tests.support.queue import add, claim, settle, settled
 
@@ -25,9 +25,9 @@ async def add_remembering(store: Store, name: str = "a") -> Endpoint:
     return await add(store, name, url="", target=TARGET, ordering=Ordering.SPACE)
 
 
-async def owe(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
+async def queue_events(store: Store, endpoint: Endpoint, space: str, *sequences: int) -> list[EventId]:
     events = await commit_space_events(store, space, *sequences)
-    await make_owed(store, [(event, [endpoint]) for event in events])
+    await dispatch_events(store, [(event, [endpoint]) for event in events])
     return events
 
 
@@ -37,7 +37,7 @@ async def claim_one(store: Store) -> Claim:
 
 
 async def remember(store: Store, endpoint: Endpoint, space: str, sequence: int, memory: str) -> None:
-    await owe(store, endpoint, space, sequence)
+    await queue_events(store, endpoint, space, sequence)
     await settle(store, settled(await claim_one(store), memory=memory))
 
 
@@ -47,9 +47,9 @@ async def left(store: Store, endpoint: Endpoint) -> tuple[dict[str, str], set[st
     return await redis.hgetall(store.partitions.key(schema.MEMORIES, endpoint.id)), set(ends)
 
 
-async def test_a_claim_brings_the_memory_of_its_space_and_what_waits_behind_it(store: Store) -> None:
+async def test_a_claim_includes_the_memory_of_its_space_and_later_events(store: Store) -> None:
     endpoint = await add_remembering(store)
-    _, second, third = await owe(store, endpoint, "A", 1, 2, 3)
+    _, second, third = await queue_events(store, endpoint, "A", 1, 2, 3)
     first = await claim_one(store)
     assert (first.space_id, first.memory, first.newest) == ("A", "", third)
     await settle(store, settled(first, memory='{"id": 1}'))
@@ -59,18 +59,18 @@ async def test_a_claim_brings_the_memory_of_its_space_and_what_waits_behind_it(s
     last = await claim_one(store)
     assert (last.event_id, last.memory, last.newest) == (third, '{"id": 1}', "")
     await settle(store, settled(last))
-    (await owe(store, endpoint, "B", 1))
+    (await queue_events(store, endpoint, "B", 1))
     other = await claim_one(store)
     assert (other.space_id, other.memory) == ("B", "")
     await settle(store, settled(other))
     assert await findings(store) == []
 
 
-async def test_a_memory_is_kept_whatever_the_outcome_but_not_under_a_lease_that_was_lost(
+async def test_a_memory_is_stored_with_any_outcome_but_not_under_a_lost_lease(
     store: Store,
 ) -> None:
     endpoint = await add_remembering(store)
-    await owe(store, endpoint, "A", 1)
+    await queue_events(store, endpoint, "A", 1)
     lost = await claim_one(store)
     await settle(store, settled(lost, DeliveryStatus.PENDING, memory="1", succeeded=False))
     again = await claim_one(store)
@@ -81,7 +81,7 @@ async def test_a_memory_is_kept_whatever_the_outcome_but_not_under_a_lease_that_
     assert await left(store, endpoint) == ({"A": "3"}, {"A"})
 
 
-async def test_a_memory_can_be_given_up(store: Store) -> None:
+async def test_a_memory_can_be_deleted(store: Store) -> None:
     endpoint = await add_remembering(store)
     await remember(store, endpoint, "A", 1, "1")
     await remember(store, endpoint, "B", 1, "2")
@@ -89,26 +89,26 @@ async def test_a_memory_can_be_given_up(store: Store) -> None:
     assert await left(store, endpoint) == ({"B": "2"}, {"B"})
 
 
-async def test_a_webhook_has_none_however_it_is_ordered(store: Store) -> None:
+async def test_a_webhook_has_no_memory(store: Store) -> None:
     endpoint = await add(store, "w", ordering=Ordering.SPACE)
-    await owe(store, endpoint, "A", 1, 2)
+    await queue_events(store, endpoint, "A", 1, 2)
     claimed = await claim_one(store)
     assert (claimed.space_id, claimed.memory, claimed.newest) == ("", "", "")
     await settle(store, settled(claimed, memory="1"))
     assert await left(store, endpoint) == ({}, set())
 
 
-async def test_memories_go_with_their_endpoint(store: Store) -> None:
+async def test_memories_are_deleted_with_their_endpoint(store: Store) -> None:
     endpoint = await add_remembering(store)
     await remember(store, endpoint, "A", 1, "1")
-    await owe(store, endpoint, "A", 2)
+    await queue_events(store, endpoint, "A", 2)
     claimed = await claim_one(store)
     await store.endpoints.delete(endpoint.id)
     await settle(store, settled(claimed, memory="2"))
     assert await left(store, endpoint) == ({}, set())
 
 
-async def test_what_is_erased_of_a_space_is_remembered_half_a_day_longer_at_most(store: Store) -> None:
+async def test_the_memory_of_an_erased_space_lasts_half_a_day_longer_at_most(store: Store) -> None:
     endpoint, other = await add_remembering(store), await add_remembering(store, "b")
     redis = store.database.redis
     for each in (endpoint, other):
@@ -137,7 +137,7 @@ async def test_old_memories_are_erased_however_many_there_are(store: Store) -> N
     assert await left(store, endpoint) == ({"A": "1"}, {"A"})
 
 
-async def test_memories_expire_where_nothing_happens_any_more(store: Store) -> None:
+async def test_unused_memories_expire(store: Store) -> None:
     endpoint = await add_remembering(store)
     await remember(store, endpoint, "A", 1, "1")
     redis = store.database.redis
@@ -148,7 +148,7 @@ async def test_memories_expire_where_nothing_happens_any_more(store: Store) -> N
         assert 0 < await redis.ttl(key) <= store.retention_seconds
 
 
-async def test_the_doctor_sees_an_endpoint_whose_memory_is_not_asked_for(store: Store) -> None:
+async def test_the_doctor_finds_an_endpoint_whose_memory_is_not_read(store: Store) -> None:
     endpoint = await add_remembering(store)
     await store.database.redis.hset(store.partitions.key(schema.STATE, endpoint.id), "remembers", 0)
     (finding,) = await findings(store)

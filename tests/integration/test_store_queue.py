@@ -12,19 +12,19 @@ from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError, NotFoundError, VersionConflictError
 from notifier.runtime import open_runtime
 from notifier.store import Claim, Store, schema
-from tests.support.owing import make_owed
+from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import numbered_event as make_event
 from tests.support.pipeline import quick_settings
-from tests.support.queue import ATTEMPT, add, claim, owe, settle, settled
+from tests.support.queue import ATTEMPT, add, claim, queue_events, settle, settled
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.server
 
 
-async def test_an_event_is_owed_once_however_often_it_is_dispatched(store: Store) -> None:
+async def test_dispatching_an_event_repeatedly_makes_one_delivery(store: Store) -> None:
     endpoint = await add(store, "a")
-    events = await owe(store, [endpoint], 1)
-    await make_owed(store, [(events[0], [endpoint])])
+    events = await queue_events(store, [endpoint], 1)
+    await dispatch_events(store, [(events[0], [endpoint])])
     assert [each.event_id for each in await claim(store)] == events
     assert await claim(store) == []
     assert await store.events.undispatched(limit=10) == []
@@ -35,33 +35,33 @@ async def test_a_dispatch_wakes_each_partition_once_until_it_is_drained(store: S
     first, second, third = make_event(1), make_event(2), make_event(3)
     for event in (first, second, third):
         await store.events.commit(event)
-    assert await make_owed(store, [(first.id, [endpoint])]) == {0}
-    assert await make_owed(store, [(second.id, [endpoint])]) == set()
+    assert await dispatch_events(store, [(first.id, [endpoint])]) == {0}
+    assert await dispatch_events(store, [(second.id, [endpoint])]) == set()
     await claim(store)
-    assert await make_owed(store, [(third.id, [endpoint])]) == {0}
+    assert await dispatch_events(store, [(third.id, [endpoint])]) == {0}
 
 
 async def test_endpoints_take_turns(store: Store) -> None:
     busy, quiet = await add(store, "busy", max_concurrency=100), await add(store, "quiet")
-    await owe(store, [busy], *range(50))
-    await owe(store, [quiet], 100)
+    await queue_events(store, [busy], *range(50))
+    await queue_events(store, [quiet], 100)
     first = await claim(store, limit=4)
     assert {each.endpoint_id for each in first} == {busy.id, quiet.id}
 
 
-async def test_a_newcomer_is_served_soon_beside_many_with_a_backlog(store: Store) -> None:
+async def test_a_new_endpoint_is_served_soon_despite_other_backlogs(store: Store) -> None:
     crowd = [await add(store, f"e{number}", max_concurrency=4) for number in range(30)]
-    await owe(store, crowd, *range(40))
+    await queue_events(store, crowd, *range(40))
     backlog = [await claim(store, limit=8) for _ in range(3)]
     newcomer = await add(store, "new")
-    await owe(store, [newcomer], 1000)
+    await queue_events(store, [newcomer], 1000)
     for _ in range(6):
         await settle(store, *[settled(each) for each in backlog.pop(0)])
         backlog.append(await claim(store, limit=8))
         if any(each.endpoint_id == newcomer.id for each in backlog[-1]):
             break
     else:
-        # Eight go at a time, and thirty are ahead of it in the line.
+        # Eight are claimed at a time, and thirty are ahead of it in the line.
         pytest.fail("the newcomer had no turn within six rounds")
 
 
@@ -76,9 +76,9 @@ async def test_an_endpoint_whose_record_an_older_version_wrote_can_be_changed(st
     assert (await store.endpoints.get(endpoint.id)).description == "mine"
 
 
-async def test_what_has_expired_leaves_the_indexes(store: Store) -> None:
+async def test_expired_events_leave_the_indexes(store: Store) -> None:
     endpoint = await add(store, "a")
-    (event,) = await owe(store, [endpoint], 1)
+    (event,) = await queue_events(store, [endpoint], 1)
     await store.database.redis.delete(schema.EVENT(event))
     assert await store.events.trim() == 2
     assert await store.endpoints.trim() == 1
@@ -86,9 +86,9 @@ async def test_what_has_expired_leaves_the_indexes(store: Store) -> None:
     assert await store.database.redis.exists(store.partitions.key(schema.HISTORY, endpoint.id)) == 0
 
 
-async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> None:
+async def test_at_most_max_concurrency_deliveries_are_claimed_at_once(store: Store) -> None:
     endpoint = await add(store, "a", max_concurrency=2)
-    await owe(store, [endpoint], 1, 2, 3)
+    await queue_events(store, [endpoint], 1, 2, 3)
     first = await claim(store)
     assert len(first) == 2
     assert await claim(store) == []
@@ -96,20 +96,20 @@ async def test_no_more_than_max_concurrency_are_out_at_once(store: Store) -> Non
     assert len(await claim(store)) == 1
 
 
-async def test_no_more_than_a_second_of_the_rate_limit_goes_at_once(store: Store) -> None:
+async def test_at_most_a_second_of_the_rate_limit_is_claimed_at_once(store: Store) -> None:
     endpoint = await add(store, "a", rate_limit_per_second=5)
-    await owe(store, [endpoint], *range(12))
+    await queue_events(store, [endpoint], *range(12))
     first = await claim(store)
     assert len(first) == 5
     await settle(store, *[settled(each) for each in first])
     assert len(await claim(store)) <= 1
 
 
-async def test_a_lease_that_ran_out_makes_the_delivery_due_again_and_its_holder_too_late(
+async def test_an_expired_lease_makes_the_delivery_due_and_its_outcome_stale(
     store: Store,
 ) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (late,) = await claim(store, lease_seconds=0.05)
     second: list[Claim] = []
 
@@ -126,7 +126,7 @@ async def test_a_lease_that_ran_out_makes_the_delivery_due_again_and_its_holder_
 
 async def test_a_failed_attempt_comes_back_after_its_delay_with_its_count(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (first,) = await claim(store)
     again = settled(first, DeliveryStatus.PENDING, delay=0.05, succeeded=False)
     await settle(store, again)
@@ -146,9 +146,9 @@ async def test_a_failed_attempt_comes_back_after_its_delay_with_its_count(store:
     assert second[0].attempts_made == 1
 
 
-async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_ahead(store: Store) -> None:
+async def test_an_exhausted_delivery_is_redelivered_with_a_full_schedule(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (first,) = await claim(store)
     await settle(store, settled(first, DeliveryStatus.EXHAUSTED, attempts_made=10))
     delivery = delivery_id(first.event_id, endpoint.id)
@@ -161,25 +161,25 @@ async def test_an_exhausted_delivery_can_be_redelivered_with_the_whole_schedule_
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(DeliveryStatus.EXHAUSTED, ATTEMPT.reason), (DeliveryStatus.DELIVERED, None)]
+    ("status", "reason"), [(DeliveryStatus.EXHAUSTED, ATTEMPT.reason), (DeliveryStatus.DELIVERED, None)]
 )
-async def test_what_is_sent_again_tells_why_it_failed_and_not_that_it_arrived(
-    store: Store, status: DeliveryStatus, told: str | None
+async def test_a_redelivery_shows_why_it_failed_until_it_arrives(
+    store: Store, status: DeliveryStatus, reason: str | None
 ) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1)
+    await queue_events(store, [endpoint], 1)
     (first,) = await claim(store)
     await settle(store, settled(first, status))
     again = delivery_id(first.event_id, endpoint.id)
     await store.deliveries.redeliver(again)
     delivery = await store.deliveries.get(again)
-    assert (delivery.status, delivery.last_reason, delivery.settled_at) == ("pending", told, None)
+    assert (delivery.status, delivery.last_reason, delivery.settled_at) == ("pending", reason, None)
     assert len(await store.deliveries.attempts(again)) == 1
 
 
-async def test_a_disabled_endpoint_keeps_what_it_is_owed_until_it_is_enabled(store: Store) -> None:
+async def test_a_disabled_endpoint_keeps_its_deliveries_until_it_is_enabled(store: Store) -> None:
     endpoint = await add(store, "a")
-    await owe(store, [endpoint], 1, 2)
+    await queue_events(store, [endpoint], 1, 2)
     disabled = replace(endpoint, status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.GONE)
     await store.endpoints.save(disabled, replacing=endpoint)
     assert await claim(store) == []
@@ -188,9 +188,9 @@ async def test_a_disabled_endpoint_keeps_what_it_is_owed_until_it_is_enabled(sto
     assert len(await claim(store)) == 2
 
 
-async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_discarded(store: Store) -> None:
+async def test_deleting_an_endpoint_discards_its_deliveries(store: Store) -> None:
     endpoint = await add(store, "a")
-    (event,) = await owe(store, [endpoint], 1)
+    (event,) = await queue_events(store, [endpoint], 1)
     await store.endpoints.delete(endpoint.id)
     assert await claim(store) == []
     assert (await store.deliveries.get(delivery_id(event, endpoint.id))).status == "discarded"
@@ -198,12 +198,12 @@ async def test_a_deleted_endpoint_gets_nothing_more_and_its_deliveries_are_disca
         await store.deliveries.redeliver(delivery_id(event, endpoint.id))
     late = make_event(2)
     await store.events.commit(late)
-    await make_owed(store, [(late.id, [endpoint])])
+    await dispatch_events(store, [(late.id, [endpoint])])
     with pytest.raises(NotFoundError):
         await store.deliveries.get(delivery_id(late.id, endpoint.id))
 
 
-async def test_an_endpoint_is_only_replaced_as_it_was_read(store: Store) -> None:
+async def test_an_endpoint_is_replaced_only_if_it_is_unchanged_since_the_read(store: Store) -> None:
     endpoint = await add(store, "a")
     changed = replace(endpoint, description="mine")
     await store.endpoints.save(changed, replacing=endpoint)
@@ -212,9 +212,9 @@ async def test_an_endpoint_is_only_replaced_as_it_was_read(store: Store) -> None
     assert (await store.endpoints.get(endpoint.id)).description == "mine"
 
 
-async def test_deliveries_are_listed_in_pages_that_meet_without_gap_or_overlap(store: Store) -> None:
+async def test_deliveries_are_listed_in_pages_without_gap_or_overlap(store: Store) -> None:
     endpoints = [await add(store, f"e{number}") for number in range(7)]
-    await owe(store, endpoints, 1, 2, 3)
+    await queue_events(store, endpoints, 1, 2, 3)
     seen: list[str] = []
     cursor = None
     while True:
@@ -232,7 +232,7 @@ async def test_deliveries_are_listed_in_pages_that_meet_without_gap_or_overlap(s
 
 async def test_deliveries_are_filtered_by_event_and_status(store: Store) -> None:
     endpoints = [await add(store, "a"), await add(store, "b")]
-    events = await owe(store, endpoints, 1, 2)
+    events = await queue_events(store, endpoints, 1, 2)
     claims = await claim(store)
     await settle(store, *[settled(each) for each in claims if each.endpoint_id == endpoints[0].id])
     delivered = await store.deliveries.page(limit=50, cursor=None, status=DeliveryStatus.DELIVERED)
@@ -242,10 +242,10 @@ async def test_deliveries_are_filtered_by_event_and_status(store: Store) -> None
     assert len(one.items) == 2
 
 
-async def test_another_number_of_partitions_loses_nobody(redis_url: str) -> None:
+async def test_changing_the_number_of_partitions_loses_no_endpoint(redis_url: str) -> None:
     async with open_runtime(quick_settings(redis_url, delivery_partitions=1)) as runtime:
         endpoints = [await add(runtime.store, f"e{number}") for number in range(20)]
-        await owe(runtime.store, endpoints, 1)
+        await queue_events(runtime.store, endpoints, 1)
     async with open_runtime(quick_settings(redis_url, delivery_partitions=3)) as runtime:
         claimed = [
             each
@@ -255,7 +255,7 @@ async def test_another_number_of_partitions_loses_nobody(redis_url: str) -> None
     assert {each.endpoint_id for each in claimed} == {endpoint.id for endpoint in endpoints}
 
 
-async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: Store) -> None:
+async def test_the_sweep_wakes_each_partition_with_work_once_in_a_while(store: Store) -> None:
     assert await store.waiting_work(now=1.0) == []
     endpoint = await add(store, "a")
     event = make_event(1)
@@ -263,17 +263,17 @@ async def test_the_sweep_names_what_has_something_to_do_once_in_a_while(store: S
     assert await store.waiting_work(now=1.0) == ["dispatch"]
     assert await store.waiting_work(now=1.0) == []
     await store.begin("dispatch")
-    await make_owed(store, [(event.id, [endpoint])])
+    await dispatch_events(store, [(event.id, [endpoint])])
     await store.database.redis.delete(schema.PARTITION_WAKEUP(0))
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
 
 
-async def test_a_restarted_server_gets_its_scripts_again(store: Store) -> None:
+async def test_scripts_are_loaded_again_after_a_server_restart(store: Store) -> None:
     endpoint = await add(store, "a")
     await store.database.redis.script_flush()
-    await owe(store, [endpoint], 1, 2)
+    await queue_events(store, [endpoint], 1, 2)
     (first,) = await claim(store, limit=1)
-    # The claim is known by now and the settling is not: the claim must not be made a second time.
+    # The claim script is loaded but the settle script is not: the claim must not run twice.
     turn = await store.queue.turn(0, [settled(first)], limit=1, lease_seconds=30)
     assert [each.event_id for each in turn.claims] != [first.event_id]
     assert len(turn.claims) == 1

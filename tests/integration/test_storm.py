@@ -1,4 +1,4 @@
-"""The shipped scenario in which everything goes wrong ends with exactly the events of its story."""
+"""The bundled storm scenario ends with exactly the expected events."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ STORY: Final[dict[str, list[str]]] = {
 
 INFERRED: Final = {("1StormUnplanB", "ended"), ("1StormVoicesI", "ended"), ("1StormSilentD", "canceled")}
 
-PLAY_SECONDS: Final = 100.0
-"""More than the play takes at this speed; it is left as soon as the story is told."""
+SCENARIO_SECONDS: Final = 100.0
+"""More than the scenario takes at this speed; the test ends as soon as all events are there."""
 
 
-async def told(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
-    """Read the log, by Space, oldest first."""
+async def announced(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
+    """Return the logged events by Space, oldest first."""
     story: dict[str, list[dict[str, Any]]] = {}
     for space_id in STORY:
         page = await runtime.store.events.of_space(space_id, limit=100, cursor=None)
@@ -57,10 +57,10 @@ async def told(runtime: Runtime) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("contract", Contract)
-async def test_the_storm_is_announced_as_it_was(
+async def test_the_storm_is_announced_correctly(
     redis_url: str, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The play lasts seconds, and so must the pauses after an outage of the account.
+    # The scenario lasts seconds, so the pauses after an outage of the account must be short.
     monkeypatch.setattr(outages, "PAUSE_SECONDS", dict.fromkeys(outages.PAUSE_SECONDS, 0.3))
     scenario = load_scenario("storm")
     simulator = create_simulator(scenario, contract=contract, speed=SPEED, limits=Limits(requests=100_000))
@@ -76,12 +76,14 @@ async def test_the_storm_is_announced_as_it_was(
             async def is_over() -> bool:
                 async with session.get(x.make_url("/_simulator/status")) as status:
                     ended = (await status.json())["ended"]
-                story = await told(runtime)
+                story = await announced(runtime)
                 return bool(ended) and all(len(story[space]) >= len(STORY[space]) for space in STORY)
 
             async with ClientSession() as session:
-                await wait_until(is_over, timeout=PLAY_SECONDS, interval=0.2, message="the story is told")
-            story = await told(runtime)
+                await wait_until(
+                    is_over, timeout=SCENARIO_SECONDS, interval=0.2, message="all events are announced"
+                )
+            story = await announced(runtime)
             event_ids = {event["data"]["id"] for events in story.values() for event in events}
 
             def has_come() -> bool:

@@ -27,7 +27,7 @@ from notifier.core.delivery.endpoint import (
 from notifier.runtime import Runtime, open_runtime
 from notifier.server import create_server
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
-from tests.support.api_runtime import Clock, NotedWakeups, clock_of
+from tests.support.api_runtime import Clock, RecordedWakeups, clock_of
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -44,7 +44,7 @@ PUBLIC_URL = "https://notifier.example.org"
 
 
 def proof(secret: str) -> Callable[[bytes], bytes]:
-    """Answer challenges as the documents tell receivers to, with nothing of ours."""
+    """Return a function that answers challenges as documented, without code of the product."""
     raw = base64.b64decode(secret.removeprefix("whsec_"))
 
     def answer(body: bytes) -> bytes:
@@ -77,7 +77,7 @@ async def verification_becomes(client: Client, endpoint_id: str, status: str) ->
     await wait_until(is_so, message=f"the verification has {status}")
 
 
-async def test_a_receiver_that_proves_itself_gets_what_has_waited(redis_url: str) -> None:
+async def test_a_verified_receiver_gets_the_waiting_deliveries(redis_url: str) -> None:
     async with Receiver() as receiver, installation(redis_url) as (runtime, client):
         created = await create(
             client,
@@ -173,10 +173,10 @@ async def test_ed25519_is_verified_with_the_public_key_through_a_rotation(redis_
 
 @asynccontextmanager
 async def steered_worker(redis_url: str) -> AsyncIterator[Worker]:
-    """A worker whose jobs and clock are moved by the test."""
+    """A worker whose jobs and clock the test controls."""
     settings = quick_settings(redis_url)
     async with open_runtime(settings, clock=Clock()) as runtime:
-        noted = replace(runtime, wakeup=NotedWakeups(runtime.store.database))
+        noted = replace(runtime, wakeup=RecordedWakeups(runtime.store.database))
         async with runtime.delivery_client(max_connections=4) as client:
             yield Worker("worker", noted, None, client)
 
@@ -196,7 +196,7 @@ async def current(worker: Worker, endpoint: Endpoint) -> Endpoint:
     return await worker.runtime.store.endpoints.get(endpoint.id)
 
 
-async def test_it_gives_up_after_minutes_and_notifies_the_other_endpoints(redis_url: str) -> None:
+async def test_verification_fails_after_minutes_and_notifies_other_endpoints(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         receiver.answer("/hook", body=lambda body: body)  # an echo
         endpoint = await pending_endpoint(worker, receiver)
@@ -214,10 +214,10 @@ async def test_it_gives_up_after_minutes_and_notifies_the_other_endpoints(redis_
         assert await worker.runtime.store.waiting_work(now=clock() + 1e6) == ["dispatch"]
     assert failed.verification is not None
     assert failed.verification.status is VerificationStatus.FAILED
-    told = disabled_event(endpoint, failed)
-    assert told is not None
-    assert [each.id for each in page.items] == [told.id]
-    assert told.data["details"]["reason"] == "not_verified"
+    announced = disabled_event(endpoint, failed)
+    assert announced is not None
+    assert [each.id for each in page.items] == [announced.id]
+    assert announced.data["details"]["reason"] == "not_verified"
 
 
 async def test_a_worker_that_dies_leaves_the_challenge_to_another(redis_url: str) -> None:
@@ -235,7 +235,7 @@ async def test_a_worker_that_dies_leaves_the_challenge_to_another(redis_url: str
         assert len(receiver.received("/hook")) == 1
 
 
-async def test_what_its_owner_changes_meanwhile_is_kept(redis_url: str) -> None:
+async def test_concurrent_changes_of_the_owner_are_kept_by_verification(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         described = replace(endpoint, description="changed")
@@ -243,9 +243,9 @@ async def test_what_its_owner_changes_meanwhile_is_kept(redis_url: str) -> None:
 
         async def changing(request: object) -> object:
             await worker.runtime.store.endpoints.save(described, replacing=endpoint)
-            return await post(request)  # type: ignore[arg-type]  # handed on as it came
+            return await post(request)  # type: ignore[arg-type]  # passed on unchanged
 
-        worker.client.send = changing  # type: ignore[assignment,method-assign]  # stands in for it
+        worker.client.send = changing  # type: ignore[assignment,method-assign]  # replaces it
         await challenge({WORKER: worker})
         after = await current(worker, endpoint)
     assert after.description == "changed"
@@ -253,7 +253,7 @@ async def test_what_its_owner_changes_meanwhile_is_kept(redis_url: str) -> None:
     assert after.verification.tries == 1
 
 
-async def test_what_its_owner_changes_while_the_outcome_is_kept_is_kept_too(redis_url: str) -> None:
+async def test_changes_of_the_owner_during_the_save_are_kept_by_verification(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         store, changes = worker.runtime.store.endpoints, ["a change"]
@@ -264,7 +264,7 @@ async def test_what_its_owner_changes_while_the_outcome_is_kept_is_kept_too(redi
                 await save(replace(replacing, description=changes.pop()), replacing=replacing)
             await save(endpoint, replacing=replacing)
 
-        store.save = interrupted  # type: ignore[method-assign]  # stands in for it
+        store.save = interrupted  # type: ignore[method-assign]  # replaces it
         await challenge({WORKER: worker})
         after = await current(worker, endpoint)
     assert len(receiver.received("/hook")) == 1
@@ -273,7 +273,7 @@ async def test_what_its_owner_changes_while_the_outcome_is_kept_is_kept_too(redi
     assert after.verification.tries == 1
 
 
-async def test_the_answer_of_a_former_url_counts_for_nothing(redis_url: str) -> None:
+async def test_an_answer_of_the_old_url_does_not_count(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         moved = replace(endpoint, url=receiver.url("/other"))
@@ -283,16 +283,16 @@ async def test_the_answer_of_a_former_url_counts_for_nothing(redis_url: str) -> 
         post = worker.client.send
 
         async def moving(request: object) -> object:
-            answer = await post(request)  # type: ignore[arg-type]  # handed on as it came
+            answer = await post(request)  # type: ignore[arg-type]  # passed on unchanged
             await worker.runtime.store.endpoints.save(moved, replacing=endpoint)
             return answer
 
-        worker.client.send = moving  # type: ignore[assignment,method-assign]  # stands in for it
+        worker.client.send = moving  # type: ignore[assignment,method-assign]  # replaces it
         await challenge({WORKER: worker})
         assert await current(worker, endpoint) == moved
 
 
-async def test_what_was_claimed_before_does_not_go_to_an_unverified_url(redis_url: str) -> None:
+async def test_an_earlier_claim_is_not_sent_to_an_unverified_url(redis_url: str) -> None:
     async with Receiver() as receiver, steered_worker(redis_url) as worker:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
         store = worker.runtime.store
@@ -302,7 +302,7 @@ async def test_what_was_claimed_before_does_not_go_to_an_unverified_url(redis_ur
         turn = store.queue.turn
 
         async def changed_after_the_claim(*args: object, **options: object) -> object:
-            claimed = await turn(*args, **options)  # type: ignore[arg-type]  # handed on as it came
+            claimed = await turn(*args, **options)  # type: ignore[arg-type]  # passed on unchanged
             if claimed.claims:
                 await store.endpoints.save(moved, replacing=endpoint)
                 return replace(claimed, generation="")

@@ -1,4 +1,4 @@
-"""Talking to the admin API in tests."""
+"""Helpers that call the admin API in tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ApiTestServer(TestServer):
 
 
 async def create(client: Client, path: str, **body: Any) -> dict[str, Any]:
-    """Add a record and give what the API answered."""
+    """Create a record; return the response body."""
     response = await client.post(path, json=body)
     assert response.status == 201, await response.text()
     created: dict[str, Any] = await response.json()
@@ -35,12 +35,12 @@ async def create(client: Client, path: str, **body: Any) -> dict[str, Any]:
 
 
 async def add_endpoint(client: Client, **body: Any) -> dict[str, Any]:
-    """Add an endpoint with a URL that is good."""
+    """Create an endpoint with a valid URL; return the response body."""
     return await create(client, "/v1/endpoints", **{"url": "https://example.com/hook", **body})
 
 
 async def problem(response: Any, status: int) -> dict[str, Any]:
-    """Check that a response is a problem document of this status, and give it."""
+    """Check that a response is a problem document with this status, and return it."""
     assert response.status == status, await response.text()
     assert response.content_type == "application/problem+json"
     document: dict[str, Any] = await response.json()
@@ -52,6 +52,6 @@ async def problem(response: Any, status: int) -> dict[str, Any]:
 
 
 async def refused_fields(response: Any) -> set[str]:
-    """Check that a response is a 422 and give the refused fields as dotted paths."""
+    """Check that a response is a 422, and return the refused fields as dotted paths."""
     document = await problem(response, 422)
     return {".".join(map(str, error["loc"])) for error in document["errors"] if error["msg"]}

@@ -1,4 +1,4 @@
-"""A runtime on a real server whose clock stands still and whose wakeups are noted instead of sent."""
+"""A runtime on a real server with a fixed clock, which records wakeups instead of sending them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Clock:
         return self.now
 
 
-class NotedWakeups(Wakeup):
-    """Notes the wakeups; while ``lost`` is set, the queue is down."""
+class RecordedWakeups(Wakeup):
+    """Records wakeups; while ``lost`` is set, the queue is down."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -36,18 +36,18 @@ class NotedWakeups(Wakeup):
         self.lost = False
 
     async def observe(self) -> None:
-        self._note("observe")
+        self._record("observe")
 
     async def dispatch(self) -> None:
-        self._note("dispatch")
+        self._record("dispatch")
 
     async def challenge(self) -> None:
-        self._note("challenge")
+        self._record("challenge")
 
     async def deliver(self, partitions: Iterable[int]) -> None:
-        self._note(("deliver", *partitions))
+        self._record(("deliver", *partitions))
 
-    def _note(self, job: object) -> None:
+    def _record(self, job: object) -> None:
         if self.lost:
             raise UnavailableError("Redis does not serve: ConnectionError")
         self.jobs.append(job)
@@ -55,31 +55,31 @@ class NotedWakeups(Wakeup):
 
 @asynccontextmanager
 async def open_test_runtime(redis_url: str, *, empty: bool = True) -> AsyncIterator[Runtime]:
-    """Open a runtime with the admin key ``test-key``, on a database that is emptied first unless said."""
+    """Open a runtime with the admin key ``test-key``; ``empty`` clears the database first."""
     settings = load_settings(
         redis_url=redis_url, admin_key=TEST_KEY, master_keys=MASTER_KEY, allowed_networks="127.0.0.0/8"
     )
     async with open_runtime(settings, clock=Clock()) as runtime:
         if empty:
             await runtime.store.database.redis.flushdb()
-        yield replace(runtime, wakeup=NotedWakeups(runtime.store.database))
+        yield replace(runtime, wakeup=RecordedWakeups(runtime.store.database))
 
 
 def clock_of(runtime: Runtime) -> Clock:
-    """Return the clock that a test may turn."""
+    """Return the clock, for a test to set."""
     assert isinstance(runtime.clock, Clock)
     return runtime.clock
 
 
-def wakeups_of(runtime: Runtime) -> NotedWakeups:
-    """Return the wakeups that were noted."""
-    assert isinstance(runtime.wakeup, NotedWakeups)
+def wakeups_of(runtime: Runtime) -> RecordedWakeups:
+    """Return the recorded wakeups."""
+    assert isinstance(runtime.wakeup, RecordedWakeups)
     return runtime.wakeup
 
 
 @asynccontextmanager
 async def without_redis(runtime: Runtime) -> AsyncIterator[Runtime]:
-    """Return the runtime with a store that nothing answers."""
+    """Open a copy of the runtime whose store has no server."""
     database = Database(connect(DEAD_URL))
     try:
         yield replace(runtime, store=Store(database, retention_days=1, partitions=1))
@@ -88,8 +88,8 @@ async def without_redis(runtime: Runtime) -> AsyncIterator[Runtime]:
 
 
 @dataclass(frozen=True, slots=True)
-class NarrowRuntime(Runtime):
-    """A runtime whose one key may do less than everything, or not for ever."""
+class ScopedRuntime(Runtime):
+    """A runtime whose only key has limited scopes or an expiry."""
 
     scopes: frozenset[Scope] = frozenset()
     expires_at: float | None = None
@@ -98,7 +98,7 @@ class NarrowRuntime(Runtime):
         return ApiKey(hash_key(TEST_KEY), self.scopes, self.expires_at)
 
 
-def narrowed(runtime: Runtime, *scopes: Scope, expires_at: float | None = None) -> Runtime:
-    """Return the runtime with a key of these scopes alone."""
+def with_scopes(runtime: Runtime, *scopes: Scope, expires_at: float | None = None) -> Runtime:
+    """Return a copy of the runtime whose key has only these scopes."""
     same = {each.name: getattr(runtime, each.name) for each in fields(Runtime)}
-    return NarrowRuntime(**same, scopes=frozenset(scopes), expires_at=expires_at)
+    return ScopedRuntime(**same, scopes=frozenset(scopes), expires_at=expires_at)

@@ -1,4 +1,4 @@
-"""An X that bills, for tests of the budget: any Spaces and people within what was asked for."""
+"""A model of X that bills what it returns, for the tests of the budget."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifier.core.model.ids import SpaceId
 from notifier.core.model.observation import Call, People, Question
 from notifier.core.model.space import Space
 from notifier.core.polling.spending import DAY_SECONDS
-from tests.support.steered import Asked
+from tests.support.rig import XRequest
 
 SPACE: Final = 5
 USER: Final = 10
@@ -25,12 +25,12 @@ MARKS: Final = {
     "host_ids": People.ON_STAGE,
     "creator_id": People.CREATOR,
 }
-"""By which of its expansions a request tells whom it asks for."""
+"""The expansion by which a request asks for each level of people."""
 
 
 @dataclass
-class Gathering:
-    """A Space as it is at X."""
+class BilledSpace:
+    """A Space as X has it."""
 
     id: str
     creator: str
@@ -39,7 +39,7 @@ class Gathering:
     is_over: bool = False
 
     def shown(self, people: People) -> Space:
-        """Describe it with the people that a question asks for; X leaves empty lists out."""
+        """Return the Space with the people that a question asks for; X leaves empty lists out."""
         return Space(
             id=SpaceId(self.id),
             creator_id=None if people is People.NOBODY else self.creator,
@@ -50,7 +50,7 @@ class Gathering:
 
     @property
     def price(self) -> int:
-        """What it costs with everybody in it."""
+        """The price of the Space and everyone in it."""
         return SPACE + USER * len({self.creator, *self.speakers, *self.guests})
 
 
@@ -58,23 +58,25 @@ class Gathering:
 class BillingX:
     """The Spaces, and what was billed on each day."""
 
-    spaces: dict[str, Gathering] = field(default_factory=dict)
+    spaces: dict[str, BilledSpace] = field(default_factory=dict)
     billed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _people: int = 0
 
-    def announce(self, creator: str, speakers: int = 0, guests: int = 0) -> Gathering:
-        """Let somebody open a Space."""
-        gathering = Gathering(f"S{len(self.spaces)}", creator, self.people(speakers), self.people(guests))
-        self.spaces[gathering.id] = gathering
-        return gathering
+    def open_space(self, creator: str, speakers: int = 0, guests: int = 0) -> BilledSpace:
+        """Open a Space."""
+        billed_space = BilledSpace(
+            f"S{len(self.spaces)}", creator, self.people(speakers), self.people(guests)
+        )
+        self.spaces[billed_space.id] = billed_space
+        return billed_space
 
     def people(self, count: int) -> list[str]:
-        """Make up people whom nobody has seen before."""
+        """Return new user ids."""
         self._people += count
         return [str(70_000 + each) for each in range(self._people - count, self._people)]
 
     def ask(self, question: Question, now: float) -> list[Space]:
-        """Answer a question, and bill it."""
+        """Return the answer to a question, and bill it."""
         found = [each.shown(question.people) for each in self._found(question)]
         people = {person for space in found for person in space.people()}
         if question.call is Call.USERS:
@@ -84,8 +86,8 @@ class BillingX:
         }
         return found
 
-    async def instead(self, asked: Asked) -> web.Response:
-        """Answer a request in the place of the stand-in."""
+    async def override(self, asked: XRequest) -> web.Response:
+        """Return the answer to a request instead of the simulator."""
         expanded = asked.query.get("expansions", "")
         people = next((level for mark, level in MARKS.items() if mark in expanded), People.NOBODY)
         results = int(asked.query.get("max_results", 100))
@@ -101,15 +103,15 @@ class BillingX:
         return "ended" if self.spaces[space_id].is_over else "live"
 
     def cost(self, day: int) -> int:
-        """Sum up a day, in thousandths of a dollar."""
+        """Return the bill of a day, in thousandths of a dollar."""
         kinds = Counter(resource[0] for resource in self.billed[day])
         return SPACE * kinds["s"] + USER * kinds["u"]
 
-    def dearest(self) -> int:
-        """Return the price of the Space that costs most."""
+    def highest_price(self) -> int:
+        """Return the price of the most expensive Space."""
         return max((each.price for each in self.spaces.values()), default=SPACE)
 
-    def _found(self, question: Question) -> Iterable[Gathering]:
+    def _found(self, question: Question) -> Iterable[BilledSpace]:
         alive = [each for each in self.spaces.values() if not each.is_over]
         if question.call is Call.LOOKUP:
             return [self.spaces[each] for each in question.subjects if each in self.spaces]

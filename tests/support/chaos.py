@@ -1,4 +1,4 @@
-"""What the tests of no loss share: a load of deliveries, a note of what was cut, the check at the end."""
+"""A delivery load for the chaos tests, with a record of interrupted attempts and the final check."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Commit, schema
 from notifier.store.doctor import findings
-from tests.support.counting_receiver import CountingReceiver, Manner
+from tests.support.counting_receiver import CountingReceiver, PathBehaviour
 from tests.support.pipeline import MASTER_KEY, SECRET, numbered_event, quick_settings
 from tests.support.processes import NotifierProcess
 from tests.support.wait import wait_until
 
 REQUEST_TIMEOUT: Final = 3.0
-"""More than the receiver, which shares its process with the test, ever stands still on a busy machine."""
+"""Longer than any pause of the receiver, which shares a process with the test, on a busy machine."""
 
 LEASE: Final = 8.0
-"""So long after a kill, at the latest, a worker's deliveries are due again."""
+"""How long after a kill, at most, a worker's deliveries are due again."""
 
-MANNERS: Final = {
-    "/plain0": Manner(),
-    "/plain1": Manner(),
-    "/plain2": Manner(),
-    "/plain3": Manner(),
-    "/slow": Manner(delay=0.05),
-    "/shaky": Manner(fails_each=10),
-    "/ordered0": Manner(),
-    "/ordered1": Manner(),
-    "/orderedslow": Manner(delay=0.02),
-    "/orderedshaky": Manner(fails_each=10),
+BEHAVIOURS: Final = {
+    "/plain0": PathBehaviour(),
+    "/plain1": PathBehaviour(),
+    "/plain2": PathBehaviour(),
+    "/plain3": PathBehaviour(),
+    "/slow": PathBehaviour(delay=0.05),
+    "/shaky": PathBehaviour(fails_each=10),
+    "/ordered0": PathBehaviour(),
+    "/ordered1": PathBehaviour(),
+    "/orderedslow": PathBehaviour(delay=0.02),
+    "/orderedshaky": PathBehaviour(fails_each=10),
 }
-"""Ten endpoints; those whose name says so want the events of a Space in order."""
+"""Ten endpoints; those named ``ordered`` want the events of a Space in order."""
 
 SPACES: Final = 50
 EVENTS_OF_A_SPACE: Final = 8
 PLAIN_EVENTS: Final = 100
-ROUND: Final = len(MANNERS) * (SPACES * EVENTS_OF_A_SPACE + PLAIN_EVENTS)
-"""Deliveries in a round: 5,000."""
+ROUND: Final = len(BEHAVIOURS) * (SPACES * EVENTS_OF_A_SPACE + PLAIN_EVENTS)
+"""Deliveries per round: 5,000."""
 
 READ_AT_ONCE: Final = 1000
 RESTART_PAUSE_SECONDS: Final = 0.5
@@ -56,7 +56,7 @@ SETTLED_WITHIN_SECONDS: Final = 90.0
 
 
 class Lease(NamedTuple):
-    """An attempt that was in flight: whose, at what, and until when (epoch ms) nobody else makes one."""
+    """An attempt in flight; no other worker makes one before ``ends_at`` (epoch ms)."""
 
     endpoint_id: EndpointId
     event_id: EventId
@@ -64,20 +64,20 @@ class Lease(NamedTuple):
 
 
 @dataclass(slots=True)
-class World:
-    """Endpoints, what they are owed, and what may come to them twice."""
+class DeliveryLoad:
+    """Endpoints, the events they must receive, and the attempts that may be repeated."""
 
     runtime: Runtime
     receiver: CountingReceiver
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)  # by path, as are their receivers
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)  # by path, like the receivers
     receivers: dict[str, CountingReceiver] = field(default_factory=dict)
     events: list[EventId] = field(default_factory=list)
     places: dict[str, tuple[str, int]] = field(default_factory=dict)  # event id -> its Space and sequence
-    cut: set[Lease] = field(default_factory=set)
+    interrupted: set[Lease] = field(default_factory=set)
     rounds: int = 0
 
     async def add_endpoint(self, path: str, receiver: CountingReceiver | None = None) -> None:
-        """Register an endpoint that wants everything."""
+        """Register an endpoint that subscribes to everything."""
         now = self.runtime.clock()
         self.receivers[path] = receiver or self.receiver
         self.endpoints[path] = Endpoint(
@@ -91,49 +91,49 @@ class World:
         )
         await self.runtime.store.endpoints.create(self.endpoints[path])
 
-    async def owe_round(self) -> None:
-        """Commit events, most of them of Spaces, whose sequences go on from round to round."""
+    async def commit_round(self) -> None:
+        """Commit a round of events, most of them about Spaces; sequences continue across rounds."""
         self.rounds += 1
         await self.commit([space_commit(number, self.rounds) for number in range(SPACES)])
         for number in range(PLAIN_EVENTS):
             await self.commit_plain(self.rounds * PLAIN_EVENTS + number)
 
     async def commit(self, commits: Sequence[Commit]) -> None:
-        """Commit what happened to Spaces; from its acknowledgement on it must not be lost."""
+        """Commit events of Spaces; once acknowledged, none may be lost."""
         assert all(await self.runtime.store.spaces.commit(commits))
         for each in commits:
-            self.note_committed(each)
+            self.record_committed(each)
 
-    def note_committed(self, commit: Commit) -> None:
-        """Note what is owed from now on."""
+    def record_committed(self, commit: Commit) -> None:
+        """Record the events that must now be delivered."""
         for event in commit.events:
             self.events.append(event.id)
             self.places[event.id] = commit.known.space.id, event.sequence or 0
 
     async def commit_plain(self, number: int) -> None:
-        """Commit an event of no Space."""
+        """Commit an event that is not about a Space."""
         event = numbered_event(number)
         await self.runtime.store.events.commit(event)
         self.events.append(event.id)
 
     async def accepted(self, count: int) -> None:
-        """Wait until the receiver has accepted so many deliveries."""
+        """Wait until the receiver has accepted ``count`` deliveries."""
         await wait_until(
             lambda: self.receiver.accepted >= count,
             timeout=SETTLED_WITHIN_SECONDS,
             message=lambda: f"{self.receiver.accepted} of {count} were accepted",
         )
 
-    async def note_cut(self) -> int:
-        """Note what is in flight just after somebody died; returns how many attempts that are.
+    async def record_interrupted(self) -> int:
+        """Record the attempts in flight just after a process died; return how many there are.
 
-        Whatever the dead had sent to the database is done by the time of the second poll: what it settled in
-        that way was not cut. Those who live hold leases too, which makes the note longer than it need be.
+        Everything the dead process sent to the database has been applied by the second read: what it settled
+        was not interrupted. Live workers hold leases as well, so the record may include more than necessary.
         """
         await self._leases()
-        under_way = await self._leases()
-        self.cut |= under_way
-        return len(under_way)
+        in_flight = await self._leases()
+        self.interrupted |= in_flight
+        return len(in_flight)
 
     async def _leases(self) -> set[Lease]:
         async with self.runtime.store.database.pipeline() as pipe:
@@ -149,7 +149,7 @@ class World:
         }
 
     async def settled(self) -> None:
-        """Wait until everything that is owed was delivered."""
+        """Wait until every delivery is settled."""
 
         async def is_settled() -> bool:
             gauges = await self.runtime.store.gauges(now=self.runtime.clock())
@@ -161,15 +161,15 @@ class World:
         )
 
     async def check(self) -> None:
-        """Check that nothing was lost, that only what was cut came twice, and that order was kept."""
-        may_repeat = Counter((lease.endpoint_id, lease.event_id) for lease in self.cut)
+        """Check that nothing was lost, only interrupted attempts were repeated, and order was kept."""
+        may_repeat = Counter((lease.endpoint_id, lease.event_id) for lease in self.interrupted)
         for path, endpoint in self.endpoints.items():
             arrivals = self.receivers[path].arrivals[path]
             accepted = Counter(each.event_id for each in arrivals if each.accepted)
-            assert accepted.keys() == set(self.events), f"{path} got other events than it was owed"
+            assert accepted.keys() == set(self.events), f"{path} got the wrong events"
             for event_id, times in accepted.items():
                 allowed = 1 + may_repeat[endpoint.id, EventId(event_id)]
-                assert times <= allowed, f"{path} got {event_id} {times} times, and {allowed} at most may be"
+                assert times <= allowed, f"{path} got {event_id} {times} times, at most {allowed} allowed"
             if endpoint.ordering is Ordering.SPACE:
                 self._check_order(path, [each.event_id for each in arrivals])
         await self._check_queues()
@@ -185,7 +185,7 @@ class World:
             assert sequences == sorted(sequences), f"{path} got {space} out of order"
 
     async def _check_queues(self) -> None:
-        """Check that every delivery has come to its end once, and is in no queue any more."""
+        """Check that every delivery ended exactly once and has left all queues."""
         assert await self._leases() == set()
         async with self.runtime.store.database.pipeline() as pipe:
             for endpoint in self.endpoints.values():
@@ -209,7 +209,7 @@ class World:
 
 
 def space_commit(number: int, round_: int) -> Commit:
-    """Make what happens to a Space in a round, counted from 1; what the events tell does not matter."""
+    """Return the commit of a Space in a round, counted from 1, with arbitrary events."""
     last = round_ * EVENTS_OF_A_SPACE
     described = Space(id=SpaceId(f"1chaos{number:06}"), state="live")
     known = KnownSpace(
@@ -232,20 +232,20 @@ def space_commit(number: int, round_: int) -> Commit:
 
 
 @asynccontextmanager
-async def open_world(redis_url: str, *, verifies: bool = True) -> AsyncIterator[World]:
-    """Register ten endpoints of all manners; returns a world in which nothing is owed yet."""
+async def open_load(redis_url: str, *, verifies: bool = True) -> AsyncIterator[DeliveryLoad]:
+    """Register the ten endpoints and return a load with no events yet."""
     settings = quick_settings(redis_url, request_timeout_seconds=REQUEST_TIMEOUT, lease_seconds=LEASE)
-    async with CountingReceiver(MANNERS, verifies=verifies) as receiver, open_runtime(settings) as runtime:
-        world = World(runtime, receiver)
-        for path in MANNERS:
-            await world.add_endpoint(path)
-        yield world
+    async with CountingReceiver(BEHAVIOURS, verifies=verifies) as receiver, open_runtime(settings) as runtime:
+        load = DeliveryLoad(runtime, receiver)
+        for path in BEHAVIOURS:
+            await load.add_endpoint(path)
+        yield load
 
 
 def worker_process(
     redis_url: str, directory: Path, *, name: str = "worker", variables: Mapping[str, str] | None = None
 ) -> NotifierProcess:
-    """Make a worker that tries again soon; it is not started yet."""
+    """Return a worker with short retries, not yet started."""
     settings: dict[str, Any] = {
         "REDIS_URL": redis_url,
         "MASTER_KEYS": MASTER_KEY,
@@ -262,8 +262,8 @@ def worker_process(
 
 
 @asynccontextmanager
-async def kept_running(process: NotifierProcess) -> AsyncIterator[list[int]]:
-    """Start a process whenever it has ended, as a supervisor does; gives the codes that it ended with."""
+async def restarted_on_exit(process: NotifierProcess) -> AsyncIterator[list[int]]:
+    """Restart a process whenever it exits, like a supervisor; yield the list of exit codes."""
     ended: list[int] = []
 
     async def keep() -> None:

@@ -1,4 +1,4 @@
-"""A server in cluster mode: a node for each tag, so that a script that leaves its tag leaves its node."""
+"""A server in cluster mode with one node per tag, so that a script cannot reach keys of another tag."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ RETENTION_DAYS: Final = 1
 
 
 class ClusterDatabase(Database):
-    """A database whose commands go to the node of their keys.
+    """A database that sends each command to the node of its keys.
 
     Attributes:
-        scripts_run: The names of the scripts that were run.
+        scripts_run: The names of the scripts run so far.
     """
 
     def __init__(self, cluster: RedisCluster) -> None:
@@ -45,7 +45,7 @@ class ClusterDatabase(Database):
 
 @contextmanager
 def running_cluster(folder: Path, *, tags: Sequence[str]) -> Iterator[RedisServer]:
-    """Run a node for each tag; the first is returned, to connect to."""
+    """Run one node per tag; yield the first, to connect to."""
     options = {
         "cluster-enabled": "yes",
         "cluster-config-file": "nodes.conf",
@@ -72,7 +72,7 @@ def running_cluster(folder: Path, *, tags: Sequence[str]) -> Iterator[RedisServe
 
 
 async def settled(node: RedisServer) -> None:
-    """Wait until the nodes know each other and their slots."""
+    """Wait until the nodes know each other and all slots are assigned."""
     with redis.Redis.from_url(node.url, decode_responses=True) as client:
 
         def knows_all() -> bool:

@@ -1,7 +1,7 @@
-"""``echo``: a kind of endpoint for tests. It shows each Space in one message, which it edits in place.
+"""``echo``: a kind of endpoint for tests that shows each Space in one message and edits it in place.
 
-It stands for the chat services: it posts, patches and deletes, reads ids and codes out of JSON, remembers its
-message, says why it sends nothing, and waits. Nothing outside this module knows it but the table of a test.
+It represents the chat services: it posts, patches and deletes, reads ids and codes from JSON, remembers its
+message, states why it sends nothing, and waits. Only the table of kinds in a test knows about this module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many examples the property tests try: few by default, many with ``--hypothesis-profile=thorough``."""
+"""The number of examples in property tests: few by default, many with the profile ``thorough``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ THOROUGH: Final = 1000
 
 
 def register_profiles() -> None:
-    """Make the profiles known and load the usual one; no test depends on how fast the machine is."""
+    """Register the profiles and load the usual one; neither has a deadline."""
     settings.register_profile("usual", deadline=None, max_examples=USUAL)
     settings.register_profile("thorough", deadline=None, max_examples=THOROUGH)
     settings.load_profile("usual")
 
 
 def examples(usual: int) -> int:
-    """Return how many examples a costly test tries: ``usual``, or as many more as the profile says."""
+    """Return the number of examples for an expensive test: ``usual``, scaled by the profile."""
     return usual * settings().max_examples // USUAL

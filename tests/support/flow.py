@@ -1,4 +1,4 @@
-"""Deliveries that flow for some seconds through a real worker, while something happens to Redis."""
+"""Deliveries that run for some seconds through real workers, while something happens to Redis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.wait import wait_until
 
 ENDPOINTS: Final = 10
 SECONDS: Final = 8
-"""How long a flow lasts when nothing holds it up."""
+"""How long the deliveries take when nothing delays them."""
 
 GOES_ON_WITHIN_SECONDS: Final = 5.0
 SETTLED_WITHIN_SECONDS: Final = 60.0
@@ -35,7 +35,7 @@ ANSWERS_WITHIN_SECONDS: Final = 10.0
 
 @dataclass(slots=True)
 class Flow:
-    """Endpoints with a rate, the events that they are owed, and the processes that serve them."""
+    """Rate-limited endpoints, the events they must receive, and the processes that serve them."""
 
     runtime: Runtime
     receiver: CountingReceiver
@@ -46,7 +46,7 @@ class Flow:
     readiness: list[tuple[int, float]] = field(default_factory=list)
 
     async def begin(self) -> None:
-        """Owe every endpoint its events, and wait until the first have arrived."""
+        """Register the endpoints, commit the events, and wait until the first have arrived."""
         now, count = self.runtime.clock(), self.deliveries // ENDPOINTS
         for number in range(ENDPOINTS):
             await self.runtime.store.endpoints.create(
@@ -67,29 +67,29 @@ class Flow:
         await self.arrives(self.deliveries // 20)
 
     async def arrives(self, more: int = 1, *, within: float = 30.0) -> None:
-        """Wait until so many more requests have come."""
+        """Wait for ``more`` further requests."""
         wanted = min(self.receiver.requests + more, self.deliveries)
         await wait_until(
             lambda: self.receiver.requests >= wanted,
             timeout=within,
-            message=lambda: f"{self.receiver.requests} of {wanted} came\n{self._output()}",
+            message=lambda: f"{self.receiver.requests} of {wanted} arrived\n{self._output()}",
         )
 
     async def goes_on(self) -> None:
-        """Check that deliveries go out again soon, and that no process has ended."""
+        """Check that deliveries resume soon, and that no process has exited."""
         await self.arrives(20, within=GOES_ON_WITHIN_SECONDS)
         assert [process.exit_code for process in self.processes] == [None] * len(self.processes), (
             self._output()
         )
 
     async def check(self) -> None:
-        """Wait for the end, and check that every endpoint got every event, and that all is on record."""
+        """Wait until all is delivered, and check the arrivals, the records and the readiness."""
         await wait_until(
-            self._is_settled, timeout=SETTLED_WITHIN_SECONDS, interval=0.1, message="all is delivered"
+            self._is_settled, timeout=SETTLED_WITHIN_SECONDS, interval=0.1, message="everything is delivered"
         )
         for number in range(ENDPOINTS):
             arrivals = Counter(each.event_id for each in self.receiver.arrivals[f"/{number}"])
-            assert arrivals.keys() == set(self.events), f"/{number} got other events than it was owed"
+            assert arrivals.keys() == set(self.events), f"/{number} got the wrong events"
         assert await findings(self.runtime.store) == []
         assert [process.exit_code for process in self.processes] == [None] * len(self.processes)
         slowest = max(seconds for _, seconds in self.readiness)
@@ -98,11 +98,11 @@ class Flow:
 
     @property
     def repeated(self) -> int:
-        """How many requests were not the first of their delivery."""
+        """The number of repeated requests."""
         return self.receiver.requests - self.deliveries
 
     async def watch_readiness(self) -> None:
-        """Ask the API again and again whether it is ready, until cancelled."""
+        """Poll the readiness of the API until cancelled."""
         async with aiohttp.ClientSession() as session:
             while True:
                 began = time.monotonic()
@@ -122,7 +122,7 @@ class Flow:
         return False
 
     def log(self) -> list[str]:
-        """Return what the processes have logged beside attempts."""
+        """Return what the processes have logged, except attempts."""
         return [
             line
             for process in self.processes
@@ -136,7 +136,7 @@ class Flow:
 
 @asynccontextmanager
 async def flowing(redis_url: str, directory: Path, *, workers: int, deliveries: int) -> AsyncIterator[Flow]:
-    """Run workers and an API as processes of their own, with deliveries that flow through them."""
+    """Run workers and an API in their own processes, with deliveries in progress."""
     port = free_port()
     settings = {
         "REDIS_URL": redis_url,

@@ -1,4 +1,4 @@
-"""What a test must not leave behind: keys that do not belong, connections to the server, tasks."""
+"""Checks for what a test must not leave behind: unknown keys, connections to the server, tasks."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from notifier.store.doctor.keyspace import read_keyspace
 from notifier.store.schema import place_of
 
 CLOSING_SECONDS: Final = 5.0
-"""How long the server may take to see that a client has hung up, and a loop to end what was canceled."""
+"""How long the server may take to notice a closed connection, and a loop to end cancelled tasks."""
 
 REPORTED: Final = ("sn:", "arq:")
-"""What the doctor examines; other programs' keys in its database are nothing to it."""
+"""The prefixes that the doctor examines; it ignores the keys of other programs."""
 
-SERVER_S: Final = "RequestHandler."
-"""How aiohttp's tasks for a connection to a server, and a request on it, begin."""
+SERVER_TASK_PREFIX: Final = "RequestHandler."
+"""The prefix of aiohttp's tasks for a server connection and its requests."""
 
 
 def stray_keys(url: str) -> list[str]:
-    """Name every key that has no form of ours or another type, or that stays although it must expire."""
-    # A loop of its own that is nobody's current one: pytest-asyncio goes on with the one that it has set.
+    """Return every key that is unknown, has the wrong type, or lacks its TTL."""
+    # A separate loop that never becomes the current one, because pytest-asyncio keeps its own.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(_stray_keys(url))
 
@@ -34,18 +34,18 @@ async def _stray_keys(url: str) -> list[str]:
     database = Database(connect(url))
     try:
         found = [str(finding) for finding in (await read_keyspace(database)).findings]
-        strangers = [
+        unknown_keys = [
             key
             async for key in database.redis.scan_iter(count=1000)
             if place_of(key) is None and not key.startswith(REPORTED)
         ]
     finally:
         await database.close()
-    return sorted({*found, *strangers})
+    return sorted({*found, *unknown_keys})
 
 
 def clients_left(client: redis.Redis) -> list[dict[str, str]]:
-    """Describe every connection to the server but that of ``client``, once hanging up has had its time."""
+    """Return all connections to the server but that of ``client``, after some time to close."""
     deadline = time.monotonic() + CLOSING_SECONDS
     while True:
         mine = client.client_id()
@@ -57,15 +57,15 @@ def clients_left(client: redis.Redis) -> list[dict[str, str]]:
 
 
 async def tasks_left() -> list[str]:
-    """Describe every task of this loop but the caller's, once what was canceled has had its time to end.
+    """Return all tasks of this loop but the caller's, after some time for cancelled ones to end.
 
-    A receiver that a test has made slow is none of ours, and goes on answering whom it has lost.
+    Tasks of a test's own slow receiver are left out: they may still be answering a closed connection.
     """
-    others = {task for task in asyncio.all_tasks() - {asyncio.current_task()} if not _is_a_server_s(task)}
+    others = {task for task in asyncio.all_tasks() - {asyncio.current_task()} if not _belongs_to_server(task)}
     if others:
         _, others = await asyncio.wait(others, timeout=CLOSING_SECONDS)
     return sorted(repr(task) for task in others)
 
 
-def _is_a_server_s(task: asyncio.Task[object]) -> bool:
-    return getattr(task.get_coro(), "__qualname__", "").startswith(SERVER_S)
+def _belongs_to_server(task: asyncio.Task[object]) -> bool:
+    return getattr(task.get_coro(), "__qualname__", "").startswith(SERVER_TASK_PREFIX)

@@ -1,4 +1,4 @@
-"""Receivers on loopback that take so much and refuse the rest."""
+"""Receivers on loopback with a limit, which refuse the excess."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from aiohttp.test_utils import TestServer
 
 
 class Limit(Protocol):
-    """Decides on each request; ``seconds`` is how long one that is taken is worked on."""
+    """Decides on each request; ``seconds`` is how long an accepted one takes."""
 
     seconds: float
 
     def takes(self, now: float, in_flight: int) -> bool:
-        """Return whether a request is taken; ``in_flight`` are being worked on."""
+        """Return whether a request is accepted; ``in_flight`` are in progress."""
         ...
 
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket that is full at first."""
+    """A token bucket, initially full."""
 
     per_second: float
     size: float
@@ -47,32 +47,32 @@ class Bucket:
 
 @dataclass(slots=True)
 class Places:
-    """So many at a time."""
+    """A limit of concurrent requests."""
 
     count: int
     seconds: float
 
     def takes(self, _now: float, in_flight: int) -> bool:
-        """Return whether a place is free."""
+        """Return whether a slot is free."""
         return in_flight < self.count
 
 
 @dataclass(slots=True)
 class Closed:
-    """Closed for the first requests, however late they come."""
+    """Refuses the first requests, regardless of time."""
 
     requests: int
     seconds: float = 0.0
 
     def takes(self, _now: float, _in_flight: int) -> bool:
-        """Return whether it has opened."""
+        """Return whether the first requests are over."""
         self.requests -= 1
         return self.requests < 0
 
 
 @dataclass(slots=True)
 class LimitedReceiver:
-    """What came: the ``webhook-id`` of each request that was taken, and how many were refused."""
+    """Records the ``webhook-id`` of each accepted request, and how many were refused."""
 
     limit: Limit
     refusal: int
@@ -83,7 +83,7 @@ class LimitedReceiver:
     in_flight: int = 0
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Take a request or refuse it."""
+        """Accept or refuse a request."""
         await request.read()
         if not self.limit.takes(time.monotonic(), self.in_flight):
             self.refused += 1
@@ -101,7 +101,7 @@ class LimitedReceiver:
 async def limited(
     limit: Limit, *, refusal: int = 429, headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[LimitedReceiver]:
-    """Run a receiver that answers ``refusal`` with these headers to what it does not take."""
+    """Run a receiver that refuses requests with the status ``refusal`` and these headers."""
     receiver = LimitedReceiver(limit, refusal, headers or {})
     app = web.Application()
     app.router.add_post("/hook", receiver.handle)

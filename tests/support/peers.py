@@ -1,4 +1,4 @@
-"""Raw peers on loopback that answer as badly as a test wants, and clients to meet them with."""
+"""Raw servers on loopback that misbehave as a test requires, and clients to call them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def request_to(url: str, extra_headers: dict[str, str] | None = None) -> Deliver
 
 
 def client_for(**settings: Any) -> DeliveryClient:
-    """A client that may reach loopback; ``settings`` replace others."""
+    """Return a client that may reach loopback; ``settings`` override its defaults."""
     base = DeliveryClientSettings(timeout_seconds=5.0, allowed_networks=LOOPBACK)
     return DeliveryClient(replace(base, **settings))
 
@@ -68,7 +68,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def peer(handle: Peer, **server: Any) -> AsyncIterator[str]:
-    """Serve raw connections on loopback and give the base URL; a peer that is cut off is no failure."""
+    """Serve raw connections on loopback and yield the base URL; a broken connection is not a failure."""
     running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,7 +79,7 @@ async def peer(handle: Peer, **server: Any) -> AsyncIterator[str]:
         task = asyncio.get_running_loop().create_task(serve(reader, writer))
         running.add(task)
         task.add_done_callback(running.discard)
-        task.add_done_callback(lambda _: writer.close())  # also of one that is cancelled before it begins
+        task.add_done_callback(lambda _: writer.close())  # even if it is cancelled before it starts
 
     listener = await asyncio.start_server(connected, "127.0.0.1", 0, **server)
     scheme = "https" if server.get("ssl") else "http"
@@ -104,7 +104,7 @@ def answering(raw: bytes, *, close: bool = True) -> Peer:
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Close so that the other side sees a reset instead of an end."""
+    """Close with a reset instead of an orderly shutdown."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
@@ -117,7 +117,7 @@ def free_port() -> int:
 
 
 def tls_contexts(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Make a certificate for 127.0.0.1: the server's context, and a client's that trusts it."""
+    """Return a server context for 127.0.0.1, and a client context that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver")])
     now = datetime.now(UTC)

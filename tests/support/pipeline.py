@@ -1,4 +1,4 @@
-"""What tests of the whole pipeline begin with: settings for loopback, endpoints, watches, plays."""
+"""Building blocks for tests of the whole pipeline: settings, endpoints, watches, scenarios."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOWHERE: Final = "http://127.0.0.1:9"
 
 
 def quick_settings(redis_url: str, *, x_url: str = NOWHERE, **changes: Any) -> Settings:
-    """Settings under which everything happens within a second, on loopback."""
+    """Return settings for loopback with which everything happens within a second."""
     values: dict[str, Any] = {
         "redis_url": redis_url,
         "admin_key": "test-key",
@@ -49,15 +49,15 @@ def quick_settings(redis_url: str, *, x_url: str = NOWHERE, **changes: Any) -> S
 
 
 @asynccontextmanager
-async def playing(scenario: str) -> AsyncIterator[str]:
-    """Play a scenario on a stand-in for X; gives its URL."""
+async def running_simulator(scenario: str) -> AsyncIterator[str]:
+    """Run a scenario on the stand-in for X; yield its URL."""
     simulator = create_simulator(parse_scenario(scenario, source="test"), contract=Contract.CURRENT)
     async with TestServer(simulator) as server:
         yield str(server.make_url("")).rstrip("/")
 
 
 async def add_endpoint(runtime: Runtime, receiver: Receiver, path: str, **changes: Any) -> Endpoint:
-    """Register an endpoint at a path of the receiver, which will verify what it gets there."""
+    """Register an endpoint at a path of the receiver, which verifies its requests."""
     receiver.verify(path, SECRET)
     now = runtime.clock()
     endpoint = Endpoint(
@@ -98,7 +98,7 @@ async def add_watch(
 
 
 def numbered_event(number: int) -> Event:
-    """Make an event that every endpoint with ``*`` wants."""
+    """Return an event for every endpoint that subscribes to ``*``."""
     return plain_event(
         EventType.WEBHOOK_TEST,
         content=(str(number),),
@@ -110,7 +110,7 @@ def numbered_event(number: int) -> Event:
 async def commit_space_events(
     store: Store, space: str, *sequences: int, event_type: EventType = EventType.TITLE_CHANGED
 ) -> list[EventId]:
-    """Log events of a Space with these sequences; what they tell does not matter."""
+    """Log arbitrary events of a Space with these sequences; return their ids."""
     described = Space(id=SpaceId(space), state="live")
     known = KnownSpace(
         space=described,

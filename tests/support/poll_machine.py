@@ -1,4 +1,4 @@
-"""X and the loop that polls it, for the state machine over bad days: what X has, bills and withholds."""
+"""A faulty X and a worker that polls it, for the state machine over bad days."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ from notifier.source.client import PATHS
 from notifier.store import LoggedEvent
 from tests.support.api_runtime import Clock, wakeups_of
 from tests.support.billing_x import SPACE, USER
-from tests.support.steered import Asked, Steered, steered
+from tests.support.rig import Rig, XRequest, open_rig
 from workers.context import Worker
 from workers.failures import adopt_standings
 
 Record: TypeAlias = dict[str, Any]
 Body: TypeAlias = tuple[int, Any]
-"""A status, and what is written as JSON; a text is sent as it is."""
+"""A status and a body, written as JSON unless it is a string."""
 
 WATCHED: Final = tuple(str(number) for number in range(1, 13))
-"""Creators who are watched."""
+"""Watched creators."""
 
 UNWATCHED: Final = tuple(str(number) for number in range(21, 25))
-"""Creators of Spaces that are watched by their ids or found by a search only."""
+"""Creators whose Spaces are only watched by id or found by a search."""
 
 BY_ID: Final = tuple(f"ById{creator}" for creator in UNWATCHED[:3])
-"""Spaces that are watched by their ids."""
+"""Spaces watched by id."""
 
 STEADY: Final = BY_ID[:2]
-"""Those that live all the time, and that X always answers for."""
+"""Those that stay live, and for which X always answers."""
 
 SEARCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "talks": (*WATCHED[:4], UNWATCHED[3]),
     "music": WATCHED[3:7],
 }
-"""The watched searches, and whose Spaces each finds."""
+"""The watched searches, and the creators whose Spaces each finds."""
 
 LONGEST_TICK_SECONDS: Final = 10.0
 SHORTEST_TICK_SECONDS: Final = 0.25
-"""How long the loop sleeps between two rounds: until something is due, within these bounds."""
+"""The loop sleeps until something is due, within these bounds."""
 
 CADENCE_SECONDS: Final[Mapping[Call, float]] = {Call.CREATORS: 60, Call.SEARCH: 60, Call.LOOKUP: 30}
 SETTLING_SECONDS: Final = 60.0
-"""How long it may take to find out what is wrong."""
+"""How long it may take to identify a fault."""
 
 MAX_AT_ONCE: Final = 40
-"""How many requests of a call may follow each other at once, beside one a second."""
+"""How many requests of one call may be sent in a burst, in addition to one per second."""
 
 
-def _refusal(asked: Asked, *, names: bool) -> Body:
+def _refusal(asked: XRequest, *, names: bool) -> Body:
     problem: Record = {"message": "something is not right"}
     if names:
         problem["parameters"] = {PATHS[asked.call][1]: [",".join(asked.subjects)]}
@@ -70,7 +70,7 @@ def _refusal(asked: Asked, *, names: bool) -> Body:
 INNER_ERROR: Final[Body] = 200, {"errors": [{"code": 130, "message": "Over capacity"}]}
 UNAVAILABLE: Final[Body] = 503, {"title": "Service Unavailable"}
 
-POISONS: Final[Mapping[str, Callable[[Asked], Body]]] = {
+SUBJECT_FAULTS: Final[Mapping[str, Callable[[XRequest], Body]]] = {
     "503": lambda _: UNAVAILABLE,
     "403": lambda _: (403, {"title": "Forbidden", "type": "about:blank"}),
     "400 without names": lambda asked: _refusal(asked, names=False),
@@ -78,14 +78,14 @@ POISONS: Final[Mapping[str, Callable[[Asked], Body]]] = {
     "inner error": lambda _: INNER_ERROR,
     "cut body": lambda _: (200, '{"data": [{"id": "'),
 }
-"""What X answers to every request that has a poisonous subject in it."""
+"""X's answer to every request that contains a failing subject."""
 
 OUTAGES: Final[Mapping[str, Body]] = {
     "503": UNAVAILABLE,
     "inner error": INNER_ERROR,
     "429": (429, {"title": "Too Many Requests"}),
 }
-"""What X answers to every request of a call; the 429 comes with requests left."""
+"""X's answer to every request of a call; the 429 has requests left."""
 
 REFUSABLE: Final = (
     *(("space.fields", name) for name in ("title", "updated_at", "started_at")),
@@ -93,7 +93,7 @@ REFUSABLE: Final = (
     ("user.fields", "username"),
     ("state", "all"),
 )
-"""What X refuses at times, as parameter and value."""
+"""Values that X may refuse, with their parameters."""
 
 
 @dataclass
@@ -101,8 +101,8 @@ class Broadcast:
     """A Space with its whole history. Times are epoch seconds.
 
     Attributes:
-        titles: Since when it has had which title.
-        speakers: Since when who speaks in it.
+        titles: Each title and when it was set.
+        speakers: Each speaker and when they joined.
     """
 
     id: str
@@ -118,11 +118,11 @@ class Broadcast:
 
     @property
     def price(self) -> int:
-        """What it costs with everybody in it, in thousandths of a dollar."""
+        """The price of the Space and everyone in it, in thousandths of a dollar."""
         return SPACE + USER * (1 + len(self.speakers))
 
     def record(self, at: float) -> Record | None:
-        """Describe it as it was at a moment; None before it began."""
+        """Return the Space as of a given time; None before its start."""
         if at < self.started_at:
             return None
         changed_at, title = [each for each in self.titles if each[0] <= at][-1]
@@ -144,23 +144,23 @@ class Broadcast:
 
 
 @dataclass
-class BadX:
-    """X as it is and as it answers.
+class FaultyX:
+    """X with its faults.
 
     Attributes:
-        poisons: By call and subject what X answers to a request that has this subject in it.
-        refused: The values of parameters that X does not accept.
-        outages: What it answers to every request of a call.
-        lag: Every how many answers come from a replica, and how many seconds that one is behind.
+        subject_faults: The failure of all requests that contain a subject, by call and subject.
+        refused: The parameter values that X refuses.
+        outages: The failure of all requests of a call.
+        lag: Every n-th answer comes from a replica, which is this many seconds behind.
         lost: The Spaces that lookups do not find.
-        answered: When each subject of a call was last answered for.
-        billed: The resources that were read on each day.
+        answered: When X last answered for each subject of a call.
+        billed: The resources read on each day.
     """
 
     clock: Clock
     spaces: dict[str, Broadcast] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
-    poisons: dict[tuple[Call, str], str] = field(default_factory=dict)
+    subject_faults: dict[tuple[Call, str], str] = field(default_factory=dict)
     refused: set[tuple[str, str]] = field(default_factory=set)
     outages: dict[Call, str] = field(default_factory=dict)
     lag: tuple[int, float] | None = None
@@ -169,37 +169,37 @@ class BadX:
     billed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     _answers: int = 0
 
-    # What happens at X
+    # Changes at X
 
     def start(self, creator: str, space_id: str = "", *, ago: float = 0.0) -> Broadcast:
-        """Let somebody begin a Space, or have begun it so many seconds ago."""
+        """Start a Space, now or ``ago`` seconds earlier."""
         at = self.clock() - ago
-        begun = Broadcast(space_id or f"S{creator}x{len(self.spaces)}", creator, at, [(at, "title 0")])
-        self.spaces[begun.id] = begun
-        return begun
+        started = Broadcast(space_id or f"S{creator}x{len(self.spaces)}", creator, at, [(at, "title 0")])
+        self.spaces[started.id] = started
+        return started
 
     def retitle(self, space: Broadcast) -> None:
-        """Retitle a Space with a text that it has never had."""
+        """Give a Space a title that it has never had."""
         space.titles.append((self.clock(), f"title {len(space.titles)}"))
 
-    def let_speak(self, space: Broadcast) -> None:
-        """Let somebody speak who has spoken nowhere yet."""
+    def add_speaker(self, space: Broadcast) -> None:
+        """Add a speaker who has not spoken anywhere yet."""
         number = sum(len(each.speakers) for each in self.spaces.values())
         space.speakers.append((self.clock(), str(70_000 + number)))
 
     def live_of(self, creators: Iterable[str]) -> list[Broadcast]:
-        """Return the Spaces of these creators that live."""
+        """Return the live Spaces of these creators."""
         return [each for each in self.spaces.values() if each.is_live and each.creator in creators]
 
     def cost(self, day: int) -> int:
-        """Sum up what is billed for a day, in thousandths of a dollar."""
+        """Return the bill of a day, in thousandths of a dollar."""
         kinds = Counter(resource[0] for resource in self.billed[day])
         return SPACE * kinds["s"] + USER * kinds["u"]
 
-    # What it answers
+    # Answers
 
-    async def instead(self, asked: Asked) -> web.Response:
-        """Answer in the place of the stand-in."""
+    async def override(self, asked: XRequest) -> web.Response:
+        """Return the answer to a request instead of the simulator."""
         status, body = self._broken(asked) or (200, self._answer(asked))
         headers = {"Date": formatdate(self.clock(), usegmt=True)}
         if status == OUTAGES["429"][0]:
@@ -209,13 +209,13 @@ class BadX:
         text = body if isinstance(body, str) else json.dumps(body)
         return web.Response(text=text, status=status, headers=headers, content_type="application/json")
 
-    def _broken(self, asked: Asked) -> Body | None:
-        """Return what X answers where it does not answer the question."""
+    def _broken(self, asked: XRequest) -> Body | None:
+        """Return the failure that applies to a request, if any."""
         if asked.call in self.outages:
             return OUTAGES[self.outages[asked.call]]
-        for (call, subject), poison in self.poisons.items():
+        for (call, subject), fault in self.subject_faults.items():
             if call is asked.call and subject in asked.subjects:
-                return POISONS[poison](asked)
+                return SUBJECT_FAULTS[fault](asked)
         refused: dict[str, list[str]] = defaultdict(list)
         for name, value in sorted(self.refused):
             if value in asked.query.get(name, "").split(","):
@@ -225,7 +225,7 @@ class BadX:
         errors = [{"parameters": {name: values}, "message": "no"} for name, values in refused.items()]
         return 400, {"title": "Invalid Request", "errors": errors}
 
-    def _answer(self, asked: Asked) -> Record:
+    def _answer(self, asked: XRequest) -> Record:
         self._answers += 1
         self.answered |= dict.fromkeys(((asked.call, subject) for subject in asked.subjects), asked.at)
         if asked.call is Call.USERS:
@@ -243,7 +243,7 @@ class BadX:
         ids = {record["id"] for record in shown}
         return body | {"errors": [_not_found("space", each) for each in asked.subjects if each not in ids]}
 
-    def _found(self, asked: Asked, at: float) -> list[Record]:
+    def _found(self, asked: XRequest, at: float) -> list[Record]:
         records = [record for each in self.spaces.values() if (record := each.record(at)) is not None]
         if asked.call is Call.LOOKUP:
             return [each for each in records if each["id"] in asked.subjects and each["id"] not in self.lost]
@@ -251,7 +251,7 @@ class BadX:
         live = [each for each in records if each["creator_id"] in creators and each["state"] == "live"]
         return live[: int(asked.query.get("max_results", 100))]
 
-    def _answer_for_names(self, asked: Asked) -> Record:
+    def _answer_for_names(self, asked: XRequest) -> Record:
         known = {name: self.users[name] for name in asked.subjects if name in self.users}
         self._bill(asked.at, (), known.values())
         return {
@@ -264,8 +264,8 @@ class BadX:
         day |= {f"s:{space}" for space in spaces} | {f"u:{person}" for person in people}
 
 
-def _shown(record: Record, asked: Asked) -> Record:
-    """Cut a record down to what was asked for."""
+def _shown(record: Record, asked: XRequest) -> Record:
+    """Return a record with only the requested fields."""
     wanted = {"id", "state"}
     for parameter in ("space.fields", "expansions"):
         wanted.update(asked.query.get(parameter, "").split(","))
@@ -292,54 +292,54 @@ def _not_found(resource: str, value: str) -> Record:
 
 
 class Loop:
-    """A worker that polls X again and again as the jobs of a real one do, and that can be restarted."""
+    """A worker that polls X with the jobs of a real one, and can be restarted."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._stack = AsyncExitStack()
         self.serial = "0"
 
-    async def open(self, *, at: float, budget: float | None) -> BadX:
-        """Start it; returns the X that it polls."""
-        self.it: Steered = await self._stack.enter_async_context(
-            steered(self._url, "spaces: []", at=at, daily_budget_usd=budget)
+    async def open(self, *, at: float, budget: float | None) -> FaultyX:
+        """Start the worker; return the X that it polls."""
+        self.rig: Rig = await self._stack.enter_async_context(
+            open_rig(self._url, "spaces: []", at=at, daily_budget_usd=budget)
         )
-        x = BadX(self.it.clock)
-        self.it.x.instead = x.instead
+        x = FaultyX(self.rig.clock)
+        self.rig.x.override = x.override
         return x
 
     async def close(self) -> None:
-        """End everything that runs."""
+        """Stop everything."""
         await self._stack.aclose()
 
     async def restart(self, **changes: Any) -> None:
-        """Put a worker with other settings in the place of this one."""
-        settings = self.it.runtime.settings.model_copy(update=changes)
-        runtime = await self._stack.enter_async_context(open_runtime(settings, clock=self.it.clock))
-        runtime = replace(runtime, wakeup=self.it.runtime.wakeup)
+        """Replace the worker by one with other settings."""
+        settings = self.rig.runtime.settings.model_copy(update=changes)
+        runtime = await self._stack.enter_async_context(open_runtime(settings, clock=self.rig.clock))
+        runtime = replace(runtime, wakeup=self.rig.runtime.wakeup)
         x = runtime.x_client()
         assert x is not None
         await self._stack.enter_async_context(x)
-        worker = Worker(f"with {x.origin}", runtime, x, self.it.workers[0].client)
-        self.it.runtime, self.it.workers = runtime, [worker]
+        worker = Worker(f"with {x.origin}", runtime, x, self.rig.workers[0].client)
+        self.rig.runtime, self.rig.workers = runtime, [worker]
         await adopt_standings(worker)
 
     async def restart_with_token(self, token: str) -> None:
-        """The same with another token for X."""
+        """Replace the worker by one with another token for X."""
         await self.restart(x_bearer_token=SecretStr(token))
 
     async def run(
         self, seconds: float, after_each: Callable[[], None], *, shortest: float = SHORTEST_TICK_SECONDS
     ) -> None:
-        """Let time pass; whenever something is due, the jobs run."""
-        clock, jobs = self.it.clock, wakeups_of(self.it.runtime).jobs
+        """Advance the clock, and run the jobs whenever something is due."""
+        clock, jobs = self.rig.clock, wakeups_of(self.rig.runtime).jobs
         until = clock.now + seconds
         while True:
             jobs.clear()
-            await self.it.sweep()
-            await self.it.poll()
-            if "ring" in jobs:
-                await self.it.ring()
+            await self.rig.sweep()
+            await self.rig.poll()
+            if "timers" in jobs:
+                await self.rig.run_timers()
             after_each()
             if clock.now >= until:
                 return
@@ -347,9 +347,9 @@ class Loop:
             sleep = min(min(wakes, default=math.inf) - clock.now, LONGEST_TICK_SECONDS)
             clock.now = min(clock.now + max(sleep, shortest), until)
 
-    async def news(self) -> list[LoggedEvent]:
-        """Return the events since the last time, the oldest first."""
-        page = await self.it.runtime.store.events.after(after=self.serial, limit=1000)
+    async def new_events(self) -> list[LoggedEvent]:
+        """Return the events since the last call, oldest first."""
+        page = await self.rig.runtime.store.events.after(after=self.serial, limit=1000)
         assert page.next_cursor is not None
         self.serial = page.next_cursor
         return list(page.items)

@@ -1,6 +1,6 @@
-"""Real processes for the tests: the Redis server, and the product itself by its command line.
+"""Real processes for the tests: the Redis server, and the product started from its command line.
 
-Every process is ended by its own id, and nothing outlives the ``with`` block that it belongs to.
+Every process is stopped by its own id, and none outlives its ``with`` block.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return an unused port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -34,22 +34,22 @@ def free_port() -> int:
 
 
 def measurement() -> dict[str, str]:
-    """Return the variables by which coverage is measured in a process with an environment of its own."""
+    """Return the environment variables that enable coverage in a child process."""
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process exists; one that has ended and waits for its parent does not count."""
+    """Return whether a process is running; a zombie is not."""
     return _state_of(pid) not in {"", "Z"}
 
 
 def is_stopped(pid: int) -> bool:
-    """Return whether a process has been stopped by a signal, and not yet been let go on."""
+    """Return whether a process is stopped by a signal."""
     return _state_of(pid) == "T"
 
 
 def _state_of(pid: int) -> str:
-    """Return the letter that ``ps`` shows for the state of a process; empty when there is none."""
+    """Return the state letter of a process, as ``ps`` shows it; empty if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -86,9 +86,9 @@ def _answers(port: int) -> bool:
 
 
 class RedisServer:
-    """A Redis server on a port of its own, which it keeps over stops and starts; so does its data.
+    """A Redis server on its own port; port and data persist across restarts.
 
-    ``options`` are further lines of its configuration.
+    ``options`` are additional lines of its configuration.
 
     >>> with RedisServer(tmp_path) as server:
     ...     connect(server.url)
@@ -118,12 +118,12 @@ class RedisServer:
 
     @property
     def pid(self) -> int:
-        """The id of the running process."""
+        """The process id."""
         assert self._process is not None, "the server is not running"
         return self._process.pid
 
     def start(self) -> None:
-        """Start, with what an earlier run left in the directory, and wait until it answers."""
+        """Start with the data of an earlier run, if any, and wait until it answers."""
         assert self._process is None, "the server is running"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         options = {
@@ -138,22 +138,22 @@ class RedisServer:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.data_dir / "server.log").open("ab") as log:
-            # A limit of the size of its files is an error to it, as a full disk is, and not its death.
+            # SIGXFSZ stays ignored: a file size limit is then a write error, like a full disk.
             self._process = subprocess.Popen(
                 [server_binary(), *arguments], stdout=log, stderr=log, restore_signals=False
             )
         wait_for_answer(self._process, self.port, self.data_dir / "server.log")
 
     def stop(self) -> None:
-        """End it in order, the data written; nothing happens if it is not running."""
+        """Shut down cleanly, with all data written; do nothing if it is not running."""
         self._end(kill=False)
 
     def signal(self, number: int) -> None:
-        """Send it a signal, say to freeze it and to let it go on."""
+        """Send a signal, for example to freeze and to resume it."""
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it as a power cut would; what was not yet on the disk is lost."""
+        """Kill it; data that has not been written is lost."""
         self._end(kill=True)
 
     def _end(self, *, kill: bool) -> None:
@@ -168,11 +168,11 @@ class RedisServer:
 
 
 class NotifierProcess:
-    """``space-notifier …`` as a process of its own, with what it prints kept.
+    """``space-notifier …`` as a child process whose output is kept.
 
-    Settings of the outer environment are hidden from it; it runs in ``directory``, where no ``.env`` lies.
-    ``variables`` are further ones of its environment, by their full names. Its coverage is measured, unless
-    it is so ``busy`` that this would take long.
+    It does not inherit settings from the environment, and runs in ``directory``, which has no ``.env``.
+    ``variables`` are additional environment variables by their full names. Coverage is measured unless the
+    process is ``busy``, which would make it too slow.
     """
 
     def __init__(
@@ -207,23 +207,23 @@ class NotifierProcess:
 
     @property
     def pid(self) -> int:
-        """The id of the process, running or ended."""
+        """The process id, also after its end."""
         assert self._process is not None, "the process was not started"
         return self._process.pid
 
     @property
     def output(self) -> str:
-        """What it printed so far, standard error included, without colours."""
+        """The output so far, including standard error, without colours."""
         return ANSI.sub("", self._output.read_text(errors="replace")) if self._output.exists() else ""
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs."""
+        """The exit code; None while it runs."""
         assert self._process is not None, "the process was not started"
         return self._process.poll()
 
     def start(self) -> None:
-        """Start it; its output is appended to that of earlier starts under the same name."""
+        """Start the process; output is appended to that of earlier runs with the same name."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._printed_before = len(self.output)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(self._hidden)}
@@ -241,8 +241,8 @@ class NotifierProcess:
                 stderr=output,
             )
 
-    async def wait_for(self, text: str, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109  handed to wait_until
-        """Wait until it printed ``text`` since its last start; fails at once if it ends without doing so."""
+    async def wait_for(self, text: str, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109  passed to wait_until
+        """Wait until it has printed ``text`` since its last start; fail at once if it exits first."""
 
         def printed() -> bool:
             ended = self.exit_code is not None
@@ -252,8 +252,8 @@ class NotifierProcess:
 
         await wait_until(printed, timeout=timeout, message=lambda: f"no {text!r} in:\n{self.output}")
 
-    async def wait(self, *, timeout: float = STOP_SECONDS) -> int:  # noqa: ASYNC109  handed to wait_until
-        """Wait until it has ended and give its exit code."""
+    async def wait(self, *, timeout: float = STOP_SECONDS) -> int:  # noqa: ASYNC109  passed to wait_until
+        """Wait for the process to exit, and return its exit code."""
         await wait_until(
             lambda: self.exit_code is not None,
             timeout=timeout,
@@ -263,12 +263,12 @@ class NotifierProcess:
         return self.exit_code
 
     def signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send a signal."""
         assert self._process is not None, "the process was not started"
         self._process.send_signal(number)
 
     def end(self) -> None:
-        """End it, first politely; nothing happens if it has ended."""
+        """Terminate the process, and kill it if that fails; do nothing if it has exited."""
         process = self._process
         if process is None or process.poll() is not None:
             return

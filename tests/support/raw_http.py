@@ -1,4 +1,4 @@
-"""HTTP spoken by hand, for requests that no client library would send."""
+"""Raw HTTP, for requests that no client library would send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD_END: Final = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """One answer as it came over the wire."""
+    """One response as it came over the wire."""
 
     version: str
     status: int
@@ -31,7 +31,7 @@ class RawAnswer:
         return cls(version, int(status), {name.lower(): value for name, value in pairs}, body)
 
     def problem(self) -> dict[str, Any]:
-        """Check that this is a problem document of HTTP/1.1, and give it."""
+        """Check that this is a problem document over HTTP/1.1, and return it."""
         assert self.version == "HTTP/1.1"
         assert self.headers["content-type"].startswith("application/problem+json"), self
         document: dict[str, Any] = json.loads(self.body)
@@ -43,7 +43,7 @@ class RawAnswer:
 
 
 class RawConnection:
-    """A connection of which a test decides every byte."""
+    """A connection on which a test controls every byte."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -55,7 +55,7 @@ class RawConnection:
         await self._writer.drain()
 
     async def answer(self) -> RawAnswer:
-        """Read one answer."""
+        """Read one response."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             head = (await self._reader.readuntil(HEAD_END)).removesuffix(HEAD_END)
             answer = RawAnswer.parse(head, b"")
@@ -63,7 +63,7 @@ class RawConnection:
         return RawAnswer.parse(head, body)
 
     async def rest(self) -> bytes:
-        """Read until the server closes; a reset counts as that."""
+        """Read until the server closes or resets the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return await self._reader.read()
@@ -71,7 +71,7 @@ class RawConnection:
                 return b""
 
     def reset(self) -> None:
-        """Hang up so that the server gets a reset at once."""
+        """Close the connection with a reset."""
         self._writer.transport.abort()
 
 
@@ -80,8 +80,8 @@ async def raw_connection(port: int, *, receive_buffer: int | None = None) -> Asy
     """Connect to a port of 127.0.0.1.
 
     Args:
-        port: Where to.
-        receive_buffer: How many bytes the kernel may take in for us; few of them make a slow reader.
+        port: The port.
+        receive_buffer: The size of the kernel's receive buffer; a small one makes a slow reader.
     """
     client = socket.socket()
     client.setblocking(False)

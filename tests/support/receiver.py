@@ -1,4 +1,4 @@
-"""A real webhook receiver on loopback that records, verifies independently and answers by script."""
+"""A webhook receiver on loopback that records requests, verifies them and answers as scripted."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """One request as it came in.
+    """One received request.
 
-    ``headers`` have lower-case names; ``json`` is None when the body is not JSON; ``received_at`` is in unix
-    seconds; ``verified`` is None when no secret was given for the path.
+    ``headers`` have lower-case names; ``json`` is None if the body is not JSON; ``received_at`` is in Unix
+    seconds; ``verified`` is None if the path has no secret.
     """
 
     method: str
@@ -46,7 +46,7 @@ class ReceivedRequest:
 
 @dataclass(slots=True)
 class Script:
-    """What a path answers: each status once, and the last one from then on."""
+    """The answers of a path: each status once, then the last one again and again."""
 
     statuses: list[int] = field(default_factory=lambda: [200])
     delay: float = 0.0
@@ -54,12 +54,12 @@ class Script:
     body: bytes | Callable[[bytes], bytes] = b""
 
     def next_status(self) -> int:
-        """Take the next status; the last one stays."""
+        """Return the next status; the last one repeats."""
         return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
 
 
 class Receiver:
-    """An HTTP server on a free port of 127.0.0.1; any path is taken and answered with 200 unless scripted.
+    """An HTTP server on a free port of 127.0.0.1; every path answers 200 unless scripted.
 
     >>> async with Receiver() as receiver:
     ...     receiver.verify("/hook", "whsec_…")
@@ -95,11 +95,11 @@ class Receiver:
             await self._runner.cleanup()
 
     def url(self, path: str = "/hook") -> str:
-        """The absolute URL of ``path`` here."""
+        """Return the absolute URL of ``path``."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def verify(self, path: str, *secrets: str) -> None:
-        """Verify what comes to ``path`` from now on; a request is good if any of ``secrets`` verifies it."""
+        """Verify requests to ``path`` from now on; one passes if any of ``secrets`` verifies it."""
         self._secrets[path] = list(secrets)
 
     def answer(
@@ -111,32 +111,32 @@ class Receiver:
         headers: Mapping[str, str] | None = None,
         body: bytes | Callable[[bytes], bytes] = b"",
     ) -> None:
-        """Script the answers of ``path``: each status once, the last one from then on, after ``delay`` s.
+        """Script the answers of ``path``: each status once, the last one repeatedly, after ``delay`` seconds.
 
-        Where ``body`` is a function it makes the answer's body of the request's.
+        If ``body`` is a function, it maps the request body to the response body.
         """
         self._scripts[path] = Script(list(statuses), delay, dict(headers or {}), body)
 
     def received(self, path: str | None = None) -> list[ReceivedRequest]:
-        """What came to ``path`` so far, oldest first; all paths if none is named."""
+        """Return the requests to ``path`` so far, oldest first; to all paths if None."""
         if path is not None:
             return list(self._received[path])
         return sorted((r for got in self._received.values() for r in got), key=lambda r: r.received_at)
 
     def clear(self) -> None:
-        """Forget what was received; scripts and secrets stay."""
+        """Discard the received requests; scripts and secrets stay."""
         self._received.clear()
 
     async def wait_for(
         self,
         path: str,
         count: int = 1,
-        timeout: float = 30.0,  # noqa: ASYNC109  handed to wait_until, which polls
+        timeout: float = 30.0,  # noqa: ASYNC109  passed to wait_until, which polls
     ) -> list[ReceivedRequest]:
-        """Wait until at least ``count`` requests came to ``path`` and return all of them.
+        """Wait for at least ``count`` requests to ``path``, and return all of them.
 
         Raises:
-            AssertionError: They did not come within ``timeout`` seconds.
+            AssertionError: They did not arrive within ``timeout`` seconds.
         """
         await wait_until(
             lambda: len(self._received[path]) >= count,
@@ -180,7 +180,7 @@ def _verifies(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
         return _verifies_ed25519(secret, headers, body)
     try:
         Webhook(secret).verify(body, dict(headers), json_parse=False)
-    except (WebhookVerificationError, ValueError):  # ValueError: how the library meets a malformed entry
+    except (WebhookVerificationError, ValueError):  # ValueError: the library's error for a malformed entry
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""A primary, a replica and three Sentinels that watch over them, all on loopback."""
+"""A primary, a replica and three Sentinels, all on loopback."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ QUORUM: Final = 2
 DOWN_AFTER_MS: Final = 500
 
 
-class Watched:
-    """Two servers, of which Sentinel makes one the primary; ``url`` leads to whichever that is."""
+class SentinelSetup:
+    """Two servers managed by Sentinel; ``url`` leads to the current primary."""
 
     def __init__(self, servers: tuple[RedisServer, RedisServer], ports: list[int]) -> None:
         self._servers = servers
@@ -28,7 +28,7 @@ class Watched:
 
     @property
     def primary(self) -> RedisServer:
-        """The server that the Sentinels name."""
+        """The current primary according to the Sentinels."""
         with redis.Redis(port=self._ports[0], decode_responses=True) as sentinel:
             _, port = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
         return next(server for server in self._servers if server.port == int(port))
@@ -37,8 +37,8 @@ class Watched:
         """Return whether another server is the primary now."""
         return self.primary is not old
 
-    def is_in_step(self) -> bool:
-        """Return whether the primary has its replica beside it, as every Sentinel sees it."""
+    def is_replicating(self) -> bool:
+        """Return whether the replica is online and all Sentinels agree."""
         with redis.Redis(port=self.primary.port, decode_responses=True) as primary:
             replication = primary.info("replication")
         if replication.get("slave0", {}).get("state") != "online":
@@ -53,7 +53,7 @@ class Watched:
 
 
 @contextmanager
-def watched_servers(directory: Path) -> Iterator[Watched]:
+def sentinel_setup(directory: Path) -> Iterator[SentinelSetup]:
     """Run the five processes."""
     first = RedisServer(directory / "first")
     second = RedisServer(directory / "second", options={"replicaof": f"127.0.0.1 {first.port}"})
@@ -61,7 +61,7 @@ def watched_servers(directory: Path) -> Iterator[Watched]:
         stack.enter_context(first)
         stack.enter_context(second)
         ports = [stack.enter_context(_sentinel(directory / f"sentinel{n}", first)) for n in range(SENTINELS)]
-        yield Watched((first, second), ports)
+        yield SentinelSetup((first, second), ports)
 
 
 @contextmanager

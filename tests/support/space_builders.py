@@ -1,4 +1,4 @@
-"""Spaces, polls and whole histories of polls, for the tests of the core."""
+"""Builders of Spaces, polls and histories of polls, for tests of the core."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from notifier.core.spaces.vanishing import BLACKOUT_HOLD_SECONDS, CYCLE_SECONDS,
 
 SPACE_ID = SpaceId("1zqKVXPQhvZJB")
 START = 1_626_249_600.0
-"""2021-07-14T08:00:00Z; every time in these tests is given in seconds after it."""
+"""2021-07-14T08:00:00Z; times in these tests are seconds after it."""
 
 PAYLOADS: Final[TypeAdapter[Any]] = TypeAdapter(AnyPayload)
 
@@ -32,7 +32,7 @@ WATCHED = PollContext(watch_ids=(WatchId("wch_0000000000000001"),))
 
 
 def at(seconds: float) -> str:
-    """Write a time as X does."""
+    """Return a time in X's format."""
     return rfc3339(START + seconds)
 
 
@@ -40,8 +40,8 @@ def space(state: str | None = None, **fields: Any) -> Space:
     return Space(id=SPACE_ID, state=state, **fields)
 
 
-def but(described: Space, **fields: Any) -> Space:
-    """The same Space with other values in these fields."""
+def variant(described: Space, **fields: Any) -> Space:
+    """Return the Space with other values in these fields."""
     return replace(described, **fields)
 
 
@@ -50,7 +50,7 @@ def user(user_id: str, name: str = "Twitter Dev") -> User:
 
 
 def seen(seconds: float, found: Space, *, took: float = 1.0, users: Iterable[User] = ()) -> Evidence:
-    """A poll that was answered at ``seconds`` and found the Space."""
+    """Return a poll that was answered at ``seconds`` and found the Space."""
     snapshot = Snapshot(found, {person.id: person for person in users})
     return Evidence(found.id, Presence.SEEN, START + seconds - took, START + seconds, snapshot)
 
@@ -72,7 +72,7 @@ def failed_call(seconds: float) -> Evidence:
 
 
 PLANNED = space("scheduled", title="Planned", scheduled_start=at(600), host_ids=("1", "2"))
-LIVE = but(PLANNED, state="live", started_at=at(612))
+LIVE = variant(PLANNED, state="live", started_at=at(612))
 ENDED = space("ended", started_at=at(612), ended_at=at(4212))
 
 ENDED_BY_SILENCE = (seen(0, space("live")), not_found(10), not_found(40))
@@ -80,45 +80,45 @@ CANCELED_BY_SILENCE = (seen(0, space("scheduled")), not_found(10), not_found(40)
 
 
 @dataclass(frozen=True, slots=True)
-class Ringing:
-    """A timer that rings ``seconds`` after the start, for a Space that is watched or not any more."""
+class TimerFiring:
+    """A timer that fires ``seconds`` after the start, for a Space that may no longer be watched."""
 
     kind: TimerKind
     seconds: float
     watched: bool = True
 
 
-def reminder(seconds: float) -> Ringing:
-    return Ringing(TimerKind.REMINDER, seconds)
+def reminder(seconds: float) -> TimerFiring:
+    return TimerFiring(TimerKind.REMINDER, seconds)
 
 
-def erasure(seconds: float, *, watched: bool = True) -> Ringing:
-    return Ringing(TimerKind.ERASURE, seconds, watched)
+def erasure(seconds: float, *, watched: bool = True) -> TimerFiring:
+    return TimerFiring(TimerKind.ERASURE, seconds, watched)
 
 
 class History:
-    """What becomes known of one Space, poll after poll.
+    """The known state of one Space over a series of polls.
 
-    With ``silent`` its first sight is that of a watch, which tells of it in a baseline.
+    With ``silent`` the Space is first seen by a new watch, which announces it only in a baseline.
 
-    With ``restart`` the known state goes through JSON before each step, as when a worker reads it from the
+    With ``restart`` the known state passes through JSON before each step, as if a worker had read it from the
     store.
 
     Attributes:
-        taken_in: The Space as it was first seen, where no event told of that.
-        erased_after: After how many events content was erased without an event.
+        first_state: The Space as first seen, if no event announced it.
+        erased_after: The numbers of events after which content was erased without an event.
     """
 
     def __init__(
         self,
-        *steps: Evidence | Ringing,
+        *steps: Evidence | TimerFiring,
         patience: Patience = PATIENCE,
         restart: bool = False,
         silent: bool = False,
     ) -> None:
         self.known: KnownSpace | None = None
         self.events: list[Event] = []
-        self.taken_in: Space | None = None
+        self.first_state: Space | None = None
         self.erased_after: set[int] = set()
         self.patience = patience
         self.restart = restart
@@ -126,9 +126,9 @@ class History:
         for step in steps:
             self.take(step)
 
-    def take(self, step: Evidence | Ringing) -> tuple[Event, ...]:
-        """Take a poll in, or let a timer ring."""
-        return self.poll(step) if isinstance(step, Evidence) else self.ring(step)
+    def take(self, step: Evidence | TimerFiring) -> tuple[Event, ...]:
+        """Apply a poll or fire a timer, and return the events."""
+        return self.poll(step) if isinstance(step, Evidence) else self.fire(step)
 
     def poll(
         self,
@@ -138,18 +138,18 @@ class History:
         degraded: bool = False,
         lists: tuple[str, ...] = (),
     ) -> tuple[Event, ...]:
-        """Take one poll in and return its events."""
+        """Apply one poll and return its events."""
         before = self._read_back()
         context = replace(
             WATCHED, silent=self.silent, mass_vanish=mass_vanish, degraded=degraded, lists=lists
         )
         decision = decide(before, evidence, patience=self.patience, context=context)
         if before is None and decision.known is not None and not decision.events:
-            self.taken_in = decision.known.space
+            self.first_state = decision.known.space
         return self._keep(decision)
 
-    def ring(self, timer: Ringing) -> tuple[Event, ...]:
-        """Let a timer ring and give its events."""
+    def fire(self, timer: TimerFiring) -> tuple[Event, ...]:
+        """Fire a timer and return its events."""
         before = self._read_back()
         if before is None:
             return ()
@@ -191,14 +191,14 @@ class History:
 
 
 class Cycle:
-    """What lately vanished, counted as the store does it for all workers."""
+    """The recently vanished Spaces, counted as the store does for all workers."""
 
     def __init__(self) -> None:
         self.polled: dict[str, float] = {}
         self.missing: dict[str, float] = {}
 
     def note(self, known: Mapping[str, KnownSpace], observation: Observation) -> bool:
-        """Take one lookup in and return whether what it does not find is to be believed."""
+        """Record one lookup, and return whether it is part of a mass vanish."""
         now = observation.answered_at
         for name, state in known.items():
             presence = observation.evidence(SpaceId(name)).presence
@@ -221,7 +221,7 @@ def types(events: Iterable[Event]) -> list[str]:
 
 
 def body_of(event: Event) -> dict[str, Any]:
-    """Write the event, check that it is small enough, and read it back."""
+    """Return the parsed body of an event, after checking its size."""
     body = encode(event)
     assert len(body) < MAX_BODY_BYTES
     read: dict[str, Any] = json.loads(body)
@@ -229,27 +229,29 @@ def body_of(event: Event) -> dict[str, Any]:
 
 
 def described_body_of(event: Event) -> dict[str, Any]:
-    """Write the event and check that the catalogue describes all that is in it, and nothing else."""
+    """Return the body of an event, after checking that the catalogue describes exactly its content."""
     body = body_of(event)
     assert PAYLOADS.dump_python(PAYLOADS.validate_python(body), mode="json", exclude_unset=True) == body
     return body
 
 
 def change(before: Space, after: Space) -> Event:
-    """The one event that tells how ``before`` became ``after``."""
+    """Return the single event for a change from ``before`` to ``after``."""
     history = History(seen(700, before))
     (event,) = history.poll(seen(730, after))
     return event
 
 
-def replay(events: Sequence[Event], taken_in: Space | None, *, erased_after: Collection[int] = ()) -> Space:
-    """Apply what each event says has changed, and nothing else of it, to a Space."""
-    replayed = taken_in or Space(id=SPACE_ID)
+def replay(
+    events: Sequence[Event], first_state: Space | None, *, erased_after: Collection[int] = ()
+) -> Space:
+    """Return a Space with the changes of each event applied, and nothing else from the events."""
+    replayed = first_state or Space(id=SPACE_ID)
     for number, event in enumerate(events):
         if number in erased_after or event.type is EventType.REDACTED:
             replayed = replayed.without_content()
-        told = event.data["space"]
-        changes = {name: told.get(name) for name in event.data["changed"]}
+        announced = event.data["space"]
+        changes = {name: announced.get(name) for name in event.data["changed"]}
         for name, value in changes.items():
             is_list = value is not None and FIELD_KINDS[name] is FieldKind.IDS
             changes[name] = tuple(value) if is_list else value
@@ -257,6 +259,6 @@ def replay(events: Sequence[Event], taken_in: Space | None, *, erased_after: Col
     return replayed.without_content() if len(events) in erased_after else replayed
 
 
-def told_part(described: Space) -> dict[str, object]:
-    """Return the fields that events tell: all but the counts and ``updated_at``."""
+def announced_fields(described: Space) -> dict[str, object]:
+    """Return the fields that events announce: all but the counts and ``updated_at``."""
     return {name: value for name, value in described.known().items() if name not in SILENT_FIELDS}

@@ -1,4 +1,4 @@
-"""Random histories of one Space, for the tests of what must hold in all of them."""
+"""Random histories of one Space, for property-based tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from notifier.core.model.observation import Evidence
 from notifier.core.model.space import FIELD_KINDS, FieldKind, Space
 from notifier.core.spaces.merging import Patience
 from tests.support.space_builders import (
-    Ringing,
+    TimerFiring,
     absent,
     at,
     erasure,
@@ -50,21 +50,23 @@ patiences = st.builds(
     st.sampled_from([600.0, 0.0]),
 )
 
-Step = Evidence | Ringing
+Step = Evidence | TimerFiring
 
 
 NOT_SHOWN = {"not found": (0,), "lost": (0, 31), "inaccessible": (0, 7200)}
-"""Polls that do not show the Space, and how long after the first of them each is taken."""
+"""Polls that do not show the Space, each with its delay after the first one."""
 
 
 @st.composite
-def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bool = True) -> list[Step]:
-    """Polls as time goes on, some answered late, out of order or not at all, and timers in between."""
+def steps(
+    draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, with_timers: bool = True
+) -> list[Step]:
+    """Return polls over time, some answered late, out of order or not at all, with timers in between."""
     seconds = 0
     found: list[Step] = []
     kinds = ["seen", "seen", "seen", "twice", "back and forth", "not found", "lost", "inaccessible"]
     kinds += ["silence"] * silence
-    kinds += ["planned", "timer", "erased"] * rings
+    kinds += ["planned", "timer", "erased"] * with_timers
     for _ in range(draw(st.integers(min_size, 12))):
         seconds += draw(st.sampled_from(PAUSES))
         now = seconds + draw(st.sampled_from([0, 0, 0, 40]))
@@ -92,20 +94,20 @@ def steps(draw: st.DrawFn, *, min_size: int = 0, silence: bool = True, rings: bo
             found += [not_found(now), not_found(now + 31), erasure(seconds)]
             found += twice(seconds + 1, draw(spaces))
         else:
-            found.append(draw(st.sampled_from([reminder, erasure, unfollowed]))(now))
+            found.append(draw(st.sampled_from([reminder, erasure, unwatched_erasure]))(now))
     return found
 
 
 def twice(seconds: float, found: Space) -> list[Step]:
-    """Two polls that confirm each other."""
+    """Return two polls that confirm each other."""
     return [seen(seconds, found), seen(seconds + 31, found)]
 
 
 def back_and_forth(seconds: float, one: Space, other: Space) -> list[Step]:
-    """Four polls, answered in turn by two replicas of X that do not agree."""
+    """Return four polls, answered in turn by two replicas of X that disagree."""
     return [seen(seconds + 31 * turn, other if turn % 2 else one) for turn in range(4)]
 
 
-def unfollowed(seconds: float) -> Ringing:
-    """The erasure of a Space that no watch follows any more."""
+def unwatched_erasure(seconds: float) -> TimerFiring:
+    """Return the erasure timer of a Space that is no longer watched."""
     return erasure(seconds, watched=False)

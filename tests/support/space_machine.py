@@ -1,4 +1,4 @@
-"""X as it really is, for the state machine over Spaces: legal and illegal histories, and what X answers."""
+"""A model of X for the state machine over Spaces: valid and invalid histories, and X's answers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.support.api_runtime import Clock
 Record: TypeAlias = dict[str, Any]
 
 SPACES: Final = ("SpaceA", "spaceA", "SpaceB")
-"""Those whose histories are played; two differ only in case and are two Spaces."""
+"""The Spaces with histories; two ids that differ only in case are two Spaces."""
 
 CROWD: Final = tuple(f"Crowd{number}" for number in range(6))
-"""Spaces that are live all the time: only with them can more vanish at once than ends explain (E2)."""
+"""Spaces that are always live, so that enough can vanish at once for a mass vanish (E2)."""
 
 CREATORS: Final = {"SpaceA": "11", "spaceA": "22", "SpaceB": "11"} | dict.fromkeys(CROWD, "99")
 HOURS: Final = 3600.0
@@ -31,29 +31,29 @@ LIVE_FIELDS: Final = {"participant_count": 0, "speaker_ids": [], "topic_ids": ["
 
 
 class Fault(StrEnum):
-    """What goes wrong with one answer."""
+    """What is wrong with one answer."""
 
     NONE = "none"
     FAILED = "failed"
-    EMPTY = "empty"  # a healthy answer that names nobody
+    EMPTY = "empty"  # a healthy answer that names no Space
     VANISH_ALL = "vanish_all"  # everything is suddenly not found
-    STALE = "stale"  # from a replica that is behind
-    STALE_UNMARKED = "stale_unmarked"  # the same, and no answer has X's mark on it
-    STALE_MARKED_AS_NEW = "stale_marked_as_new"  # the same, under the mark of the newest version
-    NULLS = "nulls"  # null wherever something could be left out
-    INNER_ERROR = "inner_error"  # a 200 that holds an error and nothing else
-    INACCESSIBLE = "inaccessible"  # lookups may not see any Space
-    SHOUTED = "shouted"  # X's words for a state in capitals
+    STALE = "stale"  # from a lagging replica
+    STALE_UNMARKED = "stale_unmarked"  # the same, without ``updated_at``
+    STALE_MARKED_AS_NEW = "stale_marked_as_new"  # the same, with the newest ``updated_at``
+    NULLS = "nulls"  # null wherever a field could be left out
+    INNER_ERROR = "inner_error"  # a 200 with nothing but an error
+    INACCESSIBLE = "inaccessible"  # lookups are not authorized for any Space
+    UPPERCASE = "shouted"  # states in capitals
     BARE = "bare"  # X's default fields: id and state
     STATELESS = "stateless"
-    UNLISTED = "unlisted"  # no list of ids, and so no creator to match by but what is known
+    UNLISTED = "unlisted"  # no lists of ids and no creator, so matching needs the known state
     CONTRADICTORY = "contradictory"  # data and errors name the same Space
-    USER_ERRORS = "user_errors"  # errors that speak of people only
+    USER_ERRORS = "user_errors"  # errors about people only
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What X said to a worker; ``subjects`` are what the polls are filed under."""
+    """X's answer to a worker; ``subjects`` are those of the polls."""
 
     question: Question
     subjects: tuple[str, ...]
@@ -62,18 +62,18 @@ class Answer:
     answered_at: float
 
     def observation(self) -> Observation:
-        """Read it as the client does; an empty body stands for a failed call."""
+        """Return the answer as the client reads it; an empty body is a failed call."""
         if not self.body:
             failure = Failure(FailureKind.UNAVAILABLE, "503")
             return failed(self.question, failure, self.began_at, self.answered_at)
         return read_answer(self.question, json.loads(self.body), self.began_at, self.answered_at)
 
     def seen(self) -> dict[str, Record]:
-        """Return the records that it shows, by Space."""
+        """Return the records in the answer, by Space."""
         return {record["id"]: record for record in self._part("data")}
 
     def missing(self) -> set[str]:
-        """Return the Spaces that it names as not found and does not show (E7)."""
+        """Return the Spaces reported as not found and not shown (E7)."""
         named = {
             each["resource_id"]
             for each in self._part("errors")
@@ -81,8 +81,8 @@ class Answer:
         }
         return named - self.seen().keys()
 
-    def left_open(self) -> set[str]:
-        """Return the Spaces that it was asked about by their ids, and says nothing of (E7)."""
+    def unaccounted_for(self) -> set[str]:
+        """Return the Spaces that were looked up by id but not mentioned (E7)."""
         if self.question.call is not Call.LOOKUP or self.observation().failure is not None:
             return set()
         return {*self.question.subjects} - self.seen().keys() - self.missing()
@@ -94,7 +94,7 @@ class Answer:
 
 @dataclass
 class X:
-    """The truth: what X has of each Space, what it has lost, and how all of it was at earlier moments."""
+    """The true state at X: the Spaces it has, those it has lost, and earlier states."""
 
     clock: Clock
     has: dict[str, Record] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class X:
     edits: int = 0
 
     def move(self, space_id: str, move: str, number: int) -> None:
-        """Let something happen to a Space; one that X does not have comes up, for the first time or again."""
+        """Apply a move to a Space; a Space that X does not have appears or reappears."""
         if space_id in self.has:
             MOVES[move](self, self.has[space_id], number)
         elif space_id in self.lost:
@@ -114,20 +114,20 @@ class X:
         self.remember()
 
     def remember(self) -> None:
-        """Keep a picture of this moment for replicas that are behind."""
+        """Save the current state for lagging replicas."""
         self.past.append(copy.deepcopy(self.has))
 
-    def mend_the_clock(self) -> None:
-        """Let every Space have been changed last just now, whatever the histories made of that."""
+    def refresh_timestamps(self) -> None:
+        """Set every ``updated_at`` to now, after histories that may have broken it."""
         for record in self.has.values():
             record.update(updated_at=self.now())
 
     def now(self, seconds: float = 0.0) -> str:
-        """Write the present moment, or one that is so far from it, as X does."""
+        """Return the current time plus ``seconds``, in X's format."""
         return rfc3339(self.clock() + seconds)
 
     def edit(self, record: Record, **changes: Any) -> None:
-        """Change what an owner of a Space can change, which bumps ``updated_at``."""
+        """Change fields that the owner of a Space can edit, which updates ``updated_at``."""
         record.update(changes, updated_at=self.now())
 
     def fresh_title(self, record: Record) -> str:
@@ -138,7 +138,7 @@ class X:
         self.lost[record["id"]] = self.has.pop(record["id"])
 
     def answer(self, call: Call, subjects: tuple[str, ...], fault: Fault, behind: int) -> str:
-        """Return the body with which X answers now, empty for a failed call."""
+        """Return the body of X's current answer, empty for a failed call."""
         if fault is Fault.FAILED:
             return ""
         if fault is Fault.INNER_ERROR:
@@ -147,7 +147,7 @@ class X:
         shows_nothing = fault in (Fault.EMPTY, Fault.VANISH_ALL)
         shows_nothing |= fault is Fault.INACCESSIBLE and call is Call.LOOKUP
         shown = [] if shows_nothing else _asked_for(has, call, subjects)
-        shown = [self._spoilt(record, fault) for record in shown]
+        shown = [self._with_fault(record, fault) for record in shown]
         errors = []
         if call is Call.LOOKUP and fault is not Fault.EMPTY:
             known = set() if fault is Fault.CONTRADICTORY else {record["id"] for record in shown}
@@ -161,8 +161,8 @@ class X:
             body |= {name: None for name in ("errors", "includes") if not body[name] or name == "includes"}
         return json.dumps(body | ({} if call is Call.LOOKUP else {"meta": {"result_count": len(shown)}}))
 
-    def _spoilt(self, record: Record, fault: Fault) -> Record:
-        """Return a record as an answer with this fault has it."""
+    def _with_fault(self, record: Record, fault: Fault) -> Record:
+        """Return a record as an answer with this fault shows it."""
         current = self.has.get(record["id"], {})
         if fault is Fault.STALE_MARKED_AS_NEW and "updated_at" in current:
             record = record | {"updated_at": current["updated_at"]}
@@ -170,7 +170,7 @@ class X:
             return {
                 name: value if name in ("id", "state", "title") else None for name, value in record.items()
             }
-        if fault is Fault.SHOUTED:
+        if fault is Fault.UPPERCASE:
             return record | {"state": record["state"].upper()}
         return {name: value for name, value in record.items() if fault not in KEPT or KEPT[fault](name)}
 
@@ -182,7 +182,7 @@ class X:
 
 
 def _asked_for(has: Mapping[str, Record], call: Call, subjects: tuple[str, ...]) -> list[Record]:
-    """Return what a call shows: a lookup everything that X has, the others what is live or scheduled."""
+    """Return what a call shows: any Space for a lookup, live and scheduled ones for the others."""
     if call is Call.LOOKUP:
         return [copy.deepcopy(has[each]) for each in subjects if each in has]
     alive = [record for record in has.values() if record["state"] in ("live", "scheduled")]
@@ -192,7 +192,7 @@ def _asked_for(has: Mapping[str, Record], call: Call, subjects: tuple[str, ...])
 
 
 OUTDATED: Final = frozenset({Fault.STALE, Fault.STALE_UNMARKED, Fault.STALE_MARKED_AS_NEW})
-"""The faults of a replica that is behind."""
+"""The faults of a lagging replica."""
 
 NOT_FOUND: Final = "Not Found Error"
 FORBIDDEN: Final = "Authorization Error"
@@ -204,7 +204,7 @@ KEPT: Final[Mapping[Fault, Callable[[str], bool]]] = {
     Fault.STATELESS: lambda name: name != "state",
     Fault.UNLISTED: lambda name: not name.endswith("_ids") and name != "creator_id",
 }
-"""The fields that an answer which is cut short still has."""
+"""The fields that a reduced answer still has."""
 
 
 def _problem(resource: str, value: str, title: str) -> Record:
@@ -241,7 +241,7 @@ CHANGES: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
     "change language": lambda x, record, n: x.edit(record, lang=("en", "de")[n % 2]),
     "fill": lambda _x, record, n: record.update(participant_count=(0, 99, 100, 501, 1000, 20_000)[n]),
 }
-"""What happens to a Space that lives."""
+"""Changes of a live or scheduled Space."""
 
 ENDS: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
     "end": lambda x, record, _: record.update(state="ended", ended_at=x.now()),
@@ -250,15 +250,15 @@ ENDS: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
     "lose": lambda x, record, _: x.lose(record),
 }
 
-LIES: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
-    "say nonsense": lambda _x, record, _: record.update(state="paused"),
-    "take the start back": lambda _x, record, _: record.update(state="scheduled"),
-    "take the end back": lambda _x, record, _: record.update(state="live"),
+INVALID_MOVES: Final[Mapping[str, Callable[[X, Record, int], None]]] = {
+    "report an unknown state": lambda _x, record, _: record.update(state="paused"),
+    "retract the start": lambda _x, record, _: record.update(state="scheduled"),
+    "retract the end": lambda _x, record, _: record.update(state="live"),
     "turn the clock back": lambda x, record, _: record.update(updated_at=x.now(-24 * HOURS)),
 }
-"""What X does not do, and answers as if it had."""
+"""Changes that X does not make, but that its answers may show."""
 
-MOVES: Final = {**CHANGES, **ENDS, **LIES}
+MOVES: Final = {**CHANGES, **ENDS, **INVALID_MOVES}
 
 SETTLED: Final[Mapping[str, Mapping[Phase | None, Phase]]] = {
     "scheduled": dict.fromkeys((None, *Phase), Phase.SCHEDULED),
@@ -273,28 +273,28 @@ SETTLED: Final[Mapping[str, Mapping[Phase | None, Phase]]] = {
     "canceled": {None: Phase.CANCELED, Phase.SCHEDULED: Phase.CANCELED, Phase.LIVE: Phase.ENDED},
     "missing": {Phase.SCHEDULED: Phase.CANCELED, Phase.LIVE: Phase.ENDED},
 }
-"""What is known in the end of a Space that X keeps calling so, by what was known; what is not here stays."""
+"""The phase that a Space settles in, by X's state and the known phase; it stays if not listed."""
 
 
 def settled_phase(known: KnownSpace | None, record: Record | None) -> Phase | None:
-    """Return what becomes known of a Space that stands still under healthy polls (E6)."""
+    """Return the phase that an unchanging Space settles in under healthy polls (E6)."""
     phase = known.phase if known else None
     word = "missing" if record is None else record["state"]
     if word == "paused" and known and record and record.get("ended_at"):
         word = "ended"
     if known and known.phase.is_over and known.is_over_by_word and word not in ("live", "scheduled"):
         return phase
-    was_on_air = any(map(_speaks_for_a_start, (record or {}, known.space.as_json() if known else {})))
+    was_on_air = any(map(_shows_a_start, (record or {}, known.space.as_json() if known else {})))
     return SETTLED.get("never started" if word == "ended" and not was_on_air else word, {}).get(phase, phase)
 
 
-def _speaks_for_a_start(record: Record) -> bool:
+def _shows_a_start(record: Record) -> bool:
     speakers, at_home = record.get("speaker_ids") or (), ("11", "22", *(record.get("host_ids") or ()))
     return bool(record.get("started_at") or record.get("participant_count") or {*speakers} - {*at_home})
 
 
-def tells_the_truth(known: KnownSpace, record: Record) -> bool:
-    """Return whether every field of a living Space is known as X has it; speakers stay once seen."""
+def matches_x(known: KnownSpace, record: Record) -> bool:
+    """Return whether the known fields match X's record; speakers stay once seen."""
     space = known.space
     return (
         space.title == record["title"]

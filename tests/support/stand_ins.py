@@ -1,4 +1,4 @@
-"""What may stand at the address of Redis and is not a Redis that serves: sockets, TLS, answers by heart."""
+"""Servers that may be found at Redis's address without being a working Redis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answers: TypeAlias = Mapping[str, bytes]
 
 @asynccontextmanager
 async def listening(visitor: Visitor, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Run a server on loopback, and end with it whatever goes on there; yields its port."""
+    """Run a server on loopback and yield its port; its connections end with it."""
     visits: set[asyncio.Task[None]] = set()
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,23 +43,23 @@ async def listening(visitor: Visitor, *, tls: ssl.SSLContext | None = None) -> A
 
 
 async def closes(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Accept, and hang up."""
+    """Accept and close."""
 
 
 async def stays_silent(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Accept, and say nothing."""
+    """Accept and stay silent."""
     await asyncio.Event().wait()
 
 
 async def speaks_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Refuse whatever comes as a web server does."""
+    """Answer any request as a web server does."""
     await reader.readline()
     writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     await writer.drain()
 
 
 def answering(answers: Answers) -> Visitor:
-    """Answer commands by their first words, each with the bytes given for it; others are unknown."""
+    """Answer commands, found by their first words, with the given bytes; others are unknown."""
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -72,7 +72,7 @@ def answering(answers: Answers) -> Visitor:
 
 
 def forwarding(port: int) -> Visitor:
-    """Hand everything on to a server on loopback, as what ends TLS in front of it."""
+    """Forward everything to a server on loopback, like a TLS terminator in front of it."""
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -91,7 +91,7 @@ def forwarding(port: int) -> Visitor:
 
 
 def listed(*values: str | int | Sequence[str | int]) -> bytes:
-    """Write an answer that is a list of texts, numbers and such lists."""
+    """Return a RESP array of strings, numbers and nested arrays."""
     parts = [f"*{len(values)}\r\n".encode()]
     for value in values:
         if isinstance(value, str):

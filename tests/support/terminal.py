@@ -23,9 +23,9 @@ class Terminal:
         self._url = f"http://127.0.0.1:{port}"
 
     async def run(self, *arguments: str, exit_code: int = 0) -> str:
-        """Run a command and return what it printed: the result, or on failure the complaint.
+        """Run a command and return its output, or its error output if a failure is expected.
 
-        It runs in this process, which saves its start; tests/e2e/test_cli_start.py starts real ones.
+        It runs in this process, which is faster; tests/e2e/test_cli_start.py starts real processes.
         """
         result = await asyncio.to_thread(
             CliRunner().invoke,

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with a deadline instead of a hopeful sleep."""
+"""Waiting for a condition with a deadline, instead of sleeping."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 async def wait_until(
     predicate: Callable[[], object],
     *,
-    timeout: float = 30.0,  # noqa: ASYNC109  the deadline of a poll: the predicate itself is never cut short
+    timeout: float = 30.0,  # noqa: ASYNC109  a deadline for polling; the predicate itself is never cancelled
     interval: float = 0.01,
     message: str | Callable[[], str] = "the condition did not become true",
 ) -> Any:
-    """Poll ``predicate`` until it is truthy and return what it gave.
+    """Poll ``predicate`` until it is truthy, and return its value.
 
     Args:
         predicate: A plain or async function without arguments.
         timeout: Seconds until the wait fails.
         interval: Seconds between two polls.
-        message: What the failure says; a function is asked at the moment of the failure.
+        message: The text of the failure; a function is called when it fails.
 
     Raises:
         AssertionError: The deadline passed first.

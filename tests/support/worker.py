@@ -1,4 +1,4 @@
-"""A whole worker inside the test's own event loop."""
+"""A complete worker inside the test's event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.settings import run_until
 
 @asynccontextmanager
 async def running_worker(settings: Settings, *, kinds: Kinds = KINDS) -> AsyncIterator[Worker]:
-    """Run a worker as its process does, jobs, sweep and heartbeat, until the block ends."""
+    """Run a worker as its process does, with jobs, sweep and heartbeat, until the block ends."""
     stop = asyncio.Event()
     started: list[Worker] = []
     main = asyncio.create_task(run_until(stop, settings, started=started.append, kinds=kinds))

@@ -129,34 +129,36 @@ def test_an_address_is_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("rule", FORBIDDEN_NETWORKS, ids=lambda rule: str(rule.network))
-def test_every_rule_holds_from_its_first_to_its_last_address(rule: ForbiddenNetwork) -> None:
+def test_every_rule_covers_its_first_and_last_address(rule: ForbiddenNetwork) -> None:
     for address in (rule.network[0], rule.network[-1]):
         with pytest.raises(AddressError, match=r"RFC|Azure"):
             check_address(address)
 
 
 @pytest.mark.parametrize("index", range(len(FORBIDDEN_NETWORKS)))
-def test_no_rule_is_hidden_behind_an_earlier_one(index: int) -> None:
+def test_no_rule_is_shadowed_by_an_earlier_one(index: int) -> None:
     network = FORBIDDEN_NETWORKS[index].network
     for earlier in FORBIDDEN_NETWORKS[:index]:
         assert not (network[0] in earlier.network and network[-1] in earlier.network)
 
 
 @given(st.ip_addresses())
-def test_what_the_standard_library_holds_for_private_is_forbidden(address: IPv4Address | IPv6Address) -> None:
+def test_addresses_that_the_standard_library_calls_private_are_forbidden(
+    address: IPv4Address | IPv6Address,
+) -> None:
     if not address.is_global and getattr(address, "ipv4_mapped", None) is None:
         with pytest.raises(AddressError):
             check_address(address)
 
 
 @given(st.ip_addresses(v=4))
-def test_a_mapped_address_is_judged_as_the_one_inside(address: IPv4Address) -> None:
+def test_a_mapped_address_is_judged_by_the_embedded_one(address: IPv4Address) -> None:
     mapped = IPv6Address(int(IPv6Address("::ffff:0:0")) | int(address))
     assert is_forbidden(mapped) == is_forbidden(address)
 
 
 @given(st.ip_addresses(v=4))
-def test_an_allowed_translation_prefix_still_guards_the_address_inside(address: IPv4Address) -> None:
+def test_an_allowed_translation_prefix_still_checks_the_embedded_address(address: IPv4Address) -> None:
     inside = {
         IPv6Network("64:ff9b::/96"): int(address),
         IPv6Network("::ffff:0:0:0/96"): int(address),
@@ -169,7 +171,7 @@ def test_an_allowed_translation_prefix_still_guards_the_address_inside(address: 
 
 
 @given(server=st.ip_addresses(v=4), client=st.ip_addresses(v=4))
-def test_an_allowed_teredo_prefix_still_guards_its_server_and_its_client(
+def test_an_allowed_teredo_prefix_still_checks_server_and_client(
     server: IPv4Address, client: IPv4Address
 ) -> None:
     teredo = IPv6Network("2001::/32")
@@ -204,7 +206,7 @@ def test_an_allowed_network_passes(address: str, allowed: str) -> None:
 @pytest.mark.parametrize(
     ("address", "allowed"), [("10.2.0.1", "10.1.0.0/16"), ("127.0.0.1", "::/0"), ("::1", "0.0.0.0/0")]
 )
-def test_an_allowed_network_opens_no_other(address: str, allowed: str) -> None:
+def test_an_allowed_network_allows_no_other(address: str, allowed: str) -> None:
     with pytest.raises(AddressError):
         check_address(address, [ip_network(allowed)])
 
@@ -317,7 +319,7 @@ def test_a_url_is_accepted(url: str, kept: str) -> None:
         ("https://a[2606:4700::1111]/", "brackets"),
     ],
 )
-def test_the_form_of_a_url_is_refused(url: str, reason: str) -> None:
+def test_a_malformed_url_is_refused(url: str, reason: str) -> None:
     with pytest.raises(InvalidInputError, match=reason) as caught:
         check_url(url)
     assert [error.loc for error in caught.value.errors] == [("body", "url")]
@@ -351,7 +353,7 @@ def test_a_url_with_a_forbidden_address_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9000/hook", "http://localhost:9000/hook", "http://[::ffff:127.0.0.1]:9000/hook"]
 )
-def test_settings_open_http_and_networks(url: str) -> None:
+def test_settings_allow_http_and_networks(url: str) -> None:
     assert check_url(url, allow_http=True, allowed=LOOPBACK) == url
 
 
@@ -368,11 +370,11 @@ def test_no_text_crashes_the_check(text: str) -> None:
     "host",
     ["[fe80::1%25eth0]", "[fe80::1%eth0]", "[::1%25lo]", "[2606:4700::1111%251]", "[::1%]", "[::1%25]:8443"],
 )
-def test_a_zone_is_refused_by_its_name(host: str) -> None:
-    """Even where the address is allowed: what the zone means is known on one machine only."""
+def test_an_ipv6_zone_is_refused(host: str) -> None:
+    """Even if the address is allowed, because a zone has a meaning on one machine only."""
     with pytest.raises(InvalidInputError, match="must not name a zone"):
         check_url(f"https://{host}/", allowed=[ip_network("::/0")])
 
 
-def test_a_percent_sign_elsewhere_names_no_zone() -> None:
+def test_a_percent_sign_elsewhere_is_not_a_zone() -> None:
     assert check_url("https://[2606:4700::1111]/a%20]b?c=[%25]") == "https://[2606:4700::1111]/a%20]b?c=[%25]"

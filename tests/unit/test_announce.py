@@ -1,4 +1,4 @@
-"""The events of a poll: their order, what each tells, and its details."""
+"""The events of a poll: their order, content and details."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.space_builders import (
     PLANNED,
     History,
     at,
-    but,
     not_found,
     seen,
     space,
     types,
+    variant,
 )
 
 STARTED, ENDED_EVENT = "space.started", "space.ended"
@@ -36,10 +36,10 @@ class TestOrder:
 
     @pytest.fixture
     def history(self) -> History:
-        return History(seen(0, but(PLANNED, lang="en")))
+        return History(seen(0, variant(PLANNED, lang="en")))
 
-    def test_when_nothing_begins_or_ends(self, history: History) -> None:
-        put_off = but(PLANNED, scheduled_start=at(900), **self.CHANGED)
+    def test_events_without_a_start_or_an_end(self, history: History) -> None:
+        put_off = variant(PLANNED, scheduled_start=at(900), **self.CHANGED)
         assert types(history.poll(seen(30, put_off))) == [
             "space.rescheduled",
             "space.title_changed",
@@ -49,7 +49,7 @@ class TestOrder:
         ]
 
     def test_going_live_comes_first(self, history: History) -> None:
-        live = but(LIVE, **self.CHANGED)
+        live = variant(LIVE, **self.CHANGED)
         assert types(history.poll(seen(620, live))) == [
             STARTED,
             "space.title_changed",
@@ -60,7 +60,7 @@ class TestOrder:
 
     def test_the_end_comes_last(self, history: History) -> None:
         history.poll(seen(620, LIVE))
-        ended = but(ENDED, **self.CHANGED)
+        ended = variant(ENDED, **self.CHANGED)
         assert types(history.poll(seen(4300, ended))) == [
             "space.title_changed",
             UPDATED,
@@ -70,18 +70,18 @@ class TestOrder:
         ]
 
     def test_a_cancellation_comes_last(self, history: History) -> None:
-        canceled = but(PLANNED, state="canceled", scheduled_start=at(900), title="Renamed")
+        canceled = variant(PLANNED, state="canceled", scheduled_start=at(900), title="Renamed")
         assert types(history.poll(seen(30, canceled))) == ["space.title_changed", CANCELED]
 
-    def test_a_start_and_an_end_in_one_poll_enclose_the_rest(self, history: History) -> None:
-        ended = but(ENDED, **self.CHANGED)
+    def test_a_start_and_an_end_in_one_poll_come_first_and_last(self, history: History) -> None:
+        ended = variant(ENDED, **self.CHANGED)
         events = history.poll(seen(4300, ended))
         assert types(events)[0] == STARTED
         assert types(events)[-1] == ENDED_EVENT
         assert len(events) == 6
 
-    def test_sequences_have_no_gap_and_each_event_shows_the_state_it_leads_to(self, history: History) -> None:
-        history.poll(seen(4300, but(ENDED, **self.CHANGED)))
+    def test_sequences_are_gapless_and_each_event_shows_its_resulting_state(self, history: History) -> None:
+        history.poll(seen(4300, variant(ENDED, **self.CHANGED)))
         assert [event.sequence for event in history.events] == list(range(1, 8))
         started, renamed, *_, ended = history.events[1:]
         assert started.data["space"]["title"] == "Planned"
@@ -92,9 +92,9 @@ class TestOrder:
 
 
 class TestFieldsWithoutAnEventOfTheirOwn:
-    def test_ride_on_the_move_when_they_become_known_with_it(self) -> None:
+    def test_are_part_of_the_phase_event_when_they_become_known_with_it(self) -> None:
         history = History(seen(0, space("scheduled")))
-        (event,) = history.poll(seen(620, but(LIVE, lang="en", creator_id="1")))
+        (event,) = history.poll(seen(620, variant(LIVE, lang="en", creator_id="1")))
         assert event.type == STARTED
         assert event.data["changed"] == [
             "creator_id",
@@ -106,20 +106,20 @@ class TestFieldsWithoutAnEventOfTheirOwn:
             "title",
         ]
 
-    def test_are_announced_by_an_update_when_nothing_moves(self) -> None:
+    def test_are_announced_by_an_update_when_the_phase_stays(self) -> None:
         history = History(seen(0, space("live")))
-        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=None)))
+        (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=None)))
         assert event.type == UPDATED
         assert event.data["changed"] == ["host_ids", "scheduled_start", "started_at", "title"]
 
     def test_a_scheduled_start_that_changes_while_live_is_an_update(self) -> None:
         history = History(seen(0, LIVE))
-        (event,) = history.poll(seen(30, but(LIVE, scheduled_start=at(660))))
+        (event,) = history.poll(seen(30, variant(LIVE, scheduled_start=at(660))))
         assert (event.type, event.data["previous"]) == (UPDATED, {"scheduled_start": at(600)})
 
-    def test_counts_and_updated_at_are_known_without_any_event(self) -> None:
+    def test_counts_and_updated_at_change_without_an_event(self) -> None:
         history = History(seen(0, LIVE))
-        moved = but(LIVE, participant_count=9, subscriber_count=8, updated_at=at(20))
+        moved = variant(LIVE, participant_count=9, subscriber_count=8, updated_at=at(20))
         assert history.poll(seen(30, moved)) == ()
         assert history.state.space == moved
 
@@ -130,13 +130,13 @@ class TestDetails:
 
     @pytest.mark.parametrize("put_off_by", [300, -300])
     def test_of_a_reschedule(self, put_off_by: int) -> None:
-        moved = but(PLANNED, scheduled_start=at(600 + put_off_by))
+        moved = variant(PLANNED, scheduled_start=at(600 + put_off_by))
         assert self.details(seen(0, PLANNED), seen(30, moved)) == {"delta_seconds": put_off_by}
 
     @pytest.mark.parametrize(("before", "after"), [(at(600), "soon"), ("soon", at(600)), ("soon", "later")])
-    def test_a_start_that_cannot_be_read_did_not_move_by_any_seconds(self, before: str, after: str) -> None:
-        history = History(seen(0, but(PLANNED, scheduled_start=before)))
-        (event,) = history.poll(seen(30, but(PLANNED, scheduled_start=after)))
+    def test_an_unreadable_start_has_no_delta(self, before: str, after: str) -> None:
+        history = History(seen(0, variant(PLANNED, scheduled_start=before)))
+        (event,) = history.poll(seen(30, variant(PLANNED, scheduled_start=after)))
         assert (event.type, event.data["changed"]) == (UPDATED, ["scheduled_start"])
         assert event.data["space"]["scheduled_start"] == after
 
@@ -146,13 +146,13 @@ class TestDetails:
             "unscheduled": False,
         }
 
-    def test_of_a_start_that_nobody_planned(self) -> None:
+    def test_of_an_unplanned_start(self) -> None:
         live = space("live", started_at=at(0.25))
         assert self.details(seen(1, live)) == {"late_by_seconds": None, "unscheduled": True}
 
     def test_of_an_end_that_x_states(self) -> None:
         polls = [
-            seen(700 + 30 * number, but(LIVE, participant_count=count))
+            seen(700 + 30 * number, variant(LIVE, participant_count=count))
             for number, count in enumerate((10, 250, 40))
         ]
         assert self.details(*polls, seen(4300, ENDED)) == {
@@ -161,7 +161,7 @@ class TestDetails:
         }
 
     def test_the_last_poll_may_have_the_highest_count(self) -> None:
-        details = self.details(seen(700, LIVE), seen(4300, but(ENDED, participant_count=9)))
+        details = self.details(seen(700, LIVE), seen(4300, variant(ENDED, participant_count=9)))
         assert details["peak_participant_count"] == 9
 
     def test_of_an_inferred_end(self) -> None:
@@ -196,30 +196,30 @@ class TestDetails:
         assert correction.data["details"] == {"retracts": wrong.id}
         assert (correction.data["previous"], correction.data["inferred"]) == ({"state": "ended"}, False)
 
-    def test_a_time_that_cannot_be_read_is_kept_but_dates_no_event(self) -> None:
+    def test_an_unreadable_time_is_kept_but_dates_no_event(self) -> None:
         (event,) = History(seen(10, space("live", started_at="2021-7-14T04:35:55Z"))).events
         assert event.data["space"]["started_at"] == "2021-7-14T04:35:55Z"
         assert (event.data["occurred_at"], event.timestamp) == (None, at(10))
 
-    def test_a_date_at_the_edge_of_the_calendar_harms_nothing(self) -> None:
+    def test_a_date_at_the_edge_of_the_calendar_does_no_harm(self) -> None:
         (event,) = History(seen(10, space("live", started_at="0001-01-01T00:00:00+23:59"))).events
         assert event.data["observed_between"] == [at(10), at(10)]
 
     def test_an_event_of_a_known_space_lies_between_the_two_last_sightings(self) -> None:
-        history = History(seen(0, PLANNED), not_found(10), seen(30, but(PLANNED, title="Renamed")))
+        history = History(seen(0, PLANNED), not_found(10), seen(30, variant(PLANNED, title="Renamed")))
         event = history.events[-1]
         assert event.data["observed_between"] == [at(0), at(30)]
         assert (event.data["observed_at"], event.data["first_sighting"]) == (at(30), False)
 
 
 class TestCorrections:
-    def test_what_is_corrected_can_end_again(self) -> None:
+    def test_a_corrected_space_can_end_again(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, LIVE), seen(130, LIVE))
         history.poll(seen(4300, ENDED))
         assert history.types[-1] == ENDED_EVENT
         assert history.state.retractable == history.events[-1].id
 
-    def test_what_x_states_of_the_start_is_announced_by_the_start_and_not_by_the_correction(self) -> None:
+    def test_a_stated_start_is_announced_by_the_start_event_not_the_correction(self) -> None:
         live = space("live", started_at=at(90))
         history = History(*CANCELED_BY_SILENCE, seen(100, live), seen(130, live))
         corrected, started = history.events[-2:]
@@ -231,7 +231,7 @@ class TestCorrections:
         history = History(*ENDED_BY_SILENCE, seen(100, space("live")), seen(130, space("live")))
         assert history.events[-1].data["observed_between"] == [at(0), at(130)]
 
-    def test_an_inferred_end_that_x_confirms_is_x_s_own_word_from_then_on(self) -> None:
+    def test_an_inferred_end_that_x_confirms_counts_as_stated_from_then_on(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, ENDED))
         inferred = history.events[-1]
         assert history.state.is_over_by_word

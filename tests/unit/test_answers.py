@@ -1,4 +1,4 @@
-"""Answers of X that are no observation: what they mean, who may be to blame, and when to ask again."""
+"""Failed answers of X: their meaning, the possible cause, and when to ask again."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def failure(
 
 class TestKinds:
     @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429, 500, 503])
-    def test_content_goes_before_any_status(self, status: int) -> None:
+    def test_the_content_takes_precedence_over_the_status(self, status: int) -> None:
         assert failure(status, SPEND_CAP).kind is FailureKind.CREDITS_DEPLETED
         assert failure(status, {"title": "UsageCapExceeded"}).kind is FailureKind.USAGE_CAPPED
         assert failure(status, {"errors": [{"code": 88}]}).kind is FailureKind.RATE_LIMITED
@@ -62,7 +62,7 @@ class TestKinds:
 
     @pytest.mark.parametrize("page", PAGES)
     @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429, 500, 503])
-    def test_a_page_that_is_no_json_is_the_edge_under_any_status(self, status: int, page: str) -> None:
+    def test_a_non_json_page_is_an_edge_error_under_any_status(self, status: int, page: str) -> None:
         found = failure(status, page)
         assert (found.kind, found.suspects_subjects) == (FailureKind.UNAVAILABLE, True)
         assert found.detail == f"HTTP {status} with a body that is not JSON, so not from X's API"
@@ -82,7 +82,7 @@ class TestKinds:
         ],
     )
     @pytest.mark.parametrize("body", ["", " \n", "null", "{}", "[]"])
-    def test_a_body_that_says_nothing_leaves_it_to_the_status(
+    def test_a_body_without_information_is_classified_by_its_status(
         self, status: int, kind: FailureKind, body: str
     ) -> None:
         assert failure(status, body).kind is kind
@@ -103,7 +103,7 @@ class TestKinds:
             (503, "", True),
         ],
     )
-    def test_a_subject_is_suspected_where_it_can_be_the_cause(
+    def test_a_subject_is_suspected_only_if_it_can_be_the_cause(
         self, status: int, body: Any, suspects: bool
     ) -> None:
         assert failure(status, body).suspects_subjects is suspects
@@ -118,32 +118,32 @@ class TestKinds:
             (301, "", "a redirect, which is not followed"),
         ],
     )
-    def test_a_detail_is_in_the_words_of_x(self, status: int, body: Any, said: str) -> None:
+    def test_a_detail_quotes_x(self, status: int, body: Any, said: str) -> None:
         assert failure(status, body).detail == f"HTTP {status}: {said}"
 
-    def test_credentials_that_a_proxy_wants_are_said_to_be_its(self) -> None:
+    def test_missing_proxy_credentials_are_attributed_to_the_proxy(self) -> None:
         assert failure(407, "<html>").detail == "the proxy does not accept the credentials (HTTP 407)"
 
 
 class TestWindows:
-    def test_one_that_is_used_up_is_waited_for(self) -> None:
+    def test_a_used_up_window_is_waited_for(self) -> None:
         found = failure(429, {"type": "about:blank"}, window(0))
         assert (found.kind, found.retry_at) == (FailureKind.RATE_LIMITED, NOW + 600)
 
-    def test_with_requests_left_in_all_of_them_the_limit_is_another_one(self) -> None:
+    def test_with_requests_left_in_all_windows_the_limit_is_another_one(self) -> None:
         found = failure(429, "", window(290) | window(5000, NOW + HOUR, of=APP_DAY))
         assert (found.kind, found.retry_at) == (FailureKind.TOO_FAST, None)
 
     @pytest.mark.parametrize("day", [APP_DAY, USER_DAY])
-    def test_one_of_24_hours_that_is_used_up_is_waited_for_though_requests_are_left(self, day: str) -> None:
+    def test_a_used_up_24_hour_window_is_waited_for_despite_remaining_requests(self, day: str) -> None:
         found = failure(429, "", window(290) | window(0, NOW + 5 * HOUR, of=day))
         assert (found.kind, found.retry_at) == (FailureKind.RATE_LIMITED, NOW + 5 * HOUR)
 
-    def test_of_several_that_are_used_up_the_last_one_counts(self) -> None:
+    def test_of_several_used_up_windows_the_last_reset_counts(self) -> None:
         headers = window(0) | window(0, NOW + HOUR, of=APP_DAY) | window(0, NOW + 2 * HOUR, of=USER_DAY)
         assert failure(429, "", headers).retry_at == NOW + 2 * HOUR
 
-    def test_one_that_nobody_describes_has_no_end(self) -> None:
+    def test_an_undescribed_window_has_no_end(self) -> None:
         found = failure(429)
         assert (found.kind, found.retry_at) == (FailureKind.RATE_LIMITED, None)
 
@@ -156,12 +156,12 @@ class TestWindows:
             (int(NOW * 1000), NOW + 900),
         ],
     )
-    def test_a_reset_that_makes_no_sense_is_waited_for_no_longer_than_a_window(
+    def test_an_implausible_reset_is_waited_for_no_longer_than_a_window(
         self, reset: object, retry_at: float
     ) -> None:
         assert failure(429, "", window(0, reset)).retry_at == retry_at
 
-    def test_one_of_24_hours_is_waited_for_no_longer_than_it_lasts(self) -> None:
+    def test_a_24_hour_window_is_waited_for_no_longer_than_24_hours(self) -> None:
         assert failure(429, "", window(0, NOW + 10**6, of=APP_DAY)).retry_at == NOW + 24 * HOUR
 
     @pytest.mark.parametrize("ahead", [-7200.0, -300.0, 300.0, 7200.0])
@@ -169,19 +169,19 @@ class TestWindows:
         assert failure(429, "", window(0, NOW + ahead + 600), ahead=ahead).retry_at == NOW + 600
 
     @pytest.mark.parametrize("ahead", [-1e8, 1e8])
-    def test_where_the_clock_of_x_makes_no_sense_ours_counts(self, ahead: float) -> None:
+    def test_an_implausible_date_of_x_is_ignored(self, ahead: float) -> None:
         assert failure(429, "", window(0), ahead=ahead).retry_at == NOW + 600
 
     @pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "²", "9" * 14])
     @pytest.mark.parametrize("name", ["remaining", "reset"])
-    def test_headers_that_are_no_numbers_describe_none(self, name: str, value: str) -> None:
+    def test_non_numeric_headers_describe_no_window(self, name: str, value: str) -> None:
         assert read_windows(window(0) | {f"x-rate-limit-{name}": value}) == ()
 
-    def test_a_window_that_is_used_up_delays_no_other_failure(self) -> None:
+    def test_a_used_up_window_does_not_delay_the_retry_of_other_failures(self) -> None:
         assert failure(503, "", window(0)).retry_at is None
         assert failure(401, "", window(0)).retry_at is None
 
-    def test_a_rate_limit_inside_a_200_is_one(self) -> None:
+    def test_a_rate_limit_in_a_200_is_recognized(self) -> None:
         body = {"errors": [{"code": 88, "message": "Rate limit exceeded"}]}
         inner = read_answer(Question(Call.LOOKUP, ("A",)), body, NOW, NOW).failure
         assert inner is not None
@@ -213,7 +213,7 @@ class TestRetryAfter:
         assert failure(503, "", {"Retry-After": text}).retry_at == NOW + seconds
 
     @pytest.mark.parametrize("text", ["", "soon", "-5", "1.5.5", "1e3", "Wed"])
-    def test_is_none_where_it_has_no_form(self, text: str) -> None:
+    def test_is_none_if_malformed(self, text: str) -> None:
         assert failure(503, "", {"Retry-After": text}).retry_at is None
 
     @pytest.mark.parametrize("ahead", [-300.0, 300.0, 1e8])
@@ -228,7 +228,7 @@ class TestRetryAfter:
         assert failure(429, "", window(9) | {"Retry-After": "5"}).retry_at == NOW + 5
 
     @given(st.integers(100, 999), st.text(), st.binary(max_size=200))
-    def test_no_header_and_no_body_raises_or_leaves_the_day(self, status: int, text: str, raw: bytes) -> None:
+    def test_no_header_or_body_raises_or_exceeds_a_day(self, status: int, text: str, raw: bytes) -> None:
         headers = CIMultiDict(
             {"Retry-After": text, "x-rate-limit-remaining": "0", "x-rate-limit-reset": text}
         )

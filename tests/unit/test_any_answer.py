@@ -1,4 +1,4 @@
-"""No answer of X, of whatever shape, does more harm than a failed call."""
+"""No answer of X, of any shape, does more harm than a failed call."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.support.examples import examples
 from tests.support.space_builders import PATIENCE, SPACE_ID, START, WATCHED, History, space
 from tests.support.space_histories import STATES, TIMES, VALUES, Step, steps
 
-LETTERS = st.characters(exclude_categories=())  # lone surrogates too: they are legal in JSON
+LETTERS = st.characters(exclude_categories=())  # includes lone surrogates, which are valid in JSON
 
 
 def nested(depth: int) -> Any:
-    """A list in a dictionary in a list, as deep as a parser of JSON goes."""
+    """Return nested lists and dictionaries, as deep as a JSON parser allows."""
     value: Any = "live"
     for level in range(depth):
         value = [value] if level % 2 else {"id": value}
@@ -85,7 +85,7 @@ def no_constant(name: str) -> float:
 
 
 def check(event: Event) -> None:
-    """Write an event in every form and read it back as a strict receiver does."""
+    """Encode an event in every form, and parse it as a strict receiver does."""
     body = encode(event)
     for form in (body, thin(body), redact(body, SPACE_ID)):
         assert len(form) < MAX_BODY_BYTES
@@ -93,7 +93,7 @@ def check(event: Event) -> None:
 
 
 def check_decision(decision: Decision) -> None:
-    """Write everything down that comes of a decision."""
+    """Check that everything in a decision can be stored and sent."""
     for event in decision.events:
         check(event)
     if decision.known is not None:
@@ -102,7 +102,7 @@ def check_decision(decision: Decision) -> None:
 
 
 def take_in(known: KnownSpace | None, evidence: Evidence) -> KnownSpace | None:
-    """Decide on a poll, and let everything follow that follows from it."""
+    """Decide on a poll, and check all results."""
     decision = decide(known, evidence, patience=PATIENCE, context=WATCHED)
     check_decision(decision)
     if decision.known is not None:
@@ -146,7 +146,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:90])
-def test_what_python_reads_as_json_does_no_harm(text: str) -> None:
+def test_json_extensions_of_python_do_no_harm(text: str) -> None:
     known: KnownSpace | None = None
     for number in range(3):
         began_at = START + 10**6 + 700 * number

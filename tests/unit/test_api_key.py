@@ -1,4 +1,4 @@
-"""What a key may do, and until when."""
+"""The permissions and the expiry of a key."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def test_read_may_read_everything_and_change_nothing() -> None:
     assert permitted(Scope.READ) == {Scope.READ, *(scope for scope in Scope if scope.endswith(":read"))}
 
 
-def test_a_scope_of_a_resource_opens_that_resource_alone() -> None:
+def test_a_resource_scope_grants_only_that_resource() -> None:
     assert permitted(Scope.WATCHES_READ) == {Scope.WATCHES_READ}
     assert permitted(Scope.EVENTS_READ, Scope.SPACES_READ) == {Scope.EVENTS_READ, Scope.SPACES_READ}
 
 
-def test_who_may_write_may_read_the_same() -> None:
+def test_a_write_scope_includes_reading() -> None:
     assert permitted(Scope.ENDPOINTS_WRITE) == {Scope.ENDPOINTS_WRITE, Scope.ENDPOINTS_READ}
 
 
-def test_no_scope_opens_nothing() -> None:
+def test_a_key_without_scopes_may_do_nothing() -> None:
     assert permitted() == set()
 
 

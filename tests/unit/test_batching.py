@@ -16,7 +16,7 @@ NOW = 1000.0
 
 
 def queue(urgency: Urgency, *moments: float) -> list[DuePoll]:
-    """Polls in the order of their time, as the store shows them."""
+    """Return polls ordered by time, as the store returns them."""
     return [DuePoll(f"{urgency}{number}", at, urgency) for number, at in enumerate(sorted(moments))]
 
 
@@ -33,7 +33,7 @@ def count(polls: Sequence[DuePoll], urgency: Urgency) -> int:
 
 
 class TestARequest:
-    def test_is_empty_as_long_as_nothing_is_due(self) -> None:
+    def test_is_empty_while_nothing_is_due(self) -> None:
         assert fill([], [], now=NOW, soon=NOW + 600, limit=100) == []
         assert fill(urgent(NOW + 1), patient(NOW + 0.001), now=NOW, soon=NOW + 600, limit=100) == []
 
@@ -42,32 +42,32 @@ class TestARequest:
         for urgents, patients in ((urgent(NOW), []), ([], patient(NOW))):
             assert fill(urgents, patients, now=NOW, soon=NOW, limit=limit) == [*urgents, *patients]
 
-    def test_is_filled_with_what_falls_due_soon_by_time_whatever_its_urgency(self) -> None:
+    def test_is_filled_by_due_time_regardless_of_urgency(self) -> None:
         urgents, patients = urgent(NOW, NOW + 3, NOW + 10.5), patient(NOW + 1, NOW + 2, NOW + 4)
         chosen = fill(urgents, patients, now=NOW, soon=NOW + 10, limit=100)
         assert [poll.at for poll in chosen] == [NOW, NOW + 1, NOW + 2, NOW + 3, NOW + 4]
         assert fill(urgents, patients, now=NOW, soon=NOW + 10, limit=3) == chosen[:3]
 
-    def test_takes_nothing_ahead_of_its_time_where_that_is_not_wanted(self) -> None:
+    def test_is_not_filled_ahead_of_time_if_disabled(self) -> None:
         assert fill(urgent(NOW, NOW + 1), patient(NOW + 1), now=NOW, soon=NOW, limit=100) == urgent(NOW)
 
-    def test_carries_what_is_urgent_first_but_for_a_share(self) -> None:
+    def test_takes_urgent_polls_first_except_for_a_share(self) -> None:
         chosen = fill(urgent(*[NOW] * 100), patient(*[NOW] * 100), now=NOW, soon=NOW, limit=100)
         assert [poll.urgency for poll in chosen] == [Urgency.URGENT] * 90 + [Urgency.PATIENT] * 10
 
-    def test_gives_the_share_only_to_what_is_due(self) -> None:
+    def test_reserves_the_share_only_for_due_polls(self) -> None:
         chosen = fill(urgent(*[NOW] * 100), patient(NOW, NOW, NOW + 1), now=NOW, soon=NOW + 60, limit=100)
         assert (count(chosen, Urgency.URGENT), count(chosen, Urgency.PATIENT)) == (98, 2)
 
-    def test_gives_what_the_urgent_ones_leave_to_the_patient_ones(self) -> None:
+    def test_fills_remaining_places_with_patient_polls(self) -> None:
         chosen = fill(urgent(*[NOW] * 30), patient(*[NOW] * 100), now=NOW, soon=NOW, limit=100)
         assert (count(chosen, Urgency.URGENT), count(chosen, Urgency.PATIENT)) == (30, 70)
 
-    def test_prefers_what_is_due_to_what_is_urgent_soon(self) -> None:
+    def test_prefers_due_polls_to_urgent_ones_that_are_not_due(self) -> None:
         chosen = fill(urgent(*[NOW + 1] * 100), patient(*[NOW] * 100), now=NOW, soon=NOW + 60, limit=100)
         assert count(chosen, Urgency.PATIENT) == 100
 
-    def test_for_a_single_subject_goes_to_whoever_has_waited_longest(self) -> None:
+    def test_for_a_single_subject_takes_the_longest_waiting_poll(self) -> None:
         for at, urgency in ((NOW - 5, Urgency.PATIENT), (NOW - 7, Urgency.URGENT)):
             (chosen,) = fill(urgent(at), patient(NOW - 6), now=NOW, soon=NOW, limit=1)
             assert chosen.urgency is urgency
@@ -78,7 +78,7 @@ limits = st.sampled_from([1, 2, 3, 9, 10, 20, 100])
 
 
 @given(offsets, offsets, limits, st.floats(0, 600))
-def test_the_rules_of_a_request(
+def test_the_rules_of_filling_a_request(
     urgent_at: list[float], patient_at: list[float], limit: int, ahead: float
 ) -> None:
     urgents, patients = urgent(*urgent_at)[:limit], patient(*patient_at)[:limit]
@@ -90,7 +90,7 @@ def test_the_rules_of_a_request(
     assert len({poll.subject for poll in chosen}) == len(chosen) <= limit
     assert set(chosen) <= set(every)
     assert all(poll.at <= NOW + ahead for poll in chosen)
-    # What is due goes before what is not, and no place stays free while somebody could have it.
+    # Due polls come first, and no place stays free while a poll could use it.
     assert len(taken) == min(len(due), limit)
     soon = [poll for poll in every if NOW < poll.at <= NOW + ahead]
     assert not due or len(chosen) == min(limit, len(due) + len(soon))
@@ -107,9 +107,7 @@ def test_the_rules_of_a_request(
 @given(
     st.lists(st.sampled_from(Urgency), min_size=1, max_size=25), st.sampled_from([1, 2, 3, 10]), st.booleans()
 )
-def test_nothing_starves_however_much_comes_after_it(
-    kinds: list[Urgency], limit: int, flood_is_urgent: bool
-) -> None:
+def test_no_poll_starves(kinds: list[Urgency], limit: int, flood_is_urgent: bool) -> None:
     flood = Urgency.URGENT if flood_is_urgent else Urgency.PATIENT
     waiting = {f"first{number}": DuePoll(f"first{number}", NOW, kind) for number, kind in enumerate(kinds)}
     rounds = 0

@@ -1,4 +1,4 @@
-"""Rate buckets against a simulated X: what is granted, how fast, and what is learned of shared buckets."""
+"""Rate buckets against a simulated X: granted requests, their pace, and the detection of shared buckets."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ START = 1_700_000_000.0
 
 @dataclass
 class SimulatedX:
-    """X's windows, each beginning with its first request; ``bucket_of`` says which calls count together."""
+    """X's windows, each of which starts with its first request; ``bucket_of`` maps calls to buckets."""
 
     limit: int
     bucket_of: Callable[[Call], str]
     windows: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def answer(self, call: Call, now: float) -> tuple[int, float]:
-        """Count a request; returns what remains, and the reset."""
+        """Count a request; return the remaining requests and the reset."""
         used, reset = self.used(call, now), self.reset(call, now)
         self.windows[self.bucket_of(call)] = (used + 1, reset)
         return self.limit - used - 1, reset
@@ -62,7 +62,7 @@ class SimulatedX:
 
 @dataclass
 class Client:
-    """Asks as the product does, with answers that arrive in order, some of them late."""
+    """Sends requests as the product does; answers arrive in order, some of them late."""
 
     x: SimulatedX
     buckets: Buckets = field(default_factory=Buckets)
@@ -85,7 +85,7 @@ class Client:
         return wait(self.buckets, call, urgency, now=self.now)
 
     def ask_in_time(self, call: Call, urgency: Urgency = URGENT, *, at_most_late: int = 0) -> None:
-        """Wait for as long as it takes, in which all answers arrive, then ask."""
+        """Wait as long as necessary, receive all answers, then ask."""
         while (seconds := self.wait(call, urgency)) > 0:
             self.hear()
             self.now += seconds + 1e-6
@@ -114,7 +114,7 @@ class TestOneBucket:
         assert wait(buckets, LOOKUP, PATIENT, now=START) == 0
         assert wait(buckets, LOOKUP, PATIENT, now=START - 5) == 5
 
-    def test_a_tenth_is_kept_back_until_the_window_ends(self) -> None:
+    def test_a_tenth_is_reserved_until_the_window_ends(self) -> None:
         near_the_end = START + 890
         assert wait(described(LOOKUP, remaining=33), LOOKUP, PATIENT, now=near_the_end) == 0
         assert wait(described(LOOKUP, remaining=30), LOOKUP, URGENT, now=near_the_end) == 10
@@ -133,8 +133,8 @@ class TestOneBucket:
     @pytest.mark.parametrize(
         ("remaining", "reset", "left"),
         [
-            (199, 900.0, 199),  # lower: later
-            (210, 900.0, 200),  # higher: an answer that was overtaken
+            (199, 900.0, 199),  # lower, so later
+            (210, 900.0, 200),  # higher, so an overtaken answer
             (150, 901.0, 150),  # the same window
             (299, 902.0, 299),  # the next one
             (100, 898.0, 200),  # the one before
@@ -142,15 +142,17 @@ class TestOneBucket:
             (100, 1801.0, 200),  # farther away than any window
         ],
     )
-    def test_what_an_answer_says_of_a_window(self, remaining: int, reset: float, left: int) -> None:
+    def test_the_headers_of_an_answer_update_the_window(
+        self, remaining: int, reset: float, left: int
+    ) -> None:
         buckets = described(LOOKUP, remaining=200)
         buckets = learn(buckets, LOOKUP, limit=300, remaining=remaining, reset=START + reset, now=START)
         assert buckets.of(LOOKUP).remaining == left
 
-    def test_a_limit_of_nothing_is_no_description(self) -> None:
+    def test_a_limit_of_zero_is_ignored(self) -> None:
         assert learn(Buckets(), LOOKUP, limit=0, remaining=0, reset=START + 9, now=START).by_call == {}
 
-    def test_what_is_in_flight_is_off_what_the_first_answer_states(self) -> None:
+    def test_requests_in_flight_are_subtracted_from_the_first_stated_count(self) -> None:
         buckets = Buckets()
         for _ in range(5):
             buckets = take(buckets, LOOKUP, URGENT, now=START)
@@ -160,7 +162,7 @@ class TestOneBucket:
             buckets = learn_nothing(buckets, LOOKUP, now=START)
         assert (buckets.of(LOOKUP).remaining, buckets.of(LOOKUP).unanswered) == (295, 0)
 
-    def test_requests_that_were_lost_in_one_window_do_not_count_in_the_next(self) -> None:
+    def test_lost_requests_do_not_count_in_the_next_window(self) -> None:
         buckets = described(LOOKUP, remaining=200)
         for _ in range(50):
             buckets = take(buckets, LOOKUP, URGENT, now=START)
@@ -168,7 +170,7 @@ class TestOneBucket:
         buckets = learn(buckets, LOOKUP, limit=300, remaining=299, reset=START + 1800, now=START + 900)
         assert buckets.of(LOOKUP).remaining == 299
 
-    def test_a_call_whose_24_hours_are_used_up_is_closed_until_they_end_and_no_other_is(self) -> None:
+    def test_a_used_up_24_hour_window_closes_only_its_call(self) -> None:
         buckets = close(Buckets(origin="whose"), LOOKUP, until=START + 30_000, now=START)
         assert [wait(buckets, LOOKUP, urgency, now=START) for urgency in Urgency] == [30_000] * 2
         assert wait(buckets, SEARCH, PATIENT, now=START) == 0
@@ -191,9 +193,7 @@ class TestOneBucket:
 class TestPace:
     @settings(max_examples=examples(15))
     @given(st.integers(20, 2000), st.integers(0, 8))
-    def test_urgent_overload_goes_on_through_the_window_and_never_above_its_share(
-        self, limit: int, late: int
-    ) -> None:
+    def test_urgent_overload_spreads_over_the_window_within_its_share(self, limit: int, late: int) -> None:
         client = Client(SimulatedX(limit, one_each))
         times = []
         while client.now < START + 2.5 * WINDOW_SECONDS:
@@ -210,7 +210,7 @@ class TestPace:
         st.lists(st.tuples(CALLS, st.floats(0, 30)), min_size=50, max_size=150),
         st.sampled_from([one_each, one_for_all]),
     )
-    def test_a_patient_call_is_held_no_longer_than_its_share_says(
+    def test_a_patient_call_waits_no_longer_than_its_share_requires(
         self, asked: list[tuple[Call, float]], bucket_of: Callable[[Call], str]
     ) -> None:
         limit = 100
@@ -247,14 +247,14 @@ class TestPace:
 
 
 class TestSharing:
-    def test_one_bucket_is_learned_when_a_count_falls_faster_than_its_own_requests(self) -> None:
+    def test_a_shared_bucket_is_detected_when_a_count_falls_faster_than_its_requests(self) -> None:
         client = Client(SimulatedX(300, one_for_all))
         for call in (LOOKUP, CREATORS, LOOKUP):
             client.ask(call)
         assert client.buckets.shared == (frozenset({LOOKUP, CREATORS}),)
         assert client.buckets.of(CREATORS).remaining == 297
 
-    def test_the_tightest_count_holds_for_all_that_share(self) -> None:
+    def test_the_lowest_count_holds_for_all_sharing_calls(self) -> None:
         buckets = described(LOOKUP, CREATORS, remaining=40)
         for call in (LOOKUP, CREATORS) * 5:
             buckets = take(buckets, call, URGENT, now=START + 800)
@@ -262,7 +262,7 @@ class TestSharing:
         assert wait(buckets, LOOKUP, URGENT, now=START + 800) == 100
 
     @given(st.lists(CALLS, min_size=30, max_size=150), st.integers(20, 60), st.integers(0, 8))
-    def test_a_shared_bucket_is_never_used_beyond_its_share_once_it_is_learned(
+    def test_a_detected_shared_bucket_is_never_used_beyond_its_share(
         self, asked: list[Call], limit: int, late: int
     ) -> None:
         client = Client(SimulatedX(limit, one_for_all))
@@ -275,23 +275,21 @@ class TestSharing:
             learned = client.buckets.shared == (frozenset(Call),)
 
     @given(st.lists(CALLS, max_size=30), st.integers(0, 4))
-    def test_a_shared_bucket_is_learned_within_a_few_answers(self, asked: list[Call], late: int) -> None:
+    def test_a_shared_bucket_is_detected_within_a_few_answers(self, asked: list[Call], late: int) -> None:
         client = Client(SimulatedX(300, one_for_all))
         for call in (*asked, *Call, *Call, *Call):
             client.ask(call, at_most_late=late)
         assert client.buckets.shared == (frozenset(Call),)
 
     @given(st.lists(CALLS, max_size=40), st.integers(0, 8))
-    def test_buckets_of_their_own_are_never_taken_for_one(self, asked: list[Call], late: int) -> None:
+    def test_separate_buckets_are_never_taken_for_a_shared_one(self, asked: list[Call], late: int) -> None:
         client = Client(SimulatedX(300, one_each))
         for call in asked:
             client.ask(call, at_most_late=late)
             assert client.buckets.shared == ()
 
     @given(st.lists(CALLS, max_size=40))
-    def test_a_wrong_verdict_is_undone_within_a_few_answers_and_nothing_stays_lost(
-        self, asked: list[Call]
-    ) -> None:
+    def test_a_wrong_detection_is_undone_within_a_few_answers(self, asked: list[Call]) -> None:
         client = Client(SimulatedX(300, one_each), Buckets((Bucket(frozenset(Call)),)))
         for call in (*asked, *tuple(Call) * 10):
             client.ask(call)
@@ -299,13 +297,13 @@ class TestSharing:
         for call in Call:
             assert client.buckets.of(call).remaining == 300 - client.x.used(call, client.now)
 
-    def test_a_window_of_its_own_proves_a_bucket_of_its_own(self) -> None:
+    def test_a_separate_window_proves_a_separate_bucket(self) -> None:
         buckets = described(LOOKUP, CREATORS, remaining=200)
         buckets = learn(buckets, CREATORS, limit=300, remaining=299, reset=START + 1000, now=START + 100)
         assert buckets.shared == ()
         assert (buckets.of(LOOKUP).remaining, buckets.of(CREATORS).remaining) == (200, 299)
 
-    def test_a_limit_of_its_own_proves_a_bucket_of_its_own(self) -> None:
+    def test_a_different_limit_proves_a_separate_bucket(self) -> None:
         buckets = described(LOOKUP, USERS, remaining=200)
         buckets = learn(buckets, USERS, limit=900, remaining=190, reset=START + 900, now=START)
         assert buckets.shared == ()
@@ -316,7 +314,7 @@ class TestSharing:
         assert buckets.shared == (frozenset({LOOKUP, CREATORS}),)
         assert buckets.of(LOOKUP).remaining == 299
 
-    def test_what_is_shared_is_still_shared_in_the_next_window(self) -> None:
+    def test_a_shared_bucket_stays_shared_in_the_next_window(self) -> None:
         client = Client(SimulatedX(300, one_for_all))
         for call in (LOOKUP, CREATORS, LOOKUP):
             client.ask(call)
@@ -325,7 +323,7 @@ class TestSharing:
         client.ask(LOOKUP)
         assert client.buckets.of(CREATORS).remaining == 298
 
-    def test_others_who_use_the_same_credentials_make_no_shared_bucket(self) -> None:
+    def test_other_users_of_the_credentials_do_not_look_like_a_shared_bucket(self) -> None:
         client = Client(SimulatedX(300, one_each))
         client.x.windows[CREATORS] = (20, START + WINDOW_SECONDS)
         for _ in range(40):
@@ -337,7 +335,7 @@ class TestSharing:
             assert client.buckets.shared == () or abs(counts[0] - counts[1]) <= 3
         assert client.buckets.of(CREATORS).remaining == 240
 
-    def test_what_is_in_flight_on_either_side_is_off_what_is_found_to_be_shared(self) -> None:
+    def test_requests_in_flight_on_either_call_are_subtracted_from_a_shared_bucket(self) -> None:
         reset = START + 900
         buckets = Buckets(
             (

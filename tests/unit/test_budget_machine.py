@@ -1,4 +1,4 @@
-"""X shows any Spaces and people, several workers ask at once, days pass: no day costs more than it may."""
+"""A state machine: with any Spaces, people and concurrent workers, no day exceeds the budget."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WISHES: Final = st.sampled_from((People.CREATOR, People.ON_STAGE, People.WITH_GU
 
 @dataclass(frozen=True)
 class Asking:
-    """A question on its way, and what is held for it until when."""
+    """A question in flight, with the amount held for it and the expiry of the hold."""
 
     question: Question
     mills: int
@@ -78,7 +78,7 @@ class BudgetMachine(RuleBasedStateMachine):
         unseen = sum(each.creator == creator for each in self.x.spaces.values() if each.id not in self.known)
         most = MAX_NEW_SPACES if self.budget in LARGE else 1
         for _ in range(min(count, most - unseen)):
-            self.x.announce(creator, speakers, guests=speakers // 4)
+            self.x.open_space(creator, speakers, guests=speakers // 4)
 
     @rule(creators=st.integers(1, 40), count=st.integers(1, MAX_NEW_SPACES))
     def announce_everywhere(self, creators: int, count: int) -> None:
@@ -88,11 +88,11 @@ class BudgetMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.x.spaces)
     @rule(number=st.integers(0, 500), newcomers=st.integers(1, MAX_NEWCOMERS))
     def come_on_stage(self, number: int, newcomers: int) -> None:
-        gathering = [*self.x.spaces.values()][number % len(self.x.spaces)]
-        seen = self.known.get(gathering.id)
-        unseen = {*gathering.speakers, *gathering.guests} - {*(seen.people() if seen else ())}
-        room = MAX_NEWCOMERS if gathering.id in self.with_people else MAX_STRANGERS - 1
-        gathering.speakers += self.x.people(max(min(newcomers, room - len(unseen)), 0))
+        billed_space = [*self.x.spaces.values()][number % len(self.x.spaces)]
+        seen = self.known.get(billed_space.id)
+        unseen = {*billed_space.speakers, *billed_space.guests} - {*(seen.people() if seen else ())}
+        room = MAX_NEWCOMERS if billed_space.id in self.with_people else MAX_STRANGERS - 1
+        billed_space.speakers += self.x.people(max(min(newcomers, room - len(unseen)), 0))
 
     @precondition(lambda self: self.x.spaces)
     @rule(number=st.integers(0, 500))
@@ -167,11 +167,11 @@ class BudgetMachine(RuleBasedStateMachine):
     @invariant()
     def no_day_costs_more_than_one_space_above_the_budget(self) -> None:
         for day in self.x.billed:
-            assert self.x.cost(day) <= self.budget * 1000 + self.x.dearest()
+            assert self.x.cost(day) <= self.budget * 1000 + self.x.highest_price()
 
     @invariant()
     def what_is_spent_and_held_stays_within_the_budget_but_for_that(self) -> None:
-        assert self.used() <= self.budget * 1000 + self.x.dearest()
+        assert self.used() <= self.budget * 1000 + self.x.highest_price()
 
     def ask(self, call: Call, estimates: dict[str, CostEstimate], wanted: People) -> None:
         parts = sorted(estimates.items(), key=lambda part: precedence(part[1]))
@@ -210,5 +210,5 @@ BudgetMachine.TestCase.settings = settings(stateful_step_count=30)
 TestBudgetMachine = BudgetMachine.TestCase
 
 
-def test_the_prices_are_those_that_the_choice_reckons_with() -> None:
+def test_the_model_uses_the_prices_of_the_product() -> None:
     assert (SPACE, USER) == (5, 10)

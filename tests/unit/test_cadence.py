@@ -23,10 +23,10 @@ from tests.support.space_builders import (
     START,
     History,
     at,
-    but,
     not_found,
     reminder,
     seen,
+    variant,
 )
 
 CADENCE = Cadence()
@@ -39,7 +39,7 @@ PLAN = 100_000
 def wait(
     known: KnownSpace, seconds: float, cadence: Cadence = CADENCE, patience: Patience = PATIENCE
 ) -> float | None:
-    """Seconds from ``seconds`` after the start until the next poll."""
+    """Return the seconds from ``seconds`` after the start until the next poll."""
     poll = next_poll(known, now=START + seconds, cadence=cadence, patience=patience)
     return None if poll is None else poll.at - (START + seconds)
 
@@ -51,8 +51,8 @@ def urgency(known: KnownSpace, seconds: float) -> Urgency:
 
 
 def planned() -> KnownSpace:
-    """A Space that starts at ``PLAN`` and of which nobody has been reminded yet."""
-    return History(seen(0, but(PLANNED, scheduled_start=at(PLAN)))).state
+    """Return a Space that is planned to start at ``PLAN``, without a reminder so far."""
+    return History(seen(0, variant(PLANNED, scheduled_start=at(PLAN)))).state
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def planned() -> KnownSpace:
     ],
 )
 def test_a_scheduled_space_is_polled_closely_near_its_start(before_start: float, seconds: float) -> None:
-    reminded = History(seen(PLAN - 800, but(PLANNED, scheduled_start=at(PLAN)))).state
+    reminded = History(seen(PLAN - 800, variant(PLANNED, scheduled_start=at(PLAN)))).state
     assert wait(reminded, PLAN - before_start) == seconds
 
 
@@ -91,7 +91,7 @@ def test_a_scheduled_space_is_polled_closely_near_its_start(before_start: float,
         (900, 300, Urgency.URGENT),
     ],
 )
-def test_a_poll_makes_sure_shortly_before_the_reminder(
+def test_a_poll_comes_shortly_before_the_reminder(
     before_start: float, seconds: float, urgency: Urgency
 ) -> None:
     now = START + PLAN - before_start
@@ -99,8 +99,8 @@ def test_a_poll_makes_sure_shortly_before_the_reminder(
     assert poll == NextPoll(now + seconds, urgency)
 
 
-def test_nothing_is_made_sure_of_for_a_reminder_that_was_informed() -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=at(PLAN))), reminder(PLAN - 900))
+def test_an_announced_reminder_needs_no_poll() -> None:
+    history = History(seen(0, variant(PLANNED, scheduled_start=at(PLAN))), reminder(PLAN - 900))
     assert history.types == ["space.scheduled", "space.reminder"]
     assert wait(history.state, PLAN - 1200) == 600
 
@@ -108,9 +108,7 @@ def test_nothing_is_made_sure_of_for_a_reminder_that_was_informed() -> None:
 @pytest.mark.parametrize(
     ("after_start", "seconds"), [(590, 10), (591, 9), (599.5, 0.5), (600, 10), (601, 10)]
 )
-def test_a_poll_falls_on_the_very_moment_at_which_the_start_is_overdue(
-    after_start: float, seconds: float
-) -> None:
+def test_a_poll_comes_exactly_when_the_start_is_overdue(after_start: float, seconds: float) -> None:
     assert wait(planned(), PLAN + after_start) == seconds
     assert urgency(planned(), PLAN + after_start) is Urgency.URGENT
 
@@ -121,9 +119,9 @@ def test_an_overdue_moment_long_after_the_start_is_not_missed_between_rare_polls
     assert wait(planned(), PLAN + 3600, patience=late) == 600
 
 
-def test_a_start_that_was_informed_to_be_overdue_is_not_polled_for_that_again() -> None:
+def test_an_announced_overdue_start_is_not_polled_for_again() -> None:
     late = Patience(needed=2, apart=30.0, overdue=3600.0)
-    waiting = but(PLANNED, scheduled_start=at(0))
+    waiting = variant(PLANNED, scheduled_start=at(0))
     history = History(seen(100, waiting), seen(3700, waiting), patience=late)
     assert history.types == ["space.scheduled", "space.start_overdue"]
     assert wait(history.state, 3500, patience=late) == 600
@@ -133,16 +131,16 @@ def test_a_start_that_was_informed_to_be_overdue_is_not_polled_for_that_again() 
     ("polls", "seconds", "expected"),
     [
         ((seen(700, LIVE),), 700, Urgency.URGENT),
-        ((seen(0, but(PLANNED, scheduled_start=None)),), 0, Urgency.PATIENT),
-        ((seen(0, but(PLANNED, scheduled_start=at(PLAN))),), 0, Urgency.PATIENT),
+        ((seen(0, variant(PLANNED, scheduled_start=None)),), 0, Urgency.PATIENT),
+        ((seen(0, variant(PLANNED, scheduled_start=at(PLAN))),), 0, Urgency.PATIENT),
         ((seen(0, PLANNED),), 100, Urgency.URGENT),
-        ((seen(0, but(PLANNED, scheduled_start=at(PLAN))), not_found(5)), 5, Urgency.URGENT),
+        ((seen(0, variant(PLANNED, scheduled_start=at(PLAN))), not_found(5)), 5, Urgency.URGENT),
         ((seen(700, LIVE), seen(4300, ENDED)), 4300, Urgency.PATIENT),
         ((*ENDED_BY_SILENCE, seen(100, LIVE)), 100, Urgency.URGENT),
     ],
     ids=["live", "no plan", "planned for later", "about to start", "in doubt", "over", "a return in doubt"],
 )
-def test_a_poll_is_urgent_where_something_happens_now(
+def test_a_poll_is_urgent_when_a_change_is_expected(
     polls: tuple[Evidence, ...], seconds: float, expected: Urgency
 ) -> None:
     assert urgency(History(*polls).state, seconds) is expected
@@ -150,7 +148,7 @@ def test_a_poll_is_urgent_where_something_happens_now(
 
 @pytest.mark.parametrize("scheduled_start", [None, "soon"])
 def test_a_scheduled_space_without_a_readable_start_is_polled_rarely(scheduled_start: str | None) -> None:
-    assert wait(History(seen(0, but(PLANNED, scheduled_start=scheduled_start))).state, 0) == 600
+    assert wait(History(seen(0, variant(PLANNED, scheduled_start=scheduled_start))).state, 0) == 600
 
 
 def test_a_live_space_is_polled_every_half_minute() -> None:
@@ -160,12 +158,12 @@ def test_a_live_space_is_polled_every_half_minute() -> None:
 def test_every_figure_is_a_setting() -> None:
     own = Cadence(near=1, live=2, scheduled=3, near_window=4)
     assert wait(History(seen(700, LIVE)).state, 700, own) == 2
-    soon = History(seen(0, but(PLANNED, scheduled_start=at(100)))).state
+    soon = History(seen(0, variant(PLANNED, scheduled_start=at(100)))).state
     assert wait(soon, 90, own) == 3
     assert wait(soon, 96, own) == 1
 
 
-def test_the_lead_of_the_reminder_and_the_patience_with_a_start_are_settings() -> None:
+def test_the_reminder_lead_and_the_overdue_time_are_settings() -> None:
     own = Patience(needed=2, apart=30.0, reminder=5000.0, overdue=50.0)
     assert wait(planned(), PLAN - 5100, patience=own) == 90
     assert wait(planned(), PLAN + 49, patience=own) == 1
@@ -173,7 +171,7 @@ def test_the_lead_of_the_reminder_and_the_patience_with_a_start_are_settings() -
 
 
 @pytest.mark.parametrize("polls", [(seen(700, LIVE), seen(4300, ENDED)), (seen(4300, ENDED),)])
-def test_what_is_over_is_polled_after_a_minute_and_a_day_and_then_forgotten(
+def test_an_ended_space_is_polled_after_a_minute_and_a_day_and_then_dropped(
     polls: tuple[Evidence, ...],
 ) -> None:
     known = History(*polls).state
@@ -182,7 +180,7 @@ def test_what_is_over_is_polled_after_a_minute_and_a_day_and_then_forgotten(
     assert wait(known, 4300 + 86_400) is None
 
 
-def test_a_poll_what_is_over_that_came_a_little_early_was_that_poll() -> None:
+def test_a_slightly_early_poll_of_an_ended_space_counts() -> None:
     known = History(seen(700, LIVE), seen(4300, ENDED)).state
     assert wait(known, 4300 + 53) == 7
     assert wait(known, 4300 + 54) == 86_400 - 54
@@ -192,7 +190,7 @@ def test_a_poll_what_is_over_that_came_a_little_early_was_that_poll() -> None:
 
 def test_a_claim_of_an_end_is_polled_again_as_soon_as_it_can_be_confirmed() -> None:
     known = History(seen(0, PLANNED), not_found(5)).state
-    far = replace(known, space=but(known.space, scheduled_start=at(PLAN)))
+    far = replace(known, space=variant(known.space, scheduled_start=at(PLAN)))
     assert wait(far, 5) == 30
     assert wait(far, 20) == 15
     assert wait(far, 34) == 10
@@ -200,12 +198,12 @@ def test_a_claim_of_an_end_is_polled_again_as_soon_as_it_can_be_confirmed() -> N
 
 
 @pytest.mark.parametrize("silence", [ENDED_BY_SILENCE, CANCELED_BY_SILENCE])
-def test_a_return_in_doubt_is_polled_soon(silence: tuple[Evidence, ...]) -> None:
+def test_an_unconfirmed_return_is_polled_soon(silence: tuple[Evidence, ...]) -> None:
     history = History(*silence, seen(100, LIVE))
     assert wait(history.state, 100) == 30
 
 
-def test_a_doubt_does_not_keep_a_space_that_is_over_for_ever() -> None:
+def test_a_doubt_does_not_keep_an_ended_space_forever() -> None:
     history = History(*ENDED_BY_SILENCE, seen(100, LIVE))
     assert set(history.state.doubts) == {"phase"}
     assert wait(history.state, 100) == 30
@@ -224,7 +222,7 @@ def test_a_doubt_does_not_keep_a_space_that_is_over_for_ever() -> None:
 def test_the_next_poll_is_never_in_the_past_nor_at_once(
     phase: Phase, seconds: float, start: float, polls: tuple[Evidence, ...]
 ) -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=at(start))), *polls)
+    history = History(seen(0, variant(PLANNED, scheduled_start=at(start))), *polls)
     poll = next_poll(
         replace(history.state, phase=phase), now=START + seconds, cadence=CADENCE, patience=PATIENCE
     )
@@ -232,11 +230,11 @@ def test_the_next_poll_is_never_in_the_past_nor_at_once(
     assert poll is not None or phase.is_over
 
 
-def test_a_space_that_is_over_is_polled_a_handful_of_times_whatever_x_says() -> None:
-    history = History(seen(700, LIVE), seen(730, but(LIVE, host_ids=("1",))), seen(740, ENDED))
+def test_an_ended_space_is_polled_only_a_few_times_whatever_x_says() -> None:
+    history = History(seen(700, LIVE), seen(730, variant(LIVE, host_ids=("1",))), seen(740, ENDED))
     moments = [START + 740.0]
     while (poll := next_poll(history.state, now=moments[-1], cadence=CADENCE, patience=PATIENCE)) is not None:
         moments.append(poll.at)
-        history.poll(seen(poll.at - START, but(ENDED, host_ids=("1",))))
+        history.poll(seen(poll.at - START, variant(ENDED, host_ids=("1",))))
     assert len(moments) == 3
     assert all(earlier < later for earlier, later in pairwise(moments))

@@ -53,7 +53,7 @@ def test_a_body_without_its_details_is_refused(info: EventTypeInfo) -> None:
 
 
 @every_type
-def test_the_schema_allows_null_only_where_null_is_sent(info: EventTypeInfo) -> None:
+def test_the_schema_allows_null_only_where_it_is_sent(info: EventTypeInfo) -> None:
     nullable = {
         name
         for model in [info.schema, *info.schema["$defs"].values()]
@@ -82,7 +82,7 @@ def test_a_truncated_body_fits_the_model() -> None:
     assert PAYLOADS.dump_python(PAYLOADS.validate_python(body), mode="json", exclude_unset=True) == body
 
 
-def test_a_space_has_every_field_of_the_dictionary_and_only_the_id_is_sure() -> None:
+def test_a_space_has_every_field_of_x_and_only_the_id_is_required() -> None:
     schema = SpaceObject.model_json_schema()
     assert set(schema["properties"]) == {"id", *FIELD_KINDS}
     assert schema["required"] == ["id"]

@@ -1,4 +1,4 @@
-"""Challenges: what proves that a receiver knows the secret, and what follows from each try."""
+"""Challenges: the proof that a receiver knows the secret, and the result of each attempt."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_more_in_the_answer_does_not_matter() -> None:
         b"\xff",
     ],
 )
-def test_an_echo_or_anything_else_is_no_proof(document: object) -> None:
+def test_an_echo_or_any_other_answer_is_no_proof(document: object) -> None:
     fault = fault_of(answer(document), TOKEN, KEYS)
     assert fault is not None
     assert GOOD not in fault
@@ -102,7 +102,7 @@ def test_the_right_answer_needs_the_right_status(status: int) -> None:
 
 
 @given(st.text(), st.binary(min_size=24, max_size=64))
-def test_whoever_knows_the_secret_can_answer_and_nobody_else(token: str, raw: bytes) -> None:
+def test_only_the_holder_of_the_secret_can_answer(token: str, raw: bytes) -> None:
     response = respond(generate_secret(raw), token)
     assert fault_of(answer({"response": response}), token, (HmacKey(raw),)) is None
     assert fault_of(answer({"response": response}), token + "x", (HmacKey(raw),)) is not None
@@ -134,7 +134,7 @@ def test_nothing_else_has_a_token(document: dict[str, object] | None) -> None:
     assert token_of(document) is None
 
 
-def test_passing_lets_deliveries_out() -> None:
+def test_a_passed_challenge_releases_deliveries() -> None:
     assert ENDPOINT.is_held
     passed = settle(ENDPOINT, answer(), None, now=103.0)
     assert not passed.is_held
@@ -143,7 +143,7 @@ def test_passing_lets_deliveries_out() -> None:
     assert (passed.verification.tries, passed.verification.passed_at) == (1, 103.0)
 
 
-def test_failing_is_tried_again_for_a_while_and_then_disables() -> None:
+def test_a_failing_challenge_is_retried_and_then_disables() -> None:
     endpoint, now, waits = ENDPOINT, 100.0, []
     while endpoint.challenge_due_at is not None:
         waits.append(endpoint.challenge_due_at - now)
@@ -161,7 +161,7 @@ def test_failing_is_tried_again_for_a_while_and_then_disables() -> None:
     )
 
 
-def test_a_fault_of_ours_is_not_held_against_the_receiver() -> None:
+def test_a_fault_of_our_own_does_not_count_against_the_receiver() -> None:
     ours = Answer(None, ErrorClass.RESOLVER, None, 1.0)
     endpoint = ENDPOINT
     for _ in range(10):
@@ -171,7 +171,7 @@ def test_a_fault_of_ours_is_not_held_against_the_receiver() -> None:
     assert (endpoint.verification.tries, endpoint.status) == (0, EndpointStatus.ENABLED)
 
 
-def test_enabling_begins_again_what_has_not_passed_and_leaves_what_has() -> None:
+def test_enabling_restarts_only_a_verification_that_has_not_passed() -> None:
     held = disabled(ENDPOINT, DisabledReason.BY_HAND, now=150.0)
     assert held.challenge_due_at is None
     assert enabled(held, now=200.0).challenge_due_at == 200.0
@@ -181,7 +181,7 @@ def test_enabling_begins_again_what_has_not_passed_and_leaves_what_has() -> None
     assert (again.disabled_at, again.disabled_reason) == (None, None)
 
 
-def test_who_is_disabled_already_keeps_the_reason_and_the_time() -> None:
+def test_an_already_disabled_endpoint_keeps_its_reason_and_time() -> None:
     first = disabled(ENDPOINT, DisabledReason.GONE, now=150.0)
     assert disabled(first, DisabledReason.BY_HAND, now=160.0) is first
     assert enabled(ENDPOINT, now=200.0) is ENDPOINT

@@ -1,4 +1,4 @@
-"""The demo's judge: it must see what is missing, what is too much, and what comes out of order."""
+"""The demo's check of received events: missing, unexpected and out of order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_expected_spaces_are_those_of_the_scenario() -> None:
     assert {space.id for space in load_scenario("demo").spaces} == set(EXPECTED)
 
 
-def test_all_events_in_any_order_of_arrival_are_right() -> None:
+def test_all_events_are_accepted_in_any_order_of_arrival() -> None:
     requests = everything()
     random.Random(7).shuffle(requests)  # noqa: S311  a test's order
     record = record_of(*requests)
@@ -50,14 +50,14 @@ def test_all_events_in_any_order_of_arrival_are_right() -> None:
     assert record.delays == [0.25] * EXPECTED_COUNT
 
 
-def test_an_event_that_comes_twice_counts_once() -> None:
+def test_a_repeated_event_counts_once() -> None:
     record = record_of(*everything())
     assert not record.add(everything()[0])
     assert record.repeats == 1
     assert record.faults({}) == []
 
 
-def test_nothing_is_settled_before_the_last_event() -> None:
+def test_the_record_is_not_settled_before_the_last_event() -> None:
     for left_out in range(EXPECTED_COUNT):
         requests = everything()
         request = requests.pop(left_out)
@@ -69,24 +69,24 @@ def test_nothing_is_settled_before_the_last_event() -> None:
         ]
 
 
-def test_an_event_too_many_is_a_fault() -> None:
+def test_an_unexpected_event_is_a_failure() -> None:
     record = record_of(*everything(), received(CANCELED, 3, "space.updated"))
     assert record.faults({}) == [f"unexpected space.updated of {CANCELED}"]
 
 
-def test_an_event_of_another_space_is_a_fault() -> None:
+def test_an_event_of_another_space_is_a_failure() -> None:
     record = record_of(*everything(), received("1zzzzzzzzzzzz", 1, "space.started"))
     assert record.faults({}) == ["unexpected space.started of 1zzzzzzzzzzzz"]
 
 
-def test_an_event_that_is_only_in_the_log_is_a_fault() -> None:
+def test_an_event_that_is_only_in_the_log_is_a_failure() -> None:
     record = record_of(*everything())
     assert record.faults({"evt_x": "space.updated"}) == [
         "unexpected space.updated (evt_x), in the log but not received"
     ]
 
 
-def test_sequences_must_give_the_order_of_the_play() -> None:
+def test_sequences_must_follow_the_order_of_the_scenario() -> None:
     swapped = [received(CANCELED, 1, "space.canceled"), received(CANCELED, 2, "space.scheduled")]
     others = [each for each in everything() if CANCELED not in each.event_id]
     assert record_of(*others, *swapped).faults({}) == [

@@ -1,4 +1,4 @@
-"""The files for containers and monitoring say what the product knows."""
+"""The files for containers and monitoring match the product."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_the_services(services: dict[str, Any]) -> None:
     assert monitoring == {"prometheus", "grafana"}
 
 
-def test_redis_keeps_what_it_is_given(services: dict[str, Any]) -> None:
+def test_redis_persists_its_data(services: dict[str, Any]) -> None:
     command = " ".join(services["redis"]["command"])
     for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
         assert option in command
     assert services["redis"]["volumes"]
 
 
-def test_workers_can_be_many(services: dict[str, Any]) -> None:
+def test_workers_can_be_scaled(services: dict[str, Any]) -> None:
     assert "container_name" not in services["worker"]
     assert "ports" not in services["worker"]
 
@@ -71,7 +71,7 @@ def test_the_settings_exist(name: str) -> None:
     assert named <= SETTINGS
 
 
-def test_the_api_is_reached_where_it_listens(services: dict[str, Any]) -> None:
+def test_the_api_is_reachable_on_its_port(services: dict[str, Any]) -> None:
     port = services["api"]["environment"]["NOTIFIER_PORT"]
     assert services["api"]["ports"] == [f"127.0.0.1:{port}:{port}"]
     (job,) = load("deploy/prometheus.yml")["scrape_configs"]
@@ -96,7 +96,7 @@ def test_the_image_does_not_run_as_root() -> None:
             assert f"!{path}\n" in (ROOT / ".dockerignore").read_text()
 
 
-def test_the_dashboard_shows_metrics_that_exist(services: dict[str, Any]) -> None:
+def test_the_dashboard_uses_existing_metrics(services: dict[str, Any]) -> None:
     dashboard = json.loads((ROOT / "deploy/grafana/dashboards/space-notifier.json").read_text())
     shown = {
         series

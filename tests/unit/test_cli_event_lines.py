@@ -61,7 +61,7 @@ DATA = st.fixed_dictionaries(
         (EventType.WEBHOOK_TEST, ["A test of this endpoint."]),
     ],
 )
-def test_a_line_states_the_facts_that_matter(event_type: EventType, facts: list[str]) -> None:
+def test_a_line_states_the_relevant_facts(event_type: EventType, facts: list[str]) -> None:
     line = event_line(example(ROWS[event_type])).plain
     assert line.startswith(event_type)
     assert [fact for fact in facts if fact not in line] == []
@@ -74,7 +74,7 @@ def test_every_type_has_a_line_in_both_formats() -> None:
 
 
 @given(JSON, DATA, st.sampled_from(list(EventType)) | JSON)
-def test_whatever_comes_makes_one_harmless_line(body: object, data: object, event_type: object) -> None:
+def test_any_event_makes_one_harmless_line(body: object, data: object, event_type: object) -> None:
     for each in (body, {"type": event_type, "data": data}):
         line = event_line(each if isinstance(each, dict) else None).plain
         assert all(character.isprintable() or character == "\N{ZERO WIDTH JOINER}" for character in line)

@@ -12,7 +12,7 @@ from notifier.cli.serving import run_until_signal
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_work_and_a_second_one_does_not_disturb_its_clean_up(number: int) -> None:
+def test_a_signal_ends_the_work_and_a_second_one_does_not_interrupt_the_cleanup(number: int) -> None:
     steps: list[str] = []
 
     async def work() -> None:
@@ -20,16 +20,16 @@ def test_a_signal_ends_the_work_and_a_second_one_does_not_disturb_its_clean_up(n
             os.kill(os.getpid(), number)
             await asyncio.Event().wait()
         finally:
-            steps.append("told")
+            steps.append("signalled")
             os.kill(os.getpid(), number)
-            await asyncio.sleep(0.1)  # long enough for the signal, which this process sends itself
+            await asyncio.sleep(0.1)  # long enough for the signal, which this process sends to itself
             steps.append("cleaned up")
 
     run_until_signal(work())
-    assert steps == ["told", "cleaned up"]
+    assert steps == ["signalled", "cleaned up"]
 
 
-def test_a_failure_of_the_work_is_the_callers() -> None:
+def test_a_failure_of_the_work_is_raised_to_the_caller() -> None:
     async def work() -> None:
         raise LookupError
 

@@ -40,13 +40,13 @@ def verify(headers: dict[str, str], body: str, *more: str, secret: str = SECRET)
     return run("verify", *options, *more, body, secret=secret)
 
 
-def test_what_is_signed_verifies_elsewhere_and_here(body_file: str) -> None:
+def test_a_signature_verifies_with_the_library_and_the_command(body_file: str) -> None:
     headers = headers_of(run("sign", "--id", "evt_1", body_file))
     Webhook(SECRET).verify(BODY, headers, json_parse=False)
     assert verify(headers, body_file).exit_code == 0
 
 
-def test_the_body_may_come_by_standard_input(body_file: str) -> None:
+def test_the_body_may_come_from_standard_input(body_file: str) -> None:
     at = str(int(time.time()))
     by_file = run("sign", "--id", "evt_1", "--timestamp", at, body_file)
     by_input = run("sign", "--id", "evt_1", "--timestamp", at, stdin=BODY)
@@ -81,7 +81,7 @@ def test_a_refusal_says_why(body_file: str, change: dict[str, str], reason: str)
 @pytest.mark.parametrize(
     "loosely", [lambda text: text.rstrip("="), lambda text: text.replace("/", "_") + "\n"]
 )
-def test_a_loosely_written_secret_signs_and_verifies_like_the_canonical_one(
+def test_a_non_canonical_secret_signs_and_verifies_like_the_canonical_one(
     body_file: str, loosely: Callable[[str], str]
 ) -> None:
     canonical = "whsec_" + base64.b64encode(b"\xff" * 25).decode()
@@ -97,6 +97,6 @@ def test_an_old_signature_verifies_with_more_tolerance(body_file: str) -> None:
     assert verify(headers, body_file, "--tolerance", "1e12").exit_code == 0
 
 
-def test_bad_secrets_and_files_are_errors_of_ours(body_file: str) -> None:
+def test_invalid_secrets_and_files_are_reported_as_errors(body_file: str) -> None:
     assert isinstance(run("sign", "--id", "evt_1", body_file, secret="hunter2").exception, SecretFormError)
     assert isinstance(run("sign", "--id", "evt_1", "/nowhere").exception, BadRequestError)

@@ -20,7 +20,7 @@ from notifier.core.events.event import MAX_BODY_BYTES, EventType, PayloadForm, c
 from notifier.core.events.examples import example
 from notifier.core.model.ids import EndpointId
 from notifier.core.model.space import Space
-from tests.support.space_builders import LIVE, but, change
+from tests.support.space_builders import LIVE, change, variant
 
 SOURCE = "https://notifier.example.org/spaces"
 LONGEST_SOURCE = "https://notifier.example.org/" + "x" * 2000
@@ -62,7 +62,7 @@ def test_the_sdk_reads_every_event_back(event_type: EventType, form: PayloadForm
 
 
 @pytest.mark.parametrize("event_type", ABOUT_NO_SPACE)
-def test_what_is_about_no_space_has_no_subject(event_type: EventType) -> None:
+def test_an_event_about_no_space_has_no_subject(event_type: EventType) -> None:
     assert "subject" not in json.loads(cloud_event(payload_of(event_type), source=SOURCE))
 
 
@@ -81,10 +81,10 @@ def test_a_time_without_an_offset_gets_one(timestamp: str, time: str) -> None:
 
 
 @given(st.integers(1, 2000), st.integers(0, 4000), st.sampled_from([SOURCE, LONGEST_SOURCE]))
-def test_it_is_below_20_kb_whatever_the_envelope_adds(people: int, letters: int, source: str) -> None:
+def test_a_body_with_its_envelope_stays_below_20_kb(people: int, letters: int, source: str) -> None:
     crowd = tuple(str(10**18 + number) for number in range(people))
-    titled = but(LIVE, title="ö" * letters)
-    logged = encode(change(titled, but(titled, speaker_ids=crowd)))
+    titled = variant(LIVE, title="ö" * letters)
+    logged = encode(change(titled, variant(titled, speaker_ids=crowd)))
     made = cloud_event(logged, source=source)
     assert len(made) < MAX_BODY_BYTES
     data = json.loads(made)["data"]
@@ -96,7 +96,7 @@ def test_it_is_below_20_kb_whatever_the_envelope_adds(people: int, letters: int,
         assert kept == before["space"]["speaker_ids"][: len(kept)]
 
 
-def test_the_counts_of_a_body_that_was_cut_before_stay() -> None:
+def test_the_counts_of_a_truncated_body_are_kept() -> None:
     at_limit = Space(id=LIVE.id, state="live", speaker_ids=tuple(str(10**18 + n) for n in range(5000)))
     logged = encode(change(LIVE, at_limit))
     made = json.loads(cloud_event(logged, source="https://example.org/" + "x" * 9000))["data"]

@@ -76,7 +76,7 @@ def test_a_dotenv_file_is_read_and_may_hold_other_names(tmp_path: Path) -> None:
     assert load_settings().port == 9999
 
 
-def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_binary_dotenv_file_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfeN\x00")
     with pytest.raises(ConfigError, match=r"^\.env: "):
         load_settings()
@@ -95,10 +95,10 @@ def test_an_ipv6_host_is_bracketed_in_the_url() -> None:
 
 def test_master_keys_are_read_in_order_in_both_base64_alphabets() -> None:
     other = b"\xfb\xff" * 16
-    ring = load_settings(
+    opened = load_settings(
         master_keys=f"new:{base64.urlsafe_b64encode(other).decode()}, old:{KEY}"
     ).master_key_ring
-    assert ring == (("new", other), ("old", bytes(range(32))))
+    assert opened == (("new", other), ("old", bytes(range(32))))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_zone_in_an_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: 
 
 
 def test_a_zone_in_an_allowed_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would never be matched: what is dialled has no zone."""
+    """It would never match, since dialled addresses have no zone."""
     line = refusal(monkeypatch, "NOTIFIER_ALLOWED_NETWORKS", "10.0.0.0/8,fe80::%eth0/10")
     assert "'fe80::%eth0/10' names a zone" in line
 
@@ -244,7 +244,7 @@ def test_a_zone_in_an_allowed_network_is_refused(monkeypatch: pytest.MonkeyPatch
         "socks5h://proxy:1080?x",
     ],
 )
-def test_an_outbound_proxy_is_an_address_and_no_more(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_outbound_proxy_is_only_an_address(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert "must be only the address of a proxy" in refusal(monkeypatch, "NOTIFIER_OUTBOUND_PROXY", value)
 
 

@@ -1,4 +1,4 @@
-"""The transition table row by row, and what surrounds a poll."""
+"""The transition table row by row, and the conditions of a poll."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ MOVES: dict[tuple[str, str], tuple[int, Phase, list[str]]] = {
     ("canceled, inferred", "ended"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
     ("canceled, inferred", "ended, with its time"): (2, Phase.ENDED, [CORRECTED, STARTED, ENDED_EVENT]),
 }
-"""How many polls it takes, where they lead, and what is told on the way."""
+"""The number of polls, the resulting phase, and the events on the way."""
 
 STANDSTILLS = [(start, sight) for start in HISTORIES for sight in SIGHTS if (start, sight) not in MOVES]
 
@@ -104,20 +104,20 @@ def the_poll(sight: str, seconds: float) -> Evidence:
 @pytest.mark.parametrize("restart", [False, True], ids=["in one run", "restarted between polls"])
 @pytest.mark.parametrize(("start", "sight"), MOVES)
 def test_a_row_of_the_table(start: str, sight: str, restart: bool) -> None:
-    polls, phase, told = MOVES[start, sight]
+    polls, phase, events = MOVES[start, sight]
     history = History(*HISTORIES[start], restart=restart)
     before = history.known
     for number in range(1, polls):
         assert history.poll(the_poll(sight, 100 + 31 * number)) == ()
         assert before is not None
         assert history.phase is before.phase
-    assert types(history.poll(the_poll(sight, 300))) == told
+    assert types(history.poll(the_poll(sight, 300))) == events
     assert history.phase is phase
     assert history.state.space.state == phase.value
 
 
 @pytest.mark.parametrize(("start", "sight"), STANDSTILLS)
-def test_what_is_not_in_the_table_moves_nothing(start: str, sight: str) -> None:
+def test_a_pair_outside_the_table_changes_nothing(start: str, sight: str) -> None:
     history = History(*HISTORIES[start])
     before = history.known
     for number in range(4):
@@ -126,7 +126,7 @@ def test_what_is_not_in_the_table_moves_nothing(start: str, sight: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["missing", "inaccessible", "never_started", "unclear", "running"])
-def test_a_word_that_x_does_not_use_is_unknown_even_where_it_is_one_of_ours(word: str) -> None:
+def test_a_state_that_x_does_not_use_is_unknown_even_if_it_is_a_phase_of_ours(word: str) -> None:
     assert History(seen(0, space(word))).known is None
     history = History(seen(0, PLANNED))
     for seconds in (100, 200, 300):
@@ -134,13 +134,13 @@ def test_a_word_that_x_does_not_use_is_unknown_even_where_it_is_one_of_ours(word
     assert history.phase is Phase.SCHEDULED
 
 
-def test_an_unknown_state_still_lets_the_rest_of_the_snapshot_speak() -> None:
+def test_the_other_fields_count_even_with_an_unknown_state() -> None:
     history = History(seen(0, LIVE))
     assert types(history.poll(seen(30, space("paused", title="Renamed")))) == ["space.title_changed"]
     assert history.state.space.state == "live"
 
 
-def test_a_mass_vanish_proves_nothing_while_it_lasts_and_ends_nothing_when_it_is_over() -> None:
+def test_a_mass_vanish_ends_no_space_during_or_after_it() -> None:
     history = History(seen(0, LIVE))
     for seconds in range(30, 600, 30):
         assert history.poll(not_found(seconds), mass_vanish=True) == ()
@@ -156,7 +156,7 @@ def test_a_not_found_in_a_mass_vanish_is_no_confirmation() -> None:
     assert types(history.poll(not_found(90))) == [ENDED_EVENT]
 
 
-def test_what_is_over_does_not_count_as_gone_in_a_mass_vanish() -> None:
+def test_ended_spaces_do_not_count_in_a_mass_vanish() -> None:
     history = History(seen(0, LIVE), seen(4300, ENDED))
     for seconds in range(4360, 5000, 60):
         history.poll(not_found(seconds), mass_vanish=True)
@@ -167,14 +167,14 @@ def test_a_space_that_was_never_seen_cannot_go_missing() -> None:
     assert History(not_found(0), absent(30), failed_call(60)).known is None
 
 
-def test_a_silent_first_poll_takes_the_space_in_without_an_event() -> None:
+def test_a_silent_first_poll_makes_a_space_known_without_an_event() -> None:
     history = History(seen(0, LIVE), silent=True)
     assert (history.events, history.state.sequence) == ([], 0)
     (event,) = history.poll(seen(4300, ENDED))
     assert (event.sequence, event.type) == (1, ENDED_EVENT)
 
 
-def test_nothing_is_announced_to_the_wrong_watches() -> None:
+def test_events_are_announced_only_to_matching_watches() -> None:
     (event,) = History(seen(0, PLANNED)).events
     assert event.data["watch_ids"] == list(event.routing.watch_ids) == ["wch_0000000000000001"]
     assert event.routing.space_id == SPACE_ID

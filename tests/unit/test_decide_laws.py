@@ -1,4 +1,4 @@
-"""The laws of docs/architecture.md over random histories of polls and of timers that ring in between."""
+"""The laws of docs/architecture.md over random histories of polls and timers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.support.space_builders import (
     START,
     WATCHED,
     History,
-    Ringing,
+    TimerFiring,
+    announced_fields,
     described_body_of,
     reminder,
     replay,
     seen,
-    told_part,
 )
 from tests.support.space_histories import Step, patiences, spaces, steps
 
@@ -42,63 +42,67 @@ ANY_WILL_DO = settings(max_examples=20_000, database=None, deadline=None, phases
 TIMELESS = Patience(needed=2, apart=30.0, reminder=-1e9, overdue=1e9)
 CONTENT = ("title", "lang", "is_ticketed", "host_ids", "speaker_ids", "invited_user_ids", "topic_ids")
 
-polls = steps(rings=False)
+polls = steps(with_timers=False)
 
 
 @given(steps(min_size=1), patiences)
-def test_law_1_the_same_again_states_nothing(history: list[Step], patience: Patience) -> None:
-    told = History(patience=patience, restart=True)
+def test_law_1_the_same_observation_again_makes_no_event(history: list[Step], patience: Patience) -> None:
+    announced = History(patience=patience, restart=True)
     for step in history:
-        told.take(step)
-        assert told.take(step) == ()
+        announced.take(step)
+        assert announced.take(step) == ()
 
 
 @given(steps(), patiences)
-def test_law_1_a_poll_states_nothing_again_after_a_reminder(history: list[Step], patience: Patience) -> None:
-    told = History(patience=patience)
+def test_law_1_a_repeated_poll_after_a_reminder_makes_no_event(
+    history: list[Step], patience: Patience
+) -> None:
+    announced = History(patience=patience)
     for step in history:
-        told.take(step)
+        announced.take(step)
         for seconds in (600, 3000, 49_500):
-            told.take(reminder(seconds))
-        assert not isinstance(step, Evidence) or told.take(step) == ()
+            announced.take(reminder(seconds))
+        assert not isinstance(step, Evidence) or announced.take(step) == ()
 
 
 @given(steps(), patiences, st.booleans())
-def test_law_2_replaying_the_changes_gives_the_state_as_known(
+def test_law_2_replaying_the_changes_produces_the_known_state(
     history: list[Step], patience: Patience, silent: bool
 ) -> None:
-    told = History(*history, patience=patience, silent=silent, restart=True)
-    if told.known is not None:
-        replayed = replay(told.events, told.taken_in, erased_after=told.erased_after)
-        assert told_part(replayed) == told_part(told.known.space)
+    announced = History(*history, patience=patience, silent=silent, restart=True)
+    if announced.known is not None:
+        replayed = replay(announced.events, announced.first_state, erased_after=announced.erased_after)
+        assert announced_fields(replayed) == announced_fields(announced.known.space)
 
 
 @given(steps(), patiences)
-def test_law_2_each_event_shows_the_state_that_it_leads_to(history: list[Step], patience: Patience) -> None:
-    told = History(*history, patience=patience)
-    for number, event in enumerate(told.events, start=1):
+def test_law_2_each_event_shows_its_resulting_state(history: list[Step], patience: Patience) -> None:
+    announced = History(*history, patience=patience)
+    for number, event in enumerate(announced.events, start=1):
         if event.type is EventType.REDACTED:
             assert event.data["space"] == {"id": SPACE_ID}
             continue
-        before = {place for place in told.erased_after if place < number}
-        replayed = replay(told.events[:number], told.taken_in, erased_after=before)
-        shown = {name: value for name, value in event.data["space"].items() if name in told_part(replayed)}
+        before = {place for place in announced.erased_after if place < number}
+        replayed = replay(announced.events[:number], announced.first_state, erased_after=before)
+        shown = {
+            name: value for name, value in event.data["space"].items() if name in announced_fields(replayed)
+        }
         assert shown == {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in told_part(replayed).items()
+            for name, value in announced_fields(replayed).items()
         }
 
 
 @given(steps(), patiences)
-def test_law_3_sequences_start_at_one_and_have_no_gap(history: list[Step], patience: Patience) -> None:
-    told = History(*history, patience=patience, restart=True)
-    assert [event.sequence for event in told.events] == list(range(1, len(told.events) + 1))
-    assert len({event.id for event in told.events}) == len(told.events)
-    assert told.known is None or told.known.sequence == len(told.events)
+def test_law_3_sequences_start_at_1_and_are_gapless(history: list[Step], patience: Patience) -> None:
+    announced = History(*history, patience=patience, restart=True)
+    assert [event.sequence for event in announced.events] == list(range(1, len(announced.events) + 1))
+    assert len({event.id for event in announced.events}) == len(announced.events)
+    assert announced.known is None or announced.known.sequence == len(announced.events)
 
 
 def moved_on(poll: Evidence, seconds: float) -> Evidence:
-    """The same poll at a later time. X's mark moves along: whether it lies in the future depends on now."""
+    """Return the same poll at a later time, with ``updated_at`` moved along."""
     snapshot = poll.snapshot
     if snapshot is not None:
         mark = instant(snapshot.space.updated_at)
@@ -109,10 +113,8 @@ def moved_on(poll: Evidence, seconds: float) -> Evidence:
 
 
 @given(polls, st.integers(1, 10**6))
-def test_law_3_ids_depend_neither_on_when_it_was_seen_nor_on_the_watches(
-    history: list[Evidence], later: int
-) -> None:
-    told = History(*history, patience=TIMELESS)
+def test_law_3_ids_depend_neither_on_time_nor_on_watches(history: list[Evidence], later: int) -> None:
+    announced = History(*history, patience=TIMELESS)
     known: KnownSpace | None = None
     ids = []
     for poll in history:
@@ -120,7 +122,7 @@ def test_law_3_ids_depend_neither_on_when_it_was_seen_nor_on_the_watches(
         decision = decide(known, moved, patience=TIMELESS, context=PollContext((WatchId("wch_other"),)))
         known = decision.known
         ids += [event.id for event in decision.events]
-    assert ids == [event.id for event in told.events]
+    assert ids == [event.id for event in announced.events]
 
 
 @given(steps(), spaces, st.integers(1, 25))
@@ -137,7 +139,7 @@ def test_law_3_a_transition_found_again_after_a_crash_has_the_same_id(
 
 
 @given(steps(), st.sampled_from(TimerKind), st.floats(1, 800))
-def test_law_3_a_timer_that_fires_again_after_a_crash_states_the_same(
+def test_law_3_a_timer_that_fires_again_after_a_crash_makes_the_same_event(
     history: list[Step], kind: TimerKind, later: float
 ) -> None:
     known = History(*history).known
@@ -152,9 +154,9 @@ def test_law_3_a_timer_that_fires_again_after_a_crash_states_the_same(
 
 
 @given(steps())
-def test_law_4_nothing_follows_from_silence(history: list[Step]) -> None:
+def test_law_4_nothing_is_inferred_from_silence(history: list[Step]) -> None:
     nothing = (Presence.FAILED, Presence.ABSENT)
-    heard = [step for step in history if isinstance(step, Ringing) or step.presence not in nothing]
+    heard = [step for step in history if isinstance(step, TimerFiring) or step.presence not in nothing]
     with_silence, without = History(*history), History(*heard)
     assert with_silence.known == without.known
     assert with_silence.events == without.events
@@ -169,7 +171,7 @@ def test_a_restart_between_any_two_steps_changes_nothing(history: list[Step], pa
 
 
 @given(steps(), patiences)
-def test_a_phase_goes_back_only_by_a_correction(history: list[Step], patience: Patience) -> None:
+def test_a_phase_moves_backward_only_by_a_correction(history: list[Step], patience: Patience) -> None:
     order = {"scheduled": 0, "live": 1, "ended": 2, "canceled": 2}
     reached = -1
     for event in History(*history, patience=patience).events:
@@ -179,13 +181,13 @@ def test_a_phase_goes_back_only_by_a_correction(history: list[Step], patience: P
             reached = state
 
 
-@given(steps(silence=False, rings=False))
+@given(steps(silence=False, with_timers=False))
 def test_a_speaker_once_seen_stays_a_speaker(history: list[Step]) -> None:
-    told = History()
+    announced = History()
     for step in history:
-        before = set((told.known and told.known.space.speaker_ids) or ())
-        told.take(step)
-        assert before <= set((told.known and told.known.space.speaker_ids) or ())
+        before = set((announced.known and announced.known.space.speaker_ids) or ())
+        announced.take(step)
+        assert before <= set((announced.known and announced.known.space.speaker_ids) or ())
 
 
 @given(steps(), patiences)
@@ -222,15 +224,15 @@ def test_a_reminder_comes_before_the_start_and_an_overdue_start_after_it(
 
 
 @given(steps(), patiences)
-def test_content_goes_completely_and_goes_for_everything_that_is_over(
+def test_the_content_of_every_ended_space_is_erased_completely(
     history: list[Step], patience: Patience
 ) -> None:
-    told = History(patience=patience, restart=True)
+    announced = History(patience=patience, restart=True)
     for step in history:
-        told.take(step)
-        if told.known is None:
+        announced.take(step)
+        if announced.known is None:
             continue
-        known = told.known
+        known = announced.known
         has_content = bool(known.users) or any(known.space.value(name) is not None for name in CONTENT)
         timers = timers_of(known, patience=patience)
         assert not (known.erased and has_content)
@@ -240,19 +242,19 @@ def test_content_goes_completely_and_goes_for_everything_that_is_over(
 
 
 @given(steps(min_size=1), patiences)
-def test_after_every_step_it_is_known_when_to_claim_again(history: list[Step], patience: Patience) -> None:
-    told = History(patience=patience)
+def test_every_step_sets_the_next_poll(history: list[Step], patience: Patience) -> None:
+    announced = History(patience=patience)
     for step in history:
-        told.take(step)
+        announced.take(step)
         now = step.answered_at if isinstance(step, Evidence) else START + step.seconds
-        if told.known is not None:
-            poll = next_poll(told.known, now=now, cadence=Cadence(), patience=patience)
+        if announced.known is not None:
+            poll = next_poll(announced.known, now=now, cadence=Cadence(), patience=patience)
             assert poll is None or now < poll.at <= now + 86_400
-            assert poll is not None or told.phase.is_over
+            assert poll is not None or announced.phase.is_over
 
 
 @given(steps(), patiences)
-def test_every_body_is_what_the_catalogue_describes_full_thin_and_redacted(
+def test_every_full_thin_and_redacted_body_matches_the_catalogue(
     history: list[Step], patience: Patience
 ) -> None:
     for event in History(*history, patience=patience).events:
@@ -262,24 +264,28 @@ def test_every_body_is_what_the_catalogue_describes_full_thin_and_redacted(
         described_body_of(replace(event, data=json.loads(thin(body))["data"]))
 
 
-def test_the_laws_are_tried_on_every_kind_of_event() -> None:
+def test_the_random_histories_contain_every_event_type() -> None:
     missing = {known for known in EventType if known.startswith("space.")}
 
     def completes(history: list[Step]) -> bool:
         missing.difference_update(History(*history).types)
         return not missing
 
-    seed = Random(1)  # noqa: S311  nothing is kept secret here
+    seed = Random(1)  # noqa: S311  not security-relevant
     with suppress(NoSuchExample):
         find(steps(), completes, random=seed, settings=ANY_WILL_DO)
     assert missing == set()
 
 
-def test_the_laws_are_tried_on_content_that_comes_back() -> None:
+def test_the_random_histories_contain_content_that_returns() -> None:
     def comes_back(history: list[Step]) -> bool:
-        told = History(*history)
-        erased = next((n for n, event in enumerate(told.events) if event.type is EventType.REDACTED), None)
-        return erased is not None and any("title" in event.data["space"] for event in told.events[erased:])
+        announced = History(*history)
+        erased = next(
+            (n for n, event in enumerate(announced.events) if event.type is EventType.REDACTED), None
+        )
+        return erased is not None and any(
+            "title" in event.data["space"] for event in announced.events[erased:]
+        )
 
-    seed = Random(1)  # noqa: S311  nothing is kept secret here
+    seed = Random(1)  # noqa: S311  not security-relevant
     find(steps(), comes_back, random=seed, settings=ANY_WILL_DO)

@@ -7,7 +7,7 @@ from tests.support.wait import wait_until
 
 
 class Exchange:
-    """Stands for a connection; notes when it was expired, by the loop's clock."""
+    """Represents a connection; records when it expired, by the loop's clock."""
 
     def __init__(self) -> None:
         self.expired_at: list[float] = []
@@ -22,7 +22,7 @@ def watched(deadlines: Deadlines, end: float) -> Exchange:
     return exchange
 
 
-async def test_each_expires_at_its_own_end_in_whatever_order_they_came() -> None:
+async def test_each_exchange_expires_at_its_own_deadline() -> None:
     loop = asyncio.get_running_loop()
     deadlines, now = Deadlines(loop), loop.time()
     late, early, later = (watched(deadlines, now + after) for after in (0.1, 0.05, 0.15))
@@ -31,7 +31,7 @@ async def test_each_expires_at_its_own_end_in_whatever_order_they_came() -> None
         assert exchange.expired_at[0] >= now + after - 0.002
 
 
-async def test_what_was_forgotten_does_not_expire_and_does_not_keep_others_from_it() -> None:
+async def test_a_removed_exchange_does_not_expire_or_block_others() -> None:
     loop = asyncio.get_running_loop()
     deadlines, now = Deadlines(loop), loop.time()
     done, hanging = watched(deadlines, now + 0.02), watched(deadlines, now + 0.05)
@@ -40,13 +40,13 @@ async def test_what_was_forgotten_does_not_expire_and_does_not_keep_others_from_
     assert done.expired_at == []
 
 
-async def test_an_end_that_is_over_expires_at_once() -> None:
+async def test_a_past_deadline_expires_at_once() -> None:
     loop = asyncio.get_running_loop()
     exchange = watched(Deadlines(loop), loop.time() - 1)
     await wait_until(lambda: exchange.expired_at, message="it expires")
 
 
-async def test_one_that_comes_when_all_have_ended_is_watched_too() -> None:
+async def test_a_deadline_added_after_all_others_ended_is_watched() -> None:
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
     first = watched(deadlines, loop.time() + 0.01)

@@ -33,7 +33,7 @@ from notifier.delivery.message import Origin, message_of, target_of
         ),
     ],
 )
-def test_a_url_says_where_to_and_how(url: str, origin: Origin, head: str) -> None:
+def test_a_url_determines_origin_and_request_head(url: str, origin: Origin, head: str) -> None:
     target = target_of(url)
     assert target.origin == origin
     assert "POST" + target.rest == head
@@ -51,12 +51,12 @@ def test_a_url_says_where_to_and_how(url: str, origin: Origin, head: str) -> Non
         "//a/.?b=?&;",
     ],
 )
-def test_a_path_and_a_query_go_out_as_they_were_written(path: str) -> None:
+def test_path_and_query_are_sent_as_written(path: str) -> None:
     assert "POST" + target_of(f"https://a.example{path}").rest == f"POST {path} HTTP/1.1\r\nhost: a.example"
 
 
 @given(st.text())
-def test_no_path_breaks_out_of_its_line(path: str) -> None:
+def test_no_path_can_break_the_request_line(path: str) -> None:
     try:
         head = target_of(f"https://a.example/{path}").rest
     except ValueError:
@@ -79,7 +79,7 @@ def test_no_path_breaks_out_of_its_line(path: str) -> None:
         "http://[fe80::1%25eth0]/",
     ],
 )
-def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+def test_an_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         target_of(url)
 
@@ -91,7 +91,7 @@ def test_user_info_is_refused_and_not_repeated(user_info: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_head_and_body_are_one_message() -> None:
+def test_head_and_body_are_sent_as_one_message() -> None:
     request = DeliveryRequest("http://a.example/x", {"webhook-id": "evt_1", "x-tab": "a\tb"}, b"{}")
     assert message_of("POST" + target_of(request.url).rest, request) == (
         b"POST /x HTTP/1.1\r\nhost: a.example\r\nwebhook-id: evt_1\r\nx-tab: a\tb\r\naccept: */*\r\n"
@@ -99,7 +99,7 @@ def test_head_and_body_are_one_message() -> None:
     )
 
 
-def test_an_endpoint_s_own_accept_stays() -> None:
+def test_a_custom_accept_header_is_kept() -> None:
     request = DeliveryRequest("http://a.example/", {"accept": "text/plain"}, b"")
     assert message_of("POST" + target_of(request.url).rest, request).count(b"accept: ") == 1
 

@@ -1,4 +1,4 @@
-"""The pool with connections that only say whether they are open."""
+"""The pool with fake connections that only have a state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ B = Origin(tls=False, host="b.example", port=80)
 
 
 class Line:
-    """What the pool sees of a connection."""
+    """A connection as the pool sees it."""
 
     def __init__(self, pool: Pool, origin: Origin) -> None:
         self.origin = origin
@@ -40,7 +40,7 @@ def pool_of(*, limit: int = 4, per_host: int = 0, keepalive: float = 60.0) -> Po
     return Pool(limit=limit, limit_per_host=per_host, keepalive_seconds=keepalive)
 
 
-async def test_the_youngest_connection_is_used_first() -> None:
+async def test_the_most_recent_connection_is_used_first() -> None:
     pool = pool_of()
     first, second = Line(pool, A), Line(pool, A)
     pool.keep(first.seen)
@@ -50,7 +50,7 @@ async def test_the_youngest_connection_is_used_first() -> None:
     await pool.close()
 
 
-async def test_what_is_closed_is_neither_kept_nor_given() -> None:
+async def test_a_closed_connection_is_neither_kept_nor_reused() -> None:
     pool = pool_of()
     good, closing, closed = Line(pool, A), Line(pool, A), Line(pool, A)
     closed.abort()
@@ -65,7 +65,7 @@ async def test_what_is_closed_is_neither_kept_nor_given() -> None:
     assert pool.open_count == 0
 
 
-async def test_turns_go_in_the_order_of_asking() -> None:
+async def test_waiters_are_served_in_order() -> None:
     pool = pool_of(limit=1)
     assert pool.try_lease(A)
     order: list[str] = []
@@ -84,7 +84,7 @@ async def test_turns_go_in_the_order_of_asking() -> None:
     assert pool.lease_count == 0
 
 
-async def test_a_newcomer_does_not_overtake() -> None:
+async def test_a_new_waiter_does_not_overtake() -> None:
     pool = pool_of(limit=1)
     assert pool.try_lease(A)
     waiting = asyncio.ensure_future(pool.lease(A))
@@ -95,7 +95,7 @@ async def test_a_newcomer_does_not_overtake() -> None:
     assert pool.lease_count == 1
 
 
-async def test_a_host_that_has_enough_holds_nobody_up() -> None:
+async def test_a_host_at_its_limit_does_not_block_others() -> None:
     pool = pool_of(limit=2, per_host=1)
     assert pool.try_lease(A)
     assert not pool.try_lease(A)
@@ -110,7 +110,7 @@ async def test_a_host_that_has_enough_holds_nobody_up() -> None:
     assert pool.lease_count == 1
 
 
-async def test_those_held_up_keep_their_place() -> None:
+async def test_blocked_waiters_keep_their_place() -> None:
     pool = pool_of(limit=2, per_host=1)
     assert pool.try_lease(A)
     assert pool.try_lease(B)
@@ -131,7 +131,7 @@ async def test_those_held_up_keep_their_place() -> None:
     assert order == ["other", "first", "second", "third"]
 
 
-async def test_ten_thousand_hosts_leave_no_trace() -> None:
+async def test_ten_thousand_hosts_leave_no_state_behind() -> None:
     pool = pool_of(limit=8, per_host=2, keepalive=0.0)
     for number in range(10_000):
         origin = Origin(tls=False, host=f"{number}.example", port=80)
@@ -146,7 +146,7 @@ async def test_ten_thousand_hosts_leave_no_trace() -> None:
 
 
 @pytest.mark.parametrize("given_already", [False, True])
-async def test_who_is_cancelled_holds_no_lease(*, given_already: bool) -> None:
+async def test_a_cancelled_waiter_holds_no_lease(*, given_already: bool) -> None:
     pool = pool_of(limit=1)
     assert pool.try_lease(A)
     gives_up, next_one = asyncio.ensure_future(pool.lease(A)), asyncio.ensure_future(pool.lease(B))
@@ -176,7 +176,7 @@ async def test_the_oldest_idle_connection_makes_room() -> None:
     await pool.close()
 
 
-async def test_idle_connections_are_closed_when_their_time_is_up() -> None:
+async def test_idle_connections_are_closed_after_the_keepalive_time() -> None:
     pool = pool_of(limit=100, keepalive=0.05)
     lines = [Line(pool, Origin(tls=False, host=f"{number}.example", port=80)) for number in range(50)]
     for line in lines[:25]:
@@ -192,7 +192,7 @@ async def test_idle_connections_are_closed_when_their_time_is_up() -> None:
     await pool.close()
 
 
-async def test_a_connection_that_is_lost_is_forgotten() -> None:
+async def test_a_lost_connection_is_removed() -> None:
     pool = pool_of()
     line = Line(pool, A)
     pool.keep(line.seen)

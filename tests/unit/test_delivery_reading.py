@@ -48,7 +48,7 @@ cuts = st.lists(st.integers(0, 400), max_size=12)
 
 
 def read(pieces: list[bytes]) -> tuple[Reply, bool]:
-    """Read pieces as a connection does, to the end of all: the reply, and whether another may follow."""
+    """Read all pieces as a connection does; return the reply and whether the connection is reusable."""
     reader = AnswerReader()
     for piece in pieces:
         if reader.finished and piece:
@@ -62,18 +62,18 @@ def read(pieces: list[bytes]) -> tuple[Reply, bool]:
 @given(conversations, cuts)
 @example(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", list(range(40)))
 @example(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP", list(range(80)))
-def test_where_the_bytes_are_cut_changes_nothing(said: bytes, places: list[int]) -> None:
+def test_splitting_the_bytes_changes_nothing(said: bytes, places: list[int]) -> None:
     at = [0, *sorted({place for place in places if place < len(said)}), len(said)]
     pieces = [said[start:end] for start, end in pairwise(at)]
     whole, reusable = read([said])
     parts, parts_reusable = read(pieces)
     assert parts == whole
-    # Line feeds between answers are passed over, unless they come when nobody waits.
+    # Line feeds between answers are skipped, unless no request is waiting.
     assert reusable or not parts_reusable
 
 
 @given(st.lists(st.one_of(st.binary(max_size=300), answers), max_size=20))
-def test_whatever_comes_is_read_to_an_end(pieces: list[bytes]) -> None:
+def test_any_bytes_are_read_to_an_end(pieces: list[bytes]) -> None:
     reply, reusable = read(pieces)
     assert reply.error is not None or reply.status is not None
     assert (reply.error is None) == (reply.status is not None)
@@ -83,7 +83,7 @@ def test_whatever_comes_is_read_to_an_end(pieces: list[bytes]) -> None:
 
 
 @given(st.sampled_from([b"x-a: b\r\n", b"x", b"x-long: ", b"\xff"]), st.integers(1, 70_000))
-def test_no_head_is_read_for_ever(filler: bytes, piece_size: int) -> None:
+def test_no_head_is_read_forever(filler: bytes, piece_size: int) -> None:
     reader = AnswerReader()
     reader.feed(b"HTTP/1.1 200 OK\r\n")
     flood = (filler * (piece_size // len(filler) + 1))[:piece_size]
@@ -96,7 +96,7 @@ def test_no_head_is_read_for_ever(filler: bytes, piece_size: int) -> None:
     assert not reader.reusable
 
 
-def test_a_head_may_be_as_long_as_its_bound_and_no_longer() -> None:
+def test_a_head_may_be_as_long_as_the_limit_and_no_longer() -> None:
     start, end = b"HTTP/1.1 200 OK\r\nx-pad: ", b"\r\ncontent-length: 0\r\n\r\n"
     for size, error in ((MAX_ANSWER_BYTES, None), (MAX_ANSWER_BYTES + 1, ErrorClass.TOO_LARGE_HEADERS)):
         reply, _ = read([start + b"x" * (size - len(start + end)) + end])
@@ -124,9 +124,7 @@ def test_the_number_of_headers_does_not_matter() -> None:
         (b"HTTP/1.1 200 OK\r\nconnection: x, Close\r\ncontent-length: 2\r\n\r\nok", b"ok"),
     ],
 )
-def test_what_is_not_written_as_it_should_be_is_read_and_costs_the_connection(
-    answer: bytes, body: bytes
-) -> None:
+def test_a_malformed_answer_is_read_and_closes_the_connection(answer: bytes, body: bytes) -> None:
     reply, reusable = read([answer])
     assert (reply.error, reply.body, reusable) == (None, body, False)
 
@@ -141,7 +139,7 @@ def test_what_is_not_written_as_it_should_be_is_read_and_costs_the_connection(
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n2 ;a=b\r\nok\r\n000\r\nx: y\r\n\r\n",
     ],
 )
-def test_what_is_written_as_it_should_be_leaves_the_connection_fit(answer: bytes) -> None:
+def test_a_well_formed_answer_keeps_the_connection(answer: bytes) -> None:
     reply, reusable = read([answer])
     assert (reply.status, reply.error, reusable) == (int(answer.split()[1]), None, True)
 
@@ -154,7 +152,7 @@ def test_what_is_written_as_it_should_be_leaves_the_connection_fit(answer: bytes
         (b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\ncut", "7"),
     ],
 )
-def test_headers_of_use_are_read_out_of_an_ugly_head(answer: bytes, kept: str) -> None:
+def test_useful_headers_are_read_from_a_malformed_head(answer: bytes, kept: str) -> None:
     reply, _ = read([answer])
     assert reply.headers == {"retry-after": kept}
 
@@ -165,12 +163,12 @@ def test_headers_of_an_interim_answer_are_not_those_of_the_final_one() -> None:
     assert reply.headers == {"server": "s"}
 
 
-def test_a_length_in_an_interim_answer_does_not_bind_the_final_one() -> None:
+def test_a_length_in_an_interim_answer_does_not_apply_to_the_final_one() -> None:
     reply, _ = read([b"HTTP/1.1 100 Continue\r\ncontent-length: 5\r\n\r\nHTTP/1.1 200 OK\r\n\r\nok"])
     assert (reply.status, reply.error, reply.body) == (200, None, b"ok")
 
 
-def test_a_trailer_is_no_header() -> None:
+def test_a_trailer_is_not_a_header() -> None:
     reply, reusable = read(
         [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nretry-after: 9\r\nserver: s\r\n\r\n"]
     )
@@ -183,7 +181,7 @@ def test_the_first_of_two_headers_counts_but_every_retry_after() -> None:
     assert reply.headers == {"retry-after": "1, 2", "server": "a"}
 
 
-def test_surplus_beyond_the_bound_is_surplus_all_the_same() -> None:
+def test_surplus_bytes_beyond_the_limit_count_as_surplus() -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-pad: "
     padded = head + b"x" * (MAX_ANSWER_BYTES - len(head) - 4) + b"\r\n\r\n"
     assert read([padded]) == (Reply(status=200), True)
@@ -191,7 +189,7 @@ def test_surplus_beyond_the_bound_is_surplus_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("size", [4096, 5000, MAX_READ_BODY_BYTES])
-def test_a_body_is_read_as_far_as_the_request_wants(size: int) -> None:
+def test_a_body_is_read_up_to_the_requested_size(size: int) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (size + 1)
     reader = AnswerReader()
     reader.expect(Excerpt(body_bytes=size))
@@ -207,12 +205,12 @@ def test_a_body_is_read_as_far_as_the_request_wants(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 4095, MAX_READ_BODY_BYTES + 1])
-def test_no_request_wants_less_than_is_recorded_or_too_much(size: int) -> None:
+def test_the_requested_size_has_a_minimum_and_a_maximum(size: int) -> None:
     with pytest.raises(ValueError, match="65536"):
         Excerpt(body_bytes=size)
 
 
-def test_headers_that_are_wanted_are_read_beside_those_of_use() -> None:
+def test_requested_headers_are_read_in_addition_to_the_useful_ones() -> None:
     lines = b'ETag: "1"\r\nserver: s\r\nx-left: 5\r\nX-Left: 6\r\ncontent-length: 0\r\n\r\n'
     answer = b"HTTP/1.1 103 Hints\r\netag: early\r\n\r\nHTTP/1.1 200 OK\r\n" + lines
     reader = AnswerReader()

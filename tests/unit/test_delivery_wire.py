@@ -1,4 +1,4 @@
-"""A connection with a transport that only notes what is done to it."""
+"""A connection with a transport that only records calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAR = 60.0
 
 
 class Wire(asyncio.Transport):
-    """Takes what is written; ``unsent`` bytes of it do not go out."""
+    """Accepts written bytes, of which ``unsent`` are not sent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def connected() -> tuple[Connection, Wire]:
 
 
 async def ask(connection: Connection, *said: bytes) -> Reply:
-    """Make a request that is answered piece by piece."""
+    """Make a request that is answered in pieces."""
     asking = asyncio.ensure_future(connection.exchange(b"request", asyncio.get_running_loop().time() + FAR))
     await asyncio.sleep(0)
     for piece in said:
@@ -55,7 +55,7 @@ async def ask(connection: Connection, *said: bytes) -> Reply:
     return await asking
 
 
-async def test_a_request_goes_out_and_its_answer_comes_in() -> None:
+async def test_a_request_is_sent_and_its_answer_read() -> None:
     connection, wire = connected()
     for _ in range(2):
         reply = await ask(connection, OK[:10], OK[10:])
@@ -64,8 +64,8 @@ async def test_a_request_goes_out_and_its_answer_comes_in() -> None:
     assert connection.usable
 
 
-async def test_a_success_before_the_request_is_none() -> None:
-    """Taken for an answer, it would have the event count as delivered that was never sent."""
+async def test_a_success_before_the_request_does_not_count() -> None:
+    """If it counted, an event that was never sent would count as delivered."""
     connection, wire = connected()
     connection.data_received(OK)
     reply = await ask(connection)
@@ -74,7 +74,7 @@ async def test_a_success_before_the_request_is_none() -> None:
     assert wire.written == b""
 
 
-async def test_an_end_before_the_request_is_an_end() -> None:
+async def test_a_close_before_the_request_is_a_close() -> None:
     connection, wire = connected()
     connection.eof_received()
     reply = await ask(connection)
@@ -82,7 +82,7 @@ async def test_an_end_before_the_request_is_an_end() -> None:
     assert wire.aborted
 
 
-async def test_what_comes_between_two_requests_ends_the_connection() -> None:
+async def test_bytes_between_two_requests_close_the_connection() -> None:
     connection, _ = connected()
     await ask(connection, OK)
     assert connection.usable
@@ -90,7 +90,7 @@ async def test_what_comes_between_two_requests_ends_the_connection() -> None:
     assert not connection.usable
 
 
-async def test_an_answer_to_half_a_request_costs_the_connection() -> None:
+async def test_an_answer_before_the_full_request_closes_the_connection() -> None:
     connection, wire = connected()
     wire.unsent = 1
     reply = await ask(connection, OK)
@@ -102,7 +102,7 @@ async def test_an_answer_to_half_a_request_costs_the_connection() -> None:
     ("error", "is_stale"),
     [(None, True), (ConnectionResetError(104, "reset"), True), (OSError(110, "timed out"), False)],
 )
-async def test_only_an_end_without_a_byte_on_a_kept_connection_is_stale(
+async def test_only_a_close_without_a_byte_on_a_kept_connection_is_stale(
     error: Exception | None, *, is_stale: bool
 ) -> None:
     for kept, said, expected in ((True, b"", is_stale), (True, b"HTTP", False), (False, b"", False)):
@@ -130,7 +130,9 @@ async def test_only_an_end_without_a_byte_on_a_kept_connection_is_stale(
         (b"HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\n", 500, "body"),
     ],
 )
-async def test_a_time_out_says_how_far_it_got(said: bytes, status: int | None, detail: str) -> None:
+async def test_a_time_out_reports_how_far_the_request_got(
+    said: bytes, status: int | None, detail: str
+) -> None:
     connection, wire = connected()
     asking = asyncio.ensure_future(connection.exchange(b"request", asyncio.get_running_loop().time() + 0.02))
     await asyncio.sleep(0)
@@ -142,7 +144,7 @@ async def test_a_time_out_says_how_far_it_got(said: bytes, status: int | None, d
     assert wire.aborted
 
 
-async def test_an_end_in_doubt_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_ambiguous_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifier.delivery.wire.DOUBT_SECONDS", 0.01)
     connection, wire = connected()
     reply = await asyncio.wait_for(ask(connection, b"HTTP/1.1 200 OK\r\nno colon\r\n\r\nok", b"ok"), 5)
@@ -150,7 +152,7 @@ async def test_an_end_in_doubt_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     assert wire.aborted
 
 
-async def test_the_end_of_the_connection_is_waited_for_where_it_is_that_of_the_body() -> None:
+async def test_the_close_is_waited_for_if_it_ends_the_body() -> None:
     connection, _ = connected()
     asking = asyncio.ensure_future(ask(connection, b"HTTP/1.1 200 OK\r\n\r\nok"))
     await asyncio.sleep(0.05)
@@ -159,7 +161,7 @@ async def test_the_end_of_the_connection_is_waited_for_where_it_is_that_of_the_b
     assert (await asking).body == b"ok"
 
 
-async def test_a_cancelled_request_costs_the_connection() -> None:
+async def test_a_cancelled_request_closes_the_connection() -> None:
     connection, wire = connected()
     asking = asyncio.ensure_future(connection.exchange(b"request", asyncio.get_running_loop().time() + FAR))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The documents say what the code does: names, defaults, paths, commands and examples."""
+"""The documents match the code: names, defaults, paths, commands and examples."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class TestSettings:
         assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
     @each_page
-    def test_no_page_names_another_one(self, page: str) -> None:
+    def test_no_page_mentions_unknown_settings(self, page: str) -> None:
         named = set(re.findall(r"NOTIFIER_[A-Z_]+[A-Z]", PAGES[page]))
         assert named <= {*variables(), *NOT_SETTINGS}
 
@@ -127,13 +127,13 @@ class TestNames:
         assert [each for each in EventType if f"`{each}`" not in PAGES["CHANGELOG.md"]] == []
 
     @each_page
-    def test_every_file_that_is_named_exists(self, page: str) -> None:
+    def test_every_mentioned_file_exists(self, page: str) -> None:
         named = re.findall(r"`((?:\.?[\w-]+/)+(?:[\w.-]+\.\w+)?)`", PAGES[page])
         inside = [path for path in named if (ROOT / path.split("/")[0]).is_dir()]
         assert [path for path in inside if not (ROOT / path).exists() and path != "data/"] == []
 
     @each_page
-    def test_every_link_leads_somewhere(self, page: str) -> None:
+    def test_every_link_resolves(self, page: str) -> None:
         for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
             if target.startswith("https://"):
                 continue
@@ -146,11 +146,11 @@ class TestNames:
 
     @each_page
     def test_paths_are_the_products_own(self, page: str) -> None:
-        """A path of somebody's machine means nothing to a reader."""
+        """A path on one particular machine means nothing to a reader."""
         absolute = re.findall(r"(?<![\w.)}>/…\]*])/([a-zA-Z0-9_.-]+)/", PAGES[page])
         assert set(absolute) <= {"v1", "2", "hooks", "problems", "_simulator", "i", "usr", "calendar"}
 
-    def test_the_rooms_are_those_of_the_import_rules(self) -> None:
+    def test_the_documented_packages_match_the_import_rules(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
         layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
         written = re.findall(r"^    ((?:notifier|workers)[\w. |]+?)(?: {3,}.*)?$", ARCHITECTURE, re.MULTILINE)
@@ -174,14 +174,14 @@ class TestFigures:
 
 
 class TestWhatIsMissing:
-    """The README's list of what is not there yet names nothing that is there."""
+    """The README's list of missing features names nothing that exists."""
 
     missing = section(README, "What it does not do yet")
 
     def test_paths(self) -> None:
         named = set(re.findall(r"`(/[\w/-]+)`", self.missing))
         assert named
-        # Literally: the route of one event would take any last part, also "stream".
+        # Compared literally: the route of a single event would match any last part, also "stream".
         assert named & {each.path for each in DESCRIBED} == set()
 
     def test_every_setting_has_an_effect(self) -> None:
@@ -191,13 +191,13 @@ class TestWhatIsMissing:
 
 class TestCommands:
     @each_page
-    def test_every_path_of_the_api_is_one(self, page: str) -> None:
+    def test_every_documented_api_path_exists(self, page: str) -> None:
         paths = re.findall(r"(?:\$API|GET |POST |PATCH |DELETE )(/[\w./${}-]+)", PAGES[page])
         ours = [path for path in paths if not path.startswith(("/2/", "/_simulator/"))]
         unknown = [path for path in ours if not any(re.fullmatch(route, path) for route in ROUTES)]
         assert unknown == []
 
-    def test_every_command_is_one(self) -> None:
+    def test_every_documented_command_exists(self) -> None:
         group = typer.main.get_command(app)
         commands = set(getattr(group, "commands", {}))
         used = {
@@ -209,26 +209,26 @@ class TestCommands:
         assert used
         assert {(page, command) for page, command in used if command not in commands} == set()
 
-    def test_every_target_of_make_is_one(self) -> None:
+    def test_every_documented_make_target_exists(self) -> None:
         targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         used = {target for _, line in shell_lines() for target in re.findall(r"\bmake ([a-z]+)", line)}
         assert used
         assert used <= targets
 
     @each_page
-    def test_json_can_be_read(self, page: str) -> None:
+    def test_every_json_block_parses(self, page: str) -> None:
         for block in blocks(PAGES[page], "json"):
             json.loads(block)
         for body in re.findall(r"-d '(\{.*?\})'$", PAGES[page], re.MULTILINE | re.DOTALL):
             json.loads(body.replace("'$name'", "name"))
 
     @each_page
-    def test_python_can_be_read(self, page: str) -> None:
+    def test_every_python_block_parses(self, page: str) -> None:
         for block in blocks(PAGES[page], "python"):
             ast.parse(block)
 
 
-def test_the_receiver_of_the_readme_verifies() -> None:
+def test_the_receiver_in_the_readme_verifies() -> None:
     (block,) = blocks(README, "python")
     names: dict[str, Any] = {}
     exec(compile(block, "README.md", "exec"), names)  # noqa: S102  the code that readers copy
@@ -240,7 +240,7 @@ def test_the_receiver_of_the_readme_verifies() -> None:
 Client = TestClient[web.Request, web.Application]
 
 
-async def test_the_example_of_a_receiver_takes_each_event_once_and_nothing_unsigned(
+async def test_the_example_receiver_accepts_each_event_once_and_nothing_unsigned(
     aiohttp_client: Callable[[web.Application], Awaitable[Client]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = await aiohttp_client(webhook_receiver.create_app(SECRET))
@@ -259,7 +259,7 @@ async def test_the_example_of_a_receiver_takes_each_event_once_and_nothing_unsig
     assert capsys.readouterr().out.splitlines() == ["space.started 1zqKVXPQhvZJB Hello"] * 2
 
 
-async def test_the_example_of_a_receiver_answers_challenges_that_are_signed(
+async def test_the_example_receiver_answers_signed_challenges(
     aiohttp_client: Callable[[web.Application], Awaitable[Client]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = await aiohttp_client(webhook_receiver.create_app(SECRET))
@@ -270,7 +270,7 @@ async def test_the_example_of_a_receiver_answers_challenges_that_are_signed(
     assert capsys.readouterr().out == ""
 
 
-async def test_the_example_of_polling_goes_on_where_the_page_before_ended(
+async def test_the_polling_example_continues_where_the_previous_page_ended(
     aiohttp_server: Callable[[web.Application], Awaitable[TestServer]],
 ) -> None:
     asked = []

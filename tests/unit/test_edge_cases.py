@@ -1,4 +1,4 @@
-"""The edge cases that docs/architecture.md numbers, as far as a single poll decides them."""
+"""The numbered edge cases of docs/architecture.md that a single poll decides."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.support.space_builders import (
     Cycle,
     History,
     at,
-    but,
     not_found,
     reminder,
     seen,
     space,
     types,
+    variant,
 )
 
 LOOKUP = Question(Call.LOOKUP, ("1zqKVXPQhvZJB",))
@@ -42,7 +42,7 @@ NOT_FOUND_TYPE = "https://api.x.com/2/problems/resource-not-found"
 
 
 def tracked(*names: str) -> dict[str, KnownSpace]:
-    """Spaces that are live and known."""
+    """Return live, known Spaces."""
     found = {}
     for name in names:
         space_id = SpaceId(name)
@@ -56,18 +56,18 @@ def tracked(*names: str) -> dict[str, KnownSpace]:
 def poll_all(
     known: dict[str, KnownSpace], observation: Observation, *, mass_vanish: bool = False
 ) -> list[str]:
-    """Take one answer in for every Space and return the types of what is told."""
+    """Apply one answer for every Space, and return the types of the events."""
     context = PollContext(mass_vanish=mass_vanish)
-    told: list[str] = []
+    announced: list[str] = []
     for name, state in known.items():
         decision = decide(state, observation.evidence(SpaceId(name)), patience=PATIENCE, context=context)
         assert decision.known is not None
         known[name] = decision.known
-        told += types(decision.events)
-    return told
+        announced += types(decision.events)
+    return announced
 
 
-def test_case_1_first_run_with_three_live_spaces_states_nothing_of_any_space() -> None:
+def test_case_1_first_run_with_three_live_spaces_makes_no_space_event() -> None:
     for number in range(3):
         found = Space(id=SpaceId(f"space{number}"), state="live")
         history = History(seen(0, found), silent=True)
@@ -90,7 +90,7 @@ def test_case_3_first_seen_ended_is_stored_without_an_event() -> None:
 
 
 @pytest.mark.parametrize(
-    "polls", [[seen(4300, ENDED)], [seen(4300 + n, but(ENDED, ended_at=None)) for n in (0, 31)]]
+    "polls", [[seen(4300, ENDED)], [seen(4300 + n, variant(ENDED, ended_at=None)) for n in (0, 31)]]
 )
 def test_case_4_scheduled_then_ended_between_two_polls(polls: list[Evidence]) -> None:
     history = History(seen(0, PLANNED), *polls)
@@ -107,8 +107,8 @@ def test_case_4_without_a_start_it_never_started() -> None:
     assert history.types == ["space.scheduled", "space.canceled"]
 
 
-def test_case_4_with_a_start_that_an_earlier_poll_announced_it_did_start() -> None:
-    history = History(seen(0, but(PLANNED, started_at=at(612))))
+def test_case_4_with_an_earlier_start_it_ends() -> None:
+    history = History(seen(0, variant(PLANNED, started_at=at(612))))
     assert types(history.poll(seen(4300, space("ended", ended_at=at(4212))))) == [
         "space.started",
         "space.ended",
@@ -117,7 +117,7 @@ def test_case_4_with_a_start_that_an_earlier_poll_announced_it_did_start() -> No
 
 def test_case_5_rescheduled_twice_between_polls_is_one_reschedule() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.poll(seen(60, but(PLANNED, scheduled_start=at(1800))))
+    (event,) = history.poll(seen(60, variant(PLANNED, scheduled_start=at(1800))))
     assert event.type == "space.rescheduled"
     assert event.data["previous"] == {"scheduled_start": at(600)}
     assert event.data["details"] == {"delta_seconds": 1200}
@@ -126,12 +126,12 @@ def test_case_5_rescheduled_twice_between_polls_is_one_reschedule() -> None:
 @pytest.mark.parametrize("spelling", [at(600), "2021-07-14T10:10:00+02:00", "2021-07-14T08:10:00Z"])
 def test_case_5_rescheduled_and_back_again_is_none(spelling: str) -> None:
     history = History(seen(0, PLANNED))
-    assert history.poll(seen(60, but(PLANNED, scheduled_start=spelling))) == ()
+    assert history.poll(seen(60, variant(PLANNED, scheduled_start=spelling))) == ()
 
 
 def test_case_6_rescheduled_into_the_past_and_live_in_one_poll() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.poll(seen(200, but(LIVE, scheduled_start=at(100), started_at=at(101))))
+    (event,) = history.poll(seen(200, variant(LIVE, scheduled_start=at(100), started_at=at(101))))
     assert event.type == "space.started"
     assert event.data["details"] == {"late_by_seconds": 1, "unscheduled": False}
     assert event.data["previous"] == {"scheduled_start": at(600), "state": "scheduled"}
@@ -139,11 +139,11 @@ def test_case_6_rescheduled_into_the_past_and_live_in_one_poll() -> None:
 
 def test_case_7_title_and_state_in_one_poll_are_two_events_in_order() -> None:
     history = History(seen(0, PLANNED))
-    assert types(history.poll(seen(620, but(LIVE, title="Renamed")))) == [
+    assert types(history.poll(seen(620, variant(LIVE, title="Renamed")))) == [
         "space.started",
         "space.title_changed",
     ]
-    assert types(history.poll(seen(4300, but(ENDED, title="Renamed again")))) == [
+    assert types(history.poll(seen(4300, variant(ENDED, title="Renamed again")))) == [
         "space.title_changed",
         "space.ended",
     ]
@@ -159,7 +159,7 @@ def test_case_8_gone_from_creators_while_the_lookup_says_live(call: Call) -> Non
     assert history.poll(seen(61, LIVE)) == ()
 
 
-def test_case_9_not_found_then_live_states_nothing() -> None:
+def test_case_9_not_found_then_live_makes_no_event() -> None:
     history = History(seen(0, LIVE))
     for seconds in (30, 90, 150):
         assert history.poll(not_found(seconds)) == ()
@@ -209,7 +209,7 @@ def test_case_11_is_seen_across_many_requests_of_a_few_ids_each() -> None:
     names = tuple(f"space{number}" for number in range(20))
     known = tracked(*names)
     cycle = Cycle()
-    told: list[str] = []
+    announced: list[str] = []
     for number in range(4 * len(names)):
         name = names[number % len(names)]
         error = {"type": NOT_FOUND_TYPE, "resource_type": "space", "resource_id": name}
@@ -217,12 +217,12 @@ def test_case_11_is_seen_across_many_requests_of_a_few_ids_each() -> None:
             Question(Call.LOOKUP, (name,)), {"errors": [error]}, START + 2 * number, START + 2 * number + 1
         )
         mass_vanish = cycle.note({name: known[name]}, answer)
-        told += poll_all(known, answer, mass_vanish=mass_vanish)
-    assert told == []
+        announced += poll_all(known, answer, mass_vanish=mass_vanish)
+    assert announced == []
     assert {state.phase for state in known.values()} == {Phase.LIVE}
 
 
-def test_case_12_errors_about_users_say_nothing_of_phases() -> None:
+def test_case_12_errors_about_users_do_not_affect_phases() -> None:
     known = tracked("1zqKVXPQhvZJB")
     body = {
         "errors": [
@@ -241,28 +241,28 @@ def test_case_12_errors_about_users_say_nothing_of_phases() -> None:
     assert {name: state.phase for name, state in known.items()} == {
         name: state.phase for name, state in before.items()
     }
-    # That X leaves the Space itself out is remembered, and says nothing for hours (E7).
+    # That X leaves the Space out is recorded, and has no effect for hours (E7).
     assert known["1zqKVXPQhvZJB"].unclear_since == START + 31
 
 
 def test_case_13_a_late_answer_is_dropped() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
     before = history.known
-    assert history.poll(seen(630, but(PLANNED, title="Old"), took=60)) == ()
+    assert history.poll(seen(630, variant(PLANNED, title="Old"), took=60)) == ()
     assert history.known == before
 
 
-def test_case_13_the_same_snapshot_twice_states_nothing() -> None:
+def test_case_13_the_same_snapshot_twice_makes_no_event() -> None:
     history = History(seen(0, PLANNED), seen(620, LIVE))
     assert history.poll(seen(620, LIVE)) == ()
     assert history.poll(seen(650, LIVE)) == ()
 
 
 def test_case_14_speakers_shrink_and_grow_back() -> None:
-    history = History(seen(0, but(LIVE, speaker_ids=("7", "8", "9"))))
+    history = History(seen(0, variant(LIVE, speaker_ids=("7", "8", "9"))))
     for speakers in (("7",), (), ("9", "8"), ("7", "8", "9")):
         for seconds in (0, 31):
-            assert history.poll(seen(700 + seconds, but(LIVE, speaker_ids=speakers))) == ()
+            assert history.poll(seen(700 + seconds, variant(LIVE, speaker_ids=speakers))) == ()
     assert history.state.space.speaker_ids == ("7", "8", "9")
 
 
@@ -282,48 +282,46 @@ def test_case_15_is_overdue_after_another_poll_and_only_then() -> None:
     assert history.poll(seen(4800, PLANNED)) == ()
 
 
-@pytest.mark.parametrize(("took", "told"), [(1, []), (0.001, []), (0, ["space.start_overdue"])])
-def test_case_15_the_poll_must_have_been_asked_for_after_the_overdue_moment(
-    took: float, told: list[str]
-) -> None:
+@pytest.mark.parametrize(("took", "announced"), [(1, []), (0.001, []), (0, ["space.start_overdue"])])
+def test_case_15_the_poll_must_be_requested_after_the_overdue_time(took: float, announced: list[str]) -> None:
     history = History(seen(0, PLANNED), seen(900, PLANNED))
-    assert types(history.poll(seen(1200, PLANNED, took=took))) == told
-    assert types(history.poll(seen(1202, PLANNED))) == (["space.start_overdue"] if not told else [])
+    assert types(history.poll(seen(1200, PLANNED, took=took))) == announced
+    assert types(history.poll(seen(1202, PLANNED))) == (["space.start_overdue"] if not announced else [])
 
 
 @pytest.mark.parametrize(
     "kind", [Presence.FAILED, Presence.ABSENT, Presence.NOT_FOUND], ids=lambda presence: presence.value
 )
-def test_case_15_no_poll_that_shows_nothing_makes_a_start_overdue(kind: Presence) -> None:
+def test_case_15_a_poll_without_a_sighting_makes_no_start_overdue(kind: Presence) -> None:
     history = History(seen(0, PLANNED))
     assert history.poll(Evidence(PLANNED.id, kind, START + 5000, START + 5001)) == ()
 
 
 def test_case_16_started_three_seconds_early() -> None:
     history = History(seen(0, PLANNED))
-    (event,) = history.poll(seen(610, but(LIVE, started_at=at(597))))
+    (event,) = history.poll(seen(610, variant(LIVE, started_at=at(597))))
     assert event.data["details"]["late_by_seconds"] == -3
 
 
 def test_case_17_a_reminder_due_in_the_same_tick_as_the_start_is_dropped() -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=at(1500))))
+    history = History(seen(0, variant(PLANNED, scheduled_start=at(1500))))
     assert timers_of(history.state, patience=PATIENCE) == {TimerKind.REMINDER: START + 600}
-    (started,) = history.poll(seen(600, but(LIVE, scheduled_start=at(1500), started_at=at(599))))
+    (started,) = history.poll(seen(600, variant(LIVE, scheduled_start=at(1500), started_at=at(599))))
     assert started.type == "space.started"
     assert timers_of(history.state, patience=PATIENCE) == {}
     before = history.known
-    assert history.ring(reminder(600)) == ()
+    assert history.fire(reminder(600)) == ()
     assert history.known == before
 
 
 def test_case_18_ids_that_differ_only_in_case_are_two_spaces() -> None:
     body = {"data": [{"id": "1zqKVXPQhvZJB", "state": "live"}, {"id": "1ZQKVXPQHVZJB", "state": "scheduled"}]}
     answer = read_answer(Question(Call.LOOKUP, ("1zqKVXPQhvZJB", "1ZQKVXPQHVZJB")), body, START, START + 1)
-    told = {}
+    announced = {}
     for space_id in answer.snapshots:
         decision = decide(None, answer.evidence(space_id), patience=PATIENCE, context=PollContext())
-        told[space_id] = decision.events[0]
-    lower, upper = told[SpaceId("1zqKVXPQhvZJB")], told[SpaceId("1ZQKVXPQHVZJB")]
+        announced[space_id] = decision.events[0]
+    lower, upper = announced[SpaceId("1zqKVXPQhvZJB")], announced[SpaceId("1ZQKVXPQHVZJB")]
     assert [lower.type, upper.type] == ["space.started", "space.scheduled"]
     assert lower.id != upper.id
     assert answer.evidence(SpaceId("1zqkvxpqhvzjb")).presence is Presence.ABSENT

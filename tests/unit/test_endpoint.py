@@ -1,4 +1,4 @@
-"""What is told when an endpoint is disabled."""
+"""The event about a disabled endpoint."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_disabled_endpoint_is_reported_with_the_reason(reason: DisabledReason)
     assert (body["timestamp"], body["data"]["observed_at"]) == (at(60), at(60))
 
 
-def test_a_disabled_endpoint_without_a_reason_was_disabled_by_hand() -> None:
+def test_a_disabled_endpoint_without_a_reason_was_disabled_manually() -> None:
     event = disabled_event(ENABLED, disabled(None))
     assert event is not None
     assert event.data["details"]["reason"] == "by_hand"
@@ -50,11 +50,11 @@ def test_a_disabled_endpoint_without_a_reason_was_disabled_by_hand() -> None:
         (disabled(DisabledReason.GONE), disabled(DisabledReason.BY_HAND)),
     ],
 )
-def test_anything_else_is_not_announced(before: Endpoint, after: Endpoint) -> None:
+def test_other_changes_are_not_announced(before: Endpoint, after: Endpoint) -> None:
     assert disabled_event(before, after) is None
 
 
-def test_each_time_has_an_id_of_its_own_and_the_same_time_the_same() -> None:
+def test_the_event_id_depends_on_the_time_of_disabling() -> None:
     first, again, second = (
         disabled_event(ENABLED, disabled(reason, seconds))
         for reason, seconds in (
@@ -69,7 +69,7 @@ def test_each_time_has_an_id_of_its_own_and_the_same_time_the_same() -> None:
     assert first.id == again.id != second.id
 
 
-def test_it_is_for_the_other_endpoints() -> None:
+def test_the_event_goes_to_the_other_endpoints() -> None:
     gone = disabled(DisabledReason.GONE)
     event = disabled_event(ENABLED, gone)
     assert event is not None

@@ -1,4 +1,4 @@
-"""The id of an event can be worked out from its payload, for every type that is told."""
+"""The id of every type of event can be computed from its payload."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def events_of_a_life() -> list[Event]:
 
 
 @pytest.mark.parametrize("event", events_of_a_life(), ids=lambda event: event.type)
-def test_the_id_follows_from_the_payload(event: Event) -> None:
+def test_the_id_can_be_computed_from_the_payload(event: Event) -> None:
     assert expected_id(json.loads(encode(event))) == event.id
 
 
-def test_a_correction_has_its_id_from_its_payload() -> None:
+def test_the_id_of_a_correction_can_be_computed_from_its_payload() -> None:
     history = History(*ENDED_BY_SILENCE, seen(100, space("live")), seen(140, space("live")))
     assert EventType.CORRECTED in [event.type for event in history.events]
     assert [expected_id(json.loads(encode(each))) for each in history.events] == [
@@ -47,7 +47,7 @@ def test_a_forged_payload_has_another_id() -> None:
     assert expected_id(payload) not in (None, event.id)
 
 
-def test_what_was_erased_or_cut_says_nothing_of_its_id() -> None:
+def test_erased_and_truncated_payloads_do_not_determine_the_id() -> None:
     event = events_of_a_life()[0]
     assert expected_id(json.loads(redact(encode(event), SpaceId(event.data["space"]["id"])))) is None
     assert expected_id(json.loads(thin(encode(event)))) is None

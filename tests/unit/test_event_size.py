@@ -24,11 +24,11 @@ from tests.support.space_builders import (
     START,
     History,
     body_of,
-    but,
     change,
     seen,
     space,
     user,
+    variant,
 )
 
 CROWD = tuple(str(10**18 + number) for number in range(5000))
@@ -37,13 +37,13 @@ EMOJI = "\U0001f468\u200d\U0001f469\u200d\U0001f467" * 1200
 
 class TestTheSize:
     def test_of_a_small_body_is_left_alone(self) -> None:
-        body = body_of(change(LIVE, but(LIVE, title="x" * 5000)))
+        body = body_of(change(LIVE, variant(LIVE, title="x" * 5000)))
         assert "truncated" not in body["data"]
         assert "counts" not in body["data"]
 
-    def test_of_a_crowd_is_cut_at_its_longest_lists_and_keeps_the_counts(self) -> None:
-        crowded = but(LIVE, speaker_ids=CROWD, title="x" * 5000)
-        data = body_of(change(but(LIVE, title="x" * 5000), crowded))["data"]
+    def test_of_many_people_is_reduced_at_the_longest_lists_and_keeps_the_counts(self) -> None:
+        crowded = variant(LIVE, speaker_ids=CROWD, title="x" * 5000)
+        data = body_of(change(variant(LIVE, title="x" * 5000), crowded))["data"]
         assert data["truncated"] is True
         assert data["counts"] == {"host_ids": 2, "speaker_ids": 5000, "added": 5000}
         assert data["details"]["total"] == 5000
@@ -53,8 +53,8 @@ class TestTheSize:
         assert kept == list(CROWD[: len(kept)])
         assert len(kept) >= 100
 
-    def test_is_used_well_when_hosts_leave_in_crowds(self) -> None:
-        crowded = but(LIVE, host_ids=CROWD)
+    def test_is_used_well_when_many_hosts_leave(self) -> None:
+        crowded = variant(LIVE, host_ids=CROWD)
         history = History(seen(700, crowded), seen(730, LIVE), seen(760, LIVE))
         data = body_of(history.events[-1])["data"]
         assert data["space"]["host_ids"] == ["1", "2"]
@@ -63,12 +63,12 @@ class TestTheSize:
         assert len(data["previous"]["host_ids"]) >= 100
 
     def test_of_a_cut_body_has_the_id_of_the_whole_event(self) -> None:
-        event = change(LIVE, but(LIVE, speaker_ids=CROWD))
+        event = change(LIVE, variant(LIVE, speaker_ids=CROWD))
         assert body_of(event)["data"]["id"] == event.id
 
     @pytest.mark.parametrize("title", ["x" * 100_000, EMOJI, "\x00" * 5000, '"' * 30_000], ids=len)
-    def test_of_a_title_is_cut_only_when_no_list_is_left(self, title: str) -> None:
-        data = body_of(change(LIVE, but(LIVE, title=title)))["data"]
+    def test_of_a_title_is_reduced_only_when_no_list_is_left(self, title: str) -> None:
+        data = body_of(change(LIVE, variant(LIVE, title=title)))["data"]
         assert data["truncated"] is True
         assert data["space"]["host_ids"] == []
         kept = data["space"]["title"]
@@ -78,26 +78,26 @@ class TestTheSize:
     @pytest.mark.parametrize(
         "found",
         [
-            but(LIVE, lang="x" * 100_000),
-            but(LIVE, creator_id="9" * 100_000),
-            but(LIVE, host_ids=("9" * 100_000,)),
-            but(LIVE, topic_ids=CROWD),
-            but(LIVE, invited_user_ids=CROWD, speaker_ids=CROWD, host_ids=CROWD, title=EMOJI),
+            variant(LIVE, lang="x" * 100_000),
+            variant(LIVE, creator_id="9" * 100_000),
+            variant(LIVE, host_ids=("9" * 100_000,)),
+            variant(LIVE, topic_ids=CROWD),
+            variant(LIVE, invited_user_ids=CROWD, speaker_ids=CROWD, host_ids=CROWD, title=EMOJI),
         ],
         ids=["lang", "creator", "one host", "topics", "everything"],
     )
-    def test_stays_in_its_bounds_whatever_is_long(self, found: Space) -> None:
+    def test_stays_within_the_limit_whatever_is_long(self, found: Space) -> None:
         (event,) = History(seen(700, found)).events
         assert body_of(event)["data"]["truncated"] is True
 
-    def test_stays_in_its_bounds_with_long_names(self) -> None:
+    def test_stays_within_the_limit_with_long_names(self) -> None:
         people = [user(person, name="n" * 500) for person in CROWD[:100]]
-        (event,) = History(seen(700, but(LIVE, speaker_ids=CROWD[:100]), users=people)).events
+        (event,) = History(seen(700, variant(LIVE, speaker_ids=CROWD[:100]), users=people)).events
         data = body_of(event)["data"]
         assert 10 <= len(data["users"]) < 100
         assert all(len(person["name"]) == 500 for person in data["users"])
 
-    def test_stays_in_its_bounds_with_many_watches(self) -> None:
+    def test_stays_within_the_limit_with_many_watches(self) -> None:
         watches = tuple(WatchId(f"wch_{number:016}") for number in range(2000))
         event = space_event(
             EventType.STARTED,
@@ -114,8 +114,10 @@ class TestTheSize:
         assert len(kept) >= 100
         assert event.routing.watch_ids == watches
 
-    @pytest.mark.parametrize("found", [but(LIVE, title="x" * 300), but(LIVE, speaker_ids=CROWD, title=EMOJI)])
-    def test_of_a_baseline_is_cut_at_its_spaces(self, found: Space) -> None:
+    @pytest.mark.parametrize(
+        "found", [variant(LIVE, title="x" * 300), variant(LIVE, speaker_ids=CROWD, title=EMOJI)]
+    )
+    def test_of_a_baseline_is_reduced_by_omitting_spaces(self, found: Space) -> None:
         event = plain_event(
             EventType.WATCH_BASELINE,
             content=["wch_1"],
@@ -136,7 +138,7 @@ class TestTheSize:
             host_ids=st.integers(0, 3000).map(lambda number: CROWD[-number:]),
         )
     )
-    def test_is_never_too_much(self, found: Space) -> None:
+    def test_never_exceeds_the_limit(self, found: Space) -> None:
         (event,) = History(seen(700, found)).events
         body = encode(event)
         assert len(body) < MAX_BODY_BYTES

@@ -1,4 +1,4 @@
-"""The bodies that receivers get: their keys, their ids and their thin form."""
+"""Event bodies: their keys, ids and thin form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from tests.support.space_builders import (
     History,
     at,
     body_of,
-    but,
     change,
     described_body_of,
     erasure,
@@ -35,6 +34,7 @@ from tests.support.space_builders import (
     seen,
     space,
     user,
+    variant,
 )
 
 KEYS = [
@@ -57,8 +57,8 @@ KEYS = [
 
 class TestTheEnvelope:
     def test_is_the_one_of_the_contract(self) -> None:
-        planned = but(PLANNED, scheduled_start=at(0), title="Say hello to the Space data object!")
-        live = but(planned, state="live", started_at=at(12))
+        planned = variant(PLANNED, scheduled_start=at(0), title="Say hello to the Space data object!")
+        live = variant(planned, state="live", started_at=at(12))
         history = History(seen(9, planned, users=[user("1")]), seen(19, live))
         event = history.events[-1]
         assert body_of(event) == {
@@ -90,19 +90,19 @@ class TestTheEnvelope:
         }
 
     def test_has_the_same_keys_in_the_same_order_for_every_event_of_a_space(self) -> None:
-        busy = but(LIVE, title="Renamed", lang="de", host_ids=("1", "2", "3"), speaker_ids=("4",))
+        busy = variant(LIVE, title="Renamed", lang="de", host_ids=("1", "2", "3"), speaker_ids=("4",))
         history = History(
-            seen(0, but(PLANNED, lang="en")),
-            seen(30, but(PLANNED, scheduled_start=at(900))),
+            seen(0, variant(PLANNED, lang="en")),
+            seen(30, variant(PLANNED, scheduled_start=at(900))),
             seen(620, busy),
             not_found(650),
             not_found(680),
             seen(700, busy),
             seen(731, busy),
-            seen(760, but(busy, participant_count=100)),
+            seen(760, variant(busy, participant_count=100)),
             seen(4300, space("ended", ended_at=at(4200))),
         )
-        waiting = but(PLANNED, scheduled_start=at(1500))
+        waiting = variant(PLANNED, scheduled_start=at(1500))
         canceled = History(
             seen(0, waiting),
             reminder(600),
@@ -139,7 +139,7 @@ class TestTheEnvelope:
         assert event.routing.endpoint_id == "ep_1"
 
     def test_routes_by_creator_hosts_language_and_watches(self) -> None:
-        (event,) = History(seen(0, but(LIVE, creator_id="9", lang="en"))).events
+        (event,) = History(seen(0, variant(LIVE, creator_id="9", lang="en"))).events
         routing = event.routing
         assert (routing.space_id, routing.creator_ids, routing.lang) == (SPACE_ID, ("9", "1", "2"), "en")
         assert routing.watch_ids == ("wch_0000000000000001",)
@@ -172,8 +172,8 @@ class TestTheId:
             {"before": None},
             {"inferred": True},
             {"changed": ["started_at", "state"]},
-            {"after": but(LIVE, participant_count=7)},
-            {"after": but(LIVE, started_at="2021-07-14T10:10:12+02:00")},
+            {"after": variant(LIVE, participant_count=7)},
+            {"after": variant(LIVE, started_at="2021-07-14T10:10:12+02:00")},
         ],
     )
     def test_does_not_depend_on_how_it_was_seen(self, changes: dict[str, Any]) -> None:
@@ -184,8 +184,8 @@ class TestTheId:
         [
             {"sequence": 4},
             {"changed": ["state"]},
-            {"after": but(LIVE, started_at=at(613))},
-            {"after": but(LIVE, id="1ZQKVXPQHVZJB")},
+            {"after": variant(LIVE, started_at=at(613))},
+            {"after": variant(LIVE, id="1ZQKVXPQHVZJB")},
             {"occasion": "100"},
         ],
     )
@@ -194,12 +194,12 @@ class TestTheId:
 
     def test_does_not_depend_on_the_order_of_a_list(self) -> None:
         one, other = (
-            self.event(after=but(LIVE, speaker_ids=speakers), changed=["speaker_ids"]).id
+            self.event(after=variant(LIVE, speaker_ids=speakers), changed=["speaker_ids"]).id
             for speakers in (("1", "2"), ("2", "1"))
         )
         assert one == other
 
-    def test_of_a_plain_event_is_made_of_its_content_alone(self) -> None:
+    def test_of_a_plain_event_depends_only_on_its_content(self) -> None:
         def made(seconds: float, *content: str) -> str:
             return plain_event(
                 EventType.WATCH_BASELINE, content=content, details={"at": seconds}, observed_at=seconds
@@ -213,21 +213,21 @@ MANY = tuple(str(10**18 + number) for number in range(5000))
 
 class TestTheThinForm:
     def test_has_ids_type_and_times_only(self) -> None:
-        before = but(LIVE, creator_id="9")
-        event = change(before, but(before, title="Renamed"))
+        before = variant(LIVE, creator_id="9")
+        event = change(before, variant(before, title="Renamed"))
         data = json.loads(thin(encode(event)))["data"]
         assert list(data) == [key for key in KEYS if key not in {"users", "previous"}]
         assert data["space"] == {"id": SPACE_ID}
         assert (data["changed"], data["details"]) == (["title"], {})
         assert (data["id"], data["sequence"], data["url"]) == (event.id, 2, event.data["url"])
 
-    def test_states_of_people_by_their_ids_alone(self) -> None:
-        event = change(LIVE, but(LIVE, host_ids=("1", "2", "31337")))
+    def test_contains_only_the_ids_of_people(self) -> None:
+        event = change(LIVE, variant(LIVE, host_ids=("1", "2", "31337")))
         body = json.loads(thin(encode(event)))
         assert body["data"]["details"] == {"added": ["31337"], "removed": []}
 
     def test_says_that_people_were_cut(self) -> None:
-        body = json.loads(thin(encode(change(LIVE, but(LIVE, speaker_ids=MANY)))))
+        body = json.loads(thin(encode(change(LIVE, variant(LIVE, speaker_ids=MANY)))))
         assert body["data"]["truncated"] is True
         assert 0 < len(body["data"]["details"]["added"]) < len(MANY)
         assert body["data"]["counts"]["added"] == len(MANY)
@@ -238,7 +238,7 @@ class TestTheThinForm:
         assert (body["type"], body["timestamp"]) == ("space.started", at(612))
         assert body["data"]["details"] == {"late_by_seconds": 12, "unscheduled": False}
 
-    def test_of_a_baseline_names_the_spaces_by_their_ids_alone(self) -> None:
+    def test_of_a_baseline_contains_only_the_ids_of_spaces(self) -> None:
         event = plain_event(
             EventType.WATCH_BASELINE,
             content=["wch_1"],
@@ -263,7 +263,7 @@ class TestTheThinForm:
     ],
 )
 def test_titles_are_written_raw_as_utf8(title: str) -> None:
-    (event,) = History(seen(700, but(LIVE, title=title))).events
+    (event,) = History(seen(700, variant(LIVE, title=title))).events
     body = encode(event)
     assert json.loads(body)["data"]["space"]["title"] == title
     assert json.dumps(title, ensure_ascii=False).encode() in body

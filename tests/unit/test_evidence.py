@@ -1,4 +1,4 @@
-"""The rules of evidence: what a poll may change in what is known."""
+"""The rules of evidence: what a poll may change in the known state."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.space_builders import (
     History,
     absent,
     at,
-    but,
     failed_call,
     not_found,
     seen,
     space,
     types,
     user,
+    variant,
 )
 
 STARTED, ENDED_EVENT = "space.started", "space.ended"
@@ -43,14 +43,14 @@ class TestConfirmations:
         assert types(history.poll(seen(130, space("ended", started_at=at(612))))) == [ENDED_EVENT]
 
     @pytest.mark.parametrize("between", [LIVE, space("paused"), space()])
-    def test_start_again_after_any_sighting(self, between: Space) -> None:
+    def test_restart_after_any_sighting(self, between: Space) -> None:
         history = History(seen(0, LIVE), not_found(100), seen(110, between), not_found(140))
         assert history.phase is Phase.LIVE
         assert types(history.poll(not_found(170))) == [ENDED_EVENT]
 
-    def test_start_again_after_a_stale_sighting_although_it_states_nothing_else(self) -> None:
+    def test_restart_after_a_stale_sighting(self) -> None:
         history = History(seen(0, LIVE), not_found(10))
-        assert history.poll(seen(25, but(PLANNED, title="Stale"))) == ()
+        assert history.poll(seen(25, variant(PLANNED, title="Stale"))) == ()
         assert history.state.space.title == "Planned"
         assert history.poll(not_found(45)) == ()
         assert history.phase is Phase.LIVE
@@ -59,7 +59,7 @@ class TestConfirmations:
         assert event.data["details"]["ended_between"] == [at(0), at(45)]
 
     @pytest.mark.parametrize("nothing", [absent, failed_call])
-    def test_are_neither_made_nor_undone_by_silence(self, nothing: Any) -> None:
+    def test_are_not_affected_by_silence(self, nothing: Any) -> None:
         history = History(seen(0, LIVE), not_found(100), nothing(135))
         assert history.phase is Phase.LIVE
         assert types(history.poll(not_found(170))) == [ENDED_EVENT]
@@ -75,21 +75,21 @@ class TestConfirmations:
             assert history.poll(not_found(100 + 10 * number)) == ()
         assert types(history.poll(not_found(100 + 10 * needed))) == [ENDED_EVENT]
 
-    def test_keep_their_distance_each_from_the_one_before(self) -> None:
+    def test_keep_the_minimum_distance_from_the_previous_one(self) -> None:
         history = History(seen(0, LIVE), not_found(100), not_found(130), patience=Patience(3, apart=30.0))
         assert history.poll(not_found(140)) == ()
         assert types(history.poll(not_found(160))) == [ENDED_EVENT]
 
-    def test_are_never_made_by_the_same_poll_twice_even_without_a_distance(self) -> None:
+    def test_need_two_polls_even_without_a_minimum_distance(self) -> None:
         history = History(seen(0, LIVE), not_found(100), not_found(100), patience=Patience(2, apart=0.0))
         assert history.phase is Phase.LIVE
         assert types(history.poll(not_found(101))) == [ENDED_EVENT]
 
-    def test_leave_no_doubt_behind_when_the_space_is_over(self) -> None:
-        without_host_2 = but(LIVE, host_ids=("1",))
+    def test_leave_no_doubt_when_the_space_is_over(self) -> None:
+        without_host_2 = variant(LIVE, host_ids=("1",))
         history = History(seen(0, LIVE), seen(30, without_host_2))
         assert set(history.state.doubts) == {"host_ids"}
-        history.poll(seen(40, but(without_host_2, state="ended", ended_at=at(39))))
+        history.poll(seen(40, variant(without_host_2, state="ended", ended_at=at(39))))
         assert history.phase is Phase.ENDED
         assert history.state.doubts == {}
 
@@ -104,7 +104,7 @@ class TestConfirmations:
 
 
 class TestLateAnswers:
-    @pytest.mark.parametrize("late", [but(LIVE, title="Old"), space("ended", ended_at=at(1))])
+    @pytest.mark.parametrize("late", [variant(LIVE, title="Old"), space("ended", ended_at=at(1))])
     def test_are_dropped_when_asked_before_the_last_applied_poll(self, late: Space) -> None:
         history = History(seen(100, LIVE, took=1))
         before = history.known
@@ -113,7 +113,7 @@ class TestLateAnswers:
 
     def test_are_measured_against_the_last_poll_not_the_first(self) -> None:
         history = History(seen(0, LIVE), seen(100, LIVE))
-        assert history.poll(seen(120, but(LIVE, title="Old"), took=50)) == ()
+        assert history.poll(seen(120, variant(LIVE, title="Old"), took=50)) == ()
 
     def test_of_not_found_are_dropped_too(self) -> None:
         history = History(seen(100, LIVE, took=1))
@@ -123,22 +123,22 @@ class TestLateAnswers:
 
     def test_count_from_a_not_found_as_well(self) -> None:
         history = History(seen(0, LIVE), not_found(100, took=1))
-        assert history.poll(seen(120, but(LIVE, title="Old"), took=30)) == ()
+        assert history.poll(seen(120, variant(LIVE, title="Old"), took=30)) == ()
         assert history.state.space.title == "Planned"
 
-    def test_asked_later_but_answered_earlier_are_taken_and_keep_the_window_in_order(self) -> None:
+    def test_asked_later_but_answered_earlier_count_and_keep_the_interval_ordered(self) -> None:
         history = History(seen(100, LIVE, took=60))
-        (event,) = history.poll(seen(90, but(LIVE, title="New"), took=1))
+        (event,) = history.poll(seen(90, variant(LIVE, title="New"), took=1))
         earliest, latest = event.data["observed_between"]
         assert earliest <= latest == at(90)
 
 
 class TestUpdatedAt:
-    CURRENT = but(PLANNED, updated_at=at(0))
+    CURRENT = variant(PLANNED, updated_at=at(0))
 
-    def test_an_older_one_lets_through_new_people_times_and_counts_and_blocks_the_rest(self) -> None:
+    def test_an_older_one_allows_only_new_people_times_and_counts(self) -> None:
         history = History(seen(10, self.CURRENT))
-        stale = but(
+        stale = variant(
             self.CURRENT,
             updated_at=at(-1),
             title="Old",
@@ -156,7 +156,7 @@ class TestUpdatedAt:
         )
         events = history.poll(seen(20, stale))
         assert types(events) == [UPDATED, "space.hosts_changed", "space.speakers_added"]
-        assert history.state.space == but(
+        assert history.state.space == variant(
             self.CURRENT,
             started_at=at(11),
             host_ids=("1", "2", "3"),
@@ -166,12 +166,12 @@ class TestUpdatedAt:
 
     def test_an_older_one_does_not_block_going_live(self) -> None:
         history = History(seen(10, self.CURRENT))
-        assert types(history.poll(seen(20, but(LIVE, updated_at=at(-259_200))))) == [STARTED]
+        assert types(history.poll(seen(20, variant(LIVE, updated_at=at(-259_200))))) == [STARTED]
 
     @pytest.mark.parametrize("updated_at", [None, at(0), at(1), "2021-07-14T10:00:00+02:00", "yesterday"])
     def test_one_that_is_not_older_blocks_nothing(self, updated_at: str | None) -> None:
         history = History(seen(10, self.CURRENT))
-        renamed = but(self.CURRENT, updated_at=updated_at, title="Renamed")
+        renamed = variant(self.CURRENT, updated_at=updated_at, title="Renamed")
         assert types(history.poll(seen(20, renamed))) == ["space.title_changed"]
 
 
@@ -203,23 +203,23 @@ class TestUnknownValues:
     @pytest.mark.parametrize("name", ["topic_ids", "invited_user_ids"])
     def test_an_emptied_list_is_unknown_until_confirmed(self, name: str) -> None:
         history = History(seen(0, self.FULL))
-        emptied = but(self.FULL, **{name: ()})
+        emptied = variant(self.FULL, **{name: ()})
         assert history.poll(seen(30, emptied)) == ()
         assert history.poll(seen(59, emptied)) == ()
         (event,) = history.poll(seen(60, emptied))
         assert (event.type, event.data["changed"], event.data["space"][name]) == (UPDATED, [name], [])
 
     @pytest.mark.parametrize("name", ["topic_ids", "invited_user_ids"])
-    def test_an_emptied_list_that_fills_again_leaves_no_trace(self, name: str) -> None:
+    def test_an_emptied_list_that_fills_again_has_no_effect(self, name: str) -> None:
         history = History(seen(0, self.FULL))
-        emptied = but(self.FULL, **{name: ()})
+        emptied = variant(self.FULL, **{name: ()})
         for number in range(1, 6):
             assert history.poll(seen(60 * number, emptied)) == ()
             assert history.poll(seen(60 * number + 30, self.FULL)) == ()
         assert history.state.doubts == {}
 
     @pytest.mark.parametrize("name", ["host_ids", "speaker_ids", "topic_ids", "invited_user_ids"])
-    def test_an_empty_list_where_nothing_was_known_is_no_news(self, name: str) -> None:
+    def test_an_initially_empty_list_is_not_announced(self, name: str) -> None:
         history = History(seen(0, space("live")))
         for seconds in (30, 60, 90):
             assert history.poll(seen(seconds, space("live", **{name: ()}))) == ()
@@ -228,39 +228,39 @@ class TestUnknownValues:
 class TestPeople:
     def test_a_removed_host_is_believed_when_confirmed(self) -> None:
         history = History(seen(0, LIVE))
-        assert history.poll(seen(30, but(LIVE, host_ids=("2",)))) == ()
+        assert history.poll(seen(30, variant(LIVE, host_ids=("2",)))) == ()
         assert history.state.space.host_ids == ("1", "2")
-        (event,) = history.poll(seen(60, but(LIVE, host_ids=("2",))))
+        (event,) = history.poll(seen(60, variant(LIVE, host_ids=("2",))))
         assert event.data["details"] == {"added": [], "removed": ["1"]}
         assert event.data["space"]["host_ids"] == ["2"]
 
-    def test_an_added_host_is_announced_at_once_beside_a_removal_in_doubt(self) -> None:
+    def test_an_added_host_is_announced_at_once_despite_an_unconfirmed_removal(self) -> None:
         history = History(seen(0, LIVE))
-        (event,) = history.poll(seen(30, but(LIVE, host_ids=("2", "3"))))
+        (event,) = history.poll(seen(30, variant(LIVE, host_ids=("2", "3"))))
         assert event.data["details"] == {"added": ["3"], "removed": []}
-        (event,) = history.poll(seen(60, but(LIVE, host_ids=("2", "3"))))
+        (event,) = history.poll(seen(60, variant(LIVE, host_ids=("2", "3"))))
         assert event.data["details"] == {"added": [], "removed": ["1"]}
 
-    def test_another_removal_starts_the_count_again(self) -> None:
-        history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))))
-        assert history.poll(seen(60, but(LIVE, host_ids=("1",)))) == ()
-        assert types(history.poll(seen(90, but(LIVE, host_ids=("1",))))) == ["space.hosts_changed"]
+    def test_another_removal_restarts_the_count(self) -> None:
+        history = History(seen(0, LIVE), seen(30, variant(LIVE, host_ids=("2",))))
+        assert history.poll(seen(60, variant(LIVE, host_ids=("1",)))) == ()
+        assert types(history.poll(seen(90, variant(LIVE, host_ids=("1",))))) == ["space.hosts_changed"]
 
-    def test_a_host_who_is_back_starts_the_count_again(self) -> None:
-        history = History(seen(0, LIVE), seen(30, but(LIVE, host_ids=("2",))), seen(60, LIVE))
-        assert history.poll(seen(90, but(LIVE, host_ids=("2",)))) == ()
-        assert types(history.poll(seen(120, but(LIVE, host_ids=("2",))))) == ["space.hosts_changed"]
+    def test_a_returning_host_restarts_the_count(self) -> None:
+        history = History(seen(0, LIVE), seen(30, variant(LIVE, host_ids=("2",))), seen(60, LIVE))
+        assert history.poll(seen(90, variant(LIVE, host_ids=("2",)))) == ()
+        assert types(history.poll(seen(120, variant(LIVE, host_ids=("2",))))) == ["space.hosts_changed"]
 
     def test_all_hosts_gone_is_believed_when_confirmed(self) -> None:
         history = History(seen(0, LIVE))
-        assert history.poll(seen(30, but(LIVE, host_ids=()))) == ()
-        (event,) = history.poll(seen(60, but(LIVE, host_ids=())))
+        assert history.poll(seen(30, variant(LIVE, host_ids=()))) == ()
+        (event,) = history.poll(seen(60, variant(LIVE, host_ids=())))
         assert event.data["details"]["removed"] == ["1", "2"]
 
-    def test_the_order_of_a_list_says_nothing(self) -> None:
-        mixed = but(LIVE, speaker_ids=("7", "8"), topic_ids=("5", "6"), invited_user_ids=("3", "4"))
+    def test_the_order_of_a_list_does_not_matter(self) -> None:
+        mixed = variant(LIVE, speaker_ids=("7", "8"), topic_ids=("5", "6"), invited_user_ids=("3", "4"))
         history = History(seen(0, mixed))
-        turned = but(
+        turned = variant(
             mixed,
             host_ids=("2", "1"),
             speaker_ids=("8", "7"),
@@ -270,25 +270,25 @@ class TestPeople:
         assert history.poll(seen(30, turned)) == ()
 
     def test_speakers_are_announced_once_against_everyone_ever_seen(self) -> None:
-        history = History(seen(0, but(LIVE, speaker_ids=("7",))))
-        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("8", "9"))))
+        history = History(seen(0, variant(LIVE, speaker_ids=("7",))))
+        (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=("8", "9"))))
         assert event.data["details"] == {"added": ["8", "9"], "total": 3}
         assert event.data["space"]["speaker_ids"] == ["7", "8", "9"]
 
     def test_the_first_speakers_of_a_running_space_are_announced(self) -> None:
         history = History(seen(0, LIVE))
-        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",))))
+        (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=("7",))))
         assert event.data["details"] == {"added": ["7"], "total": 1}
 
-    def test_the_people_whom_a_space_names_are_remembered_as_last_described(self) -> None:
+    def test_the_people_of_a_space_are_kept_as_last_described(self) -> None:
         history = History(seen(0, LIVE, users=[user("1", "One"), user("99", "A stranger")]))
-        (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7"), user("1")]))
+        (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=("7",)), users=[user("7"), user("1")]))
         assert [person["id"] for person in event.data["users"]] == ["1", "7"]
         assert event.data["users"][0]["name"] == "Twitter Dev"
 
-    def test_a_record_holds_only_so_many_people(self) -> None:
+    def test_the_number_of_people_in_a_record_is_limited(self) -> None:
         crowd = tuple(str(number) for number in range(3 * MAX_KNOWN_USERS))
-        full = but(LIVE, speaker_ids=crowd)
+        full = variant(LIVE, speaker_ids=crowd)
         history = History(seen(0, full, users=[user(person) for person in crowd]))
         assert len(history.state.users) == MAX_KNOWN_USERS
         assert history.state.space.speaker_ids == crowd

@@ -1,4 +1,4 @@
-"""What an operator reads when Redis fails, and whether it may pass by itself."""
+"""Error messages for failures of Redis, and whether they are temporary."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ LASTS = {
 
 
 def replied(words: str) -> Exception:
-    """Make the client's error for an error reply."""
+    """Return the client's error for an error reply."""
     error = WordsParser.parse_error(words)
     assert isinstance(error, RedisError)
     return error
 
 
 @pytest.mark.parametrize("words", PASSES.values(), ids=PASSES.keys())
-def test_what_may_pass_is_said_in_the_servers_words(words: str) -> None:
+def test_a_temporary_failure_quotes_the_server(words: str) -> None:
     fault = fault_of(replied(words))
     assert type(fault) is UnavailableError
     assert fault.message == f"Redis does not serve: {words}"
 
 
 @pytest.mark.parametrize("words", LASTS.values(), ids=LASTS.keys())
-def test_what_needs_another_setting_is_known_for_it(words: str) -> None:
+def test_failures_that_need_another_setting_are_recognized(words: str) -> None:
     fault = fault_of(replied(words))
     assert type(fault) is UnusableServerError
     assert fault.message == f"Redis does not serve: {words}"
@@ -92,8 +92,8 @@ def test_a_long_text_is_cut() -> None:
     assert message.endswith("word …")
 
 
-def test_what_a_pipeline_adds_is_not_shown() -> None:
-    """redis-py writes the whole command into the error, and that may be a body or a sealed secret."""
+def test_the_command_added_by_a_pipeline_is_not_shown() -> None:
+    """redis-py puts the whole command into the error, which may contain a body or a sealed secret."""
     error = replied("MISCONF Errors writing to the AOF file: No space left on device")
     Pipeline.annotate_exception(Pipeline.__new__(Pipeline), error, 1, ["SET", "key", "hunter2"])
     assert "hunter2" in str(error)
@@ -102,19 +102,19 @@ def test_what_a_pipeline_adds_is_not_shown() -> None:
 
 
 def wrapped(cause: Exception, text: str) -> Exception:
-    """Wrap an error as redis-py does while it connects."""
+    """Return an error wrapped as by redis-py while connecting."""
     error = RedisConnectionError(text)
     error.__cause__ = cause
     return error
 
 
-def test_words_are_found_below_what_redis_py_puts_around_them() -> None:
+def test_the_servers_words_are_found_inside_errors_of_redis_py() -> None:
     error = wrapped(replied("WRONGPASS invalid username-password pair or user is disabled."), "Error")
     assert isinstance(fault_of(error), UnusableServerError)
     assert "WRONGPASS" in fault_of(error).message
 
 
-def test_a_certificate_that_is_refused_needs_another_setting() -> None:
+def test_a_refused_certificate_needs_another_setting() -> None:
     cause = ssl.SSLCertVerificationError(1, "x")
     cause.verify_message = "Hostname mismatch, certificate is not valid for 'redis'."
     fault = fault_of(wrapped(cause, "Error 1 connecting"))
@@ -153,6 +153,6 @@ def test_errors_of_the_connection(error: Exception, lasts: bool) -> None:
     assert fault.message.removeprefix("Redis does not serve: ")
 
 
-def test_one_of_ours_stays_as_it_is() -> None:
+def test_an_error_of_our_own_is_unchanged() -> None:
     ours = UnusableServerError("it is too old")
     assert fault_of(ours) is ours

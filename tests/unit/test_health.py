@@ -1,4 +1,4 @@
-"""How X is doing: what is told of it, and how long it is left alone."""
+"""The health of X: its events, and the pauses of calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OF_CALLS = [FailureKind(kind.value) for kind in OutageKind if kind is not Outage
 
 
 class Source:
-    """X as it does and does not answer, and what is told of it."""
+    """A source with answers and failures, and the resulting events."""
 
     def __init__(self, *, restart: bool = False) -> None:
         self.health = Health()
@@ -71,15 +71,15 @@ class Source:
         return self._move(after_cycle(self.health, mass_vanish=mass_vanish, now=START + seconds), seconds)
 
     def _move(self, after: Health, seconds: float) -> list[str]:
-        told = news(self.health, after, now=START + seconds)
+        announced = news(self.health, after, now=START + seconds)
         if self.restart:
             after = read_health(json.loads(json.dumps(after.as_json())))
         self.health = after
-        self.events.extend(told)
-        return types(told)
+        self.events.extend(announced)
+        return types(announced)
 
     def pause(self, seconds: float, call: Call = Call.LOOKUP) -> float:
-        """How long the call is left alone from ``seconds`` on."""
+        """Return how long the call pauses from ``seconds`` on."""
         return max(self.health.paused_until(call) - START - seconds, 0.0)
 
 
@@ -89,9 +89,7 @@ def kinds_of(events: Sequence[Event]) -> list[str]:
 
 class TestOutages:
     @pytest.mark.parametrize("kind", OF_CALLS)
-    def test_is_announced_when_it_begins_and_when_it_is_over_and_not_in_between(
-        self, kind: FailureKind
-    ) -> None:
+    def test_is_announced_only_when_it_starts_and_when_it_ends(self, kind: FailureKind) -> None:
         source = Source()
         for seconds in range(0, 600, 10):
             source.fails(seconds, kind)
@@ -105,7 +103,7 @@ class TestOutages:
             described_body_of(event)
 
     @pytest.mark.parametrize("kind", [FailureKind.UNAVAILABLE, FailureKind.REFUSED, FailureKind.UNAUTHORIZED])
-    def test_that_is_everyday_is_announced_from_the_second_time_on(self, kind: FailureKind) -> None:
+    def test_of_a_common_kind_is_announced_from_the_second_failure_on(self, kind: FailureKind) -> None:
         assert ANNOUNCED_AFTER[kind] == 2
         source = Source()
         for seconds in (0, 20, 40):
@@ -119,7 +117,7 @@ class TestOutages:
     def test_of_any_other_kind_is_announced_at_once(self, kind: FailureKind) -> None:
         assert Source().fails(0, kind) == [DEGRADED]
 
-    def test_that_turns_into_another_is_announced_as_the_end_of_one_and_the_beginning_of_the_other(
+    def test_that_changes_its_kind_ends_and_another_starts(
         self,
     ) -> None:
         source = Source()
@@ -127,7 +125,7 @@ class TestOutages:
         assert source.fails(60, FailureKind.CREDITS_DEPLETED) == [RECOVERED, DEGRADED]
         assert kinds_of(source.events) == ["rate_limited", "rate_limited", "credits_depleted"]
 
-    def test_counts_again_when_it_turns_into_another(self) -> None:
+    def test_counts_again_when_it_changes_its_kind(self) -> None:
         source = Source()
         source.fails(0, FailureKind.UNAVAILABLE)
         source.fails(10, FailureKind.RATE_LIMITED)
@@ -136,7 +134,7 @@ class TestOutages:
         assert source.events[-1].data["details"]["since"] == at(20)
 
     @pytest.mark.parametrize("kind", OUR_OWN)
-    def test_that_we_make_ourselves_is_none(self, kind: FailureKind) -> None:
+    def test_of_our_own_making_is_not_announced(self, kind: FailureKind) -> None:
         source = Source()
         for seconds in (0, 10, 20):
             assert source.fails(seconds, kind) == []
@@ -148,7 +146,7 @@ class TestOutages:
         assert source.fails(3, FailureKind.TOO_FAST) == [DEGRADED]
         assert kinds_of(source.events) == ["rate_limited"]
 
-    def test_held_back_in_between_does_not_interrupt_it(self) -> None:
+    def test_is_not_interrupted_by_requests_held_back(self) -> None:
         source = Source()
         source.fails(0, FailureKind.UNAVAILABLE)
         source.fails(5, FailureKind.HELD_BACK)
@@ -166,7 +164,7 @@ class TestSeveralCalls:
         assert recovered.data["details"]["since"] == degraded.data["details"]["since"] == at(0)
         assert recovered.data["details"]["after_seconds"] == 20
 
-    def test_say_at_the_end_when_the_outage_was_said_to_have_begun(self) -> None:
+    def test_repeat_at_the_end_when_the_outage_started(self) -> None:
         source = Source()
         source.fails(0, FailureKind.UNAVAILABLE, Call.SEARCH)
         source.fails(5, FailureKind.UNAVAILABLE, Call.LOOKUP)
@@ -177,7 +175,7 @@ class TestSeveralCalls:
         first, _, recovered = source.events
         assert recovered.data["details"]["since"] == first.data["details"]["since"] == at(5)
 
-    def test_that_fail_and_answer_in_turn_do_not_flutter(self) -> None:
+    def test_that_alternately_fail_and_answer_are_announced_once(self) -> None:
         source = Source()
         source.fails(0, FailureKind.UNAVAILABLE)
         source.fails(1, FailureKind.UNAVAILABLE)
@@ -186,7 +184,7 @@ class TestSeveralCalls:
             source.fails(seconds + 5, FailureKind.UNAVAILABLE)
         assert types(source.events) == [DEGRADED]
 
-    def test_do_not_add_up_to_one_that_fails_twice(self) -> None:
+    def test_that_each_fail_once_are_not_an_outage(self) -> None:
         source = Source()
         for number, call in enumerate(Call):
             assert source.fails(number, FailureKind.UNAVAILABLE, call) == []
@@ -198,7 +196,7 @@ class TestSeveralCalls:
         assert source.answers(2, Call.SEARCH) == [RECOVERED]
         assert kinds_of(source.events) == ["rate_limited", "credits_depleted", "credits_depleted"]
 
-    def test_are_left_alone_each_by_itself(self) -> None:
+    def test_are_paused_separately(self) -> None:
         source = Source()
         source.fails(0, FailureKind.RATE_LIMITED, Call.CREATORS, until=900)
         assert [source.pause(0, call) for call in Call] == [
@@ -219,14 +217,14 @@ class TestBackingOff:
             pauses.append(source.pause(0))
         assert pauses == [0, 10, 20, 40, 60, 60, 60]
 
-    def test_goes_on_through_an_outage_of_weeks(self) -> None:
+    def test_continues_through_an_outage_of_weeks(self) -> None:
         long = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=100_000, is_announced=True)
         source = Source()
         source.health = Health({Call.LOOKUP: long})
         assert source.fails(0, FailureKind.UNAVAILABLE) == []
         assert source.pause(0) == LONGEST_BACKOFF_SECONDS
 
-    def test_begins_again_after_an_answer(self) -> None:
+    def test_restarts_after_an_answer(self) -> None:
         source = Source()
         for seconds in (0, 10, 20):
             source.fails(seconds, FailureKind.UNAVAILABLE)
@@ -236,7 +234,7 @@ class TestBackingOff:
         source.fails(50, FailureKind.UNAVAILABLE)
         assert source.pause(50) == 10
 
-    def test_is_as_long_as_x_says_where_it_does(self) -> None:
+    def test_lasts_as_long_as_x_says(self) -> None:
         source = Source()
         for seconds in (0, 10, 20):
             source.fails(seconds, FailureKind.RATE_LIMITED, until=700)
@@ -252,14 +250,14 @@ class TestBackingOff:
         backoff = CADENCE.near if kind in (FailureKind.UNAVAILABLE, FailureKind.REFUSED) else 0
         assert health.paused_until(Call.LOOKUP) == (response.pause_until or START + backoff)
 
-    def test_is_none_ahead_of_the_second_401(self) -> None:
+    def test_does_not_apply_before_the_second_401(self) -> None:
         source = Source()
         source.fails(0, FailureKind.UNAUTHORIZED)
         assert source.pause(0) == 0
         source.fails(10, FailureKind.UNAUTHORIZED)
         assert source.pause(10) == 300
 
-    def test_is_none_while_other_questions_show_whether_a_subject_is_at_fault(self) -> None:
+    def test_does_not_apply_while_a_failing_subject_is_being_identified(self) -> None:
         source = Source()
         for seconds in range(8):
             assert source.fails(seconds, FailureKind.UNAVAILABLE, is_sure=False, label=f"a/{seconds}") == []
@@ -284,7 +282,7 @@ class TestBackingOff:
         unsure = after_failure(Health(), replace(call_failure, is_sure=False), now=START, cadence=CADENCE)
         assert unsure.paused_until(Call.LOOKUP) == START
 
-    def test_of_a_call_without_an_outage_is_none(self) -> None:
+    def test_does_not_apply_to_a_call_without_an_outage(self) -> None:
         assert Health().paused_until(Call.LOOKUP) == 0.0
 
 
@@ -344,7 +342,7 @@ def test_every_failure_but_our_own_is_a_kind_of_outage() -> None:
     assert set(OutageKind) == {OutageKind.MASS_VANISH, *KINDS.values()}
 
 
-def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_was_announced() -> None:
+def test_an_event_id_depends_only_on_the_kind_and_start_of_an_outage() -> None:
     outage = Outage(OutageKind.UNAVAILABLE, "why", START, START, failures=2, is_announced=True)
     ids = []
     for other, now in (
@@ -359,8 +357,8 @@ def test_an_id_depends_on_the_kind_and_its_beginning_and_not_on_when_or_how_it_w
 
 
 @dataclass(frozen=True)
-class Happening:
-    """What one step of a random history does: which call, and how it fails (None: it is answered)."""
+class Step:
+    """One step of a random history: a call, and its failure (None if answered)."""
 
     call: Call
     kind: FailureKind | None
@@ -371,7 +369,7 @@ class Happening:
 
 happenings = st.lists(
     st.builds(
-        Happening,
+        Step,
         st.sampled_from(Call),
         st.none() | st.sampled_from(FailureKind),
         st.sampled_from([0.001, 1.0, 10.0, 5000.0]),
@@ -382,7 +380,7 @@ happenings = st.lists(
 )
 
 
-def play(story: list[Happening], *, restart: bool = False) -> Source:
+def run_story(story: list[Step], *, restart: bool = False) -> Source:
     source = Source(restart=restart)
     seconds = 0.0
     for each in story:
@@ -398,35 +396,39 @@ def play(story: list[Happening], *, restart: bool = False) -> Source:
 
 
 @given(happenings)
-def test_degraded_and_recovered_alternate_for_each_kind(story: list[Happening]) -> None:
-    source = play(story, restart=True)
+def test_degraded_and_recovered_alternate_for_each_kind(story: list[Step]) -> None:
+    source = run_story(story, restart=True)
     for kind in OutageKind:
-        told = [event for event in source.events if event.data["details"]["kind"] == kind]
-        assert types(told) == [(DEGRADED, RECOVERED)[number % 2].value for number in range(len(told))]
-        for degraded, recovered in zip(told[::2], told[1::2], strict=False):
+        announced = [event for event in source.events if event.data["details"]["kind"] == kind]
+        assert types(announced) == [
+            (DEGRADED, RECOVERED)[number % 2].value for number in range(len(announced))
+        ]
+        for degraded, recovered in zip(announced[::2], announced[1::2], strict=False):
             assert recovered.data["details"]["since"] == degraded.data["details"]["since"]
             assert recovered.data["details"]["after_seconds"] >= 0
-        assert (kind in source.health.outages()) is (len(told) % 2 == 1)
+        assert (kind in source.health.outages()) is (len(announced) % 2 == 1)
     assert len({event.id for event in source.events}) == len(source.events)
 
 
 @given(happenings)
-def test_what_is_announced_fits_its_model(story: list[Happening]) -> None:
-    for event in play(story).events:
+def test_what_is_announced_fits_its_model(story: list[Step]) -> None:
+    for event in run_story(story).events:
         described_body_of(event)
         assert event.data["details"]["since"] <= event.data["observed_at"]
 
 
 @given(happenings)
-def test_the_record_keeps_everything(story: list[Happening]) -> None:
-    steady, restarted = play(story), play(story, restart=True)
+def test_the_record_survives_the_store(story: list[Step]) -> None:
+    steady, restarted = run_story(story), run_story(story, restart=True)
     assert steady.health == restarted.health
     assert steady.events == restarted.events
 
 
 @given(happenings)
-def test_when_every_call_is_answered_and_nothing_vanishes_all_is_well(story: list[Happening]) -> None:
-    source = play(story)
+def test_the_source_is_healthy_when_every_call_is_answered_and_nothing_vanishes(
+    story: list[Step],
+) -> None:
+    source = run_story(story)
     for call in Call:
         source.answers(10**6, call)
     source.vanishes(10**6, mass_vanish=False)
@@ -435,8 +437,8 @@ def test_when_every_call_is_answered_and_nothing_vanishes_all_is_well(story: lis
 
 
 @given(happenings, st.sampled_from(Call))
-def test_no_call_is_left_alone_for_ever(story: list[Happening], call: Call) -> None:
-    source = play(story)
+def test_no_call_is_paused_forever(story: list[Step], call: Call) -> None:
+    source = run_story(story)
     seconds = sum(each.pause for each in story)
     assert source.pause(seconds, call) <= 900.001
 

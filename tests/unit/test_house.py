@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows."""
+"""Project rules that no linter checks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_unit_tests_start_no_process() -> None:
     assert [path.name for path in tests if starts.search(path.read_text())] == []
 
 
-def test_what_shows_the_server_runs_on_every_server() -> None:
-    """By the marker `.ci/run` chooses what it repeats on the distribution's Redis."""
+def test_tests_that_depend_on_the_server_are_marked() -> None:
+    """`.ci/run` repeats the marked tests on the distribution's Redis."""
     tests = [path for name in ("store", "redis") for path in (ROOT / "tests").rglob(f"test_{name}_*.py")]
     shows = [path for path in tests if path.parent.name != "unit"]
     assert shows

@@ -55,7 +55,7 @@ def test_an_event_id_never_changes_between_releases() -> None:
     assert event_id("1zqKVXPQhvZJB", "3", "space.started", '{"state":"live"}') == "evt_aTJgBwQ6q2SBSoEbKkEsQM"
 
 
-def test_an_event_id_keeps_its_parts_apart() -> None:
+def test_an_event_id_distinguishes_its_parts() -> None:
     assert len({event_id("a", "bc"), event_id("ab", "c"), event_id("abc"), event_id("a", "b", "c")}) == 4
 
 
@@ -84,7 +84,7 @@ GOOD = "dlv_" + "a" * (EVENT_TAIL + RANDOM_TAIL)
         GOOD[:10] + ":" + GOOD[11:],
     ],
 )
-def test_what_cannot_be_a_delivery_id_names_nothing(text: str) -> None:
+def test_an_invalid_delivery_id_is_not_split(text: str) -> None:
     assert split_delivery_id(text) is None
 
 

@@ -22,7 +22,7 @@ EIGHT = 1_626_249_600.0
         ("1969-12-31T23:59:59Z", -1.0),
     ],
 )
-def test_any_offset_and_fraction_is_the_same_instant(raw: str, seconds: float) -> None:
+def test_offsets_and_fractions_are_read(raw: str, seconds: float) -> None:
     assert instant(raw) == pytest.approx(seconds, abs=1e-6)
 
 
@@ -43,7 +43,7 @@ def test_any_offset_and_fraction_is_the_same_instant(raw: str, seconds: float) -
         "\ud800",
     ],
 )
-def test_what_cannot_be_read_is_unknown(raw: str | None) -> None:
+def test_an_unreadable_time_is_unknown(raw: str | None) -> None:
     assert instant(raw) is None
 
 

@@ -1,4 +1,4 @@
-"""Who is suspected of what when X fails, and how long it takes to find the one that is at fault."""
+"""Finding the subject at fault when X fails, and how long it takes."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ BEGIN: Final = 1000.0
 
 
 @dataclass
-class Play:
-    """A call whose requests fail whenever they contain one of the bad subjects."""
+class FailingCall:
+    """A call whose requests fail if they contain a bad subject."""
 
     subjects: list[str]
     bad: set[str]
@@ -68,7 +68,7 @@ class Play:
             while chosen := self.choose():
                 self.ask([poll.subject for poll in chosen])
                 if self.is_down:
-                    self.now += 59  # as the call is paused then
+                    self.now += 59  # since the call is paused then
                     break
 
     def choose(self) -> list[DuePoll]:
@@ -116,44 +116,44 @@ def numbered(count: int) -> list[str]:
 
 @settings(max_examples=examples(15))
 @given(st.integers(2, 100), st.sets(st.integers(0, 99), min_size=1, max_size=3), st.sampled_from([1, 100]))
-def test_up_to_three_bad_subjects_are_found_and_nobody_else_waits_for_longer_than_two_cadences(
+def test_up_to_three_bad_subjects_are_found_and_others_wait_at_most_two_cadences(
     count: int, positions: set[int], size: int
 ) -> None:
     bad = {str(position % count) for position in positions}
     if len(bad) == count:
         return
-    play = Play(numbered(count), bad, size)
-    play.run(600)
-    assert set(play.standings) == bad
-    assert not play.is_down
-    assert max(wait for subject, wait in play.waits.items() if subject not in bad) <= 120
-    assert all(play.standings[each].not_before > play.now - 1 for each in bad)
-    assert all(play.standings[each].reason == FAILURE.detail for each in bad)
+    call = FailingCall(numbered(count), bad, size)
+    call.run(600)
+    assert set(call.standings) == bad
+    assert not call.is_down
+    assert max(wait for subject, wait in call.waits.items() if subject not in bad) <= 120
+    assert all(call.standings[each].not_before > call.now - 1 for each in bad)
+    assert all(call.standings[each].reason == FAILURE.detail for each in bad)
 
 
 @settings(max_examples=examples(8))
 @given(st.integers(1, 300))
-def test_when_everything_fails_the_call_is_down_soon_and_at_the_price_of_few_requests(count: int) -> None:
-    play = Play(numbered(count), set(numbered(count)))
-    play.run(30)
-    assert play.is_down
-    assert play.took <= 16
-    play.run(3600)
-    parts = {standing.group for standing in play.standings.values()}
+def test_when_everything_fails_the_call_is_declared_down_after_few_requests(count: int) -> None:
+    call = FailingCall(numbered(count), set(numbered(count)))
+    call.run(30)
+    assert call.is_down
+    assert call.took <= 16
+    call.run(3600)
+    parts = {standing.group for standing in call.standings.values()}
     assert len(parts) <= 40, "each would cost a request when the outage is over"
-    play.bad = set()
-    play.run(120)
-    assert play.standings == {}
+    call.bad = set()
+    call.run(120)
+    assert call.standings == {}
 
 
-def test_a_question_is_asked_again_once_before_anybody_is_suspected() -> None:
+def test_a_failed_question_is_repeated_once_before_any_subject_is_suspected() -> None:
     verdict = after_failure(["a", "b"], FAILURE, CallContext(), now=BEGIN, pace=PACE, origin=ORIGIN)
     assert verdict.ask_at == {"a": BEGIN + 10, "b": BEGIN + 10}
     assert {standing.group for standing in verdict.standings.values()} == {verdict.label}
     assert not verdict.is_exhausted
 
 
-def test_a_lone_subject_is_at_fault_only_if_another_was_answered_since_it_failed() -> None:
+def test_a_subject_is_at_fault_only_if_another_was_answered_since() -> None:
     standing = Standing(reason="no", since=BEGIN, group="g", failures=1, origin=ORIGIN)
 
     def judge(answered_at: float) -> Verdict:
@@ -166,7 +166,7 @@ def test_a_lone_subject_is_at_fault_only_if_another_was_answered_since_it_failed
     assert judge(BEGIN + 5).standings["a"].not_before == BEGIN + 10 + PACE.slowed
 
 
-def test_an_isolated_subject_is_asked_less_and_less_often_and_as_rarely_as_x_asks_for() -> None:
+def test_an_isolated_subject_is_polled_less_and_less_often() -> None:
     standings = {"a": Standing(reason="no", since=BEGIN, group="g", failures=1, origin=ORIGIN)}
     waits, now = [], BEGIN + 10
     for _ in range(8):
@@ -182,7 +182,7 @@ def test_an_isolated_subject_is_asked_less_and_less_often_and_as_rarely_as_x_ask
     assert verdict.standings["a"].not_before == now + 9000
 
 
-def test_what_x_said_of_a_subject_before_does_not_make_it_the_reason_of_an_outage() -> None:
+def test_an_earlier_remark_about_a_subject_is_not_the_reason_of_an_outage() -> None:
     remark = Standing(reason="X says: suspended", since=BEGIN - 9000, origin=ORIGIN)
     context = CallContext({"a": remark}, answered_at=BEGIN - 60)
     verdict = after_failure(["a", "b"], FAILURE, context, now=BEGIN, pace=PACE, origin=ORIGIN)
@@ -190,7 +190,7 @@ def test_what_x_said_of_a_subject_before_does_not_make_it_the_reason_of_an_outag
     assert {standing.since for standing in verdict.standings.values()} == {BEGIN}
 
 
-def test_what_x_asks_for_is_kept_by_the_same_question_and_not_by_its_parts() -> None:
+def test_a_requested_wait_applies_to_the_same_question_and_not_its_parts() -> None:
     busy = replace(FAILURE, retry_at=BEGIN + 300)
     alone = after_failure(["a"], busy, CallContext(has_others=True), now=BEGIN, pace=PACE, origin=ORIGIN)
     assert alone.ask_at == {"a": BEGIN + 300}
@@ -199,14 +199,14 @@ def test_what_x_asks_for_is_kept_by_the_same_question_and_not_by_its_parts() -> 
     assert len({standing.group for standing in verdict.standings.values()}) == 2
 
 
-def test_during_an_outage_nobody_new_is_suspected() -> None:
+def test_during_an_outage_no_new_subject_is_suspected() -> None:
     context = CallContext({}, 0.0, ("other",), is_down=True, has_others=True)
     verdict = after_failure(["a", "b"], FAILURE, context, now=BEGIN, pace=PACE, origin=ORIGIN)
     assert verdict.standings == {}
     assert verdict.is_exhausted
 
 
-def test_a_refusal_is_believed_when_it_is_repeated_minutes_later_and_then_tried_once_a_day() -> None:
+def test_a_refusal_repeated_minutes_later_is_believed_and_then_retried_daily() -> None:
     standing, believed = NORMAL, False
     for seconds, expected, wait in ((0, False, 120), (60, False, 120), (120, True, REFUSED_SECONDS)):
         standing, believed = after_refusal("a", standing, "no", now=BEGIN + seconds, pace=PACE, origin=ORIGIN)
@@ -217,7 +217,7 @@ def test_a_refusal_is_believed_when_it_is_repeated_minutes_later_and_then_tried_
     assert other.group != standing.group, "each is asked about alone"
 
 
-def test_who_waits_is_put_off_and_the_group_that_has_waited_longest_is_asked() -> None:
+def test_the_group_that_has_waited_longest_is_asked_and_others_are_postponed() -> None:
     polls = [DuePoll(each, at, Urgency.URGENT) for each, at in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
     standings = {
         "a": Standing(not_before=50),
@@ -232,7 +232,7 @@ def test_who_waits_is_put_off_and_the_group_that_has_waited_longest_is_asked() -
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=100, unique=True))
-def test_halving_loses_nobody(subjects: list[str]) -> None:
+def test_halving_loses_no_subject(subjects: list[str]) -> None:
     parts = halve(subjects, {}, label="g")
     assert list(parts) == subjects
     sizes = [sum(standing.group == f"g/{half}" for standing in parts.values()) for half in (0, 1)]
@@ -250,21 +250,19 @@ def test_halving_loses_nobody(subjects: list[str]) -> None:
         (("a/0/1", "a/1", "b", "ab"), WITNESSES),
     ],
 )
-def test_questions_are_disjoint_unless_one_is_a_part_of_the_other(
-    labels: tuple[str, ...], count: int
-) -> None:
+def test_questions_are_disjoint_or_nested(labels: tuple[str, ...], count: int) -> None:
     assert disjoint(labels) == count
 
 
 class TestAnswers:
     QUESTION: Final = Question(Call.CREATORS, ("1", "2"))
 
-    def test_lift_what_x_had_against_those_that_it_answers_for(self) -> None:
+    def test_clear_the_standing_of_answered_subjects(self) -> None:
         answer = read_answer(self.QUESTION, {"meta": {"result_count": 0}}, BEGIN, BEGIN)
         standings = {"1": Standing(reason="no", group="g", failures=2)}
         assert after_answer(("1", "2"), answer, standings, origin=ORIGIN) == {"1": None}
 
-    def test_keep_what_x_says_of_a_subject_and_since_when(self) -> None:
+    def test_record_remarks_about_a_subject_with_their_start(self) -> None:
         problem = {"resource_type": "user", "resource_id": "1", "detail": "User has been suspended: [1]."}
         body = {"errors": [problem | {"type": "https://api.x.com/2/problems/resource-not-found"}]}
         answer = read_answer(self.QUESTION, body, BEGIN, BEGIN)
@@ -276,10 +274,10 @@ class TestAnswers:
         later = read_answer(self.QUESTION, body, BEGIN + 60, BEGIN + 60)
         assert after_answer(("1", "2"), later, {"1": standing}, origin=ORIGIN) == {}
 
-    def test_that_fail_are_none(self) -> None:
+    def test_of_failed_calls_record_no_remarks(self) -> None:
         assert failed(self.QUESTION, FAILURE, BEGIN, BEGIN).remarks == {}
 
-    def test_of_a_search_that_are_full_say_that_there_may_be_more(self) -> None:
+    def test_of_a_full_search_record_that_there_may_be_more(self) -> None:
         question = Question(Call.SEARCH, ("news",))
         for number, is_truncated in ((99, False), (100, True)):
             data = [{"id": f"S{each}", "state": "live"} for each in range(number)]

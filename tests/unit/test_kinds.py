@@ -1,4 +1,4 @@
-"""Kinds of endpoints, their targets, and the webhook as the first of them."""
+"""Kinds of endpoints, their targets, and the webhook kind."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_a_challenge_is_a_signed_post_in_the_format_of_the_endpoint() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 410, 429, 500])
-def test_what_a_webhook_answers_is_read_off_its_status(status: int) -> None:
+def test_a_webhooks_answer_is_classified_by_its_status(status: int) -> None:
     answer = Answer(status, None, "7", 1.0, body=b'{"ok": false}')
     assert KINDS[WEBHOOK].read(sending(), answer, 5.0) == Reading(classify(answer, now=5.0))
 
 
 @pytest.mark.parametrize("kind", [*KINDS.values(), ECHO], ids=lambda kind: kind.name)
-def test_the_defaults_of_a_kind_are_some_that_a_caller_could_choose(kind: object) -> None:
+def test_the_defaults_of_a_kind_are_valid_choices(kind: object) -> None:
     assert isinstance(kind, type(ECHO))
     check_event_types(kind.defaults["event_types"])
     assert 1 <= kind.defaults["max_concurrency"] <= 256
@@ -75,7 +75,7 @@ class Deep(Target):
     at: dict[str, SecretStr | int] = Field(default_factory=dict)
 
 
-def test_the_secrets_of_a_target_are_masked_at_any_depth_and_sealed_in_the_clear() -> None:
+def test_nested_secrets_of_a_target_are_masked_when_shown_and_complete_when_sealed() -> None:
     document = {
         "token": "0123456789ab",
         "hooks": ["https://discord.example/api/webhooks/1/abcdefgh"],
@@ -97,7 +97,7 @@ def test_a_mask_shows_four_characters_at_most(secret: str) -> None:
     assert mask(secret) in {"…", "https://h.example/…5678"}
 
 
-def test_a_target_that_is_refused_is_not_quoted() -> None:
+def test_a_refused_target_is_not_quoted() -> None:
     with pytest.raises(ValidationError) as refused:
         read_target(Deep, '{"token": 5, "secret": "hidden in plain sight"}')
     assert "plain sight" not in str(refused.value)
@@ -117,7 +117,7 @@ def test_a_memory_is_text_of_a_bounded_length(memory: str, is_kept: bool) -> Non
     assert is_memorable(memory) is is_kept
 
 
-def test_a_kind_may_say_why_nothing_is_sent_or_not_yet() -> None:
+def test_a_kind_may_skip_or_hold_a_delivery_with_a_reason() -> None:
     target = EchoTarget(url="https://x/", token=SecretStr("t"), quiet_until=100.0)
     waiting = Sending("evt_1", BODY, sending().endpoint, [], target, "", 50.0)
     assert ECHO.render(waiting) == Hold(100.0, "quiet hours")
@@ -125,7 +125,7 @@ def test_a_kind_may_say_why_nothing_is_sent_or_not_yet() -> None:
     assert isinstance(ECHO.render(waiting._replace(now=100.0)), DeliveryRequest)
 
 
-def test_a_kind_reads_codes_out_of_an_answer() -> None:
+def test_a_kind_reads_codes_from_an_answer() -> None:
     target = EchoTarget(url="https://x/", token=SecretStr("t"))
     sent = Sending("evt_1", BODY, sending().endpoint, [], target, "", 50.0)
     gone = ECHO.read(sent, Answer(403, None, None, 1.0, body=b'{"code": "no_such_room"}'), 50.0)

@@ -21,20 +21,20 @@ OTHER = replace(WATCH, id=WatchId("wch_2"), target="2", subject="2")
 ANNOUNCING = replace(WATCH, on_first_sight=OnFirstSight.ANNOUNCE)
 
 
-def test_the_creator_is_whose_watch_matches() -> None:
+def test_a_space_matches_the_watch_of_its_creator() -> None:
     for people in (people_of(Snapshot(SPACE), None), people_of(None, SPACE)):
         assert people.creators == {"1"}
         assert people.are_followed_by(WATCH)
         assert not people.are_followed_by(OTHER)
 
 
-def test_the_hosts_stand_in_where_x_does_not_name_the_creator() -> None:
+def test_hosts_are_matched_if_x_does_not_name_the_creator() -> None:
     assert people_of(Snapshot(replace(SPACE, creator_id=None)), None).creators == {"1", "2"}
     assert people_of(Snapshot(replace(SPACE, creator_id=None)), SPACE).creators == {"1"}
     assert people_of(None, None) == People(frozenset(), frozenset())
 
 
-def test_a_watch_of_a_host_matches_where_somebody_else_is_the_creator() -> None:
+def test_a_host_watch_matches_spaces_of_other_creators() -> None:
     people = people_of(Snapshot(SPACE), None)
     host = replace(OTHER, roles=(WatchRole.HOST,))
     assert people.are_followed_by(host)
@@ -44,7 +44,7 @@ def test_a_watch_of_a_host_matches_where_somebody_else_is_the_creator() -> None:
     assert not people_of(Snapshot(replace(SPACE, creator_id="9", host_ids=())), None).are_followed_by(host)
 
 
-def test_a_space_is_nobody_s_while_neither_creator_nor_host_was_asked_about() -> None:
+def test_a_space_without_a_requested_creator_or_host_matches_no_watch() -> None:
     question = Question(Call.CREATORS, ("1", "2"))
     for fields, is_open in (
         ({"creator_id": "1"}, False),
@@ -57,19 +57,19 @@ def test_a_space_is_nobody_s_while_neither_creator_nor_host_was_asked_about() ->
         assert (unattributed(answer) == [SPACE.id]) is is_open
 
 
-def test_a_watch_wants_its_baseline_once() -> None:
+def test_a_watch_has_one_baseline() -> None:
     assert wants_baseline(WATCH)
     assert not wants_baseline(replace(WATCH, baselined=True))
     assert not wants_baseline(ANNOUNCING)
 
 
-def test_a_space_is_silent_only_while_every_watch_is_on_its_first_poll() -> None:
+def test_a_space_is_silent_only_while_every_watch_is_new() -> None:
     assert is_silent([WATCH, WATCH])
     assert not is_silent([WATCH, ANNOUNCING])
     assert not is_silent([WATCH, replace(WATCH, baselined=True)])
 
 
-def test_a_baseline_has_one_id_for_its_watch_whatever_it_found_and_when() -> None:
+def test_the_id_of_a_baseline_depends_only_on_its_watch() -> None:
     one = baseline_event(WATCH, [SPACE], now=1.0)
     two = baseline_event(WATCH, [], now=2.0)
     assert one.id == two.id != baseline_event(replace(WATCH, id=WatchId("wch_2")), [], now=1.0).id

@@ -35,7 +35,7 @@ def test_counters_carry_their_labels() -> None:
     assert shown["notifier_observations_total", (("result", "ok"), ("source", "lookup"))] == 1
 
 
-def test_a_histogram_adds_up_from_its_smallest_bucket() -> None:
+def test_histogram_buckets_are_cumulative() -> None:
     tally = Tally()
     for seconds in (0.001, 0.01, 0.02, 99.0):
         tally.observe(ATTEMPT_SECONDS, seconds)
@@ -53,7 +53,7 @@ def test_every_metric_is_shown_from_the_start() -> None:
     assert all(f"# TYPE {name.removesuffix('_total')}" in text for name in METRICS)
 
 
-def test_what_was_handed_over_is_not_counted_again_unless_it_comes_back() -> None:
+def test_drained_counts_are_not_counted_again_unless_returned() -> None:
     tally = Tally()
     tally.count(EVENTS, EventType.ENDED)
     counts = tally.take()
@@ -62,7 +62,7 @@ def test_what_was_handed_over_is_not_counted_again_unless_it_comes_back() -> Non
     assert tally.take() == counts
 
 
-def test_a_label_may_hold_the_separator() -> None:
+def test_a_label_may_contain_the_separator() -> None:
     tally = Tally()
     tally.count(UNKNOWN_STATES, "on|off")
     counts = tally.take()
@@ -70,14 +70,14 @@ def test_a_label_may_hold_the_separator() -> None:
     assert samples(render(counts, {}))["notifier_unknown_states_total", (("state", "on|off"),)] == 1
 
 
-def test_a_histogram_knows_how_many_durations_there_were_and_how_long_they_took() -> None:
+def test_a_histogram_has_the_count_and_the_sum() -> None:
     tally = Tally()
     for seconds in (0.5, 1.5, 100.0):
         tally.observe(ATTEMPT_SECONDS, seconds)
     assert ATTEMPT_SECONDS.total(tally.take()) == (3, 102.0)
 
 
-def test_a_name_is_given_once() -> None:
+def test_a_metric_name_is_unique() -> None:
     with pytest.raises(ValueError, match="already"):
         Counter[str](EVENTS.name, "Again.", "type")
     assert METRICS[EVENTS.name] is EVENTS

@@ -1,4 +1,4 @@
-"""The numbers of listeners that are worth an event: each once, on the way up."""
+"""Milestones of listeners: each is announced once, on the way up."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.space_builders import (
     PLANNED,
     WATCHED,
     History,
-    but,
     described_body_of,
     erasure,
     not_found,
     seen,
     space,
     types,
+    variant,
 )
 
 MILESTONE = "space.participants_milestone"
@@ -34,7 +34,7 @@ FIRST_ONES = (100, 500, 1000, 5000, 10_000, 50_000, 100_000, 500_000, 1_000_000)
 
 
 def live(seconds: float, count: int | None) -> Evidence:
-    return seen(seconds, but(LIVE, participant_count=count))
+    return seen(seconds, variant(LIVE, participant_count=count))
 
 
 def reached(history: History) -> list[int]:
@@ -58,13 +58,13 @@ class TestTheThresholds:
             (700, 20, ()),
         ],
     )
-    def test_are_those_above_what_was_and_up_to_what_is(
+    def test_are_those_above_the_old_count_up_to_the_new_one(
         self, before: int, now: int, thresholds: tuple[int, ...]
     ) -> None:
         assert crossed(before, now) == thresholds
 
     @given(st.integers(0, MAX_COUNT), st.integers(0, MAX_COUNT))
-    def test_go_on_for_ever_by_ones_and_fives(self, before: int, now: int) -> None:
+    def test_continue_in_steps_of_ones_and_fives(self, before: int, now: int) -> None:
         found = crossed(before, now)
         assert list(found) == sorted(set(found))
         assert all(
@@ -96,29 +96,29 @@ class TestALiveSpace:
             assert body["data"]["space"]["participant_count"] == 6000
             assert (body["data"]["changed"], body["data"]["previous"]) == ([], {})
 
-    def test_announces_no_number_that_was_reached_before_it_was_first_seen(self) -> None:
+    def test_announces_no_number_reached_before_the_first_sighting(self) -> None:
         history = History(live(0, 730))
         assert history.types == ["space.started"]
         assert history.poll(live(30, 999)) == ()
         history.poll(live(60, 1000))
         assert reached(history) == [1000]
 
-    def test_that_was_taken_in_silently_announces_no_number_that_it_had_then(self) -> None:
+    def test_from_a_baseline_announces_no_number_reached_by_then(self) -> None:
         history = History(live(0, 730), silent=True)
         assert history.poll(live(30, 740)) == ()
 
-    def test_whose_count_was_unknown_at_first_counts_from_nothing(self) -> None:
+    def test_with_an_unknown_first_count_counts_from_zero(self) -> None:
         history = History(live(0, None))
         history.poll(live(30, 101))
         assert reached(history) == [100]
 
-    def test_forgets_no_number_through_the_store(self) -> None:
+    def test_keeps_announced_numbers_through_the_store(self) -> None:
         history = History(live(0, 40), live(30, 101), live(60, 20), live(90, 101), restart=True)
         assert reached(history) == [100]
 
     def test_announces_them_after_people_and_metadata(self) -> None:
         history = History(live(0, 40))
-        busy = but(LIVE, title="Renamed", speaker_ids=("7",), participant_count=100)
+        busy = variant(LIVE, title="Renamed", speaker_ids=("7",), participant_count=100)
         assert types(history.poll(seen(30, busy))) == [
             "space.title_changed",
             "space.speakers_added",
@@ -127,9 +127,9 @@ class TestALiveSpace:
 
 
 class TestAScheduledSpace:
-    def test_counts_nobody_before_it_begins(self) -> None:
-        history = History(seen(0, but(PLANNED, participant_count=300)))
-        assert history.poll(seen(60, but(PLANNED, participant_count=800))) == ()
+    def test_counts_no_listeners_before_its_start(self) -> None:
+        history = History(seen(0, variant(PLANNED, participant_count=300)))
+        assert history.poll(seen(60, variant(PLANNED, participant_count=800))) == ()
         assert history.state.peak_participant_count is None
         assert types(history.poll(live(620, 120))) == ["space.started", MILESTONE]
         assert reached(history) == [100]
@@ -144,20 +144,20 @@ class TestAScheduledSpace:
 class TestTheEnd:
     def test_comes_after_the_numbers_that_its_poll_shows(self) -> None:
         history = History(live(0, 40))
-        events = history.poll(seen(4300, but(ENDED, participant_count=501)))
+        events = history.poll(seen(4300, variant(ENDED, participant_count=501)))
         assert types(events) == [MILESTONE, MILESTONE, "space.ended"]
         assert events[-1].data["details"]["peak_participant_count"] == 501
 
-    def test_of_a_space_that_nobody_saw_live_announces_them_between_start_and_end(self) -> None:
+    def test_of_a_space_never_seen_live_announces_them_between_start_and_end(self) -> None:
         history = History(seen(0, PLANNED))
-        events = history.poll(seen(4300, but(ENDED, participant_count=100)))
+        events = history.poll(seen(4300, variant(ENDED, participant_count=100)))
         assert types(events) == ["space.started", MILESTONE, "space.ended"]
 
-    def test_lets_nothing_be_reached_afterwards(self) -> None:
+    def test_allows_no_further_milestones(self) -> None:
         history = History(live(0, 40), seen(4300, ENDED))
-        assert history.poll(seen(4360, but(ENDED, participant_count=5000))) == ()
+        assert history.poll(seen(4360, variant(ENDED, participant_count=5000))) == ()
 
-    def test_that_was_inferred_and_is_taken_back_repeats_no_number(self) -> None:
+    def test_that_is_retracted_repeats_no_number(self) -> None:
         history = History(live(0, 40), live(30, 120), not_found(60), not_found(90))
         history.take(erasure(60 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
@@ -168,7 +168,7 @@ class TestTheEnd:
 
 
 @pytest.mark.parametrize("counts", [(250, 300), (120, 499), (100, 5200)])
-def test_ids_do_not_depend_on_the_count_that_a_poll_happened_to_see(counts: tuple[int, int]) -> None:
+def test_ids_do_not_depend_on_the_observed_count(counts: tuple[int, int]) -> None:
     known = History(live(0, 40)).known
     one, other = (
         decide(known, live(30 + number, count), patience=PATIENCE, context=WATCHED).events

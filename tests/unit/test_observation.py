@@ -1,4 +1,4 @@
-"""Reading X's answers, in both of its contracts and in no contract at all."""
+"""Reading X's answers, in either contract or malformed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(body: object, question: Question = LOOKUP) -> Observation:
 
 
 def missing(space_id: str, host: str = HOSTS[1], **changes: Any) -> dict[str, Any]:
-    """The error with which X names a Space as not found."""
+    """Return X's error for a Space that is not found."""
     return {
         "value": space_id,
         "detail": f"Could not find space with ids: [{space_id}].",
@@ -71,24 +71,24 @@ def test_not_found_may_name_the_space_by_its_value_alone() -> None:
         {"type": ["resource-not-found"]},
     ],
 )
-def test_any_other_error_leaves_open_whether_the_space_is_there(changes: dict[str, Any]) -> None:
+def test_any_other_error_leaves_the_existence_of_the_space_open(changes: dict[str, Any]) -> None:
     answer = read({"errors": [missing(ID, **changes)]})
     assert answer.evidence(ID).presence is Presence.INACCESSIBLE
     assert answer.not_found == frozenset()
 
 
-def test_data_wins_where_errors_name_the_same_space() -> None:
+def test_data_takes_precedence_over_errors_about_the_same_space() -> None:
     answer = read({"data": [{"id": ID, "state": "live"}], "errors": [missing(ID)]})
     assert answer.evidence(ID).presence is Presence.SEEN
 
 
 @pytest.mark.parametrize("call", [Call.CREATORS, Call.SEARCH])
 @pytest.mark.parametrize("body", [{"meta": {"result_count": 0}}, {"data": []}, {"errors": [missing(ID)]}])
-def test_not_being_there_is_absence_in_creators_and_search(call: Call, body: dict[str, Any]) -> None:
+def test_a_missing_space_is_absent_in_creators_and_search(call: Call, body: dict[str, Any]) -> None:
     assert read(body, Question(call, (ID,))).evidence(ID).presence is Presence.ABSENT
 
 
-def test_a_space_that_nobody_asked_for_is_seen_all_the_same() -> None:
+def test_a_space_that_was_not_requested_is_seen_as_well() -> None:
     answer = read({"data": [{"id": ID, "state": "live"}]}, Question(Call.CREATORS, ("2244994945",)))
     assert set(answer.snapshots) == {ID}
 
@@ -111,7 +111,7 @@ def test_a_space_that_nobody_asked_for_is_seen_all_the_same() -> None:
         {"data": [], "errors": "x"},
     ],
 )
-def test_a_body_that_no_contract_knows_is_a_failed_call(body: object) -> None:
+def test_a_body_of_an_unknown_form_is_a_failed_call(body: object) -> None:
     answer = read(body)
     assert answer.failure is not None
     assert answer.failure.kind is FailureKind.UNAVAILABLE
@@ -129,12 +129,12 @@ def test_a_body_that_no_contract_knows_is_a_failed_call(body: object) -> None:
         ),
     ],
 )
-def test_a_record_without_the_id_of_a_space_is_passed_over(record: object) -> None:
+def test_a_record_without_a_space_id_is_skipped(record: object) -> None:
     answer = read({"data": [record, {"id": ID, "state": "live"}]})
     assert set(answer.snapshots) == {ID}
 
 
-def test_a_snapshot_brings_the_people_whom_its_space_names_and_no_others() -> None:
+def test_a_snapshot_contains_exactly_the_people_of_its_space() -> None:
     included = [{"id": str(number), "name": f"N{number}", "username": f"n{number}"} for number in range(6)]
     body = {
         "data": [
@@ -152,11 +152,11 @@ def test_a_snapshot_brings_the_people_whom_its_space_names_and_no_others() -> No
 @pytest.mark.parametrize(
     "includes", [None, [], "x", {"users": None}, {"users": {"id": "1"}}, {"users": [None, 7]}]
 )
-def test_includes_of_another_form_hold_nobody(includes: object) -> None:
+def test_malformed_includes_contain_no_people(includes: object) -> None:
     assert read({"data": [{"id": ID, "host_ids": ["1"]}], "includes": includes}).users == {}
 
 
-def test_names_are_turned_into_users() -> None:
+def test_names_are_resolved_to_users() -> None:
     question = Question(Call.USERS, ("TwitterDev", "nobody"))
     body = {
         "data": [{"id": "2244994945", "name": "Twitter Dev", "username": "TwitterDev"}],
@@ -168,7 +168,7 @@ def test_names_are_turned_into_users() -> None:
     assert answer.snapshots == {}
 
 
-def test_a_failed_call_says_nothing_of_anybody() -> None:
+def test_a_failed_call_says_nothing_about_any_subject() -> None:
     failure = Failure(FailureKind.RATE_LIMITED, "wait", retry_at=200.0)
     answer = failed(LOOKUP, failure, 100.0, 101.5)
     assert answer.failure is failure
@@ -190,7 +190,7 @@ def test_a_failed_call_says_nothing_of_anybody() -> None:
         ({"a": 1}, ""),
     ],
 )
-def test_a_problem_is_known_by_the_last_segment_of_its_type(named: object, name: str) -> None:
+def test_a_problem_is_identified_by_the_last_segment_of_its_type(named: object, name: str) -> None:
     assert problem_type({"type": named}) == name
 
 
@@ -199,7 +199,7 @@ def test_a_problem_without_a_type_has_none() -> None:
 
 
 class TestAnswersOfNothingButAnError:
-    """A 200 without data is no empty list where something in it says that the list was not made."""
+    """A 200 without data is not an empty list if it contains an error about the call."""
 
     BODIES: Final = {
         "a numbered error": ({"errors": [{"code": 130, "message": "Over capacity"}]}, "unavailable"),
@@ -253,7 +253,7 @@ class TestAnswersOfNothingButAnError:
         assert answer.failure.kind == kind
         assert answer.failure.detail
 
-    def test_is_an_answer_where_there_is_data(self) -> None:
+    def test_is_an_answer_if_there_is_data(self) -> None:
         body = {"data": [{"id": ID}], "errors": [{"code": 130, "message": "Over capacity"}]}
         answer = read(body)
         assert answer.failure is None
@@ -262,37 +262,37 @@ class TestAnswersOfNothingButAnError:
         assert answer.evidence(OTHER).presence is Presence.ABSENT, "what is left out of it says nothing"
 
     @pytest.mark.parametrize("body", [{"meta": {"result_count": 0}}, {"data": []}, {"meta": {}}])
-    def test_is_an_empty_list_where_nothing_says_otherwise(self, body: dict[str, Any]) -> None:
+    def test_is_an_empty_list_unless_an_error_says_otherwise(self, body: dict[str, Any]) -> None:
         assert read(body, Question(Call.CREATORS, ("1",))).failure is None
 
 
 @pytest.mark.parametrize("name", ["errors", "includes", "meta"])
-def test_null_is_left_out(name: str) -> None:
+def test_null_is_ignored(name: str) -> None:
     answer = read({"data": [{"id": ID, "state": "live", "title": None}], name: None})
     assert answer.failure is None
     assert answer.evidence(ID).presence is Presence.SEEN
 
 
-def test_null_inside_of_parts_is_left_out() -> None:
+def test_null_inside_parts_is_ignored() -> None:
     body: dict[str, Any] = {"data": [None, {"id": ID}], "errors": [None], "includes": {"users": None}}
     assert set(read(body).snapshots) == {ID}
     assert read({"data": None, "errors": None, "meta": None}).failure is not None, "nothing is no answer"
     assert read({"data": None, "meta": {"result_count": None}}).failure is None
 
 
-def test_errors_of_another_form_do_not_throw_data_away() -> None:
+def test_malformed_errors_do_not_discard_data() -> None:
     answer = read({"data": [{"id": ID}], "errors": {"message": "odd"}})
     assert answer.failure is None
     assert set(answer.snapshots) == {ID}
 
 
-def test_of_two_records_of_one_space_the_fuller_one_counts() -> None:
+def test_of_two_records_of_a_space_the_more_complete_one_counts() -> None:
     full = {"id": ID, "state": "live", "title": "Hello", "lang": "en"}
     for data in ([full, {"id": ID, "state": "live"}], [{"id": ID, "state": "live"}, full]):
         assert read({"data": data}).snapshots[ID].space.title == "Hello"
 
 
-def test_who_is_asked_about_alone_is_the_creator_of_what_is_listed() -> None:
+def test_the_only_requested_creator_is_that_of_all_listed_spaces() -> None:
     data = [{"id": ID, "state": "live"}, {"id": OTHER, "state": "live", "creator_id": "9"}]
     alone = read({"data": data}, Question(Call.CREATORS, ("1",)))
     assert [each.space.creator_id for each in alone.snapshots.values()] == ["1", "9"]
@@ -313,7 +313,7 @@ def test_who_is_asked_about_alone_is_the_creator_of_what_is_listed() -> None:
         ({"type": "about:blank", "title": "Oops", "detail": "no", "status": 503}, SubjectStatus.UNANSWERED),
     ],
 )
-def test_what_x_says_of_a_creator_is_kept(changes: dict[str, Any], status: SubjectStatus) -> None:
+def test_remarks_of_x_about_a_creator_are_kept(changes: dict[str, Any], status: SubjectStatus) -> None:
     error = missing("1", resource_type="user", **changes)
     answer = read({"errors": [error]}, Question(Call.CREATORS, ("1", "2")))
     assert {subject: remark.status for subject, remark in answer.remarks.items()} == {"1": status}

@@ -1,4 +1,4 @@
-"""What an operation reads from its handler, and what a handler must say."""
+"""What an operation derives from its handler, and what a handler must declare."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def with_a_text(_call: Call[None, None]) -> Reply[str]:  # type: ignore[ty
     raise NotImplementedError
 
 
-def test_models_and_texts_are_the_handlers_own() -> None:
+def test_models_and_texts_come_from_the_handler() -> None:
     read = operation("PATCH", "/v1/things", change_thing, PUBLIC)
     assert (read.body, read.query, read.answer) == (ThingBody, ThingQuery, PageView[Thing])
     assert read.summary == "Change a thing"
@@ -92,7 +92,7 @@ def test_models_and_texts_are_the_handlers_own() -> None:
 
 
 @pytest.mark.parametrize("handler", [forget_things, show_things])
-def test_what_there_is_not_is_none(handler: Callable[[Call[None, None]], Awaitable[Reply[Any]]]) -> None:
+def test_missing_parts_are_none(handler: Callable[[Call[None, None]], Awaitable[Reply[Any]]]) -> None:
     read = operation("GET", "/v1/things", handler, PUBLIC)
     assert (read.body, read.query, read.answer, read.description) == (None, None, None, "")
 
@@ -110,11 +110,11 @@ def test_what_there_is_not_is_none(handler: Callable[[Call[None, None]], Awaitab
         mute,
     ],
 )
-def test_a_handler_that_does_not_say_it_fails_at_import(handler: Any) -> None:
+def test_an_incomplete_handler_fails_at_import(handler: Any) -> None:
     with pytest.raises(TypeError, match=f"tests.unit.test_operations.{handler.__name__}: "):
         operation("GET", "/v1/things", handler, PUBLIC)
 
 
-def test_a_post_answers_with_what_can_be_kept() -> None:
+def test_the_answer_of_a_post_can_be_stored() -> None:
     with pytest.raises(TypeError, match="kept"):
         operation("POST", "/v1/things", show_things, PUBLIC)

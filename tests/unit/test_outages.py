@@ -21,7 +21,7 @@ def response(kind: FailureKind, retry_at: float | None = None, *, refusals: int 
 
 
 def pauses(kind: FailureKind, retry_at: float | None = None) -> list[float]:
-    """For how long a call is not made after the first, the second … of refusals that follow each other."""
+    """Return the pauses of a call after consecutive refusals."""
     return [
         (response(kind, retry_at, refusals=each).pause_until or NOW) - NOW
         for each in range(1, len(GROWTH) + 1)
@@ -34,7 +34,7 @@ def test_an_outage_of_the_whole_account_pauses_the_call(kind: FailureKind) -> No
     assert response(kind) == Response(until, until)
 
 
-def test_an_outage_is_asked_about_again_soon_and_stops_nobody() -> None:
+def test_an_outage_is_retried_soon_and_stops_no_other_call() -> None:
     assert response(FailureKind.UNAVAILABLE) == Response(NOW + CADENCE.near)
 
 
@@ -56,16 +56,16 @@ def test_a_rate_limit_pauses_the_call_until_the_window_ends(retry_at: float | No
     assert response(FailureKind.RATE_LIMITED, retry_at) == Response(again_at, again_at)
 
 
-def test_waits_grow_while_refusals_with_requests_left_follow_each_other() -> None:
+def test_waits_grow_with_consecutive_refusals_with_requests_left() -> None:
     assert pauses(FailureKind.TOO_FAST) == GROWTH
 
 
-def test_waits_grow_where_a_reset_is_past_and_x_refuses_again() -> None:
+def test_waits_grow_when_x_refuses_again_after_a_past_reset() -> None:
     assert pauses(FailureKind.RATE_LIMITED, NOW - 5) == GROWTH
     assert pauses(FailureKind.RATE_LIMITED, NOW) == GROWTH
 
 
-def test_waits_grow_beyond_what_the_headers_promise_and_never_end_before_it() -> None:
+def test_waits_grow_beyond_the_stated_reset_and_never_end_before_it() -> None:
     assert pauses(FailureKind.RATE_LIMITED, NOW + 10) == [max(10, grown) for grown in GROWTH]
 
 
@@ -75,7 +75,7 @@ def test_any_count_of_refusals_has_its_wait(refusals: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.HELD_BACK])
-def test_x_is_asked_no_sooner_than_it_wants_whatever_the_failure(kind: FailureKind) -> None:
+def test_x_is_not_asked_before_its_requested_time(kind: FailureKind) -> None:
     late, soon = NOW + 7200, NOW + 0.5
     assert response(kind, late).ask_again_at == late
     assert response(kind, soon).ask_again_at >= response(kind).ask_again_at - BLIND_WAIT_SECONDS
@@ -84,11 +84,11 @@ def test_x_is_asked_no_sooner_than_it_wants_whatever_the_failure(kind: FailureKi
         assert response(kind, late).pause_until == late
 
 
-def test_an_outage_that_says_when_to_come_back_still_backs_off() -> None:
+def test_an_outage_with_a_retry_time_still_backs_off() -> None:
     assert pauses(FailureKind.UNAVAILABLE, NOW + 2) == [max(CADENCE.near, grown) for grown in GROWTH]
 
 
-def test_holding_back_stops_no_other_question() -> None:
+def test_a_request_held_back_stops_no_other_question() -> None:
     assert response(FailureKind.HELD_BACK, NOW + 5) == Response(NOW + 5)
     assert response(FailureKind.HELD_BACK, NOW - 5) == Response(NOW)
     assert response(FailureKind.HELD_BACK, NOW + 1e9) == Response(NOW + WINDOW_SECONDS)
@@ -97,7 +97,7 @@ def test_holding_back_stops_no_other_question() -> None:
 
 @pytest.mark.parametrize("kind", FailureKind)
 @given(st.none() | st.floats(0, 1e12), st.integers(1, 1000))
-def test_a_failure_is_never_answered_at_once_with_another_question(
+def test_a_failure_is_never_followed_at_once_by_another_question(
     kind: FailureKind, retry_at: float | None, refusals: int
 ) -> None:
     chosen = response(kind, retry_at, refusals=refusals)

@@ -60,7 +60,7 @@ def outcome(
         (999, OutcomeKind.RETRY, False),
     ],
 )
-def test_a_status_means(status: int, kind: OutcomeKind, slow_down: bool) -> None:
+def test_a_status_has_its_outcome(status: int, kind: OutcomeKind, slow_down: bool) -> None:
     found = outcome(status)
     assert (found.kind, found.slow_down, found.counted) == (kind, slow_down, True)
     assert found.reason
@@ -84,24 +84,24 @@ def test_a_status_means(status: int, kind: OutcomeKind, slow_down: bool) -> None
         (ErrorClass.LOCAL, OutcomeKind.OURS, False),
     ],
 )
-def test_an_error_means(error: ErrorClass, kind: OutcomeKind, counted: bool) -> None:
+def test_an_error_has_its_outcome(error: ErrorClass, kind: OutcomeKind, counted: bool) -> None:
     found = outcome(error=error)
     assert (found.kind, found.slow_down, found.counted) == (kind, False, counted)
 
 
-def test_every_error_has_its_row() -> None:
+def test_every_error_class_is_tested() -> None:
     assert set(BY_ERROR) == set(ErrorClass)
 
 
-def test_the_kinds_are_the_glossary() -> None:
+def test_the_outcomes_are_those_of_the_glossary() -> None:
     assert [kind.value for kind in OutcomeKind] == ["delivered", "retry", "gone", "refused", "ours"]
 
 
-def test_an_answer_that_broke_off_is_no_delivery() -> None:
+def test_a_truncated_answer_is_not_a_delivery() -> None:
     assert outcome(200, ErrorClass.TIMEOUT).kind is OutcomeKind.RETRY
 
 
-def test_the_reason_carries_the_detail() -> None:
+def test_the_reason_contains_the_detail() -> None:
     assert outcome(error=ErrorClass.BLOCKED_ADDRESS, detail="10.0.0.1 is private").reason == (
         "the address is forbidden for webhooks: 10.0.0.1 is private"
     )
@@ -137,7 +137,7 @@ def test_retry_after_counts_on_any_failure(status: int) -> None:
     assert outcome(status, retry_after="120").retry_after_seconds == 120
 
 
-def test_retry_after_on_a_success_means_nothing() -> None:
+def test_retry_after_on_a_success_is_ignored() -> None:
     assert outcome(200, retry_after="120").retry_after_seconds is None
 
 
@@ -190,7 +190,7 @@ def test_retry_after_is_seconds_or_a_date_up_to_a_day(text: str, seconds: float 
 
 
 @given(st.text())
-def test_no_retry_after_crashes_or_leaves_the_day(text: str) -> None:
+def test_no_retry_after_crashes_or_exceeds_a_day(text: str) -> None:
     found = parse_retry_after(text, now=NOW)
     assert found is None or 0 <= found <= DAY
 
@@ -220,11 +220,11 @@ def test_only_2xx_delivers(status: int) -> None:
         (200, "1", False),
     ],
 )
-def test_who_asks_for_a_slower_pace(status: int, retry_after: str | None, paced: bool) -> None:
+def test_answers_that_ask_for_a_slower_pace(status: int, retry_after: str | None, paced: bool) -> None:
     assert outcome(status, retry_after=retry_after).paced is paced
 
 
-def test_no_more_of_an_answer_is_recorded_than_of_any() -> None:
+def test_every_recorded_answer_has_the_same_size_limit() -> None:
     answer = Answer(200, None, "5", 1.0, headers={"retry-after": "5", "etag": "1"}, body=b"x" * 5000)
     kept = recorded(answer)
     assert (kept.headers, kept.body) == ({"retry-after": "5"}, b"x" * 4096)

@@ -1,4 +1,4 @@
-"""What follows from a planned start: the reminder before it, and the news that it was missed."""
+"""Planned starts: the reminder before, and the event about an overdue start."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.support.space_builders import (
     START,
     History,
     at,
-    but,
     described_body_of,
     not_found,
     reminder,
     seen,
     space,
     types,
+    variant,
 )
 
 LEAD = PATIENCE.reminder
@@ -37,24 +37,24 @@ PLAN = 10_000
 
 
 def planned(start: float | None = PLAN, **fields: object) -> Space:
-    """A Space that is planned to start this long after the start."""
-    return but(PLANNED, scheduled_start=None if start is None else at(start), **fields)
+    """Return a Space that is planned to start this many seconds after ``START``."""
+    return variant(PLANNED, scheduled_start=None if start is None else at(start), **fields)
 
 
 def armed(known: KnownSpace) -> float | None:
-    """Seconds after the start at which the reminder rings, None where there is none."""
+    """Return when the reminder is due, in seconds after ``START``, or None."""
     moment = timers_of(known, patience=PATIENCE).get(TimerKind.REMINDER)
     return None if moment is None else moment - START
 
 
 class TestTheReminder:
-    def test_is_armed_as_long_before_the_start_as_is_set(self) -> None:
+    def test_is_set_for_the_configured_time_before_the_start(self) -> None:
         known = History(seen(0, planned())).state
         assert armed(known) == PLAN - 900
         own = replace(PATIENCE, reminder=60.0)
         assert timers_of(known, patience=own) == {TimerKind.REMINDER: START + PLAN - 60}
 
-    def test_is_announced_when_it_fires_and_then_no_more(self) -> None:
+    def test_is_announced_once_when_it_fires(self) -> None:
         history = History(seen(0, planned(), took=0.5))
         (event,) = history.take(reminder(PLAN - LEAD + 1))
         assert (event.type, event.sequence) == (EventType.REMINDER, 2)
@@ -63,7 +63,7 @@ class TestTheReminder:
         assert history.take(reminder(PLAN - LEAD + 2)) == ()
         assert history.state.sequence == 2
 
-    def test_shows_the_space_and_changes_nothing_of_it(self) -> None:
+    def test_shows_the_space_and_changes_nothing(self) -> None:
         history = History(seen(0, planned()))
         before = history.state.space
         (event,) = history.take(reminder(PLAN - LEAD))
@@ -77,19 +77,19 @@ class TestTheReminder:
         assert history.state.space == before
 
     @pytest.mark.parametrize("early", [0.001, 1, 5000])
-    def test_says_nothing_when_it_fires_too_early(self, early: float) -> None:
+    def test_is_not_announced_when_it_fires_too_early(self, early: float) -> None:
         history = History(seen(0, planned()))
         assert history.take(reminder(PLAN - LEAD - early)) == ()
         assert armed(history.state) == PLAN - LEAD
 
-    def test_says_nothing_of_a_space_that_no_watch_follows(self) -> None:
+    def test_is_not_announced_for_an_unwatched_space(self) -> None:
         history = History(seen(0, planned()))
         assert history.take(replace(reminder(PLAN - LEAD), watched=False)) == ()
         assert armed(history.state) == PLAN - LEAD
 
     @pytest.mark.parametrize("start", [None, "soon"])
-    def test_needs_a_start_that_can_be_read(self, start: str | None) -> None:
-        history = History(seen(0, but(PLANNED, scheduled_start=start)))
+    def test_needs_a_readable_start(self, start: str | None) -> None:
+        history = History(seen(0, variant(PLANNED, scheduled_start=start)))
         assert armed(history.state) is None
         assert history.take(reminder(PLAN)) == ()
 
@@ -106,20 +106,20 @@ class TestTheReminder:
             (899.9, 0),
         ],
     )
-    def test_that_was_held_up_says_how_many_minutes_are_left(self, late: float, minutes: float) -> None:
+    def test_that_is_late_states_the_remaining_minutes(self, late: float, minutes: float) -> None:
         history = History(seen(0, planned()))
         (event,) = history.take(reminder(PLAN - LEAD + late))
         assert event.data["details"] == {"minutes_before": minutes}
         described_body_of(event)
 
     @pytest.mark.parametrize("late", [900, 901, 90_000])
-    def test_that_was_held_up_until_the_start_is_dropped(self, late: float) -> None:
+    def test_that_is_late_beyond_the_start_is_dropped(self, late: float) -> None:
         history = History(seen(0, planned()))
         assert history.take(reminder(PLAN - LEAD + late)) == ()
         assert armed(history.state) is None
         assert history.state.sequence == 1
 
-    def test_that_was_held_up_is_not_lost_to_a_poll_meanwhile(self) -> None:
+    def test_that_is_late_survives_a_poll_in_between(self) -> None:
         history = History(seen(0, planned()))
         history.poll(seen(PLAN - LEAD + 100, planned(title="Renamed")))
         assert armed(history.state) == PLAN - LEAD
@@ -135,18 +135,18 @@ class TestTheReminder:
         "first_seen", [PLAN - LEAD, PLAN - LEAD + 1, PLAN - 1, PLAN, PLAN + 5000], ids=lambda at: f"{at}s"
     )
     @pytest.mark.parametrize("silent", [False, True])
-    def test_of_a_start_that_is_learned_of_too_late_is_skipped(self, first_seen: float, silent: bool) -> None:
+    def test_of_a_start_learned_of_too_late_is_skipped(self, first_seen: float, silent: bool) -> None:
         history = History(seen(first_seen, planned()), silent=silent)
         assert armed(history.state) is None
         assert history.take(reminder(first_seen + 1)) == ()
 
-    def test_of_a_start_that_is_learned_of_in_time_is_kept(self) -> None:
+    def test_of_a_start_learned_of_in_time_is_kept(self) -> None:
         assert armed(History(seen(PLAN - LEAD - 1, planned()), silent=True).state) == PLAN - LEAD
 
 
 class TestAReschedule:
     @pytest.mark.parametrize("other", [PLAN + 5000, PLAN - 5000])
-    def test_takes_the_reminder_along(self, other: float) -> None:
+    def test_moves_the_reminder(self, other: float) -> None:
         history = History(seen(0, planned()), seen(60, planned(other)))
         assert armed(history.state) == other - LEAD
         if other > PLAN:
@@ -186,14 +186,14 @@ class TestAReschedule:
         history.poll(seen(PLAN - 750, planned()))
         assert armed(history.state) is None
 
-    def test_that_only_spells_the_start_otherwise_is_none(self) -> None:
-        history = History(seen(0, but(PLANNED, scheduled_start="2021-07-14T12:00:00Z")))
+    def test_to_the_same_time_in_another_format_is_none(self) -> None:
+        history = History(seen(0, variant(PLANNED, scheduled_start="2021-07-14T12:00:00Z")))
         (event,) = history.take(reminder(4 * 3600 - LEAD))
-        history.poll(seen(4 * 3600 - 800, but(PLANNED, scheduled_start="2021-07-14T14:00:00.000+02:00")))
+        history.poll(seen(4 * 3600 - 800, variant(PLANNED, scheduled_start="2021-07-14T14:00:00.000+02:00")))
         assert armed(history.state) is None
         assert event.data["space"]["scheduled_start"] == "2021-07-14T12:00:00Z"
 
-    def test_for_ever_does_not_grow_the_record_for_ever(self) -> None:
+    def test_repeated_without_end_does_not_grow_the_record(self) -> None:
         history = History(seen(0, planned()))
         for number in range(3 * MAX_ANNOUNCED):
             start = PLAN * (number + 1)
@@ -215,19 +215,19 @@ class TestTheReminderIsDropped:
         ],
         ids=["start", "cancellation", "not found", "never started", "end"],
     )
-    def test_when_the_space_does_not_wait_any_more(self, polls: list[Evidence], phase: Phase) -> None:
+    def test_when_the_space_is_no_longer_scheduled(self, polls: list[Evidence], phase: Phase) -> None:
         history = History(seen(0, planned()), *polls)
         assert history.phase is phase
         assert TimerKind.REMINDER not in timers_of(history.state, patience=PATIENCE)
         assert history.take(reminder(PLAN - LEAD)) == ()
 
-    def test_but_comes_back_with_a_space_whose_cancellation_was_wrong(self) -> None:
+    def test_but_restored_when_a_cancellation_is_corrected(self) -> None:
         history = History(seen(0, planned()), not_found(10), not_found(40), seen(100, planned()))
         history.poll(seen(130, planned()))
         assert history.types[-1] == "space.corrected"
         assert armed(history.state) == PLAN - LEAD
 
-    def test_and_not_announced_late_when_the_space_comes_back_after_its_time(self) -> None:
+    def test_and_not_announced_late_when_the_space_returns_after_its_time(self) -> None:
         history = History(seen(0, planned()), not_found(10), not_found(40))
         back = PLAN - LEAD + 100
         history.poll(seen(back, planned()))
@@ -237,7 +237,7 @@ class TestTheReminderIsDropped:
 
 
 class TestAnOverdueStart:
-    def test_is_announced_by_the_first_poll_that_was_asked_for_after_the_moment(self) -> None:
+    def test_is_announced_by_the_first_poll_requested_after_that_time(self) -> None:
         history = History(seen(0, planned()))
         assert history.poll(seen(PLAN + 599, planned())) == ()
         assert history.poll(seen(PLAN + 600.5, planned())) == ()
@@ -253,12 +253,12 @@ class TestAnOverdueStart:
             history.poll(seen(seconds, planned()))
         assert history.types == ["space.scheduled", "space.start_overdue"]
 
-    def test_is_announced_by_any_poll_that_shows_it_waiting_however_late(self) -> None:
+    def test_is_announced_by_any_poll_that_shows_it_scheduled_however_late(self) -> None:
         history = History(seen(0, planned()))
         (event,) = history.poll(seen(PLAN + 90_000.25, planned()))
         assert event.data["details"] == {"overdue_seconds": 90_000.25}
 
-    def test_is_as_late_as_is_set(self) -> None:
+    def test_comes_after_the_configured_time(self) -> None:
         history = History(seen(0, planned()), patience=Patience(2, 30.0, overdue=5.0))
         assert history.poll(seen(PLAN + 4, planned())) == ()
         assert types(history.poll(seen(PLAN + 6, planned()))) == ["space.start_overdue"]
@@ -269,7 +269,7 @@ class TestAnOverdueStart:
         assert history.poll(seen(PLAN + 700, planned(state=state))) == ()
         assert types(history.poll(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
 
-    def test_is_not_announced_by_a_poll_that_puts_it_off(self) -> None:
+    def test_is_not_announced_by_a_poll_that_postpones_it(self) -> None:
         history = History(seen(0, planned()))
         later = planned(PLAN + 5000)
         assert types(history.poll(seen(PLAN + 700, later))) == [EventType.RESCHEDULED]
@@ -285,12 +285,12 @@ class TestAnOverdueStart:
         assert len({event.id for event in overdue}) == 2
 
     @pytest.mark.parametrize("state", ["live", "canceled"])
-    def test_is_not_announced_by_the_poll_that_shows_it_has_begun_or_never_will(self, state: str) -> None:
+    def test_is_not_announced_by_a_poll_that_shows_it_started_or_over(self, state: str) -> None:
         history = History(seen(0, planned()))
         events = history.poll(seen(PLAN + 700, planned(state=state)))
         assert EventType.START_OVERDUE not in types(events)
 
-    def test_comes_last_among_the_news_of_its_poll(self) -> None:
+    def test_comes_last_among_the_events_of_its_poll(self) -> None:
         history = History(seen(0, planned()))
         renamed = planned(title="Renamed", host_ids=("1", "2", "3"))
         assert types(history.poll(seen(PLAN + 700, renamed))) == [
@@ -307,11 +307,11 @@ class TestAnOverdueStart:
         (event,) = history.poll(seen(PLAN + 720, renamed))
         assert event.data["details"] == {"overdue_seconds": 720}
 
-    def test_is_reported_a_space_that_was_taken_in_silently(self) -> None:
+    def test_is_announced_for_a_space_from_a_baseline(self) -> None:
         history = History(seen(PLAN + 700, planned()), silent=True)
         assert types(history.poll(seen(PLAN + 710, planned()))) == ["space.start_overdue"]
 
-    def test_of_an_older_updated_at_is_measured_against_the_start_that_is_believed(self) -> None:
+    def test_uses_the_believed_start_with_an_older_updated_at(self) -> None:
         current = planned(updated_at=at(0))
         history = History(seen(0, current))
         stale = planned(PLAN + 50_000, updated_at=at(-1))
@@ -330,14 +330,14 @@ def test_ids_of_two_planned_starts_differ_in_the_same_place(what: EventType) -> 
 
 
 @pytest.mark.parametrize("what", [REMINDER, OVERDUE])
-def test_what_is_announced_is_noted_once(what: str) -> None:
+def test_an_announcement_is_recorded_once(what: str) -> None:
     known = History(seen(0, planned())).state
     noted = note_announced(known, what)
     assert len(noted.announced) == 1
     assert note_announced(noted, what) is noted
 
 
-def test_without_a_planned_start_there_is_nothing_to_note() -> None:
+def test_without_a_planned_start_nothing_is_recorded() -> None:
     known = History(seen(0, planned(None))).state
     assert note_announced(known, REMINDER) is known
 
@@ -359,15 +359,15 @@ def test_only_a_scheduled_space_has_a_planned_start(phase: Phase) -> None:
         "9999-12-31T23:59:59.99999Z",
     ],
 )
-def test_a_start_at_the_edge_of_the_calendar_harms_nothing(start: str) -> None:
-    history = History(seen(0, but(PLANNED, scheduled_start=start)), restart=True)
-    history.poll(seen(60, but(PLANNED, scheduled_start=start)))
+def test_a_start_at_the_edge_of_the_calendar_does_no_harm(start: str) -> None:
+    history = History(seen(0, variant(PLANNED, scheduled_start=start)), restart=True)
+    history.poll(seen(60, variant(PLANNED, scheduled_start=start)))
     history.take(reminder(1e12))
     assert set(history.types) <= {"space.scheduled", "space.start_overdue"}
 
 
 @given(st.lists(st.tuples(st.sampled_from([1500, 3000, 6000]), st.integers(1, 1500)), max_size=12))
-def test_no_start_is_reminded_of_or_called_overdue_twice(steps: list[tuple[int, int]]) -> None:
+def test_no_start_has_two_reminders_or_is_overdue_twice(steps: list[tuple[int, int]]) -> None:
     history = History(seen(0, planned(1500)), restart=True)
     seconds = 0
     for start, pause in steps:

@@ -1,4 +1,4 @@
-"""What a body of X's says of a failed call, whatever the status that it came with."""
+"""The classification of X's error bodies, regardless of their status."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ BODIES: list[tuple[Any, FailureKind | None]] = [
 
 
 @pytest.mark.parametrize(("body", "kind"), BODIES, ids=lambda value: str(value)[:70])
-def test_a_body_is_judged_by_its_content(body: Any, kind: FailureKind | None) -> None:
+def test_a_body_is_classified_by_its_content(body: Any, kind: FailureKind | None) -> None:
     assert failure_kind(body) is kind
 
 
 @pytest.mark.parametrize("words", ["spend cap", "usage cap", "credits depleted", "rate limit exceeded"])
-def test_a_query_that_x_repeats_is_no_verdict(words: str) -> None:
+def test_a_query_repeated_by_x_is_ignored(words: str) -> None:
     message = f"The `query` query parameter value [{words}] is too long"
     plain = {"title": "Invalid Request", "detail": message}
     assert failure_kind(plain) is REFUSED
@@ -67,7 +67,7 @@ def test_a_query_that_x_repeats_is_no_verdict(words: str) -> None:
     assert failure_kind({"title": "Invalid Request", "errors": [named]}) is REFUSED
 
 
-def test_what_is_said_of_one_resource_is_no_verdict_on_the_call() -> None:
+def test_an_error_about_one_resource_does_not_fail_the_call() -> None:
     named = {"resource_type": "user", "resource_id": "7", "title": "Forbidden", "status": 403}
     assert failure_kind({"errors": [named]}) is None
     assert failure_kind({"errors": [named, {"code": 130}]}) is UNAVAILABLE

@@ -18,14 +18,14 @@ def endpoint(**changes: object) -> Endpoint:
     return Endpoint(**fields | changes)  # type: ignore[arg-type]  # fields of Endpoint
 
 
-def test_a_span_reaches_to_now_unless_an_end_is_given() -> None:
+def test_a_span_ends_now_by_default() -> None:
     span = read_span(rfc3339(NOW - 60), None, now=NOW, kept_seconds=DAY)
     assert (span.since, span.until, span.is_clamped) == (NOW - 60, NOW, False)
     span = read_span(rfc3339(NOW - 60), rfc3339(NOW + 60), now=NOW, kept_seconds=DAY)
     assert span.until == NOW
 
 
-def test_a_span_begins_no_earlier_than_the_log() -> None:
+def test_a_span_starts_no_earlier_than_the_log() -> None:
     span = read_span(rfc3339(NOW - 9 * DAY), rfc3339(NOW - 60), now=NOW, kept_seconds=DAY)
     assert (span.since, span.until, span.is_clamped) == (NOW - DAY, NOW - 60, True)
     span = read_span(rfc3339(NOW - 9 * DAY), rfc3339(NOW - 8 * DAY), now=NOW, kept_seconds=DAY)
@@ -42,19 +42,19 @@ def test_a_span_begins_no_earlier_than_the_log() -> None:
         (rfc3339(NOW - 1), rfc3339(NOW - 2), "until"),
     ],
 )
-def test_what_is_no_span_is_refused_by_name(since: str, until: str | None, field: str) -> None:
+def test_an_invalid_span_is_refused_by_name(since: str, until: str | None, field: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         read_span(since, until, now=NOW, kept_seconds=DAY)
     assert [error.loc for error in refused.value.errors] == [("body", field)]
 
 
-def test_an_endpoint_wants_back_what_its_types_and_filters_let_through_even_while_disabled() -> None:
+def test_a_recovery_uses_the_types_and_filters_of_the_endpoint_even_while_disabled() -> None:
     disabled = endpoint(status=EndpointStatus.DISABLED, filters=Filters(space_ids=("A",)))
     assert wants_back(disabled, EventType.STARTED, Routing(space_id=SpaceId("A")))
     assert not wants_back(disabled, EventType.STARTED, Routing(space_id=SpaceId("B")))
     assert not wants_back(disabled, EventType.SOURCE_DEGRADED, Routing())
 
 
-def test_nobody_wants_a_test_back() -> None:
+def test_tests_are_not_recovered() -> None:
     own = Routing(endpoint_id=EndpointId("ep_1"))
     assert not wants_back(endpoint(event_types=("*",)), EventType.WEBHOOK_TEST, own)

@@ -1,4 +1,4 @@
-"""What is left of an event when a Space's content has to go, and of one that may not carry any."""
+"""Redacted events: what is left after the content of a Space is erased."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.support.space_builders import (
     START,
     History,
     at,
-    but,
     seen,
     space,
     user,
+    variant,
 )
 
 MARK = "\u00a7private\u00a7"
@@ -41,14 +41,18 @@ private = st.text(st.characters(exclude_categories=["Cs"]), max_size=40).map(lam
 
 
 def bodies(title: str, name: str, *, crowd: int = 0) -> list[bytes]:
-    """The bodies of a busy Space, everything in them that X has us erase marked."""
+    """Return the event bodies of a busy Space, with all erasable content marked."""
     people = [user("1", name), user("2", name)]
-    busy = but(LIVE, title=title, lang=MARK, creator_id="1", speaker_ids=CROWD[:crowd])
+    busy = variant(LIVE, title=title, lang=MARK, creator_id="1", speaker_ids=CROWD[:crowd])
     history = History(
-        seen(0, but(busy, state="scheduled", started_at=None), users=people),
-        seen(30, but(busy, title=title + "!", lang=MARK + "2"), users=people),
-        seen(60, but(busy, title=title + "?", host_ids=("1", "2", "3"), participant_count=700), users=people),
-        seen(90, but(busy, state="ended", ended_at=at(80), title=title), users=people),
+        seen(0, variant(busy, state="scheduled", started_at=None), users=people),
+        seen(30, variant(busy, title=title + "!", lang=MARK + "2"), users=people),
+        seen(
+            60,
+            variant(busy, title=title + "?", host_ids=("1", "2", "3"), participant_count=700),
+            users=people,
+        ),
+        seen(90, variant(busy, state="ended", ended_at=at(80), title=title), users=people),
     )
     return [encode(event) for event in history.events]
 
@@ -68,7 +72,7 @@ def baseline(*spaces: Space) -> bytes:
 
 
 def facts(body: bytes) -> dict[str, Any]:
-    """What has to stay: ids, type and times."""
+    """Return what must stay: ids, type and times."""
     payload = json.loads(body)
     data = payload["data"]
     names = (
@@ -95,20 +99,20 @@ def check_that_nothing_is_left(busy: list[bytes]) -> None:
 
 
 @given(private, private)
-def test_nothing_of_the_content_is_left(title: str, name: str) -> None:
+def test_no_content_is_left(title: str, name: str) -> None:
     check_that_nothing_is_left(bodies(title, name))
 
 
-def test_nothing_of_the_content_is_left_in_a_body_that_was_cut() -> None:
+def test_no_content_is_left_in_a_truncated_body() -> None:
     busy = bodies(MARK, MARK, crowd=3000)
     assert all(json.loads(body)["data"]["truncated"] for body in busy)
     check_that_nothing_is_left(busy)
 
 
 @given(private, private)
-def test_doing_it_twice_changes_nothing(title: str, name: str) -> None:
-    everything = but(LIVE, title=title)
-    for body in (*bodies(title, name), baseline(everything), baseline(but(everything, id=OTHER))):
+def test_redacting_twice_changes_nothing(title: str, name: str) -> None:
+    everything = variant(LIVE, title=title)
+    for body in (*bodies(title, name), baseline(everything), baseline(variant(everything, id=OTHER))):
         once, thinned = redact(body, SPACE_ID), thin(body)
         assert redact(once, SPACE_ID) == once
         assert thin(thinned) == thinned
@@ -116,22 +120,22 @@ def test_doing_it_twice_changes_nothing(title: str, name: str) -> None:
 
 
 @every_type
-def test_the_rest_fits_the_same_model(info: EventTypeInfo) -> None:
+def test_a_redacted_body_fits_the_same_model(info: EventTypeInfo) -> None:
     space_id = SpaceId(info.example["data"].get("space", {}).get("id", SPACE_ID))
     body = json.loads(redact(json.dumps(info.example).encode(), space_id))
     assert PAYLOADS.dump_python(PAYLOADS.validate_python(body), mode="json", exclude_unset=True) == body
     assert (body["type"], body["timestamp"]) == (info.name, info.example["timestamp"])
 
 
-def test_an_event_of_another_space_is_left_as_it_is() -> None:
+def test_an_event_of_another_space_is_unchanged() -> None:
     for body in bodies("title", "name"):
         assert redact(body, OTHER) == body
 
 
 @given(private)
 def test_a_baseline_loses_the_content_of_the_one_space_and_keeps_the_others(title: str) -> None:
-    other = but(LIVE, id=OTHER, title="Another title")
-    body = baseline(other, but(LIVE, title=title), other)
+    other = variant(LIVE, id=OTHER, title="Another title")
+    body = baseline(other, variant(LIVE, title=title), other)
     left = redact(body, SPACE_ID)
     assert MARK.encode() not in left
     data = json.loads(left)["data"]
@@ -139,9 +143,9 @@ def test_a_baseline_loses_the_content_of_the_one_space_and_keeps_the_others(titl
     assert data["details"]["watch"] == json.loads(body)["data"]["details"]["watch"]
 
 
-def test_a_baseline_that_was_cut_loses_its_content_too() -> None:
-    crowded = but(LIVE, title=MARK * 200, speaker_ids=CROWD)
-    body = baseline(*(but(crowded, id=SpaceId(f"space{number}")) for number in range(30)), crowded)
+def test_a_truncated_baseline_loses_its_content_too() -> None:
+    crowded = variant(LIVE, title=MARK * 200, speaker_ids=CROWD)
+    body = baseline(*(variant(crowded, id=SpaceId(f"space{number}")) for number in range(30)), crowded)
     assert json.loads(body)["data"]["truncated"] is True
     kept = [SpaceId(each["id"]) for each in json.loads(body)["data"]["details"]["spaces"]]
     assert kept
@@ -157,15 +161,15 @@ def test_an_event_that_names_no_space_keeps_its_facts(event_type: EventType) -> 
     assert json.loads(redact(body, SPACE_ID)) == json.loads(thin(body)) == info.example
 
 
-def test_the_people_of_a_change_are_named_by_their_ids_alone() -> None:
+def test_people_are_reduced_to_their_ids() -> None:
     history = History(seen(0, LIVE, users=[user("1", MARK)]))
-    (event,) = history.poll(seen(30, but(LIVE, speaker_ids=("7",)), users=[user("7", MARK)]))
+    (event,) = history.poll(seen(30, variant(LIVE, speaker_ids=("7",)), users=[user("7", MARK)]))
     left = json.loads(redact(encode(event), SPACE_ID))
     assert left["data"]["details"] == {"added": ["7"], "total": 1}
 
 
 @pytest.mark.parametrize("detail", ["\ud800", "half a pair: \udfd9", "\ud83c\udfd9"])
-def test_what_x_says_of_its_failures_is_sent_as_utf8_whatever_it_is(detail: str) -> None:
+def test_error_details_of_x_are_always_sent_as_utf8(detail: str) -> None:
     outage = Outage(OutageKind.CREDITS_DEPLETED, detail, START, START, is_announced=True)
     (event,) = news(Health(), Health({Call.LOOKUP: outage}), now=START)
     body = json.loads(encode(event).decode())

@@ -1,4 +1,4 @@
-"""What ``NOTIFIER_REDIS_URL`` takes, and that everything else is refused without repeating it."""
+"""Valid values of ``NOTIFIER_REDIS_URL``; others are refused without repeating them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SECRET = "hunter2"
         ),
     ],
 )
-def test_what_a_url_says(url: str, read: RedisUrl) -> None:
+def test_a_url_is_parsed(url: str, read: RedisUrl) -> None:
     assert read_redis_url(url) == read
     assert load_settings(redis_url=url).redis_url == url
 
@@ -146,7 +146,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("url", "says"), BAD.values(), ids=BAD.keys())
-def test_a_url_that_is_wrong_is_refused_on_one_line(url: str, says: str) -> None:
+def test_an_invalid_url_is_refused_in_one_line(url: str, says: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load_settings(redis_url=url)
     assert refused.value.message.startswith(f"NOTIFIER_REDIS_URL: {says}")
@@ -154,6 +154,6 @@ def test_a_url_that_is_wrong_is_refused_on_one_line(url: str, says: str) -> None
     assert SECRET not in refused.value.message
 
 
-def test_a_password_is_not_shown_by_the_record() -> None:
+def test_the_repr_does_not_show_the_password() -> None:
     read = read_redis_url(f"redis+sentinel://:{SECRET}@one/main?sentinel_password={SECRET}")
     assert SECRET not in repr(read)

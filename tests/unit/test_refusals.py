@@ -1,4 +1,4 @@
-"""What X does not accept: left out for an hour, then asked for again."""
+"""Values that X refuses: left out for an hour, then retried."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ASKED = {"space.fields": ("id", "state", "title"), "expansions": ("creator_id",)
 TITLE = Refusals().refuse(Call.LOOKUP, {"space.fields": {"title"}}, now=NOW)
 
 
-def test_nothing_refused_leaves_everything() -> None:
+def test_without_refusals_everything_is_requested() -> None:
     assert Refusals().without(Call.LOOKUP, ASKED, now=NOW) == ASKED
 
 
-def test_a_refused_value_is_left_out_of_its_call_alone() -> None:
+def test_a_refused_value_is_left_out_of_its_call_only() -> None:
     assert TITLE.without(Call.LOOKUP, ASKED, now=NOW) == ASKED | {"space.fields": ("id", "state")}
     assert TITLE.without(Call.SEARCH, ASKED, now=NOW) == ASKED
 
@@ -29,14 +29,14 @@ def test_a_parameter_without_a_value_is_left_out() -> None:
     assert refusals.without(Call.LOOKUP, ASKED, now=NOW) == {"space.fields": ("id", "state")}
 
 
-def test_a_refused_value_is_asked_for_again_after_an_hour() -> None:
+def test_a_refused_value_is_retried_after_an_hour() -> None:
     end = NOW + REFUSED_FOR_SECONDS
     assert "title" not in TITLE.without(Call.LOOKUP, ASKED, now=end - 1)["space.fields"]
     assert TITLE.without(Call.LOOKUP, ASKED, now=end) == ASKED
     assert (len(TITLE.current(end - 1)), TITLE.current(end)) == (1, ())
 
 
-def test_another_refusal_renews_it_and_is_no_new_one() -> None:
+def test_a_repeated_refusal_renews_the_existing_one() -> None:
     again = TITLE.refuse(Call.LOOKUP, {"space.fields": {"title"}}, now=NOW + 4000)
     assert again.all == (Refusal(Call.LOOKUP, "space.fields", "title", NOW + 4000 + REFUSED_FOR_SECONDS),)
     assert again.since(TITLE) == ()
@@ -55,7 +55,7 @@ refused = st.dictionaries(
 
 
 @given(st.lists(st.tuples(st.sampled_from(Call), refused, st.floats(0, 10**5)), max_size=6))
-def test_the_record_survives_json_and_its_text_is_always_the_same(
+def test_the_record_survives_json_with_a_stable_text(
     steps: list[tuple[Call, dict[str, set[str]], float]],
 ) -> None:
     refusals, records = Refusals(), TypeAdapter(Refusals)
@@ -67,6 +67,6 @@ def test_the_record_survives_json_and_its_text_is_always_the_same(
 
 
 @pytest.mark.parametrize("call", Call)
-def test_whatever_is_refused_is_not_asked_for(call: Call) -> None:
+def test_refused_values_are_not_requested(call: Call) -> None:
     every = Refusals().refuse(call, {name: set(values) for name, values in ASKED.items()}, now=NOW)
     assert every.without(call, ASKED, now=NOW) == {}

@@ -47,18 +47,18 @@ def test_the_schedule_ends() -> None:
     assert next_attempt_at(RetrySchedule(()), attempts_made=1, now=NOW, jitter=0) is None
 
 
-def test_a_forced_attempt_beyond_the_schedule_does_not_reopen_it() -> None:
+def test_a_manual_attempt_beyond_the_schedule_does_not_reopen_it() -> None:
     assert next_attempt_at(DEFAULT_SCHEDULE, attempts_made=25, now=NOW, jitter=0) is None
 
 
 @pytest.mark.parametrize("attempts_made", [0, 5, 9, 10])
-def test_our_own_fault_leaves_the_schedule_alone(attempts_made: int) -> None:
+def test_our_own_fault_does_not_advance_the_schedule(attempts_made: int) -> None:
     at = next_attempt_at(DEFAULT_SCHEDULE, attempts_made=attempts_made, now=NOW, jitter=0, counted=False)
     assert at == NOW + UNCOUNTED_DELAY_SECONDS
 
 
 @given(schedules, st.integers(1, 15), jitters, waits)
-def test_the_wait_is_never_shorter_than_the_schedule_or_what_was_asked_for(
+def test_the_wait_is_never_shorter_than_the_schedule_or_the_retry_after(
     schedule: RetrySchedule, attempts_made: int, jitter: float, retry_after: float | None
 ) -> None:
     at = next_attempt_at(
@@ -82,6 +82,6 @@ def test_more_jitter_never_means_earlier(
 
 
 @pytest.mark.parametrize("delay", [-1.0, math.inf, math.nan])
-def test_a_schedule_of_other_than_seconds_is_refused(delay: float) -> None:
+def test_a_schedule_with_invalid_seconds_is_refused(delay: float) -> None:
     with pytest.raises(ConfigError, match="retry schedule"):
         RetrySchedule((5.0, delay))

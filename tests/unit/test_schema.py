@@ -1,4 +1,4 @@
-"""The rows of the schema: names made and read back."""
+"""The rows of the schema: building and parsing key names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.store.schema import ROWS, Domain, Row, place_of
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_name_is_read_back_as_what_it_was_made_of(row: Row) -> None:
+def test_a_key_name_is_parsed_into_its_parts(row: Row) -> None:
     parts = tuple(str(number) for number, _ in enumerate(row.parts, start=10))
     place = place_of(row(*parts))
     assert place is not None
@@ -25,7 +25,7 @@ def test_a_tag_says_which_side_a_key_belongs_to(row: Row) -> None:
     assert tag == ("sn:{d" if row.domain is Domain.DECIDING else "sn:{p0")
 
 
-def test_a_part_may_hold_colons_where_its_row_says_so() -> None:
+def test_a_part_may_contain_colons_if_its_row_says_so() -> None:
     place = place_of(schema.IDEMPOTENCY("a:b"))
     assert place is not None
     assert place.part("key") == "a:b"
@@ -40,10 +40,10 @@ def test_a_name_needs_all_its_parts() -> None:
 @pytest.mark.parametrize(
     "name", ["sn:outbox", "sn:{d}:nonsense", "sn:{p1}:outbox", "sn:{px}:ready", "arq:job"]
 )
-def test_a_stranger_has_no_place(name: str) -> None:
+def test_an_unknown_key_has_no_row(name: str) -> None:
     assert place_of(name) is None
 
 
-def test_the_page_of_keys_is_written_from_the_rows() -> None:
+def test_the_page_of_keys_is_generated_from_the_rows() -> None:
     page = Path(__file__).parents[2] / "docs" / "keys.md"
     assert page.read_text() == key_page()

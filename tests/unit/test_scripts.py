@@ -1,4 +1,4 @@
-"""The scripts as they are sent to Redis, put together from their files and the schema."""
+"""The scripts as sent to Redis, assembled from their files and the schema."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_each_function_is_defined_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_names_its_engine_and_has_a_key(name: str) -> None:
+def test_each_script_names_its_engine_and_has_a_key(name: str) -> None:
     source = script(name).source
     assert source.startswith("#!lua")
     assert "-- KEYS: none" not in source
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_file_spells_a_key(name: str) -> None:
+def test_no_script_contains_a_literal_key(name: str) -> None:
     assert not re.search(r"['\"]sn:|['\"]arq:", FILES[name])
 
 
@@ -63,7 +63,7 @@ def test_the_fields_of_an_endpoint_s_state_are_those_of_its_owner(name: str) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_many_arguments_come_as_one_object(name: str) -> None:
+def test_many_arguments_are_passed_as_one_object(name: str) -> None:
     head = FILES[f"{name}.lua"].partition("-- ARGV:")[2].partition("-- Returns")[0]
     assert all(int(number) <= MOST_ARGUMENTS for number in re.findall(r"(?:^|[ ,]) ?(\d+) [a-z]", head))
 

@@ -9,7 +9,7 @@ OLD, NEW = b"o" * 32, b"n" * 32
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def test_what_is_sealed_opens_and_does_not_show() -> None:
+def test_a_sealed_value_can_be_opened_and_hides_its_content() -> None:
     box = SecretBox({"old": OLD})
     sealed = box.seal(SECRET)
     assert SECRET not in sealed
@@ -26,13 +26,13 @@ def test_a_new_key_seals_while_the_old_one_still_opens() -> None:
 
 
 @pytest.mark.parametrize("keys", [{"new": NEW}, {"old": NEW}])
-def test_a_missing_or_other_key_is_named_and_no_secret_shown(keys: dict[str, bytes]) -> None:
+def test_a_missing_or_wrong_key_is_named_and_no_secret_shown(keys: dict[str, bytes]) -> None:
     sealed = SecretBox({"old": OLD}).seal(SECRET)
     with pytest.raises(ConfigError, match="NOTIFIER_MASTER_KEYS: the key 'old'") as caught:
         SecretBox(keys).open(sealed)
     assert SECRET not in str(caught.value)
 
 
-def test_no_key_at_all_is_refused() -> None:
+def test_an_empty_list_of_keys_is_refused() -> None:
     with pytest.raises(ConfigError, match="NOTIFIER_MASTER_KEYS"):
         SecretBox({})

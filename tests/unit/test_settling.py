@@ -18,22 +18,22 @@ def verdict(status: int | None, *, before: int = 0, base: int = 0, retry_after: 
     return judge(outcome, attempts_before=before, base=base, schedule=SCHEDULE, jitter=0.0)
 
 
-def test_a_2xx_is_delivered_and_good_for_the_endpoint() -> None:
+def test_a_2xx_is_delivered_and_counts_as_a_success() -> None:
     assert verdict(204) == Verdict(DeliveryStatus.DELIVERED, 0.0, 1, 0.0, succeeded=True)
 
 
 @pytest.mark.parametrize(("before", "delay"), [(0, 5.0), (1, 300.0)])
-def test_a_failure_is_tried_again_on_the_schedule(before: int, delay: float) -> None:
+def test_a_failure_is_retried_on_the_schedule(before: int, delay: float) -> None:
     assert verdict(500, before=before) == Verdict(
         DeliveryStatus.PENDING, delay, before + 1, 0.0, succeeded=False
     )
 
 
-def test_the_schedule_used_up_exhausts_the_delivery() -> None:
+def test_a_used_up_schedule_exhausts_a_delivery() -> None:
     assert verdict(500, before=2).status is DeliveryStatus.EXHAUSTED
 
 
-def test_a_redelivery_has_the_whole_schedule_ahead() -> None:
+def test_a_redelivery_has_a_full_schedule() -> None:
     again = verdict(500, before=3, base=3)
     assert (again.status, again.delay, again.attempts_made) == (DeliveryStatus.PENDING, 5.0, 4)
 
@@ -56,7 +56,7 @@ def test_retry_after_is_a_floor_for_its_delivery_and_a_bounded_pause_for_the_oth
 
 
 @pytest.mark.parametrize(("status", "retry_after"), [(429, None), (429, "0"), (429, "7"), (503, "7")])
-def test_who_asks_for_a_slower_pace_is_well_and_its_delivery_is_due_again_with_the_endpoint(
+def test_a_request_for_a_slower_pace_is_no_failure_and_delays_the_whole_endpoint(
     status: int, retry_after: str | None
 ) -> None:
     paced = verdict(status, retry_after=retry_after)
@@ -64,7 +64,7 @@ def test_who_asks_for_a_slower_pace_is_well_and_its_delivery_is_due_again_with_t
     assert (paced.delay, paced.resume_after) == (0.0, float(retry_after or 0))
 
 
-def test_the_pause_of_a_slower_pace_is_kept_for_as_long_as_a_day() -> None:
+def test_a_requested_pause_is_kept_for_up_to_a_day() -> None:
     assert verdict(429, retry_after="200000").resume_after == 86_400.0
 
 
@@ -75,7 +75,7 @@ def test_a_bare_503_and_other_failures_ask_for_no_slower_pace() -> None:
 
 
 @pytest.mark.parametrize("made_before", [0, 1, 2])
-def test_however_often_a_slower_pace_is_asked_for_one_step_of_the_schedule_is_used(made_before: int) -> None:
+def test_repeated_requests_for_a_slower_pace_use_one_step_of_the_schedule(made_before: int) -> None:
     made, base = made_before, 0
     for _ in range(40):
         paced = verdict(429, before=made, base=base)
@@ -85,17 +85,17 @@ def test_however_often_a_slower_pace_is_asked_for_one_step_of_the_schedule_is_us
     assert made - base == max(made_before, 1)
 
 
-def test_a_failure_after_slower_paces_goes_on_where_the_schedule_was() -> None:
+def test_a_failure_after_requests_for_a_slower_pace_continues_the_schedule() -> None:
     paced = verdict(429, before=1, base=0)
     assert verdict(500, before=paced.attempts_made, base=paced.base).delay == 300.0
 
 
-def test_our_own_fault_costs_no_attempt_and_says_nothing_of_the_receiver() -> None:
+def test_our_own_fault_uses_no_attempt_and_does_not_count_for_the_receiver() -> None:
     ours = verdict(None, before=2)
     assert (ours.status, ours.attempts_made, ours.succeeded) == (DeliveryStatus.PENDING, 2, None)
 
 
-def told(outcome: Outcome, *, before: int = 0) -> Verdict:
+def judged(outcome: Outcome, *, before: int = 0) -> Verdict:
     return judge(outcome, attempts_before=before, base=0, schedule=SCHEDULE, jitter=0.0)
 
 
@@ -107,22 +107,24 @@ def outcome(kind: OutcomeKind, *, goes_on: bool = False, ends: bool = False) -> 
     ("kind", "succeeded"),
     [(OutcomeKind.DELIVERED, True), (OutcomeKind.RETRY, None), (OutcomeKind.GONE, None)],
 )
-def test_what_goes_on_is_due_at_once_and_no_failure(kind: OutcomeKind, succeeded: bool | None) -> None:
+def test_a_continued_delivery_is_due_at_once_and_no_failure(
+    kind: OutcomeKind, succeeded: bool | None
+) -> None:
     step = outcome(kind, goes_on=True)
-    assert told(step) == Verdict(DeliveryStatus.PENDING, 0.0, 1, 0.0, succeeded)
+    assert judged(step) == Verdict(DeliveryStatus.PENDING, 0.0, 1, 0.0, succeeded)
 
 
-def test_what_goes_on_for_ever_comes_to_an_end() -> None:
+def test_an_endlessly_continued_delivery_ends() -> None:
     step = outcome(OutcomeKind.DELIVERED, goes_on=True)
-    assert told(step, before=1).status is DeliveryStatus.PENDING
-    assert told(step, before=2).status is DeliveryStatus.EXHAUSTED
+    assert judged(step, before=1).status is DeliveryStatus.PENDING
+    assert judged(step, before=2).status is DeliveryStatus.EXHAUSTED
 
 
-def test_what_would_be_of_no_use_again_is_discarded_and_no_failure() -> None:
+def test_a_delivery_that_cannot_succeed_is_discarded_and_no_failure() -> None:
     ending = outcome(OutcomeKind.REFUSED, ends=True)
-    assert told(ending) == Verdict(DeliveryStatus.DISCARDED, 0.0, 1, 0.0, succeeded=None)
+    assert judged(ending) == Verdict(DeliveryStatus.DISCARDED, 0.0, 1, 0.0, succeeded=None)
 
 
-def test_a_success_may_ask_for_a_pause() -> None:
+def test_a_success_may_request_a_pause() -> None:
     delivered = replace(outcome(OutcomeKind.DELIVERED), retry_after_seconds=3.0)
-    assert told(delivered) == Verdict(DeliveryStatus.DELIVERED, 0.0, 1, 3.0, succeeded=True)
+    assert judged(delivered) == Verdict(DeliveryStatus.DELIVERED, 0.0, 1, 3.0, succeeded=True)

@@ -61,12 +61,12 @@ def secret_of(length: int) -> str:
         (SEED_ONLY, EVENT_ID, TIMESTAMP, BODY, ED25519_SIGNATURE),
     ],
 )
-def test_the_published_vectors_are_met(
+def test_the_published_test_vectors_match(
     secret: str, event_id: str, timestamp: int, body: bytes, signature: str
 ) -> None:
     key = parse_signing_key(secret)
     assert sign([key], event_id, timestamp, body) == signature
-    assert sign([key], event_id, timestamp, body) == signature  # the kept state is not used up
+    assert sign([key], event_id, timestamp, body) == signature  # the cached state is not consumed
 
 
 CANONICAL = "whsec_" + base64.b64encode(b"\xfb\xff" * 12 + b"\x01").decode()
@@ -118,13 +118,13 @@ def test_the_spellings_of_a_pair_of_keys_have_one_canonical_form() -> None:
         "",
     ],
 )
-def test_a_secret_that_can_be_read_in_two_ways_is_refused_and_not_shown(doubtful: str) -> None:
+def test_an_ambiguous_secret_is_refused_and_not_shown(doubtful: str) -> None:
     with pytest.raises(SecretFormError) as caught:
         parse_signing_key("whsec_" + doubtful)
     assert DIGITS[:8] not in str(caught.value)
 
 
-def test_what_is_no_secret_has_no_canonical_form() -> None:
+def test_an_invalid_secret_has_no_canonical_form() -> None:
     with pytest.raises(SecretFormError, match="whsec_, whsk_, whpk_"):
         canonical_secret("secret")
 
@@ -177,7 +177,7 @@ def test_the_tolerance_includes_its_bounds(offset: int) -> None:
         (headers(""), BODY, TIMESTAMP, "webhook-signature is missing"),
     ],
 )
-def test_what_does_not_verify_says_why(
+def test_a_failed_verification_states_the_reason(
     given_headers: dict[str, str], body: bytes, now: float, reason: str
 ) -> None:
     with pytest.raises(SignatureError, match=reason) as caught:
@@ -191,7 +191,7 @@ def test_a_wrong_public_key_does_not_verify() -> None:
         verify(other, headers(ED25519_SIGNATURE), BODY, now=TIMESTAMP)
 
 
-def test_a_narrower_tolerance_holds() -> None:
+def test_a_narrower_tolerance_is_respected() -> None:
     with pytest.raises(SignatureError, match="10 seconds"):
         verify(SECRET, headers(), BODY, now=TIMESTAMP + 11, tolerance=10)
 
@@ -234,7 +234,7 @@ def test_the_bounds_of_a_symmetric_secret_are_accepted(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 23, 65])
-def test_too_few_or_too_many_random_bytes_make_no_secret(length: int) -> None:
+def test_too_few_or_too_many_random_bytes_are_refused(length: int) -> None:
     with pytest.raises(SecretFormError, match="24 to 64"):
         generate_secret(bytes(length))
 
@@ -250,7 +250,7 @@ def test_the_receiver_gets_the_shared_secret_or_the_public_key() -> None:
     assert receiver_secret(SEED_ONLY) == PUBLIC
 
 
-def test_keys_do_not_show_themselves() -> None:
+def test_the_repr_of_a_key_hides_it() -> None:
     for key in (parse_signing_key(SECRET), parse_signing_key(PRIVATE), parse_verification_key(PUBLIC)):
         assert "hidden" in repr(key)
         assert not hasattr(key, "__dict__")
@@ -262,7 +262,7 @@ def test_keys_do_not_show_themselves() -> None:
     timestamp=st.integers(0, 10**11),
     body=st.binary(),
 )
-def test_what_is_signed_verifies(raw: bytes, event_id: str, timestamp: int, body: bytes) -> None:
+def test_every_signature_verifies(raw: bytes, event_id: str, timestamp: int, body: bytes) -> None:
     secret = generate_secret(raw)
     signature = sign([parse_signing_key(secret)], event_id, timestamp, body)
     signed = headers(signature, **{"Webhook-Id": event_id, "Webhook-Timestamp": str(timestamp)})
@@ -272,7 +272,7 @@ def test_what_is_signed_verifies(raw: bytes, event_id: str, timestamp: int, body
 
 
 @given(seed=st.binary(min_size=32, max_size=32), body=st.binary())
-def test_what_is_signed_with_ed25519_verifies(seed: bytes, body: bytes) -> None:
+def test_every_ed25519_signature_verifies(seed: bytes, body: bytes) -> None:
     private = generate_private_key(seed)
     signature = sign([parse_signing_key(private)], EVENT_ID, TIMESTAMP, body)
     verify(receiver_secret(private), headers(signature), body, now=TIMESTAMP)

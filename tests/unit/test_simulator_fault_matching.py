@@ -21,7 +21,7 @@ def asked(call: Call = Call.LOOKUP, path_id: str = "", number: int = 1, **query:
     return read_asked(parameters, call=call, number=number, path_id=path_id, token="token")
 
 
-def test_a_fault_without_subjects_strikes_every_request_of_its_calls() -> None:
+def test_a_fault_without_subjects_affects_every_request_of_its_calls() -> None:
     assert fault().affects(asked(ids="a"))
     assert not fault(calls=["search", "users"]).affects(asked(ids="a"))
 
@@ -42,23 +42,23 @@ def test_a_fault_without_subjects_strikes_every_request_of_its_calls() -> None:
         ({"call": Call.LOOKUP, "ids": "a", "expansions": "host_ids"}, "host_ids", False),
     ],
 )
-def test_a_fault_of_subjects_strikes_who_asks_about_one_of_them(
+def test_a_fault_with_subjects_affects_requests_about_one_of_them(
     request_of: Mapping[str, Any], subject: str, affects: bool
 ) -> None:
     assert fault(subjects=["nobody", subject]).affects(asked(**request_of)) is affects
 
 
 @pytest.mark.parametrize("kind", ["vanish", "inaccessible", "left_out", "twins"])
-def test_subjects_that_are_spaces_of_the_answer_choose_no_request(kind: str) -> None:
+def test_subjects_of_answer_faults_select_no_requests(kind: str) -> None:
     assert fault(kind, subjects=["a"]).affects(asked(Call.CREATORS, user_ids="1"))
 
 
-def test_only_every_third_request_is_struck() -> None:
+def test_only_every_third_request_is_affected() -> None:
     third = fault(every="3")
     assert [number for number in range(1, 10) if third.affects(asked(ids="a", number=number))] == [3, 6, 9]
 
 
-def test_a_fault_of_tokens_strikes_only_them() -> None:
+def test_a_fault_with_tokens_affects_only_them() -> None:
     assert fault(tokens=["old", "token"]).affects(asked(ids="a"))
     assert not fault(tokens=["old"]).affects(asked(ids="a"))
 
@@ -75,7 +75,7 @@ def test_a_fault_of_tokens_strikes_only_them() -> None:
         ({"parameter": "query"}, ()),
     ],
 )
-def test_a_refusal_strikes_who_sends_what_is_refused(
+def test_a_refusal_affects_requests_with_refused_values(
     options: Mapping[str, Any], refused: tuple[str, ...]
 ) -> None:
     request = asked(ids="a,b", space_fields="state,title", expansions="host_ids")
@@ -89,13 +89,13 @@ def test_a_query_is_refused_as_it_was_sent() -> None:
     assert fault("refused", parameter="query", values=["rust"]).refused_of(request) == ("Rust, and more",)
 
 
-def test_repeated_parameters_and_those_left_empty_are_read_as_x_reads_them() -> None:
+def test_repeated_and_empty_parameters_are_read_as_by_x() -> None:
     query = MultiDict([("ids", "a,b"), ("ids", "c"), ("expansions", ""), ("mood", "good")])
     request = read_asked(query, call=Call.LOOKUP, number=1)
     assert request.parameters == {Parameter.IDS: ("a", "b", "c")}
 
 
-def test_the_usual_shape_and_status_of_a_kind_need_not_be_written() -> None:
+def test_a_fault_has_the_default_shape_and_status_of_its_kind() -> None:
     assert fault("inner_error").body_shape is Shape.CODE
     assert fault("inner_error", shape="top").body_shape is Shape.TOP
     assert fault("html").http_status == 502

@@ -203,7 +203,7 @@ def test_an_empty_scenario_is_over_at_once() -> None:
         ),
     ],
 )
-def test_a_mistake_is_reported_with_its_place(text: str, message: str) -> None:
+def test_a_mistake_is_reported_with_its_position(text: str, message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         parse_scenario(text, source="bad.yaml")
     assert message in caught.value.message
@@ -224,7 +224,7 @@ def test_ids_that_differ_only_in_case_are_two_spaces() -> None:
     assert [space.id for space in parse_scenario(text, source="x").spaces] == ["abc", "ABC"]
 
 
-def test_a_changed_behaviour_keeps_what_is_not_named() -> None:
+def test_a_changed_behaviour_keeps_other_options() -> None:
     base = parse_scenario("x: {ended: gone, creators_per_second: 5}", source="x").x
     changed = read_behaviour(base, {"canceled": "gone", "creators_per_second": "0"}, source="--x")
     assert changed == Behaviour(ended=Ending.GONE, canceled=Ending.GONE, creators_per_second=0)
@@ -253,7 +253,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("name", bundled_scenarios())
-def test_bundled_scenarios_introduce_everyone_they_name(name: str) -> None:
+def test_bundled_scenarios_define_all_their_users(name: str) -> None:
     scenario = load_scenario(name)
     people = {user.id for user in scenario.users}
     for space in scenario.spaces:
@@ -285,7 +285,7 @@ def test_the_day_lasts_a_day() -> None:
 
 
 def _calm_stretches(scenario: Scenario) -> list[tuple[float, float]]:
-    """The times between the faults, but for those that last and strike one subject."""
+    """Return the periods between faults, except lasting faults of single subjects."""
     faults = [fault for fault in scenario.faults if fault.lasts < 60]
     ends = [0.0, *(fault.until for fault in faults)]
     begins = [*(fault.at for fault in faults), math.inf]
@@ -293,9 +293,7 @@ def _calm_stretches(scenario: Scenario) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize(("name", "longest"), [("storm", 185), ("bad-days", 300)])
-def test_whatever_a_space_does_among_faults_stands_through_ten_seconds_of_calm(
-    name: str, longest: float
-) -> None:
+def test_every_change_among_faults_lasts_through_ten_calm_seconds(name: str, longest: float) -> None:
     scenario = load_scenario(name)
     assert 120 <= scenario.duration_seconds <= longest
     calm = _calm_stretches(scenario)
@@ -313,7 +311,7 @@ def test_the_storm_and_the_bad_days_have_every_kind_of_fault() -> None:
         assert {fault.body_shape for fault in faults if fault.kind is kind} == set(shapes)
 
 
-def test_the_storm_has_everything_that_can_go_wrong_for_everybody() -> None:
+def test_the_storm_has_every_fault_that_affects_all_requests() -> None:
     scenario = load_scenario("storm")
     faults = scenario.faults
     assert all(fault.subjects is None for fault in faults)
@@ -331,7 +329,7 @@ def test_the_storm_has_everything_that_can_go_wrong_for_everybody() -> None:
     assert any("@everyone" in (entry.change.title or "") for entry in entries if entry.change is not None)
 
 
-def test_the_bad_days_poison_one_creator_and_one_space_from_beginning_to_end() -> None:
+def test_on_the_bad_days_one_creator_and_one_space_always_fail() -> None:
     scenario = load_scenario("bad-days")
     lasting = [fault for fault in scenario.faults if fault.lasts >= 60]
     assert [(fault.calls, fault.subjects) for fault in lasting] == [
@@ -344,8 +342,8 @@ def test_the_bad_days_poison_one_creator_and_one_space_from_beginning_to_end() -
 
 
 @pytest.mark.parametrize("name", ["storm", "bad-days"])
-def test_nothing_appears_or_goes_for_good_where_an_answer_is_old(name: str) -> None:
-    """An old answer must contradict what is known, not what nobody could know better."""
+def test_no_space_appears_or_disappears_during_a_stale_answer(name: str) -> None:
+    """A stale answer must contradict known state, not state that no client could know."""
     scenario = load_scenario(name)
     told_late = [
         (fault.at - fault.lag, fault.until) for fault in scenario.faults if fault.kind is FaultKind.STALE
@@ -356,11 +354,11 @@ def test_nothing_appears_or_goes_for_good_where_an_answer_is_old(name: str) -> N
                 assert not any(start < entry.at < end for start, end in told_late), space.id
 
 
-def test_the_manual_shows_a_scenario_that_plays_and_names_everything_in_one() -> None:
+def test_the_docs_show_a_valid_scenario_and_describe_every_option() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
     examples = [each.split("```")[0] for each in manual.split("```yaml\n")[1:]]
     plays = [parse_scenario(example, source="docs/simulator.md") for example in examples]
-    assert [play.duration_seconds for play in plays] == [50, 60]
+    assert [scenario.duration_seconds for scenario in plays] == [50, 60]
     assert all(f"| `{kind}` |" in manual for kind in FaultKind)
     assert all(f"`{field}`" in manual for field in SpaceChange.model_fields)
     assert all(f"{option}:" in manual or f"`{option}`" in manual for option in FAULT_OPTIONS)

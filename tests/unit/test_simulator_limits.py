@@ -56,19 +56,19 @@ def test_a_pace_of_one_refuses_the_second_request_of_a_second() -> None:
     assert not pace.take(101.5)
 
 
-def test_who_asks_once_a_second_is_not_refused_for_a_little_jitter() -> None:
+def test_one_request_a_second_is_not_refused_because_of_jitter() -> None:
     pace = Pace(1)
     assert all(pace.take(now) for now in (100.04, 101.0, 102.03, 102.95))
 
 
-def test_a_clock_that_is_set_back_holds_nobody_up() -> None:
+def test_a_clock_set_back_blocks_no_request() -> None:
     pace = Pace(1)
     assert pace.take(100.0)
     assert pace.take(40.0)
     assert not pace.take(40.5)
 
 
-def test_a_pace_of_three_takes_three_at_once() -> None:
+def test_a_pace_of_three_allows_three_at_once() -> None:
     pace = Pace(3)
     assert [pace.take(now) for now in (100.0, 100.0, 100.5, 100.6, 101.0, 101.2, 101.3)] == [
         True,
@@ -81,13 +81,13 @@ def test_a_pace_of_three_takes_three_at_once() -> None:
     ]
 
 
-def test_a_pace_of_none_takes_everything() -> None:
+def test_a_pace_of_zero_allows_everything() -> None:
     pace = Pace(0)
     assert all(pace.take(100.0) for _ in range(1000))
 
 
 @given(st.lists(st.integers(0, 8).map(lambda quarters: quarters / 4), max_size=60), st.integers(1, 4))
-def test_no_second_takes_more_than_its_pace(waits: list[float], per_second: int) -> None:
+def test_no_second_exceeds_the_pace(waits: list[float], per_second: int) -> None:
     pace = Pace(per_second)
     now, taken = 0.0, []
     for wait in waits:

@@ -45,14 +45,14 @@ def test_a_change_keeps_what_it_does_not_name() -> None:
     assert after == {**before, "title": "Hello again"}
 
 
-def test_null_takes_a_field_away_and_an_empty_list_stays_a_value() -> None:
+def test_null_removes_a_field_and_an_empty_list_is_a_value() -> None:
     fields = spaces_at(SCENARIO, 20.0)["one"].fields
     assert "scheduled_start" not in fields
     assert fields["host_ids"] == ()
     assert fields["state"] == "live"
 
 
-def test_a_gone_space_comes_back_as_it_was_when_it_changes_again() -> None:
+def test_a_gone_space_returns_unchanged_with_its_next_entry() -> None:
     assert "one" in spaces_at(SCENARIO, 29.999)
     assert "one" not in spaces_at(SCENARIO, 30.0)
     back = spaces_at(SCENARIO, 40.0)["one"]
@@ -69,22 +69,22 @@ spaces:
   - {id: c, creator_id: 1, timeline: [{at: 0s, set: {state: scheduled}}, {at: 5s, set: {state: canceled}}]}
   - {id: l, creator_id: 1, timeline: [{at: 0s, set: {state: live}}]}
 """
-    told = {
+    answered = {
         line: list(spaces_at(parse_scenario(timeline % line, source="over"), 5.0))
         for line in ("", "ended: state", "ended: gone", "canceled: gone", "ended: gone, canceled: gone")
     }
-    assert told == {
+    assert answered == {
         "": ["e", "c", "l"],
         "ended: state": ["e", "c", "l"],
         "ended: gone": ["c", "l"],
         "canceled: gone": ["e", "l"],
         "ended: gone, canceled: gone": ["l"],
     }
-    for line in told:
+    for line in answered:
         assert list(spaces_at(parse_scenario(timeline % line, source="over"), 4.999)) == ["e", "c", "l"]
 
 
-def test_an_account_is_suspended_from_its_moment_on() -> None:
+def test_an_account_is_suspended_from_the_given_time_on() -> None:
     scenario = parse_scenario(
         "users: [{id: 1, name: a, username: a, suspended_at: 10s}, {id: 2, name: b, username: b}]", source="x"
     )
@@ -93,7 +93,7 @@ def test_an_account_is_suspended_from_its_moment_on() -> None:
     assert scenario.duration_seconds == 10
 
 
-def test_an_account_is_protected_from_its_moment_on() -> None:
+def test_an_account_is_protected_from_the_given_time_on() -> None:
     scenario = parse_scenario("users: [{id: 1, name: a, username: a, protected_at: 10s}]", source="x")
     assert scene_at(scenario, 9.999).protected == frozenset()
     assert scene_at(scenario, 10.0).protected == {"1"}
@@ -113,7 +113,7 @@ def test_a_space_may_be_withheld_until_it_changes_again() -> None:
         assert during.withheld == ({} if absence is Absence.GONE else {"x": absence})
 
 
-def test_a_scene_can_do_without_a_space_that_it_has() -> None:
+def test_a_space_can_be_removed_from_a_scene() -> None:
     scene = scene_at(SCENARIO, 12.0)
     assert list(scene.without(["one", "nothere"], Absence.GONE).spaces) == ["two"]
     hidden = scene.without(["one", "nothere"], Absence.HIDDEN)
@@ -130,7 +130,7 @@ def test_a_space_was_created_at_its_first_entry_unless_it_says_otherwise() -> No
     assert played["two"].fields["created_at"] == RelativeTime(-60.0)
 
 
-def test_the_first_fault_that_names_the_call_strikes_it() -> None:
+def test_the_first_matching_fault_applies() -> None:
     assert active_fault(SCENARIO, 9.999, Asked(Call.SEARCH)) is None
     struck = {call: active_fault(SCENARIO, 12.0, Asked(call)) for call in Call}
     assert {call: fault.kind for call, fault in struck.items() if fault} == {
@@ -170,7 +170,7 @@ def test_nothing_changes_between_two_entries(
 
 
 @given(st.integers(0, 50), entries)
-def test_the_last_entry_of_a_moment_decides(first_at: int, steps: list[tuple[int, str]]) -> None:
+def test_the_last_of_simultaneous_entries_counts(first_at: int, steps: list[tuple[int, str]]) -> None:
     scenario = _random_scenario(first_at, steps)
     final = spaces_at(scenario, scenario.duration_seconds)
     last = steps[-1][1] if steps else "scheduled"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from notifier.simulator.play import Play
+from notifier.simulator.scenario_time import ScenarioTime
 from notifier.simulator.times import RelativeTime, parse_duration, parse_moment, parse_shift
 
 START = datetime(2021, 7, 6, 18, 40, 40, tzinfo=UTC)
@@ -24,7 +24,7 @@ def test_durations_are_hours_minutes_seconds(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", 5, None, "s", "5x", "30m1h", "-5s", "+5s", "1 h", "5s ", "1e3s", "\u0665s", ["5s"]]
 )
-def test_anything_else_is_no_duration(text: object) -> None:
+def test_any_other_text_is_not_a_duration(text: object) -> None:
     with pytest.raises(PydanticCustomError, match="1h30m"):
         parse_duration(text)
 
@@ -37,7 +37,7 @@ def test_a_clock_is_ahead_or_behind(written: object, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("written", ["", "-", "--5m", "+-5m", "5", "-5", "5m-", None, ["5m"]])
-def test_anything_else_says_nothing_about_a_clock(written: object) -> None:
+def test_any_other_text_is_not_a_clock_shift(written: object) -> None:
     with pytest.raises(PydanticCustomError, match="-5m"):
         parse_shift(written)
 
@@ -63,7 +63,7 @@ def test_moments_are_relative_or_absolute(text: str, moment: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["20s", "+20", "+-20s", "soon", "2021-13-01T00:00:00Z", 7, None])
-def test_anything_else_is_no_moment(text: object) -> None:
+def test_any_other_text_is_not_a_moment(text: object) -> None:
     with pytest.raises(PydanticCustomError):
         parse_moment(text)
 
@@ -74,8 +74,8 @@ def test_a_timestamp_needs_its_offset(text: str) -> None:
         parse_moment(text)
 
 
-def _play(speed: float, now: float = 0.0) -> Play:
-    return Play(started_at=START.timestamp(), speed=speed, clock=lambda: START.timestamp() + now)
+def _scenario_time(speed: float, now: float = 0.0) -> ScenarioTime:
+    return ScenarioTime(started_at=START.timestamp(), speed=speed, clock=lambda: START.timestamp() + now)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def _play(speed: float, now: float = 0.0) -> Play:
     ],
 )
 def test_moments_are_shown_on_the_real_clock(speed: float, moment: RelativeTime, text: str) -> None:
-    assert _play(speed).timestamp(moment) == text
+    assert _scenario_time(speed).timestamp(moment) == text
 
 
-def test_the_play_runs_at_its_speed() -> None:
-    play = _play(speed=10.0, now=2.0)
-    assert play.offset == pytest.approx(20.0)
-    assert play.real_seconds(20.0) == pytest.approx(2.0)
+def test_the_scenario_runs_at_its_speed() -> None:
+    scenario_time = _scenario_time(speed=10.0, now=2.0)
+    assert scenario_time.offset == pytest.approx(20.0)
+    assert scenario_time.real_seconds(20.0) == pytest.approx(2.0)
 
 
 @given(
@@ -108,5 +108,5 @@ def test_the_play_runs_at_its_speed() -> None:
 )
 def test_shown_times_keep_their_order_at_any_speed(speed: float, one: float, other: float) -> None:
     earlier, later = sorted((one, other))
-    play = _play(speed)
-    assert play.timestamp(RelativeTime(earlier)) <= play.timestamp(RelativeTime(later))
+    scenario_time = _scenario_time(speed)
+    assert scenario_time.timestamp(RelativeTime(earlier)) <= scenario_time.timestamp(RelativeTime(later))

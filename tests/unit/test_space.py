@@ -26,12 +26,12 @@ from notifier.core.model.space import (
 )
 from notifier.core.spaces.known import read_known
 from notifier.core.spaces.transitions import has_unknown_state
-from tests.support.space_builders import LIVE, SPACE_ID, START, History, at, but, seen, space
+from tests.support.space_builders import LIVE, SPACE_ID, START, History, at, seen, space, variant
 
 
 @dataclass(frozen=True)
 class Row:
-    """One field: a value, the same value written otherwise, and another one, as X's JSON has them."""
+    """A field in X's JSON: a value, the same value in another format, and a different one."""
 
     name: str
     value: Any
@@ -67,7 +67,7 @@ told_rows = pytest.mark.parametrize(
 
 
 def typed(value: Any) -> Value:
-    """The value as a Space holds it."""
+    """Return the value as a Space has it."""
     held: Value = tuple(value) if isinstance(value, list) else value
     return held
 
@@ -77,9 +77,9 @@ def test_the_dictionary_has_these_fields() -> None:
 
 
 @rows
-def test_a_field_is_read_and_written_as_x_has_it(row: Row) -> None:
+def test_a_field_is_read_and_written_in_the_format_of_x(row: Row) -> None:
     found = read_space(SPACE_ID, {"id": SPACE_ID, row.name: row.value})
-    assert found == but(Space(id=SPACE_ID), **{row.name: typed(row.value)})
+    assert found == variant(Space(id=SPACE_ID), **{row.name: typed(row.value)})
     assert found.as_json() == {"id": SPACE_ID, row.name: row.value}
 
 
@@ -123,10 +123,10 @@ def test_a_change_of_a_field_is_announced_once(row: Row) -> None:
 
 
 @rows
-def test_the_same_meaning_written_otherwise_is_no_change(row: Row) -> None:
-    live = but(LIVE, **{row.name: typed(row.value)})
+def test_another_format_of_the_same_value_is_no_change(row: Row) -> None:
+    live = variant(LIVE, **{row.name: typed(row.value)})
     history = History(seen(0, live))
-    assert history.poll(seen(30, but(live, **{row.name: typed(row.alike)}))) == ()
+    assert history.poll(seen(30, variant(live, **{row.name: typed(row.alike)}))) == ()
 
 
 @pytest.mark.parametrize("name", sorted(SILENT_FIELDS))
@@ -152,7 +152,7 @@ WRONG: dict[str, list[Any]] = {
 def test_a_value_of_the_wrong_form_is_unknown(name: str, wrong: Any) -> None:
     read = read_space(SPACE_ID, {"id": SPACE_ID, name: wrong})
     if name == "state" and wrong is not None:
-        # It is no reason to believe that the Space is doing as before (E6).
+        # It does not prove that the Space is unchanged (E6).
         assert has_unknown_state(read)
     else:
         assert read == Space(id=SPACE_ID)
@@ -164,7 +164,7 @@ class TestTopics:
     def test_the_older_contract_has_them_as_objects(self) -> None:
         assert read_space(SPACE_ID, {"topics": list(self.OLD)}).topic_ids == ("1", "2")
 
-    def test_the_newer_contract_wins_where_both_are_there(self) -> None:
+    def test_the_newer_contract_takes_precedence(self) -> None:
         assert read_space(SPACE_ID, {"topics": list(self.OLD), "topic_ids": ["3"]}).topic_ids == ("3",)
 
     def test_a_change_of_contract_is_no_change_of_topics(self) -> None:
@@ -180,7 +180,7 @@ def test_ids_are_kept_once_and_in_the_order_of_x() -> None:
     assert read_space(SPACE_ID, {"host_ids": ["3", "1", "3", "2", "1"]}).host_ids == ("3", "1", "2")
 
 
-def test_people_are_the_creator_the_hosts_the_speakers_and_at_last_the_guests_each_once() -> None:
+def test_people_are_creator_hosts_speakers_and_guests_in_this_order_and_once() -> None:
     full = space(creator_id="2", host_ids=("1", "2"), speaker_ids=("3", "1"), invited_user_ids=("9", "3"))
     assert full.people() == ("2", "1", "3", "9")
 
@@ -210,11 +210,11 @@ def test_surrogates_are_joined_or_replaced(title: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [None, [], "1", 1, {}, {"id": 1}, {"id": ""}, {"name": "A"}])
-def test_a_user_without_an_id_is_nobody(raw: Any) -> None:
+def test_a_user_without_an_id_is_ignored(raw: Any) -> None:
     assert read_user(raw) is None
 
 
-def test_a_user_without_names_is_still_somebody() -> None:
+def test_a_user_without_names_is_kept() -> None:
     found = read_user({"id": "1", "name": None, "username": 5})
     assert found is not None
     assert found.as_json() == {"id": "1", "name": "", "username": ""}

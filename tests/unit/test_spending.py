@@ -1,4 +1,4 @@
-"""Money: what is billed, where a day will end, and what goes without first."""
+"""The budget: billing, the forecast of a day, and the order of restrictions."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def observed(call: Call) -> Observation:
 class TestBilling:
     @pytest.mark.parametrize("billed", [True, False])
     @pytest.mark.parametrize("call", [Call.LOOKUP, Call.CREATORS, Call.SEARCH])
-    def test_people_who_come_along_are_billed_as_the_setting_says(self, call: Call, billed: bool) -> None:
+    def test_expanded_people_are_billed_according_to_the_setting(self, call: Call, billed: bool) -> None:
         spaces, users = billable(observed(call), expanded_users_billed=billed)
         assert spaces == {"A", "B"}
         assert users == ({"1", "2"} if billed else set())
 
-    def test_users_who_were_asked_for_are_always_billed(self) -> None:
+    def test_requested_users_are_always_billed(self) -> None:
         spaces, users = billable(observed(Call.USERS), expanded_users_billed=False)
         assert spaces == set()
         assert users == {"1", "2"}
@@ -85,17 +85,17 @@ class TestBilling:
 
 
 class TestForecast:
-    def test_the_first_hour_pays_for_everything_and_is_no_pace(self) -> None:
+    def test_the_first_hour_is_not_extrapolated(self) -> None:
         today = ledger({0: 1000, 1: 10, 2: 10})
         assert forecast(today, now=MIDNIGHT + 3 * 3600 - 1) == pytest.approx(5.10 + 21 * 0.05, abs=0.001)
 
-    def test_while_the_first_hour_lasts_nothing_is_projected(self) -> None:
+    def test_nothing_is_projected_during_the_first_hour(self) -> None:
         assert forecast(ledger({9: 1000}), now=MIDNIGHT + 9.9 * 3600) == 5
 
-    def test_a_second_hour_that_has_just_begun_is_not_blown_up(self) -> None:
+    def test_a_second_hour_that_has_just_begun_is_not_extrapolated(self) -> None:
         assert forecast(ledger({0: 1000, 1: 10}), now=MIDNIGHT + 3660) < 5 + 24 * 0.05
 
-    def test_the_hours_that_are_left_cost_what_they_cost_yesterday(self) -> None:
+    def test_the_remaining_hours_cost_what_they_cost_yesterday(self) -> None:
         yesterday = dict.fromkeys(range(24), 10) | {0: 1000, 20: 500}
         expected = 5.0 + 0.5 * 0.05 + 10 * 0.05 + 2.50
         assert forecast(ledger({0: 1000}, yesterday), now=NOON + 1800) == pytest.approx(expected)
@@ -105,7 +105,7 @@ class TestForecast:
         today = ledger({0: 1000}, yesterday)
         assert forecast(today, now=MIDNIGHT + 60) == pytest.approx(5 + 24 * 0.05, abs=0.01)
 
-    def test_hours_before_yesterdays_beginning_are_not_known(self) -> None:
+    def test_hours_before_yesterdays_records_are_unknown(self) -> None:
         yesterday = {18: 1000} | dict.fromkeys(range(19, 24), 20)
         today = ledger({0: 1000} | dict.fromkeys(range(1, 12), 10), yesterday)
         assert forecast(today, now=NOON) == pytest.approx(5.55 + 7 * 0.05 + 5 * 0.10)
@@ -118,7 +118,7 @@ class TestForecast:
         assert 0 <= day.spent <= forecast(day, now=now) < math.inf
 
     @given(HOURLY_READS, HOURLY_READS, TIMES, st.integers(1, 1000))
-    def test_to_spend_more_now_never_lowers_it(
+    def test_spending_more_never_lowers_the_forecast(
         self, today: list[int], yesterday: list[int], now: float, more: int
     ) -> None:
         reads, before = until(now, today), dict(enumerate(yesterday))
@@ -128,13 +128,15 @@ class TestForecast:
             assert forecast(ledger(dearer, before), now=now) > forecast(ledger(reads, before), now=now)
 
     @given(HOURLY_READS, HOURLY_READS)
-    def test_at_the_end_of_the_day_it_is_what_is_spent(self, today: list[int], yesterday: list[int]) -> None:
+    def test_at_the_end_of_the_day_the_forecast_is_the_amount_spent(
+        self, today: list[int], yesterday: list[int]
+    ) -> None:
         day = ledger(dict(enumerate(today)), dict(enumerate(yesterday)))
         assert forecast(day, now=MIDNIGHT + DAY_SECONDS - 1e-3) == pytest.approx(day.spent, abs=0.001)
 
 
 class TestThrift:
-    def test_without_a_budget_nothing_is_saved(self) -> None:
+    def test_without_a_budget_nothing_is_restricted(self) -> None:
         day = ledger({0: 10**9})
         assert discovery_stretch(day, None, now=NOON) == 1
         assert may_read(PATIENT, day, None, spaces=10**9)
@@ -155,17 +157,17 @@ class TestThrift:
             (130, "everything_stopped", math.inf, (False, False)),
         ],
     )
-    def test_what_can_wait_goes_first(
+    def test_polls_that_can_wait_are_restricted_first(
         self, spent: int, level: str, stretch: float, may: tuple[bool, bool]
     ) -> None:
-        """Half of the day is over, and the other half will cost the same."""
+        """Half of the day is over, and the forecast for the other half is the same."""
         hourly = (0.001, *[spent / 11] * 11, *[0.0] * 12)
         day = Ledger(space_reads=spent * 200, hourly=hourly)
         assert thrift_level(day, 100.0, now=NOON) == level
         assert discovery_stretch(day, 100.0, now=NOON) == pytest.approx(stretch)
         assert (may_read(URGENT, day, 100.0), may_read(PATIENT, day, 100.0)) == may
 
-    def test_no_read_is_begun_that_would_go_above_the_budget(self) -> None:
+    def test_no_read_is_started_that_would_exceed_the_budget(self) -> None:
         day = ledger({0: 1990})
         assert may_read(URGENT, day, 10.0, spaces=10)
         assert not may_read(URGENT, day, 10.0, spaces=11)
@@ -177,13 +179,13 @@ class TestThrift:
         assert discovery_stretch(ledger({0: 1}, yesterday), 1.0, now=NOON) == 10
 
     @given(HOURLY_READS, HOURLY_READS, TIMES, BUDGETS)
-    def test_the_order_of_thrift(
+    def test_restrictions_follow_their_order(
         self, today: list[int], yesterday: list[int], now: float, budget: float
     ) -> None:
         day = ledger(until(now, today), dict(enumerate(yesterday)))
         stretch = discovery_stretch(day, budget, now=now)
         assert stretch >= 1
-        # Whatever is stopped, what can wait longer was stopped before it.
+        # Anything that can wait longer is stopped earlier.
         if not may_read(URGENT, day, budget):
             assert not may_read(PATIENT, day, budget)
         if not may_read(PATIENT, day, budget, spaces=0):
@@ -192,7 +194,7 @@ class TestThrift:
             assert stretch == 1
 
     @given(HOURLY_READS, TIMES, BUDGETS)
-    def test_a_larger_budget_never_means_more_thrift(
+    def test_a_larger_budget_never_means_more_restrictions(
         self, today: list[int], now: float, budget: float
     ) -> None:
         day, levels = ledger(until(now, today)), list(ThriftLevel)

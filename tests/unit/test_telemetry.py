@@ -17,7 +17,7 @@ def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     for handler in handlers:
-        # Else they would be closed when others take their place.
+        # Otherwise they would be closed when replaced.
         root.removeHandler(handler)
     yield
     structlog.reset_defaults()
@@ -43,7 +43,7 @@ def test_a_traceback_shows_where_it_failed_and_no_variables(
     log_format: str,
     get_logger: Callable[[str], structlog.stdlib.BoundLogger | logging.Logger],
 ) -> None:
-    secret = "an admin key".replace(" ", "-")  # not in the source of any frame
+    secret = "an admin key".replace(" ", "-")  # not in the source code of any frame
     configure_logging(log_format, "INFO")
     log = get_logger("notifier.test")
     try:
@@ -58,7 +58,7 @@ def test_a_traceback_shows_where_it_failed_and_no_variables(
 
 @pytest.mark.usefixtures("_logging_as_before")
 @pytest.mark.parametrize("value", ["half an emoji \ud83d", 2**80, {1: "a key that is no text"}])
-def test_what_is_no_clean_json_is_logged_all_the_same(
+def test_values_that_are_not_json_are_logged_anyway(
     capsys: pytest.CaptureFixture[str], value: object
 ) -> None:
     configure_logging("json", "INFO")
@@ -77,7 +77,7 @@ class Opened:
 
 
 @pytest.mark.usefixtures("_logging_as_before")
-def test_a_record_is_logged_as_its_repr_says_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_is_logged_by_its_repr(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json", "INFO")
     structlog.get_logger("notifier.test").info("endpoint.read", opened=Opened("a", "hush"))
     shown = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""When X is believed not to have a Space any more, and what is left of it then."""
+"""When X is believed to have lost a Space, and what is left after its erasure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from tests.support.space_builders import (
     History,
     absent,
     at,
-    but,
     described_body_of,
     erasure,
     failed_call,
@@ -39,6 +38,7 @@ from tests.support.space_builders import (
     space,
     types,
     user,
+    variant,
 )
 
 FULL = space(
@@ -58,14 +58,14 @@ FULL = space(
     invited_user_ids=("31337004",),
     topic_ids=("31337005",),
 )
-FULL_ENDED = but(FULL, state="ended", ended_at=at(4200))
+FULL_ENDED = variant(FULL, state="ended", ended_at=at(4200))
 PEOPLE = [user("31337001", "A private name"), user("31337003", "Another private name")]
 CONTENT = ("private", "user_31337", "31337")
 """What must not be left of :data:`FULL` and :data:`PEOPLE`."""
 
 
 def erased_at(known: KnownSpace) -> float | None:
-    """Seconds after the start at which the content goes, None where it stays."""
+    """Return when the content is erased, in seconds after ``START``, or None."""
     moment = timers_of(known, patience=PATIENCE).get(TimerKind.ERASURE)
     return None if moment is None else moment - START
 
@@ -79,7 +79,7 @@ def left_of(known: KnownSpace) -> str:
 
 
 class TestASpaceIsGone:
-    def test_when_x_does_not_find_it_after_its_end_often_enough(self) -> None:
+    def test_when_x_repeatedly_does_not_find_it_after_its_end(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
         history.poll(not_found(4360))
         assert gone_at(history.state) is None
@@ -90,7 +90,7 @@ class TestASpaceIsGone:
         history.poll(not_found(9000))
         assert gone_at(history.state) == 4360
 
-    def test_from_the_word_on_by_which_x_cancels_it(self) -> None:
+    def test_from_the_moment_x_cancels_it(self) -> None:
         history = History(seen(0, PLANNED), seen(60, space("canceled")))
         assert gone_at(history.state) == 60
         history.poll(seen(120, space("canceled")))
@@ -121,35 +121,35 @@ class TestASpaceIsGone:
             (seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360), not_found(4360)),
         ],
     )
-    def test_but_not_as_long_as_x_may_have_it(self, polls: tuple[Evidence, ...]) -> None:
+    def test_but_not_while_x_may_still_have_it(self, polls: tuple[Evidence, ...]) -> None:
         assert History(*polls).state.gone_since is None
 
     @pytest.mark.parametrize("word", ["ended", "live", "scheduled", "paused", None])
-    def test_only_when_the_not_founds_follow_each_other(self, word: str | None) -> None:
+    def test_only_when_the_not_founds_are_consecutive(self, word: str | None) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360))
-        history.poll(seen(4380, but(FULL, state=word)))
+        history.poll(seen(4380, variant(FULL, state=word)))
         history.poll(not_found(4400))
         assert gone_at(history.state) is None
         history.poll(not_found(4430))
         assert gone_at(history.state) == 4400
 
-    def test_no_more_when_it_is_seen_again(self) -> None:
+    def test_no_longer_when_it_is_seen_again(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360), not_found(4400))
         assert gone_at(history.state) == 4360
         history.poll(seen(4430, FULL_ENDED))
         assert gone_at(history.state) is None
 
-    def test_no_more_when_x_confirms_an_end_that_was_inferred(self) -> None:
-        history = History(*ENDED_BY_SILENCE, seen(100, but(ENDED, started_at=None)))
+    def test_no_longer_when_x_confirms_an_inferred_end(self) -> None:
+        history = History(*ENDED_BY_SILENCE, seen(100, variant(ENDED, started_at=None)))
         assert (gone_at(history.state), history.state.is_over_by_word) == (None, True)
 
     @pytest.mark.parametrize("silence", [ENDED_BY_SILENCE, CANCELED_BY_SILENCE])
-    def test_no_more_when_its_end_turns_out_wrong(self, silence: tuple[Evidence, ...]) -> None:
+    def test_no_longer_when_its_end_is_corrected(self, silence: tuple[Evidence, ...]) -> None:
         history = History(*silence, seen(100, FULL), seen(130, FULL))
         assert "space.corrected" in history.types
         assert (gone_at(history.state), erased_at(history.state)) == (None, None)
 
-    def test_a_single_sighting_against_an_inferred_end_leaves_it_in_doubt(self) -> None:
+    def test_a_single_sighting_after_an_inferred_end_is_not_enough(self) -> None:
         history = History(*ENDED_BY_SILENCE, seen(100, space("live")))
         assert gone_at(history.state) == 10
 
@@ -163,7 +163,7 @@ class TestTheErasure:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
         assert erased_at(history.state) == 4300 + FORGOTTEN_SECONDS
 
-    def test_of_what_is_found_to_be_gone_at_the_last_poll_comes_no_later_than_that(self) -> None:
+    def test_of_a_space_gone_at_its_last_poll_comes_no_later_than_that(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
         history.poll(not_found(4300 + 86_400))
         history.poll(not_found(4300 + 86_430))
@@ -196,7 +196,7 @@ class TestTheErasure:
         assert history.state.erased is True
         assert erased_at(history.state) is None
 
-    def test_is_announced_where_x_is_known_not_to_have_the_space(self) -> None:
+    def test_is_announced_if_x_is_known_not_to_have_the_space(self) -> None:
         history = History(seen(0, FULL, users=PEOPLE), not_found(30), not_found(60))
         (event,) = history.take(erasure(30 + ERASE_AFTER_SECONDS))
         assert (event.type, event.sequence) == (EventType.REDACTED, 3)
@@ -208,21 +208,21 @@ class TestTheErasure:
     @pytest.mark.parametrize(
         "polls",
         [
-            (seen(0, but(FULL, state="canceled")),),
+            (seen(0, variant(FULL, state="canceled")),),
             (seen(0, FULL_ENDED), not_found(60), not_found(90)),
         ],
         ids=["canceled", "ended"],
     )
-    @pytest.mark.parametrize(("silent", "told"), [(False, []), (True, [EventType.REDACTED])])
-    def test_of_what_was_over_when_first_seen_is_announced_if_a_baseline_listed_it(
-        self, polls: tuple[Evidence, ...], silent: bool, told: list[EventType]
+    @pytest.mark.parametrize(("silent", "announced"), [(False, []), (True, [EventType.REDACTED])])
+    def test_of_a_space_first_seen_ended_is_announced_if_a_baseline_listed_it(
+        self, polls: tuple[Evidence, ...], silent: bool, announced: list[EventType]
     ) -> None:
         history = History(*polls, silent=silent)
-        assert types(history.take(erasure(90 + ERASE_AFTER_SECONDS))) == told
+        assert types(history.take(erasure(90 + ERASE_AFTER_SECONDS))) == announced
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.state.erased
 
-    def test_is_not_announced_where_x_may_still_have_it(self) -> None:
+    def test_is_not_announced_if_x_may_still_have_the_space(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED))
         assert history.take(erasure(4300 + FORGOTTEN_SECONDS)) == ()
         assert history.state.sequence == 2
@@ -243,33 +243,33 @@ class TestTheErasure:
         assert history.state == before
 
     @pytest.mark.parametrize("state", ["live", "scheduled"])
-    def test_comes_at_once_for_what_no_watch_follows_any_more(self, state: str) -> None:
-        full = but(FULL, state=state)
-        history = History(seen(0, full, users=PEOPLE), seen(30, but(full, host_ids=("31337001",))))
+    def test_comes_at_once_for_an_unfollowed_space(self, state: str) -> None:
+        full = variant(FULL, state=state)
+        history = History(seen(0, full, users=PEOPLE), seen(30, variant(full, host_ids=("31337001",))))
         assert set(history.state.doubts) == {"host_ids"}
         assert history.take(erasure(60, watched=False)) == ()
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.phase is Phase(state)
 
-    def test_of_a_lost_space_is_announced_in_time_even_if_its_watch_has_gone(self) -> None:
+    def test_of_a_lost_space_is_announced_even_if_its_watch_was_deleted(self) -> None:
         history = History(*ENDED_BY_SILENCE)
         (event,) = history.take(erasure(60, watched=False))
         assert (event.type, event.data["watch_ids"]) == (EventType.REDACTED, [])
 
-    def test_is_dropped_when_the_space_is_seen_again_before(self) -> None:
+    def test_is_dropped_when_the_space_is_seen_again_in_time(self) -> None:
         history = History(seen(0, FULL), seen(4300, FULL_ENDED), not_found(4360), not_found(4400))
         history.poll(seen(4430, FULL_ENDED))
         assert history.take(erasure(4360 + ERASE_AFTER_SECONDS)) == ()
         assert history.state.erased is False
 
-    def test_reaches_a_space_again_that_x_loses_twice(self) -> None:
+    def test_is_repeated_for_a_space_that_x_loses_twice(self) -> None:
         history = History(seen(0, FULL), not_found(30), not_found(60), erasure(30 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
         for step in (seen(later, FULL), seen(later + 30, FULL), not_found(later + 60), not_found(later + 90)):
             history.take(step)
         history.take(erasure(later + 60 + ERASE_AFTER_SECONDS))
-        told = [event for event in history.events if event.type is EventType.REDACTED]
-        assert len({event.id for event in told}) == 2
+        announced = [event for event in history.events if event.type is EventType.REDACTED]
+        assert len({event.id for event in announced}) == 2
         assert not any(word in left_of(history.state) for word in CONTENT)
 
 
@@ -284,21 +284,21 @@ class TestAfterTheErasure:
     def later(self) -> float:
         return 100 + ERASE_AFTER_SECONDS
 
-    def test_what_is_over_takes_no_content_in_again(self, history: History, later: float) -> None:
+    def test_an_ended_space_gets_no_new_content(self, history: History, later: float) -> None:
         for poll in (
             not_found(later),
             not_found(later + 40),
-            seen(later + 80, but(FULL_ENDED, state="ended")),
+            seen(later + 80, variant(FULL_ENDED, state="ended")),
         ):
             assert history.poll(poll) == ()
         assert not any(word in left_of(history.state) for word in CONTENT)
         assert history.state.erased is True
 
-    def test_a_single_sighting_takes_no_content_in(self, history: History, later: float) -> None:
+    def test_a_single_sighting_brings_no_content_back(self, history: History, later: float) -> None:
         assert history.poll(seen(later, FULL, users=PEOPLE)) == ()
         assert not any(word in left_of(history.state) for word in CONTENT)
 
-    def test_a_correction_takes_the_content_in_again(self, history: History, later: float) -> None:
+    def test_a_correction_brings_the_content_back(self, history: History, later: float) -> None:
         history.poll(seen(later, FULL, users=PEOPLE))
         corrected, *_ = history.poll(seen(later + 30, FULL, users=PEOPLE))
         assert corrected.type is EventType.CORRECTED
@@ -307,7 +307,7 @@ class TestAfterTheErasure:
         assert (history.state.space, history.state.erased) == (FULL, False)
         assert [person.name for person in history.state.users.values()] == [person.name for person in PEOPLE]
 
-    def test_content_that_came_back_is_erased_in_its_turn(self, history: History, later: float) -> None:
+    def test_restored_content_is_erased_again(self, history: History, later: float) -> None:
         for number in range(2):
             history.poll(seen(later + 30 * number, FULL, users=PEOPLE))
         history.poll(seen(later + 60, FULL_ENDED, users=PEOPLE))
@@ -315,7 +315,7 @@ class TestAfterTheErasure:
         history.take(erasure(later + 60 + FORGOTTEN_SECONDS))
         assert not any(word in left_of(history.state) for word in CONTENT)
 
-    def test_a_cancellation_that_turns_out_to_have_been_an_end_is_erased_in_its_turn(self) -> None:
+    def test_a_cancellation_corrected_to_an_end_is_erased_again(self) -> None:
         history = History(*CANCELED_BY_SILENCE, erasure(10 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
         history.poll(seen(later, FULL_ENDED, users=PEOPLE))
@@ -331,16 +331,16 @@ class TestAfterTheErasure:
         history.take(erasure(later + 30 + FORGOTTEN_SECONDS))
         assert not any(word in left_of(history.state) for word in CONTENT)
 
-    def test_a_living_space_that_is_followed_again_is_erased_in_its_turn(self) -> None:
+    def test_a_live_space_followed_again_is_erased_again(self) -> None:
         history = History(seen(0, FULL, users=PEOPLE), erasure(30, watched=False))
         history.poll(seen(60, FULL, users=PEOPLE))
         history.poll(seen(4300, FULL_ENDED))
         history.take(erasure(4300 + FORGOTTEN_SECONDS))
         assert not any(word in left_of(history.state) for word in CONTENT)
 
-    def test_a_cancellation_taken_back_still_has_its_plan_and_its_reminder(self) -> None:
+    def test_a_retracted_cancellation_restores_plan_and_reminder(self) -> None:
         plan = 100_000
-        waiting = but(PLANNED, scheduled_start=at(plan))
+        waiting = variant(PLANNED, scheduled_start=at(plan))
         history = History(seen(0, waiting), not_found(10), not_found(40), erasure(10 + ERASE_AFTER_SECONDS))
         later = 100 + ERASE_AFTER_SECONDS
         history.poll(seen(later, space("scheduled")))
@@ -366,7 +366,7 @@ def endpoint(**fields: object) -> Endpoint:
         ({"event_types": ("space.ended",)}, False),
     ],
 )
-def test_a_redaction_is_routed_like_what_it_takes_back(fields: dict[str, object], wanted: bool) -> None:
+def test_a_redaction_is_routed_like_the_events_it_redacts(fields: dict[str, object], wanted: bool) -> None:
     history = History(seen(0, FULL), not_found(30), not_found(60))
     (event,) = history.take(erasure(30 + ERASE_AFTER_SECONDS))
     assert is_wanted(endpoint(**fields), event.type, event.routing) is wanted
@@ -383,7 +383,7 @@ def test_a_timer_of_a_space_in_any_phase_may_fire_at_any_time(kind: TimerKind, w
 
 
 @given(st.permutations(sorted(FIELD_KINDS)), st.integers(0, len(FIELD_KINDS)))
-def test_of_any_space_only_ids_times_and_the_state_are_kept(names: list[str], number: int) -> None:
+def test_only_ids_times_and_the_state_of_a_space_are_kept(names: list[str], number: int) -> None:
     kept = {name: value for name, value in FULL_ENDED.known().items() if name in names[:number]}
     bare = Space(id=SPACE_ID).with_values(kept).without_content()
     times = {name for name, kind in FIELD_KINDS.items() if kind is FieldKind.TIME}

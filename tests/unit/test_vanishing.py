@@ -1,4 +1,4 @@
-"""When so much vanishes at once that X is to blame, and not the Spaces."""
+"""Mass vanishes, which are X's fault rather than ends of Spaces."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ moments = st.lists(st.floats(0, 2 * BLACKOUT_HOLD_SECONDS).map(lambda ago: NOW -
         (1000, 301, True),
     ],
 )
-def test_it_takes_more_than_five_and_more_than_thirty_percent(
+def test_a_mass_vanish_needs_more_than_five_and_more_than_thirty_percent(
     polled: int, missing: int, is_mass: bool
 ) -> None:
     assert is_mass_vanish([NOW] * missing, polled, now=NOW) is is_mass
@@ -47,7 +47,7 @@ def test_it_takes_more_than_five_and_more_than_thirty_percent(
 @pytest.mark.parametrize(
     ("ago", "is_mass"), [(0, True), (HOLD_SECONDS - 1, True), (HOLD_SECONDS, False), (10**6, False)]
 )
-def test_a_part_that_vanished_is_believed_in_the_end(ago: float, is_mass: bool) -> None:
+def test_a_partial_vanish_is_believed_eventually(ago: float, is_mass: bool) -> None:
     assert is_mass_vanish([NOW - ago] * 40, 100, now=NOW) is is_mass
 
 
@@ -55,11 +55,11 @@ def test_a_part_that_vanished_is_believed_in_the_end(ago: float, is_mass: bool) 
     ("ago", "is_mass"),
     [(HOLD_SECONDS, True), (BLACKOUT_HOLD_SECONDS - 1, True), (BLACKOUT_HOLD_SECONDS, False)],
 )
-def test_that_nothing_at_all_is_found_is_believed_much_later(ago: float, is_mass: bool) -> None:
+def test_a_complete_vanish_is_believed_much_later(ago: float, is_mass: bool) -> None:
     assert is_mass_vanish([NOW - ago] * 40, 40, now=NOW) is is_mass
 
 
-def test_what_vanished_one_by_one_over_a_long_time_is_no_mass_vanish() -> None:
+def test_spaces_that_vanish_one_by_one_are_no_mass_vanish() -> None:
     one_by_one = [NOW - 120 * number for number in range(30)]
     assert not is_mass_vanish(one_by_one, 100, now=NOW)
 
@@ -74,18 +74,18 @@ def test_a_few_are_always_believed(missing: list[float], polled: int) -> None:
 
 
 @given(moments, st.integers(0, 200))
-def test_the_more_of_them_vanish_the_less_it_is_believed(missing: list[float], polled: int) -> None:
+def test_a_larger_vanish_is_never_believed_sooner(missing: list[float], polled: int) -> None:
     if is_mass_vanish(missing, polled, now=NOW):
         assert is_mass_vanish([*missing, NOW], polled, now=NOW)
 
 
 @given(moments, st.integers(0, 200))
-def test_it_needs_that_many_within_the_longest_hold(missing: list[float], polled: int) -> None:
+def test_a_mass_vanish_needs_enough_spaces_within_the_longest_hold(missing: list[float], polled: int) -> None:
     lately = [moment for moment in missing if moment > NOW - BLACKOUT_HOLD_SECONDS]
     if len(lately) <= max(FLOOR, SHARE * polled):
         assert not is_mass_vanish(missing, polled, now=NOW)
 
 
 @given(moments, st.integers(0, 200))
-def test_whatever_happened_is_believed_after_the_longest_hold(missing: list[float], polled: int) -> None:
+def test_everything_is_believed_after_the_longest_hold(missing: list[float], polled: int) -> None:
     assert not is_mass_vanish(missing, polled, now=NOW + BLACKOUT_HOLD_SECONDS)

@@ -74,7 +74,7 @@ def test_a_name_has_no_subject_until_it_is_resolved(name: str) -> None:
         *((WatchKind.SEARCH, target, "query") for target in ("", " ", "\t\n", "x" * (MAX_QUERY + 1))),
     ],
 )
-def test_a_target_of_another_form_is_refused_with_advice(kind: WatchKind, target: str, advice: str) -> None:
+def test_an_invalid_target_is_refused_with_advice(kind: WatchKind, target: str, advice: str) -> None:
     with pytest.raises(InvalidInputError, match=advice) as refusal:
         check_target(kind, target)
     assert [error.loc for error in refusal.value.errors] == [("body", "target")]
@@ -83,12 +83,12 @@ def test_a_target_of_another_form_is_refused_with_advice(kind: WatchKind, target
 @pytest.mark.parametrize(
     "target", ["\u00e9" * 1167, "\U0001f3d9" * 584, "\U0001f3d9" * MAX_QUERY, "\ud800" * MAX_QUERY]
 )
-def test_a_query_whose_url_no_server_takes_is_refused_with_the_limit(target: str) -> None:
+def test_a_query_with_too_long_a_url_is_refused_with_the_limit(target: str) -> None:
     with pytest.raises(InvalidInputError, match=f"at most {MAX_ENCODED_QUERY_BYTES} bytes percent-encoded"):
         check_target(WatchKind.SEARCH, target)
 
 
-def test_the_longest_query_leaves_room_for_all_else_that_a_search_asks_for() -> None:
+def test_the_longest_query_leaves_room_for_all_other_parameters() -> None:
     rest = {name: ",".join(ASKED[name]) for name in OPTIONAL[Call.SEARCH]}
     path, parameter = PATHS[Call.SEARCH]
     line = f"GET {path}?{parameter}={'x' * MAX_ENCODED_QUERY_BYTES}&{urlencode(rest)} HTTP/1.1\r\n"
@@ -112,7 +112,7 @@ def test_x_is_asked_for_a_watch_whose_subject_is_known(
     assert replace(WATCH, status=status, paused=paused, subject=subject).is_polling is is_polling
 
 
-def test_names_are_one_whatever_their_case_and_space_ids_are_not() -> None:
+def test_names_are_case_insensitive_and_space_ids_are_not() -> None:
     named = replace(WATCH, target="@TwitterDev", subject=None)
     assert named.identity == replace(named, target="@twitterdev").identity
     spaces = [replace(WATCH, target=target, subject=target) for target in ("1zqK", "1ZQK")]

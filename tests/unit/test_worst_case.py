@@ -1,4 +1,4 @@
-"""What a question may cost at worst, and how much of it is asked for the money that is left."""
+"""The maximum cost of a question, and the part that the remaining budget allows."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ FULL = Space(
 
 
 def costs(estimate: CostEstimate) -> list[int]:
-    """What one subject may cost, from nobody's profile to everybody's."""
+    """Return the maximum cost of a subject for each level of people."""
     return [mills([estimate], people) for people in People]
 
 
 class TestALookup:
-    def test_of_a_space_that_is_not_known_may_show_two_hundred_people(self) -> None:
+    def test_of_an_unknown_space_may_show_two_hundred_people(self) -> None:
         assert costs(of_space("S1", None, Paid(), URGENT)) == [5, 15, 2005, 2005]
 
-    def test_of_a_known_space_may_show_those_who_are_known_and_more(self) -> None:
+    def test_of_a_known_space_may_show_known_people_and_more(self) -> None:
         assert costs(of_space("S1", FULL, Paid(), URGENT)) == [5, 15, 2005, 2005]
         crowd = Space(id=S1, creator_id="0", speaker_ids=tuple(str(each) for each in range(210)))
         assert costs(of_space("S1", crowd, Paid(), URGENT)) == [5, 15, 2235, 2235]
 
-    def test_of_a_space_whose_people_were_asked_for_today_may_show_a_stage_full_of_newcomers(self) -> None:
+    def test_of_a_space_with_people_billed_today_may_show_a_limited_number_of_new_people(self) -> None:
         paid = Paid(spaces={"S1"}, users={"1", "2", "3"}, with_people={"S1"})
         assert costs(of_space("S1", FULL, paid, URGENT)) == [0, 0, 10 * NEWCOMERS, 10 * (NEWCOMERS + 2)]
 
-    def test_of_a_space_that_is_paid_for_is_free_without_people_even_if_its_creator_never_came(self) -> None:
-        """X does not describe an account that is suspended, so it cannot have been paid for."""
+    def test_of_a_billed_space_is_free_without_people_even_if_its_creator_was_never_described(self) -> None:
+        """X does not describe a suspended account, so it cannot have been billed."""
         assert costs(of_space("S1", FULL, Paid(spaces={"S1"}), URGENT))[:2] == [0, 0]
         assert costs(of_space("S1", None, Paid(spaces={"S1"}), URGENT))[:2] == [0, 0]
 
-    def test_of_a_space_whose_creator_is_not_known_may_show_one(self) -> None:
+    def test_of_a_space_with_an_unknown_creator_may_show_one(self) -> None:
         assert costs(of_space("S1", Space(id=S1), Paid(users={"1"}), URGENT)) == [5, 15, 2005, 2005]
 
 
 class TestAQuestionAboutCreators:
-    def test_may_show_so_many_new_spaces_of_each(self) -> None:
+    def test_may_show_a_limited_number_of_new_spaces_per_creator(self) -> None:
         assert costs(of_creator("1", [], Paid()))[:2] == [5 * NEW_SPACES, 5 * NEW_SPACES + 10]
         assert costs(of_creator("1", [], Paid(users={"1"})))[1] == 5 * NEW_SPACES
 
@@ -76,16 +76,16 @@ class TestAQuestionAboutCreators:
         assert costs(of_creator("1", known, paid))[:2] == [5 * NEW_SPACES] * 2
 
 
-def test_each_result_of_a_search_may_be_new_and_of_somebody_else() -> None:
+def test_each_search_result_may_be_new_and_by_another_creator() -> None:
     assert costs(of_result()) == [5, 15, 2015, 2015]
     assert mills([of_result()] * 100, CREATOR) == 1500
 
 
-def test_each_name_may_be_a_user_of_its_own() -> None:
+def test_each_name_may_be_a_different_user() -> None:
     assert mills([of_name()] * 7, CREATOR) == 70
 
 
-def test_people_who_are_named_by_several_subjects_are_paid_once() -> None:
+def test_people_of_several_subjects_are_billed_once() -> None:
     both = [of_space(each, FULL, Paid(spaces={"S1", "S2"}), URGENT) for each in ("S1", "S2")]
     assert mills(both, ON_STAGE) == 10 * (3 + 2 * (UNKNOWN_PEOPLE - 3))
 
@@ -95,7 +95,7 @@ def test_people_cost_nothing_where_x_does_not_bill_them() -> None:
 
 
 def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[CostEstimate]:
-    """Prospects of Spaces that are unknown, and of others that are paid for with their people."""
+    """Return estimates for unknown Spaces, and for Spaces billed with their people."""
     known = [Space(id=SpaceId(f"K{each}"), creator_id="1", host_ids=("1",)) for each in range(seen)]
     ids = {space.id for space in known}
     paid = Paid(spaces=ids, users={"1"}, with_people=ids)
@@ -104,15 +104,15 @@ def lookups(*, new: int = 0, seen: int = 0, urgency: Urgency = URGENT) -> list[C
 
 
 class TestTheChoice:
-    def test_is_as_wished_while_the_money_lasts(self) -> None:
+    def test_is_complete_while_the_budget_lasts(self) -> None:
         assert choose(lookups(seen=4), ON_STAGE, used=0, budget=1) == Choice(4, ON_STAGE, 520, 900)
         assert choose(lookups(seen=4), CREATOR, used=5000, budget=1) == Choice(4, CREATOR, 0, 1000)
 
-    def test_is_without_people_sooner_than_of_fewer_spaces(self) -> None:
+    def test_drops_people_before_it_drops_spaces(self) -> None:
         assert choose(lookups(seen=40), ON_STAGE, used=0, budget=1) == Choice(40, CREATOR, 0, 1000)
         assert choose(lookups(new=10), ON_STAGE, used=800, budget=1) == Choice(10, CREATOR, 150, 1000)
 
-    def test_is_of_one_space_alone_while_nobody_knows_how_many_people_it_has(self) -> None:
+    def test_asks_about_one_space_alone_while_its_number_of_people_is_unknown(self) -> None:
         assert choose(lookups(new=10), ON_STAGE, used=0, budget=1) == Choice(1, ON_STAGE, 1000, 1000)
         mixed = choose(lookups(new=3, seen=30), ON_STAGE, used=100, budget=1)
         assert mixed == Choice(1, ON_STAGE, 900, 1000, first=30), "those who are paid for keep their place"
@@ -120,24 +120,24 @@ class TestTheChoice:
         filled = choose(lookups(new=3, seen=30), ON_STAGE, used=100, budget=1, due=30)
         assert filled == Choice(33, CREATOR, 45, 1000), "what only fills a request is not asked about instead"
 
-    def test_is_of_fewer_spaces_where_even_they_cost_too_much(self) -> None:
+    def test_drops_spaces_if_even_they_cost_too_much(self) -> None:
         assert choose(lookups(new=100), ON_STAGE, used=0, budget=1) == Choice(66, CREATOR, 990, 1000)
 
-    def test_begins_with_what_is_paid_for(self) -> None:
+    def test_starts_with_billed_spaces(self) -> None:
         mixed = lookups(new=5, seen=5)
         assert choose(mixed, ON_STAGE, used=970, budget=1) == Choice(7, CREATOR, 30, 1000)
         assert choose(mixed, ON_STAGE, used=1000, budget=1) == Choice(5, CREATOR, 0, 1000)
 
-    def test_is_nothing_where_there_is_no_money_for_one(self) -> None:
+    def test_is_empty_if_not_even_one_space_is_affordable(self) -> None:
         assert choose(lookups(new=5), ON_STAGE, used=986, budget=1) is None
         assert choose([of_name()] * 3, CREATOR, used=941, budget=1) is None
         assert choose([of_result()] * 100, CREATOR, used=886, budget=1) is None
 
-    def test_leaves_the_last_tenth_to_the_news_of_spaces(self) -> None:
+    def test_reserves_the_last_tenth_for_changes_of_spaces(self) -> None:
         assert choose(lookups(seen=1), ON_STAGE, used=770, budget=1) == Choice(1, ON_STAGE, 130, 900)
         assert choose(lookups(seen=1), ON_STAGE, used=771, budget=1) == Choice(1, CREATOR, 0, 1000)
 
-    def test_divides_a_question_for_the_sake_of_people_where_the_news_of_the_others_is_affordable(
+    def test_splits_a_question_for_people_if_the_other_spaces_stay_affordable(
         self,
     ) -> None:
         assert choose(lookups(seen=24), ON_STAGE, used=0, budget=1) == Choice(6, ON_STAGE, 780, 900)
@@ -145,12 +145,12 @@ class TestTheChoice:
         assert choose(lookups(seen=20, new=2), ON_STAGE, used=0, budget=1) == Choice(6, ON_STAGE, 780, 900)
         assert choose(lookups(seen=14, new=9), ON_STAGE, used=770, budget=1) == Choice(23, CREATOR, 135, 1000)
 
-    def test_never_divides_a_search(self) -> None:
+    def test_never_splits_a_search(self) -> None:
         results = [of_result()] * 4
         assert choose(results, ON_STAGE, used=0, budget=7) == Choice(3, ON_STAGE, 6045, 6300)
         assert choose(results, ON_STAGE, used=0, budget=7, divisible=False) == Choice(4, CREATOR, 60, 6300)
 
-    def test_keeps_what_is_patient_below_its_share(self) -> None:
+    def test_keeps_patient_polls_within_their_share(self) -> None:
         apart = [of_space(f"P{each}", None, Paid(), PATIENT) for each in range(2)]
         every = sorted([*apart, *lookups(new=2)], key=precedence)
         assert [each.share for each in every] == [1.0, 1.0, 0.95, 0.95]
@@ -166,19 +166,19 @@ class TestTheChoice:
         assert choose(creators, CREATOR, used=0, budget=1) == Choice(15, CREATOR, 900, 900)
 
     @pytest.mark.parametrize(("used", "held"), [(850, 60), (899, 60), (980, None), (900, None)])
-    def test_asks_about_a_lone_creator_with_what_is_left(self, used: int, held: int | None) -> None:
-        """Up to nine tenths, as all discovery; the tenth above pays for all that one creator may show."""
+    def test_asks_about_a_single_creator_with_the_rest(self, used: int, held: int | None) -> None:
+        """Up to nine tenths, like all discovery; the last tenth covers what a single creator may show."""
         choice = choose([of_creator("1", [], Paid())] * 9, CREATOR, used=used, budget=1)
         assert choice == (Choice(1, CREATOR, held, 1000) if held is not None else None)
 
-    def test_holds_all_that_is_left_where_a_lone_creator_may_cost_more(self) -> None:
+    def test_holds_the_whole_rest_if_a_single_creator_may_cost_more(self) -> None:
         assert choose([of_creator("1", [], Paid())], CREATOR, used=20, budget=0.05) == Choice(
             1, CREATOR, 30, 50
         )
         assert choose([of_creator("1", [], Paid())], CREATOR, used=41, budget=0.05) is None
 
     @pytest.mark.parametrize("budget", [0.001, 0.004])
-    def test_below_the_price_of_one_space_is_nothing(self, budget: float) -> None:
+    def test_is_empty_below_the_price_of_one_space(self, budget: float) -> None:
         for estimate in (of_space("S1", None, Paid(), URGENT), of_result(), of_creator("1", [], Paid())):
             assert choose([estimate], ON_STAGE, used=0, budget=budget) is None
 
@@ -189,15 +189,15 @@ class TestTheChoice:
 
 
 class TestSpacesThatAreOver:
-    """Their people are read by nobody, so they are asked about in questions of their own."""
+    """They are asked about in separate questions, since nobody reads their people."""
 
     LIVE = (DuePoll("L1", 100.0, URGENT), DuePoll("L2", 130.0, URGENT))
     OVER = (DuePoll("O1", 90.0, PATIENT), DuePoll("O2", 160.0, PATIENT))
 
-    def test_have_their_turn_when_they_have_waited_longest(self) -> None:
+    def test_are_asked_about_when_they_have_waited_longest(self) -> None:
         assert of_one_kind([*self.LIVE, *self.OVER], {"O1", "O2"}) == [*self.OVER]
         assert of_one_kind([*self.LIVE, self.OVER[1]], {"O1", "O2"}) == [*self.LIVE]
 
-    def test_share_nothing_with_others_and_leave_nobody_out(self) -> None:
+    def test_share_no_question_with_others_and_are_all_asked_about(self) -> None:
         assert of_one_kind(self.LIVE, set()) == [*self.LIVE]
         assert of_one_kind(self.OVER, {"O1", "O2"}) == [*self.OVER]

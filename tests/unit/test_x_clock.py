@@ -1,4 +1,4 @@
-"""Moments that X names, by our clock."""
+"""Times stated by X, converted to our clock."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ NOW = 1_700_000_000.0
 
 
 def after(skew: float, *, took: float = 0.3, clock: XClock | None = None, now: float = NOW) -> XClock:
-    """The clock after an answer that X stamped when it sent it, in whole seconds."""
+    """Return the clock after an answer with a ``Date`` header of whole seconds."""
     stamped = float(int(now + took + skew))
-    return (clock or XClock()).heard(stamped, began_at=now, answered_at=now + took)
+    return (clock or XClock()).corrected_by(stamped, began_at=now, answered_at=now + took)
 
 
 def test_an_answer_without_a_date_changes_nothing() -> None:
-    assert XClock(7.0).heard(None, began_at=NOW, answered_at=NOW + 1) == XClock(7.0)
+    assert XClock(7.0).corrected_by(None, began_at=NOW, answered_at=NOW + 1) == XClock(7.0)
 
 
 @pytest.mark.parametrize("took", [0.0, 0.3, 4.0, 10.0])
-def test_true_clocks_move_no_reset_however_slow_the_answer(took: float) -> None:
+def test_equal_clocks_move_no_reset_however_slow_the_answer(took: float) -> None:
     for fraction in (0.0, 0.4, 0.99):
         assert after(0.0, took=took, now=NOW + fraction) == XClock()
 
@@ -48,13 +48,13 @@ def test_no_window_moves_by_more_than_the_answers_took(skew: float, delays: list
 
 
 @pytest.mark.parametrize("date", [0.0, NOW - 10**8, NOW + 10**8, 253_402_300_799.0])
-def test_a_date_that_makes_no_sense_of_a_reset_is_not_believed(date: float) -> None:
-    clock = XClock().heard(date, began_at=NOW, answered_at=NOW + 1)
+def test_an_implausible_date_is_ignored(date: float) -> None:
+    clock = XClock().corrected_by(date, began_at=NOW, answered_at=NOW + 1)
     assert clock.ours(NOW + 600, now=NOW, length=WINDOW_SECONDS) == NOW + 600
     assert clock.ours(NOW + 70_000, now=NOW, length=DAY_SECONDS) == NOW + 70_000
 
 
-def test_a_clock_that_was_set_right_is_believed_again() -> None:
+def test_a_corrected_clock_is_believed_again() -> None:
     wrong = after(-300.0)
     assert after(0.0, clock=wrong).ours(NOW + 600, now=NOW, length=WINDOW_SECONDS) == pytest.approx(
         NOW + 600, abs=2

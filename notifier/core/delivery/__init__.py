@@ -1,1 +1,1 @@
-"""Which endpoints get an event, what is sent, and what the answer means."""
+"""Delivery: which endpoints get an event, the request, and the outcome of the answer."""

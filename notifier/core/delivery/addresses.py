@@ -181,7 +181,7 @@ def _addresses_inside(address: IPv4Address | IPv6Address) -> Iterator[IPv4Addres
         if address in prefix:
             yield IPv4Address(int(address) >> bits_to_the_right & _IPV4_MASK)
     if address in _TEREDO:
-        yield IPv4Address(~int(address) & _IPV4_MASK)  # the client, stored inverted beside its server
+        yield IPv4Address(~int(address) & _IPV4_MASK)  # the client, stored inverted after its server
 
 
 def _split(url: str) -> SplitResult:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 FAILURES_IN_A_ROW: Final = 10
-"""After so many the breaker opens."""
+"""After this many, the breaker opens."""
 
 FIRST_PROBE_SECONDS: Final = 30.0
 """The wait before the first probe; each failed probe doubles it."""

@@ -35,7 +35,7 @@ OURS_WAIT_SECONDS: Final = 30.0
 
 
 def challenge_body(endpoint_id: EndpointId, *, challenge_id: str, token: str, now: float) -> bytes:
-    """Write a challenge in the form of an event; it is none of the log."""
+    """Return a challenge in the form of an event; it is not in the event log."""
     data = {"id": challenge_id, "endpoint_id": endpoint_id, "token": token}
     return canonical({"type": CHALLENGE_TYPE, "timestamp": rfc3339(now), "data": data}).encode()
 

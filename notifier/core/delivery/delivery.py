@@ -15,7 +15,7 @@ class DeliveryStatus(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     EXHAUSTED = "exhausted"  # the schedule is used up
-    DISCARDED = "discarded"  # nothing is to be sent any more; the reason says why
+    DISCARDED = "discarded"  # will not be sent; the reason says why
 
 
 class Trigger(StrEnum):

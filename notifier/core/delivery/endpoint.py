@@ -40,7 +40,7 @@ class Ordering(StrEnum):
     """What is promised about the order of deliveries."""
 
     NONE = "none"
-    SPACE = "space"  # the events of one Space strictly by sequence; others go on meanwhile
+    SPACE = "space"  # the events of one Space strictly by sequence; different Spaces concurrently
 
 
 class EndpointStatus(StrEnum):
@@ -169,7 +169,7 @@ class Endpoint:
 
     @property
     def is_held(self) -> bool:
-        """Whether what it is owed stays in its queue."""
+        """Whether its deliveries stay in its queue."""
         return self.status is EndpointStatus.DISABLED or self.awaits_verification
 
     @property

@@ -71,7 +71,7 @@ def passes(filters: Filters, routing: Routing) -> bool:
 
 
 def is_wanted(endpoint: Endpoint, event_type: EventType, routing: Routing) -> bool:
-    """Return whether an endpoint is owed an event: never if it is disabled, a test only if it is named."""
+    """Return whether an endpoint gets an event: never if disabled, a test only if it is named."""
     if endpoint.status is not EndpointStatus.ENABLED:
         return False
     if routing.endpoint_id is not None:

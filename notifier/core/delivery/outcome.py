@@ -35,8 +35,8 @@ class Excerpt:
     """How much of an answer is read. By default that is what is recorded of it.
 
     Attributes:
-        body_bytes: The first so many bytes of the body, up to 64 KiB.
-        headers: Those beside ``KEPT_HEADERS``, in lower case.
+        body_bytes: The number of bytes of the body, up to 64 KiB.
+        headers: Those in addition to ``KEPT_HEADERS``, in lower case.
     """
 
     body_bytes: int = MAX_KEPT_BODY_BYTES
@@ -82,7 +82,7 @@ class OutcomeKind(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What came back for a request: a ``status``, or an ``error`` where there is none that is the receiver's.
+    """The answer to a request: a ``status``, or an ``error`` if the receiver sent none.
 
     ``detail`` explains an error to the operator, or says what was wrong behind the status;
     ``body`` holds its first bytes as sent, not decompressed, and ``headers`` those that were there, both as

@@ -31,8 +31,8 @@ class PaceLaw:
         longest_pause: What these shares grow to.
         idle: After so long without a success a refusal says that the receiver is closed, not that it was sent
             too much.
-        memory: What was taken is counted over the last so many milliseconds at most.
-        enough: From so many deliveries on that count tells the rate; below it the rate is found by trying.
+        memory: Accepted deliveries are counted over at most this many milliseconds.
+        enough: From this number of deliveries on, that count sets the rate; below, it is found by trying.
         calm: How many successes it takes at least from just below the last refusal to just above it.
         calm_pauses: The same time at least, in pauses: a pause costs no more than a tenth of the deliveries.
         trusted: Where less than this share of the refused rate was taken, the refused rate was far too high,

@@ -14,12 +14,12 @@ from notifier.core.model.instants import instant
 from notifier.errors import InvalidInputError
 
 MOST_WAITING: Final = 1_000
-"""A recovery goes on while its endpoint has no more than this waiting for nothing but the receiver, so that
-news do not stand behind all that was missed, and a receiver that is down again does not fill its queue.
-What waits for its next attempt does not count: that may be a day away, and stands in nobody's way."""
+"""A recovery continues while its endpoint has no more than this waiting only for the receiver, so that
+new events do not wait behind all missed ones, and a receiver that is down again does not fill its queue.
+Deliveries that wait for a retry do not count: it may be a day away, and they block nothing."""
 
 PUT_OFF_SECONDS: Final = 1.0
-"""How long a recovery pauses for an endpoint that has enough waiting."""
+"""How long a recovery pauses when its endpoint has enough waiting deliveries."""
 
 
 class RecoveryStatus(StrEnum):
@@ -35,7 +35,7 @@ class RecoveryStatus(StrEnum):
 class Span:
     """A stretch of the log by the time of commit, both ends included, in epoch seconds.
 
-    ``is_clamped`` says that more was asked for, of which nothing is kept any more.
+    ``is_clamped`` if the requested span started before the retained log.
     """
 
     since: float
@@ -87,7 +87,7 @@ def wants_back(endpoint: Endpoint, event_type: EventType, routing: Routing) -> b
 
 
 def read_span(since: str, until: str | None, *, now: float, kept_seconds: float) -> Span:
-    """Read what somebody wants recovered; one that begins before all that is kept is cut to what is kept.
+    """Return the span of a recovery; one that starts before the retained log is cut to it.
 
     Raises:
         InvalidInputError: It names the field that is no time, or not one that makes a span.

@@ -56,7 +56,7 @@ RESERVED_HEADERS: Final = frozenset(
 )
 
 RESERVED_PREFIX: Final = "webhook-"
-"""All that Standard Webhooks says of a message, now or later, stands in headers that begin with this."""
+"""The prefix of all headers of Standard Webhooks, present and future."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")  # RFC 9110 section 5.6.2
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")

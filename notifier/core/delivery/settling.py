@@ -81,7 +81,7 @@ def _not_again(outcome: Outcome, *, made: int) -> Verdict:
     """Judge an answer by which the same must not be sent again."""
     if outcome.ends:
         return Verdict(DeliveryStatus.DISCARDED, 0.0, made, 0.0, succeeded=None)
-    # The delivery stays due: the endpoint's queue stands still, and goes on if it is enabled again.
+    # The delivery stays due: the endpoint's queue stops until it is enabled again.
     return Verdict(DeliveryStatus.PENDING, 0.0, made, 0.0, succeeded=False, disables=True)
 
 

@@ -60,13 +60,13 @@ class PayloadForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What filters read; stored beside the payload so that a redacted event can still be routed."""
+    """What filters read; stored in addition to the payload so that a redacted event can still be routed."""
 
     space_id: SpaceId | None = None
     creator_ids: tuple[str, ...] = ()
     watch_ids: tuple[WatchId, ...] = ()
     lang: str | None = None
-    endpoint_id: EndpointId | None = None  # if set: for this endpoint alone, whatever it subscribes to
+    endpoint_id: EndpointId | None = None  # if set: only for this endpoint, whatever it subscribes to
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def _omittable(schema: dict[str, Any]) -> None:
     schema.update(next(option for option in schema.pop("anyOf") if option != {"type": "null"}))
 
 
-def left_out(description: str | None = None) -> Any:  # noqa: ANN401  what pydantic's own Field gives
+def left_out(description: str | None = None) -> Any:  # noqa: ANN401  the type of pydantic's Field
     """Return the field of a model that is left out, and never null, if it has no value."""
     return Field(default=None, description=description, json_schema_extra=_omittable)
 
@@ -50,7 +50,7 @@ SpaceObject: Final = create_model(
 
 
 class UserObject(BaseModel):
-    """A person whom the Space names."""
+    """A person in the Space."""
 
     id: str
     name: str

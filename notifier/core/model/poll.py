@@ -32,7 +32,7 @@ class NextPoll:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Seconds between two polls, by what is polled."""
+    """Seconds between two polls, by subject."""
 
     discovery: float = 60.0
     near: float = 10.0

@@ -23,7 +23,7 @@ class FieldKind(StrEnum):
     TEXT = "text"
     TIME = "time"  # kept as X wrote it, compared as an instant
     FLAG = "flag"
-    COUNT = "count"  # changes all the time; never an event of its own
+    COUNT = "count"  # changes constantly; never causes an event
     IDS = "ids"  # a set written as a list; the order has no meaning
 
 

@@ -19,11 +19,11 @@ COARSENESS_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class XClock:
-    """By how many seconds X's clock is ahead of ours, as far as X's answers show."""
+    """The seconds by which X's clock is ahead of ours, according to X's answers."""
 
     ahead: float = 0.0
 
-    def heard(self, date: float | None, *, began_at: float, answered_at: float) -> XClock:
+    def corrected_by(self, date: float | None, *, began_at: float, answered_at: float) -> XClock:
         """Return the clock after an answer with a ``Date``; times are epoch seconds.
 
         The answer was stamped at some moment between the question and its arrival. The present offset stays

@@ -99,7 +99,7 @@ def select(
     now: float,
     origin: str = "",
 ) -> Selection:
-    """Return the polls that may share a question: those of one group, or those that are in none.
+    """Return the polls that may share a question: those of one group, or those without a group.
 
     The group whose poll has waited longest goes first, so that no group starves another. A standing from
     other credentials is ignored.

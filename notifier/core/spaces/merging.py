@@ -90,7 +90,7 @@ def _is_news(name: str, before: Value | None, value: Value) -> bool:
 
 
 def _ever(before: tuple[str, ...] | None, seen: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return everyone ever seen: X's list shrinks and grows back, so nobody is ever reported to have left."""
+    """Return everyone ever seen: X's list shrinks and grows again, so nobody is reported to have left."""
     return tuple(dict.fromkeys((*(before or ()), *(seen or ()))))
 
 

@@ -81,7 +81,7 @@ def seen(
     known, step, counts = weigh(known, sighting, patience)
     if not counts:
         return Decision(known)
-    # Presence alone contradicts a not-found, whatever else the poll leaves open (E1).
+    # Presence by itself contradicts a not-found, even if the poll leaves everything else open (E1).
     return _apply(dismiss(known, "phase"), step, sighting, patience, context.watch_ids)
 
 
@@ -210,6 +210,6 @@ def _overdue_since(after: KnownSpace, sighting: Sighting, patience: Patience) ->
 
 
 def people_of(space: Space, *described: Mapping[str, User]) -> dict[str, User]:
-    """Return the people whom the Space names, as last described, up to :data:`MAX_KNOWN_USERS`."""
+    """Return the people of the Space, as last described, up to :data:`MAX_KNOWN_USERS`."""
     every = {person: user for users in described for person, user in users.items()}
     return {person: every[person] for person in space.people()[:MAX_KNOWN_USERS] if person in every}

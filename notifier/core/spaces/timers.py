@@ -139,7 +139,7 @@ def _redacted(known: KnownSpace, now: float, watch_ids: tuple[WatchId, ...]) -> 
         users={},
         sighting=_sighting(known, now, watch_ids),
     )
-    # Everyone who got the events of the Space gets this one too, though it names nobody.
+    # Everyone who received the events of the Space receives this one too, although it contains no people.
     return replace(event, routing=routing_of(known.space, watch_ids))
 
 

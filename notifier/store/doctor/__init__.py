@@ -1,4 +1,4 @@
-"""A check of the whole database for anything that is wrong. It only reads.
+"""A consistency check of the whole database. It only reads.
 
 What belongs together is read at one moment, by a script or a transaction, in bounded batches, so that work
 that goes on meanwhile neither waits nor looks like a fault. What is found is looked for a second time before
@@ -27,11 +27,11 @@ POLL_AGAIN_SECONDS: Final = 0.2
 
 
 async def findings(store: Store, box: SecretBox | None = None) -> list[Finding]:
-    """Return everything that is wrong with the database, by key; nothing where it is in order.
+    """Return all inconsistencies of the database, by key.
 
     Args:
         store: Over the database.
-        box: With the master keys; without it nobody tries to open the secrets.
+        box: With the master keys; without it, secrets are not opened.
 
     Raises:
         UnavailableError: Redis does not answer.

@@ -68,7 +68,7 @@ class Queue:
 
 
 async def examine_endpoints(database: Database, partitions: Partitions, keyspace: Keyspace) -> list[Finding]:
-    """Examine every endpoint, and what is left of those that are gone."""
+    """Examine every endpoint, and the remains of deleted ones."""
     (count,) = await atomically(database, ("GET", schema.PARTITIONS()))
     endpoint_ids = keyspace.parts(schema.ENDPOINT, "endpoint")
     if endpoint_ids and not int(count or 0):
@@ -84,7 +84,7 @@ async def examine_endpoints(database: Database, partitions: Partitions, keyspace
 
 
 async def _endpoint(database: Database, partitions: Partitions, endpoint_id: str) -> list[Finding]:
-    """Compare an endpoint's record with what is kept beside it."""
+    """Compare an endpoint's record with its related keys."""
     key = schema.ENDPOINT(endpoint_id)
     text, serial, generation, challenge, fields = await atomically(
         database,
@@ -95,7 +95,7 @@ async def _endpoint(database: Database, partitions: Partitions, endpoint_id: str
         ("HMGET", partitions.key(schema.STATE, endpoint_id), *FIELDS),
     )
     if text is None:
-        return []  # Deleted meanwhile.
+        return []  # Deleted in the meantime.
     try:
         endpoint = ENDPOINT.validate_json(text)
     except ValidationError:
@@ -123,7 +123,7 @@ async def _endpoint(database: Database, partitions: Partitions, endpoint_id: str
 
 
 def _any_change(endpoint_id: str) -> str:
-    """Saving an endpoint writes again all that is kept beside its record."""
+    """Return the remedy: saving an endpoint rewrites all keys related to its record."""
     return f"any change to it puts this right: space-notifier endpoints update {endpoint_id} --description …"
 
 
@@ -193,7 +193,7 @@ async def _lines(database: Database, partitions: Partitions, keyspace: Keyspace)
 
 
 async def _left_behind(database: Database, keyspace: Keyspace, partitions: Partitions) -> list[Finding]:
-    """Find what names endpoints that do not exist, and partitions that nobody serves."""
+    """Find references to endpoints that do not exist, and to partitions that no worker serves."""
     found: list[Finding] = []
     known = set(keyspace.parts(schema.ENDPOINT, "endpoint"))
     named = [

@@ -68,7 +68,7 @@ def _faults(row: Sequence[Any]) -> Iterator[str]:
 async def _lost(
     database: Database, kept: dict[str, tuple[int, float]], *, kept_seconds: float
 ) -> list[Finding]:
-    """Find what is in the log's order and is gone although older events, due to expire first, are there.
+    """Find events that are missing although older ones, which expire first, still exist.
 
     Only events younger than the retention count: when that was shortened, younger ones do expire first.
     """

@@ -102,7 +102,7 @@ def _unreadable(record: dict[str, str]) -> str | None:
 
 
 def _misplaced(partitions: Partitions, endpoint: str, row: Sequence[Any]) -> Iterator[Finding]:
-    """Return what is wrong with a delivery that is in no place, in two, or not on record."""
+    """Return the fault of a delivery that is in no queue, in two, or has no record."""
     event, *flags = row
     kept, owed, listed, due, leased, settled, indexed, lined, first = map(bool, flags)
     found_id = delivery_id(event, endpoint)  # type: ignore[arg-type]  # ids as the store has them

@@ -28,7 +28,7 @@ async def examine_secrets(database: Database, keyspace: Keyspace, box: SecretBox
 def _sealed(endpoint_ids: Sequence[str], texts: Sequence[str | None], box: SecretBox) -> Iterator[Finding]:
     for endpoint_id, text in zip(endpoint_ids, texts, strict=True):
         if text is None:
-            continue  # Deleted meanwhile.
+            continue  # Deleted in the meantime.
         try:
             endpoint = ENDPOINT.validate_json(text)
         except ValidationError:

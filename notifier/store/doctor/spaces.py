@@ -1,4 +1,4 @@
-"""Spaces: their records, indexes, polls and timers, the sequences of their events, what is erased of them."""
+"""Checks of Spaces: records, indexes, polls and timers, sequences of events, and erasures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ANY_PATIENCE: Final = Patience(needed=1, apart=0.0, reminder=0.0, overdue=0.0)
 """The settings decide only when a reminder fires, not which timers there are."""
 
 KEPT_FIELDS: Final = ("id", "state", "creator_id")
-"""What may be kept of a Space that is erased, beside its times."""
+"""The fields of an erased Space that may be kept, in addition to its times."""
 
 ERASURE_SLACK_SECONDS: Final = 60.0
 
@@ -115,10 +115,10 @@ def _record_faults(filed: Filed, known: KnownSpace) -> Iterator[str]:
 
 
 def _poll_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch]) -> Iterator[str]:
-    """Return what is wrong with the polls of a Space: while it is followed and not forgotten there is one."""
+    """Return faults of the polls of a Space, which has exactly one while followed and not forgotten."""
     if len(filed.parts) > 1:
         yield f"its poll is {' and '.join(filed.parts)} at once"
-    # One that expires is forgotten; one that was seen and has no record any more was.
+    # An expiring record is forgotten; a Space that was seen and has no record was forgotten.
     is_remembered = filed.expires_in == NEVER if known is not None else filed.serial == ""
     if not filed.parts and is_remembered and _is_followed(watches):
         yield "is followed, and no poll is scheduled for it"
@@ -129,8 +129,8 @@ def _poll_faults(filed: Filed, known: KnownSpace | None, watches: Sequence[Watch
 def _timer_faults(filed: Filed, known: KnownSpace, watches: Sequence[Watch]) -> Iterator[Finding]:
     """Compare the timers with what the Space asks for.
 
-    A Space that is followed again gets its timers by the poll that is due then, and it may keep an erasure
-    from the time when nobody followed it: that one rings for nothing.
+    A Space that is followed again gets its timers from its next poll, and may keep an erasure timer from the
+    time when no watch followed it, which then does nothing.
     """
     wanted = {kind: at * 1000 + 1 for kind, at in timers_of(known, patience=ANY_PATIENCE).items()}
     has = {

@@ -42,7 +42,7 @@ async def examine_watches(database: Database, keyspace: Keyspace) -> list[Findin
 
 
 async def _read(database: Database, watch_id: str | None) -> Watch | None:
-    """Read a watch; None where there is none that can be read."""
+    """Return a watch, or None if there is none that can be read."""
     (text,) = await atomically(database, ("GET", schema.WATCH(watch_id or "")))
     try:
         return WATCH.validate_json(text) if text else None
@@ -67,7 +67,7 @@ async def _watch(database: Database, watch_id: str) -> list[Finding]:
         *(("ZSCORE", part, subject) for part in sets_of(Call(call or Call.LOOKUP))),
     )
     if text is None or WATCH.validate_json(text) != watch:
-        return []  # Changed meanwhile.
+        return []  # Changed in the meantime.
     found = [] if serial is not None else [Finding(schema.WATCHES(), f"{watch_id} is not in it")]
     if holder != watch_id:
         text = f"{watch.identity} belongs to {watch_id} and is {holder or 'nobody'}'s here"

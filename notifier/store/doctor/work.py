@@ -1,4 +1,4 @@
-"""Work that is kept beside the queue: recoveries, arq's jobs, and the counter that orders everything."""
+"""Checks of other work: recoveries, arq's jobs, and the counter of the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUMBERED: Final = (schema.WATCHES(), schema.SPACES(), schema.EVENTS(), schema.EN
 """The indexes whose scores are serial numbers."""
 
 FARTHEST_JOB_SECONDS: Final = 86_400.0
-"""No job is set for later than this; what is due later is kept in our own records."""
+"""No job is scheduled later than this; later work is kept in our own records."""
 
 JOB: Final = "arq:job:"
 

@@ -1,7 +1,7 @@
 #!lua
 -- include: lib/polls.lua
 -- Deletes a watch; Spaces that no other watch matches are no longer polled, and expire. Their content goes
--- soon, since nobody would notice when X has it no more.
+-- soon, since no poll would notice when X loses it.
 -- KEYS: 1 watch:<id>, 2 watch-by:<kind>, 3 watch:<id>:spaces
 -- ARGV: 1 JSON of {id, identity, call and subject of its poll ('' = none), space (id, of a watch of one Space; '' =
 --       other kinds), ttl of what is forgotten in s, erase_at (when content is erased in ms)}

@@ -2,7 +2,7 @@
 -- Reads what it takes to send events.
 -- KEYS: the events
 -- ARGV: none
--- Returns: per event: its body and when it was committed in ms; '' and 0 where it is not kept any more
+-- Returns: per event: its body and when it was committed in ms; '' and 0 if it no longer exists
 local answer = {}
 for i, key in ipairs(KEYS) do
   local logged = redis.call('HMGET', key, 'body', 'at')

@@ -4,10 +4,10 @@
 -- include: lib/state.lua
 -- include: lib/filing.lua
 -- include: lib/lines.lua
--- Prolongs the leases that a worker has in hand in a partition. What else it is on record for becomes due at once:
--- claims whose answer it never got, or all of them when it is dead and has nothing in hand.
+-- Renews the leases that a worker holds in a partition. Its other recorded leases become due at once:
+-- claims whose answer it never got, or all of them if it is dead.
 -- KEYS: 1 leases:<worker>, 2 ready, 3 wakeup
--- ARGV: 1 lease in ms, then '<endpoint> <event>' of each lease in hand
+-- ARGV: 1 lease in ms, then '<endpoint> <event>' of each lease that it holds
 -- Returns: {the new end of the leases in ms, how many were released, the names of the leases that were prolonged}
 local now, in_hand, renewed, released, count = now_ms(), {}, {}, {}, 0
 local lease_end = now + tonumber(ARGV[1])
@@ -38,6 +38,6 @@ for i = 1, #held, 2 do
 end
 
 for endpoint in pairs(released) do file_endpoint(KEYS[2], endpoint, 0) end
--- A wakeup that a dead worker took wakes nobody.
+-- A wakeup that a dead worker took is lost.
 if count > 0 then redis.call('DEL', KEYS[3]) end
 return {lease_end, count, renewed}

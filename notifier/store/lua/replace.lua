@@ -1,5 +1,5 @@
 #!lua
--- Puts a record of text in the place of the one that was read, unless somebody else was quicker.
+-- Replaces a record of text, unless it has changed since it was read.
 -- KEYS: 1 record
 -- ARGV: 1 new text, 2 text that it replaces ('' = there is none), 3 TTL in s ('' = it does not expire)
 -- Returns: 1 when done, 0 when the record is another one by now

@@ -1,5 +1,5 @@
 #!lua
--- Puts an answer that is kept in the place of what was read; when it expires stays as it was.
+-- Replaces a stored answer if unchanged since it was read; its expiry stays.
 -- KEYS: 1 idempotency:<key>
 -- ARGV: 1 the text that was read, 2 new text
 -- Returns: 1 when done, 0 when it is gone or another one by now

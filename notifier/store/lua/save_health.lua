@@ -1,7 +1,7 @@
 #!lua
 -- include: lib/time.lua
 -- include: lib/log.lua
--- Replaces the record of the source's health together with the events that tell of the change, or nothing.
+-- Replaces the record of the source's health together with the events about the change, or nothing.
 -- KEYS: 1 health
 -- ARGV: 1 the record as JSON ('' = in good health), 2 what it replaces ('' = none), 3 TTL of events in s,
 --       then per event: id, type, body, routing as JSON

@@ -27,7 +27,7 @@ if ends and ends.call ~= 'lookup' then end_poll(ends.call, ends.subject) end
 if begins then
   bring_forward(begins.call, begins.subject, asked.now)
   for _, space in ipairs(redis.call('ZRANGE', watch_spaces_key(id), 0, -1)) do
-    -- What expires is forgotten; all else is polled, also what is over and may be gone or come back.
+    -- Expiring Spaces are forgotten; all others are polled, also ended ones, which may be gone or return.
     if redis.call('TTL', space_key(space)) == -1 then bring_forward('lookup', space, asked.now) end
   end
 end

@@ -20,7 +20,7 @@ from notifier.core.delivery.signing import SigningKey
 MAX_MEMORY_BYTES: Final = 8192
 
 FORGET: Final = ""
-"""The memory of a kind that has nothing to remember any more."""
+"""The memory of a kind with nothing left to remember."""
 
 TargetT = TypeVar("TargetT", bound=Target | None)
 
@@ -90,7 +90,7 @@ class Kind(Generic[TargetT]):
         target: The model of what is given as ``target``. None for the webhook, which alone has a URL, signing
             secrets, headers, a payload form and a format. An endpoint with a target gets the events of each
             Space in their order, and its kind has a memory.
-        render: Makes the request of one attempt, or says why there is none.
+        render: Returns the request of one attempt, or the reason why there is none.
         read: Reads the answer to it; the number is the moment in epoch seconds.
         challenge: Makes the request by which a receiver is verified; None where it cannot be.
         event_types: What an endpoint subscribes to unless it says otherwise.

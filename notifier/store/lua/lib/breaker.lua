@@ -1,5 +1,5 @@
 -- The circuit breaker of an endpoint, and its record of health. Included ahead of a script by its "-- include:"
--- line. After so many failures in a row it opens: nothing goes out until a moment, and then one attempt at a
+-- line. After consecutive failures it opens: nothing is sent for a while, and then one attempt at a
 -- time, the probe, at growing intervals, until one succeeds.
 
 -- Takes over what a batch of outcomes says of an endpoint, also into view (lib/state.lua).

@@ -1,7 +1,7 @@
 -- Claiming what is due. Included ahead of a script by its "-- include:" line, after lib/queue.lua, lib/record.lua,
 -- lib/lines.lua, lib/memory.lua and lib/lease.lua.
 
--- Claims up to so many due deliveries of a partition, the endpoints taking turns.
+-- Claims due deliveries of a partition up to a limit; the endpoints take turns.
 -- Returns claims, each {endpoint, event, attempts made, attempts before the last redeliver, manual (1/0)} and, where
 -- the endpoint's kind has a memory, {…, Space, memory, last event that waits behind it} (lib/memory.lua).
 local function claim(ready, views, wanted, lease_end, now)

@@ -1,7 +1,7 @@
 -- Making many deliveries of a partition due at once. Included ahead of a script by its "-- include:" line, after
 -- lib/wakeup.lua.
 
--- Adds an event to the queue that stands at a place.
+-- Adds an event to the queue at a place.
 local function add(queues, place, score, event)
   local queue = queues[place] or {}
   queues[place] = queue

@@ -19,7 +19,7 @@ local function erase_old(memories, ends, now)
   return #old
 end
 
--- Keeps a memory for so many seconds, in the place of the one before; '' erases it.
+-- Replaces a memory, which expires after some seconds; '' erases it.
 local function remember(endpoint, space, memory, now, ttl)
   local memories, ends = memories_key(endpoint), memory_ends_key(endpoint)
   if memory == '' then

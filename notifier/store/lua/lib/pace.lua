@@ -6,7 +6,7 @@
 --            flight, too many a second), early (how many refusals in a row came early),
 --            asked_until (the end of the pause that the receiver itself has named)
 
--- Returns a value that so many successes have raised: quickly up to its ceiling, slowly past it, then ever faster.
+-- Returns a value raised by a number of successes: quickly up to its ceiling, slowly past it, then ever faster.
 local function raised(value, ceiling, count, calm, near, law)
   if value < near * ceiling then
     value = near * ceiling - (near * ceiling - value) * law.approach ^ count

@@ -1,7 +1,7 @@
 -- Taking over what a batch of outcomes says of the pace that a receiver allows. Included ahead of a script by its
 -- "-- include:" line, after lib/state.lua, lib/taken.lua and lib/pace.lua.
 
--- Raises what was learned, after so many successes.
+-- Raises the learned pace after a number of successes.
 local function raise(view, pace, taken, set, law)
   local concurrency = view.concurrency + taken
   if pace and pace.most then

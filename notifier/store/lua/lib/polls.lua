@@ -23,14 +23,14 @@ local function file_poll(call, subject, at, urgency)
   redis.call('ZADD', polls_key(call, urgency), at, subject)
 end
 
--- Has a subject polled by this moment; where somebody is asking about it already, that will do.
+-- Has a subject polled by this time; a poll in flight is enough.
 local function bring_forward(call, subject, at)
   if redis.call('ZSCORE', polls_key(call, 'leased'), subject) then return end
   local urgent = redis.call('ZSCORE', polls_key(call, 'urgent'), subject)
   if not urgent or tonumber(urgent) > tonumber(at) then file_poll(call, subject, at, 'urgent') end
 end
 
--- Ends the polls of a Space that nobody follows any more, and has its content erased.
+-- Ends the polls of a Space that is no longer followed, and has its content erased.
 local function untrack(space, erase_at)
   end_poll('lookup', space)
   redis.call('ZREM', timers_key('reminder'), space)

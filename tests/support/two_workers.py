@@ -1,4 +1,4 @@
-"""Two workers over one database, an operator's hand on the watches, and what the database holds."""
+"""Two workers over one database, an operator who changes watches, and the state of the database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.space_machine import CROWD, SPACES, Answer, Fault, X
 from workers.applying import apply_spaces
 from workers.context import WORKER, Worker
 from workers.health import note_health
-from workers.timers import ring_timers
+from workers.timers import fire_timers
 
 T = TypeVar("T")
 
@@ -40,41 +40,41 @@ TARGETS: Final = {
     "search": (WatchKind.SEARCH, "talks"),
     CROWD_WATCH: (WatchKind.CREATOR, "99"),
 }
-"""What can be watched."""
+"""The watches that can be added."""
 
 
-class WorkerDiedError(Exception):
+class WorkerCrashedError(Exception):
     """A worker was killed between two steps in the database."""
 
 
-class MortalDatabase(Database):
-    """A database that can kill its worker.
+class CrashingDatabase(Database):
+    """A database that can crash its worker.
 
     Attributes:
-        lives: How many more batches of scripts run before that; None for ever so many.
+        steps_left: How many more batches of scripts run before the crash; None for no crash.
     """
 
-    lives: int | None = None
+    steps_left: int | None = None
 
     async def run_all(self, calls: Sequence[ScriptCall[T]]) -> list[T]:
-        """Run scripts, or die."""
-        if self.lives is not None:
-            self.lives -= 1
-            if self.lives < 0:
-                raise WorkerDiedError
+        """Run scripts, or crash."""
+        if self.steps_left is not None:
+            self.steps_left -= 1
+            if self.steps_left < 0:
+                raise WorkerCrashedError
         return await super().run_all(calls)
 
 
 @dataclass
-class Glimpse:
-    """What the database holds at one moment.
+class StoredState:
+    """The contents of the database at one moment.
 
     Attributes:
         forgotten: The Spaces whose records expire.
-        polls: The Spaces that are polled by lookup, each as often as it is filed.
-        discovery: The same of the subjects of the other calls.
-        serial: The place of the last event in the log.
-        events: What was logged since the glimpse before.
+        polls: The Spaces with a scheduled lookup, once per entry.
+        discovery: The subjects with a scheduled poll by another call, once per entry.
+        serial: The position of the last event in the log.
+        events: The events logged since the previous state.
     """
 
     known: dict[SpaceId, KnownSpace | None] = field(default_factory=lambda: dict.fromkeys(EVERY))
@@ -86,8 +86,8 @@ class Glimpse:
     events: list[Event] = field(default_factory=list)
 
 
-class Stage:
-    """The product without its loop: the test says who asks, who applies, who dies, and when."""
+class WorkerPair:
+    """Two workers without their loops: the test decides which one asks, applies or crashes, and when."""
 
     def __init__(self, url: str, clock: Clock, x: X) -> None:
         self._url = url
@@ -99,7 +99,7 @@ class Stage:
         self.watches: dict[str, Watch] = {}
 
     async def open(self) -> None:
-        """Start both workers, with nothing in their memory."""
+        """Start both workers with nothing in memory."""
         self._operator = await self._runtime()
         runtimes = [await self._runtime(), await self._runtime()]
         self.workers = [
@@ -108,22 +108,22 @@ class Stage:
         ]
 
     async def close(self) -> None:
-        """End everything that runs."""
+        """Stop everything."""
         await self._stack.aclose()
 
     async def _runtime(self) -> Runtime:
         settings = load_settings(redis_url=self._url, admin_key="test-key", master_keys=MASTER_KEY)
         runtime = await self._stack.enter_async_context(open_runtime(settings, clock=self._clock))
-        database = MortalDatabase(runtime.store.database.redis)
+        database = CrashingDatabase(runtime.store.database.redis)
         store = Store(
             database, retention_days=settings.retention_days, partitions=settings.delivery_partitions
         )
         return replace(runtime, store=store, wakeup=Wakeup(database))
 
-    # The operator's hand
+    # The operator
 
     async def add(self, name: str, first_sight: OnFirstSight) -> None:
-        """Add a watch, under a new id each time."""
+        """Add a watch with a new id."""
         kind, target = TARGETS[name]
         self._numbered += 1
         watch = self.watches[name] = Watch(
@@ -141,21 +141,21 @@ class Stage:
         await self._operator.store.watches.delete(self.watches.pop(name).id, now=self._clock())
 
     async def toggle(self, name: str) -> None:
-        """Pause a watch, or let it go on."""
+        """Pause or resume a watch."""
         before = await self._operator.store.watches.get(self.watches[name].id)
         after = self.watches[name] = replace(before, paused=not before.paused)
         await self._operator.store.watches.save(after, replacing=before, now=self._clock())
 
     def polling(self) -> list[Watch]:
-        """Return the watches for which X is asked."""
+        """Return the watches that are polled."""
         return [watch for watch in self.watches.values() if watch.is_polling]
 
-    # What workers do
+    # The workers
 
     async def ask(
         self, number: int, call: Call, fault: Fault, *, one: str | None = None, behind: int = 0
     ) -> Answer:
-        """Claim polls and put the question; ``one`` narrows a lookup down to a single Space."""
+        """Claim polls and ask X; ``one`` limits a lookup to a single Space."""
         subjects: tuple[str, ...] = (one,) if one else EVERY
         named = subjects
         if call is not Call.LOOKUP:
@@ -171,7 +171,7 @@ class Stage:
         )
 
     async def apply(self, number: int, answer: Answer) -> None:
-        """Do with an answer what the job that asks does with it."""
+        """Apply an answer as the polling job does."""
         worker, call, now = self.workers[number], answer.question.call, answer.answered_at
         cadence, observation = worker.runtime.cadence, answer.observation()
         failure = observation.failure
@@ -187,26 +187,28 @@ class Stage:
             later = NextPoll(now + cadence.discovery, Urgency.PATIENT)
             await worker.runtime.store.polls.schedule(call, dict.fromkeys(answer.subjects, later))
 
-    async def ring(self, number: int) -> None:
-        """Attend to the timers that ring."""
-        await ring_timers({WORKER: self.workers[number]})
+    async def run_timers(self, number: int) -> None:
+        """Handle the timers that are due."""
+        await fire_timers({WORKER: self.workers[number]})
 
-    async def live(self, number: int, lives: int | None, work: Callable[[], Awaitable[None]]) -> None:
-        """Let a worker work, and die where so many steps in the database are behind it."""
+    async def run_with_crash(
+        self, number: int, steps_left: int | None, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Run a worker's job, which crashes after ``steps_left`` batches of scripts."""
         database = self.workers[number].runtime.store.database
-        assert isinstance(database, MortalDatabase)
-        database.lives = lives
+        assert isinstance(database, CrashingDatabase)
+        database.steps_left = steps_left
         try:
             await work()
-        except WorkerDiedError:
+        except WorkerCrashedError:
             return
         finally:
-            database.lives = None
+            database.steps_left = None
 
-    # What is there
+    # The state
 
-    async def glimpse(self, before: Glimpse) -> Glimpse:
-        """Read what the database holds by now."""
+    async def read_state(self, before: StoredState) -> StoredState:
+        """Return the current state of the database."""
         store = self._operator.store
         tracked = await store.spaces.read_many(EVERY)
         async with store.database.pipeline() as pipe:
@@ -219,7 +221,7 @@ class Stage:
             answers = await pipe.execute()
         ttls, polls, event_ids = answers[: len(EVERY)], answers[len(EVERY) : -1], answers[-1]
         logged = (await store.events.get_many(event_ids)).values()
-        return Glimpse(
+        return StoredState(
             known={space_id: each.known for space_id, each in tracked.items()},
             watches={space_id: each.watch_ids for space_id, each in tracked.items()},
             forgotten={space_id for space_id, ttl in zip(EVERY, ttls, strict=True) if ttl >= 0},

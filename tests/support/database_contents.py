@@ -1,4 +1,4 @@
-"""What is in a database, by value: for tests of what may change there, and of what may not."""
+"""The full contents of a database, for tests of what an operation changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ READERS: Final[Mapping[str, Callable[[Any, str], object]]] = {
     "set": lambda pipe, key: pipe.smembers(key),
     "zset": lambda pipe, key: pipe.zrange(key, 0, -1, withscores=True),
 }
-"""How each type of value is read; a type that we do not use is an error."""
+"""How each type of value is read; a type that the store does not use is an error."""
 
 
 class Value(NamedTuple):
@@ -23,7 +23,7 @@ class Value(NamedTuple):
 
 
 async def contents(redis: Any) -> dict[str, Value]:
-    """Return everything that is in the database of a client that decodes."""
+    """Return everything in the database; the client must decode responses."""
     names = sorted([key async for key in redis.scan_iter(count=1000)])
     async with redis.pipeline(transaction=False) as pipe:
         for name in names:
@@ -38,9 +38,9 @@ async def contents(redis: Any) -> dict[str, Value]:
 
 
 def differences(before: Mapping[str, Value], after: Mapping[str, Value]) -> dict[str, Any]:
-    """Return, by key, the values afterwards of what is not as it was: None for a key that is gone.
+    """Return the new values of the keys that differ, None for a deleted key.
 
-    Of a hash only the fields that differ are returned, with None for each that is gone.
+    Of a hash only the fields that differ are returned, None for a deleted one.
     """
     changed = {name: after.get(name) for name in {*before, *after} if before.get(name) != after.get(name)}
     return {name: _difference(before.get(name), value) for name, value in changed.items()}

@@ -1,6 +1,6 @@
-"""A worker whose clock a test moves by hand, in front of the stand-in for X on the same clock.
+"""A test rig: workers and the stand-in for X on one clock that the test controls.
 
-Nothing happens between two steps: a job runs when the test calls it, and time passes when the test says so.
+Nothing happens by itself: a job runs when the test calls it, and time passes when the test advances it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.simulator import Behaviour, Contract, Limits, create_simulator
 from notifier.simulator.files import parse_scenario
 from notifier.source.client import PATHS
-from tests.support.api_runtime import Clock, NotedWakeups, wakeups_of
+from tests.support.api_runtime import Clock, RecordedWakeups, wakeups_of
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings
 from tests.support.receiver import Receiver
 from workers.context import WORKER, Worker
 from workers.housekeeping import sweep
 from workers.observe import observe
-from workers.timers import ring_timers
+from workers.timers import fire_timers
 
 CALLS: Final = {path: (call, parameter) for call, (path, parameter) in PATHS.items()}
 NO_PACE: Final = Behaviour(creators_per_second=0)
@@ -37,13 +37,13 @@ NOON: Final = 1_699_963_200.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request as X got it.
+class XRequest:
+    """One request as X received it.
 
     Attributes:
         query: Every parameter as it was sent.
-        at: Epoch seconds on the steered clock.
-        status: Of the answer; 0 while there is none.
+        at: Epoch seconds on the rig's clock.
+        status: The status of the answer; 0 until there is one.
     """
 
     call: Call
@@ -54,88 +54,88 @@ class Asked:
 
     @property
     def people(self) -> bool:
-        """Whether hosts, speakers and guests were asked for."""
+        """Whether hosts, speakers and guests were requested."""
         return "host_ids" in self.query.get("expansions", "")
 
 
-Instead: TypeAlias = Callable[[Asked], Awaitable[web.Response | None]]
-"""What answers in X's place; None leaves the answer to the stand-in."""
+Override: TypeAlias = Callable[[XRequest], Awaitable[web.Response | None]]
+"""Returns an answer, or None to let the simulator answer."""
 
 
 @dataclass
-class WatchedX:
-    """The stand-in for X with a note of every request, and other answers where a test wants them."""
+class RecordedX:
+    """Records every request to the simulator, and overrides answers if a test asks for it."""
 
     clock: Clock
-    asked: list[Asked] = field(default_factory=list)
-    instead: Instead | None = None
+    requests: list[XRequest] = field(default_factory=list)
+    override: Override | None = None
 
-    def of(self, call: Call) -> list[Asked]:
+    def of(self, call: Call) -> list[XRequest]:
         """Return the requests of one call, in the order of their answers."""
-        return [asked for asked in self.asked if asked.call is call]
+        return [asked for asked in self.requests if asked.call is call]
 
     def fail(self, call: Call, status: int, body: Any = None) -> None:
-        """Answer one call with this status from now on; the others are left to the stand-in."""
+        """Answer one call with this status from now on; the simulator answers the others."""
 
-        async def instead(asked: Asked) -> web.Response | None:
+        async def override(asked: XRequest) -> web.Response | None:
             return web.json_response(body or {"title": "no"}, status=status) if asked.call is call else None
 
-        self.instead = instead
+        self.override = override
 
-    def heal(self) -> None:
-        """Leave every answer to the stand-in again."""
-        self.instead = None
+    def restore(self) -> None:
+        """Let the simulator answer everything again."""
+        self.override = None
 
     @web.middleware
-    async def note(
+    async def record(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Note a request and answer it."""
+        """Record a request and answer it."""
         if request.path not in CALLS:
             return await handler(request)
         call, parameter = CALLS[request.path]
         named = request.query[parameter]
         subjects = (named,) if call is Call.SEARCH else tuple(named.split(","))
-        asked = Asked(call, subjects, dict(request.query), self.clock())
-        told = await self.instead(asked) if self.instead is not None else None
-        answer = told if told is not None else await handler(request)
-        self.asked.append(replace(asked, status=answer.status))
+        asked = XRequest(call, subjects, dict(request.query), self.clock())
+        overridden = await self.override(asked) if self.override is not None else None
+        answer = overridden if overridden is not None else await handler(request)
+        self.requests.append(replace(asked, status=answer.status))
         return answer
 
 
-class SilentWakeups(NotedWakeups):
-    """Notes when the worker wants to be woken; a steered worker is woken by its test."""
+class RecordedSchedule(RecordedWakeups):
+    """Also records scheduled wakeups; the test runs the jobs."""
 
     async def observe_at(self, moment: float) -> None:
-        self._note(("observe_at", moment))
+        self._record(("observe_at", moment))
 
-    async def ring(self) -> None:
-        self._note("ring")
+    async def fire_timers(self) -> None:
+        self._record("timers")
 
 
 @dataclass
-class Steered:
-    """One installation on a steered clock."""
+class Rig:
+    """An installation on the rig's clock."""
 
     clock: Clock
-    x: WatchedX
+    x: RecordedX
     runtime: Runtime
     workers: list[Worker]
 
     async def poll(self, worker: int = 0) -> None:
-        """Run the job that asks X about everything that is due."""
+        """Run the job that polls X for everything that is due."""
         await observe({WORKER: self.workers[worker]})
 
-    async def ring(self) -> None:
-        """Run the job that attends to timers."""
-        await ring_timers({WORKER: self.workers[0]})
+    async def run_timers(self) -> None:
+        """Run the job that handles due timers."""
+        await fire_timers({WORKER: self.workers[0]})
 
     async def sweep(self) -> None:
-        """Run the job that makes up for lost wakeups."""
+        """Run the sweep, which makes up for lost wakeups."""
         await sweep(self.workers[0])
 
     async def pass_time(self, seconds: float, *, step: float = 1.0) -> None:
-        """Let time pass; at every step the sweep runs, and then what it wakes, in every worker."""
+        """Advance the clock in steps; at each, run the sweep and the jobs that it wakes, in every worker."""
         until = self.clock.now + seconds
         jobs = wakeups_of(self.runtime).jobs
         while self.clock.now < until:
@@ -145,8 +145,8 @@ class Steered:
             if "observe" in jobs:
                 for number in range(len(self.workers)):
                     await self.poll(number)
-            if "ring" in jobs:
-                await self.ring()
+            if "timers" in jobs:
+                await self.run_timers()
 
     async def watch(
         self, kind: WatchKind, *targets: str, on_first_sight: OnFirstSight = OnFirstSight.ANNOUNCE
@@ -161,28 +161,28 @@ class Steered:
         payload: PayloadForm,
         event_types: tuple[str, ...] = ("space.started", "space.ended"),
     ) -> None:
-        """Add an endpoint that nothing is ever delivered to: only its wishes matter."""
-        # no worker delivers here, so the receiver need not run
+        """Add an endpoint that only states what it subscribes to; nothing is ever delivered to it."""
+        # no worker delivers here, so the receiver is not started
         await add_endpoint(self.runtime, Receiver(), path, payload=payload, event_types=event_types)
 
     async def types(self) -> list[str]:
-        """Return the types of all events, the oldest first."""
+        """Return the types of all events, oldest first."""
         page = await self.runtime.store.events.page(limit=1000, cursor=None, oldest_first=True)
         return [event.type for event in page.items]
 
     async def announced(self, prefix: str) -> list[str]:
-        """Return the types of the events of one group, the oldest first."""
+        """Return the types of the events with a prefix, oldest first."""
         return [each for each in await self.types() if each.startswith(prefix)]
 
     async def counts(self) -> Counter[str]:
-        """Count the types of all events."""
+        """Return the number of events of each type."""
         return Counter(await self.types())
 
 
 @asynccontextmanager
-async def steered(
+async def open_rig(
     redis_url: str,
-    play: str,
+    scenario: str,
     *,
     at: float = NOON,
     workers: int = 1,
@@ -190,21 +190,21 @@ async def steered(
     behaviour: Behaviour | None = NO_PACE,
     limits: Limits = ROOMY,
     **settings: Any,
-) -> AsyncIterator[Steered]:
-    """Put workers, with the default cadence, in front of the stand-in that plays ``play`` from ``at`` on."""
+) -> AsyncIterator[Rig]:
+    """Open a rig: workers with the default cadence, and a simulator that starts the scenario at ``at``."""
     clock = Clock(at)
-    x = WatchedX(clock)
+    x = RecordedX(clock)
     simulator = create_simulator(
-        parse_scenario(play, source="test"),
+        parse_scenario(scenario, source="test"),
         contract=contract,
         behaviour=behaviour,
         limits=limits,
         clock=clock,
     )
-    simulator.middlewares.append(x.note)
+    simulator.middlewares.append(x.record)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(TestServer(simulator))
-        usual = {
+        defaults = {
             "poll_discovery_seconds": 60,
             "poll_near_seconds": 10,
             "poll_live_seconds": 30,
@@ -212,21 +212,21 @@ async def steered(
             "confirm_seconds": 30,
         }
         url = str(server.make_url("")).rstrip("/")
-        chosen = quick_settings(redis_url, x_url=url, **usual | settings)
-        crew = []
+        chosen = quick_settings(redis_url, x_url=url, **defaults | settings)
+        opened = []
         for number in range(workers):
             runtime = await stack.enter_async_context(open_runtime(chosen, clock=clock))
-            runtime = replace(runtime, wakeup=SilentWakeups(runtime.store.database))
+            runtime = replace(runtime, wakeup=RecordedSchedule(runtime.store.database))
             client = await stack.enter_async_context(runtime.delivery_client(max_connections=1))
             asking = runtime.x_client()
             if asking is not None:
                 await stack.enter_async_context(asking)
-            crew.append(Worker(f"worker-{number}", runtime, asking, client))
-        yield Steered(clock, x, crew[0].runtime, crew)
+            opened.append(Worker(f"worker-{number}", runtime, asking, client))
+        yield Rig(clock, x, opened[0].runtime, opened)
 
 
 def spaces(ids: Iterable[str], *timeline: str, creator: str = "") -> str:
-    """Write Spaces of a play that share a timeline; each is its own creator's, named like it, unless told."""
+    """Return Spaces of a scenario with the same timeline, each with its own creator unless one is given."""
     entries = ", ".join(timeline)
     return "".join(
         f'  - {{id: {each}, creator_id: "{creator or number}", timeline: [{entries}]}}\n'

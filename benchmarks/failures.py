@@ -1,4 +1,4 @@
-"""How the workers handle failed requests, on a simulated clock and without Redis."""
+"""The workers' handling of failed requests, on a simulated clock and without Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from notifier.source import BATCH
 SURE = Verdict({}, None, "", is_exhausted=True)
 
 
-class Suspects:
+class FailureHandling:
     """The standings of one call's subjects, and whether the call is down.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.sightings import Wish
+from benchmarks.sightings import PollReason
 from notifier.core.model.observation import Evidence, Snapshot
 from notifier.core.model.poll import Cadence, NextPoll, Urgency
 from notifier.core.model.space import Phase
@@ -24,7 +24,7 @@ class Record:
     snapshot: Snapshot | None
     polled: float
     due: NextPoll
-    wish: Wish
+    reason: PollReason
     overdue_at: float
 
 
@@ -40,14 +40,14 @@ def is_settled(record: Record, evidence: Evidence) -> bool:
     )
 
 
-def wish_of(known: KnownSpace, due: NextPoll, now: float, cadence: Cadence) -> Wish:
+def reason_of(known: KnownSpace, due: NextPoll, now: float, cadence: Cadence) -> PollReason:
     """Return the reason for a next poll."""
     if known.doubts:
-        return Wish.DOUBT
+        return PollReason.DOUBT
     if known.phase.is_over:
-        return Wish.OVER if due.at <= known.phase_since + LAST_POLLS_SECONDS[0] else Wish.GONE
+        return PollReason.OVER if due.at <= known.phase_since + LAST_POLLS_SECONDS[0] else PollReason.GONE
     if known.phase is Phase.LIVE:
-        return Wish.LIVE
+        return PollReason.LIVE
     if due.urgency is Urgency.PATIENT:
-        return Wish.SCHEDULED
-    return Wish.NEAR if due.at == now + cadence.near else Wish.MOMENT
+        return PollReason.SCHEDULED
+    return PollReason.NEAR if due.at == now + cadence.near else PollReason.MOMENT

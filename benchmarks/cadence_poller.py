@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from benchmarks.lives import Turn
-from benchmarks.recorded import Record, is_settled, wish_of
+from benchmarks.failures import FailureHandling
+from benchmarks.records import Record, is_settled, reason_of
 from benchmarks.schedule import Cycle, Schedule
-from benchmarks.sightings import Sightings, Wish, no_waits
+from benchmarks.sightings import PollReason, Sightings, no_waits
+from benchmarks.simulated_spaces import Change
 from benchmarks.simulated_x import LIMIT, SimulatedX
-from benchmarks.suspecting import Suspects
 from notifier.core.events.event import Event, EventType
 from notifier.core.model.ids import SpaceId, WatchId
 from notifier.core.model.observation import Call, Evidence, Failure, Observation, Question, Snapshot, failed
@@ -37,12 +37,12 @@ from notifier.source import BATCH
 LATENCY_SECONDS: Final = {Call.LOOKUP: 0.2, Call.CREATORS: 0.4}
 """How long X takes for an answer, which shows the state half way through."""
 
-TURNS: Final = {
-    EventType.SCHEDULED: Turn.ANNOUNCED,
-    EventType.RESCHEDULED: Turn.RESCHEDULED,
-    EventType.STARTED: Turn.STARTED,
-    EventType.ENDED: Turn.ENDED,
-    EventType.CANCELED: Turn.CANCELED,
+CHANGES: Final = {
+    EventType.SCHEDULED: Change.ANNOUNCED,
+    EventType.RESCHEDULED: Change.RESCHEDULED,
+    EventType.STARTED: Change.STARTED,
+    EventType.ENDED: Change.ENDED,
+    EventType.CANCELED: Change.CANCELED,
 }
 
 NEWS: Final = PollContext((WatchId("wch_week"),))
@@ -50,7 +50,7 @@ BASELINE: Final = PollContext((WatchId("wch_week"),), silent=True)
 VANISHING: Final = PollContext((WatchId("wch_week"),), mass_vanish=True)
 
 
-class Watching:
+class CadencePoller:
     """One worker that polls creators and their Spaces.
 
     Attributes:
@@ -70,20 +70,22 @@ class Watching:
         *,
         now: float,
         cadence: Cadence,
-        poison: frozenset[str] = frozenset(),
+        failing: frozenset[str] = frozenset(),
     ) -> None:
-        """Prepare to poll; the waits of the creators and Spaces in ``poison`` are not measured."""
+        """Prepare to poll; the waits of the creators and Spaces in ``failing`` are not measured."""
         self.now = now
         self.waits = no_waits()
         self.held_back = self.forwarded = self.vanishings = self.decided = self.settled = 0
         self._x = x
         self._sightings = sightings
         self._cadence = cadence
-        self._poison = poison
+        self._failing = failing
         self._patience = Patience(needed=2, apart=30.0)
         self._buckets = Buckets()
         self._polls = {call: Schedule() for call in LATENCY_SECONDS}
-        self._suspects = {call: Suspects(call, polls, cadence=cadence) for call, polls in self._polls.items()}
+        self._suspects = {
+            call: FailureHandling(call, polls, cadence=cadence) for call, polls in self._polls.items()
+        }
         self._records: dict[str, Record] = {}
         self._alive: dict[str, set[str]] = defaultdict(set)
         self._cycle = Cycle()
@@ -104,14 +106,14 @@ class Watching:
 
     def longest_open_wait(self) -> float:
         """Return how many seconds the longest waiting healthy subject is overdue."""
-        healthy = (record for space_id, record in self._records.items() if space_id not in self._poison)
-        wished = [record.due.at for record in healthy]
-        wished += [
+        healthy = (record for space_id, record in self._records.items() if space_id not in self._failing)
+        planned = [record.due.at for record in healthy]
+        planned += [
             self._asked_at[creator] + self._cadence.discovery if creator in self._asked_at else self._began_at
             for creator in self._creators
-            if creator not in self._poison
+            if creator not in self._failing
         ]
-        return max(self.now - min(wished, default=self.now), 0.0)
+        return max(self.now - min(planned, default=self.now), 0.0)
 
     def _claim(self) -> tuple[list[tuple[Call, list[DuePoll]]], float]:
         """Claim one question for each call that may be made now, or return when there will be one."""
@@ -202,9 +204,9 @@ class Watching:
     def _poll(self, evidence: Evidence, context: PollContext, asked: Sequence[str]) -> None:
         """Decide on one Space in an answer with these lists, and set its next poll."""
         record, now = self._records.get(evidence.space_id), evidence.answered_at
-        if record is not None and evidence.space_id not in self._poison:
-            self.waits[record.wish].wished.append(record.due.at - record.polled)
-            self.waits[record.wish].actual.append(now - record.polled)
+        if record is not None and evidence.space_id not in self._failing:
+            self.waits[record.reason].planned.append(record.due.at - record.polled)
+            self.waits[record.reason].actual.append(now - record.polled)
         known = record.known if record else None
         if evidence.snapshot is not None and asked:
             shown = shown_by(evidence.snapshot.space, known.space if known else None, asked)
@@ -219,16 +221,16 @@ class Watching:
             context = replace(BASELINE, lists=context.lists)
         decision = decide(known, evidence, patience=self._patience, context=context)
         for event in decision.events:
-            self._note(event, now)
+            self._record(event, now)
         if decision.known is not None:
             for listed in to_ask(known, decision.known, now=now):
                 self._polls[Call.CREATORS].bring_forward(call_and_subject(listed)[1], now)
             self._commit(decision.known, evidence.snapshot, now)
 
-    def _note(self, event: Event, now: float) -> None:
+    def _record(self, event: Event, now: float) -> None:
         space_id = event.routing.space_id
-        if event.type in TURNS and space_id is not None:
-            self._sightings.note(space_id, TURNS[event.type], now)
+        if event.type in CHANGES and space_id is not None:
+            self._sightings.note(space_id, CHANGES[event.type], now)
 
     def _commit(self, known: KnownSpace, snapshot: Snapshot | None, now: float) -> None:
         missed_at = overdue_at(known, overdue=self._patience.overdue)
@@ -237,7 +239,7 @@ class Watching:
             snapshot=snapshot,
             polled=now,
             due=NextPoll(now, Urgency.URGENT),
-            wish=Wish.NEAR,
+            reason=PollReason.NEAR,
             overdue_at=math.inf if missed_at is None else missed_at,
         )
         self._records[known.space.id] = record
@@ -256,14 +258,14 @@ class Watching:
             self._polls[Call.LOOKUP].drop(known.space.id)
             del self._records[known.space.id]
             return
-        record.polled, record.due, record.wish = now, due, wish_of(known, due, now, self._cadence)
+        record.polled, record.due, record.reason = now, due, reason_of(known, due, now, self._cadence)
         self._polls[Call.LOOKUP].file(known.space.id, due)
 
     def _come_back(self, creators: Sequence[str], now: float) -> None:
         later, polls = NextPoll(now + self._cadence.discovery, Urgency.PATIENT), self._polls[Call.CREATORS]
         known = [asked_at for creator in creators if (asked_at := self._asked_at.get(creator)) is not None]
-        self.waits[Wish.DISCOVERY].wished.extend([self._cadence.discovery] * len(known))
-        self.waits[Wish.DISCOVERY].actual.extend(now - asked_at for asked_at in known)
+        self.waits[PollReason.DISCOVERY].planned.extend([self._cadence.discovery] * len(known))
+        self.waits[PollReason.DISCOVERY].actual.extend(now - asked_at for asked_at in known)
         self._asked_at.update(dict.fromkeys(creators, now))
         for creator in creators:
             polls.file(creator, later)

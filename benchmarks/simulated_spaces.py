@@ -1,4 +1,4 @@
-"""What happens to Spaces in a simulated week: plans, late starts, changes, ends. Seeded.
+"""Seeded histories of Spaces for a simulated week: plans, late starts, changes, ends.
 
 The shares and distributions are our guesses at how people use Spaces; nobody publishes them. All times are
 epoch seconds, all durations seconds.
@@ -49,12 +49,12 @@ KINDS: Final = {Kind.DAY_AHEAD: 35, Kind.HOUR_AHEAD: 25, Kind.SPONTANEOUS: 40}
 class Ending(StrEnum):
     """How X answers for a Space that is over."""
 
-    SAID = "X says so"
+    REPORTED = "X says so"
     GONE = "not found"
 
 
-class Turn(StrEnum):
-    """What can happen to a Space."""
+class Change(StrEnum):
+    """A change of a Space."""
 
     ANNOUNCED = "announced"
     RESCHEDULED = "rescheduled"
@@ -72,7 +72,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
+class SimulatedSpace:
     """One Space from beginning to end.
 
     Attributes:
@@ -103,38 +103,38 @@ class Life:
         """When it appears at X."""
         return self.plans[0].made_at if self.plans else self.started_at or self.over_at
 
-    def turns(self) -> Iterator[tuple[Turn, float]]:
+    def changes(self) -> Iterator[tuple[Change, float]]:
         """Yield what happens, in order, and when."""
         for number, plan in enumerate(self.plans):
-            yield (Turn.RESCHEDULED if number else Turn.ANNOUNCED), plan.made_at
+            yield (Change.RESCHEDULED if number else Change.ANNOUNCED), plan.made_at
         if self.started_at is None:
-            yield Turn.CANCELED, self.over_at
+            yield Change.CANCELED, self.over_at
         else:
-            yield Turn.STARTED, self.started_at
-            yield Turn.ENDED, self.over_at
+            yield Change.STARTED, self.started_at
+            yield Change.ENDED, self.over_at
 
-    def latest(self, turn: Turn, now: float) -> float | None:
+    def latest(self, change: Change, now: float) -> float | None:
         """Return when this last happened before ``now``; None if it never did."""
-        return max((at for each, at in self.turns() if each is turn and at <= now), default=None)
+        return max((at for each, at in self.changes() if each is change and at <= now), default=None)
 
 
-def imagine(seed: int, *, days: float, creators: int, spaces_a_day: int) -> list[Life]:
+def generate(seed: int, *, days: float, creators: int, spaces_a_day: int) -> list[SimulatedSpace]:
     """Return every Space that exists at some time in the days from :data:`BEGIN`, in order of creation.
 
     They include those planned before and those planned for later.
     """
     random = Random(seed)  # noqa: S311  a simulation, guards nothing
     end = BEGIN + days * DAY
-    lives = []
+    simulated_spaces = []
     for day in range(-1, math.ceil(days + LONGEST_LEAD / DAY)):
         for number in range(spaces_a_day):
-            life = _life(random, f"1s{day + 1:03}n{number:05}", BEGIN + day * DAY, creators)
-            if life.created_at < end and life.over_at > BEGIN:
-                lives.append(life)
-    return sorted(lives, key=lambda life: life.created_at)
+            space = _simulated_space(random, f"1s{day + 1:03}n{number:05}", BEGIN + day * DAY, creators)
+            if space.created_at < end and space.over_at > BEGIN:
+                simulated_spaces.append(space)
+    return sorted(simulated_spaces, key=lambda space: space.created_at)
 
 
-def _life(random: Random, space_id: str, midnight: float, creators: int) -> Life:
+def _simulated_space(random: Random, space_id: str, midnight: float, creators: int) -> SimulatedSpace:
     kind = random.choices(list(KINDS), list(KINDS.values()))[0]
     people = tuple(str(10_000_000 + each) for each in random.sample(range(creators), min(4, creators)))
     hour = midnight + HOUR * random.choices(range(24), BUSY_HOURS)[0]
@@ -150,7 +150,7 @@ def _life(random: Random, space_id: str, midnight: float, creators: int) -> Life
         over_at = started_at + min(max(length, MINUTE), LONGEST_LIFE)
     first_at = plans[0].made_at if plans else started_at or over_at
     is_retitled = random.random() < RETITLED_SHARE
-    return Life(
+    return SimulatedSpace(
         space_id=space_id,
         people=people,
         kind=kind,
@@ -181,10 +181,10 @@ def _plans(random: Random, kind: Kind, start: float) -> tuple[Plan, ...]:
 
 def _outcome(random: Random, plan: Plan) -> tuple[float | None, float]:
     """Return when a planned Space starts, or else when it is canceled or given up."""
-    fate = random.random()
-    if fate < CANCELED_SHARE:
+    chance = random.random()
+    if chance < CANCELED_SHARE:
         return None, random.uniform(plan.made_at, plan.start)
-    if fate < CANCELED_SHARE + NEVER_STARTED_SHARE:
+    if chance < CANCELED_SHARE + NEVER_STARTED_SHARE:
         return None, plan.start + random.uniform(30 * MINUTE, 3 * HOUR)
     if random.random() < EARLY_SHARE:
         return max(plan.start - random.uniform(0, 5 * MINUTE), plan.made_at + 1), 0.0

@@ -1,4 +1,4 @@
-"""Receivers whose names lead astray."""
+"""Receivers with misleading names."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from notifier.core.delivery.outcome import ErrorClass
 from notifier.delivery import dial
 from notifier.delivery.guard import connect_guarded
 from notifier.delivery.resolver import Destination
+from tests.support.hostile import Conn, serve
 from tests.support.peers import OK, client_for, free_port, post, request_to
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
-from tests.support.zoo import Visit, cage
 
 HOST = "receiver.example"
 
 
 class Names:
-    """Answers lookups with the addresses that a test put in, one list after the other."""
+    """Answers lookups with the lists of addresses that a test has added, one after the other."""
 
     def __init__(self) -> None:
         self.answers: list[list[str]] = []
@@ -51,7 +51,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 @pytest.fixture
 def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that sockets were asked for."""
+    """The dialled addresses."""
     seen: list[str] = []
 
     async def noting(
@@ -67,7 +67,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @contextmanager
 def swallowing_port(address: str) -> Iterator[int]:
-    """A port that answers no greeting: its queue of connections is full."""
+    """Yield a port that does not respond, because its backlog is full."""
     with socket.socket() as listener:
         listener.bind((address, 0))
         listener.listen(0)
@@ -83,25 +83,25 @@ def swallowing_port(address: str) -> Iterator[int]:
                 filler.close()
 
 
-async def closing(visit: Visit) -> None:
-    await visit.request()
-    await visit.say(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+async def closing(conn: Conn) -> None:
+    await conn.request()
+    await conn.send(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
 
 
-async def test_a_name_that_turns_private_between_two_posts_is_caught(names: Names) -> None:
+async def test_a_name_that_changes_to_a_private_address_is_blocked(names: Names) -> None:
     names.answers = [["127.0.0.1"], ["10.0.0.1"], ["::ffff:169.254.169.254"]]
-    async with cage(closing) as kept, client_for() as client:
-        request = request_to(f"http://{HOST}:{kept.url.rpartition(':')[2]}/")
+    async with serve(closing) as counts, client_for() as client:
+        request = request_to(f"http://{HOST}:{counts.url.rpartition(':')[2]}/")
         answers = [await client.send(request) for _ in range(3)]
     assert [answer.error for answer in answers] == [
         None,
         ErrorClass.BLOCKED_ADDRESS,
         ErrorClass.BLOCKED_ADDRESS,
     ]
-    assert kept.connections == 1
+    assert counts.connections == 1
 
 
-async def test_a_kept_connection_asks_for_no_name_again(names: Names) -> None:
+async def test_a_kept_connection_needs_no_further_lookup(names: Names) -> None:
     names.answers = [["127.0.0.1"], ["10.0.0.1"]]
     async with Receiver() as receiver, client_for() as client:
         request = request_to(f"http://{HOST}:{receiver.port}/")
@@ -129,7 +129,7 @@ async def test_a_kept_connection_asks_for_no_name_again(names: Names) -> None:
         "255.255.255.255",
     ],
 )
-async def test_no_name_leads_to_a_forbidden_address(address: str, names: Names) -> None:
+async def test_no_name_reaches_a_forbidden_address(address: str, names: Names) -> None:
     names.answers = [[address]]
     answer = await post(f"http://{HOST}/", allowed_networks=())
     assert (answer.status, answer.error) == (None, ErrorClass.BLOCKED_ADDRESS)
@@ -150,19 +150,19 @@ async def test_no_name_leads_to_a_forbidden_address(address: str, names: Names) 
         "0.0.0.0",
     ],
 )
-async def test_no_literal_leads_to_a_forbidden_address(host: str) -> None:
+async def test_no_address_literal_reaches_a_forbidden_address(host: str) -> None:
     answer = await post(f"http://{host}:{free_port()}/", allowed_networks=())
     assert (answer.status, answer.error) == (None, ErrorClass.BLOCKED_ADDRESS)
 
 
-async def test_only_the_permitted_addresses_of_a_name_are_dialled(names: Names) -> None:
+async def test_only_the_allowed_addresses_of_a_name_are_dialled(names: Names) -> None:
     async with Receiver() as receiver:
         names.answers = [["10.0.0.1", "::ffff:10.0.0.1", "127.0.0.1", "192.168.0.1"]]
         answer = await post(f"http://{HOST}:{receiver.port}/")
     assert answer.status == 200
 
 
-async def test_the_next_address_is_tried_where_one_refuses(names: Names) -> None:
+async def test_the_next_address_is_tried_when_one_refuses(names: Names) -> None:
     async with Receiver() as receiver:
         names.answers = [["127.0.0.2", "127.0.0.3", "127.0.0.1"]]
         answer = await post(f"http://{HOST}:{receiver.port}/")
@@ -170,17 +170,17 @@ async def test_the_next_address_is_tried_where_one_refuses(names: Names) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux is silent")
-async def test_an_address_that_swallows_packets_leaves_time_for_the_next(names: Names) -> None:
+async def test_an_unresponsive_address_leaves_time_for_the_next(names: Names) -> None:
     with swallowing_port("127.0.0.2") as port:
         names.answers = [["127.0.0.2", "127.0.0.1"]]
-        async with cage(closing, port=port) as kept:
+        async with serve(closing, port=port) as counts:
             answer = await post(f"http://{HOST}:{port}/", timeout_seconds=2.0)
     assert answer.status == 200
-    assert kept.connections == 1
+    assert counts.connections == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse where Linux is silent")
-async def test_nothing_but_such_addresses_ends_at_the_time_out() -> None:
+async def test_only_unresponsive_addresses_end_at_the_time_out() -> None:
     with swallowing_port("127.0.0.2") as port:
         async with asyncio.timeout(5):
             answer = await post(f"http://127.0.0.2:{port}/", timeout_seconds=0.3)
@@ -188,22 +188,20 @@ async def test_nothing_but_such_addresses_ends_at_the_time_out() -> None:
     assert "connection" in answer.detail
 
 
-async def test_a_name_of_a_hundred_addresses_does_not_make_scanners_of_us(
-    names: Names, dialled: list[str]
-) -> None:
+async def test_a_name_with_a_hundred_addresses_is_not_scanned(names: Names, dialled: list[str]) -> None:
     names.answers = [[f"127.0.1.{number}" for number in range(100)]]
     answer = await post(f"http://{HOST}:{free_port()}/")
     assert answer.error is ErrorClass.CONNECTION_REFUSED
     assert len(dialled) == dial.MAX_ADDRESSES
 
 
-async def test_the_families_take_turns(names: Names, dialled: list[str]) -> None:
+async def test_address_families_alternate(names: Names, dialled: list[str]) -> None:
     names.answers = [["::1", "::1", "::1", "127.0.0.1", "127.0.0.2"]]
     await post(f"http://{HOST}:{free_port()}/")
     assert dialled == ["::1", "127.0.0.1", "::1", "127.0.0.2", "::1"]
 
 
-async def test_a_name_without_an_address_is_a_matter_of_names(names: Names) -> None:
+async def test_a_name_without_an_address_is_a_dns_failure(names: Names) -> None:
     names.answers = [[]]
     answer = await post(f"http://{HOST}/")
     assert (answer.status, answer.error) == (None, ErrorClass.DNS)
@@ -217,7 +215,7 @@ async def test_user_info_is_refused_before_anything_is_dialled(user_info: str, d
     assert dialled == []
 
 
-async def test_receivers_behind_a_dead_name_server_hold_up_no_others(names: Names) -> None:
+async def test_receivers_behind_a_dead_name_server_do_not_delay_others(names: Names) -> None:
     names.answers = [["127.0.0.1"]]
     loop = asyncio.get_running_loop()
     released = asyncio.Event()
@@ -243,36 +241,36 @@ async def test_receivers_behind_a_dead_name_server_hold_up_no_others(names: Name
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_no_more_connections_are_open_than_allowed() -> None:
-    """The idle ones of many hosts count, too: each of them is a socket."""
+async def test_open_connections_stay_within_the_limit() -> None:
+    """Idle connections count, too, since each of them is a socket."""
 
-    async def good(visit: Visit) -> None:
+    async def good(conn: Conn) -> None:
         while True:
-            await visit.request()
-            await visit.say(OK)
+            await conn.request()
+            await conn.send(OK)
 
     async with AsyncExitStack() as stack:
-        cages = [await stack.enter_async_context(cage(good)) for _ in range(12)]
+        servers = [await stack.enter_async_context(serve(good)) for _ in range(12)]
         client = await stack.enter_async_context(client_for(max_connections=4))
-        for kept in cages:
-            answer = await client.send(request_to(kept.url))
+        for server in servers:
+            answer = await client.send(request_to(server.url))
             assert answer.status == 200
-        await wait_until(lambda: sum(kept.open for kept in cages) <= 4)
+        await wait_until(lambda: sum(server.open for server in servers) <= 4)
 
 
-async def test_waiting_in_line_for_a_connection_is_our_fault() -> None:
+async def test_waiting_for_a_free_connection_is_our_fault() -> None:
     arrived = asyncio.Event()
 
-    async def mute(visit: Visit) -> None:
-        await visit.request()
+    async def mute(conn: Conn) -> None:
+        await conn.request()
         arrived.set()
-        await visit.hold()
+        await conn.hold()
 
-    async with cage(mute) as kept, client_for(max_connections=1, timeout_seconds=0.5) as client:
-        first = asyncio.ensure_future(client.send(request_to(kept.url)))
+    async with serve(mute) as counts, client_for(max_connections=1, timeout_seconds=0.5) as client:
+        first = asyncio.ensure_future(client.send(request_to(counts.url)))
         await asyncio.wait_for(arrived.wait(), 5)
-        patient = asyncio.ensure_future(client.send(request_to(kept.url)))
+        patient = asyncio.ensure_future(client.send(request_to(counts.url)))
         answers = [await first, await patient]
-        await wait_until(lambda: kept.open == 0)
+        await wait_until(lambda: counts.open == 0)
     assert answers[0].error is ErrorClass.TIMEOUT
     assert answers[1].error in {ErrorClass.LOCAL, ErrorClass.TIMEOUT}

@@ -1,12 +1,12 @@
-"""The record of what X refuses for a client that has nobody to share it with."""
+"""The record of X's refusals for a client that shares it with no other process."""
 
 from __future__ import annotations
 
 from notifier.core.polling.refusals import Refusals
 
 
-class OwnRefusals:
-    """Keeps it in memory."""
+class LocalRefusals:
+    """Keeps the record in memory."""
 
     def __init__(self) -> None:
         self.stored = Refusals()

@@ -1,4 +1,4 @@
-"""Whatever is said, and whenever a post ends: an answer comes, and nothing is left behind."""
+"""Whatever a receiver sends and whenever a post ends, there is an answer and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from notifier.delivery.pool import Pool
 from notifier.delivery.resolver import ThreadResolver
 from notifier.delivery.sender import Sender
 from tests.support.examples import examples
+from tests.support.hostile import HOSTILE_RECEIVERS, Behaviour, Conn, serve
+from tests.support.hostile.certificates import Authority
 from tests.support.peers import LOOPBACK, OK, request_to
 from tests.support.proxies import Proxy
 from tests.support.relay import relay
 from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until
-from tests.support.zoo import ZOO, Behaviour, Visit, cage
-from tests.support.zoo.certificates import Authority
 
 PATIENCE = 10.0
 
@@ -59,14 +59,14 @@ pieces = st.one_of(
 
 @pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
 def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    """The loop of the other tests, and that of the workers."""
+    """The event loop of the other tests, and that of the workers."""
     with asyncio.Runner(loop_factory=request.param) as made:
         yield made
 
 
 @asynccontextmanager
 async def sender(*, limit: int = 8, **settings: Any) -> AsyncIterator[tuple[Sender, Pool]]:
-    """A sender whose pool can be inspected; nothing may be left in it."""
+    """Open a sender and its pool; check at the end that the pool is empty."""
     pool = Pool(limit=limit, limit_per_host=0, keepalive_seconds=30.0)
     resolver = ThreadResolver(timeout_seconds=5.0)
     route = route_of(DeliveryClientSettings(allowed_networks=LOOPBACK, **settings), resolver)
@@ -79,13 +79,13 @@ async def sender(*, limit: int = 8, **settings: Any) -> AsyncIterator[tuple[Send
 
 
 def saying(parts: list[bytes], *, stays: bool) -> Behaviour:
-    """Say the parts in answer to each request, and stay or go."""
+    """Answer each request with the parts, and stay or disconnect."""
 
-    async def behave(visit: Visit) -> None:
+    async def behave(conn: Conn) -> None:
         while True:
-            await visit.request()
+            await conn.request()
             for part in parts:
-                await visit.say(part)
+                await conn.send(part)
                 await asyncio.sleep(0)
             if not stays:
                 return
@@ -99,45 +99,47 @@ def saying(parts: list[bytes], *, stays: bool) -> Behaviour:
 def test_any_bytes_get_an_answer_in_time(
     loop_factory: Callable[[], asyncio.AbstractEventLoop], parts: list[bytes], *, stays: bool
 ) -> None:
-    async def meet() -> None:
-        async with cage(saying(parts, stays=stays)) as kept, sender() as (direct, _):
+    async def deliver_to() -> None:
+        async with serve(saying(parts, stays=stays)) as counts, sender() as (direct, _):
             loop = asyncio.get_running_loop()
             for _ in range(2):
                 async with asyncio.timeout(PATIENCE):
-                    reply = await direct.send(request_to(kept.url), deadline=loop.time() + 0.05, fresh=False)
+                    reply = await direct.send(
+                        request_to(counts.url), deadline=loop.time() + 0.05, fresh=False
+                    )
                 assert reply.status is not None or reply.error is not None
                 assert len(reply.body) <= 4096
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(meet())
+        runner.run(deliver_to())
 
 
 @asynccontextmanager
-async def way_to_a_receiver(
+async def open_receiver(
     through: Proxy | None, directory: Path, *, limit: int
 ) -> AsyncIterator[tuple[str, Sender]]:
-    """A receiver that answers well, directly or at the end of a tunnel, and what sends to it."""
+    """Open a healthy receiver, directly or through a tunnel; yield its URL and a sender that reaches it."""
     authority = Authority(directory)
     server: dict[str, Any] = {"ssl": authority.server()} if through else {}
     async with (
-        cage(saying([OK], stays=True), **server) as kept,
+        serve(saying([OK], stays=True), **server) as counts,
         through() if through else nullcontext() as proxy,
     ):
         address = proxy.url if proxy else None
         async with sender(limit=limit, proxy=address, ssl_context=authority.trusting) as (made, _):
-            yield kept.url, made
-        await wait_until(lambda: kept.open == 0, message=lambda: f"{kept.open} are open")
+            yield counts.url, made
+        await wait_until(lambda: counts.open == 0, message=lambda: f"{counts.open} are open")
 
 
 @each_way
 def test_a_post_may_time_out_at_any_moment(
     runner: asyncio.Runner, through: Proxy | None, tmp_path: Path
 ) -> None:
-    """Among them the moment between a connection's being made and its being handed over."""
+    """That includes the moment between opening a connection and returning it."""
     seed = random.Random(1)  # noqa: S311 - picks moments, guards nothing
 
-    async def meet() -> None:
-        async with way_to_a_receiver(through, tmp_path, limit=40) as (url, made):
+    async def deliver_to() -> None:
+        async with open_receiver(through, tmp_path, limit=40) as (url, made):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 async with asyncio.timeout(PATIENCE):
@@ -152,7 +154,7 @@ def test_a_post_may_time_out_at_any_moment(
                         )
                     )
 
-    runner.run(meet())
+    runner.run(deliver_to())
 
 
 @each_way
@@ -161,8 +163,8 @@ def test_a_post_may_be_cancelled_at_any_moment(
 ) -> None:
     seed = random.Random(2)  # noqa: S311 - picks moments, guards nothing
 
-    async def meet() -> None:
-        async with way_to_a_receiver(through, tmp_path, limit=8) as (url, made):
+    async def deliver_to() -> None:
+        async with open_receiver(through, tmp_path, limit=8) as (url, made):
             loop = asyncio.get_running_loop()
             for _ in range(30):
                 posts = [
@@ -176,21 +178,21 @@ def test_a_post_may_be_cancelled_at_any_moment(
                 async with asyncio.timeout(PATIENCE):
                     await asyncio.gather(*posts, return_exceptions=True)
 
-    runner.run(meet())
+    runner.run(deliver_to())
 
 
-def test_the_whole_zoo_at_once_leaves_nothing_behind(runner: asyncio.Runner) -> None:
-    async def meet() -> None:
+def test_all_hostile_receivers_at_once_leave_nothing_behind(runner: asyncio.Runner) -> None:
+    async def deliver_to() -> None:
         async with asyncio.TaskGroup() as group, sender(limit=200) as (direct, _):
 
-            async def visit(behave: Behaviour) -> None:
-                async with cage(behave) as kept:
+            async def conn(behave: Behaviour) -> None:
+                async with serve(behave) as counts:
                     deadline = asyncio.get_running_loop().time() + 2.0
-                    reply = await direct.send(request_to(kept.url), deadline=deadline, fresh=False)
+                    reply = await direct.send(request_to(counts.url), deadline=deadline, fresh=False)
                     assert reply.status is not None or reply.error is not None
 
-            visits = [group.create_task(visit(animal.behave)) for animal in ZOO]
+            connections = [group.create_task(conn(receiver.behave)) for receiver in HOSTILE_RECEIVERS]
             async with asyncio.timeout(PATIENCE):
-                await asyncio.wait(visits)
+                await asyncio.wait(connections)
 
-    runner.run(meet())
+    runner.run(deliver_to())

@@ -1,4 +1,4 @@
-"""Making events owed, and receivers known, for tests that begin in the middle of the pipeline."""
+"""Dispatched events and proven receivers, for tests that start in the middle of the pipeline."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from notifier.store import OutboxEntry, Owed, Store, schema
 from notifier.store.endpoint_state import StateField
 
 
-async def make_owed(store: Store, wanted: Iterable[tuple[EventId, Sequence[Endpoint]]]) -> set[int]:
-    """Dispatch events to endpoints; returns the partitions that have work and no wakeup on its way."""
+async def dispatch_events(store: Store, wanted: Iterable[tuple[EventId, Sequence[Endpoint]]]) -> set[int]:
+    """Dispatch events to endpoints; return the partitions that need a wakeup."""
     chosen = list(wanted)
     logged = await store.events.get_many([event_id for event_id, _ in chosen])
     owed = [
@@ -26,7 +26,7 @@ async def make_owed(store: Store, wanted: Iterable[tuple[EventId, Sequence[Endpo
     return woken
 
 
-async def make_known(store: Store, endpoint: Endpoint) -> None:
-    """Have an endpoint past its first contact: its receiver has shown that it takes all that it may get."""
+async def allow_full_concurrency(store: Store, endpoint: Endpoint) -> None:
+    """Set an endpoint's learned concurrency to its maximum, as after many successful deliveries."""
     state = store.partitions.key(schema.STATE, endpoint.id)
     await store.database.redis.hset(state, StateField.CONCURRENCY, endpoint.max_concurrency)

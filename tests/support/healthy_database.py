@@ -1,4 +1,4 @@
-"""A database in which a little of everything has happened, and nothing is wrong; built once and put back."""
+"""A consistent database with a little of everything in it; built once and restored for each test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifier.core.model.watch import WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Settlement, Store, schema
 from tests.support.pipeline import numbered_event, quick_settings
-from tests.support.steered import steered
+from tests.support.rig import open_rig
 from workers.context import WORKER, Worker
 from workers.recover import recover
 
@@ -40,12 +40,12 @@ PARTITIONS: Final = 2
 HOURS_TO_ERASE: Final = 13
 LEASE_SECONDS: Final = 1_800.0
 KEPT_MS: Final = 3_600_000
-"""So long what expires is there at least, lest it should go in the middle of a test."""
+"""The minimum TTL of expiring keys, so that none expires in the middle of a test."""
 
 
 @dataclass
 class Healthy:
-    """The names of what is in the database, for those who break it."""
+    """The names of the records in the database, for tests that break them."""
 
     names: dict[str, str] = field(default_factory=dict)
     records: dict[str, tuple[bytes, int]] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class Healthy:
 _built: list[Healthy] = []
 
 
-async def put_back(redis_url: str, raw: Any) -> Healthy:
-    """Bring the healthy database into an empty server; ``raw`` is a client that does not decode."""
+async def restore_healthy(redis_url: str, raw: Any) -> Healthy:
+    """Restore the healthy database on the server; ``raw`` is a client that does not decode."""
     if not _built:
         healthy = Healthy()
         healthy.names = await _build(redis_url)
@@ -90,17 +90,17 @@ async def _endpoint(store: Store, name: str, **changes: Any) -> Endpoint:
 
 
 async def _build(redis_url: str) -> dict[str, str]:
-    async with steered(redis_url, PLAY, delivery_partitions=PARTITIONS) as world:
-        store = world.runtime.store
+    async with open_rig(redis_url, PLAY, delivery_partitions=PARTITIONS) as load:
+        store = load.runtime.store
         plain = await _endpoint(store, "plain")
         ordered = await _endpoint(store, "ordered", ordering=Ordering.SPACE)
-        await world.watch(WatchKind.CREATOR, "1", "2")
-        await world.watch(WatchKind.SPACE, "LIVE")
-        await world.watch(WatchKind.SEARCH, "nothing like it")
-        await world.watch(WatchKind.CREATOR, "@nobody_yet")
-        await world.poll()
-        await world.pass_time(HOURS_TO_ERASE * 3600, step=600)
-        await world.watch(WatchKind.CREATOR, "@somebody")
+        await load.watch(WatchKind.CREATOR, "1", "2")
+        await load.watch(WatchKind.SPACE, "LIVE")
+        await load.watch(WatchKind.SEARCH, "nothing like it")
+        await load.watch(WatchKind.CREATOR, "@nobody_yet")
+        await load.poll()
+        await load.pass_time(HOURS_TO_ERASE * 3600, step=600)
+        await load.watch(WatchKind.CREATOR, "@somebody")
         held = await _endpoint(store, "held")
         await store.endpoints.save(replace(held, status=EndpointStatus.DISABLED), replacing=held)
     async with open_runtime(quick_settings(redis_url, delivery_partitions=PARTITIONS)) as runtime:
@@ -108,23 +108,23 @@ async def _build(redis_url: str) -> dict[str, str]:
 
 
 async def _settle_some(store: Store, plain: Endpoint, ordered: Endpoint) -> dict[str, str]:
-    """Leave deliveries that have ended behind, by their status, and one in flight."""
-    fates = [(DeliveryStatus.DELIVERED, True), (DeliveryStatus.EXHAUSTED, False)]
+    """Create ended deliveries, returned by status, and one in flight."""
+    outcomes = [(DeliveryStatus.DELIVERED, True), (DeliveryStatus.EXHAUSTED, False)]
     places: dict[str, str] = {}
     for partition in {store.partitions.of(plain.id), store.partitions.of(ordered.id)}:
         turn = await store.queue.turn(partition, [], limit=4, lease_seconds=LEASE_SECONDS)
         mine = [claim for claim in turn.claims if claim.endpoint_id == plain.id]
         settlements = [
-            _settled(claim, status, ok=ok) for claim, (status, ok) in zip(mine, fates, strict=False)
+            _settled(claim, status, ok=ok) for claim, (status, ok) in zip(mine, outcomes, strict=False)
         ]
         await store.queue.turn(partition, settlements, limit=0, lease_seconds=LEASE_SECONDS)
-        places |= {fate[0]: claim.event_id for claim, fate in zip(mine, fates, strict=False)}
+        places |= {outcome[0]: claim.event_id for claim, outcome in zip(mine, outcomes, strict=False)}
     await store.queue.turn(store.partitions.of(plain.id), [], limit=2, lease_seconds=LEASE_SECONDS)
     return places
 
 
 async def _recover_some(runtime: Runtime) -> Endpoint:
-    """Leave a recovery that is done behind, and one that goes on."""
+    """Create a finished recovery and a running one."""
     store = runtime.store
     late = await _endpoint(store, "late")
     span = await store.recoveries.span_since(0)
@@ -136,7 +136,7 @@ async def _recover_some(runtime: Runtime) -> Endpoint:
 
 
 async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict[str, str]:
-    """Leave deliveries of every kind behind."""
+    """Create deliveries in every state, and return the names of all records."""
     store = runtime.store
     places = await _settle_some(store, plain, ordered)
     late = await _recover_some(runtime)

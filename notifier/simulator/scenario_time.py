@@ -1,4 +1,4 @@
-"""The clock of the play: converting seconds of the play to real time."""
+"""The clock of a scenario: converting seconds of the scenario to real time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    """A play that began at ``started_at`` (Unix seconds) and runs ``speed`` times as fast as real time.
+class ScenarioTime:
+    """A scenario that began at ``started_at`` (Unix seconds) and runs ``speed`` times as fast as real time.
 
     Attributes:
         ahead: By how many real seconds X's own clock is ahead of the real one.
@@ -29,15 +29,15 @@ class Play:
 
     @property
     def offset(self) -> float:
-        """Seconds of the play that have passed; negative before its start."""
+        """Scenario seconds that have passed; negative before its start."""
         return (self.clock() - self.started_at) * self.speed
 
     def real_seconds(self, seconds: float) -> float:
-        """Return how long ``seconds`` of the play last in real time."""
+        """Return how long ``seconds`` of the scenario last in real time."""
         return seconds / self.speed
 
     def real_time(self, offset: float) -> float:
-        """Return the Unix time at which the play reaches ``offset``."""
+        """Return the Unix time at which the scenario reaches ``offset``."""
         return self.started_at + self.real_seconds(offset)
 
     @property
@@ -46,7 +46,7 @@ class Play:
         return self.clock() + self.ahead
 
     def x_time(self, offset: float) -> float:
-        """Return the Unix time that X's own clock shows when the play reaches ``offset``."""
+        """Return the Unix time that X's own clock shows when the scenario reaches ``offset``."""
         return self.real_time(offset) + self.ahead
 
     def timestamp(self, moment: Moment) -> str:

@@ -1,4 +1,4 @@
-"""A worker whose clock the test turns and who is told what X answered."""
+"""A worker that never asks X: a test passes it X's answers and sets its clock."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from workers.applying import apply_spaces
 from workers.context import WORKER, Worker
 from workers.deliver import deliver
 from workers.dispatch import empty_outbox
-from workers.timers import ring_timers
+from workers.timers import fire_timers
 
 SPACE = SpaceId("1zqKVXPQhvZJB")
 MIN_SECONDS_APART = 0.2
-"""How far apart two answers must be to confirm each other, under the settings of these tests."""
+"""How far apart two answers must be to confirm each other, with these settings."""
 
 
 @asynccontextmanager
-async def fed_worker(redis_url: str, clock: Clock, **settings: Any) -> AsyncIterator[Worker]:
-    """Return a worker over its own connections; several may share a database and a clock."""
+async def offline_worker(redis_url: str, clock: Clock, **settings: Any) -> AsyncIterator[Worker]:
+    """Open a worker with its own connections; several may share a database and a clock."""
     options = quick_settings(redis_url, confirm_seconds=MIN_SECONDS_APART, **settings)
     async with (
         open_runtime(options, clock=clock) as runtime,
@@ -37,7 +37,7 @@ async def fed_worker(redis_url: str, clock: Clock, **settings: Any) -> AsyncIter
         yield Worker("fed", runtime, None, client)
 
 
-async def tell(
+async def apply_answer(
     worker: Worker,
     *records: dict[str, Any],
     missing: Iterable[str] = (),
@@ -45,7 +45,7 @@ async def tell(
     call: Call = Call.LOOKUP,
     subjects: Sequence[str] = (SPACE,),
 ) -> None:
-    """Let the worker apply an answer that X gives at this moment."""
+    """Have the worker apply an answer that X gives now."""
     errors = [
         {
             "resource_type": "space",
@@ -60,33 +60,33 @@ async def tell(
     await apply_spaces(worker, subjects, read_answer(question, body, now, now))
 
 
-async def tell_lost(worker: Worker, clock: Clock, *missing: str) -> None:
-    """Let X name Spaces as not found, as often as it takes to be believed."""
+async def apply_not_found(worker: Worker, clock: Clock, *missing: str) -> None:
+    """Apply not-found answers until they are confirmed."""
     for _ in range(2):
         clock.now += 1
-        await tell(worker, missing=missing or (SPACE,), subjects=missing or (SPACE,))
+        await apply_answer(worker, missing=missing or (SPACE,), subjects=missing or (SPACE,))
 
 
-async def ring(worker: Worker) -> None:
-    """Let the worker attend to the timers that ring."""
-    await ring_timers({WORKER: worker})
+async def run_timers(worker: Worker) -> None:
+    """Run the job that handles due timers."""
+    await fire_timers({WORKER: worker})
 
 
 async def deliver_all(worker: Worker) -> None:
-    """Dispatch what was committed, and make every attempt that is due."""
+    """Dispatch all committed events, and make every attempt that is due."""
     await empty_outbox(worker)
     for partition in range(worker.runtime.settings.delivery_partitions):
         await deliver({WORKER: worker}, partition)
 
 
 async def known(worker: Worker, space_id: SpaceId = SPACE) -> KnownSpace:
-    """Read what is known of a Space."""
+    """Return what is known about a Space."""
     found = (await worker.runtime.store.spaces.get(space_id)).known
     assert found is not None
     return found
 
 
 async def events_of(worker: Worker, *types: EventType) -> list[LoggedEvent]:
-    """Read the log, the oldest first; only these types, where some are named."""
+    """Return the logged events, oldest first; only these types if any are given."""
     page = await worker.runtime.store.events.page(limit=100, cursor=None, oldest_first=True)
     return [event for event in page.items if not types or event.type in types]

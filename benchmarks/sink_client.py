@@ -1,4 +1,4 @@
-"""Starting the sink and reading its count."""
+"""A client of the sink, which starts it and reads its count."""
 
 from __future__ import annotations
 

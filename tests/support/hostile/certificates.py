@@ -1,4 +1,4 @@
-"""Certificates of all kinds, from an authority of our own."""
+"""Certificates of all kinds, from our own authority."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Authority:
         self_signed: bool = False,
         asks_for_certificate: bool = False,
     ) -> ssl.SSLContext:
-        """Make a server's context.
+        """Return a server's context.
 
         Args:
-            name: The address or the host that the certificate is for.
-            days: From when to when it is valid, from now.
-            self_signed: Whether nobody but itself vouches for it.
-            asks_for_certificate: Whether clients have to show one, too.
+            name: The address or host of the certificate.
+            days: The start and end of its validity, in days from now.
+            self_signed: Whether it is self-signed.
+            asks_for_certificate: Whether clients must present one, too.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
