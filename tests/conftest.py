@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ register_profiles()
 os.environ["SSL_CERT_FILE"] = os.devnull
 
 BREAKS_KEYS: Final = "breaks_keys"
-WORKERS_PER_CORE: Final = 2
+WORKERS_PER_CORE: Final = 1.5
 """Many tests wait for processes and for time to pass."""
 
 
@@ -37,7 +38,7 @@ def pytest_xdist_auto_num_workers() -> int | None:
     """Return the number of test processes, unless the environment sets it."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    return WORKERS_PER_CORE * (os.cpu_count() or 1)
+    return math.ceil(WORKERS_PER_CORE * (os.cpu_count() or 1))
 
 
 @pytest.hookimpl(trylast=True)
