@@ -178,9 +178,9 @@ async def _hold(
     """Choose what is asked and hold the money for it; where nothing can be, put the polls off."""
     spending, now = worker.runtime.store.spending, worker.runtime.clock()
     call = asked.question.call
-    wished = People.CREATOR if call is Call.USERS else asked.question.people
+    requested = People.CREATOR if call is Call.USERS else asked.question.people
     divisible = call is not Call.SEARCH
-    option = partial(choose, estimates, wished, budget=budget, due=due, divisible=divisible)
+    option = partial(choose, estimates, requested, budget=budget, due=due, divisible=divisible)
     # The first try hopes that nothing is used; a refusal says how much is.
     spent = held = 0
     for _ in range(TRIES):

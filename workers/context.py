@@ -28,7 +28,7 @@ class Draining(Protocol):
     """A run over a partition, as far as a wakeup needs to know it."""
 
     def claim_again(self) -> None:
-        """Tell that there may be more to claim."""
+        """Signal that there may be more to claim."""
         ...
 
 
@@ -96,7 +96,7 @@ class Worker:
         return self.x.origin if self.x is not None else ""
 
     def set_off_in(self, partition: int, seconds: float) -> None:
-        """Drain a partition after this time, in the place of an earlier wish of this kind."""
+        """Drain a partition after this time, replacing an earlier such request."""
         alarm = self.alarms.pop(partition, None)
         if alarm is not None:
             alarm.cancel()

@@ -115,7 +115,7 @@ class Drain:
         self._joined = False
 
     def claim_again(self) -> None:
-        """Tell that there may be more to claim."""
+        """Signal that there may be more to claim."""
         self._may_claim = self._woken = True
         if self._in_flight:
             self._wake_within(GATHER_SECONDS)

@@ -181,8 +181,8 @@ async def restarted(rig: Rig, token: str) -> AsyncIterator[None]:
         x = runtime.x_client()
         assert x is not None
         async with x:
-            steered_runtime = replace(runtime, wakeup=rig.runtime.wakeup)
-            rig.workers[0] = Worker("restarted", steered_runtime, x, rig.workers[0].client)
+            controlled = replace(runtime, wakeup=rig.runtime.wakeup)
+            rig.workers[0] = Worker("restarted", controlled, x, rig.workers[0].client)
             await adopt_standings(rig.workers[0])
             yield
 

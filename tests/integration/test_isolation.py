@@ -100,13 +100,13 @@ async def test_a_failing_space_delays_no_other_poll(
     redis_url: str, answer: Callable[[XRequest], web.Response]
 ) -> None:
     good = [f"G{number}" for number in range(40)]
-    async with open_rig(redis_url, "spaces:\n" + spaces([*good, "POISON"], LIVE)) as rig:
-        await rig.watch(WatchKind.SPACE, *good, "POISON")
+    async with open_rig(redis_url, "spaces:\n" + spaces([*good, "ZFAILING"], LIVE)) as rig:
+        await rig.watch(WatchKind.SPACE, *good, "ZFAILING")
         await rig.poll()
-        choke(rig, Call.LOOKUP, answer, "POISON")
+        choke(rig, Call.LOOKUP, answer, "ZFAILING")
         await rig.pass_time(300)
         assert await rig.announced("source.") == []
-        waits = [longest_wait(answered(rig, Call.LOOKUP, each, "POISON"), 300) for each in good]
+        waits = [longest_wait(answered(rig, Call.LOOKUP, each, "ZFAILING"), 300) for each in good]
         assert max(waits) <= 2 * LIVE_SECONDS
         assert (await rig.counts())["space.ended"] == 0, "nothing follows from failed calls"
 

@@ -39,7 +39,7 @@ STORY: Final[dict[str, list[str]]] = {
     "1StormGuestsK": ["started", "title_changed", "ended"],
     "1StormOrphanL": ["started", "ended"],
 }  # fmt: skip
-"""What happens to each Space, as the file tells it, and nothing else."""
+"""What happens to each Space, according to the file, and nothing else."""
 
 INFERRED: Final = {("1StormUnplanB", "ended"), ("1StormVoicesI", "ended"), ("1StormSilentD", "canceled")}
 

@@ -172,7 +172,7 @@ async def test_ed25519_is_verified_with_the_public_key_through_a_rotation(redis_
 
 
 @asynccontextmanager
-async def steered_worker(redis_url: str) -> AsyncIterator[Worker]:
+async def controlled_worker(redis_url: str) -> AsyncIterator[Worker]:
     """A worker whose jobs and clock the test controls."""
     settings = quick_settings(redis_url)
     async with open_runtime(settings, clock=Clock()) as runtime:
@@ -197,7 +197,7 @@ async def current(worker: Worker, endpoint: Endpoint) -> Endpoint:
 
 
 async def test_verification_fails_after_minutes_and_notifies_other_endpoints(redis_url: str) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, controlled_worker(redis_url) as worker:
         receiver.answer("/hook", body=lambda body: body)  # an echo
         endpoint = await pending_endpoint(worker, receiver)
         clock = clock_of(worker.runtime)
@@ -221,7 +221,7 @@ async def test_verification_fails_after_minutes_and_notifies_other_endpoints(red
 
 
 async def test_a_worker_that_dies_leaves_the_challenge_to_another(redis_url: str) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, controlled_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         store, clock = worker.runtime.store, clock_of(worker.runtime)
         lease_end = clock() + worker.runtime.settings.lease_seconds
@@ -236,7 +236,7 @@ async def test_a_worker_that_dies_leaves_the_challenge_to_another(redis_url: str
 
 
 async def test_concurrent_changes_of_the_owner_are_kept_by_verification(redis_url: str) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, controlled_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         described = replace(endpoint, description="changed")
         post = worker.client.send
@@ -254,7 +254,7 @@ async def test_concurrent_changes_of_the_owner_are_kept_by_verification(redis_ur
 
 
 async def test_changes_of_the_owner_during_the_save_are_kept_by_verification(redis_url: str) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, controlled_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         store, changes = worker.runtime.store.endpoints, ["a change"]
         save = store.save
@@ -274,7 +274,7 @@ async def test_changes_of_the_owner_during_the_save_are_kept_by_verification(red
 
 
 async def test_an_answer_of_the_old_url_does_not_count(redis_url: str) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, controlled_worker(redis_url) as worker:
         endpoint = await pending_endpoint(worker, receiver)
         moved = replace(endpoint, url=receiver.url("/other"))
         moved = verified_again(moved, now=worker.runtime.clock() + 1)
@@ -293,7 +293,7 @@ async def test_an_answer_of_the_old_url_does_not_count(redis_url: str) -> None:
 
 
 async def test_an_earlier_claim_is_not_sent_to_an_unverified_url(redis_url: str) -> None:
-    async with Receiver() as receiver, steered_worker(redis_url) as worker:
+    async with Receiver() as receiver, controlled_worker(redis_url) as worker:
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
         store = worker.runtime.store
         await store.events.commit(numbered_event(1))

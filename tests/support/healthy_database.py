@@ -17,7 +17,7 @@ from tests.support.rig import open_rig
 from workers.context import WORKER, Worker
 from workers.recover import recover
 
-PLAY: Final = """
+SCENARIO: Final = """
 users: [{id: "1", name: Host, username: host}, {id: "2", name: Other, username: other}]
 spaces:
   - id: PLANNED
@@ -90,17 +90,17 @@ async def _endpoint(store: Store, name: str, **changes: Any) -> Endpoint:
 
 
 async def _build(redis_url: str) -> dict[str, str]:
-    async with open_rig(redis_url, PLAY, delivery_partitions=PARTITIONS) as load:
-        store = load.runtime.store
+    async with open_rig(redis_url, SCENARIO, delivery_partitions=PARTITIONS) as rig:
+        store = rig.runtime.store
         plain = await _endpoint(store, "plain")
         ordered = await _endpoint(store, "ordered", ordering=Ordering.SPACE)
-        await load.watch(WatchKind.CREATOR, "1", "2")
-        await load.watch(WatchKind.SPACE, "LIVE")
-        await load.watch(WatchKind.SEARCH, "nothing like it")
-        await load.watch(WatchKind.CREATOR, "@nobody_yet")
-        await load.poll()
-        await load.pass_time(HOURS_TO_ERASE * 3600, step=600)
-        await load.watch(WatchKind.CREATOR, "@somebody")
+        await rig.watch(WatchKind.CREATOR, "1", "2")
+        await rig.watch(WatchKind.SPACE, "LIVE")
+        await rig.watch(WatchKind.SEARCH, "nothing like it")
+        await rig.watch(WatchKind.CREATOR, "@nobody_yet")
+        await rig.poll()
+        await rig.pass_time(HOURS_TO_ERASE * 3600, step=600)
+        await rig.watch(WatchKind.CREATOR, "@somebody")
         held = await _endpoint(store, "held")
         await store.endpoints.save(replace(held, status=EndpointStatus.DISABLED), replacing=held)
     async with open_runtime(quick_settings(redis_url, delivery_partitions=PARTITIONS)) as runtime:

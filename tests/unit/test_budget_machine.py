@@ -36,7 +36,7 @@ MAX_NEWCOMERS: Final = 13
 MAX_STRANGERS: Final = 200
 """How much may happen between two polls; docs/architecture.md says so."""
 
-WISHES: Final = st.sampled_from((People.CREATOR, People.ON_STAGE, People.WITH_GUESTS))
+PEOPLE: Final = st.sampled_from((People.CREATOR, People.ON_STAGE, People.WITH_GUESTS))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class BudgetMachine(RuleBasedStateMachine):
         [*self.x.spaces.values()][number % len(self.x.spaces)].is_over = True
 
     @precondition(lambda self: self.x.spaces)
-    @rule(first=st.integers(0, 500), count=st.integers(1, 100), wanted=WISHES, urgent=st.integers(0, 100))
+    @rule(first=st.integers(0, 500), count=st.integers(1, 100), wanted=PEOPLE, urgent=st.integers(0, 100))
     def look_up(self, first: int, count: int, wanted: People, urgent: int) -> None:
         ids = [each.id for each in self.x.spaces.values() if not each.is_over][first:][:count]
         paid = self.paid()
@@ -117,7 +117,7 @@ class BudgetMachine(RuleBasedStateMachine):
         estimates = {each: of_space(each, self.known.get(each), paid, Urgency.PATIENT) for each in ids}
         self.ask(Call.LOOKUP, estimates, People.NOBODY)
 
-    @rule(count=st.integers(1, len(CREATORS)), wanted=WISHES)
+    @rule(count=st.integers(1, len(CREATORS)), wanted=PEOPLE)
     def ask_creators(self, count: int, wanted: People) -> None:
         paid, estimates = self.paid(), {}
         for creator in CREATORS[:count]:
@@ -125,7 +125,7 @@ class BudgetMachine(RuleBasedStateMachine):
             estimates[creator] = of_creator(creator, spaces, paid)
         self.ask(Call.CREATORS, estimates, wanted)
 
-    @rule(wanted=WISHES)
+    @rule(wanted=PEOPLE)
     def search(self, wanted: People) -> None:
         choice = self.hold([of_result()] * 100, wanted, divisible=False)
         if choice is not None:

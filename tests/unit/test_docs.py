@@ -59,7 +59,7 @@ FIGURES: Final = {
     "docs/operations.md": (f"get {GRACE_SECONDS} seconds to end",),
     "docs/settings.md": (f"above {GRACE_SECONDS}, a worker that stops",),
 }
-"""Sentences that tell a constant of the code, which has to be changed with it."""
+"""Sentences that state a constant of the code, and must change with it."""
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -357,8 +357,8 @@ def test_no_space_appears_or_disappears_during_a_stale_answer(name: str) -> None
 def test_the_docs_show_a_valid_scenario_and_describe_every_option() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
     examples = [each.split("```")[0] for each in manual.split("```yaml\n")[1:]]
-    plays = [parse_scenario(example, source="docs/simulator.md") for example in examples]
-    assert [scenario.duration_seconds for scenario in plays] == [50, 60]
+    scenarios = [parse_scenario(example, source="docs/simulator.md") for example in examples]
+    assert [scenario.duration_seconds for scenario in scenarios] == [50, 60]
     assert all(f"| `{kind}` |" in manual for kind in FaultKind)
     assert all(f"`{field}`" in manual for field in SpaceChange.model_fields)
     assert all(f"{option}:" in manual or f"`{option}`" in manual for option in FAULT_OPTIONS)
