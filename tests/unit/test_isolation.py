@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from notifier.core.model.answers import read_answer
@@ -47,6 +47,7 @@ class FailingCall:
     subjects: list[str]
     bad: set[str]
     size: int = 100
+    retry_after: float | None = None
     now: float = BEGIN
     standings: dict[str, Standing] = field(default_factory=dict)
     answered_at: float = 0.0
@@ -97,7 +98,9 @@ class FailingCall:
     def fail(self, subjects: list[str]) -> None:
         others = [each for each in self.subjects if each not in self.standings and each not in subjects]
         context = CallContext(self.standings, self.answered_at, self.labels, self.is_down, bool(others))
-        verdict = after_failure(subjects, FAILURE, context, now=self.now, pace=PACE, origin=ORIGIN)
+        retry_at = None if self.retry_after is None else self.now + self.retry_after
+        failure = replace(FAILURE, retry_at=retry_at)
+        verdict = after_failure(subjects, failure, context, now=self.now, pace=PACE, origin=ORIGIN)
         self.standings |= verdict.standings
         for each in subjects:
             self.due[each] = (verdict.ask_at or {}).get(each, self.now + 10)
@@ -115,14 +118,20 @@ def numbered(count: int) -> list[str]:
 
 
 @settings(max_examples=examples(15))
-@given(st.integers(2, 100), st.sets(st.integers(0, 99), min_size=1, max_size=3), st.sampled_from([1, 100]))
+@given(
+    st.integers(2, 100),
+    st.sets(st.integers(0, 99), min_size=1, max_size=3),
+    st.sampled_from([1, 100]),
+    st.sampled_from([None, 300.0]),
+)
+@example(41, {0}, 100, 300.0)
 def test_up_to_three_bad_subjects_are_found_and_others_wait_at_most_two_cadences(
-    count: int, positions: set[int], size: int
+    count: int, positions: set[int], size: int, retry_after: float | None
 ) -> None:
     bad = {str(position % count) for position in positions}
     if len(bad) == count:
         return
-    call = FailingCall(numbered(count), bad, size)
+    call = FailingCall(numbered(count), bad, size, retry_after)
     call.run(600)
     assert set(call.standings) == bad
     assert not call.is_down
@@ -132,9 +141,12 @@ def test_up_to_three_bad_subjects_are_found_and_others_wait_at_most_two_cadences
 
 
 @settings(max_examples=examples(8))
-@given(st.integers(1, 300))
-def test_when_everything_fails_the_call_is_declared_down_after_few_requests(count: int) -> None:
-    call = FailingCall(numbered(count), set(numbered(count)))
+@given(st.integers(1, 300), st.sampled_from([None, 300.0]))
+@example(300, 300.0)
+def test_when_everything_fails_the_call_is_declared_down_after_few_requests(
+    count: int, retry_after: float | None
+) -> None:
+    call = FailingCall(numbered(count), set(numbered(count)), retry_after=retry_after)
     call.run(30)
     assert call.is_down
     assert call.took <= 16

@@ -159,6 +159,10 @@ def after_failure(
     # The first failure may be a glitch; from the second on, another question shows what it is.
     wants_witness = not (is_subjects or is_exhausted) and bool(context.failed) and context.has_others
     soon = max(now + pace.soon, failure.retry_at or 0.0)
+    if must_wait and not is_exhausted and len(subjects) > 1 and _parts(context) < MAX_PARTS:
+        # It is not known yet whether the call is down, which other questions will show. The halves of this
+        # one need not wait for as long as X asks.
+        failed, soon = halve(subjects, failed, label=label), now + pace.soon
     ask_at = None if is_exhausted else dict.fromkeys(subjects, soon)
     return Verdict(failed, ask_at, label, is_subjects, is_exhausted, wants_witness)
 
@@ -209,11 +213,15 @@ def _is_to_be_halved(
         return False
     standing = next(iter(failed.values()))
     is_part = "/" in standing.group
-    parts = {each.group for each in context.standings.values() if each.group}
     is_affordable = is_subjects or (
-        len(parts) < MAX_PARTS and (context.is_down or standing.group.count("/") < QUICK_HALVINGS)
+        _parts(context) < MAX_PARTS and (context.is_down or standing.group.count("/") < QUICK_HALVINGS)
     )
     return is_affordable and (is_part or is_sure or standing.failures >= HALVED_AFTER)
+
+
+def _parts(context: CallContext) -> int:
+    """Return how many parts questions are split into at present."""
+    return len({each.group for each in context.standings.values() if each.group})
 
 
 def _is_exhausted(failed: Mapping[str, Standing], context: CallContext, label: str) -> bool:
