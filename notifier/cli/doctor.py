@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from notifier.store.doctor import Finding
 
 KEY_BESIDE_THE_DATA: Final = "local"
-"""The id of the master key that is created if none is set (docs/operations.md, "Master keys")."""
+"""The id of the master key that is created if none is set (docs/operating.md, "Master keys")."""
 
 
 def doctor() -> None:

@@ -38,7 +38,7 @@ class ProcessSettings(BaseSettings):
         None,
         repr=False,
         description="`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://` "
-        "([operations.md](operations.md#the-url)). If it is not set, `up` runs an embedded "
+        "([operating.md](operating.md#the-url)). If it is not set, `up` runs an embedded "
         "server",
     )
     data_dir: Path = Field(
@@ -71,7 +71,7 @@ class KeySettings(BaseSettings):
         None,
         description="`id:base64,id:base64`, each 32 bytes from `openssl rand -base64 32`. Signing secrets "
         "are encrypted with the first and decrypted with any of them "
-        "([rotation](operations.md#master-keys))",
+        "([rotation](operating.md#master-keys))",
     )
 
 
@@ -160,7 +160,7 @@ class DeliverySettings(BaseSettings):
         None,
         description="`http://`, `https://`, `socks5://` or `socks5h://` proxy for webhooks, with "
         "percent-encoded user and password if it needs them. [It looks up the names, and has to refuse "
-        "forbidden addresses itself](operations.md#an-outbound-proxy)",
+        "forbidden addresses itself](operating.md#an-outbound-proxy)",
     )
     retention_days: float = Field(
         30,

@@ -106,7 +106,7 @@ CONCERNS: Final[tuple[tuple[Callable[[ServerState], bool], Concern], ...]] = (
             "redis.not_known",
             Severity.NOTE,
             "this user may not call INFO: not known are memory, eviction and persistence",
-            "allow INFO to have them checked (docs/operations.md)",
+            "allow INFO to have them checked (docs/operating.md)",
         ),
     ),
 )

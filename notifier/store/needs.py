@@ -1,4 +1,4 @@
-"""What a user of Redis must be allowed, and no more: docs/operations.md has it as a line to copy."""
+"""What a user of Redis must be allowed, and no more: docs/operating.md has it as a line to copy."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Server:
         if refused:
             raise UnusableServerError(
                 f"the user may not run {', '.join(refused)} on the keys {' and '.join(KEYS)}; "
-                "docs/operations.md has the line that allows what is needed"
+                "docs/operating.md has the line that allows what is needed"
             )
 
     async def refused_commands(self) -> list[str]:

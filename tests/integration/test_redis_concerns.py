@@ -256,6 +256,6 @@ def test_the_docs_show_every_field_and_concern() -> None:
     example = json.loads(section.partition("```json\n")[2].partition("```")[0])
     shown = SystemView.model_validate(example).model_dump(mode="json", exclude_unset=True)
     assert shown.keys() == SystemView.model_fields.keys()
-    operations = (docs / "operations.md").read_text()
+    operations = (docs / "operating.md").read_text()
     rows = {f"| `{concern.name}` | {concern.severity} |" for _, concern in CONCERNS}
     assert {row for row in rows if row not in operations} == set()

@@ -1,4 +1,4 @@
-"""A Redis user with exactly the permissions in docs/operations.md, which are sufficient and necessary."""
+"""A Redis user with exactly the permissions in docs/operating.md, which are sufficient and necessary."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def test_a_user_that_may_only_read_stops_the_start(admin: redis.Redis) -> 
 
 
 def test_the_docs_have_the_line_to_copy() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
     command = page.partition("ACL SETUSER notifier on ")[2].partition("```")[0]
     assert " ".join(command.replace("\\\n", " ").split()) == f">PASSWORD {acl_rules()}"
 

@@ -56,7 +56,7 @@ FIGURES: Final = {
         f"does not end within {GRACE_SECONDS} s",
     ),
     "docs/api.md": (f"the newest {MAX_LISTED_SPACES}",),
-    "docs/operations.md": (f"get {GRACE_SECONDS} seconds to end",),
+    "docs/operating.md": (f"get {GRACE_SECONDS} seconds to end",),
     "docs/settings.md": (f"above {GRACE_SECONDS}, a worker that stops",),
 }
 """Sentences that state a constant of the code, and must change with it."""
