@@ -10,13 +10,14 @@ import pytest
 
 import notifier
 from notifier.cli.console import printable
+from tests.support.processes import measurement
 
 PROGRAM = [sys.executable, "-m", "notifier.cli"]
 HEAVY = ("aiohttp", "redis", "arq", "pydantic", "cryptography", "structlog", "uvloop", "yaml")
 
 
 def run(*arguments: str, directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": "/usr/bin:/bin", "COLUMNS": "120", **settings}
+    env = {"PATH": "/usr/bin:/bin", "COLUMNS": "120", **settings, **measurement()}
     return subprocess.run(
         [*PROGRAM, *arguments],
         cwd=directory,

@@ -19,7 +19,7 @@ from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, StoredAnswer, schema
 from notifier.store.sealing import key_id_of
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
-from tests.support.processes import NotifierProcess, free_port
+from tests.support.processes import NotifierProcess, free_port, measurement
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
 
@@ -53,7 +53,7 @@ async def run(command: str, directory: Path, **settings: str) -> tuple[int, str,
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "notifier.cli", command),
         cwd=directory,
-        env={f"NOTIFIER_{name}": value for name, value in settings.items()},
+        env={f"NOTIFIER_{name}": value for name, value in settings.items()} | measurement(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -256,7 +256,9 @@ def worker_process(
         "RETRY_SCHEDULE_SECONDS": ",".join(["0.3"] * 50),
         "LOG_FORMAT": "json",
     }
-    return NotifierProcess("worker", directory=directory, settings=settings, variables=variables, name=name)
+    return NotifierProcess(
+        "worker", directory=directory, settings=settings, variables=variables, name=name, busy=True
+    )
 
 
 @asynccontextmanager

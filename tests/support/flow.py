@@ -155,6 +155,7 @@ async def flowing(redis_url: str, directory: Path, *, workers: int, deliveries: 
                     directory=directory,
                     settings=settings,
                     name=name,
+                    busy=True,
                 )
             )
             for name in names
