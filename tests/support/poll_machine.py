@@ -179,7 +179,7 @@ class FaultyX:
         return started
 
     def retitle(self, space: Broadcast) -> None:
-        """Give a Space a title that it has never had."""
+        """Set a title that the Space has never had."""
         space.titles.append((self.clock(), f"title {len(space.titles)}"))
 
     def add_speaker(self, space: Broadcast) -> None:

@@ -14,4 +14,4 @@ from tests.support.socks import SocksProxy, socks_proxy
 Proxy: TypeAlias = Callable[[], AbstractAsyncContextManager[Relay | SocksProxy]]
 
 each_proxy: Final = pytest.mark.parametrize("through", [relay, socks_proxy], ids=["HTTP", "SOCKS5"])
-"""Gives a test a proxy of each kind to open and send through."""
+"""Runs a test once for each kind of proxy."""

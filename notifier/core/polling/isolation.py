@@ -28,7 +28,8 @@ WITNESSES: Final = 4
 """How many questions without a common subject must fail in a row before the call counts as down."""
 
 QUICK_HALVINGS: Final = 2
-"""How often a question is halved before the call is known to be down: into quarters."""
+"""How often a question is halved at once while nothing is answered: into quarters. Those that X puts off are
+halved on, more slowly."""
 
 MAX_PARTS: Final = 32
 """The most parts that questions are split into while nothing is answered: each costs a request later."""
