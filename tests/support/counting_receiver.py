@@ -40,7 +40,7 @@ class PathBehaviour:
 class CountingReceiver:
     """An HTTP server on 127.0.0.1 that records requests and keeps its port across restarts.
 
-    >>> async with CountingReceiver({"/shaky": Manner(fails_each=10)}) as receiver:
+    >>> async with CountingReceiver({"/shaky": PathBehaviour(fails_each=10)}) as receiver:
     ...     receiver.arrivals["/shaky"]
     """
 
