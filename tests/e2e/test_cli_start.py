@@ -10,23 +10,10 @@ import pytest
 
 import notifier
 from notifier.cli.console import printable
+from tests.support.commands import run_command
 from tests.support.processes import measurement
 
-PROGRAM = [sys.executable, "-m", "notifier.cli"]
 HEAVY = ("aiohttp", "redis", "arq", "pydantic", "cryptography", "structlog", "uvloop", "yaml")
-
-
-def run(*arguments: str, directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": "/usr/bin:/bin", "COLUMNS": "120", **settings, **measurement()}
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=directory,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_the_help_loads_nothing_heavy() -> None:
@@ -35,29 +22,38 @@ def test_the_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_help_names_every_command(tmp_path: Path) -> None:
-    done = run("--help", directory=tmp_path)
-    assert done.returncode == 0
+def test_the_help_names_every_command() -> None:
+    done = run_command("--help")
+    assert done.code == 0
     for command in ("up", "api", "worker", "simulate", "listen", "sign", "verify", "demo"):
-        assert f"│ {command} " in done.stdout
+        assert f"│ {command} " in done.output
     for group in ("watches", "endpoints", "events", "deliveries"):
-        assert f"│ {group} " in done.stdout
+        assert f"│ {group} " in done.output
 
 
 def test_the_version(tmp_path: Path) -> None:
-    assert run("--version", directory=tmp_path).stdout == f"space-notifier {notifier.__version__}\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "notifier.cli", "--version"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", **measurement()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == f"space-notifier {notifier.__version__}\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "settings", "named"),
     [
-        (["up"], {"NOTIFIER_PORT": "many"}, "NOTIFIER_PORT: "),
-        (["api"], {"NOTIFIER_LEASE_SECONDS": "1"}, "NOTIFIER_LEASE_SECONDS: "),
+        (["up"], {"PORT": "many"}, "NOTIFIER_PORT: "),
+        (["api"], {"LEASE_SECONDS": "1"}, "NOTIFIER_LEASE_SECONDS: "),
         (["api"], {}, "NOTIFIER_REDIS_URL: "),
         (["worker"], {}, "NOTIFIER_REDIS_URL: "),
-        (["worker"], {"NOTIFIER_REDIS_URL": "redis://127.0.0.1:1"}, "Redis"),
-        (["up"], {"NOTIFIER_HOST": "192.0.2.1"}, "NOTIFIER_HOST, NOTIFIER_PORT: "),
-        (["up"], {"NOTIFIER_DATA_DIR": "file"}, "NOTIFIER_DATA_DIR: "),
+        (["worker"], {"REDIS_URL": "redis://127.0.0.1:1"}, "Redis"),
+        (["up"], {"HOST": "192.0.2.1"}, "NOTIFIER_HOST, NOTIFIER_PORT: "),
+        (["up"], {"DATA_DIR": "file"}, "NOTIFIER_DATA_DIR: "),
         (["up", "--simulate", "nothing"], {}, "nothing: no such scenario"),
         (["simulate", "demo", "--contract", "old"], {}, "--contract: "),
         (["simulate", "demo", "--speed", "0"], {}, "speed: "),
@@ -69,20 +65,20 @@ def test_a_command_that_cannot_run_fails_with_one_line(
     tmp_path: Path, arguments: list[str], settings: dict[str, str], named: str
 ) -> None:
     (tmp_path / "file").touch()
-    done = run(*arguments, directory=tmp_path, **({"NOTIFIER_PORT": "0"} | settings))
-    assert done.returncode == 2
-    assert named in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "hunter2" not in done.stderr + done.stdout
+    done = run_command(*arguments, **({"PORT": "0"} | settings))
+    assert done.code == 2
+    assert named in done.errors
+    assert done.errors.count("\n") == 1
+    assert "hunter2" not in done.errors + done.output
 
 
-def test_a_call_without_a_key_or_an_answer_fails_with_code_1(tmp_path: Path) -> None:
-    keyless = run("watches", "list", directory=tmp_path)
-    assert (keyless.returncode, keyless.stderr.count("\n")) == (1, 1)
-    assert "NOTIFIER_ADMIN_KEY" in keyless.stderr
-    deaf = run("watches", "list", "--url", "http://127.0.0.1:1", directory=tmp_path, NOTIFIER_ADMIN_KEY="k")
-    assert (deaf.returncode, deaf.stderr.count("\n")) == (1, 1)
-    assert "http://127.0.0.1:1 does not answer" in deaf.stderr
+def test_a_call_without_a_key_or_an_answer_fails_with_code_1() -> None:
+    keyless = run_command("watches", "list")
+    assert (keyless.code, keyless.errors.count("\n")) == (1, 1)
+    assert "NOTIFIER_ADMIN_KEY" in keyless.errors
+    deaf = run_command("watches", "list", "--url", "http://127.0.0.1:1", ADMIN_KEY="k")
+    assert (deaf.code, deaf.errors.count("\n")) == (1, 1)
+    assert "http://127.0.0.1:1 does not answer" in deaf.errors
 
 
 def test_output_contains_no_terminal_control_sequences() -> None:

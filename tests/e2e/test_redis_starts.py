@@ -11,31 +11,37 @@ from pathlib import Path
 import pytest
 import redis
 
+import workers.settings
+from tests.support.commands import run_command, run_program
 from tests.support.pipeline import MASTER_KEY
 from tests.support.processes import RedisServer
-from tests.support.stand_ins import Visitor, answering, closes, listening, speaks_http
+from tests.support.stand_ins import Visitor, answering, closes, listening_in_a_thread, speaks_http
 
 SPACE_NOTIFIER = (sys.executable, "-m", "notifier.cli")
 ARQ = (str(Path(sys.executable).with_name("arq")), "workers.settings.WorkerSettings")
-COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "api": (*SPACE_NOTIFIER, "api"),
-    "worker": (*SPACE_NOTIFIER, "worker"),
-    "up": (*SPACE_NOTIFIER, "up"),
-    "doctor": (*SPACE_NOTIFIER, "doctor"),
-    "rotate-master-key": (*SPACE_NOTIFIER, "rotate-master-key"),
-    "arq": ARQ,
-}
+PROCESSES: Mapping[str, tuple[str, ...]] = {"api": (*SPACE_NOTIFIER, "api"), "arq": ARQ}
+COMMANDS = ("api", "worker", "up", "doctor", "rotate-master-key", "arq")
 
 
-async def run(command: str, url: str, directory: Path) -> tuple[int | None, str]:
-    """Run a command until it exits; return its exit code and output."""
+def start(command: str, url: str) -> tuple[int, str]:
+    """Run a command in this process until it exits; return its exit code and output."""
+    settings = {"REDIS_URL": url, "MASTER_KEYS": MASTER_KEY, "PORT": "0"}
+    if command == "arq":
+        done = run_program(lambda: workers.settings.WorkerSettings, **settings)
+    else:
+        done = run_command(command, **settings)
+    return done.code, done.output + done.errors
+
+
+async def start_process(command: str, url: str, directory: Path) -> tuple[int | None, str]:
+    """Run a command in a process of its own until it exits; return its exit code and output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")} | {
         "NOTIFIER_REDIS_URL": url,
         "NOTIFIER_MASTER_KEYS": MASTER_KEY,
         "NOTIFIER_PORT": "0",
     }
     process = await asyncio.create_subprocess_exec(
-        *COMMANDS[command],
+        *PROCESSES[command],
         cwd=directory,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
@@ -52,8 +58,7 @@ async def run(command: str, url: str, directory: Path) -> tuple[int | None, str]
     return process.returncode, output.decode()
 
 
-async def see_one_line(command: str, url: str, directory: Path, says: str) -> None:
-    code, output = await run(command, url, directory)
+def see_one_line(code: int | None, output: str, says: str) -> None:
     lines = [line for line in output.splitlines() if "no master key here" not in line]
     assert (code, len(lines)) == (2, 1), output
     assert lines[0].startswith("space-notifier: NOTIFIER_REDIS_URL: "), output
@@ -61,22 +66,25 @@ async def see_one_line(command: str, url: str, directory: Path, says: str) -> No
     assert "hunter2" not in output
 
 
+@pytest.mark.parametrize("command", PROCESSES)
+async def test_a_process_with_a_wrong_url(command: str, tmp_path: Path) -> None:
+    code, output = await start_process(command, "redis://:hunter2@127.0.0.1:1/abc", tmp_path)
+    see_one_line(code, output, "has a database that is not a number")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_a_wrong_url(command: str, tmp_path: Path) -> None:
-    says = "has a database that is not a number"
-    await see_one_line(command, "redis://:hunter2@127.0.0.1:1/abc", tmp_path, says)
+def test_a_wrong_url(command: str) -> None:
+    see_one_line(*start(command, "redis://:hunter2@127.0.0.1:1/abc"), "has a database that is not a number")
 
 
 @pytest.mark.server
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_a_command_with_a_wrong_password(
-    command: str, redis_server: RedisServer, tmp_path: Path
-) -> None:
+def test_a_command_with_a_wrong_password(command: str, redis_server: RedisServer) -> None:
     with redis.Redis(port=redis_server.port) as admin:
         admin.config_set("requirepass", "word")
         try:
             url = f"redis://:hunter2@127.0.0.1:{redis_server.port}/0"
-            await see_one_line(command, url, tmp_path, "WRONGPASS invalid username-password pair")
+            see_one_line(*start(command, url), "WRONGPASS invalid username-password pair")
         finally:
             admin.config_set("requirepass", "")
 
@@ -96,22 +104,20 @@ FULL = answering({"PING": b"-ERR max number of clients reached\r\n"})
     ],
     ids=["hangs up", "a web server", "loading", "too many clients"],
 )
-async def test_a_server_that_does_not_serve(
-    command: str, visitor: Visitor, says: str, tmp_path: Path
-) -> None:
-    async with listening(visitor) as port:
-        await see_one_line(command, f"redis://127.0.0.1:{port}/0", tmp_path, says)
+def test_a_server_that_does_not_serve(command: str, visitor: Visitor, says: str) -> None:
+    with listening_in_a_thread(visitor) as port:
+        see_one_line(*start(command, f"redis://127.0.0.1:{port}/0"), says)
 
 
 @pytest.mark.server
 @pytest.mark.parametrize("command", ["api", "worker"])
-async def test_a_user_that_lacks_a_command(command: str, redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_user_that_lacks_a_command(command: str, redis_server: RedisServer) -> None:
     with redis.Redis(port=redis_server.port) as admin:
         admin.acl_setuser(
             "limited", enabled=True, passwords="+word", keys=["*"], commands=["+@all", "-hgetall"]
         )
         try:
             url = f"redis://limited:word@127.0.0.1:{redis_server.port}/0"
-            await see_one_line(command, url, tmp_path, "the user may not run HGETALL on the keys")
+            see_one_line(*start(command, url), "the user may not run HGETALL on the keys")
         finally:
             admin.acl_deluser("limited")

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from notifier.cli.stack import all_in_one
 from notifier.core.delivery.endpoint import Endpoint, SealedTarget
 from notifier.core.model.ids import EndpointId
 from notifier.errors import VersionConflictError
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import SecretBox, StoredAnswer, schema
 from notifier.store.sealing import key_id_of
+from tests.support.commands import Done, run_command
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
-from tests.support.processes import NotifierProcess, free_port, measurement
+from tests.support.processes import free_port, measurement
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
 
@@ -44,14 +46,18 @@ async def fill(redis_url: str, *paths: str) -> list[Endpoint]:
         return [await add_endpoint(runtime, Receiver(), path) for path in paths]
 
 
-async def rotate(directory: Path, **settings: str) -> tuple[int, str, str]:
-    """Run ``rotate-master-key``; return the exit code, the output and the errors."""
-    return await run("rotate-master-key", directory, **settings)
+async def run(command: str, **settings: str) -> Done:
+    """Run a command in a thread of this process; it has an event loop of its own."""
+    return await asyncio.to_thread(run_command, command, **settings)
 
 
-async def run(command: str, directory: Path, **settings: str) -> tuple[int, str, str]:
+async def rotate(**settings: str) -> Done:
+    return await run("rotate-master-key", **settings)
+
+
+async def rotate_in_a_process(directory: Path, **settings: str) -> Done:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "notifier.cli", command),
+        *(sys.executable, "-m", "notifier.cli", "rotate-master-key"),
         cwd=directory,
         env={f"NOTIFIER_{name}": value for name, value in settings.items()} | measurement(),
         stdout=asyncio.subprocess.PIPE,
@@ -59,7 +65,7 @@ async def run(command: str, directory: Path, **settings: str) -> tuple[int, str,
     )
     printed, complaint = await process.communicate()
     assert process.returncode is not None
-    return process.returncode, printed.decode(), complaint.decode()
+    return Done(process.returncode, printed.decode(), complaint.decode())
 
 
 def contents(directory: Path) -> list[Path]:
@@ -71,9 +77,9 @@ async def test_the_old_key_can_be_removed_afterwards(redis_url: str, tmp_path: P
     endpoints = await fill(redis_url, "/one", "/two")
     async with with_keys(redis_url, BOTH) as runtime:
         ttl = await runtime.store.database.redis.pttl(schema.IDEMPOTENCY("key"))
-    code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
-    assert code == 0
-    assert printed.splitlines() == [
+    done = await rotate_in_a_process(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
+    assert done.code == 0
+    assert done.output.splitlines() == [
         "Encrypted with 'new': 2 endpoints, 1 stored answers.",
         "In use: 'new' (3)",
     ]
@@ -88,14 +94,14 @@ async def test_the_old_key_can_be_removed_afterwards(redis_url: str, tmp_path: P
         assert 0 < await runtime.store.database.redis.pttl(schema.IDEMPOTENCY("key")) <= ttl
 
 
-async def test_a_second_run_changes_nothing(redis_url: str, tmp_path: Path) -> None:
+async def test_a_second_run_changes_nothing(redis_url: str) -> None:
     await fill(redis_url, "/one")
-    await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=BOTH)
+    await rotate(REDIS_URL=redis_url, MASTER_KEYS=BOTH)
     async with with_keys(redis_url, NEW) as runtime:
         before = await runtime.store.database.redis.get(schema.ENDPOINTS_GENERATION())
-    code, printed, _ = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=NEW)
-    assert code == 0
-    assert "0 endpoints, 0 stored answers" in printed
+    done = await rotate(REDIS_URL=redis_url, MASTER_KEYS=NEW)
+    assert done.code == 0
+    assert "0 endpoints, 0 stored answers" in done.output
     async with with_keys(redis_url, NEW) as runtime:
         assert await runtime.store.database.redis.get(schema.ENDPOINTS_GENERATION()) == before
 
@@ -105,14 +111,14 @@ async def test_a_second_run_changes_nothing(redis_url: str, tmp_path: Path) -> N
     [(NEW, "keys that are missing: 'old' (2)"), (f"{NEW},old:" + "A" * 43 + "=", "'old'")],
 )
 async def test_a_missing_or_wrong_key_is_reported_in_one_line_and_changes_nothing(
-    redis_url: str, tmp_path: Path, ring: str, named: str
+    redis_url: str, ring: str, named: str
 ) -> None:
     (endpoint,) = await fill(redis_url, "/one")
-    code, printed, complaint = await rotate(tmp_path, REDIS_URL=redis_url, MASTER_KEYS=ring)
-    assert (code, printed) == (2, "")
-    assert complaint.startswith("space-notifier: NOTIFIER_MASTER_KEYS: ")
-    assert complaint.count("\n") == 1
-    assert named in complaint
+    done = await rotate(REDIS_URL=redis_url, MASTER_KEYS=ring)
+    assert (done.code, done.output) == (2, "")
+    assert done.errors.startswith("space-notifier: NOTIFIER_MASTER_KEYS: ")
+    assert done.errors.count("\n") == 1
+    assert named in done.errors
     async with with_keys(redis_url, OLD) as runtime:
         assert await runtime.store.endpoints.get(endpoint.id) == endpoint
 
@@ -200,15 +206,14 @@ async def test_deliveries_continue_during_the_rotation(redis_url: str) -> None:
 
 
 async def test_the_command_finds_the_server_of_up_whether_it_runs_or_not(tmp_path: Path) -> None:
-    settings = {"PORT": str(free_port()), "ADMIN_KEY": "key", "MASTER_KEYS": NEW}
-    with NotifierProcess("up", directory=tmp_path, settings=settings) as up:
-        await up.wait_for("ready")
-        code, printed, _ = await rotate(tmp_path, MASTER_KEYS=NEW)
-        assert code == 0
-        assert "In use: none" in printed
-    code, printed, complaint = await rotate(tmp_path, MASTER_KEYS=NEW)
-    assert (code, complaint) == (0, "")
-    assert "In use: none" in printed
+    data = str(tmp_path / "data")
+    async with all_in_one({"port": "0", "data_dir": data, "admin_key": "key", "master_keys": NEW}, workers=0):
+        done = await rotate(MASTER_KEYS=NEW)
+        assert done.code == 0
+        assert "In use: none" in done.output
+    done = await rotate(MASTER_KEYS=NEW)
+    assert (done.code, done.errors) == (0, "")
+    assert "In use: none" in done.output
 
 
 @pytest.mark.parametrize(
@@ -217,14 +222,14 @@ async def test_the_command_finds_the_server_of_up_whether_it_runs_or_not(tmp_pat
 async def test_leftovers_of_a_killed_server_do_not_matter(tmp_path: Path, command: str, message: str) -> None:
     (tmp_path / "data" / "valkey").mkdir(parents=True)
     (tmp_path / "data" / "valkey" / "url").write_text(f"redis://:password@127.0.0.1:{free_port()}/0")
-    code, printed, complaint = await run(command, tmp_path, MASTER_KEYS=NEW)
-    assert (code, complaint) == (0, "")
-    assert message in printed
+    done = await run(command, MASTER_KEYS=NEW)
+    assert (done.code, done.errors) == (0, "")
+    assert message in done.output
 
 
 @pytest.mark.parametrize("command", ["rotate-master-key", "doctor"])
 async def test_without_any_data_nothing_is_created(tmp_path: Path, command: str) -> None:
-    code, printed, complaint = await run(command, tmp_path)
-    assert (code, printed) == (2, "")
-    assert "no `space-notifier up` has stored anything in data" in complaint
+    done = await run(command)
+    assert (done.code, done.output) == (2, "")
+    assert "no `space-notifier up` has stored anything in data" in done.errors
     assert contents(tmp_path) == []

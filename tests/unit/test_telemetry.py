@@ -9,23 +9,13 @@ import pytest
 import structlog
 
 from notifier.telemetry import configure_logging
+from tests.support.logs import logging_as_before
 
 
 @pytest.fixture
 def _logging_as_before() -> Iterator[None]:
-    """Undo what configure_logging does to the process."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    for handler in handlers:
-        # Otherwise they would be closed when replaced.
-        root.removeHandler(handler)
-    yield
-    structlog.reset_defaults()
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
-    for handler in handlers:
-        root.addHandler(handler)
-    root.setLevel(level)
+    with logging_as_before():
+        yield
 
 
 def refuse(key: str) -> None:
