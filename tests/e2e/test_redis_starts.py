@@ -15,7 +15,8 @@ import workers.settings
 from tests.support.commands import run_command, run_program
 from tests.support.pipeline import MASTER_KEY
 from tests.support.processes import RedisServer
-from tests.support.stand_ins import Visitor, answering, closes, listening_in_a_thread, speaks_http
+from tests.support.stand_ins import Visitor, answering, closes, listening, speaks_http
+from tests.support.threads import in_a_thread
 
 SPACE_NOTIFIER = (sys.executable, "-m", "notifier.cli")
 ARQ = (str(Path(sys.executable).with_name("arq")), "workers.settings.WorkerSettings")
@@ -105,7 +106,7 @@ FULL = answering({"PING": b"-ERR max number of clients reached\r\n"})
     ids=["hangs up", "a web server", "loading", "too many clients"],
 )
 def test_a_server_that_does_not_serve(command: str, visitor: Visitor, says: str) -> None:
-    with listening_in_a_thread(visitor) as port:
+    with in_a_thread(listening(visitor)) as port:
         see_one_line(*start(command, f"redis://127.0.0.1:{port}/0"), says)
 
 

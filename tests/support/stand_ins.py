@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
-from queue import SimpleQueue
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 Visitor: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -42,27 +40,6 @@ async def listening(visitor: Visitor, *, tls: ssl.SSLContext | None = None) -> A
             task.cancel()
         if visits:
             await asyncio.wait(visits)
-
-
-@contextmanager
-def listening_in_a_thread(visitor: Visitor) -> Iterator[int]:
-    """Run such a server beside a test that has no event loop, and yield its port."""
-    started: SimpleQueue[tuple[int, Callable[[], object]]] = SimpleQueue()
-
-    async def serve() -> None:
-        async with listening(visitor) as port:
-            loop, ended = asyncio.get_running_loop(), asyncio.Event()
-            started.put((port, lambda: loop.call_soon_threadsafe(ended.set)))
-            await ended.wait()
-
-    with ThreadPoolExecutor(1) as thread:
-        serving = thread.submit(asyncio.run, serve())
-        port, end = started.get()
-        try:
-            yield port
-        finally:
-            end()
-            serving.result()
 
 
 async def closes(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from typer.testing import CliRunner
 
 from notifier.cli import app
-
-KEY: Final = "a-key-for-tests"
+from tests.support.installation import KEY
 
 
 class Terminal:
