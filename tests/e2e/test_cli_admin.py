@@ -1,4 +1,4 @@
-"""The admin API from a terminal, against a real installation."""
+"""The admin API from a terminal, against a running installation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_the_log_has_pages_in_both_directions(terminal: Terminal) -> None:
     assert [event["id"] for event in rest["data"]][:2] == [events[1], events[0]]
 
 
-async def test_the_process_answers_an_invalid_request_with_a_problem(terminal: Terminal) -> None:
+async def test_the_server_answers_an_invalid_request_with_a_problem(terminal: Terminal) -> None:
     async with raw_connection(terminal.port) as client:
         await client.send(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = await client.answer()

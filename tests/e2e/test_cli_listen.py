@@ -1,4 +1,4 @@
-"""``listen`` and ``simulate`` as real processes."""
+"""``listen`` and ``simulate``: each once as a real process, and their options in this one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import hmac
 import json
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import aiohttp
 import pytest
@@ -18,6 +20,7 @@ from notifier.core.delivery.signing import generate_private_key, parse_signing_k
 from notifier.core.events.catalogue import ROWS
 from notifier.core.events.event import EventType
 from notifier.core.events.examples import example
+from tests.support.commands import Done, Running, run_command_beside
 from tests.support.processes import NotifierProcess, free_port
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -26,12 +29,10 @@ STARTED = json.dumps(example(ROWS[EventType.STARTED]))
 
 
 class Listener:
-    """A running ``listen``, and a sender of requests."""
+    """Sends requests to ``listen`` at a port."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        self._port = free_port()
-        arguments = ("listen", "--port", str(self._port), *options)
-        self.process = NotifierProcess(*arguments, directory=directory, settings={"WEBHOOK_SECRET": SECRET})
+    def __init__(self) -> None:
+        self.port = free_port()
 
     async def post(self, body: str, *, secret: str = SECRET) -> int:
         """Send a body signed with ``secret``, and return the status of the response."""
@@ -47,14 +48,33 @@ class Listener:
         }
         async with aiohttp.ClientSession() as session:
             answer = await session.post(
-                f"http://127.0.0.1:{self._port}/any/path", data=body.encode(), headers=headers
+                f"http://127.0.0.1:{self.port}/any/path", data=body.encode(), headers=headers
             )
             return answer.status, await answer.read()
 
 
+Visit: TypeAlias = Callable[[Listener, Running], Awaitable[None]]
+
+
+def listen(visit: Visit, *options: str, secret: str = SECRET) -> Done:
+    """Run ``listen`` in this process until ``visit`` has returned, then end it as Ctrl-C does."""
+    listener = Listener()
+
+    async def begin(running: Running) -> None:
+        await running.wait_for(f"listening on http://127.0.0.1:{listener.port}")
+        await visit(listener, running)
+
+    done = run_command_beside(
+        begin, "listen", "--port", str(listener.port), *options, number=signal.SIGINT, WEBHOOK_SECRET=secret
+    )
+    assert done.code == 0
+    return done
+
+
 async def test_listen_verifies_and_prints_requests(tmp_path: Path) -> None:
-    listener = Listener(tmp_path)
-    with listener.process as process:
+    listener = Listener()
+    arguments = ("listen", "--port", str(listener.port))
+    with NotifierProcess(*arguments, directory=tmp_path, settings={"WEBHOOK_SECRET": SECRET}) as process:
         await process.wait_for("listening on http://127.0.0.1:")
         assert await listener.post(STARTED) == 204
         await process.wait_for("✓ verified")
@@ -70,59 +90,59 @@ async def test_listen_verifies_and_prints_requests(tmp_path: Path) -> None:
         assert SECRET not in process.output
 
 
-async def test_json_output_contains_only_verified_events(tmp_path: Path) -> None:
-    listener = Listener(tmp_path, "--json")
-    with listener.process as process:
-        await process.wait_for("listening")
+def test_json_output_contains_only_verified_events() -> None:
+    async def visit(listener: Listener, running: Running) -> None:
         assert await listener.post(STARTED, secret=OTHER_SECRET) == 401
         assert await listener.post(STARTED) == 204
-        await process.wait_for('{"type"')
-        results = [line for line in process.output.splitlines() if not line.startswith("space-notifier: ")]
-        assert [json.loads(line) for line in results] == [json.loads(STARTED)]
-        assert "refused evt_1: no v1 entry" in process.output
+        await running.wait_for('{"type"')
+
+    done = listen(visit, "--json")
+    assert [json.loads(line) for line in done.output.splitlines()] == [json.loads(STARTED)]
+    assert "refused evt_1: no v1 entry" in done.errors
 
 
 @pytest.mark.parametrize("status", [200, 410, 500])
-async def test_listen_can_answer_with_a_given_status(tmp_path: Path, status: int) -> None:
-    listener = Listener(tmp_path, "--status", str(status))
-    with listener.process as process:
-        await process.wait_for("listening")
+def test_listen_can_answer_with_a_given_status(status: int) -> None:
+    async def visit(listener: Listener, _running: Running) -> None:
         assert await listener.post(STARTED) == status
         assert await listener.post(STARTED, secret=OTHER_SECRET) == 401
 
+    listen(visit, "--status", str(status))
+
 
 @pytest.mark.parametrize("prefix", ["", "com.x."])
-async def test_listen_answers_signed_challenges(tmp_path: Path, prefix: str) -> None:
+def test_listen_answers_signed_challenges(prefix: str) -> None:
     challenge = json.dumps({"type": f"{prefix}webhook.challenge", "data": {"token": "a-token"}})
-    listener = Listener(tmp_path, "--status", "503")
-    with listener.process as process:
-        await process.wait_for("listening")
+
+    async def visit(listener: Listener, running: Running) -> None:
         assert await listener.ask(challenge, secret=OTHER_SECRET) == (401, b"")
         status, body = await listener.ask(challenge)
         assert status == 200
         raw = base64.b64decode(SECRET.removeprefix("whsec_"))
         digest = base64.b64encode(hmac.digest(raw, b"a-token", "sha256")).decode()
         assert json.loads(body) == {"response": f"sha256={digest}"}
-        await process.wait_for("webhook.challenge")
+        await running.wait_for("webhook.challenge")
+
+    listen(visit, "--status", "503")
 
 
-async def test_either_half_of_a_pair_of_keys_verifies(tmp_path: Path) -> None:
+@pytest.mark.parametrize("secret_of", [str, receiver_secret])
+def test_either_half_of_a_pair_of_keys_verifies(secret_of: Callable[[str], str]) -> None:
     private = generate_private_key(bytes(range(32)))
-    for secret in (private, receiver_secret(private)):
-        port = free_port()
-        arguments = ("listen", "--port", str(port))
-        with NotifierProcess(*arguments, directory=tmp_path, settings={"WEBHOOK_SECRET": secret}) as process:
-            await process.wait_for(f"listening on http://127.0.0.1:{port}")
-            at = int(time.time())
-            headers = {
-                "webhook-id": "evt_1",
-                "webhook-timestamp": str(at),
-                "webhook-signature": sign([parse_signing_key(private)], "evt_1", at, STARTED.encode()),
-            }
-            async with aiohttp.ClientSession() as session:
-                url = f"http://127.0.0.1:{port}/"
-                assert (await session.post(url, data=STARTED.encode(), headers=headers)).status == 204
-                assert (await session.post(url, data=b"{}", headers=headers)).status == 401
+
+    async def visit(listener: Listener, _running: Running) -> None:
+        at = int(time.time())
+        headers = {
+            "webhook-id": "evt_1",
+            "webhook-timestamp": str(at),
+            "webhook-signature": sign([parse_signing_key(private)], "evt_1", at, STARTED.encode()),
+        }
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{listener.port}/"
+            assert (await session.post(url, data=STARTED.encode(), headers=headers)).status == 204
+            assert (await session.post(url, data=b"{}", headers=headers)).status == 401
+
+    listen(visit, secret=secret_of(private))
 
 
 async def test_simulate_runs_the_stand_in_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Recoveries, statistics and the doctor from a terminal, against a real installation."""
+"""Recoveries, statistics and the doctor from a terminal, against a running installation."""
 
 from __future__ import annotations
 
