@@ -10,9 +10,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from threading import Event
@@ -104,6 +104,21 @@ def _exit_code_of(program: Callable[[], object]) -> int:
         program()
     assert isinstance(exit_.value.code, int)
     return exit_.value.code
+
+
+@asynccontextmanager
+async def running_command(work: Coroutine[object, object, None], **settings: str) -> AsyncIterator[Running]:
+    """Run what a command does until a signal, as a task of this event loop that ends with the block."""
+    running = Running()
+    with _as_its_process(running, (), settings):
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: running.ended.set())
+        try:
+            yield running
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 @contextmanager
