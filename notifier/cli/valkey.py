@@ -129,6 +129,7 @@ async def _start(binary: Path, directory: Path, lock: int) -> tuple[str, Child]:
                 return url, Child("valkey", spawn, process)
         except BaseException:  # also when we are stopped while it reads a lot of data
             process.kill()
+            await process.wait()
             raise
     raise UnavailableError(f"The embedded server does not start; {directory / LOG_FILE} says why.")
 

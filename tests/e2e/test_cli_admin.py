@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.support.processes import free_port
 from tests.support.raw_http import raw_connection
 from tests.support.receiver import Receiver
@@ -83,6 +85,7 @@ async def test_endpoints_events_and_deliveries(terminal: Terminal) -> None:
         assert endpoint["max_concurrency"] == 3
         receiver.verify("/hook", endpoint["secret"])
         assert endpoint["id"] in await terminal.run("endpoints", "list")
+        assert receiver.url() in await terminal.run("endpoints", "get", endpoint["id"])
         shown = await terminal.json("endpoints", "secret", endpoint["id"])
         assert shown["secret"] == endpoint["secret"]
 
@@ -96,6 +99,8 @@ async def test_endpoints_events_and_deliveries(terminal: Terminal) -> None:
         await terminal.run("deliveries", "redeliver", delivery["id"])
         await receiver.wait_for("/hook", 2, timeout=20)
         assert "manual" in await terminal.run("deliveries", "get", delivery["id"])
+        attempts = (await terminal.json("deliveries", "get", delivery["id"]))["attempts"]
+        assert {attempt["trigger"] for attempt in attempts} == {"scheduled", "manual"}
 
     rotated = await terminal.json("endpoints", "rotate-secret", endpoint["id"], "--grace-seconds", "0")
     assert rotated["secret"] != endpoint["secret"]
@@ -135,3 +140,16 @@ async def test_an_endpoint_is_updated_and_has_custom_headers_and_a_custom_secret
         "endpoints", "rotate-secret", endpoint["id"], "--secret", secret[:-4] + "MjM="
     )
     assert rotated["secret"] == secret[:-4] + "MjM="
+
+
+async def test_the_source_and_the_system_have_tables(terminal: Terminal) -> None:
+    source = await terminal.json("source")
+    shown = await terminal.run("source")
+    assert [queue["call"] for queue in source["looks"] if queue["call"] not in shown] == []
+    assert re.search(r"^money\.spent_usd +0", shown, re.MULTILINE)
+    assert "refused" not in shown  # nothing is, and an empty table is left out
+    system = await terminal.json("system")
+    shown = await terminal.run("system")
+    assert re.search(rf"^version +{re.escape(system['version'])}", shown, re.MULTILINE)
+    (worker,) = system["workers"]
+    assert worker["id"] in shown

@@ -12,6 +12,8 @@ import notifier
 from notifier.cli.console import printable
 from tests.support.commands import run_command
 from tests.support.processes import measurement
+from tests.support.stand_ins import listening, speaks_http
+from tests.support.threads import in_a_thread
 
 HEAVY = ("aiohttp", "redis", "arq", "pydantic", "cryptography", "structlog", "uvloop", "yaml")
 
@@ -79,6 +81,13 @@ def test_a_call_without_a_key_or_an_answer_fails_with_code_1() -> None:
     deaf = run_command("watches", "list", "--url", "http://127.0.0.1:1", ADMIN_KEY="k")
     assert (deaf.code, deaf.errors.count("\n")) == (1, 1)
     assert "http://127.0.0.1:1 does not answer" in deaf.errors
+
+
+def test_an_answer_that_is_not_the_apis_is_reported() -> None:
+    with in_a_thread(listening(speaks_http)) as port:
+        done = run_command("watches", "list", "--url", f"http://127.0.0.1:{port}", ADMIN_KEY="k")
+    assert (done.code, done.errors.count("\n")) == (1, 1)
+    assert "status 400, not the admin API's JSON" in done.errors
 
 
 def test_output_contains_no_terminal_control_sequences() -> None:
