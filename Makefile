@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test coverage check format settings keys bench clean
+.PHONY: help setup demo run test check format settings keys bench clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -27,14 +27,11 @@ run: $(STAMP) ## everything in one: embedded server, API and a worker
 test: $(STAMP) ## all tests
 	$(BIN)/python -m pytest
 
-check: $(STAMP) ## format, lint, types, import rules, tests
+check: $(STAMP) ## format, lint, types, import rules, tests with their coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) --no-print-directory test
-
-coverage: $(STAMP) ## all tests, and which lines and branches they run
 	$(BIN)/python -m pytest --cov
 
 format: $(STAMP) ## rewrite the code in the house format

@@ -11,7 +11,6 @@ import pytest
 import notifier
 from notifier.cli.console import printable
 from tests.support.commands import run_command
-from tests.support.processes import measurement
 from tests.support.stand_ins import listening, speaks_http
 from tests.support.threads import in_a_thread
 
@@ -37,7 +36,7 @@ def test_the_version(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "notifier.cli", "--version"],
         cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", **measurement()},
+        env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -21,7 +21,7 @@ from notifier.store import SecretBox, StoredAnswer, schema
 from notifier.store.sealing import key_id_of
 from tests.support.commands import Done, run_command
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
-from tests.support.processes import free_port, measurement
+from tests.support.processes import free_port
 from tests.support.receiver import Receiver
 from tests.support.worker import running_worker
 
@@ -59,7 +59,7 @@ async def rotate_in_a_process(directory: Path, **settings: str) -> Done:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "notifier.cli", "rotate-master-key"),
         cwd=directory,
-        env={f"NOTIFIER_{name}": value for name, value in settings.items()} | measurement(),
+        env={f"NOTIFIER_{name}": value for name, value in settings.items()},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -256,9 +256,7 @@ def worker_process(
         "RETRY_SCHEDULE_SECONDS": ",".join(["0.3"] * 50),
         "LOG_FORMAT": "json",
     }
-    return NotifierProcess(
-        "worker", directory=directory, settings=settings, variables=variables, name=name, busy=True
-    )
+    return NotifierProcess("worker", directory=directory, settings=settings, variables=variables, name=name)
 
 
 @asynccontextmanager

@@ -155,7 +155,6 @@ async def flowing(redis_url: str, directory: Path, *, workers: int, deliveries: 
                     directory=directory,
                     settings=settings,
                     name=name,
-                    busy=True,
                 )
             )
             for name in names

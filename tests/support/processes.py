@@ -33,11 +33,6 @@ def free_port() -> int:
         return port
 
 
-def measurement() -> dict[str, str]:
-    """Return the environment variables that enable coverage in a child process."""
-    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-
-
 def is_alive(pid: int) -> bool:
     """Return whether a process is running; a zombie is not."""
     return _state_of(pid) not in {"", "Z"}
@@ -171,8 +166,7 @@ class NotifierProcess:
     """``space-notifier …`` as a child process whose output is kept.
 
     It does not inherit settings from the environment, and runs in ``directory``, which has no ``.env``.
-    ``variables`` are additional environment variables by their full names. Coverage is measured unless the
-    process is ``busy``, which would make it too slow.
+    ``variables`` are additional environment variables by their full names.
     """
 
     def __init__(
@@ -182,13 +176,11 @@ class NotifierProcess:
         settings: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         name: str = "process",
-        busy: bool = False,
     ) -> None:
         self._arguments = arguments
         self._directory = directory
         self._settings = settings or {}
         self._variables = variables or {}
-        self._hidden = ("NOTIFIER_", "COVERAGE_") if busy else ("NOTIFIER_",)
         self._output = directory / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._printed_before = 0
@@ -226,7 +218,7 @@ class NotifierProcess:
         """Start the process; output is appended to that of earlier runs with the same name."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._printed_before = len(self.output)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(self._hidden)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
         settings = {f"NOTIFIER_{name}": value for name, value in self._settings.items()}
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
