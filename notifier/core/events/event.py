@@ -196,12 +196,26 @@ def within_limit(data: Mapping[str, Any], write: Callable[[Mapping[str, Any]], b
     if len(body) < MAX_BODY_BYTES:
         return body
     counts = data.get("counts") or _counts(data)
-    items, letters = _longest(data), MAX_BODY_BYTES
-    while len(body) >= MAX_BODY_BYTES and letters > 0:
-        items, letters = items // 2, letters if items else letters // 2
-        cut = _cut(data, items, letters)
-        body = write({**cut, "truncated": True, "counts": counts})
+
+    def shortened(items: int, letters: int) -> bytes:
+        return write({**_cut(data, items, letters), "truncated": True, "counts": counts})
+
+    letters = MAX_BODY_BYTES
+    while len(body := shortened(0, letters)) >= MAX_BODY_BYTES and letters > 0:
+        letters //= 2
+    if letters == MAX_BODY_BYTES:
+        # From the shortest up, since writing what does not fit may take seconds.
+        for items in _halvings(_longest(data)):
+            longer = shortened(items, letters)
+            if len(longer) >= MAX_BODY_BYTES:
+                break
+            body = longer
     return body
+
+
+def _halvings(number: int) -> list[int]:
+    """Return a half, a quarter and so on down to 1, the lowest first."""
+    return [number >> times for times in range(number.bit_length() - 1, 0, -1)]
 
 
 def thin(body: bytes) -> bytes:

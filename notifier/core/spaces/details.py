@@ -77,9 +77,10 @@ def _canceled(facts: Facts) -> dict[str, Any]:
 
 def _hosts_changed(facts: Facts) -> dict[str, Any]:
     before, after = facts.before.host_ids or (), facts.after.host_ids or ()
+    stayed = {*before} & {*after}
     return {
-        "added": [host for host in after if host not in before],
-        "removed": [host for host in before if host not in after],
+        "added": [host for host in after if host not in stayed],
+        "removed": [host for host in before if host not in stayed],
     }
 
 

@@ -127,11 +127,12 @@ def _hosts(
     Those who seem to have left stay hosts until then. In an older answer only new hosts count.
     """
     before = known.space.host_ids or ()
-    if set(seen) == set(before):
+    now_hosts, hosts_before = set(seen), set(before)
+    if now_hosts == hosts_before:
         return dismiss(known, "host_ids") if version is not Version.OLDER else known, seen
-    added = [host for host in seen if host not in before]
+    added = [host for host in seen if host not in hosts_before]
     back = [host for host in added if is_former(known, "host_ids", host) and version is not Version.NEWER]
-    missing = [host for host in before if host not in seen]
+    missing = [host for host in before if host not in now_hosts]
     new = [host for host in added if host not in back]
     if version is Version.OLDER:
         return known, (*before, *new)
