@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 import os
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ os.environ["SSL_CERT_FILE"] = os.devnull
 
 BREAKS_KEYS: Final = "breaks_keys"
 WORKERS_PER_CORE: Final = 1.5
-"""Many tests wait for processes and for time to pass."""
+"""Many tests wait for processes and for time to pass; unit tests do not, and have one on each core."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,11 +36,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int | None:
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Return the number of test processes, unless the environment sets it."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    return math.ceil(WORKERS_PER_CORE * (os.cpu_count() or 1))
+    is_waiting = not all("unit" in Path(argument).parts for argument in config.args)
+    return math.ceil((WORKERS_PER_CORE if is_waiting else 1) * (os.cpu_count() or 1))
 
 
 @pytest.hookimpl(trylast=True)
@@ -47,6 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker("no_cover")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was imported and collected from the search for garbage, which would visit it each time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -70,16 +78,15 @@ def redis_url(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iter
         assert stray_keys(redis_server.url) == []
 
 
-@pytest.fixture(scope="session")
-def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty directory shared by tests without ``tmp_path``, since creating one for each is slow."""
-    return tmp_path_factory.mktemp("nowhere")
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide any ``.env`` from the tests: they run in an empty directory, or in their own ``tmp_path``."""
+    with contextlib.chdir(tmp_path_factory.mktemp("nowhere")):
+        yield
 
 
-@pytest.fixture(autouse=True)
-def no_settings_from_outside(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, nowhere: Path
-) -> None:
-    """Hide the environment's settings and any ``.env`` from the tests."""
-    has_own = "tmp_path" in request.fixturenames
-    monkeypatch.chdir(request.getfixturevalue("tmp_path") if has_own else nowhere)
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """The test's own directory, which is the current one."""
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
