@@ -53,7 +53,9 @@ JSON = st.recursive(
 
 records = st.fixed_dictionaries(
     {"id": st.just(SPACE_ID) | st.text(LETTERS, max_size=3) | JSON, "state": st.sampled_from(STATES) | JSON},
-    optional={name: VALUES[kind] | JSON for name, kind in FIELD_KINDS.items() if name != "state"}
+    optional={
+        name: st.sampled_from(VALUES[kind]) | JSON for name, kind in FIELD_KINDS.items() if name != "state"
+    }
     | {"topics": st.lists(st.fixed_dictionaries({"id": JSON}), max_size=3) | JSON},
 )
 
