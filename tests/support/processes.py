@@ -83,7 +83,7 @@ def _answers(port: int) -> bool:
 class RedisServer:
     """A Redis server on its own port; port and data persist across restarts.
 
-    ``options`` are additional lines of its configuration.
+    ``options`` are additional lines of its configuration; with a ``unixsocket`` that is where the URL leads.
 
     >>> with RedisServer(tmp_path) as server:
     ...     connect(server.url)
@@ -95,7 +95,8 @@ class RedisServer:
         self.data_dir = data_dir
         self._options = options or {}
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        socket_path = self._options.get("unixsocket")
+        self.url = f"unix://{socket_path}" if socket_path else f"redis://127.0.0.1:{self.port}/0"
         self._appendfsync = appendfsync
         self._process: subprocess.Popen[bytes] | None = None
 
