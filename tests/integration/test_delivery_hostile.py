@@ -36,6 +36,12 @@ MAX_BYTES_OUT = 20_000_000
 """Of a flood in one attempt: at most the buffers of two sockets."""
 
 
+@pytest.fixture(autouse=True)
+def short_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the wait for the rest of an answer without a clear end; no result here depends on it."""
+    monkeypatch.setattr("notifier.delivery.wire.DOUBT_SECONDS", 0.25)
+
+
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
     """The event loop of the other tests, and that of the workers."""

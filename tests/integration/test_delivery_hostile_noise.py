@@ -34,6 +34,9 @@ LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 LONGEST: dict[Proxy | None, float] = {None: 0.01, relay: 0.1, socks_proxy: 0.1}
 """Seconds in which twenty posts are in every state from the dial to the answer; most of it is TLS."""
 
+ROUNDS = 20
+"""Of twenty posts each, so four hundred moments for each way and loop."""
+
 each_way = pytest.mark.parametrize("through", LONGEST, ids=["direct", "tunnel", "SOCKS5"])
 
 pieces = st.one_of(
@@ -141,7 +144,7 @@ def test_a_post_may_time_out_at_any_moment(
     async def deliver_to() -> None:
         async with open_receiver(through, tmp_path, limit=40) as (url, made):
             loop = asyncio.get_running_loop()
-            for _ in range(30):
+            for _ in range(ROUNDS):
                 async with asyncio.timeout(PATIENCE):
                     await asyncio.gather(
                         *(
@@ -166,7 +169,7 @@ def test_a_post_may_be_cancelled_at_any_moment(
     async def deliver_to() -> None:
         async with open_receiver(through, tmp_path, limit=8) as (url, made):
             loop = asyncio.get_running_loop()
-            for _ in range(30):
+            for _ in range(ROUNDS):
                 posts = [
                     loop.create_task(
                         made.send(request_to(url), deadline=loop.time() + PATIENCE, fresh=seed.random() < 0.5)
