@@ -184,7 +184,7 @@ async def test_an_outage_is_announced_once_and_isolates_no_subject_for_long(
         rig.x.fail(Call.CREATORS, 503)
         await rig.pass_time(120)
         assert await rig.announced("source.") == ["source.degraded"]
-        await rig.pass_time(1800, step=5)
+        await rig.pass_time(1800, step=10)
         before = len(rig.x.requests)
         rig.x.restore()
         await rig.pass_time(180)

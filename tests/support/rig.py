@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from notifier.core.model.watch import OnFirstSight, WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.simulator import Behaviour, Contract, Limits, create_simulator
 from notifier.simulator.files import parse_scenario
+from notifier.simulator.scenario import Scenario
 from notifier.source.client import PATHS
 from tests.support.api_runtime import Clock, RecordedWakeups, wakeups_of
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings
@@ -179,6 +181,12 @@ class Rig:
         return Counter(await self.types())
 
 
+@cache
+def parsed(scenario: str) -> Scenario:
+    """Return a scenario, which many tests of a file share and some have hundreds of people in."""
+    return parse_scenario(scenario, source="test")
+
+
 @asynccontextmanager
 async def open_rig(
     redis_url: str,
@@ -195,7 +203,7 @@ async def open_rig(
     clock = Clock(at)
     x = RecordedX(clock)
     simulator = create_simulator(
-        parse_scenario(scenario, source="test"),
+        parsed(scenario),
         contract=contract,
         behaviour=behaviour,
         limits=limits,
