@@ -62,9 +62,11 @@ async def restore_healthy(redis_url: str, raw: Any) -> Healthy:
         async for key in raw.scan_iter():
             healthy.records[key] = await raw.dump(key), max(await raw.pttl(key), 0)
         _built.append(healthy)
-    await raw.flushall()
-    for key, (dump, ttl) in _built[0].records.items():
-        await raw.restore(key, ttl and max(ttl, KEPT_MS), dump)
+    async with raw.pipeline(transaction=False) as pipe:
+        pipe.flushall()
+        for key, (dump, ttl) in _built[0].records.items():
+            pipe.restore(key, ttl and max(ttl, KEPT_MS), dump)
+        await pipe.execute()
     return _built[0]
 
 
