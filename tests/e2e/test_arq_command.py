@@ -13,7 +13,7 @@ from notifier.runtime import open_runtime
 from tests.support.pipeline import MASTER_KEY, add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.no_cover]
 
 
 async def test_arq_runs_the_workers_by_their_settings_class(redis_url: str, tmp_path: Path) -> None:

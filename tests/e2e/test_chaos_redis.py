@@ -27,7 +27,7 @@ from tests.support.counting_receiver import CountingReceiver
 from tests.support.processes import NotifierProcess, RedisServer, is_stopped
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.no_cover]
 
 OUT_OF_REACH_SECONDS = 30.0
 

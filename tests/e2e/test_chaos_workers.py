@@ -15,6 +15,8 @@ from tests.support.chaos import ROUND, open_load, worker_process
 from tests.support.chaos_clock import SteppedClock
 from tests.support.processes import RedisServer
 
+pytestmark = pytest.mark.no_cover
+
 ROUNDS = 10
 HOUR = 3600.0
 

@@ -19,7 +19,7 @@ from tests.support.processes import RedisServer
 from tests.support.sentinel import sentinel_setup
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.no_cover]
 
 DELIVERIES: Final = 2000
 THROUGH_FAILOVERS: Final = 5000

@@ -27,6 +27,8 @@ from tests.support.relay import relay
 from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.no_cover
+
 PATIENCE = 10.0
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
