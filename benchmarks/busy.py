@@ -17,6 +17,7 @@ from benchmarks.serving import NO_CONTENT, Connection
 from benchmarks.workload import commits
 from notifier.runtime import Runtime
 from notifier.simulator.files import load_scenario
+from notifier.store import Job
 
 KINDS: Final = ("good", "failing", "slow", "gone")
 """Receivers: 204; every other time 503; 204 after a second; 410."""
@@ -109,7 +110,7 @@ class Activity:
 
         async def commit() -> None:
             await self.runtime.store.spaces.commit([next(events)])
-            await self.runtime.wakeup.dispatch()
+            await self.runtime.wakeup.ring(Job.DISPATCH)
 
         actions = (
             (commit, EVENT_EVERY),

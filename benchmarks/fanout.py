@@ -18,7 +18,7 @@ from benchmarks.sink_client import SinkClient, running_sink
 from benchmarks.waiting import wait_until
 from benchmarks.workload import Subscriber, commits, load, register, settings_of, subscribers
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Commit, schema
+from notifier.store import Commit, Job, schema
 
 MIB: Final = 2**20
 START_SECONDS: Final = 20.0
@@ -91,7 +91,7 @@ async def _measured(
     before = usage_of(worker).resident_bytes if can_read_usage() else 0
     await runtime.store.spaces.commit([next(events)])
     began_at = time.monotonic()
-    await runtime.wakeup.dispatch()
+    await runtime.wakeup.ring(Job.DISPATCH)
     arrivals = await sink.wait_for(endpoints)
 
     async def is_settled() -> bool:

@@ -22,7 +22,7 @@ from benchmarks.waiting import wait_until
 from benchmarks.workload import commits, load, register, settings_of, subscribers
 from notifier.core.delivery.endpoint import DEFAULT_MAX_CONCURRENCY
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Commit, schema
+from notifier.store import Commit, Job, schema
 
 ENDPOINTS: Final = 100
 HANGING: Final = 10
@@ -112,7 +112,7 @@ async def _stream(runtime: Runtime, receivers: Receivers, made: Sequence[Commit]
         await asyncio.sleep(loop_began_at + number / EVENTS_A_SECOND - loop.time())
         await runtime.store.spaces.commit([commit])
         committed[commit.events[0].id] = time.perf_counter()
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
 
     # The same endpoints are measured in both runs.
     wanted = [(number, event) for event in committed for number in range(HANGING, ENDPOINTS)]

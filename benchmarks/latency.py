@@ -24,6 +24,7 @@ from benchmarks.workload import load, register, settings_of, space_answer, subsc
 from notifier.core.model.ids import EndpointId, WatchId
 from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.runtime import Runtime, open_runtime
+from notifier.store import Job
 
 SPACE_ID: Final = "1benchLATENCY"
 POLL_SECONDS: Final = "0.2"
@@ -94,7 +95,7 @@ async def from_answer(count: int) -> list[float]:
         async with _running(more) as runtime:
             await register(runtime, subscribers(runtime, url, 1))
             await runtime.store.watches.create(_watch(), now=runtime.clock())
-            await runtime.wakeup.observe()
+            await runtime.wakeup.ring(Job.OBSERVE)
 
             async def is_done() -> bool:
                 return not ends.missing(count)
@@ -119,7 +120,7 @@ async def from_commit(count: int) -> list[float]:
 async def _commit_one(runtime: Runtime, ends: Ends, number: int, endpoint: EndpointId) -> None:
     await runtime.store.events.commit(test_event(number, endpoint))
     ends.began[number] = time.perf_counter()
-    await runtime.wakeup.dispatch()
+    await runtime.wakeup.ring(Job.DISPATCH)
 
     async def has_arrived() -> bool:
         return number in ends.ended

@@ -25,7 +25,7 @@ from notifier.core.delivery.request import build_request
 from notifier.core.delivery.signing import parse_signing_key
 from notifier.core.events.event import encode
 from notifier.store import Commit, connect
-from notifier.store.wakeup import from_job, job_queue, to_job
+from notifier.store.job_queue import from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
 
 QUEUE: Final = "naive:jobs"

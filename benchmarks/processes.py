@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -145,6 +146,18 @@ async def piped(*command: str | Path, log: Path) -> AsyncIterator[Process]:
     """Run a command whose output is read with :func:`line_of`."""
     async with process(*command, log=log, stdout=PIPE) as child:
         yield child
+
+
+def freeze(pids: Iterable[int]) -> None:
+    """Stop processes where they are."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def resume(pids: Iterable[int]) -> None:
+    """Let frozen processes go on."""
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ from benchmarks.processes import (
     WORKER,
     can_read_usage,
     family_of,
+    freeze,
     line_of,
     piped,
     process,
+    resume,
     usage_of,
     valkey,
 )
@@ -44,7 +46,7 @@ from benchmarks.workload import (
     write_requests,
 )
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import schema
+from notifier.store import Job, schema
 
 WARM_UP: Final = 20
 START_SECONDS: Final = 20.0
@@ -144,10 +146,13 @@ async def measure_pipeline(shape: Shape, sink: SinkClient, folder: Path, *, work
         ]
         pids = [(await stack.enter_async_context(each)).pid for each in running]
         await _prepare(runtime, shape, sink, workers=workers)
+        freeze(pids)
+        await fill_outbox(runtime, list(commits(shape.events)))
         rest = set(family_of(os.getpid())) - {server.pid, *pids} if can_read_usage() else set()
         with _cpu(*pids) as of_workers, _cpu(server.pid) as of_server, _cpu(*rest) as of_rest:
             began_at = time.monotonic()
-            await runtime.wakeup.dispatch()
+            resume(pids)
+            await runtime.wakeup.ring(Job.DISPATCH)
             arrivals = await sink.wait_for(shape.deliveries)
             await _all_settled(runtime)
     return Run(
@@ -160,7 +165,7 @@ async def measure_pipeline(shape: Shape, sink: SinkClient, folder: Path, *, work
 
 
 async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers: int) -> None:
-    """Register endpoints, let the workers make some deliveries, and fill the outbox without a wakeup."""
+    """Register endpoints, and let the workers make some deliveries."""
     receivers = subscribers(runtime, sink.url, shape.endpoints)
     await register(runtime, receivers)
 
@@ -170,11 +175,10 @@ async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers:
     await wait_until(all_run, seconds=START_SECONDS, what="every worker has started")
     for number in range(WARM_UP):
         await runtime.store.events.commit(test_event(number, receivers[0].endpoint.id))
-    await runtime.wakeup.dispatch()
+    await runtime.wakeup.ring(Job.DISPATCH)
     await sink.wait_for(WARM_UP)
     await _all_settled(runtime)
     await sink.reset()
-    await fill_outbox(runtime, list(commits(shape.events)))
 
 
 async def _all_settled(runtime: Runtime) -> None:

@@ -21,12 +21,11 @@ from notifier.core.model.observation import Call, Question
 from notifier.core.spaces.decide import PollContext, decide
 from notifier.core.spaces.merging import Patience
 from notifier.runtime import Runtime
-from notifier.store import Commit, schema
+from notifier.store import Commit
 
 NOW: Final = 1_760_000_000.0
 CONCURRENCY: Final = 64
 COMMITTED_AT_ONCE: Final = 250
-HOLD_MS: Final = 600_000
 PATIENCE: Final = Patience(needed=2, apart=30.0)
 
 
@@ -155,10 +154,7 @@ async def register(runtime: Runtime, made: list[Subscriber]) -> None:
 
 
 async def fill_outbox(runtime: Runtime, made: list[Commit]) -> None:
-    """Commit events while the wakeup flag is set, so that workers leave the outbox alone."""
-    async with runtime.store.database.pipeline() as pipe:
-        pipe.set(schema.WAKEUP("dispatch"), 1, px=HOLD_MS)
-        await pipe.execute()
+    """Commit events without a wakeup; a worker that runs would find them by its sweep."""
     for start in range(0, len(made), COMMITTED_AT_ONCE):
         await runtime.store.spaces.commit(made[start : start + COMMITTED_AT_ONCE])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -14,7 +14,7 @@ from notifier.core.delivery.outcome import Answer
 from notifier.core.delivery.signing import HmacKey
 from notifier.core.model.ids import new_tail
 from notifier.errors import ConfigError, NotFoundError, VersionConflictError
-from workers.context import Worker, worker_of
+from workers.context import Worker
 from workers.sending import prepare, unsent
 
 BATCH: Final = 64
@@ -24,15 +24,13 @@ TAIL_BYTES: Final = 16
 log = structlog.get_logger(__name__)
 
 
-async def challenge(ctx: dict[str, Any]) -> None:
+async def challenge(worker: Worker) -> None:
     """Job: challenge every receiver that is due for it.
 
     An endpoint that is taken becomes due again when the lease runs out, so that a worker that dies in between
     only delays it.
     """
-    worker = worker_of(ctx)
     runtime = worker.runtime
-    await runtime.store.begin("challenge")
     began_at = runtime.clock()  # What comes due during this run is left to the next one.
     while not worker.stopping.is_set():
         lease_end = runtime.clock() + runtime.settings.lease_seconds

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, cast
 
+import structlog
 from pydantic import ValidationError
 
 from notifier.core.delivery.endpoint import Endpoint, KindName
@@ -16,12 +17,15 @@ from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.delivery.signing import SigningKey, parse_signing_key
 from notifier.core.model.ids import EndpointId
 from notifier.delivery.client import DeliveryClient
-from notifier.errors import ConfigError
+from notifier.errors import ConfigError, UnavailableError
 from notifier.runtime import Runtime
 from notifier.source import XClient
+from notifier.store import JobName
 
 WORKER = "worker"
 """Where the worker stands in arq's context."""
+
+log = structlog.get_logger(__name__)
 
 
 class Draining(Protocol):
@@ -59,9 +63,9 @@ class Worker:
         drains: The partitions that this process drains at present.
         repeats_seen: How many repeated commands there had been when a partition's leases were last compared.
         help_asked_until: When the other workers may be woken again for a partition, by the loop's clock.
-        set_off: Begins to drain a partition in the background; by default a wakeup does it.
-        background: What goes on beside arq's jobs, to be waited for when the process ends.
-        alarms: When partitions have next something to do, by this process's last turn at them.
+        start: Runs a job in the background; by default it is left to a wakeup.
+        background: The jobs and whatever else is running, to be waited for when the process ends.
+        alarms: The jobs that this process knows to have something to do later.
         unknown_words: X's words for a state that this process has met and does not know.
         secrets: What was opened of endpoints.
         source: Where users reach this installation.
@@ -78,9 +82,9 @@ class Worker:
     drains: dict[int, Draining] = field(default_factory=dict)
     repeats_seen: dict[int, int] = field(default_factory=dict)
     help_asked_until: dict[int, float] = field(default_factory=dict)
-    set_off: Callable[[Worker, int], None] = field(default=lambda _worker, _partition: None)
+    start: Callable[[Worker, JobName], None] = field(default=lambda _worker, _job: None)
     background: set[asyncio.Task[None]] = field(default_factory=set)
-    alarms: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
+    alarms: dict[JobName, asyncio.TimerHandle] = field(default_factory=dict)
     unknown_words: set[str] = field(default_factory=set)
     secrets: dict[EndpointId, Opened] = field(default_factory=dict)
     source: str = field(init=False)
@@ -95,17 +99,43 @@ class Worker:
         """Under which credentials X is asked, as a fingerprint; empty without any."""
         return self.x.origin if self.x is not None else ""
 
-    def set_off_in(self, partition: int, seconds: float) -> None:
-        """Drain a partition after this time, replacing an earlier such request."""
-        alarm = self.alarms.pop(partition, None)
-        if alarm is not None:
-            alarm.cancel()
-        self.alarms[partition] = asyncio.get_running_loop().call_later(seconds, self._ring, partition)
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the background; the end of the process waits for it."""
+        task = asyncio.create_task(work, name=name)
+        self.background.add(task)
+        task.add_done_callback(self._ended)
 
-    def _ring(self, partition: int) -> None:
-        del self.alarms[partition]
+    def start_in(self, job: JobName, seconds: float) -> None:
+        """Have this worker run a job after a time, unless it is to do so sooner already."""
+        self._set_alarm(job, seconds, lambda: self.start(self, job))
+
+    def ring_in(self, job: JobName, seconds: float) -> None:
+        """Have any worker run a job after a time, unless it is to be rung for sooner already."""
+        self._set_alarm(job, seconds, lambda: self.spawn(job, self.runtime.wakeup.ring(job)))
+
+    def _set_alarm(self, job: JobName, seconds: float, act: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
+        alarm = self.alarms.get(job)
+        if alarm is not None:
+            if alarm.when() <= at:
+                return
+            alarm.cancel()
+        self.alarms[job] = loop.call_at(at, self._go_off, job, act)
+
+    def _go_off(self, job: JobName, act: Callable[[], None]) -> None:
+        del self.alarms[job]
         if not self.stopping.is_set():
-            self.set_off(self, partition)
+            act()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, UnavailableError):
+            log.warning("worker.job_failed", job=task.get_name(), reason=error.message)
+        elif error is not None:
+            # Leases run out, and the sweep finds what is due.
+            log.error("worker.job_failed", job=task.get_name(), exc_info=error)
 
     def opened(self, kind: Kind[Any], endpoint: Endpoint) -> Opened:
         """Return the secrets of an endpoint in the clear; they are opened once for each state of it.

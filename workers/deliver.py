@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.model.reasons import DisabledReason
-from notifier.store import Claim, Settlement, Turn
+from notifier.store import Claim, Settlement, Turn, deliver_job
 from workers.attempts import attempt, disable
-from workers.context import Worker, worker_of
+from workers.context import Worker
 from workers.housekeeping import HEARTBEAT_SECONDS
 
 WINDOW: Final = 128
@@ -41,38 +40,16 @@ FORESIGHT_SECONDS: Final = 5.0
 """What falls due within this time is waited for; the sweep, once a second, finds what comes later."""
 
 LONGEST_DRAIN_SECONDS: Final = 60.0
-"""After this long a drain ends and wakes another, well before arq takes it for stuck."""
+"""After this long a drain ends and wakes another, which may run in a worker with less to do."""
 
 log = structlog.get_logger(__name__)
 
 
-async def deliver(ctx: dict[str, Any], partition: int) -> None:
+async def deliver(worker: Worker, partition: int) -> None:
     """Job: deliver what is due in one partition.
 
     A worker drains a partition once at a time; a wakeup that finds it at work makes it claim again.
     """
-    await _drain(worker_of(ctx), partition)
-
-
-def set_off(worker: Worker, partition: int) -> None:
-    """Deliver what is due in one partition, in the background.
-
-    The worker that makes deliveries due does so at once: a wakeup takes time, and may reach a busier worker.
-    """
-    task = asyncio.create_task(_drain(worker, partition))
-    worker.background.add(task)
-    task.add_done_callback(partial(_forget, worker, partition))
-
-
-def _forget(worker: Worker, partition: int, task: asyncio.Task[None]) -> None:
-    worker.background.discard(task)
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        # Leases run out, and the sweep finds what is due.
-        log.error("delivery.drain_failed", partition=partition, exc_info=error)
-
-
-async def _drain(worker: Worker, partition: int) -> None:
     running = worker.drains.get(partition)
     if running is not None:
         running.claim_again()
@@ -164,7 +141,7 @@ class Drain:
                 self._in_flight[task] = flight
                 task.add_done_callback(self._ended)
         if turn.next_in is not None and 0 < turn.next_in <= FORESIGHT_SECONDS:
-            self._worker.set_off_in(self._partition, max(turn.next_in, GATHER_SECONDS))
+            self._worker.start_in(deliver_job(self._partition), max(turn.next_in, GATHER_SECONDS))
         self._enough = max(1, min(len(self._in_flight) // 4, TURN_SIZE))
         # Whatever woke it up in the meantime is checked again.
         self._changed.clear()
@@ -209,7 +186,7 @@ class Drain:
             self._joined = True
             for partition in range(self._store.partitions.count):
                 if partition not in self._worker.drains:
-                    self._worker.set_off(self._worker, partition)
+                    self._worker.start(self._worker, deliver_job(partition))
 
     def _room(self) -> int:
         """Return how many more attempts may be set off."""

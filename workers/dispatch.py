@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.core.delivery.filters import is_wanted
 from notifier.core.model.ids import EndpointId, EventId
-from notifier.store import OutboxEntry, Owed
-from workers.context import Worker, worker_of
+from notifier.store import OutboxEntry, Owed, deliver_job
+from workers.context import Worker
 
 BATCH: Final = 250
 
@@ -19,21 +19,15 @@ WITH_BODIES: Final = 4000
 the cache before they are needed."""
 
 CALL_AGAIN_SECONDS: Final = 0.25
-"""A wakeup is an arq job, which costs as much as a dozen deliveries."""
-
-
-async def dispatch(ctx: dict[str, Any]) -> None:
-    """Job: dispatch everything that is in the outbox."""
-    await empty_outbox(worker_of(ctx))
+"""How often the other workers are called to a partition: one that finds much to do continues by itself."""
 
 
 async def empty_outbox(worker: Worker) -> None:
-    """Dispatch every event in the outbox to its endpoints, and have these deliveries made.
+    """Job: dispatch every event in the outbox to its endpoints, and have these deliveries made.
 
     Repeating it, or doing it in two workers at once, makes no second delivery. Within one worker it runs once
     at a time; events that arrive meanwhile are dispatched by the running call.
     """
-    await worker.runtime.store.begin("dispatch")
     worker.outbox_changed = True
     if worker.dispatching:
         return
@@ -76,13 +70,13 @@ async def _dispatch(
     async for step in worker.runtime.store.queue.owe(wanted):
         unknown.update(step.unknown)
         for partition in step.partitions:
-            worker.set_off(worker, partition)
+            worker.start(worker, deliver_job(partition))
         await _call_for_help(worker, step.partitions)
     return unknown
 
 
 async def _call_for_help(worker: Worker, partitions: Iterable[int]) -> None:
-    """Wake the other workers, with a limited frequency; one that finds much to do continues."""
+    """Wake the other workers, with a limited frequency."""
     now = asyncio.get_running_loop().time()
     called = [each for each in partitions if worker.help_asked_until.get(each, now) <= now]
     worker.help_asked_until.update(dict.fromkeys(called, now + CALL_AGAIN_SECONDS))

@@ -11,6 +11,7 @@ import structlog
 
 from notifier.core.polling.health import after_answer
 from notifier.errors import UnavailableError, VersionConflictError
+from notifier.store import deliver_job
 from workers.context import Worker, worker_of
 from workers.health import note_health
 from workers.siblings import release_dead
@@ -25,23 +26,8 @@ async def sweep(worker: Worker) -> None:
     runtime = worker.runtime
     for partition in range(runtime.store.partitions.count):
         if worker.may_have_lost_claims(partition):
-            worker.set_off(worker, partition)
-    for job in await runtime.store.waiting_work(now=runtime.clock()):
-        name, _, number = job.partition(":")
-        if name == "deliver":
-            worker.set_off(worker, int(number))
-        elif name == "timers":
-            await runtime.wakeup.fire_timers()
-        elif name == "challenge":
-            await runtime.wakeup.challenge()
-        elif name == "dispatch":
-            await runtime.wakeup.dispatch()
-        elif name == "recover":
-            await runtime.wakeup.recover()
-        elif name == "apply":
-            await runtime.store.endpoints.apply_changes()
-        else:
-            await runtime.wakeup.observe()
+            worker.start(worker, deliver_job(partition))
+    await runtime.wakeup.ring(*await runtime.store.waiting_work(now=runtime.clock()))
     await _end_idle_outages(worker)
 
 

@@ -10,7 +10,7 @@ from notifier.core.model.observation import Call, Observation
 from notifier.core.model.watch import Watch, WatchKind
 from notifier.core.spaces.lists import call_and_subject, list_of, note_left_out
 from notifier.core.spaces.timers import timers_of
-from notifier.store import Commit, TrackedSpace
+from notifier.store import Commit, Job, TrackedSpace
 from workers.context import Worker
 
 TRIES: Final = 3
@@ -37,7 +37,7 @@ async def poll_absent(worker: Worker, asking: Sequence[Watch], observation: Obse
         if not observation.is_partial:
             await _leave_out(worker, absent, lists_asked(asking), began_at=observation.began_at)
         await store.polls.add(Call.LOOKUP, absent, at=observation.answered_at)
-        await worker.runtime.wakeup.observe()
+        await worker.runtime.wakeup.ring(Job.OBSERVE)
 
 
 async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> None:
@@ -51,7 +51,7 @@ async def ask_lists(worker: Worker, lists: Collection[str], *, now: float) -> No
     for call, found in ((Call.CREATORS, creators), (Call.SEARCH, searches)):
         followed = [str(subject) for subject, watch in found if watch.is_polling]
         await worker.runtime.store.polls.add(call, followed, at=now)
-    await worker.runtime.wakeup.observe()
+    await worker.runtime.wakeup.ring(Job.OBSERVE)
 
 
 async def _leave_out(

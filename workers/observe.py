@@ -6,7 +6,7 @@ import asyncio
 import math
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -21,11 +21,12 @@ from notifier.core.polling.isolation import select
 from notifier.core.polling.spending import discovery_stretch, next_day
 from notifier.errors import VersionConflictError
 from notifier.source import BATCH, XClient
+from notifier.store import Job
 from notifier.store.polls import FirstPolls
 from workers.affording import afford, settle
 from workers.applying import apply_spaces
 from workers.claimed import ClaimedQuestion
-from workers.context import Worker, worker_of
+from workers.context import Worker
 from workers.dispatch import empty_outbox
 from workers.failures import note_answer, put_off
 from workers.health import note_health
@@ -39,10 +40,8 @@ DISCOVERY: Final = frozenset({Call.CREATORS, Call.SEARCH})
 log = structlog.get_logger(__name__)
 
 
-async def observe(ctx: dict[str, Any]) -> None:
+async def observe(worker: Worker) -> None:
     """Job: ask X about everything that is due, by each call at its own pace."""
-    worker = worker_of(ctx)
-    await worker.runtime.store.begin("observe")
     if worker.x is None:
         return
     async with asyncio.TaskGroup() as group:
@@ -62,7 +61,7 @@ async def _ask_by(worker: Worker, x: XClient, call: Call) -> None:
             break
         await _take(worker, x, poll, health)
     if wake_at < math.inf:
-        await worker.runtime.wakeup.observe_at(max(wake_at, worker.runtime.clock()))
+        worker.ring_in(Job.OBSERVE, wake_at - worker.runtime.clock())
 
 
 async def _claim(worker: Worker, health: Health, call: Call) -> tuple[ClaimedQuestion | None, float]:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from notifier.core.delivery.recovery import MOST_WAITING, Recovery, RecoveryStatus
-from notifier.store import Store
+from notifier.store import Job, Store
 from notifier.store.recoveries import Batch
-from workers.context import worker_of
+from workers.context import Worker
 
 AT_ONCE: Final = 20
 """How many recoveries take a turn before the list is read again."""
 
 LONGEST_RUN_SECONDS: Final = 30.0
-"""After this long the job ends and wakes another, well before arq takes it for stuck."""
+"""After this long the job ends and wakes another, which may run in a worker with less to do."""
 
 log = structlog.get_logger(__name__)
 
 
-async def recover(ctx: dict[str, Any]) -> None:
+async def recover(worker: Worker) -> None:
     """Job: continue every recovery, a batch of each in turn.
 
     Any number of workers may do so at once: a batch is made due once, and counted once.
     """
-    worker = worker_of(ctx)
     store, wakeup = worker.runtime.store, worker.runtime.wakeup
-    await store.begin("recover")
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + LONGEST_RUN_SECONDS
     while not worker.stopping.is_set():
@@ -38,7 +36,7 @@ async def recover(ctx: dict[str, Any]) -> None:
         for recovery in running:
             await wakeup.deliver(await _go_on(store, recovery))
         if loop.time() >= ends_at:
-            await wakeup.recover()
+            await wakeup.ring(Job.RECOVER)
             return
 
 

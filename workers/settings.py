@@ -11,14 +11,14 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import structlog
 import uvloop
 from arq.cron import cron
 from arq.worker import Worker as ArqWorker
-from arq.worker import create_worker, func
+from arq.worker import create_worker
 from redis.exceptions import RedisError
 
 from notifier.config import Settings, load_settings
@@ -26,24 +26,20 @@ from notifier.core.delivery.kinds.table import KINDS, Kinds
 from notifier.errors import ConfigError, NotifierError, UnavailableError
 from notifier.runtime import Runtime, open_runtime, report_concerns
 from notifier.store import Retrying, connect, fault_of, key_id_of, schema
-from notifier.store.wakeup import JOB_EXPIRES_MS, from_job, job_queue, to_job
+from notifier.store.job_queue import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
-from workers.challenge import challenge
 from workers.context import WORKER, Worker
-from workers.deliver import LARGEST_WINDOW, deliver, set_off
-from workers.dispatch import dispatch
+from workers.deliver import LARGEST_WINDOW
 from workers.failures import adopt_standings
 from workers.housekeeping import beat, trim
-from workers.observe import observe
-from workers.recover import recover
+from workers.jobs import JOB_SECONDS, listen, start
 from workers.siblings import new_worker_id
-from workers.timers import fire_timers
 
-POLL_SECONDS: Final = 0.02
-"""How often arq polls for jobs. It is the wait of a wakeup: half of it on average, at about 1 % of a core."""
+POLL_SECONDS: Final = 1.0
+"""How often arq looks for what repeats. Wakeups do not pass through arq."""
 
-JOB_TIMEOUT_SECONDS: Final = 180
-"""Longer than any job takes; arq cancels what exceeds it, and the leases make up for it."""
+CANCEL_AGAIN_SECONDS: Final = 0.02
+"""A cancellation can be swallowed inside redis-py."""
 
 GRACE_SECONDS: Final = 16
 """How long a worker that is told to stop may finish what is in flight: a request's time-out and a bit."""
@@ -55,8 +51,6 @@ GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 SPARE_FILES: Final = 128
 """Open files beside the sockets of deliveries: Redis, X, logs."""
-
-MAX_JOBS: Final = 64
 
 UNUSABLE: Final = 2
 """The exit code of a command that cannot run, as with ``space-notifier``."""
@@ -78,10 +72,11 @@ async def _start(ctx: dict[str, Any]) -> None:
     x = runtime.x_client()
     if x is not None:
         await stack.enter_async_context(x)
-    ctx[WORKER] = worker = Worker(new_worker_id(), runtime, x, client, set_off=set_off)
+    ctx[WORKER] = worker = Worker(new_worker_id(), runtime, x, client, start=start)
     if x is not None:
         await adopt_standings(worker)
     ctx["beat"] = asyncio.create_task(beat(worker))
+    ctx["listening"] = asyncio.create_task(listen(worker))
     if ctx["started"] is not None:
         ctx["started"](worker)
     log.info("worker.started", worker_id=worker.id, observes=x is not None)
@@ -109,12 +104,14 @@ def _allow_files(wanted: int) -> None:
 
 
 async def _stop(ctx: dict[str, Any]) -> None:
-    ctx["retrying"].end()  # What waits no longer for Redis has had its time.
     async with ctx["stack"]:
         worker: Worker | None = ctx.pop(WORKER, None)
         if worker is None:
             return  # It did not come so far as to start, or was stopped before.
         worker.stopping.set()
+        await _end([ctx["listening"]])
+        await _ended(lambda: worker.background)  # arq's own command comes here with all of it running
+        ctx["retrying"].end()  # What waits no longer for Redis has had its time.
         await ctx["beat"]
         try:
             await worker.runtime.store.telemetry.add(worker.runtime.tally.take())
@@ -134,7 +131,6 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         raise ConfigError("NOTIFIER_REDIS_URL: is needed here; only `space-notifier up` has its own server")
     retrying = Retrying()
     return {
-        "functions": [observe, dispatch, deliver, challenge, recover, func(fire_timers, name="timers")],
         "cron_jobs": [
             cron(trim, minute={17, 47}, second=17, max_tries=1, keep_result=0),
         ],
@@ -145,9 +141,8 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "expires_extra_ms": JOB_EXPIRES_MS,
         "on_startup": _start,
         "on_shutdown": _stop,
-        "max_jobs": MAX_JOBS,
         "poll_delay": POLL_SECONDS,
-        "job_timeout": JOB_TIMEOUT_SECONDS,
+        "job_timeout": JOB_SECONDS,
         "keep_result": 0,
         "log_results": False,
         "job_completion_wait": GRACE_SECONDS,
@@ -193,8 +188,8 @@ async def run_until(
 
     arq's own way to stop is to cancel its jobs and its main task. A cancelled job can be cut in the middle of
     a delivery, and a cancellation can be swallowed, or leave a connection behind, inside redis-py. So arq is
-    told that it is in burst mode and has had its burst: it begins nothing more and returns when its jobs have
-    ended. Only what does not end in time is cancelled.
+    told that it is in burst mode and has had its burst: it begins nothing more, and its jobs end as ours do.
+    Only what does not end in time is cancelled.
 
     Raises:
         UnavailableError: Redis refuses us for good.
@@ -211,7 +206,7 @@ async def run_until(
             worker.ctx[WORKER].stopping.set()
         worker.burst, worker.max_burst_jobs = True, 0
         if not retrying.refused.is_set():
-            await _finish(worker, main)
+            await _ended(lambda: _in_flight(worker))
     finally:
         await _end([main, *ends, *_in_flight(worker)])
         await _close(worker)
@@ -234,18 +229,18 @@ async def _run(worker: ArqWorker) -> None:
         await asyncio.sleep(RESTART_SECONDS)
 
 
-async def _finish(worker: ArqWorker, main: asyncio.Task[None]) -> None:
+async def _ended(in_flight: Callable[[], set[asyncio.Task[Any]]]) -> None:
     """Wait for what is in flight; where Redis is away, it may come back in time to record what it became."""
-    in_flight = _in_flight(worker)
-    waiting = in_flight if worker.ctx["retrying"].waits else {main, *in_flight}
-    if waiting:
-        await asyncio.wait(waiting, timeout=GRACE_SECONDS)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GRACE_SECONDS):
+            while tasks := in_flight():
+                await asyncio.wait(tasks)
 
 
 def _in_flight(worker: ArqWorker) -> set[asyncio.Task[Any]]:
-    """Return arq's jobs, and our worker's other tasks."""
+    """Return arq's jobs that have not ended, and ours."""
     background = worker.ctx[WORKER].background if WORKER in worker.ctx else set()
-    return {*worker.tasks.values(), *background}
+    return {*(task for task in worker.tasks.values() if not task.done()), *background}
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
@@ -253,7 +248,7 @@ async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
     while running := {task for task in tasks if not task.done()}:
         for task in running:
             task.cancel()
-        await asyncio.wait(running, timeout=POLL_SECONDS)
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def _close(worker: ArqWorker) -> None:

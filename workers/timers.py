@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -11,7 +11,7 @@ from notifier.core.model.observation import Call
 from notifier.core.spaces.timers import TimerKind, fire, is_to_erase, timers_of
 from notifier.store import Commit, TrackedSpace
 from workers.applying import count_events
-from workers.context import Worker, worker_of
+from workers.context import Worker
 from workers.dispatch import empty_outbox
 
 BATCH: Final = 100
@@ -21,16 +21,14 @@ MOST_PER_PASS: Final = 10_000
 log = structlog.get_logger(__name__)
 
 
-async def fire_timers(ctx: dict[str, Any]) -> None:
+async def fire_timers(worker: Worker) -> None:
     """Job: handle every timer that is due.
 
     Several workers may do so at once: each timer's outcome is committed against the version of the Space that
     it was decided on, so it happens once. A timer stays due until a commit sets it again; if it is still due
     after that, it waits for the next job, so that every job ends.
     """
-    worker = worker_of(ctx)
     store = worker.runtime.store
-    await store.begin("timers")
     for kind in TimerKind:
         health, _ = await store.health.read()
         # No reminders while the state of the Spaces is unknown.

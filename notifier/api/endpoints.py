@@ -45,7 +45,7 @@ from notifier.errors import AddressError, InvalidInputError
 from notifier.http.access import key
 from notifier.http.reply import Reply
 from notifier.runtime import Runtime
-from notifier.store import Change
+from notifier.store import Change, Job
 
 PATH: Final = "/v1/endpoints"
 ONE: Final = PATH + "/{endpoint_id}"
@@ -186,7 +186,7 @@ async def change(
 
 async def _hint_challenge(runtime: Runtime, endpoint: Endpoint) -> None:
     if endpoint.challenge_due_at is not None:
-        await hint(runtime.wakeup.challenge())
+        await hint(runtime.wakeup.ring(Job.CHALLENGE))
 
 
 def _check_verifiable(verify: Verify, signing: Signing) -> None:

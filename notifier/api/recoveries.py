@@ -17,6 +17,7 @@ from notifier.errors import ConflictError
 from notifier.http.access import key
 from notifier.http.reply import Reply
 from notifier.runtime import Runtime
+from notifier.store import Job
 
 ENDPOINT: Final = "/v1/endpoints/{endpoint_id}"
 PATH: Final = ENDPOINT + "/recoveries"
@@ -92,7 +93,7 @@ async def recover_endpoint(call: Call[RecoverBody, None]) -> Reply[RecoverView]:
         span,
         count=await store.recoveries.count(endpoint, span),
     )
-    await hint(call.runtime.wakeup.recover())
+    await hint(call.runtime.wakeup.ring(Job.RECOVER))
     location = f"{PATH.format(endpoint_id=endpoint.id)}/{recovery.id}"
     return Reply.of(RecoverView(_view(recovery)), location=location)
 

@@ -19,6 +19,7 @@ from notifier.core.model.watch import OnFirstSight, Watch, WatchKind, WatchRole,
 from notifier.http.access import key
 from notifier.http.reply import Reply
 from notifier.runtime import Runtime
+from notifier.store import Job
 
 PATH: Final = "/v1/watches"
 ONE: Final = PATH + "/{watch_id}"
@@ -128,7 +129,7 @@ async def create_watch(call: Call[WatchCreate, None]) -> Reply[WatchView]:
         created_at=call.runtime.clock(),
     )
     await call.runtime.store.watches.create(watch, now=watch.created_at)
-    await hint(call.runtime.wakeup.observe())
+    await hint(call.runtime.wakeup.ring(Job.OBSERVE))
     return await _reply(call.runtime, watch, location=f"{PATH}/{watch.id}")
 
 
@@ -163,7 +164,7 @@ async def change_watch(call: Call[WatchPatch, None]) -> Reply[WatchView]:
 
     done = await runtime.store.watches.change(call.path["watch_id"], decide, now=runtime.clock())
     if done.before.paused and not done.after.paused:
-        await hint(runtime.wakeup.observe())
+        await hint(runtime.wakeup.ring(Job.OBSERVE))
     return await _reply(runtime, done.after)
 
 

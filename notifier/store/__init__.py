@@ -39,7 +39,7 @@ from notifier.store.spaces import Commit, Spaces, TrackedSpace
 from notifier.store.spending import Spending
 from notifier.store.standings import Standings
 from notifier.store.timers import Timers
-from notifier.store.wakeup import Wakeup
+from notifier.store.wakeup import Job, JobName, Wakeup, deliver_job
 from notifier.store.watches import Watches
 
 WAITING_WORK: Final[Script[list[str]]] = script("waiting_work")
@@ -106,20 +106,18 @@ class Store:
         """
         await self.database.ping()
 
-    async def waiting_work(self, *, now: float) -> Sequence[str]:
-        """Return the jobs with work but no pending wakeup; that of a partition is ``deliver:<n>``."""
+    async def waiting_work(self, *, now: float) -> Sequence[JobName]:
+        """Return the jobs with work, those of partitions only where no wakeup is on its way."""
         partitions = range(self.partitions.count)
         calls: list[ScriptCall[Any]] = [
             ScriptCall(WAITING_WORK, [schema.OUTBOX()], [int(now * 1000), *Call]),
             *(ScriptCall(WAITING_PARTITION, [schema.READY(partition)]) for partition in partitions),
         ]
         jobs, *waiting = await self.database.run_all(calls)
-        return [*jobs, *(f"deliver:{each}" for each, waits in zip(partitions, waiting, strict=True) if waits)]
-
-    async def begin(self, job: str) -> None:
-        """Let the next wakeup of a job through: what turns up from now on needs a new one."""
-        async with self.database.translated():
-            await self.database.redis.delete(schema.WAKEUP(job))
+        return [
+            *jobs,
+            *(deliver_job(each) for each, waits in zip(partitions, waiting, strict=True) if waits),
+        ]
 
     async def stats_of(self, endpoint_id: str) -> EndpointStats:
         """Return the figures of an endpoint."""
@@ -164,6 +162,8 @@ __all__ = [
     "Cycle",
     "Database",
     "EndpointHealth",
+    "Job",
+    "JobName",
     "LoggedEvent",
     "OutboxEntry",
     "Owed",
@@ -182,6 +182,7 @@ __all__ = [
     "Wakeup",
     "concerns_of",
     "connect",
+    "deliver_job",
     "fault_of",
     "key_id_of",
 ]

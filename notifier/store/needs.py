@@ -53,6 +53,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "SREM": (OWN_KEY, "x"),
     "SSCAN": (OWN_KEY, "0"),
     # Sorted sets
+    "BZPOPMIN": (OWN_KEY, "1"),
     "ZADD": (OWN_KEY, "1", "x"),
     "ZCARD": (OWN_KEY,),
     "ZCOUNT": (OWN_KEY, "1", "2"),

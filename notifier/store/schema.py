@@ -180,7 +180,7 @@ ADMIN_KEY: Final = Row("admin-key", _STRING, "hash of the admin key that the fir
 IDEMPOTENCY: Final = Row(
     "idempotency:<key:any>", _STRING, "fingerprint and the answer given, as JSON", _EXPIRES
 )
-WAKEUP: Final = Row("wakeup:<job:any>", _STRING, "a job of this name is on its way already", _EXPIRES)
+WAKEUPS: Final = Row("wakeups", _ZSET, "job that some worker is to run now -> since when")
 JOBS: Final = Row("jobs", _ZSET, "the queue of arq, whose other keys begin with arq: and expire")
 JOBS_HEALTH: Final = Row("jobs:health-check", _STRING, "a note of arq's about itself", _WHILE_USED)
 

@@ -1,121 +1,76 @@
-"""The one place outside the workers that knows arq: it wakes them when there is work.
+"""Wakeups: the jobs that some worker is to run now.
 
-A wakeup carries ids, never payload, and losing it only delays work until the next sweep.
+A sorted set holds their names, each once, however often somebody rings for it. Every worker waits for the
+next one in a blocking read: it begins within a round trip, and costs nothing until then. A wakeup carries no
+payload, and losing it only delays work until the next sweep.
 """
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, Final
-
-from arq.connections import ArqRedis
-from redis.asyncio import Redis
-from redis.client import EMPTY_RESPONSE
+from enum import StrEnum
+from typing import Final, TypeAlias
 
 from notifier.store import schema
 from notifier.store.database import Database
-from notifier.store.retrying import RetryingPipeline, RetryingRedis
 
-JOB_EXPIRES_MS: Final = 60_000
-"""A job not taken within a minute is dropped, since the sweep will have enqueued another."""
+JobName: TypeAlias = str
+"""A :class:`Job`, or ``deliver:<partition>``."""
 
-
-def to_job(record: dict[str, Any]) -> bytes:
-    """Write a job as JSON: arq's own pickles would let anyone who writes to Redis run code in the workers."""
-    return json.dumps(record).encode()
+SEPARATOR: Final = ":"
 
 
-def from_job(raw: bytes) -> dict[str, Any]:
-    """Read a job."""
-    job: dict[str, Any] = json.loads(raw)
-    return job
+class Job(StrEnum):
+    """What a worker can be woken for; a delivery job also names its partition."""
+
+    OBSERVE = "observe"
+    DISPATCH = "dispatch"
+    TIMERS = "timers"
+    RECOVER = "recover"
+    CHALLENGE = "challenge"
+    APPLY = "apply"
+    DELIVER = "deliver"
 
 
-class JobQueue(ArqRedis):
-    """arq's view of a connection."""
-
-    async def close(self, close_connection_pool: bool | None = None) -> None:
-        """Close, under the name that arq uses and redis-py has deprecated."""
-        await self.aclose(close_connection_pool)
+def deliver_job(partition: int) -> JobName:
+    """Return the name of the job that drains a partition."""
+    return f"{Job.DELIVER}{SEPARATOR}{partition}"
 
 
-class QueuePipeline(RetryingPipeline):
-    """arq's pipeline: at its start arq logs what ``INFO`` says, and what is refused there is left out."""
-
-    def info(self, *sections: Any, **_: Any) -> Any:  # noqa: ANN401 - as in redis-py
-        """Ask for a section of INFO, which a user need not be allowed."""
-        return self.execute_command("INFO", *sections, **{EMPTY_RESPONSE: {}})
-
-    def dbsize(self, **_: Any) -> Any:  # noqa: ANN401 - as in redis-py
-        """Ask for the number of keys, which a user need not be allowed."""
-        return self.execute_command("DBSIZE", **{EMPTY_RESPONSE: "?"})
-
-
-class RetryingJobQueue(RetryingRedis, JobQueue):  # type: ignore[misc]  # the library's bases disagree
-    """The same over a client that waits for the server."""
-
-    pipeline_class = QueuePipeline
-
-
-def job_queue(redis: Redis) -> ArqRedis:
-    """Return arq's view of a connection; where its client waits for the server, arq waits as well."""
-    options: dict[str, Any] = {
-        "pool_or_conn": redis.connection_pool,
-        "job_serializer": to_job,
-        "job_deserializer": from_job,
-        "default_queue_name": schema.JOBS(),
-        "expires_extra_ms": JOB_EXPIRES_MS,
-    }
-    if not isinstance(redis, RetryingRedis):
-        return JobQueue(**options)
-    queue = RetryingJobQueue(**options)
-    queue.retrying = redis.retrying
-    return queue
+def is_job(name: str) -> bool:
+    """Return whether a name is a job's."""
+    job, _, partition = name.partition(SEPARATOR)
+    return partition.isdecimal() if job == Job.DELIVER else name in set(Job)
 
 
 class Wakeup:
-    """Enqueues jobs by name."""
+    """Wakes workers by the names of jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._jobs = job_queue(database.redis)
 
-    async def observe(self) -> None:
-        """Have due polls made."""
-        await self._enqueue("observe")
+    async def ring(self, *jobs: JobName) -> None:
+        """Have some worker run each of these jobs; one that is waiting for a worker already stays one.
 
-    async def observe_at(self, moment: float) -> None:
-        """Have due polls made at an epoch second; the same time twice is one job."""
-        async with self._database.translated():
-            await self._jobs.enqueue_job(
-                "observe",
-                _job_id=f"observe:{int(moment * 1000)}",
-                _defer_until=datetime.fromtimestamp(moment, UTC),
-            )
-
-    async def dispatch(self) -> None:
-        """Have the outbox dispatched."""
-        await self._enqueue("dispatch")
-
-    async def fire_timers(self) -> None:
-        """Have the timers that are due handled."""
-        await self._enqueue("timers")
-
-    async def recover(self) -> None:
-        """Have the running recoveries continued."""
-        await self._enqueue("recover")
-
-    async def challenge(self) -> None:
-        """Have the receivers challenged that are due for it."""
-        await self._enqueue("challenge")
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        if jobs:
+            async with self._database.translated():
+                rung_at = int(time.time() * 1000)
+                await self._database.redis.zadd(schema.WAKEUPS(), dict.fromkeys(jobs, rung_at), nx=True)
 
     async def deliver(self, partitions: Iterable[int]) -> None:
         """Have partitions drained."""
-        for partition in partitions:
-            await self._enqueue("deliver", partition)
+        await self.ring(*map(deliver_job, partitions))
 
-    async def _enqueue(self, job: str, *args: int) -> None:
+    async def next(self, *, seconds: float) -> JobName | None:
+        """Wait for a job and take it, the one that has waited longest first; None if there is none in time.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
         async with self._database.translated():
-            await self._jobs.enqueue_job(job, *args)
+            taken = await self._database.redis.bzpopmin(schema.WAKEUPS(), timeout=seconds)
+        return None if taken is None else str(taken[1])

@@ -12,7 +12,7 @@ from notifier.core.delivery.pacing import FIRST_CONCURRENCY
 from notifier.core.delivery.signing import parse_signing_key
 from notifier.core.model.instants import rfc3339
 from notifier.runtime import Runtime
-from notifier.store import schema
+from notifier.store import deliver_job, schema
 from tests.support.admin_api import KEY, Client, Serve, add_endpoint, problem, refused_fields
 from tests.support.api_runtime import clock_of, wakeups_of
 
@@ -289,7 +289,7 @@ async def test_disable_and_enable(api_client: Client, api_runtime: Runtime) -> N
     assert (endpoint["missed"]["since"], endpoint["missed"]["events"]) == (since, 0)
     again = await (await api_client.post(f"{path}/enable")).json()
     assert again == endpoint | {"missed": None}
-    assert set(wakeups_of(api_runtime).jobs) == {("deliver", api_runtime.store.partitions.of(endpoint["id"]))}
+    assert set(wakeups_of(api_runtime).jobs) == {deliver_job(api_runtime.store.partitions.of(endpoint["id"]))}
 
 
 async def test_the_old_secret_keeps_signing_during_the_grace_period(

@@ -12,7 +12,7 @@ from notifier.core.model.ids import AttemptId, DeliveryId, WatchId, delivery_id
 from notifier.core.model.space import Phase
 from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime
-from notifier.store import Commit, Settlement
+from notifier.store import Commit, Settlement, deliver_job
 from tests.support.admin_api import Client, add_endpoint, create, problem, refused_fields
 from tests.support.api_runtime import wakeups_of
 from tests.support.dispatching import dispatch_events
@@ -208,7 +208,7 @@ async def test_a_delivery_is_sent_again(api_client: Client, api_runtime: Runtime
     assert response.status == 202
     assert await response.json() == {"id": delivery, "status": "pending"}
     endpoint_id = (await api_runtime.store.deliveries.get(delivery)).endpoint_id
-    assert wakeups_of(api_runtime).jobs == [("deliver", api_runtime.store.partitions.of(endpoint_id))]
+    assert wakeups_of(api_runtime).jobs == [deliver_job(api_runtime.store.partitions.of(endpoint_id))]
     await problem(await api_client.post("/v1/deliveries/dlv_none/redeliver"), 404)
 
 

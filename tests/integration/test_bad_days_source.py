@@ -18,8 +18,7 @@ from notifier.runtime import open_runtime
 from notifier.simulator import Limits
 from tests.support.admin_api import KEY, Serve
 from tests.support.pipeline import add_watch
-from tests.support.rig import NOON, Rig, XRequest, open_rig, spaces
-from workers.context import Worker
+from tests.support.rig import NOON, Rig, RigWorker, XRequest, open_rig, spaces
 from workers.failures import adopt_standings
 
 pytestmark = pytest.mark.no_cover
@@ -182,7 +181,7 @@ async def restarted(rig: Rig, token: str) -> AsyncIterator[None]:
         assert x is not None
         async with x:
             controlled = replace(runtime, wakeup=rig.runtime.wakeup)
-            rig.workers[0] = Worker("restarted", controlled, x, rig.workers[0].client)
+            rig.workers[0] = RigWorker("restarted", controlled, x, rig.workers[0].client)
             await adopt_standings(rig.workers[0])
             yield
 

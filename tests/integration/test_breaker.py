@@ -17,7 +17,7 @@ from notifier.core.events.event import EventType
 from notifier.core.model.ids import delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import open_runtime
-from notifier.store import Claim, Store, delivery_queue, schema
+from notifier.store import Claim, Job, Store, delivery_queue, schema
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.queue import add, claim, queue_events, settle, settled
 from tests.support.receiver import Receiver
@@ -325,7 +325,7 @@ async def test_the_worker_disables_a_given_up_endpoint_and_notifies_others(
         receiver.answer("/dead", statuses=[500])
         event = numbered_event(1)
         await runtime.store.events.commit(event)
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
         await wait_until(lambda: bool(receiver.received("/other")), message="the others are notified")
         disabled = await runtime.store.endpoints.get(endpoint.id)
         delivery = await runtime.store.deliveries.get(delivery_id(event.id, endpoint.id))

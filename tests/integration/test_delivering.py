@@ -18,6 +18,7 @@ from notifier.core.events.event import PayloadForm
 from notifier.core.model.ids import EventId, delivery_id
 from notifier.core.model.reasons import DisabledReason
 from notifier.runtime import Runtime, open_runtime
+from notifier.store import Job
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
@@ -31,7 +32,7 @@ async def send(runtime: Runtime, *numbers: int) -> list[EventId]:
     events = [numbered_event(number) for number in numbers]
     for event in events:
         await runtime.store.events.commit(event)
-    await runtime.wakeup.dispatch()
+    await runtime.wakeup.ring(Job.DISPATCH)
     return [event.id for event in events]
 
 

@@ -15,7 +15,7 @@ from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import SealedSecret, SealedTarget
 from notifier.core.delivery.recovery import RecoveryStatus
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import SecretBox, doctor, schema
+from notifier.store import Job, SecretBox, doctor, schema
 from notifier.store.doctor import findings
 from notifier.store.endpoint_state import StateField
 from tests.support.database_contents import contents, differences
@@ -363,6 +363,7 @@ BROKEN: Final = {
         "HSET sn:{{d}}:recovery:rec_done position 1",
         ["sn:{{d}}:recovery:rec_done: is done at 1, before its last event {last_of_done}"],
     ),
+    "a wakeup for no job": ("ZADD sn:{{d}}:wakeups 1 deliver", ["sn:{{d}}:wakeups: deliver is no job"]),
     "a job that is none": (
         "SET arq:job:{job} nonsense EX 60",
         ["arq:job:{job}: is no job that a worker can read"],
@@ -538,7 +539,7 @@ async def test_busy_workers_cause_no_false_alarm(redis_url: str) -> None:
             for number in range(400):
                 await runtime.store.events.commit(numbered_event(number))
                 if number % 20 == 0:
-                    await runtime.wakeup.dispatch()
+                    await runtime.wakeup.ring(Job.DISPATCH)
                     await add(runtime.store, f"new{number}", event_types=("*",))
 
         async with running_worker(settings), running_worker(settings):

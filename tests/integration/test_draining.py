@@ -12,14 +12,15 @@ import pytest
 from notifier.core.delivery.endpoint import Endpoint
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import schema
+from notifier.store import deliver_job, schema
 from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from workers import dispatch
-from workers.context import WORKER, Worker
-from workers.deliver import WINDOW, deliver, set_off
+from workers.context import Worker
+from workers.deliver import WINDOW, deliver
 from workers.housekeeping import sweep
+from workers.jobs import start
 
 pytestmark = pytest.mark.server
 
@@ -28,10 +29,10 @@ PARTITIONS = 2
 
 @asynccontextmanager
 async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
-    """Return a worker that drains by itself and gets no jobs from arq."""
+    """Return a worker that drains by itself and hears no wakeups."""
     settings = quick_settings(redis_url, delivery_partitions=PARTITIONS)
     async with open_runtime(settings) as runtime, runtime.delivery_client(max_connections=64) as client:
-        worker = Worker("alone", runtime, None, client, set_off=set_off)
+        worker = Worker("alone", runtime, None, client, start=start)
         yield worker
         await ended(worker)
 
@@ -67,8 +68,8 @@ async def queue_events(runtime: Runtime, endpoints: list[Endpoint], *numbers: in
     await dispatch_events(runtime.store, [(event.id, endpoints) for event in events])
 
 
-async def waiting_jobs(runtime: Runtime) -> int:
-    return int(await runtime.store.database.redis.zcard(schema.JOBS()))
+async def waiting_wakeups(runtime: Runtime) -> int:
+    return int(await runtime.store.database.redis.zcard(schema.WAKEUPS()))
 
 
 async def test_a_worker_delivers_what_it_dispatched_without_a_job(redis_url: str) -> None:
@@ -89,14 +90,14 @@ async def test_other_workers_are_woken_once_in_a_while(
             await worker.runtime.store.events.commit(numbered_event(number))
             await dispatch.empty_outbox(worker)
             await ended(worker)
-            assert await waiting_jobs(worker.runtime) == most
+            assert await waiting_wakeups(worker.runtime) == most
         monkeypatch.setattr(dispatch, "CALL_AGAIN_SECONDS", 0.0)
         worker.help_asked_until.clear()
         for number, most in ((3, 2), (4, 3)):
             await worker.runtime.store.events.commit(numbered_event(number))
             await dispatch.empty_outbox(worker)
             await ended(worker)
-            assert await waiting_jobs(worker.runtime) == most
+            assert await waiting_wakeups(worker.runtime) == most
         assert len(receiver.received("/hook")) == 4
 
 
@@ -119,7 +120,7 @@ async def test_a_worker_with_a_busy_partition_also_drains_others(
         first, second = await endpoints_in_each_partition(worker.runtime, receiver)
         await queue_events(worker.runtime, [second], 0)
         await queue_events(worker.runtime, [first], *range(1, pending + 1))
-        await deliver({WORKER: worker}, 0)
+        await deliver(worker, 0)
         await ended(worker)
         assert bool(receiver.received(path_of(second))) is joins
 
@@ -130,7 +131,7 @@ async def test_a_drain_that_fails_in_the_background_is_reported(
     async with draining_worker(redis_url) as worker:
         failing = AsyncMock(side_effect=UnavailableError("Redis does not serve"))
         monkeypatch.setattr(worker.runtime.store.queue, "turn", failing)
-        set_off(worker, 0)
+        start(worker, deliver_job(0))
         await asyncio.wait(worker.background)
         assert (worker.background, worker.drains) == (set(), {})
-    assert "delivery.drain_failed" in capsys.readouterr().out
+    assert "worker.job_failed" in capsys.readouterr().out

@@ -22,7 +22,7 @@ from notifier.core.model.ids import EndpointId, EventId, delivery_id
 from notifier.errors import NotFoundError
 from notifier.runtime import Runtime, open_runtime
 from notifier.server import create_server
-from notifier.store import schema
+from notifier.store import Job, schema
 from notifier.store.doctor import findings
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
 from tests.support.echo import ECHO, WITH_ECHO, EchoTarget
@@ -49,7 +49,7 @@ class EchoSetup:
         self, *sequences: int, event_type: EventType = EventType.TITLE_CHANGED, space: str = "A"
     ) -> list[EventId]:
         events = await commit_space_events(self.runtime.store, space, *sequences, event_type=event_type)
-        await self.runtime.wakeup.dispatch()
+        await self.runtime.wakeup.ring(Job.DISPATCH)
         return events
 
     async def becomes(self, event: EventId, status: DeliveryStatus, *, reason: str = "") -> Delivery:

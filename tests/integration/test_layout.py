@@ -36,7 +36,7 @@ NEW: Final = (schema.SCHEMA, schema.PARTITION_GENERATION, schema.RECOVERED)
 MADE_AGAIN: Final = (
     *layout.DROPPED,
     schema.PARTITION_GENERATION,
-    schema.WAKEUP,
+    schema.WAKEUPS,
     schema.JOBS,
     schema.JOBS_HEALTH,
     schema.BUCKETS,

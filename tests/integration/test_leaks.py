@@ -31,7 +31,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
         schema.SPACE_MENTIONS("A"),
         schema.RECIPIENTS(0, "evt_1"),
         schema.DELIVERY(0, "dlv_1"),
-        schema.WAKEUP("observe"),
+        schema.PARTITION_WAKEUP(0),
         "sn:no-such-form",
         "arq:job:1",
         "somebody else's",
@@ -40,7 +40,7 @@ def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
 )
 def test_an_unknown_key_is_found(redis_url: str, client: redis.Redis, key: str) -> None:
     assert stray_keys(redis_url) == []
-    if key == schema.WAKEUP("observe"):
+    if key == schema.PARTITION_WAKEUP(0):
         client.set(key, 1)
     elif key in (schema.SPACE_MENTIONS("A"), schema.RECIPIENTS(0, "evt_1")):
         client.sadd(key, "a")

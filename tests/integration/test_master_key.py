@@ -17,7 +17,7 @@ from notifier.core.delivery.endpoint import Endpoint, SealedTarget
 from notifier.core.model.ids import EndpointId
 from notifier.errors import VersionConflictError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import SecretBox, StoredAnswer, schema
+from notifier.store import Job, SecretBox, StoredAnswer, schema
 from notifier.store.sealing import key_id_of
 from tests.support.commands import Done, run_command
 from tests.support.pipeline import SECRET, add_endpoint, numbered_event, quick_settings
@@ -196,7 +196,7 @@ async def test_deliveries_continue_during_the_rotation(redis_url: str) -> None:
         async with with_keys(redis_url, BOTH) as runtime, running_worker(settings):
             for number in range(30):
                 await runtime.store.events.commit(numbered_event(number))
-                await runtime.wakeup.dispatch()
+                await runtime.wakeup.ring(Job.DISPATCH)
                 if number == 10:
                     done = await runtime.store.resealing.reseal(runtime.secrets)
                     assert done.in_use == {"new": 1}

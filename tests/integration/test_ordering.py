@@ -14,7 +14,7 @@ from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, Ordering
 from notifier.core.model.ids import EventId, delivery_id
 from notifier.runtime import open_runtime
-from notifier.store import Claim, Store, schema
+from notifier.store import Claim, Job, Store, schema
 from tests.support.dispatching import dispatch_events
 from tests.support.pipeline import add_endpoint, commit_space_events, quick_settings
 from tests.support.queue import add, claim, settle, settled
@@ -158,7 +158,7 @@ async def test_an_ordered_endpoint_sees_ascending_sequences_despite_failures(red
         spaces = [f"S{number}" for number in range(5)]
         for space in spaces:
             await commit_space_events(runtime.store, space, *range(1, 9))
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
 
         def is_done() -> bool:
             return len({each.event_id for each in receiver.received("/hook")}) == 40

@@ -16,6 +16,7 @@ from notifier.core.delivery.delivery import DeliveryStatus
 from notifier.core.delivery.endpoint import Endpoint, Ordering, SealedSecret
 from notifier.core.model.ids import EndpointId, EventId, delivery_id
 from notifier.runtime import Runtime, open_runtime
+from notifier.store import Job
 from notifier.store.endpoint_stats import BreakerState
 from tests.support.limited_receiver import Bucket, Closed, Limit, LimitedReceiver, Places, limited
 from tests.support.pipeline import SECRET, commit_space_events, numbered_event, quick_settings
@@ -52,7 +53,7 @@ async def until_all_are_delivered(runtime: Runtime, endpoint: Endpoint, events: 
     async def is_done() -> bool:
         return (await runtime.store.stats_of(endpoint.id)).delivered == len(events)
 
-    await runtime.wakeup.dispatch()
+    await runtime.wakeup.ring(Job.DISPATCH)
     await wait_until(is_done, timeout=30, interval=0.05, message="every delivery has arrived")
     for event in events:
         delivery = await runtime.store.deliveries.get(delivery_id(event, endpoint.id))

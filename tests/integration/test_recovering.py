@@ -26,7 +26,7 @@ from tests.support.queue import add, claim, queue_events, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
-from workers.context import WORKER, Worker
+from workers.context import Worker
 from workers.recover import recover
 
 pytestmark = pytest.mark.server
@@ -73,7 +73,7 @@ async def start(store: Store, endpoint: Endpoint, name: str = "a", since: str = 
 
 
 async def run(worker: Worker) -> None:
-    await recover({WORKER: worker})
+    await recover(worker)
 
 
 async def due(store: Store, endpoint: Endpoint) -> list[str]:
@@ -371,7 +371,6 @@ async def test_the_sweep_finds_a_recovery_whose_wakeup_was_lost(store: Store) ->
     endpoint = await subscriber(store)
     recovery = await start(store, endpoint)
     assert await store.waiting_work(now=1.0) == ["recover"]
-    await store.begin("recover")
     await store.recoveries.put_off(recovery)
     assert await store.waiting_work(now=1.0) == []
 

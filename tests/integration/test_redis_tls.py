@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 
 from notifier.errors import ConfigError, UnavailableError, UnusableServerError
 from notifier.store import Database, connect
+from notifier.store.job_queue import job_queue
 from notifier.store.retrying import Retrying
-from notifier.store.wakeup import job_queue
 from tests.support.hostile.certificates import Authority
 from tests.support.processes import RedisServer
 from tests.support.stand_ins import closes, forwarding, listening, sentinel_of, speaks_http

@@ -16,6 +16,7 @@ from notifier.core.model.ids import RecoveryId
 from notifier.core.model.watch import WatchKind
 from notifier.errors import UnusableServerError
 from notifier.runtime import open_runtime
+from notifier.store import Job
 from notifier.store.doctor import findings
 from notifier.store.needs import COMMANDS, KEYS, TRANSACTION_COMMANDS, acl_rules
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings, running_simulator
@@ -68,7 +69,7 @@ async def test_the_whole_pipeline_works_for_the_user_of_the_docs(admin: redis.Re
             span = await runtime.store.recoveries.read_span("2001-01-01T00:00:00Z", None)
             recovery = RecoveryId("rec_1")
             await runtime.store.recoveries.start(recovery, endpoint, span, count=2)
-            await runtime.wakeup.recover()
+            await runtime.wakeup.ring(Job.RECOVER)
 
             async def is_done() -> bool:
                 found = await runtime.store.recoveries.get(endpoint.id, recovery)

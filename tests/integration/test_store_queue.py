@@ -261,11 +261,11 @@ async def test_the_sweep_wakes_each_partition_with_work_once_in_a_while(store: S
     event = make_event(1)
     await store.events.commit(event)
     assert await store.waiting_work(now=1.0) == ["dispatch"]
-    assert await store.waiting_work(now=1.0) == []
-    await store.begin("dispatch")
     await dispatch_events(store, [(event.id, [endpoint])])
+    assert await store.events.undispatched(limit=1, complete=[event.id]) == []
     await store.database.redis.delete(schema.PARTITION_WAKEUP(0))
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
+    assert await store.waiting_work(now=1.0) == []
 
 
 async def test_scripts_are_loaded_again_after_a_server_restart(store: Store) -> None:

@@ -26,6 +26,7 @@ from notifier.core.delivery.endpoint import (
 )
 from notifier.runtime import Runtime, open_runtime
 from notifier.server import create_server
+from notifier.store import Job
 from tests.support.admin_api import KEY, ApiTestServer, Client, create
 from tests.support.api_runtime import Clock, RecordedWakeups, clock_of
 from tests.support.pipeline import add_endpoint, commit_space_events, numbered_event, quick_settings
@@ -33,9 +34,9 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 from workers.challenge import challenge
-from workers.context import WORKER, Worker
+from workers.context import Worker
 from workers.deliver import deliver
-from workers.dispatch import dispatch
+from workers.dispatch import empty_outbox
 
 pytestmark = pytest.mark.server
 
@@ -90,7 +91,7 @@ async def test_a_verified_receiver_gets_the_waiting_deliveries(redis_url: str) -
         )
         event = numbered_event(1)
         await runtime.store.events.commit(event)
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
         (first,) = await receiver.wait_for("/hook")
         assert first.json["type"] == "webhook.challenge"
         assert first.headers["x-team"] == "spaces"
@@ -136,7 +137,7 @@ async def test_cloud_events_are_signed_as_they_are_sent(redis_url: str) -> None:
         )
         receiver.verify("/hook", created["secret"])
         (event_id,) = await commit_space_events(runtime.store, "1aaaaaaaaaaaa", 1)
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
         (request,) = await receiver.wait_for("/hook")
     assert request.verified
     assert request.headers["content-type"] == "application/cloudevents+json"
@@ -154,16 +155,16 @@ async def test_ed25519_is_verified_with_the_public_key_through_a_rotation(redis_
         created = await create(client, PATH, url=receiver.url(), event_types=["*"], signing="ed25519")
         receiver.verify("/hook", created["public_key"])
         await runtime.store.events.commit(numbered_event(1))
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
         await receiver.wait_for("/hook", 1)
         path = f"{PATH}/{created['id']}/rotate-secret"
         rotated = await (await client.post(path, json={"grace_seconds": 3600})).json()
         await runtime.store.events.commit(numbered_event(2))
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
         await receiver.wait_for("/hook", 2)
         receiver.verify("/hook", rotated["public_key"])
         await runtime.store.events.commit(numbered_event(3))
-        await runtime.wakeup.dispatch()
+        await runtime.wakeup.ring(Job.DISPATCH)
         requests = await receiver.wait_for("/hook", 3)
     assert [each.verified for each in requests] == [True, True, True]
     entries = [each.headers["webhook-signature"].split() for each in requests]
@@ -201,13 +202,13 @@ async def test_verification_fails_after_minutes_and_notifies_other_endpoints(red
         receiver.answer("/hook", body=lambda body: body)  # an echo
         endpoint = await pending_endpoint(worker, receiver)
         clock = clock_of(worker.runtime)
-        await challenge({WORKER: worker})
+        await challenge(worker)
         for tries, wait in enumerate(WAITS_SECONDS, start=1):
             clock.now += wait - 0.5
-            await challenge({WORKER: worker})
+            await challenge(worker)
             assert len(receiver.received("/hook")) == tries
             clock.now += 0.5
-            await challenge({WORKER: worker})
+            await challenge(worker)
             assert len(receiver.received("/hook")) == tries + 1
         failed = await current(worker, endpoint)
         page = await worker.runtime.store.events.page(limit=10, cursor=None)
@@ -227,11 +228,11 @@ async def test_a_worker_that_dies_leaves_the_challenge_to_another(redis_url: str
         lease_end = clock() + worker.runtime.settings.lease_seconds
         claimed = await store.endpoints.claim_challenges(due_at=clock(), lease_end=lease_end, limit=10)
         assert claimed == [endpoint]
-        await challenge({WORKER: worker})
+        await challenge(worker)
         assert receiver.received("/hook") == []
         clock.now = lease_end
         assert "challenge" in await store.waiting_work(now=clock())
-        await challenge({WORKER: worker})
+        await challenge(worker)
         assert len(receiver.received("/hook")) == 1
 
 
@@ -246,7 +247,7 @@ async def test_concurrent_changes_of_the_owner_are_kept_by_verification(redis_ur
             return await post(request)  # type: ignore[arg-type]  # passed on unchanged
 
         worker.client.send = changing  # type: ignore[assignment,method-assign]  # replaces it
-        await challenge({WORKER: worker})
+        await challenge(worker)
         after = await current(worker, endpoint)
     assert after.description == "changed"
     assert after.verification is not None
@@ -265,7 +266,7 @@ async def test_changes_of_the_owner_during_the_save_are_kept_by_verification(red
             await save(endpoint, replacing=replacing)
 
         store.save = interrupted  # type: ignore[method-assign]  # replaces it
-        await challenge({WORKER: worker})
+        await challenge(worker)
         after = await current(worker, endpoint)
     assert len(receiver.received("/hook")) == 1
     assert after.description == "a change"
@@ -288,7 +289,7 @@ async def test_an_answer_of_the_old_url_does_not_count(redis_url: str) -> None:
             return answer
 
         worker.client.send = moving  # type: ignore[assignment,method-assign]  # replaces it
-        await challenge({WORKER: worker})
+        await challenge(worker)
         assert await current(worker, endpoint) == moved
 
 
@@ -297,7 +298,7 @@ async def test_an_earlier_claim_is_not_sent_to_an_unverified_url(redis_url: str)
         endpoint = await add_endpoint(worker.runtime, receiver, "/hook", event_types=("*",))
         store = worker.runtime.store
         await store.events.commit(numbered_event(1))
-        await dispatch({WORKER: worker})
+        await empty_outbox(worker)
         moved = replace(endpoint, verification=to_verify(worker.runtime))
         turn = store.queue.turn
 
@@ -309,6 +310,6 @@ async def test_an_earlier_claim_is_not_sent_to_an_unverified_url(redis_url: str)
             return claimed
 
         store.queue.turn = changed_after_the_claim  # type: ignore[assignment,method-assign]  # stands in
-        await deliver({WORKER: worker}, store.partitions.of(endpoint.id))
+        await deliver(worker, store.partitions.of(endpoint.id))
         assert receiver.received("/hook") == []
         assert (await store.endpoints.health(endpoint.id)).pending == 1

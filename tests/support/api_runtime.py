@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 
@@ -10,7 +10,7 @@ from notifier.config import load_settings
 from notifier.core.model.api_key import ApiKey, Scope, hash_key
 from notifier.errors import UnavailableError
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Database, Store, Wakeup, connect
+from notifier.store import Database, JobName, Store, Wakeup, connect
 
 MASTER_KEY = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 TEST_KEY = "test-key"
@@ -32,25 +32,13 @@ class RecordedWakeups(Wakeup):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.jobs: list[object] = []
+        self.jobs: list[JobName] = []
         self.lost = False
 
-    async def observe(self) -> None:
-        self._record("observe")
-
-    async def dispatch(self) -> None:
-        self._record("dispatch")
-
-    async def challenge(self) -> None:
-        self._record("challenge")
-
-    async def deliver(self, partitions: Iterable[int]) -> None:
-        self._record(("deliver", *partitions))
-
-    def _record(self, job: object) -> None:
+    async def ring(self, *jobs: JobName) -> None:
         if self.lost:
             raise UnavailableError("Redis does not serve: ConnectionError")
-        self.jobs.append(job)
+        self.jobs.extend(jobs)
 
 
 @asynccontextmanager

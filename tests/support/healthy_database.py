@@ -11,10 +11,11 @@ from notifier.core.model.ids import AttemptId, EndpointId, RecoveryId, delivery_
 from notifier.core.model.observation import Call
 from notifier.core.model.watch import WatchKind
 from notifier.runtime import Runtime, open_runtime
-from notifier.store import Settlement, Store, schema
+from notifier.store import Job, Settlement, Store, deliver_job, schema
+from notifier.store.job_queue import job_queue
 from tests.support.pipeline import numbered_event, quick_settings
 from tests.support.rig import open_rig
-from workers.context import WORKER, Worker
+from workers.context import Worker
 from workers.recover import recover
 
 SCENARIO: Final = """
@@ -132,7 +133,7 @@ async def _recover_some(runtime: Runtime) -> Endpoint:
     span = await store.recoveries.span_since(0)
     await store.recoveries.start(RecoveryId("rec_done"), late, span, count=1)
     async with runtime.delivery_client(max_connections=1) as client:
-        await recover({WORKER: Worker("worker", runtime, None, client)})
+        await recover(Worker("worker", runtime, None, client))
     await store.recoveries.start(RecoveryId("rec_runs"), late, span, count=1)
     return late
 
@@ -144,8 +145,10 @@ async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict
     late = await _recover_some(runtime)
     waiting = numbered_event(7)
     await store.events.commit(waiting)
-    await runtime.wakeup.dispatch()
+    await runtime.wakeup.ring(Job.DISPATCH, deliver_job(0))
     redis = store.database.redis
+    job = await job_queue(redis).enqueue_job("cron:trim")
+    assert job is not None
     due = await redis.zrange(store.partitions.key(schema.DUE, plain.id), 0, 0)
     leased = await redis.zrange(store.partitions.key(schema.LEASED, plain.id), 0, 0)
     line = await redis.zrange(store.partitions.key(schema.LINE, ordered.id, "LIVE"), 0, -1)
@@ -172,7 +175,7 @@ async def _deliver(runtime: Runtime, plain: Endpoint, ordered: Endpoint) -> dict
         "live_first": live[0],
         "live_last": live[-1],
         "waiting": waiting.id,
-        "job": (await redis.zrange(schema.JOBS(), 0, 0))[0],
+        "job": job.job_id,
         "creator_watch": (await redis.hget(schema.WATCH_BY(WatchKind.CREATOR), "1")),
         "polls": schema.POLLS(Call.CREATORS, "patient"),
     }

@@ -16,7 +16,7 @@ from notifier.store import LoggedEvent
 from tests.support.api_runtime import Clock
 from tests.support.pipeline import quick_settings
 from workers.applying import apply_spaces
-from workers.context import WORKER, Worker
+from workers.context import Worker
 from workers.deliver import deliver
 from workers.dispatch import empty_outbox
 from workers.timers import fire_timers
@@ -69,14 +69,14 @@ async def apply_not_found(worker: Worker, clock: Clock, *missing: str) -> None:
 
 async def run_timers(worker: Worker) -> None:
     """Run the job that handles due timers."""
-    await fire_timers({WORKER: worker})
+    await fire_timers(worker)
 
 
 async def deliver_all(worker: Worker) -> None:
     """Dispatch all committed events, and make every attempt that is due."""
     await empty_outbox(worker)
     for partition in range(worker.runtime.settings.delivery_partitions):
-        await deliver({WORKER: worker}, partition)
+        await deliver(worker, partition)
 
 
 async def known(worker: Worker, space_id: SpaceId = SPACE) -> KnownSpace:

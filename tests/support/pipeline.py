@@ -19,7 +19,7 @@ from notifier.core.spaces.known import KnownSpace
 from notifier.runtime import Runtime
 from notifier.simulator import Contract, create_simulator
 from notifier.simulator.files import parse_scenario
-from notifier.store import Commit, Store
+from notifier.store import Commit, Job, Store
 from tests.support.receiver import Receiver
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -93,7 +93,7 @@ async def add_watch(
         created_at=runtime.clock(),
     )
     await runtime.store.watches.create(watch, now=runtime.clock())
-    await runtime.wakeup.observe()
+    await runtime.wakeup.ring(Job.OBSERVE)
     return watch
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -22,8 +21,7 @@ from notifier.source.client import PATHS
 from notifier.store import LoggedEvent
 from tests.support.api_runtime import Clock, wakeups_of
 from tests.support.billing_x import SPACE, USER
-from tests.support.rig import Rig, XRequest, open_rig
-from workers.context import Worker
+from tests.support.rig import Rig, RigWorker, XRequest, open_rig
 from workers.failures import adopt_standings
 
 Record: TypeAlias = dict[str, Any]
@@ -320,7 +318,7 @@ class Loop:
         x = runtime.x_client()
         assert x is not None
         await self._stack.enter_async_context(x)
-        worker = Worker(f"with {x.origin}", runtime, x, self.rig.workers[0].client)
+        worker = RigWorker(f"with {x.origin}", runtime, x, self.rig.workers[0].client)
         self.rig.runtime, self.rig.workers = runtime, [worker]
         await adopt_standings(worker)
 
@@ -336,6 +334,7 @@ class Loop:
         until = clock.now + seconds
         while True:
             jobs.clear()
+            self.rig.workers[0].waits.clear()
             await self.rig.sweep()
             await self.rig.poll()
             if "timers" in jobs:
@@ -343,8 +342,7 @@ class Loop:
             after_each()
             if clock.now >= until:
                 return
-            wakes = [job[1] for job in jobs if isinstance(job, tuple) and job[0] == "observe_at"]
-            sleep = min(min(wakes, default=math.inf) - clock.now, LONGEST_TICK_SECONDS)
+            sleep = min([*self.rig.workers[0].waits, LONGEST_TICK_SECONDS])
             clock.now = min(clock.now + max(sleep, shortest), until)
 
     async def new_events(self) -> list[LoggedEvent]:

@@ -23,10 +23,11 @@ from notifier.simulator import Behaviour, Contract, Limits, create_simulator
 from notifier.simulator.files import parse_scenario
 from notifier.simulator.scenario import Scenario
 from notifier.source.client import PATHS
+from notifier.store import Job, JobName
 from tests.support.api_runtime import Clock, RecordedWakeups, wakeups_of
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings
 from tests.support.receiver import Receiver
-from workers.context import WORKER, Worker
+from workers.context import Worker
 from workers.housekeeping import sweep
 from workers.observe import observe
 from workers.timers import fire_timers
@@ -105,14 +106,15 @@ class RecordedX:
         return answer
 
 
-class RecordedSchedule(RecordedWakeups):
-    """Also records scheduled wakeups; the test runs the jobs."""
+@dataclass(slots=True)
+class RigWorker(Worker):
+    """A worker whose alarms the test looks at; it runs the jobs."""
 
-    async def observe_at(self, moment: float) -> None:
-        self._record(("observe_at", moment))
+    waits: list[float] = field(default_factory=list)
 
-    async def fire_timers(self) -> None:
-        self._record("timers")
+    def ring_in(self, job: JobName, seconds: float) -> None:
+        assert job == Job.OBSERVE
+        self.waits.append(seconds)
 
 
 @dataclass
@@ -122,15 +124,15 @@ class Rig:
     clock: Clock
     x: RecordedX
     runtime: Runtime
-    workers: list[Worker]
+    workers: list[RigWorker]
 
     async def poll(self, worker: int = 0) -> None:
         """Run the job that polls X for everything that is due."""
-        await observe({WORKER: self.workers[worker]})
+        await observe(self.workers[worker])
 
     async def run_timers(self) -> None:
         """Run the job that handles due timers."""
-        await fire_timers({WORKER: self.workers[0]})
+        await fire_timers(self.workers[0])
 
     async def sweep(self) -> None:
         """Run the sweep, which makes up for lost wakeups."""
@@ -224,12 +226,12 @@ async def open_rig(
         opened = []
         for number in range(workers):
             runtime = await stack.enter_async_context(open_runtime(chosen, clock=clock))
-            runtime = replace(runtime, wakeup=RecordedSchedule(runtime.store.database))
+            runtime = replace(runtime, wakeup=RecordedWakeups(runtime.store.database))
             client = await stack.enter_async_context(runtime.delivery_client(max_connections=1))
             asking = runtime.x_client()
             if asking is not None:
                 await stack.enter_async_context(asking)
-            opened.append(Worker(f"worker-{number}", runtime, asking, client))
+            opened.append(RigWorker(f"worker-{number}", runtime, asking, client))
         yield Rig(clock, x, opened[0].runtime, opened)
 
 

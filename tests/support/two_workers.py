@@ -25,7 +25,7 @@ from notifier.store.scripts import ScriptCall
 from tests.support.api_runtime import MASTER_KEY, Clock
 from tests.support.space_machine import CROWD, SPACES, Answer, Fault, X
 from workers.applying import apply_spaces
-from workers.context import WORKER, Worker
+from workers.context import Worker
 from workers.health import note_health
 from workers.timers import fire_timers
 
@@ -189,7 +189,7 @@ class WorkerPair:
 
     async def run_timers(self, number: int) -> None:
         """Handle the timers that are due."""
-        await fire_timers({WORKER: self.workers[number]})
+        await fire_timers(self.workers[number])
 
     async def run_with_crash(
         self, number: int, steps_left: int | None, work: Callable[[], Awaitable[None]]

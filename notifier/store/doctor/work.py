@@ -1,4 +1,4 @@
-"""Checks of other work: recoveries, arq's jobs, and the counter of the log."""
+"""Checks of other work: recoveries, wakeups, arq's jobs, and the counter of the log."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from notifier.store.database import Database
 from notifier.store.doctor.finding import Finding, atomically, members, score_of
 from notifier.store.doctor.keyspace import Keyspace
 from notifier.store.recoveries import read_recovery
+from notifier.store.wakeup import is_job
 
 NUMBERED: Final = (schema.WATCHES(), schema.SPACES(), schema.EVENTS(), schema.ENDPOINTS(), schema.OUTBOX())
 """The indexes whose scores are serial numbers."""
@@ -22,8 +23,10 @@ JOB: Final = "arq:job:"
 
 
 async def examine_work(database: Database, keyspace: Keyspace) -> list[Finding]:
-    """Examine recoveries, jobs and the counter of serial numbers."""
+    """Examine recoveries, wakeups, jobs and the counter of serial numbers."""
     found = await _serial(database)
+    async for names in members(database, schema.WAKEUPS(), "zset"):
+        found += [Finding(schema.WAKEUPS(), f"{name} is no job") for name in names if not is_job(name)]
     found += await _jobs(database)
     for recovery_id in keyspace.parts(schema.RECOVERY, "recovery"):
         found += await _recovery(database, recovery_id)

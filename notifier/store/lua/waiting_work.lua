@@ -1,15 +1,13 @@
 #!lua
 -- include: lib/time.lua
--- include: lib/wakeup.lua
--- Says which jobs of the deciding side have something to do. One that has a wakeup on its way is left out.
+-- Says which jobs of the deciding side have something to do.
 -- KEYS: 1 outbox
 -- ARGV: 1 now in ms by the workers' clock, then the calls that polls are kept for
 -- Returns: the names of the jobs: 'dispatch', 'observe', 'timers', 'recover', 'challenge', 'apply'
 local jobs = {}
 
 local function consider(job, key, until_ms)
-  if redis.call('ZCOUNT', key, '-inf', until_ms) == 0 then return end
-  if needs_wakeup(wakeup_key(job)) then jobs[#jobs + 1] = job end
+  if redis.call('ZCOUNT', key, '-inf', until_ms) > 0 then jobs[#jobs + 1] = job end
 end
 
 consider('dispatch', KEYS[1], '+inf')
