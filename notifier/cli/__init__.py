@@ -32,6 +32,7 @@ app = typer.Typer(
     help="Watches X Spaces and sends every change that matters to webhooks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # loading rich takes longer than all else that a help text needs
 )
 for command in (up, api, worker, simulate, listen, sign, verify, demo, doctor):
     app.command()(command)

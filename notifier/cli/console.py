@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FAILED: Final = 1
 """The exit code of a command that failed or was refused."""
@@ -21,6 +23,8 @@ JOINER: Final = "\N{ZERO WIDTH JOINER}"
 
 def output() -> Console:
     """Return the console for results; outside a terminal no line is folded or cut."""
+    from rich.console import Console  # noqa: PLC0415 - an error message needs none of it
+
     return Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
 
 

@@ -19,7 +19,10 @@ KEY_BESIDE_THE_DATA: Final = "local"
 
 
 def doctor() -> None:
-    """Check the whole database for inconsistencies; nothing is changed, and work may go on."""
+    """Check the whole database for inconsistencies.
+
+    Nothing is changed, and work may go on.
+    """
     import asyncio
 
     from notifier.config import load_settings

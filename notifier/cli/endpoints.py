@@ -8,7 +8,7 @@ import typer
 
 from notifier.cli.admin import AdminApi, Cursor, Limit, admin_command, given, quoted
 
-app = typer.Typer(help="Endpoints: the URLs, secrets, filters and state of receivers.", no_args_is_help=True)
+app = typer.Typer(help="Endpoints: URLs, secrets, filters, state of receivers.", no_args_is_help=True)
 
 PATH: Final = "/v1/endpoints"
 COLUMNS: Final = ("id", "url", "status", "event_types", "health.pending", "health.last_failure_reason")
@@ -126,7 +126,10 @@ def update_endpoint(
     metadata: Metadata = None,
     clear: Annotated[Texts, typer.Option(help=f"Reset a field: {', '.join(EMPTY)}; repeatable.")] = None,
 ) -> None:
-    """Change only the given fields; filters, headers and metadata are replaced as a whole."""
+    """Change only the given fields.
+
+    Filters, headers and metadata are replaced as a whole.
+    """
     body = _cleared(clear or []) | given(
         url=to,
         description=description,
@@ -165,7 +168,10 @@ def disable_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
 
 @admin_command(app, "verify")
 def verify_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Send the receiver a new challenge; deliveries wait until it has answered."""
+    """Send the receiver a new challenge.
+
+    Deliveries wait until it has answered.
+    """
     api.show(api.post(_path(endpoint_id) + "/verify"))
 
 
@@ -177,7 +183,10 @@ def test_endpoint(api: AdminApi, endpoint_id: EndpointId) -> None:
 
 @admin_command(app, "secret")
 def show_secret(api: AdminApi, endpoint_id: EndpointId) -> None:
-    """Show the signing secret, and the public key if there is one."""
+    """Show the signing secret.
+
+    The public key is shown as well if there is one.
+    """
     api.show(api.get(_path(endpoint_id) + "/secret"))
 
 

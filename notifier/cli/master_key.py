@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def rotate_master_key() -> None:
-    """Encrypt every stored secret again with the first of NOTIFIER_MASTER_KEYS; workers may keep running."""
+    """Encrypt every stored secret with a new master key.
+
+    The new key is the first of NOTIFIER_MASTER_KEYS. Workers may keep running.
+    """
+    import asyncio
+
     key_id, done = asyncio.run(_reseal())
     typer.echo(f"Encrypted with {key_id!r}: {done.endpoints} endpoints, {done.answers} stored answers.")
     typer.echo(

@@ -28,7 +28,10 @@ def listen(
         bool, typer.Option("--json", help="Print the bodies that verify, one per line.")
     ] = False,
 ) -> None:
-    """Receive webhooks, verify and print each; challenges are answered."""
+    """Receive webhooks, verify and print each.
+
+    Challenges are answered.
+    """
     from notifier.cli.listener import run_listener
     from notifier.cli.serving import run_until_signal
 

@@ -30,7 +30,7 @@ def recover(
 
 @admin_command(app, "recoveries")
 def list_recoveries(api: AdminApi, endpoint_id: EndpointId, limit: Limit = 50, cursor: Cursor = None) -> None:
-    """List the recoveries of an endpoint and their progress, the newest first."""
+    """List the recoveries of an endpoint, the newest first."""
     api.show_page(api.get(f"{PATH}/{quoted(endpoint_id)}/recoveries", limit=limit, cursor=cursor), COLUMNS)
 
 
@@ -40,7 +40,10 @@ def cancel_recovery(
     endpoint_id: EndpointId,
     recovery_id: Annotated[str, typer.Argument(metavar="RECOVERY_ID")],
 ) -> None:
-    """Cancel a recovery; deliveries that it has queued are still sent."""
+    """Cancel a recovery.
+
+    Deliveries that it has queued are still sent.
+    """
     api.show(api.post(f"{PATH}/{quoted(endpoint_id)}/recoveries/{quoted(recovery_id)}/cancel"))
 
 

@@ -35,7 +35,10 @@ def up(
     contract: ContractName = "current",
     x: BehaviourLines = None,
 ) -> None:
-    """Run API, workers and, unless NOTIFIER_REDIS_URL is set, an embedded server."""
+    """Run API, workers and an embedded server in one.
+
+    The server of NOTIFIER_REDIS_URL is used instead of the embedded one if it is set.
+    """
     from notifier.cli.serving import run_until_signal
     from notifier.cli.up import Simulation, run_up
 
@@ -83,7 +86,10 @@ def simulate(
     contract: ContractName = "current",
     x: BehaviourLines = None,
 ) -> None:
-    """Run only the stand-in for X's API; docs/simulator.md describes scenarios."""
+    """Run only the stand-in for X's API.
+
+    docs/simulator.md describes scenarios.
+    """
     from notifier.cli.serving import run_until_signal
     from notifier.cli.up import Simulation, run_simulator
 
@@ -92,7 +98,10 @@ def simulate(
 
 
 def demo() -> None:
-    """Run two minutes of Spaces in 15 seconds through the whole pipeline, and check what arrives."""
+    """Play two minutes of Spaces through the whole pipeline.
+
+    It takes 15 seconds, and what arrives is checked.
+    """
     from notifier.cli.demo import run_demo
 
     raise typer.Exit(run_demo())

@@ -50,7 +50,10 @@ def verify(
     ] = FIVE_MINUTES,
     body: BodyFile = "-",
 ) -> None:
-    """Check a signature; prints the reason and exits with 1 if it does not verify."""
+    """Check a signature.
+
+    If it does not verify, the reason is printed and the exit code is 1.
+    """
     from notifier.core.delivery import signing
 
     headers = {"webhook-id": event_id, "webhook-timestamp": timestamp, "webhook-signature": signature}

@@ -25,7 +25,10 @@ TABLES: Final[Mapping[str, Columns]] = {
 
 @admin_command(app, "source")
 def show_source(api: AdminApi) -> None:
-    """Show the health of X, the remaining requests, the cost, and the polling delay."""
+    """Show the health of X.
+
+    Also the remaining requests, the cost, and the polling delay.
+    """
     source = api.get(PATH)
     if api.as_json:
         api.show(source)

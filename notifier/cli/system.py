@@ -20,7 +20,7 @@ TABLES: Final[dict[str, Columns]] = {
 
 @admin_command(app, "system")
 def show_system(api: AdminApi) -> None:
-    """Show the version, the workers, the state of Redis, and the number of records."""
+    """Show the version, workers, Redis and number of records."""
     system = api.get(PATH)
     if api.as_json:
         api.show(system)

@@ -8,7 +8,7 @@ import typer
 
 from notifier.cli.admin import AdminApi, Cursor, Limit, admin_command, given, quoted
 
-app = typer.Typer(help="Watches: the creators, Spaces and searches that are followed.", no_args_is_help=True)
+app = typer.Typer(help="Watches: the creators, Spaces and searches to follow.", no_args_is_help=True)
 
 PATH: Final = "/v1/watches"
 COLUMNS: Final = ("id", "kind", "target", "status", "paused", "spaces", "label")
