@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmarks.backlog import backlog
 from benchmarks.cadence import cadence
 from benchmarks.capacity import capacity
+from benchmarks.crash import crash
 from benchmarks.fanout import fanout
 from benchmarks.idle import idle
 from benchmarks.isolation import isolation
@@ -33,6 +34,7 @@ NAMES: Final = (
     "isolation",
     "pacing",
     "fanout",
+    "crash",
     "backlog",
     "idle",
     "cadence",
@@ -48,7 +50,9 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all if none is named")
     parser.add_argument("--deliveries", type=int, default=10_000, help="of each throughput run (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each throughput figure (%(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="of each throughput and crash figure (%(default)s)"
+    )
     parser.add_argument("--events", type=int, default=200, help="of each latency figure (%(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=20, help="of idling and of each stream (%(default)s)"
@@ -86,6 +90,7 @@ async def run(arguments: argparse.Namespace) -> None:
         "isolation": partial(isolation, seconds=arguments.seconds),
         "pacing": partial(pacing, events=arguments.paced_events),
         "fanout": partial(fanout, endpoints=arguments.endpoints),
+        "crash": partial(crash, rounds=arguments.rounds),
         "backlog": partial(backlog, pending=arguments.pending),
         "idle": partial(idle, seconds=arguments.seconds),
         "cadence": partial(cadence, days=arguments.days, bad_days=arguments.bad_days),

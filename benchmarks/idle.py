@@ -18,12 +18,13 @@ from benchmarks.processes import (
     can_read_usage,
     family_of,
     process,
+    proportional_bytes_of,
     tail_of,
     usage_of,
 )
 from benchmarks.waiting import wait_until
 
-READY: Final = '"event": "ready"'
+READY: Final = '"event":"ready"'
 READY_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 2.0
 MIB: Final = 2**20
@@ -55,25 +56,30 @@ async def idle(console: Console, *, seconds: float) -> None:
             before = [usage_of(pid) for pid in family]
             await asyncio.sleep(seconds)
             after = [usage_of(pid) for pid in family]
-    console.print(_table(before, after, seconds=seconds, ready_after=ready_after))
+            shares = [proportional_bytes_of(pid) for pid in family]
+    console.print(_table(before, after, shares, seconds=seconds, ready_after=ready_after))
 
 
-def _table(before: list[Usage], after: list[Usage], *, seconds: float, ready_after: float) -> Table:
+def _table(
+    before: list[Usage], after: list[Usage], proportional: list[int], *, seconds: float, ready_after: float
+) -> Table:
     title = f"Idle for {seconds:g} s; ready after {ready_after:.2f} s"
-    table = Table("process", "CPU, % of a core", "resident MiB", title=title)
+    table = Table("process", "CPU, % of a core", "resident MiB", "PSS, MiB", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     shares = [
         (now.cpu_seconds - then.cpu_seconds) * 100 / seconds for then, now in zip(before, after, strict=True)
     ]
     roles = _roles(after)
-    for role, share, usage in zip(roles, shares, after, strict=True):
+    for role, share, usage, pss in zip(roles, shares, after, proportional, strict=True):
         table.add_row(
             role,
             f"{share:.2f}" if share else f"under {TICK * 100 / seconds:.2f}",
             f"{usage.resident_bytes / MIB:.1f}",
+            f"{pss / MIB:.1f}",
         )
-    table.add_row("all", f"{sum(shares):.2f}", f"{sum(usage.resident_bytes for usage in after) / MIB:.1f}")
+    resident = sum(usage.resident_bytes for usage in after)
+    table.add_row("all", f"{sum(shares):.2f}", f"{resident / MIB:.1f}", f"{sum(proportional) / MIB:.1f}")
     return table
 
 

@@ -188,6 +188,12 @@ def usage_of(pid: int) -> Usage:
     )
 
 
+def proportional_bytes_of(pid: int) -> int:
+    """Return the memory of a process, of pages that others have too only its share (PSS, ``proc(5)``)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.partition("\nPss:")[2].split()[0]) * 1024
+
+
 def family_of(pid: int) -> list[int]:
     """Return the ids of a process and all its descendants."""
     parents = {}
