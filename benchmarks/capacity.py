@@ -26,6 +26,7 @@ from notifier.core.spaces.decide import PollContext, decide
 from notifier.runtime import open_runtime
 from notifier.source import BATCH
 from workers.applying import apply_spaces
+from workers.clients import delivery_client
 from workers.context import Worker
 
 DECIDED: Final = 10_000
@@ -95,7 +96,7 @@ async def _worker(url: str, folder: Path) -> AsyncIterator[Worker]:
     """Make this process a worker that follows the creators but never asks X or delivers anything."""
     async with (
         open_runtime(load(settings_of(url, folder, log_level="WARNING"))) as runtime,
-        runtime.delivery_client(max_connections=1) as client,
+        delivery_client(runtime, max_connections=1) as client,
     ):
         for number in range(WATCHES):
             creator = _creator(number)

@@ -20,10 +20,9 @@ from notifier.core.delivery.retry import RetrySchedule
 from notifier.core.model.api_key import ApiKey, Scope, hash_key
 from notifier.core.model.poll import Cadence
 from notifier.core.spaces.merging import Patience
-from notifier.delivery.client import DeliveryClient, DeliveryClientSettings
 from notifier.errors import ConfigError, UnavailableError
 from notifier.metrics import Tally
-from notifier.source import XClient, origin_of
+from notifier.source.origin import origin_of
 from notifier.store import (
     Database,
     Retrying,
@@ -112,32 +111,6 @@ class Runtime:
                     for call, left in gauges.x_requests_remaining.items()
                 },
             },
-        )
-
-    def x_client(self) -> XClient | None:
-        """Return a client for X's API, None without a bearer token."""
-        settings, store = self.settings, self.store
-        if settings.x_bearer_token is None:
-            return None
-        return XClient(
-            settings.x_api_url,
-            settings.x_bearer_token.get_secret_value(),
-            store.budget,
-            store.refusals,
-            proxy=settings.x_proxy.get_secret_value() if settings.x_proxy else None,
-            clock=self.clock,
-        )
-
-    def delivery_client(self, *, max_connections: int) -> DeliveryClient:
-        """Return a client for deliveries."""
-        settings = self.settings
-        return DeliveryClient(
-            DeliveryClientSettings(
-                timeout_seconds=settings.request_timeout_seconds,
-                max_connections=max_connections,
-                allowed_networks=settings.allowed_networks,
-                proxy=settings.outbound_proxy.get_secret_value() if settings.outbound_proxy else None,
-            )
         )
 
 

@@ -28,6 +28,7 @@ from notifier.runtime import Runtime, open_runtime, report_concerns
 from notifier.store import Retrying, connect, fault_of, key_id_of, schema
 from notifier.store.job_queue import JOB_EXPIRES_MS, from_job, job_queue, to_job
 from notifier.telemetry import configure_logging
+from workers.clients import delivery_client, x_client
 from workers.context import WORKER, Worker
 from workers.deliver import LARGEST_WINDOW
 from workers.failures import adopt_standings
@@ -68,8 +69,8 @@ async def _start(ctx: dict[str, Any]) -> None:
     )
     connections = LARGEST_WINDOW * settings.delivery_partitions
     _allow_files(connections + SPARE_FILES)
-    client = await stack.enter_async_context(runtime.delivery_client(max_connections=connections))
-    x = runtime.x_client()
+    client = await stack.enter_async_context(delivery_client(runtime, max_connections=connections))
+    x = x_client(runtime)
     if x is not None:
         await stack.enter_async_context(x)
     ctx[WORKER] = worker = Worker(new_worker_id(), runtime, x, client, start=start)

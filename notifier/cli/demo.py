@@ -21,8 +21,8 @@ from notifier.cli.demo_record import EXPECTED_COUNT, DemoRecord
 from notifier.cli.event_lines import event_line
 from notifier.cli.listener import Received, create_listener
 from notifier.cli.serving import bind, port_of, run_until_signal, served
+from notifier.cli.simulation import LOOPBACK, Simulation, source_overrides, stand_in
 from notifier.cli.stack import all_in_one
-from notifier.cli.up import LOOPBACK, Simulation, source_overrides, stand_in
 from notifier.config import ENV_PREFIX
 from notifier.core.delivery.signing import generate_secret
 from notifier.errors import UnavailableError

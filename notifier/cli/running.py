@@ -40,10 +40,15 @@ def up(
     The server of NOTIFIER_REDIS_URL is used instead of the embedded one if it is set.
     """
     from notifier.cli.serving import run_until_signal
-    from notifier.cli.up import Simulation, run_up
+    from notifier.cli.up import run_up
 
-    simulated = None if simulation is None else Simulation(simulation, contract, speed, tuple(x or ()))
-    run_until_signal(run_up(workers=workers, simulation=simulated))
+    if simulation is None:
+        run_until_signal(run_up(workers=workers))
+        return
+    from notifier.cli.simulation import Simulation, simulated_source
+
+    source = simulated_source(Simulation(simulation, contract, speed, tuple(x or ())))
+    run_until_signal(run_up(workers=workers, source=source))
 
 
 def api() -> None:
@@ -91,7 +96,7 @@ def simulate(
     docs/simulator.md describes scenarios.
     """
     from notifier.cli.serving import run_until_signal
-    from notifier.cli.up import Simulation, run_simulator
+    from notifier.cli.simulation import Simulation, run_simulator
 
     simulation = Simulation(scenario, contract, speed, tuple(x or ()))
     run_until_signal(run_simulator(simulation, host=host, port=port))

@@ -58,6 +58,11 @@ async def served(
         listening.close()
 
 
+async def for_ever() -> None:
+    """Wait until cancelled."""
+    await asyncio.Event().wait()
+
+
 def run_until_signal(work: Coroutine[object, object, None]) -> None:
     """Run ``work``; the first SIGTERM or SIGINT cancels it, further ones do not interrupt its clean-up."""
     uvloop.run(_until_signal(work))

@@ -19,7 +19,6 @@ from notifier.delivery.pool import Pool
 from notifier.delivery.proxy import EVERYWHERE, ProxyServer
 from notifier.delivery.resolver import ThreadResolver
 from notifier.delivery.sender import Sender
-from notifier.delivery.socks_proxy import SocksProxy
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -124,4 +123,8 @@ def route_of(settings: DeliveryClientSettings, resolver: ThreadResolver) -> Rout
     if settings.proxy is None:
         return Dialler(resolver, settings.allowed_networks, settings.ssl_context)
     server = ProxyServer(settings.proxy, Dialler(resolver, EVERYWHERE, settings.ssl_context))
-    return SocksProxy(server) if server.speaks_socks else HttpProxy(server)
+    if not server.speaks_socks:
+        return HttpProxy(server)
+    from notifier.delivery.socks_proxy import SocksProxy  # noqa: PLC0415 - few need it and its library
+
+    return SocksProxy(server)

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from notifier.cli.demo_record import EXPECTED_COUNT
-from notifier.cli.up import Simulation, run_up
+from notifier.cli.simulation import Simulation, simulated_source
+from notifier.cli.up import run_up
 from notifier.runtime import open_runtime
 from tests.support.commands import Running, run_command, run_command_beside, running_command
 from tests.support.pipeline import MASTER_KEY, quick_settings
@@ -99,8 +100,7 @@ def test_the_stand_in_answers_until_a_signal() -> None:
 
 
 async def test_up_runs_the_stand_in_beside_the_rest(tmp_path: Path) -> None:
-    simulation = Simulation("demo", speed=1e6)
-    work = run_up(workers=0, simulation=simulation)
+    work = run_up(workers=0, source=simulated_source(Simulation("demo", speed=1e6)))
     settings = {"PORT": "0", "ADMIN_KEY": "key", "DATA_DIR": str(tmp_path / "data")}
     async with running_command(work, **settings) as up:
         await up.wait_for("simulating")

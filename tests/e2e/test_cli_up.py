@@ -61,7 +61,7 @@ class Installation:
     @asynccontextmanager
     async def up_in_this_process(self, *, workers: int = 0, **settings: str) -> AsyncIterator[Running]:
         """Run ``up`` until it is ready; without workers, it never is, but has printed all the rest."""
-        work = run_up(workers=workers, simulation=None)
+        work = run_up(workers=workers)
         async with running_command(work, **(self.settings | settings)) as running:
             await running.wait_for("ready" if workers else "nothing is observed until")
             yield running

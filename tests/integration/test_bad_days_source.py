@@ -19,6 +19,7 @@ from notifier.simulator import Limits
 from tests.support.admin_api import KEY, Serve
 from tests.support.pipeline import add_watch
 from tests.support.rig import NOON, Rig, RigWorker, XRequest, open_rig, spaces
+from workers.clients import x_client
 from workers.failures import adopt_standings
 
 pytestmark = pytest.mark.no_cover
@@ -177,7 +178,7 @@ async def restarted(rig: Rig, token: str) -> AsyncIterator[None]:
     """Replace the only worker by one with this token for the same X."""
     settings = rig.runtime.settings.model_copy(update={"x_bearer_token": SecretStr(token)})
     async with open_runtime(settings, clock=rig.clock) as runtime:
-        x = runtime.x_client()
+        x = x_client(runtime)
         assert x is not None
         async with x:
             controlled = replace(runtime, wakeup=rig.runtime.wakeup)

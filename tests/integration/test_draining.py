@@ -17,6 +17,7 @@ from tests.support.dispatching import allow_full_concurrency, dispatch_events
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from workers import dispatch
+from workers.clients import delivery_client
 from workers.context import Worker
 from workers.deliver import WINDOW, deliver
 from workers.housekeeping import sweep
@@ -31,7 +32,7 @@ PARTITIONS = 2
 async def draining_worker(redis_url: str) -> AsyncIterator[Worker]:
     """Return a worker that drains by itself and hears no wakeups."""
     settings = quick_settings(redis_url, delivery_partitions=PARTITIONS)
-    async with open_runtime(settings) as runtime, runtime.delivery_client(max_connections=64) as client:
+    async with open_runtime(settings) as runtime, delivery_client(runtime, max_connections=64) as client:
         worker = Worker("alone", runtime, None, client, start=start)
         yield worker
         await ended(worker)

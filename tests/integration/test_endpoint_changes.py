@@ -20,6 +20,7 @@ from tests.support.queue import add, claim, queue_events
 from tests.support.two_workers import WorkerCrashedError
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
+from workers.clients import delivery_client
 from workers.context import Worker
 from workers.dispatch import empty_outbox
 
@@ -94,7 +95,7 @@ async def test_an_endpoint_not_yet_known_in_its_partition_gets_its_first_event(
         await add(store, "a", event_types=("*",))
     event = numbered_event(1)
     await store.events.commit(event)
-    async with runtime.delivery_client(max_connections=1) as client:
+    async with delivery_client(runtime, max_connections=1) as client:
         await empty_outbox(Worker("worker", runtime, None, client))
     assert [each.event_id for each in await claim(store)] == [event.id]
 

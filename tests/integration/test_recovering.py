@@ -26,6 +26,7 @@ from tests.support.queue import add, claim, queue_events, settle, settled
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
+from workers.clients import delivery_client
 from workers.context import Worker
 from workers.recover import recover
 
@@ -53,7 +54,7 @@ async def store(runtime: Runtime) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def worker(runtime: Runtime) -> AsyncIterator[Worker]:
-    async with runtime.delivery_client(max_connections=1) as client:
+    async with delivery_client(runtime, max_connections=1) as client:
         yield Worker("worker", runtime, None, client)
 
 

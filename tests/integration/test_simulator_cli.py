@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from notifier.cli import app
 from notifier.cli.serving import bind, port_of
-from notifier.cli.up import Simulation, stand_in
+from notifier.cli.simulation import Simulation, stand_in
 from notifier.errors import ConfigError
 
 ENDED, CALLED_OFF = "1YqKDqWqdPLsV", "1zqKVXPQhvZJB"

@@ -34,6 +34,7 @@ from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from tests.support.worker import running_worker
 from workers.challenge import challenge
+from workers.clients import delivery_client
 from workers.context import Worker
 from workers.deliver import deliver
 from workers.dispatch import empty_outbox
@@ -178,7 +179,7 @@ async def controlled_worker(redis_url: str) -> AsyncIterator[Worker]:
     settings = quick_settings(redis_url)
     async with open_runtime(settings, clock=Clock()) as runtime:
         noted = replace(runtime, wakeup=RecordedWakeups(runtime.store.database))
-        async with runtime.delivery_client(max_connections=4) as client:
+        async with delivery_client(runtime, max_connections=4) as client:
             yield Worker("worker", noted, None, client)
 
 

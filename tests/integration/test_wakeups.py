@@ -16,6 +16,7 @@ from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 from workers import jobs
+from workers.clients import delivery_client
 from workers.context import Worker
 
 pytestmark = pytest.mark.server
@@ -32,7 +33,7 @@ async def runtime(redis_url: str) -> AsyncIterator[Runtime]:
 @pytest.fixture
 async def worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker that runs what is rung for."""
-    async with runtime.delivery_client(max_connections=4) as client:
+    async with delivery_client(runtime, max_connections=4) as client:
         worker = Worker("alone", runtime, None, client, start=jobs.start)
         listening = asyncio.create_task(jobs.listen(worker))
         yield worker
@@ -130,7 +131,7 @@ async def test_a_worker_listens_again_after_a_failure(
     monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.0)
     wakeup = FailsOnce(runtime.store.database)
     started: list[JobName] = []
-    async with runtime.delivery_client(max_connections=1) as client:
+    async with delivery_client(runtime, max_connections=1) as client:
         worker = Worker("alone", replace(runtime, wakeup=wakeup), None, client)
         worker.start = lambda _, job: started.append(job)
         monkeypatch.setattr(jobs, "start", worker.start)
@@ -156,14 +157,14 @@ class TestAlarms:
         assert worker.alarms == {}
 
     async def test_an_alarm_rings_for_any_worker(self, runtime: Runtime) -> None:
-        async with runtime.delivery_client(max_connections=1) as client:
+        async with delivery_client(runtime, max_connections=1) as client:
             worker = Worker("alone", runtime, None, client)
             worker.ring_in(Job.OBSERVE, 0.0)
             assert await runtime.wakeup.next(seconds=2.0) == Job.OBSERVE
             await wait_until(lambda: not worker.background)
 
     async def test_a_worker_that_stops_starts_nothing_more(self, runtime: Runtime) -> None:
-        async with runtime.delivery_client(max_connections=1) as client:
+        async with delivery_client(runtime, max_connections=1) as client:
             worker = Worker("alone", runtime, None, client)
             worker.stopping.set()
             worker.ring_in(Job.OBSERVE, 0.0)

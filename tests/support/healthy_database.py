@@ -15,6 +15,7 @@ from notifier.store import Job, Settlement, Store, deliver_job, schema
 from notifier.store.job_queue import job_queue
 from tests.support.pipeline import numbered_event, quick_settings
 from tests.support.rig import open_rig
+from workers.clients import delivery_client
 from workers.context import Worker
 from workers.recover import recover
 
@@ -132,7 +133,7 @@ async def _recover_some(runtime: Runtime) -> Endpoint:
     late = await _endpoint(store, "late")
     span = await store.recoveries.span_since(0)
     await store.recoveries.start(RecoveryId("rec_done"), late, span, count=1)
-    async with runtime.delivery_client(max_connections=1) as client:
+    async with delivery_client(runtime, max_connections=1) as client:
         await recover(Worker("worker", runtime, None, client))
     await store.recoveries.start(RecoveryId("rec_runs"), late, span, count=1)
     return late

@@ -16,6 +16,7 @@ from notifier.store import LoggedEvent
 from tests.support.api_runtime import Clock
 from tests.support.pipeline import quick_settings
 from workers.applying import apply_spaces
+from workers.clients import delivery_client
 from workers.context import Worker
 from workers.deliver import deliver
 from workers.dispatch import empty_outbox
@@ -32,7 +33,7 @@ async def offline_worker(redis_url: str, clock: Clock, **settings: Any) -> Async
     options = quick_settings(redis_url, confirm_seconds=MIN_SECONDS_APART, **settings)
     async with (
         open_runtime(options, clock=clock) as runtime,
-        runtime.delivery_client(max_connections=8) as client,
+        delivery_client(runtime, max_connections=8) as client,
     ):
         yield Worker("fed", runtime, None, client)
 

@@ -22,6 +22,7 @@ from notifier.store import LoggedEvent
 from tests.support.api_runtime import Clock, wakeups_of
 from tests.support.billing_x import SPACE, USER
 from tests.support.rig import Rig, RigWorker, XRequest, open_rig
+from workers.clients import x_client
 from workers.failures import adopt_standings
 
 Record: TypeAlias = dict[str, Any]
@@ -315,7 +316,7 @@ class Loop:
         settings = self.rig.runtime.settings.model_copy(update=changes)
         runtime = await self._stack.enter_async_context(open_runtime(settings, clock=self.rig.clock))
         runtime = replace(runtime, wakeup=self.rig.runtime.wakeup)
-        x = runtime.x_client()
+        x = x_client(runtime)
         assert x is not None
         await self._stack.enter_async_context(x)
         worker = RigWorker(f"with {x.origin}", runtime, x, self.rig.workers[0].client)

@@ -27,6 +27,7 @@ from notifier.store import Job, JobName
 from tests.support.api_runtime import Clock, RecordedWakeups, wakeups_of
 from tests.support.pipeline import add_endpoint, add_watch, quick_settings
 from tests.support.receiver import Receiver
+from workers.clients import delivery_client, x_client
 from workers.context import Worker
 from workers.housekeeping import sweep
 from workers.observe import observe
@@ -227,8 +228,8 @@ async def open_rig(
         for number in range(workers):
             runtime = await stack.enter_async_context(open_runtime(chosen, clock=clock))
             runtime = replace(runtime, wakeup=RecordedWakeups(runtime.store.database))
-            client = await stack.enter_async_context(runtime.delivery_client(max_connections=1))
-            asking = runtime.x_client()
+            client = await stack.enter_async_context(delivery_client(runtime, max_connections=1))
+            asking = x_client(runtime)
             if asking is not None:
                 await stack.enter_async_context(asking)
             opened.append(RigWorker(f"worker-{number}", runtime, asking, client))

@@ -25,6 +25,7 @@ from notifier.store.scripts import ScriptCall
 from tests.support.api_runtime import MASTER_KEY, Clock
 from tests.support.space_machine import CROWD, SPACES, Answer, Fault, X
 from workers.applying import apply_spaces
+from workers.clients import delivery_client
 from workers.context import Worker
 from workers.health import note_health
 from workers.timers import fire_timers
@@ -103,7 +104,7 @@ class WorkerPair:
         self._operator = await self._runtime()
         runtimes = [await self._runtime(), await self._runtime()]
         self.workers = [
-            Worker(str(number), runtime, None, runtime.delivery_client(max_connections=1))
+            Worker(str(number), runtime, None, delivery_client(runtime, max_connections=1))
             for number, runtime in enumerate(runtimes)
         ]
 
