@@ -1,4 +1,4 @@
-"""How long an event takes through an idle system: from X's answer, and from a commit by another process."""
+"""An event through an idle system: from X's answer, a commit, or a call of the API until its POST."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import WORKER, BenchmarkError, process, valkey
+from benchmarks.processes import PYTHON, WORKER, BenchmarkError, free_port, process, valkey
 from benchmarks.serving import NO_CONTENT, Answer, Connection, json_answer
 from benchmarks.waiting import wait_until
 from benchmarks.workload import load, register, settings_of, space_answer, subscribers, test_event
@@ -26,6 +28,7 @@ from notifier.core.model.watch import OnFirstSight, Watch, WatchKind
 from notifier.runtime import Runtime, open_runtime
 from notifier.store import Job
 
+API: Final = (PYTHON, "-m", "notifier.cli", "api")
 SPACE_ID: Final = "1benchLATENCY"
 POLL_SECONDS: Final = "0.2"
 WARM_UP: Final = 5
@@ -58,6 +61,11 @@ class Ends:
             self.ended.setdefault(int(number[1]), now)
         transport.write(NO_CONTENT)
 
+    def in_turn(self, _head: bytes, _body: bytes, transport: asyncio.Transport) -> None:
+        """Answer a delivery that is the only one on its way."""
+        self.ended[len(self.began)] = time.perf_counter()
+        transport.write(NO_CONTENT)
+
     def missing(self, count: int) -> list[int]:
         """Return which of the first events, including the warm-up, did not arrive."""
         return [number for number in range(1, WARM_UP + count + 1) if number not in self.ended]
@@ -81,6 +89,7 @@ async def latency(console: Console, *, events: int) -> None:
     for name, measure in (
         ("X has answered → POST received", from_answer),
         ("another process has committed → POST received", from_commit),
+        ("the API is called → POST received", from_call),
     ):
         console.print(f"[dim]{name}[/dim]")
         table.add_row(name, *(f"{value * 1000:.1f}" for value in _percentiles(await measure(events))))
@@ -117,27 +126,61 @@ async def from_commit(count: int) -> list[float]:
     return ends.delays(count)
 
 
-async def _commit_one(runtime: Runtime, ends: Ends, number: int, endpoint: EndpointId) -> None:
-    await runtime.store.events.commit(test_event(number, endpoint))
-    ends.began[number] = time.perf_counter()
-    await runtime.wakeup.ring(Job.DISPATCH)
+async def from_call(count: int) -> list[float]:
+    """Have the API send test events one by one."""
+    ends = Ends()
+    port, key = free_port(), "a-key-for-benchmarks"
+    async with _serving(ends.in_turn) as url, _running({"port": str(port), "admin_key": key}, API) as runtime:
+        receivers = subscribers(runtime, url, 1)
+        await register(runtime, receivers)
+        root = f"http://127.0.0.1:{port}"
+        async with aiohttp.ClientSession(root, headers={"Authorization": f"Bearer {key}"}) as session:
+            await _until_serving(session)
+            for number in range(1, count + WARM_UP + 1):
+                ends.began[number] = time.perf_counter()
+                async with session.post(f"/v1/endpoints/{receivers[0].endpoint.id}/test") as answer:
+                    answer.raise_for_status()
+                await _until_arrived(ends, number)
+                await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311  guards nothing
+    return ends.delays(count)
 
+
+async def _until_serving(session: aiohttp.ClientSession) -> None:
+    async def serves() -> bool:
+        try:
+            async with session.get("/readyz") as answer:
+                return answer.status == HTTPStatus.OK
+        except aiohttp.ClientConnectionError:
+            return False
+
+    await wait_until(serves, seconds=EVENT_SECONDS, what="the API serves")
+
+
+async def _until_arrived(ends: Ends, number: int) -> None:
     async def has_arrived() -> bool:
         return number in ends.ended
 
     await wait_until(has_arrived, seconds=EVENT_SECONDS, what=f"event {number} arrived", every=0.002)
 
 
+async def _commit_one(runtime: Runtime, ends: Ends, number: int, endpoint: EndpointId) -> None:
+    await runtime.store.events.commit(test_event(number, endpoint))
+    ends.began[number] = time.perf_counter()
+    await runtime.wakeup.ring(Job.DISPATCH)
+    await _until_arrived(ends, number)
+
+
 @asynccontextmanager
-async def _running(more: dict[str, str]) -> AsyncIterator[Runtime]:
+async def _running(more: dict[str, str], *others: Sequence[str]) -> AsyncIterator[Runtime]:
+    """Run a worker, and other processes by their commands, with these settings."""
     with TemporaryDirectory(prefix="notifier-bench-") as name:
         folder = Path(name)
         async with valkey(folder) as (url, _):
             settings = settings_of(url, folder, **more)
-            async with (
-                open_runtime(load(settings)) as runtime,
-                process(*WORKER, log=folder / "worker.log", settings=settings),
-            ):
+            async with open_runtime(load(settings)) as runtime, AsyncExitStack() as stack:
+                for number, command in enumerate((WORKER, *others)):
+                    log = folder / f"process{number}.log"
+                    await stack.enter_async_context(process(*command, log=log, settings=settings))
                 yield runtime
 
 

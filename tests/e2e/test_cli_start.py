@@ -27,9 +27,9 @@ def test_the_help_names_every_command() -> None:
     done = run_command("--help")
     assert done.code == 0
     for command in ("up", "api", "worker", "simulate", "listen", "sign", "verify", "demo"):
-        assert f"│ {command} " in done.output
+        assert f"\n  {command} " in done.output
     for group in ("watches", "endpoints", "events", "deliveries"):
-        assert f"│ {group} " in done.output
+        assert f"\n  {group} " in done.output
 
 
 def test_the_version(tmp_path: Path) -> None:
