@@ -148,7 +148,7 @@ async def _commit_events(setup: Setup, pending: int) -> tuple[float, float]:
         await store.spaces.commit(events[start : start + COMMITTED_AT_ONCE])
     logged = await _memory_used(setup)
     complete: list[EventId] = []
-    while entries := await store.events.undispatched(limit=COMMITTED_AT_ONCE, complete=complete):
+    while entries := (await store.events.undispatched(limit=COMMITTED_AT_ONCE, complete=complete)).entries:
         complete = [entry.id for entry in entries]
         async for _ in store.queue.owe([Owed(entry, setup.endpoints) for entry in entries]):
             pass

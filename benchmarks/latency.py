@@ -88,7 +88,7 @@ async def latency(console: Console, *, events: int) -> None:
         column.justify = "right"
     for name, measure in (
         ("X has answered → POST received", from_answer),
-        ("another process has committed → POST received", from_commit),
+        ("another process commits → POST received", from_commit),
         ("the API is called → POST received", from_call),
     ):
         console.print(f"[dim]{name}[/dim]")
@@ -114,7 +114,7 @@ async def from_answer(count: int) -> list[float]:
 
 
 async def from_commit(count: int) -> list[float]:
-    """Commit events one by one as the API does for a test, with a wakeup to dispatch."""
+    """Commit events one by one as the API does for a test."""
     ends = Ends()
     async with _serving(ends.receiver) as url, _running({}) as runtime:
         receivers = subscribers(runtime, url, 1)
@@ -164,9 +164,8 @@ async def _until_arrived(ends: Ends, number: int) -> None:
 
 
 async def _commit_one(runtime: Runtime, ends: Ends, number: int, endpoint: EndpointId) -> None:
-    await runtime.store.events.commit(test_event(number, endpoint))
     ends.began[number] = time.perf_counter()
-    await runtime.wakeup.ring(Job.DISPATCH)
+    await runtime.store.events.commit(test_event(number, endpoint))
     await _until_arrived(ends, number)
 
 

@@ -175,7 +175,6 @@ async def _prepare(runtime: Runtime, shape: Shape, sink: SinkClient, *, workers:
     await wait_until(all_run, seconds=START_SECONDS, what="every worker has started")
     for number in range(WARM_UP):
         await runtime.store.events.commit(test_event(number, receivers[0].endpoint.id))
-    await runtime.wakeup.ring(Job.DISPATCH)
     await sink.wait_for(WARM_UP)
     await _all_settled(runtime)
     await sink.reset()

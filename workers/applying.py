@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
@@ -47,6 +48,16 @@ class Matched:
     tracked: TrackedSpace
     watches: tuple[Watch, ...]
 
+    @classmethod
+    def by(cls, tracked: TrackedSpace, watches: Iterable[Watch]) -> Self:
+        """Return a Space with those of the watches that are polling, each once and in order of their ids."""
+        polling = {watch.id: watch for watch in watches if watch.is_polling}
+        return cls(tracked, tuple(polling[each] for each in sorted(polling)))
+
+    def joined_by(self, watches: Iterable[Watch]) -> Self:
+        """Return the Space with more watches."""
+        return self.by(self.tracked, (*self.watches, *watches))
+
 
 async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Observation) -> None:
     """Apply an answer about Spaces.
@@ -56,13 +67,21 @@ async def apply_spaces(worker: Worker, subjects: Sequence[str], observation: Obs
     """
     call = observation.question.call
     _note_unknown_states(worker, observation)
-    asking = await _asking(worker, call, subjects)
-    remaining = tuple(dict.fromkeys((*(subjects if call is Call.LOOKUP else ()), *observation.snapshots)))
-    context = await circumstances(worker, observation)
+    remaining = [
+        SpaceId(each)
+        for each in dict.fromkeys((*(subjects if call is Call.LOOKUP else ()), *observation.snapshots))
+    ]
+    # News is worth most at once: what does not depend on each other is read at the same time.
+    asking, context, matched = await asyncio.gather(
+        _asking(worker, call, subjects),
+        circumstances(worker, observation),
+        _match(worker, remaining, observation),
+    )
     for _ in range(TRIES):
-        remaining = await _apply(worker, [SpaceId(each) for each in remaining], observation, asking, context)
+        remaining = await _apply(worker, matched, observation, asking, context)
         if not remaining:
             break
+        matched = await _match(worker, remaining, observation)
     else:
         raise VersionConflictError(f"{len(remaining)} Spaces kept changing while they were decided on")
     answered = [watch for watch in asking if observation.is_answered(watch.subject or "")]
@@ -96,20 +115,21 @@ async def _asking(worker: Worker, call: Call, subjects: Sequence[str]) -> tuple[
 
 async def _apply(
     worker: Worker,
-    space_ids: Sequence[SpaceId],
+    matched: Mapping[SpaceId, Matched],
     observation: Observation,
     asking: Sequence[Watch],
     context: PollContext,
-) -> tuple[SpaceId, ...]:
+) -> list[SpaceId]:
     """Decide and commit once; return the Spaces that other workers changed in the meantime."""
     store, runtime = worker.runtime.store, worker.runtime
-    matched = await _match(worker, space_ids, observation, asking)
     lists = frozenset(lists_asked(asking))
+    searching = [watch for watch in asking if watch.kind is WatchKind.SEARCH]
     commits: list[Commit] = []
     in_doubt: list[str] = []
     unseen: dict[str, NextPoll | None] = {}
     unfollowed: list[SpaceId] = []
-    for space_id, record in matched.items():
+    for space_id, found in matched.items():
+        record = found.joined_by(searching) if space_id in observation.snapshots else found
         decision = decide(
             record.tracked.known,
             observation.evidence(space_id),
@@ -132,7 +152,7 @@ async def _apply(
             count_events(worker, commit.events)
     if in_doubt:
         await ask_lists(worker, in_doubt, now=observation.answered_at)
-    return tuple(commit.known.space.id for commit, went_in in zip(commits, done, strict=True) if not went_in)
+    return [commit.known.space.id for commit, went_in in zip(commits, done, strict=True) if not went_in]
 
 
 def _context_of(
@@ -162,21 +182,21 @@ def _commit(worker: Worker, known: KnownSpace, events: tuple[Event, ...], matche
 
 
 async def _match(
-    worker: Worker, space_ids: Sequence[SpaceId], observation: Observation, asking: Sequence[Watch]
+    worker: Worker, space_ids: Sequence[SpaceId], observation: Observation
 ) -> dict[SpaceId, Matched]:
-    """Read the Spaces' records and find every watch that each belongs to."""
+    """Read the Spaces' records, and find every watch that each belongs to but the searches that show it."""
     store = worker.runtime.store
     tracked = await store.spaces.read_many(space_ids)
     people = {
         space_id: people_of(observation.snapshots.get(space_id), record.known.space if record.known else None)
         for space_id, record in tracked.items()
     }
-    linked = await store.watches.get_many({each for record in tracked.values() for each in record.watch_ids})
-    by_space = await store.watches.by_subjects(WatchKind.SPACE, space_ids)
-    by_person = await store.watches.by_subjects(
-        WatchKind.CREATOR, sorted({person for each in people.values() for person in each.all})
+    everyone = sorted({person for each in people.values() for person in each.all})
+    linked, by_space, by_person = await asyncio.gather(
+        store.watches.get_many({each for record in tracked.values() for each in record.watch_ids}),
+        store.watches.by_subjects(WatchKind.SPACE, space_ids),
+        store.watches.by_subjects(WatchKind.CREATOR, everyone),
     )
-    searching = [watch for watch in asking if watch.kind is WatchKind.SEARCH]
     matched = {}
     for space_id, record in tracked.items():
         watches = [linked[each] for each in record.watch_ids if each in linked]
@@ -187,9 +207,7 @@ async def _match(
             for person in known_as.all
             if person in by_person and known_as.are_followed_by(by_person[person])
         ]
-        watches += searching if space_id in observation.snapshots else []
-        polling = {watch.id: watch for watch in watches if watch.is_polling}
-        matched[space_id] = Matched(record, tuple(polling[each] for each in sorted(polling)))
+        matched[space_id] = Matched.by(record, watches)
     return matched
 
 

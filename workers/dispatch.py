@@ -44,12 +44,15 @@ async def _dispatch_all(worker: Worker) -> None:
     store = worker.runtime.store
     complete: list[EventId] = []
     count = 0
-    while events := await store.events.undispatched(
-        limit=BATCH, complete=complete, with_bodies=count < WITH_BODIES
-    ):
+    while True:
+        events, generation = await store.events.undispatched(
+            limit=BATCH, complete=complete, with_bodies=count < WITH_BODIES
+        )
+        if not events:
+            return
         count += len(events)
         complete = [event.id for event in events]
-        unknown = await _dispatch(worker, events, await store.endpoints.all())
+        unknown = await _dispatch(worker, events, await store.endpoints.all(generation=generation))
         while unknown:
             # Created a moment ago and not known in their partitions yet, or deleted: those get nothing.
             existing = {each for each in unknown if await store.endpoints.apply(each)}

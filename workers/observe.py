@@ -147,39 +147,48 @@ async def _take(worker: Worker, x: XClient, poll: ClaimedQuestion, health: Healt
         return
     poll = replace(poll, question=affordable.question, due=affordable.due)
     observation = await x.ask(poll.question, urgency=poll.urgency)
-    await settle(worker, observation, affordable.hold)
+    # News is worth most at once; what it cost is noted meanwhile.
+    _, comes_back = await asyncio.gather(
+        settle(worker, observation, affordable.hold), _take_in(worker, poll, observation, health)
+    )
+    if comes_back:
+        await _come_back(worker, poll, observation)
+
+
+async def _take_in(worker: Worker, poll: ClaimedQuestion, observation: Observation, health: Health) -> bool:
+    """Take in an answer or a failure, and have the events dispatched; return whether the poll comes back."""
+    comes_back = False
     result = observation.failure.kind if observation.failure else "ok"
     worker.runtime.tally.count(metrics.OBSERVATIONS, poll.call, result)
     try:
         if observation.failure is not None:
             await put_off(worker, poll, observation.failure)
         else:
-            await _apply(worker, poll, observation, health)
+            comes_back = await _apply(worker, poll, observation, health)
     except VersionConflictError as error:
         # The poll stays leased and returns later; the other polls of this job continue.
         log.warning("observe.contended", call=poll.call, reason=error.message)
     await empty_outbox(worker)
+    return comes_back
 
 
-async def _apply(worker: Worker, poll: ClaimedQuestion, observation: Observation, health: Health) -> None:
-    """Take in an answer."""
+async def _apply(worker: Worker, poll: ClaimedQuestion, observation: Observation, health: Health) -> bool:
+    """Take in an answer; return whether its poll comes back with the next discovery."""
     if poll.call in health.calls:
         await note_health(worker, partial(after_answer, call=poll.call))
     if poll.call is Call.USERS:
         await apply_names(worker, poll, observation)
-        return
+        return False
     await note_answer(worker, poll, observation)
     await apply_spaces(worker, poll.subjects, observation)
-    if not await ask_each_creator(worker, poll, observation):
-        await _come_back(worker, poll, observation)
+    return not await ask_each_creator(worker, poll, observation) and poll.call in DISCOVERY
 
 
 async def _come_back(worker: Worker, poll: ClaimedQuestion, observation: Observation) -> None:
     """File the next poll of creators and searches; a Space's own is filed with its commit."""
-    if poll.call in DISCOVERY:
-        now, wait = observation.answered_at, worker.runtime.cadence.discovery
-        stretch = await _discovery_stretch(worker, now=now)
-        # With the new day comes new money, so nothing is put off beyond its beginning for want of it.
-        later = max(now + wait, min(now + wait * stretch, next_day(now)))
-        again = NextPoll(later, Urgency.PATIENT)
-        await worker.runtime.store.polls.schedule(poll.call, dict.fromkeys(poll.subjects, again))
+    now, wait = observation.answered_at, worker.runtime.cadence.discovery
+    stretch = await _discovery_stretch(worker, now=now)
+    # With the new day comes new money, so nothing is put off beyond its beginning for want of it.
+    later = max(now + wait, min(now + wait * stretch, next_day(now)))
+    again = NextPoll(later, Urgency.PATIENT)
+    await worker.runtime.store.polls.schedule(poll.call, dict.fromkeys(poll.subjects, again))

@@ -28,7 +28,6 @@ from notifier.core.model.reasons import DisabledReason
 from notifier.errors import ConflictError
 from notifier.http.access import key
 from notifier.http.reply import Reply
-from notifier.store import Job
 
 TEST_MESSAGE: Final = "This is a test: the endpoint is reached and can check the signature."
 
@@ -135,7 +134,6 @@ async def test_endpoint(call: Call[None, None]) -> Reply[TestView]:
         endpoint_id=endpoint.id,
     )
     await call.runtime.store.events.commit(event)
-    await hint(call.runtime.wakeup.ring(Job.DISPATCH))
     return Reply.of(TestView(event_id=event.id))
 
 

@@ -44,6 +44,7 @@ class SharedBudget:
     def __init__(self, database: Database, origin: str = "") -> None:
         self._database = database
         self._origin = origin
+        self._seen: tuple[str, Buckets] | None = None  # as stored when this process last read or replaced it
 
     async def wait(self, call: Call, urgency: Urgency, *, now: float) -> float:
         """Return the seconds to wait for a request, 0 where it may go now; takes none."""
@@ -53,11 +54,14 @@ class SharedBudget:
     async def take(self, call: Call, urgency: Urgency, *, now: float) -> float:
         """Take one request; returns 0, or the seconds to wait for one."""
         for _ in range(TRIES):
-            text, record = await self._own()
+            was_read = self._seen is None
+            text, record = self._seen or await self._own()
             seconds = buckets.wait(record, call, urgency, now=now)
-            if seconds > 0:
+            if seconds > 0 and was_read:
                 return seconds
-            if await self._replace(text, buckets.take(record, call, urgency, now=now)):
+            if seconds > 0:
+                self._seen = None  # other workers may have changed it meanwhile
+            elif await self._replace(text, buckets.take(record, call, urgency, now=now)):
                 return 0.0
         return CONTENDED_SECONDS
 
@@ -87,14 +91,15 @@ class SharedBudget:
     async def _note(self, change: Callable[[Buckets], Buckets]) -> None:
         """Change the record. One that others keep changing stays: the next answer says the same."""
         for _ in range(TRIES):
-            text, record = await self._own()
+            text, record = self._seen or await self._own()
             if await self._replace(text, change(record)):
                 return
 
     async def _own(self) -> tuple[str, Buckets]:
         """Read the text that is stored, and the record of our own origin."""
         text, record = await self._read()
-        return text, record if record.origin == self._origin else Buckets(origin=self._origin)
+        self._seen = text, record if record.origin == self._origin else Buckets(origin=self._origin)
+        return self._seen
 
     async def _read(self) -> tuple[str, Buckets]:
         async with self._database.translated():
@@ -102,8 +107,11 @@ class SharedBudget:
         return text or "", BUCKETS.validate_json(text) if text else Buckets()
 
     async def _replace(self, text: str, record: Buckets) -> bool:
+        """Replace the record unless it is another by now than ``text``; what is seen then has to be read."""
         ttl = CLOSED_TTL_SECONDS if record.closed_until else TTL_SECONDS
-        replaced = await self._database.run(
-            REPLACE, keys=[schema.BUCKETS()], args=[BUCKETS.dump_json(record), text, ttl]
-        )
+        new = BUCKETS.dump_json(record).decode()
+        self._seen = None
+        replaced = await self._database.run(REPLACE, keys=[schema.BUCKETS()], args=[new, text, ttl])
+        if replaced:
+            self._seen = new, record
         return bool(replaced)

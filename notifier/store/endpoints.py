@@ -264,10 +264,15 @@ class Endpoints:
                     pass
         return dropped
 
-    async def all(self) -> Mapping[EndpointId, Endpoint]:
-        """Return every endpoint by id, read again only when one has changed."""
+    async def all(self, *, generation: str | None = None) -> Mapping[EndpointId, Endpoint]:
+        """Return every endpoint by id, read again only when one has changed.
+
+        Args:
+            generation: Of the endpoints, where the caller has just learned it.
+        """
         async with self._database.translated():
-            generation = await self._database.redis.get(schema.ENDPOINTS_GENERATION()) or ""
+            if generation is None:
+                generation = await self._database.redis.get(schema.ENDPOINTS_GENERATION()) or ""
             if generation != self._generation:
                 endpoint_ids = await self._database.redis.zrange(schema.ENDPOINTS(), 0, -1)
                 self._all = await self.get_many(endpoint_ids)

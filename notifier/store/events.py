@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from notifier.core.events.event import Event, EventType, Routing, encode
 from notifier.core.model.ids import EventId, SpaceId
@@ -21,7 +21,7 @@ from notifier.store.scripts import Script, script
 from notifier.store.watches import WATCH
 
 LOG_PLAIN: Final[Script[int]] = script("log_plain")
-READ_OUTBOX: Final[Script[list[list[Any]]]] = script("read_outbox")
+READ_OUTBOX: Final[Script[tuple[str, list[list[Any]]]]] = script("read_outbox")
 TRIM_LOG: Final[Script[int]] = script("trim_log")
 
 FIELDS = ("type", "body", "routing", "space", "sequence", "serial", "at")
@@ -57,6 +57,13 @@ class OutboxEntry:
     sequence: int | None
 
 
+class Outbox(NamedTuple):
+    """The oldest entries of the outbox, and the generation of the endpoints at that moment."""
+
+    entries: list[OutboxEntry]
+    generation: str
+
+
 @dataclass(frozen=True, slots=True)
 class WatchChange:
     """A change of a watch that goes in together with the event that reports it.
@@ -79,7 +86,7 @@ class Events:
         self.bodies = Bodies(database)
 
     async def commit(self, event: Event, *, change: WatchChange | None = None) -> bool:
-        """Log an event that is not about a Space, and put it in the outbox.
+        """Log an event that is not about a Space, put it in the outbox, and wake a worker to dispatch it.
 
         Where it reports a change of a watch, the watch is changed in the same step.
 
@@ -185,7 +192,7 @@ class Events:
 
     async def undispatched(
         self, *, limit: int, complete: Collection[EventId] = (), with_bodies: bool = False
-    ) -> list[OutboxEntry]:
+    ) -> Outbox:
         """Read the oldest entries of the outbox, after those that are dispatched were taken out of it.
 
         Entries whose event has expired are dropped.
@@ -197,12 +204,12 @@ class Events:
                 question where those are made at once, and costs one where they are not.
         """
         asked = self.bodies.forgotten
-        rows = await self._database.run(
+        generation, rows = await self._database.run(
             READ_OUTBOX, keys=[schema.OUTBOX()], args=[limit, int(with_bodies), *complete]
         )
         for event_id, *_, at, body in rows if with_bodies else ():
             self.bodies.keep(EventId(event_id), (body.encode(), int(at) / 1000), asked=asked)
-        return [_outbox_entry(row) for row in rows]
+        return Outbox([_outbox_entry(row) for row in rows], generation)
 
     async def trim(self) -> int:
         """Drop entries of the log's indexes whose events have expired; returns how many."""

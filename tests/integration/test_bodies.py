@@ -29,7 +29,7 @@ async def dispatched(store: Store, count: int) -> list[EventId]:
     endpoint = await add(store, "a", max_concurrency=1)
     await claim(store)  # The worker knows that the endpoint was added.
     events = await commit_space_events(store, "A", *range(1, count + 1))
-    entries = await store.events.undispatched(limit=count, with_bodies=True)
+    entries, _ = await store.events.undispatched(limit=count, with_bodies=True)
     async for _ in store.queue.owe([Owed(entry, [endpoint]) for entry in entries]):
         pass
     return events

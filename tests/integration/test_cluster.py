@@ -125,7 +125,7 @@ async def add(store: Store, name: str, **changes: Any) -> Endpoint:
 
 async def deliver(store: Store, endpoints: list[Endpoint]) -> None:
     """Run the scripts of dispatch, delivery, failure and redelivery."""
-    waiting = await store.events.undispatched(limit=10)
+    waiting, _ = await store.events.undispatched(limit=10)
     await dispatch_events(store, [(entry.id, endpoints) for entry in waiting])
     jobs = await store.waiting_work(now=NOW)
     assert "dispatch" not in jobs

@@ -140,7 +140,8 @@ async def test_only_currently_subscribed_events_are_recovered_and_no_tests(
     await commit_space_events(store, "A", 1, 2)
     await commit_space_events(store, "B", 1)
     await log(store, 1)
-    await dispatch_events(store, [(event.id, []) for event in await store.events.undispatched(limit=10)])
+    waiting = (await store.events.undispatched(limit=10)).entries
+    await dispatch_events(store, [(event.id, []) for event in waiting])
     endpoint = await add(store, "f", filters=Filters(space_ids=("A",)))
     recovery = await start(store, endpoint)
     await run(worker)

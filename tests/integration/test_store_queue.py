@@ -27,7 +27,7 @@ async def test_dispatching_an_event_repeatedly_makes_one_delivery(store: Store) 
     await dispatch_events(store, [(events[0], [endpoint])])
     assert [each.event_id for each in await claim(store)] == events
     assert await claim(store) == []
-    assert await store.events.undispatched(limit=10) == []
+    assert (await store.events.undispatched(limit=10)).entries == []
 
 
 async def test_a_dispatch_wakes_each_partition_once_until_it_is_drained(store: Store) -> None:
@@ -262,7 +262,7 @@ async def test_the_sweep_wakes_each_partition_with_work_once_in_a_while(store: S
     await store.events.commit(event)
     assert await store.waiting_work(now=1.0) == ["dispatch"]
     await dispatch_events(store, [(event.id, [endpoint])])
-    assert await store.events.undispatched(limit=1, complete=[event.id]) == []
+    assert (await store.events.undispatched(limit=1, complete=[event.id])).entries == []
     await store.database.redis.delete(schema.PARTITION_WAKEUP(0))
     assert await store.waiting_work(now=1.0) == ["deliver:0"]
     assert await store.waiting_work(now=1.0) == []

@@ -154,7 +154,7 @@ class DeliveryLoad:
         async def is_settled() -> bool:
             gauges = await self.runtime.store.gauges(now=self.runtime.clock())
             outbox = await self.runtime.store.events.undispatched(limit=1)
-            return gauges.deliveries_pending == 0 and not outbox
+            return gauges.deliveries_pending == 0 and not outbox.entries
 
         await wait_until(
             is_settled, timeout=SETTLED_WITHIN_SECONDS, interval=0.1, message="every delivery is settled"

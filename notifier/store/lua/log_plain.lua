@@ -1,8 +1,8 @@
 #!lua
 -- include: lib/time.lua
 -- include: lib/log.lua
--- Logs an event that is not about a Space, and puts it in the outbox. Where it reports a change of a watch, the
--- watch is changed in the same step.
+-- Logs an event that is not about a Space, puts it in the outbox, and rings for a worker to dispatch it. Where it
+-- reports a change of a watch, the watch is changed in the same step.
 -- KEYS: 1 event:<id>, 2 watch:<id>, or none
 -- ARGV: 1 JSON of {event (id, type, body, routing as JSON), ttl in s, document and replaced (of the watch, as it is to
 --       be and as it was read), versions (Space id -> the version that the event lists)}
@@ -22,4 +22,5 @@ for space in pairs(asked.versions) do
   redis.call('SADD', mentions, event.id)
   redis.call('EXPIRE', mentions, asked.ttl)
 end
+redis.call('ZADD', wakeups_key, 'NX', now_ms(), 'dispatch')
 return 1

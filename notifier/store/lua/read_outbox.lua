@@ -3,8 +3,8 @@
 -- dropped from it.
 -- KEYS: 1 outbox
 -- ARGV: 1 how many at most, 2 whether with bodies (1 or 0), then the events that were dispatched
--- Returns: a list of {event, type, routing as JSON, serial, Space ('' = none), sequence ('' = none), ms of commit,
---          body if asked for}
+-- Returns: {the generation of the endpoints ('' = none yet), a list of {event, type, routing as JSON, serial,
+--          Space ('' = none), sequence ('' = none), ms of commit, body if asked for}}
 if #ARGV > 2 then redis.call('ZREM', KEYS[1], unpack(ARGV, 3)) end
 local fields = {'type', 'routing', 'serial', 'space', 'sequence', 'at', ARGV[2] == '1' and 'body' or nil}
 local entries = {}
@@ -17,4 +17,4 @@ for _, event in ipairs(redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)) 
     redis.call('ZREM', KEYS[1], event)
   end
 end
-return entries
+return {redis.call('GET', endpoints_generation_key) or '', entries}
