@@ -51,9 +51,9 @@ ALL_SCRIPTS: Final = {
 
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[tuple[Store, ClusterDatabase]]:
-    with running_cluster(tmp_path, tags=TAGS) as node:
-        await met(node)
-        async with cluster_store(node, partitions=PARTITIONS) as store:
+    with running_cluster(tmp_path, tags=TAGS) as nodes:
+        await met(nodes)
+        async with cluster_store(nodes[0], partitions=PARTITIONS) as store:
             yield store
 
 

@@ -44,8 +44,8 @@ class ClusterDatabase(Database):
 
 
 @contextmanager
-def running_cluster(folder: Path, *, tags: Sequence[str]) -> Iterator[RedisServer]:
-    """Run one node per tag; yield the first, to connect to."""
+def running_cluster(folder: Path, *, tags: Sequence[str]) -> Iterator[list[RedisServer]]:
+    """Run one node per tag."""
     options = {
         "cluster-enabled": "yes",
         "cluster-config-file": "nodes.conf",
@@ -68,11 +68,16 @@ def running_cluster(folder: Path, *, tags: Sequence[str]) -> Iterator[RedisServe
         for node in nodes[1:]:
             bus_port = clients[nodes.index(node)].config_get("cluster-port")["cluster-port"]
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus_port)
-        yield nodes[0]
+        yield nodes
 
 
-async def settled(node: RedisServer) -> None:
-    """Wait until the nodes know each other and all slots are assigned."""
+async def settled(nodes: Iterable[RedisServer]) -> None:
+    """Wait until each node knows that the others are there and that all slots are assigned."""
+    for node in nodes:
+        await _settled(node)
+
+
+async def _settled(node: RedisServer) -> None:
     with redis.Redis.from_url(node.url, decode_responses=True) as client:
 
         def knows_all() -> bool:
