@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 
@@ -34,9 +35,10 @@ async def circumstances(worker: Worker, observation: Observation) -> PollContext
     alive = [each for each, record in tracked.items() if record.known and not record.known.phase.is_over]
     found = [each for each in alive if presences[each] is Presence.SEEN]
     not_shown = [each for each in alive if presences[each] in NOT_SHOWN]
-    cycle = await store.health.note_cycle(found, not_shown, now=now)
+    cycle, (health, _) = await asyncio.gather(
+        store.health.note_cycle(found, not_shown, now=now), store.health.read()
+    )
     mass_vanish = await _is_mass_vanish(worker, cycle, now=now)
-    health, _ = await store.health.read()
     if mass_vanish != (health.vanish_since is not None):
         await note_health(worker, partial(after_cycle, mass_vanish=mass_vanish, now=now))
     # This lookup was answered, so lookups do not fail.

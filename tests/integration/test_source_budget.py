@@ -132,6 +132,24 @@ class TestBudget:
         assert await budget.wait(Call.LOOKUP, URGENT, now=NOW + 90) == 0
         assert await budget.remaining(now=NOW) == {Call.LOOKUP: 30}
 
+    async def test_what_others_have_changed_meanwhile_counts(
+        self, database: Database, budget: SharedBudget
+    ) -> None:
+        other = SharedBudget(database)
+        await budget.note(Call.LOOKUP, limit=300, remaining=40, reset=NOW + 600, now=NOW)
+        while await other.take(Call.LOOKUP, URGENT, now=NOW) == 0:
+            pass
+        assert await budget.take(Call.LOOKUP, URGENT, now=NOW) > 0
+        await other.note(Call.LOOKUP, limit=300, remaining=200, reset=NOW + 900, now=NOW)
+        assert await budget.take(Call.LOOKUP, URGENT, now=NOW) == 0
+
+    async def test_a_record_that_is_gone_is_begun_again(
+        self, database: Database, budget: SharedBudget
+    ) -> None:
+        await budget.note(Call.LOOKUP, limit=300, remaining=0, reset=NOW + 600, now=NOW)
+        await database.redis.delete(schema.BUCKETS())
+        assert await budget.take(Call.LOOKUP, URGENT, now=NOW) == 0
+
     async def test_creators_are_asked_about_once_a_second(self, budget: SharedBudget) -> None:
         assert await budget.take(Call.CREATORS, PATIENT, now=NOW) == 0
         assert await budget.take(Call.CREATORS, PATIENT, now=NOW + 0.4) == pytest.approx(0.6)
