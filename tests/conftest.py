@@ -6,7 +6,7 @@ import contextlib
 import gc
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +50,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Measure no coverage in the fixtures of a test marked so; pytest-cov leaves out only the test itself."""
+    plugin = item.config.pluginmanager.get_plugin("_cov")
+    coverage = getattr(plugin, "cov_controller", None)
+    if coverage is None or item.get_closest_marker("no_cover") is None:
+        yield
+        return
+    coverage.pause()
+    try:
+        yield
+    finally:
+        coverage.resume()
 
 
 def pytest_collection_finish() -> None:
