@@ -69,11 +69,16 @@ async def beat(worker: Worker) -> None:
         except UnavailableError as error:
             runtime.tally.give_back(counts)
             log.warning("worker.heartbeat_failed", reason=error.message)
+        except Exception:
+            log.exception("worker.heartbeat_failed")
         try:
             await release_dead(worker)
             await sweep(worker)
         except (UnavailableError, VersionConflictError) as error:
             log.warning("worker.sweep_failed", reason=error.message)
+        except Exception:
+            # The sweep makes up for whatever fails elsewhere, so no fault of ours may end it.
+            log.exception("worker.sweep_failed")
         with suppress(TimeoutError):
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await worker.stopping.wait()

@@ -56,10 +56,14 @@ async def listen(worker: Worker) -> None:
             job = await worker.runtime.wakeup.next(seconds=WAIT_SECONDS)
         except UnavailableError as error:
             log.warning("worker.wakeups_failed", reason=error.message)
-            await asyncio.sleep(PAUSE_SECONDS)
+        except Exception:
+            # A worker that no longer listens would do nothing but sweep.
+            log.exception("worker.wakeups_failed")
+        else:
+            if job is not None:
+                start(worker, job)
             continue
-        if job is not None:
-            start(worker, job)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _run(worker: Worker, job: JobName) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any, Final
 
@@ -52,6 +53,15 @@ class ReadyConnections(ConnectionPool):
             raise
         taken: AbstractConnection = connection
         return taken
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close the connections, or those that nobody uses, of which none is handed out while it closes."""
+        if inuse_connections:
+            await super().disconnect()
+            return
+        closing, self._available_connections = self._available_connections, []
+        await asyncio.gather(*(each.disconnect(nowait=True) for each in closing))
+        self._available_connections += closing
 
     async def ensure_connection(self, connection: AbstractConnection) -> None:
         """Connect where there is no connection, or one that the server has closed or left something on."""

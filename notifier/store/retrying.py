@@ -34,7 +34,7 @@ LONGEST_PAUSE_SECONDS: Final = 0.5
 PASSING_CODES: Final = frozenset(
     {
         *("LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "UNKILLABLE"),
-        *("MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN"),
+        *("MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED"),
     }
 )
 """Codes of errors by which a server says that it cannot serve now."""

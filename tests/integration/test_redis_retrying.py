@@ -45,6 +45,30 @@ def ask(server: RedisServer, *command: str) -> Any:
         return other.execute_command(*command)
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_no_connection_is_handed_out_while_it_closes(client: Any, turns: int) -> None:
+    many = range(20)
+    await asyncio.gather(*(client.ping() for _ in many))
+    closing = asyncio.create_task(client.connection_pool.disconnect(inuse_connections=False))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*(client.ping() for _ in many)) == [True] * len(many)
+    await closing
+    assert client.retrying.repeats == 0
+
+
+async def test_a_blocking_read_waits_for_a_server_that_was_a_replica(
+    server: RedisServer, client: Any, retrying: Retrying
+) -> None:
+    reading = asyncio.create_task(client.bzpopmin("queue", timeout=4))
+    await wait_until(lambda: int(ask(server, "INFO", "clients")["blocked_clients"]) == 1)
+    ask(server, "REPLICAOF", "127.0.0.1", "1")
+    await wait_until(lambda: retrying.waits, message="the read waits for the server")
+    ask(server, "REPLICAOF", "NO", "ONE")
+    ask(server, "ZADD", "queue", "1", "job")
+    assert await reading == ("queue", "job", 1.0)
+
+
 async def test_commands_and_pipelines_wait_for_a_restart_and_log_it_once(
     server: RedisServer, client: Any
 ) -> None:

@@ -15,7 +15,7 @@ from notifier.store.wakeup import is_job
 from tests.support.pipeline import add_endpoint, numbered_event, quick_settings
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
-from workers import jobs
+from workers import housekeeping, jobs
 from workers.clients import delivery_client
 from workers.context import Worker
 
@@ -116,8 +116,9 @@ async def test_what_cannot_be_run_is_logged_and_the_next_is(
     assert "ZeroDivisionError" in out
 
 
+@pytest.mark.parametrize("error", [UnavailableError("Redis does not serve"), ZeroDivisionError()])
 async def test_a_worker_listens_again_after_a_failure(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     class FailsOnce(Wakeup):
         failed = False
@@ -125,7 +126,7 @@ async def test_a_worker_listens_again_after_a_failure(
         async def next(self, *, seconds: float) -> JobName | None:
             if not self.failed:
                 self.failed = True
-                raise UnavailableError("Redis does not serve")
+                raise error
             return await super().next(seconds=seconds)
 
     monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0.0)
@@ -142,6 +143,27 @@ async def test_a_worker_listens_again_after_a_failure(
         await wakeup.ring(Job.APPLY)
         await listening
     assert (wakeup.failed, started[0]) == (True, Job.APPLY)
+
+
+async def test_no_fault_ends_the_sweep(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swept: list[Worker] = []
+
+    async def sweep(worker: Worker) -> None:
+        swept.append(worker)
+        if len(swept) == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(housekeeping, "sweep", sweep)
+    monkeypatch.setattr(housekeeping, "HEARTBEAT_SECONDS", 0.0)
+    async with delivery_client(runtime, max_connections=1) as client:
+        worker = Worker("alone", runtime, None, client)
+        beating = asyncio.create_task(housekeeping.beat(worker))
+        await wait_until(lambda: len(swept) > 1)
+        worker.stopping.set()
+        await beating
+    assert "worker.sweep_failed" in capsys.readouterr().out
 
 
 class TestAlarms:

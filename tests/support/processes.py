@@ -20,7 +20,9 @@ from typing import Final, Self
 from tests.support.wait import wait_until
 
 SERVER_VARIABLE: Final = "NOTIFIER_TEST_REDIS_SERVER"
-START_SECONDS: Final = 10.0
+START_SECONDS: Final = 30.0
+"""More than the servers need whose file takes a millisecond for each key."""
+
 STOP_SECONDS: Final = 20.0
 ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 
