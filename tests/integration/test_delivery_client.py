@@ -9,18 +9,8 @@ import pytest
 
 from notifier.core.delivery.outcome import ErrorClass, OutcomeKind, classify
 from notifier.delivery.resolver import ThreadResolver
-from tests.support.peers import (
-    OK,
-    SECRET,
-    answering,
-    client_for,
-    free_port,
-    peer,
-    post,
-    read_request,
-    request_to,
-    reset,
-)
+from tests.support.peers import OK, SECRET, answering, client_for, peer, post, read_request, request_to, reset
+from tests.support.processes import free_port
 from tests.support.receiver import Receiver
 from tests.support.socks import socks_proxy
 from tests.support.wait import wait_until

@@ -11,7 +11,6 @@ from tests.support.peers import (
     OK,
     answering,
     client_for,
-    free_port,
     peer,
     post,
     read_request,
@@ -19,6 +18,7 @@ from tests.support.peers import (
     reset,
     tls_contexts,
 )
+from tests.support.processes import free_port
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from notifier.delivery import dial
 from notifier.delivery.guard import connect_guarded
 from notifier.delivery.resolver import Destination
 from tests.support.hostile import Conn, serve
-from tests.support.peers import OK, client_for, free_port, post, request_to
+from tests.support.peers import OK, client_for, post, request_to
+from tests.support.processes import free_port
 from tests.support.receiver import Receiver
 from tests.support.wait import wait_until
 

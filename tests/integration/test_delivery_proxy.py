@@ -19,13 +19,13 @@ from tests.support.peers import (
     Peer,
     answering,
     client_for,
-    free_port,
     peer,
     post,
     read_request,
     request_to,
     tls_contexts,
 )
+from tests.support.processes import free_port
 from tests.support.proxies import Proxy, each_proxy
 from tests.support.receiver import Receiver
 from tests.support.relay import relay

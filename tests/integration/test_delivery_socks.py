@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from notifier.core.delivery.outcome import Answer, ErrorClass, OutcomeKind, classify
 from tests.support.examples import examples
 from tests.support.hostile.certificates import Authority
-from tests.support.peers import OK, answering, client_for, free_port, peer, post, read_request, request_to
+from tests.support.peers import OK, answering, client_for, peer, post, read_request, request_to
+from tests.support.processes import free_port
 from tests.support.receiver import Receiver
 from tests.support.socks import (
     GONE,

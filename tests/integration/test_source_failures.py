@@ -16,7 +16,8 @@ from notifier.core.model.problems import FailureKind
 from notifier.source import XClient
 from notifier.source import client as client_module
 from tests.support.local_refusals import LocalRefusals
-from tests.support.peers import free_port, peer, tls_contexts
+from tests.support.peers import peer, tls_contexts
+from tests.support.processes import free_port
 
 LOOKUP = Question(Call.LOOKUP, ("A",))
 SECRET = "hush-4711"

@@ -11,8 +11,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -24,15 +26,23 @@ START_SECONDS: Final = 30.0
 """More than the servers need whose file takes a millisecond for each key."""
 
 STOP_SECONDS: Final = 20.0
+PORTS: Final = range(10_000, 30_000)
+_PORTS: Final[Iterator[int]] = cycle((*PORTS[os.getpid() * 1009 % len(PORTS) :], *PORTS))
+"""Each process of the tests begins elsewhere."""
+
 ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def free_port() -> int:
-    """Return an unused port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return an unused port of 127.0.0.1, below those that the system gives to whoever asks for any.
+
+    Whoever is given one of those by the system may be quicker than the server that it was meant for.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def is_alive(pid: int) -> bool:
