@@ -34,9 +34,9 @@ ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def free_port() -> int:
-    """Return an unused port of 127.0.0.1, below those that the system gives to whoever asks for any.
+    """Return an unused port of 127.0.0.1, below those that the system hands out itself.
 
-    Whoever is given one of those by the system may be quicker than the server that it was meant for.
+    One of those could be handed out again before the server that it was meant for has started.
     """
     for port in _PORTS:
         with socket.socket() as probe, suppress(OSError):
